@@ -1,0 +1,54 @@
+"""Every error that the platform raises on purpose.
+
+    EcomError
+    ├── UsageError            the person asked for something that cannot be (exit code 2)
+    │   ├── SettingError      a setting is unknown or has a wrong value
+    │   ├── MappingError      a mapping file is wrong, or does not fit the file it is used on
+    │   └── DefinitionError   a funnel or session rule that cannot be computed
+    └── WorkError             the work was right and failed (exit code 1)
+        ├── SourceError       input is missing, empty or unreadable
+        ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
+        └── ContractError     data break the contract of their table
+
+A message is one sentence: what was wrong, where, and what to do. Not here: retry policy.
+"""
+
+
+class EcomError(Exception):
+    """Base of all; `exit_code` is what the `ecom` command ends with."""
+
+    exit_code = 1
+
+
+class UsageError(EcomError):
+    """The person asked for something that cannot be."""
+
+    exit_code = 2
+
+
+class SettingError(UsageError):
+    """A setting is unknown or has a wrong value."""
+
+
+class MappingError(UsageError):
+    """A mapping is wrong in itself or does not fit the file it is used on."""
+
+
+class DefinitionError(UsageError):
+    """A funnel or session definition that cannot be computed."""
+
+
+class WorkError(EcomError):
+    """The request was right; doing it failed."""
+
+
+class SourceError(WorkError):
+    """Input is missing, empty or unreadable."""
+
+
+class WarehouseError(WorkError):
+    """The warehouse is locked, damaged, full, or refuses a change of schema."""
+
+
+class ContractError(WorkError):
+    """Data break the contract of the table they were meant for."""
