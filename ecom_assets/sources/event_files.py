@@ -1,0 +1,213 @@
+"""Events in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns of `raw/events`.
+
+Here: which files there are, which of them are opened for which arrival days, and the SELECT over them. Not here:
+what a mapping may say (`event_mapping`), cleaning (that is `staging`), loading into a warehouse.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ecom_assets.errors import MappingError, SourceError, UsageError
+from ecom_assets.sources import row_sql
+from ecom_assets.sources.event_mapping import EventMapping, valid_zone
+from ecom_assets.sources.event_sql import EVENT_COLUMNS, FileDays, arrivals_sql, dated_sql, events_sql
+from ecom_assets.sources.file_columns import FileColumns, columns_of
+from ecom_assets.sources.file_damage import damaged_files, readable_copy
+from ecom_assets.sources.file_fit import check_fit, columns_used
+from ecom_assets.sources.file_formats import InputFile, find_files
+from ecom_assets.sources.row_sql import Layout
+from ecom_assets.sources.sql_text import day, day_in_zone
+
+_ONE_DAY = timedelta(days=1)
+_TYPES = {
+    "event_at": "TIMESTAMP", "cart_amount": "DECIMAL(18, 2)", "received_at": "TIMESTAMP", "received_date": "DATE",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ArrivalDays:
+    """The first and last arrival day of a file's rows, and the day for rows that do not say theirs."""
+
+    first: date
+    last: date
+    fallback: date
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """The files of one source with the mapping that fits them all."""
+
+    con: duckdb.DuckDBPyConnection
+    mapping: EventMapping
+    timezone: str
+    layouts: tuple[tuple[InputFile, Layout], ...]
+    _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
+    _damaged: dict[str, tuple[str, str] | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def open(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        paths: Sequence[str | Path],
+        mapping: EventMapping,
+        timezone: str = "UTC",
+    ) -> "EventFiles":
+        """Find the files and check header and types of each against the mapping, before anything runs."""
+        try:
+            valid_zone(timezone)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        used = columns_used(con, mapping)
+        layouts = []
+        for file in find_files(paths):
+            found = columns_of(con, file, mapping.delimiter, mapping.explode)
+            check_fit(file, found, mapping, used)
+            layouts.append((file, _layout(file, found, mapping, used)))
+        opened = cls(con, mapping, timezone, tuple(layouts))
+        opened._check_expressions()
+        return opened
+
+    def files(self) -> list[InputFile]:
+        """Every file with its path, landing date (or None), size and time of modification."""
+        return [file for file, _ in self.layouts]
+
+    def received_sql(self, first: date | None = None, end: date | None = None) -> str:
+        """SELECT of the raw/events columns for the arrival days in [first, end).
+
+        Landing folders of other days are not opened, nor are files that hold no rows of these days.
+        """
+        landed = [(f, y) for f, y in self.layouts if f.received_date and _is_in(f.received_date, first, end)]
+        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
+        arrivals = self._arrivals_of(loose)
+        loose = [(f, y) for f, y in loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
+        selects = [self._select(group) for group in _groups(landed)]
+        selects += [_within(self._select(group), first, end) for group in _groups(loose)]
+        return " UNION ALL ".join(selects) if selects else _no_rows()
+
+    def received_days(self) -> tuple[date, date] | None:
+        """The first and the last arrival day of the files; None if they hold no rows."""
+        days = [file.received_date for file in self.files() if file.received_date]
+        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
+        days += [
+            one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)
+        ]
+        return (min(days), max(days)) if days else None
+
+    def touched_event_days(self, received: Collection[date]) -> tuple[date, date] | None:
+        """The first and last event day that rows arriving on these days belong to; None if there are none.
+
+        Days later than the day after the arrival are no event days: such rows are rejected as future ones.
+        """
+        found: list[date] = []
+        for arrived in sorted(received):
+            own = day_in_zone("event_at", self.timezone)
+            rows = self.received_sql(arrived, arrived + _ONE_DAY)
+            row = self.con.execute(
+                f"SELECT min(own), max(own) FROM (SELECT {own} AS own FROM ({rows})) WHERE own <= {day(arrived + _ONE_DAY)}"  # noqa: S608 quoted by sql_text
+            ).fetchone()
+            found += [one for one in row or () if one]
+        return (min(found), max(found)) if found else None
+
+    def _select(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+        """The SELECT over files of one layout."""
+        return dated_sql(self._events(group), [self._days_of(file) for file, _ in group], self.timezone)
+
+    def _events(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+        layout = group[0][1]
+        self._look_for_damage(group)
+        sound = [file.path for file, _ in group if not self._damaged[file.path]]
+        rows = [self._sound_rows(layout, sound)] if sound else []
+        for file, _ in group:
+            if copy := self._damaged[file.path]:
+                read = row_sql.damaged_csv_rows if layout.format == "csv" else row_sql.damaged_json_rows
+                rows.append(read(layout, file.path, *copy))
+        names = ", ".join(row_sql.columns_read(layout))
+        united = " UNION ALL ".join(f"SELECT {names} FROM ({one})" for one in rows)  # noqa: S608 quoted by sql_text
+        return events_sql(united, self.mapping, layout.needed)
+
+    def _sound_rows(self, layout: Layout, paths: Sequence[str]) -> str:
+        read = {"csv": row_sql.csv_rows, "ndjson": row_sql.json_rows, "parquet": row_sql.parquet_rows}
+        return read[layout.format](layout, paths)
+
+    def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
+        new = [file for file, _ in group if file.path not in self._damaged]
+        damaged = damaged_files(self.con, group[0][1], new)
+        for file in new:
+            self._damaged[file.path] = readable_copy(file) if file.path in damaged else None
+
+    def _days_of(self, file: InputFile) -> FileDays:
+        arrival = self._arrivals.get(file.path)
+        modified = _day_of(file.modified_at, self.timezone)
+        return FileDays(
+            file.path, file.relative, file.received_date, modified, arrival.fallback if arrival else None
+        )
+
+    def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
+        """Arrival days of files without a landing folder, from one pass over each."""
+        new = [(file, layout) for file, layout in loose if file.path not in self._arrivals]
+        for group in _groups(new):
+            files = [self._days_of(file) for file, _ in group]
+            found = self.con.execute(arrivals_sql(self._events(group), files, self.timezone)).fetchall()
+            for path, first, last, fallback in found:
+                self._arrivals[path] = ArrivalDays(first, last, fallback)
+        return self._arrivals
+
+    def _check_expressions(self) -> None:
+        """MappingError unless the engine accepts every expression of the mapping over the files' columns."""
+
+
+def _layout(
+    file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]
+) -> Layout:
+    needed = tuple(sorted({column for columns in used.values() for column in columns}))
+    named = None
+    if mapping.other_columns == "properties":
+        # A column that is only hashed for the id is told nowhere else, so it is kept too.
+        hashed = mapping.fields.event_id.hash_of is not None
+        fields = {
+            column
+            for name, columns in used.items()
+            if not (hashed and name == "event_id")
+            for column in columns
+        }
+        named = frozenset({*fields, *mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])})
+    columns = tuple(found.columns.items())
+    return Layout(file.format, file.is_gzip, columns, found.delimiter, mapping.explode, needed, named)
+
+
+def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:
+    """Files that one SELECT can read."""
+    groups: dict[object, list[tuple[InputFile, Layout]]] = {}
+    for file, layout in layouts:
+        # The columns of NDJSON are those that were seen in its first lines, which say nothing about the SQL.
+        key = (layout.format, layout.is_gzip, layout.delimiter, layout.format != "ndjson" and layout.columns)
+        groups.setdefault(key, []).append((file, layout))
+    return list(groups.values())
+
+
+def _within(select: str, first: date | None, end: date | None) -> str:
+    bounds = [f"received_date >= {day(first)}"] if first else []
+    bounds += [f"received_date < {day(end)}"] if end else []
+    return f"SELECT * FROM ({select}) WHERE {' AND '.join(bounds)}" if bounds else select  # noqa: S608 quoted by sql_text
+
+
+def _no_rows() -> str:
+    columns = ", ".join(f"NULL::{_TYPES.get(name, 'VARCHAR')} AS {name}" for name in EVENT_COLUMNS)
+    return f"SELECT {columns} WHERE false"  # noqa: S608 constants
+
+
+def _is_in(one: date, first: date | None, end: date | None) -> bool:
+    return (first is None or first <= one) and (end is None or one < end)
+
+
+def _overlaps(arrival: ArrivalDays, first: date | None, end: date | None) -> bool:
+    return (first is None or first <= arrival.last) and (end is None or arrival.first < end)
+
+
+def _day_of(moment: datetime, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date()

@@ -1,0 +1,145 @@
+"""Which columns a file has, and of what kind, found from its header, footer or first lines.
+
+Not here: whether they suit a mapping (`file_fit`) and reading the rows (`row_sql`).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.file_formats import InputFile, check_parquet, head_of
+from ecom_assets.sources.sql_text import ident, pattern_of, text
+
+_SAMPLE_LINES = 1000
+_PARQUET_KINDS = {
+    "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date", "TIMESTAMP WITH TIME ZONE": "zoned",
+    "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
+    "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the file has it: `kind` is what the platform can do with it, `type` the file's own word."""
+
+    kind: str
+    type: str
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """A file's columns by name, in its order, and a few of its rows as text where it is a text file."""
+
+    columns: dict[str, Column]
+    delimiter: str = ","
+    sample: tuple[dict[str, str], ...] = ()
+
+
+def columns_of(
+    con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None
+) -> FileColumns:
+    """The columns of a file; SourceError where it is not what its ending says."""
+    if file.format == "parquet":
+        return _parquet(con, file, exploded)
+    head = head_of(file)
+    if file.format == "csv":
+        return _csv(file, head, "\t" if ".tsv" in file.path else delimiter)
+    return _ndjson(file, head, exploded)
+
+
+def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
+    rows = csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace")), delimiter=delimiter)
+    names = next(rows, [])
+    if len(set(map(str.lower, names))) < len(names):
+        twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
+        raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
+    if not all(name.strip() for name in names):
+        raise SourceError(f"{file.name} has a column without a name in its header; name it")
+    sample = _csv_sample(rows, names)
+    return FileColumns({name: Column("text", "text") for name in names}, delimiter, sample)
+
+
+def _csv_sample(rows: Iterable[list[str]], names: Sequence[str]) -> tuple[dict[str, str], ...]:
+    sample: list[dict[str, str]] = []
+    try:
+        for row in rows:
+            if len(row) == len(names):
+                sample.append(dict(zip(names, row, strict=True)))
+            if len(sample) == _SAMPLE_LINES:
+                break
+    except csv.Error:  # damage inside is the reading's matter; the sample is for hints only
+        pass
+    return tuple(sample)
+
+
+def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
+    decoded = head.decode("utf-8-sig", errors="replace")
+    if decoded.lstrip().startswith("["):
+        raise SourceError(
+            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
+        )
+    columns: dict[str, Column] = {}
+    for line in decoded.splitlines()[:_SAMPLE_LINES]:
+        for name, value in _members(line, exploded):
+            kind = _json_kind(value)
+            before = columns.get(name)
+            if before is None or before.kind == "null":
+                columns[name] = Column(kind, kind)
+            elif before.kind != kind and kind != "null":
+                columns[name] = Column("mixed", "mixed")
+    return FileColumns(columns)
+
+
+def _members(line: str, exploded: str | None) -> Iterable[tuple[str, object]]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return
+    if not isinstance(row, dict):
+        return
+    yield from row.items()
+    for element in row.get(exploded, []) if exploded and isinstance(row.get(exploded), list) else []:
+        if isinstance(element, dict):
+            yield from ((f"{exploded}.{name}", value) for name, value in element.items())
+
+
+def _json_kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "text" if isinstance(value, str) else "nested"
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | None) -> FileColumns:
+    if file.size == 0:
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+    check_parquet(file)
+    source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
+    try:
+        rows = con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 quoted by sql_text
+        columns = {row[0]: Column(_parquet_kind(row[1]), row[1]) for row in rows}
+        if exploded in columns and columns[exploded].type.endswith("[]"):
+            inner = f"SELECT unnest(e) FROM (SELECT unnest({ident(exploded)}) AS e FROM {source})"  # noqa: S608 as above
+            for row in con.execute(f"DESCRIBE {inner}").fetchall():
+                columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
+    except duckdb.Error as error:
+        raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
+    return FileColumns(columns)
+
+
+def _parquet_kind(kind: str) -> str:
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return "nested"
+    if "INT" in kind or kind.startswith("DECIMAL"):
+        return "number"
+    if kind.startswith("ENUM"):
+        return "text"
+    return _PARQUET_KINDS.get(kind, "other")

@@ -1,0 +1,156 @@
+"""Which files a path stands for, in which format, and whether they are what their ending says.
+
+Here: paths, endings, landing folders and the first and last bytes of a file. Not here: columns and rows.
+"""
+
+import glob
+import gzip
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal
+
+from ecom_assets.errors import SourceError
+
+Format = Literal["csv", "ndjson", "parquet"]
+
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+_KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz) and .parquet"
+_LANDING = re.compile(r"received_date=(.*)")
+_HEAD_BYTES = 1 << 18
+_GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of events: where it lies, what it is, and when it arrived if its landing folder says so."""
+
+    path: str
+    relative: str
+    format: Format
+    is_gzip: bool
+    received_date: date | None
+    size: int
+    modified_at: datetime
+
+    @property
+    def name(self) -> str:
+        """How messages call the file."""
+        return self.relative
+
+
+def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
+    """Every file that the paths (files, folders, globs) stand for, each once, in the order of their names."""
+    if not paths:
+        raise SourceError("no path of event files was given; give a file, a folder or a glob")
+    found = {file.path: file for given in paths for file in _files_of(str(given))}
+    return sorted(found.values(), key=lambda file: file.path)
+
+
+def head_of(file: InputFile) -> bytes:
+    """The first bytes of a text file, unpacked; SourceError if it is empty or not what its ending says."""
+    if file.size == 0:
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+    with Path(file.path).open("rb") as opened:
+        start = opened.read(4)
+    if start.startswith(_GZIP_MAGIC) != file.is_gzip:
+        found, name = ("not gzip", "without .gz") if file.is_gzip else ("gzip", "with .gz at the end")
+        raise SourceError(f"{file.name} is {found} inside; name it {name}")
+    try:
+        with gzip.open(file.path) if file.is_gzip else Path(file.path).open("rb") as opened:
+            head: bytes = opened.read(_HEAD_BYTES)
+    except (EOFError, OSError) as error:
+        raise SourceError(f"{file.name} is a damaged or cut-off gzip file; deliver it again") from error
+    if not head:
+        raise SourceError(f"{file.name} is empty once unpacked; deliver it again or take it away")
+    if start == _PARQUET_MAGIC or b"\x00" in head[:4096]:
+        raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
+    return head
+
+
+def check_parquet(file: InputFile) -> None:
+    """SourceError unless the file begins and ends as a Parquet file does."""
+    with Path(file.path).open("rb") as opened:
+        start = opened.read(4)
+        opened.seek(max(0, file.size - 4))
+        end = opened.read(4)
+    if start != _PARQUET_MAGIC:
+        raise SourceError(f"{file.name} is no Parquet file, as its ending says; check what wrote it")
+    if end != _PARQUET_MAGIC or file.size <= len(_PARQUET_MAGIC) * 2:
+        raise SourceError(f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again")
+
+
+def _files_of(given: str) -> Iterator[InputFile]:
+    path = Path(given)
+    if path.is_dir():
+        yield from _in_folder(path, given)
+    elif path.is_file():
+        yield _input_file(path, path.parent)
+    elif glob.has_magic(given):
+        yield from _in_glob(given)
+    else:
+        raise SourceError(f"{given} does not exist; check the path")
+
+
+def _in_folder(folder: Path, given: str) -> Iterator[InputFile]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    if not files:
+        raise SourceError(f"the folder {given} holds no files; put {_KNOWN} files there")
+    for path in files:
+        yield _input_file(path, folder)
+
+
+def _in_glob(given: str) -> Iterator[InputFile]:
+    root = Path(given)
+    while glob.has_magic(str(root)):
+        root = root.parent
+    matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
+    if not matches:
+        raise SourceError(f"no file matches {given}; check the pattern")
+    for match in matches:
+        inside = sorted(match.rglob("*")) if match.is_dir() else [match]
+        for path in inside:
+            if path.is_file() and not _is_hidden(path, root):
+                yield _input_file(path, root)
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    # _SUCCESS and .crc are left by Spark beside its data.
+    return path.suffix == ".crc" or any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+def _input_file(path: Path, root: Path) -> InputFile:
+    is_gzip = path.suffix.lower() == ".gz"
+    ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
+    kind = _ENDINGS.get(ending)
+    if kind is None or (is_gzip and kind == "parquet"):
+        raise SourceError(
+            f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away"
+        )
+    stat = path.stat()
+    return InputFile(
+        path=str(path),
+        relative=path.relative_to(root).as_posix(),
+        format=kind,
+        is_gzip=is_gzip,
+        received_date=_landing_date(path),
+        size=stat.st_size,
+        modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
+    )
+
+
+def _landing_date(path: Path) -> date | None:
+    for part in reversed(path.absolute().parts[:-1]):
+        if match := _LANDING.fullmatch(part):
+            try:
+                return date.fromisoformat(match[1])
+            except ValueError as error:
+                raise SourceError(
+                    f"the folder {part} of {path} has no date like received_date=2026-01-31; rename it"
+                ) from error
+    return None

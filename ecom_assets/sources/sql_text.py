@@ -1,0 +1,97 @@
+"""SQL text: the one place where names and values are quoted into statements, and the rules for time in SQL.
+
+Not here: what is read or which columns there are.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+# Outside of these Python's dates end, and zone arithmetic in the engine may overflow.
+_LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
+_EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
+
+
+def ident(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str | None) -> str:
+    """A string literal, or NULL."""
+    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def day(value: date | None) -> str:
+    """A date literal, or NULL."""
+    return "NULL::DATE" if value is None else f"DATE '{value.isoformat()}'"
+
+
+def texts(values: Iterable[str]) -> str:
+    """A list of string literals."""
+    return "[" + ", ".join(text(value) for value in values) + "]"
+
+
+def text_columns(names: Iterable[str]) -> str:
+    """The `columns` argument of `read_csv` with every column as text."""
+    return "{" + ", ".join(f"{text(name)}: 'VARCHAR'" for name in names) + "}"
+
+
+def pattern_of(path: str) -> str:
+    """A path as the engine's readers take it: they expand globs, so the characters of globs are escaped."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def day_in_zone(instant: str, zone: str) -> str:
+    """The day of a UTC timestamp in a zone."""
+    if zone == "UTC":
+        return f"({instant})::DATE"
+    return f"timezone({text(zone)}, timezone('UTC', {instant}))::DATE"
+
+
+def instant(value: str, formats: Sequence[str], zone: str) -> str:
+    """The UTC timestamp that a text means in the first of the formats that reads it; NULL where none does.
+
+    The session's TimeZone setting has no influence, and no text raises.
+    """
+    readings = [_reading(value, one, zone) for one in formats]
+    return readings[0] if len(readings) == 1 else f"coalesce({', '.join(readings)})"
+
+
+def _reading(value: str, form: str, zone: str) -> str:
+    if form in _EPOCH_DIGITS:
+        return _from_epoch(value, _EPOCH_DIGITS[form])
+    if form == "iso":
+        return _from_iso(value, zone)
+    if "%z" in form or "%Z" in form:
+        # try_strptime gives a wall clock in UTC once the format reads a zone.
+        return _in_range(f"timezone('UTC', try_strptime({value}, {text(form)})::TIMESTAMPTZ)")
+    return _from_wall(f"try_strptime({value}, {text(form)})", zone)
+
+
+def _from_epoch(value: str, digits: int) -> str:
+    micros = f"TRY_CAST(TRY_CAST({value} AS DECIMAL(38, 6)) * {10**digits} AS BIGINT)"
+    low, high = -62135510400000000, 253402128000000000  # the two limits above, in microseconds
+    return f"CASE WHEN {micros} BETWEEN {low} AND {high} THEN make_timestamp({micros}) END"
+
+
+def _from_iso(value: str, zone: str) -> str:
+    # Casting to TIMESTAMP keeps the wall clock and drops an offset without a word; casting to TIMESTAMPTZ
+    # honours it but reads text without one in the session's zone. So each is used only for its own forms.
+    wall = f"TRY_CAST({value} AS TIMESTAMP)"
+    # 'T12:00:00.5 +02:00' and a lower-case z are written in the wild; the engine reads neither.
+    tidy = f"regexp_replace(regexp_replace({value}, '[zZ]$', '+00'), ' +([+-][0-9:]+)$', '\\1')"
+    zoned = _in_range(f"timezone('UTC', TRY_CAST({tidy} AS TIMESTAMPTZ))")
+    return (
+        f"CASE WHEN regexp_matches({value}, '^[0-9][^:]*(:[0-9:.]*)?$') THEN {_from_wall(wall, zone)}"
+        f" WHEN regexp_matches({value}, '^[0-9][^:]*:[0-9:.]*( ?Z| UTC)$') THEN {_in_range(wall)}"
+        f" WHEN regexp_matches({value}, '^[0-9].*:') THEN {zoned} END"
+    )
+
+
+def _from_wall(wall: str, zone: str) -> str:
+    safe = _in_range(wall)
+    return safe if zone == "UTC" else f"timezone('UTC', timezone({text(zone)}, {safe}))"
+
+
+def _in_range(moment: str) -> str:
+    return f"CASE WHEN {moment} BETWEEN {_LOWEST} AND {_HIGHEST} THEN {moment} END"
