@@ -1,1 +1,1 @@
-"""Where data come from: files, tables, streams and services, each brought to the columns of the raw tables."""
+"""Where data come from: files, tables, streams and services, each brought to the columns of a raw table."""

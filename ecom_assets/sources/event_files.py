@@ -1,7 +1,7 @@
 """Events in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns of `raw/events`.
 
-Here: which files there are, which of them are opened for which arrival days, and the SELECT over them. Not here:
-what a mapping may say (`event_mapping`), cleaning (that is `staging`), loading into a warehouse.
+Here: which files there are, which of them are opened for which arrival days, and the SELECT over them.
+Not here: what a mapping may say (`event_mapping`), cleaning (that is `staging`), loading into a warehouse.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,21 +12,24 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from ecom_assets.errors import MappingError, SourceError, UsageError
+from ecom_assets.errors import MappingError, UsageError
 from ecom_assets.sources import row_sql
 from ecom_assets.sources.event_mapping import EventMapping, valid_zone
 from ecom_assets.sources.event_sql import EVENT_COLUMNS, FileDays, arrivals_sql, dated_sql, events_sql
 from ecom_assets.sources.file_columns import FileColumns, columns_of
-from ecom_assets.sources.file_damage import damaged_files, readable_copy
-from ecom_assets.sources.file_fit import check_fit, columns_used
+from ecom_assets.sources.file_damage import find_damage, readable_copy
+from ecom_assets.sources.file_fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.file_formats import InputFile, find_files
 from ecom_assets.sources.row_sql import Layout
-from ecom_assets.sources.sql_text import day, day_in_zone
+from ecom_assets.sources.sql_text import day, day_in_zone, select
 
 _ONE_DAY = timedelta(days=1)
 _TYPES = {
-    "event_at": "TIMESTAMP", "cart_amount": "DECIMAL(18, 2)", "received_at": "TIMESTAMP", "received_date": "DATE",
-}  # fmt: skip
+    "event_at": "TIMESTAMP",
+    "cart_amount": "DECIMAL(18, 2)",
+    "received_at": "TIMESTAMP",
+    "received_date": "DATE",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class EventFiles:
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
-    _damaged: dict[str, tuple[str, str] | None] = field(default_factory=dict, repr=False, compare=False)
+    _copies: dict[str, tuple[str, bool] | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -63,14 +66,13 @@ class EventFiles:
         except ValueError as error:
             raise UsageError(str(error)) from error
         used = columns_used(con, mapping)
+        check_expressions(con, mapping, used)
         layouts = []
         for file in find_files(paths):
             found = columns_of(con, file, mapping.delimiter, mapping.explode)
             check_fit(file, found, mapping, used)
             layouts.append((file, _layout(file, found, mapping, used)))
-        opened = cls(con, mapping, timezone, tuple(layouts))
-        opened._check_expressions()
-        return opened
+        return cls(con, mapping, timezone, tuple(layouts))
 
     def files(self) -> list[InputFile]:
         """Every file with its path, landing date (or None), size and time of modification."""
@@ -105,11 +107,12 @@ class EventFiles:
         """
         found: list[date] = []
         for arrived in sorted(received):
-            own = day_in_zone("event_at", self.timezone)
-            rows = self.received_sql(arrived, arrived + _ONE_DAY)
-            row = self.con.execute(
-                f"SELECT min(own), max(own) FROM (SELECT {own} AS own FROM ({rows})) WHERE own <= {day(arrived + _ONE_DAY)}"  # noqa: S608 quoted by sql_text
-            ).fetchone()
+            own = select(
+                f"{day_in_zone('event_at', self.timezone)} AS own",
+                self.received_sql(arrived, arrived + _ONE_DAY),
+            )
+            query = select("min(own), max(own)", own, f"own <= {day(arrived + _ONE_DAY)}")
+            row = self.con.execute(query).fetchone()
             found += [one for one in row or () if one]
         return (min(found), max(found)) if found else None
 
@@ -120,25 +123,22 @@ class EventFiles:
     def _events(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         layout = group[0][1]
         self._look_for_damage(group)
-        sound = [file.path for file, _ in group if not self._damaged[file.path]]
-        rows = [self._sound_rows(layout, sound)] if sound else []
+        sound = [file.path for file, _ in group if not self._copies[file.path]]
+        rows = [row_sql.sound_rows(layout, sound)] if sound else []
         for file, _ in group:
-            if copy := self._damaged[file.path]:
-                read = row_sql.damaged_csv_rows if layout.format == "csv" else row_sql.damaged_json_rows
-                rows.append(read(layout, file.path, *copy))
-        names = ", ".join(row_sql.columns_read(layout))
-        united = " UNION ALL ".join(f"SELECT {names} FROM ({one})" for one in rows)  # noqa: S608 quoted by sql_text
+            if copy := self._copies[file.path]:
+                rows.append(row_sql.damaged_rows(layout, file.path, copy[0], is_gzip=copy[1]))
+        united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
         return events_sql(united, self.mapping, layout.needed)
 
-    def _sound_rows(self, layout: Layout, paths: Sequence[str]) -> str:
-        read = {"csv": row_sql.csv_rows, "ndjson": row_sql.json_rows, "parquet": row_sql.parquet_rows}
-        return read[layout.format](layout, paths)
-
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
-        new = [file for file, _ in group if file.path not in self._damaged]
-        damaged = damaged_files(self.con, group[0][1], new)
+        """Note which files need reading line by line, from a copy where they are not UTF-8."""
+        new = [file for file, _ in group if file.path not in self._copies]
+        found = find_damage(self.con, group[0][1], new)
         for file in new:
-            self._damaged[file.path] = readable_copy(file) if file.path in damaged else None
+            if found.unknown and found.unknown[0] == file.path:
+                raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
+            self._copies[file.path] = readable_copy(file) if file.path in found.damaged else None
 
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
@@ -157,27 +157,25 @@ class EventFiles:
                 self._arrivals[path] = ArrivalDays(first, last, fallback)
         return self._arrivals
 
-    def _check_expressions(self) -> None:
-        """MappingError unless the engine accepts every expression of the mapping over the files' columns."""
-
 
 def _layout(
     file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]
 ) -> Layout:
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
-    named = None
-    if mapping.other_columns == "properties":
-        # A column that is only hashed for the id is told nowhere else, so it is kept too.
-        hashed = mapping.fields.event_id.hash_of is not None
-        fields = {
-            column
-            for name, columns in used.items()
-            if not (hashed and name == "event_id")
-            for column in columns
-        }
-        named = frozenset({*fields, *mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])})
-    columns = tuple(found.columns.items())
-    return Layout(file.format, file.is_gzip, columns, found.delimiter, mapping.explode, needed, named)
+    # A column that is only hashed for the id is told nowhere else, so it goes to the properties too.
+    only_hashed = mapping.fields.event_id.hash_of and mapping.other_columns == "properties"
+    named = {column for name in used if not (only_hashed and name == "event_id") for column in used[name]}
+    named |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
+    return Layout(
+        format=file.format,
+        is_gzip=file.is_gzip,
+        columns=tuple(found.columns.items()),
+        delimiter=found.delimiter,
+        exploded=mapping.explode,
+        needed=needed,
+        named=frozenset(named),
+        other_columns=mapping.other_columns,
+    )
 
 
 def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:
@@ -190,15 +188,15 @@ def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[Inpu
     return list(groups.values())
 
 
-def _within(select: str, first: date | None, end: date | None) -> str:
+def _within(rows: str, first: date | None, end: date | None) -> str:
     bounds = [f"received_date >= {day(first)}"] if first else []
     bounds += [f"received_date < {day(end)}"] if end else []
-    return f"SELECT * FROM ({select}) WHERE {' AND '.join(bounds)}" if bounds else select  # noqa: S608 quoted by sql_text
+    return select("*", rows, " AND ".join(bounds)) if bounds else rows
 
 
 def _no_rows() -> str:
     columns = ", ".join(f"NULL::{_TYPES.get(name, 'VARCHAR')} AS {name}" for name in EVENT_COLUMNS)
-    return f"SELECT {columns} WHERE false"  # noqa: S608 constants
+    return select(columns, "(VALUES (0))", "false")
 
 
 def _is_in(one: date, first: date | None, end: date | None) -> bool:

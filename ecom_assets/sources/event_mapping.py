@@ -33,7 +33,7 @@ class EventField(_Part):
 
     column: str | None = Field(default=None, min_length=1)
     expression: str | None = Field(default=None, min_length=1)
-    optional: bool | None = None
+    optional: bool | tuple[str, ...] | None = None  # or the columns of the expression that a file may lack
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +121,7 @@ class EventMapping(_Part):
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
     delimiter: Literal[",", ";", "\t", "|"] = ","
+    funnel_steps: tuple[str, ...] = ()
 
     def translate(self, event_type: str) -> str:
         """Our name of an event type of the source; a name without translation stays as it is."""
@@ -133,9 +134,11 @@ class EventMapping(_Part):
             if field is not None:
                 yield name, field
 
-    def may_lack(self, name: str) -> bool:
-        """Whether a file may come without the columns of a field."""
+    def may_lack(self, name: str, column: str) -> bool:
+        """Whether a file may come without a column of a field."""
         field: EventField = getattr(self.fields, name)
+        if isinstance(field.optional, tuple):
+            return column in field.optional
         return name in OPTIONAL_FIELDS if field.optional is None else field.optional
 
 

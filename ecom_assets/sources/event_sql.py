@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ecom_assets.sources.event_mapping import EVENT_FIELDS, EventField, EventMapping, IdField, TimeField
-from ecom_assets.sources.sql_text import day, day_in_zone, ident, instant, text
+from ecom_assets.sources.sql_text import day, day_in_zone, ident, instant, select, text
 
 EVENT_COLUMNS = (
     *EVENT_FIELDS,
@@ -34,13 +34,13 @@ class FileDays:
 
 def events_sql(rows: str, mapping: EventMapping, columns: Sequence[str]) -> str:
     """The fields of each row, with `__file`; `columns` are the names that `rows` gives."""
-    fields = [f"{field_sql(mapping, name)} AS {ident(name)}" for name in EVENT_FIELDS if name != "event_id"]
-    times = f"{_instant_of(mapping, 'event_timestamp')} AS event_at, {_instant_of(mapping, 'received_at')} AS received_at"
-    id_text = _id_sql(mapping.fields.event_id, columns, mapping)
-    fielded = f"SELECT {id_text} AS event_id, {', '.join(fields)}, {times}, __file, __malformed FROM ({rows})"  # noqa: S608 quoted by sql_text
-    if isinstance(mapping.fields.event_id, IdField) and mapping.fields.event_id.hash_of:
-        return fielded.replace(f"FROM ({rows})", f"FROM ({_hashed(mapping, rows, columns)})")
-    return fielded
+    own_id = mapping.fields.event_id
+    fields = [f"{_id_sql(own_id, columns)} AS event_id"]
+    fields += [f"{field_sql(mapping, name)} AS {name}" for name in EVENT_FIELDS if name != "event_id"]
+    fields.append(f"{_instant_of(mapping.fields.event_timestamp)} AS event_at")
+    fields.append(f"{_instant_of(mapping.fields.received_at)} AS received_at")
+    source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
+    return select([*fields, "__file", "__malformed"], source)
 
 
 def dated_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
@@ -48,44 +48,45 @@ def dated_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
     received = "f.received_date"
     if files[0].received_date is None:
         received = f"coalesce({_said_date(zone)}, f.fallback_date, f.modified_date)"
-    plain = ", ".join(f"e.{name}" for name in (*EVENT_FIELDS, "event_at"))
-    return (
-        f"SELECT {plain}, TRY_CAST(e.cart_value AS DECIMAL(18, 2)) AS cart_amount, e.received_at,"  # noqa: S608 quoted by sql_text
-        f" {received} AS received_date, f.relative AS source_file, e.__malformed AS malformed_row"
-        f" FROM ({events}) AS e JOIN {_file_table(files)} ON e.__file = f.path"
-    )
+    columns = [f"e.{name}" for name in (*EVENT_FIELDS, "event_at")]
+    columns += ["TRY_CAST(e.cart_value AS DECIMAL(18, 2)) AS cart_amount", "e.received_at"]
+    columns += [f"{received} AS received_date", "f.relative AS source_file", "e.__malformed AS malformed_row"]
+    return select(columns, _with_files(events, files))
 
 
 def arrivals_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
     """Per file: path, first and last arrival day of its rows, and the day for rows that do not say theirs."""
     own = day_in_zone("e.event_at", zone)
-    said = (
-        f"SELECT f.path, f.modified_date, {_said_date(zone)} AS said,"  # noqa: S608 quoted by sql_text
-        f" CASE WHEN {own} <= f.modified_date THEN {own} END AS usable"
-        f" FROM ({events}) AS e JOIN {_file_table(files)} ON e.__file = f.path"
+    usable = f"CASE WHEN {own} <= f.modified_date THEN {own} END AS usable"
+    said = select(
+        f"f.path, f.modified_date, {_said_date(zone)} AS said, {usable}", _with_files(events, files)
     )
-    days = "SELECT path, coalesce(max(usable), any_value(modified_date)) AS fallback, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent"
-    return (
-        "SELECT path, CASE WHEN has_silent THEN least(first, fallback) ELSE first END,"  # noqa: S608 as above
-        " CASE WHEN has_silent THEN greatest(last, fallback) ELSE last END, fallback"
-        f" FROM ({days} FROM ({said}) GROUP BY path)"
+    days = select(
+        "path, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent,"
+        " coalesce(max(usable), any_value(modified_date)) AS fallback",
+        said,
+        group_by="path",
     )
+    first = "CASE WHEN has_silent THEN least(first, fallback) ELSE first END"
+    last = "CASE WHEN has_silent THEN greatest(last, fallback) ELSE last END"
+    return select(["path", first, last, "fallback"], days)
 
 
 def _said_date(zone: str) -> str:
-    """The arrival day as the row itself says it: when it was received, else its own day if that is not in the future."""
+    """The arrival day that the row tells: when it was received, else its own day if that is not to come."""
     own = day_in_zone("e.event_at", zone)
-    return (
-        f"coalesce({day_in_zone('e.received_at', zone)}, CASE WHEN {own} <= f.modified_date THEN {own} END)"
-    )
+    received = day_in_zone("e.received_at", zone)
+    return f"coalesce({received}, CASE WHEN {own} <= f.modified_date THEN {own} END)"
 
 
-def _file_table(files: Sequence[FileDays]) -> str:
+def _with_files(events: str, files: Sequence[FileDays]) -> str:
     values = ", ".join(
-        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)})"
+        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)},"
+        f" {day(f.fallback_date)})"
         for f in files
     )
-    return f"(VALUES {values}) AS f(path, relative, received_date, modified_date, fallback_date)"
+    names = "path, relative, received_date, modified_date, fallback_date"
+    return f"({events}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
 
 
 def field_sql(mapping: EventMapping, name: str) -> str:
@@ -114,31 +115,29 @@ def _origin_sql(field: EventField | None) -> str:
 def _with_others(value: str) -> str:
     merged = f"json_merge_patch({value}, __other)::VARCHAR"
     is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
-    return f"CASE WHEN {value} IS NULL THEN __other WHEN __other IS NULL OR NOT ({is_object}) THEN {value} ELSE {merged} END"
+    stays = f"WHEN __other IS NULL OR NOT ({is_object}) THEN {value}"
+    return f"CASE WHEN {value} IS NULL THEN __other {stays} ELSE {merged} END"
 
 
-def _instant_of(mapping: EventMapping, name: str) -> str:
-    field: TimeField | None = getattr(mapping.fields, name)
+def _instant_of(field: TimeField | None) -> str:
     if field is None:
         return "NULL::TIMESTAMP"
     return instant(_origin_sql(field), field.formats, field.timezone)
 
 
-def _id_sql(field: IdField, columns: Sequence[str], mapping: EventMapping) -> str:
+def _id_sql(field: IdField, columns: Sequence[str]) -> str:
     if not field.hash_of:
         return _origin_sql(field)
     if field.equal_rows == "merge":
         return "__hash"
-    others = [ident(name) for name in [*columns, "__other"] if name not in field.hash_of]
-    order = f" ORDER BY {', '.join(others)}"
-    number = f"row_number() OVER (PARTITION BY __file, __hash{order})"
+    # Rows that are equal in the hashed columns only are numbered by their other columns, so that their ids do
+    # not depend on the order of reading.
+    others = [ident(name) for name in columns if name not in field.hash_of]
+    number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*others, '__other'])})"
     return f"CASE WHEN {number} = 1 THEN __hash ELSE md5(__hash || ':' || {number}) END"
 
 
-def _hashed(mapping: EventMapping, rows: str, columns: Sequence[str]) -> str:
+def _hashed(columns: Sequence[str], rows: str) -> str:
     # Each value with its length, so that ('ab', 'c') and ('a', 'bc') differ, and NULL differs from any text.
-    field = mapping.fields.event_id
-    values = " || ".join(
-        f"coalesce(length({ident(c)}) || ':' || {ident(c)}, '-')" for c in field.hash_of or ()
-    )
-    return f"SELECT *, CASE WHEN __malformed IS NULL THEN md5({values}) END AS __hash FROM ({rows})"  # noqa: S608 quoted by sql_text
+    values = " || ".join(f"coalesce(length({ident(c)}) || ':' || {ident(c)}, '-')" for c in columns)
+    return select(f"*, CASE WHEN __malformed IS NULL THEN md5({values}) END AS __hash", rows)

@@ -13,12 +13,13 @@ import duckdb
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.file_formats import InputFile, check_parquet, head_of
-from ecom_assets.sources.sql_text import ident, pattern_of, text
+from ecom_assets.sources.sql_text import ident, pattern_of, select, text
 
 _SAMPLE_LINES = 1000
 _PARQUET_KINDS = {
-    "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date", "TIMESTAMP WITH TIME ZONE": "zoned",
-    "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
+    "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
     "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
 }  # fmt: skip
 
@@ -81,7 +82,8 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
     decoded = head.decode("utf-8-sig", errors="replace")
     if decoded.lstrip().startswith("["):
         raise SourceError(
-            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
+            f"{file.name} is one JSON array, not one object per line; convert it, for example with"
+            " `jq -c '.[]'`"
         )
     columns: dict[str, Column] = {}
     for line in decoded.splitlines()[:_SAMPLE_LINES]:
@@ -90,7 +92,8 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
             before = columns.get(name)
             if before is None or before.kind == "null":
                 columns[name] = Column(kind, kind)
-            elif before.kind != kind and kind != "null":
+            elif kind not in {before.kind, "null"}:
+                # Ids are numbers here and text there; one odd value must not cost the file.
                 columns[name] = Column("mixed", "mixed")
     return FileColumns(columns)
 
@@ -124,10 +127,10 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
     check_parquet(file)
     source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
     try:
-        rows = con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 quoted by sql_text
+        rows = con.execute(f"DESCRIBE {select('*', source)}").fetchall()
         columns = {row[0]: Column(_parquet_kind(row[1]), row[1]) for row in rows}
-        if exploded in columns and columns[exploded].type.endswith("[]"):
-            inner = f"SELECT unnest(e) FROM (SELECT unnest({ident(exploded)}) AS e FROM {source})"  # noqa: S608 as above
+        if exploded and exploded in columns and columns[exploded].type.endswith("[]"):
+            inner = select("unnest(e)", select(f"unnest({ident(exploded)}) AS e", source))
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
                 columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
     except duckdb.Error as error:

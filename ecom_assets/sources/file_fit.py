@@ -6,14 +6,25 @@ columns (`file_columns`), reading rows.
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import duckdb
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.event_mapping import EventField, EventMapping, IdField, TimeField, did_you_mean
-from ecom_assets.sources.event_mapping import load_mapping, shipped_mappings
-from ecom_assets.sources.file_columns import Column, FileColumns
+from ecom_assets.sources.event_mapping import (
+    EventField,
+    EventMapping,
+    IdField,
+    TimeField,
+    did_you_mean,
+    load_mapping,
+    shipped_mappings,
+)
+from ecom_assets.sources.event_sql import field_sql
+from ecom_assets.sources.file_columns import FileColumns
 from ecom_assets.sources.file_formats import InputFile
+from ecom_assets.sources.sql_text import ident, select
 
 # JSON leaves out what is empty, so only these fields must be seen in the lines that are looked at.
 _NEVER_EMPTY = frozenset({"event_id", "event_type", "event_timestamp"})
@@ -25,24 +36,35 @@ def columns_used(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> dict[
     return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
 
 
+def check_expressions(
+    con: duckdb.DuckDBPyConnection, mapping: EventMapping, used: dict[str, tuple[str, ...]]
+) -> None:
+    """MappingError unless the engine accepts every expression over columns that are all text."""
+    for name, field in mapping.given():
+        if field.expression is None:
+            continue
+        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in used[name]]
+        rows = select([*columns, "NULL::VARCHAR AS __malformed"], "(VALUES (0))")
+        try:
+            con.execute(select([field_sql(mapping, name), "__malformed"], rows))
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise MappingError(
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); mend it"
+            ) from error
+
+
 def check_fit(
     file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]
 ) -> None:
     """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
-    known = {column for columns in used.values() for column in columns} | set(mapping.ignore_columns)
-    if mapping.explode:
-        known.add(mapping.explode)
-        _check_exploded(file, found, mapping.explode)
-    unknown = [name for name in found.columns if name not in known]
-    for name, columns in used.items():
-        for column in columns:
-            if column not in found.columns:
-                _check_absent(file, found, mapping, name, column, unknown)
-    if unknown and mapping.other_columns == "refuse":
-        raise MappingError(unknown_column(file, unknown[0], mapping))
+    fit = _Fit(file, found, mapping, used)
+    fit.check_missing()
+    if fit.unknown and mapping.other_columns == "refuse":
+        raise MappingError(unknown_column(file, fit.unknown[0], mapping))
     for name, field in mapping.given():
         if field.column in found.columns:
-            _check_type(file, name, field, field.column, found)
+            fit.check_type(name, field, field.column)
 
 
 def unknown_column(file: InputFile, column: str, mapping: EventMapping) -> str:
@@ -53,85 +75,105 @@ def unknown_column(file: InputFile, column: str, mapping: EventMapping) -> str:
     )
 
 
-def _check_exploded(file: InputFile, found: FileColumns, exploded: str) -> None:
-    column = found.columns.get(exploded)
-    if found.columns and (column is None or column.kind not in {"nested", "text", "null"}):
-        is_type = f"is {column.type}" if column else "is missing"
-        raise MappingError(f"column {exploded!r} of {file.name} {is_type}, but `explode` needs a list there")
+@dataclass(frozen=True)
+class _Fit:
+    """One file beside one mapping."""
 
+    file: InputFile
+    found: FileColumns
+    mapping: EventMapping
+    used: dict[str, tuple[str, ...]]
 
-def _check_absent(
-    file: InputFile, found: FileColumns, mapping: EventMapping, name: str, column: str, unknown: list[str]
-) -> None:
-    if mapping.may_lack(name) or not found.columns:
-        return
-    hint = did_you_mean(column, unknown)
-    if file.format == "ndjson" and name not in _NEVER_EMPTY and not hint and not unknown:
-        return
-    other = _fitting_mapping(found, mapping)
-    looks = f"; it looks like `--mapping {other}`" if other else "; mend the mapping or the file"
-    raise MappingError(
-        f"{file.name} has no column {column!r}, which mapping {mapping.name!r} expects for {name}{hint}{looks}"
-    )
+    @cached_property
+    def unknown(self) -> list[str]:
+        known = {column for columns in self.used.values() for column in columns}
+        known |= {*self.mapping.ignore_columns, self.mapping.explode or ""}
+        return [name for name in self.found.columns if name not in known]
 
+    def check_missing(self) -> None:
+        if not self.found.columns:  # an NDJSON file without a readable line: its lines are malformed, not it
+            return
+        if self.mapping.explode:
+            self._check_exploded(self.mapping.explode)
+        for name, columns in self.used.items():
+            for column in columns:
+                if column not in self.found.columns and not self._may_lack(name, column):
+                    raise MappingError(self._missing(name, column))
 
-def _fitting_mapping(found: FileColumns, tried: EventMapping) -> str | None:
-    with duckdb.connect() as con:
-        for name in shipped_mappings():
-            if name == tried.name:
-                continue
-            other = load_mapping(name)
-            needed = {
-                column
-                for field, columns in columns_used(con, other).items()
-                if not other.may_lack(field)
-                for column in columns
-            }
-            own = {column.split(".")[0] if other.explode else column for column in needed}
-            if own <= found.columns.keys():
-                return name
-    return None
+    def check_type(self, name: str, field: EventField, column: str) -> None:
+        expected, kinds = _expected(name, field)
+        found = self.found.columns[column]
+        if found.kind not in kinds:
+            raise MappingError(
+                f"column {column!r} of {self.file.name} is {found.type}, but {name} expects {expected};"
+                " mend the mapping or the file"
+            )
+        if isinstance(field, TimeField) and field.formats == ("iso",):
+            self._check_epoch(name, column)
 
+    def _check_exploded(self, exploded: str) -> None:
+        column = self.found.columns.get(exploded)
+        if column is None or column.kind not in {"nested", "mixed"}:
+            is_type = f"is {column.type}" if column else "is missing"
+            raise MappingError(
+                f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r} explodes"
+                f" the list in it; mend the mapping or the file{self._looks_like()}"
+            )
 
-def _check_type(file: InputFile, name: str, field: EventField, column: str, found: FileColumns) -> None:
-    kind = found.columns[column].kind
-    if isinstance(field, TimeField):
-        expected, fits = _time_kinds(field, kind)
-    elif name == "properties":
-        expected, fits = "text or nested values", kind not in {"binary", "other"}
-    elif name == "cart_value":
-        expected, fits = "a number", kind in {"number", "text", "null", "mixed"}
-    else:
-        expected, fits = "text or a number", kind not in {"boolean", "nested", "binary", "other"}
-    if not fits:
-        raise _wrong_type(file, name, column, found.columns[column], expected)
-    if isinstance(field, TimeField) and field.formats == ("iso",):
-        _check_epoch(file, name, column, found)
+    def _may_lack(self, name: str, column: str) -> bool:
+        if self.mapping.may_lack(name, column):
+            return True
+        # JSON leaves out what is empty; but a key that is nearly the same is a misspelt one.
+        is_hashed = name == "event_id" and self.mapping.fields.event_id.hash_of is not None
+        is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in _NEVER_EMPTY)
+        return is_tolerant and not did_you_mean(column, self.unknown)
 
-
-def _time_kinds(field: TimeField, kind: str) -> tuple[str, bool]:
-    expected: set[str] = {"text", "null", "mixed"}
-    for form in field.formats:
-        expected |= {"timestamp", "zoned", "date"} if form == "iso" else set()
-        expected |= {"number"} if form.startswith("epoch") else set()
-    words = " or ".join(field.formats)
-    return f"a moment in format {words} (see `format` in docs/mappings.md)", kind in expected
-
-
-def _wrong_type(file: InputFile, name: str, column: str, found: Column, expected: str) -> MappingError:
-    return MappingError(
-        f"column {column!r} of {file.name} is {found.type}, but {name} expects {expected}; mend the mapping or the file"
-    )
-
-
-def _check_epoch(file: InputFile, name: str, column: str, found: FileColumns) -> None:
-    values = [row[column].strip() for row in found.sample if row[column].strip()]
-    lengths = {len(value) for value in values if value.isdigit()}
-    if len(lengths) == 1 and all(map(str.isdigit, values)) and (form := _EPOCH_LENGTHS.get(lengths.pop())):
-        raise MappingError(
-            f"column {column!r} of {file.name} holds numbers like {values[0]}, but {name} expects ISO timestamps;"
-            f" set `format: {form}` in the mapping"
+    def _missing(self, name: str, column: str) -> str:
+        return (
+            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for {name}"
+            f"{did_you_mean(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
         )
+
+    def _looks_like(self) -> str:
+        with duckdb.connect() as con:
+            others = [load_mapping(name) for name in shipped_mappings() if name != self.mapping.name]
+            fitting = [other.name for other in others if _needed(con, other) <= self.found.columns.keys()]
+        return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
+
+    def _check_epoch(self, name: str, column: str) -> None:
+        values = [row[column].strip() for row in self.found.sample if row[column].strip()]
+        lengths = {len(value) for value in values if value.isdigit()}
+        form = _EPOCH_LENGTHS.get(min(lengths, default=0))
+        if form and len(lengths) == 1 and all(value.isdigit() for value in values):
+            raise MappingError(
+                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects ISO"
+                f" timestamps; set `format: {form}` in the mapping"
+            )
+
+
+def _needed(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> set[str]:
+    """The columns that a file of this mapping always has."""
+    used = columns_used(con, mapping)
+    columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}
+    if mapping.explode:
+        columns = {column for column in columns if not column.startswith(f"{mapping.explode}.")}
+        columns.add(mapping.explode)
+    return columns
+
+
+def _expected(name: str, field: EventField) -> tuple[str, set[str]]:
+    """What a field expects, in words and as kinds of columns."""
+    if isinstance(field, TimeField):
+        kinds = {"text", "null", "mixed"}
+        for form in field.formats:
+            kinds |= {"timestamp", "zoned", "date"} if form == "iso" else set()
+            kinds |= {"number"} if form.startswith("epoch") else set()
+        return f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)", kinds
+    if name == "properties":
+        return "text or nested values", {"text", "nested", "null", "mixed"}
+    if name == "cart_value":
+        return "a number", {"number", "text", "null", "mixed"}
+    return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
 
 
 def _origins(

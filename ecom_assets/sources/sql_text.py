@@ -31,6 +31,14 @@ def texts(values: Iterable[str]) -> str:
     return "[" + ", ".join(text(value) for value in values) + "]"
 
 
+def select(columns: str | Iterable[str], source: str, where: str = "", group_by: str = "") -> str:
+    """A SELECT from a table or reader call, or from another SELECT."""
+    listed = columns if isinstance(columns, str) else ", ".join(columns)
+    origin = f"({source})" if source.startswith("SELECT ") else source
+    tail = (f" WHERE {where}" if where else "") + (f" GROUP BY {group_by}" if group_by else "")
+    return f"SELECT {listed} FROM {origin}{tail}"  # noqa: S608 names and values were quoted here, by the functions above
+
+
 def text_columns(names: Iterable[str]) -> str:
     """The `columns` argument of `read_csv` with every column as text."""
     return "{" + ", ".join(f"{text(name)}: 'VARCHAR'" for name in names) + "}"

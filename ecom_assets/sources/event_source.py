@@ -1,0 +1,86 @@
+"""The events that the platform is set to take in: the shop's own files, or the sandbox shop's.
+
+Not here: how files are read (`event_files.py`).
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import SourceError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.sql_text import day_in_zone
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import DuckDBEngine
+
+SANDBOX = "sandbox"
+VIEW = "received_events"
+
+
+def events_place(settings: Settings) -> list[str]:
+    """Return the paths that events are taken from: those set, separated by commas, or the sandbox shop's folder."""
+    given = [part.strip() for part in settings.events.split(",") if part.strip()]
+    return given or [str(settings.sandbox_folder / "events")]
+
+
+def mapping_name(settings: Settings) -> str:
+    """Return the mapping of the events; the sandbox shop speaks the platform's own."""
+    return settings.events_mapping if settings.events else "ecommerce"
+
+
+class EventSource:
+    """Events by arrival day, as an Ibis table of the engine that is to store them."""
+
+    def __init__(self, engine: DuckDBEngine, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the engine that reads the files; `prepare` makes the sandbox's where it is asked for and missing."""
+        self._engine = engine
+        self._settings = settings
+        self._prepare = prepare
+
+    @cached_property
+    def files(self) -> EventFiles:
+        """The files, checked against their mapping."""
+        if not self._settings.events:
+            self._prepare(self._settings)
+        mapping = load_mapping(mapping_name(self._settings))
+        return EventFiles.open(
+            self._engine.con.con, events_place(self._settings), mapping, self._settings.timezone
+        )
+
+    def received(self, days: Days) -> ir.Table:
+        """Rows of `RawEvents` that arrived on `days`."""
+        con = self._engine.con
+        con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {self._sql(days)}")
+        return con.table(VIEW, database=("temp", "main"))
+
+    def arrival_days(self) -> Days:
+        """Every day from the first to the last on which events arrived.
+
+        Raises:
+            SourceError: The files hold no rows.
+        """
+        covered = self.files.received_days()
+        if covered is None:
+            raise SourceError(f"{', '.join(events_place(self._settings))} holds no rows; give files that do.")
+        return Days.between(covered[0], covered[1]).widened(after=1)
+
+    def _sql(self, days: Days) -> str:
+        origin = self._settings.events or SANDBOX
+        rows = " UNION ALL ".join(self.files.received_sql(first, end) for first, end in days.runs())
+        quoted = origin.replace("'", "''")
+        own_day = day_in_zone("event_at", self._settings.timezone)
+        return f"SELECT *, {own_day} AS event_date, '{quoted}' AS source FROM ({rows})"  # noqa: S608 (quoted above)
+
+
+def sandbox_is_missing(settings: Settings) -> bool:
+    """Tell whether the sandbox shop has no data yet."""
+    return not (settings.sandbox_folder / "truth.json").exists()
+
+
+def landing_path(settings: Settings) -> Path:
+    """Return the first place that events are taken from."""
+    return Path(events_place(settings)[0])

@@ -1,0 +1,127 @@
+"""Each format, packed or not, gives the same rows; files that are not what they say are refused in one sentence."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.event_sql import EVENT_COLUMNS
+from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, shop_parquet, write
+
+CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz", "e.jsonl", "e.jsonl.gz", "e.json.gz"])
+def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read, name: str) -> None:
+    file = write(tmp_path / name, CSV if "csv" in name else NDJSON)
+    expected = read(shop_parquet(tmp_path / "p" / "e.parquet"))
+    rows = read(file)
+    assert [tuple(row) for row in rows] == [EVENT_COLUMNS] * 3
+    assert [{**row, "source_file": ""} for row in rows] == [{**row, "source_file": ""} for row in expected]
+    assert [(row["event_id"], str(row["event_at"]), row["cart_amount"] and str(row["cart_amount"])) for row in rows] == [
+        ("e1", "2026-01-01 10:00:00", None),
+        ("e2", "2026-01-01 10:00:00", "19.90"),
+        ("e3", "2026-01-02 10:00:00", None),
+    ]
+
+
+def test_tab_separated_and_semicolons_by_ending_or_mapping(tmp_path: Path, read: Read) -> None:
+    assert len(read(write(tmp_path / "e.tsv", CSV.replace(",", "\t")))) == 3
+    mapping = tmp_path / "m.yaml"
+    own = Path(__file__).parents[2] / "ecom_assets" / "sources" / "mappings" / "ecommerce.yaml"
+    for delimiter in (";", "|"):
+        mapping.write_text(own.read_text() + f"delimiter: '{delimiter}'\n")
+        assert len(read(write(tmp_path / "s" / "e.csv", CSV.replace(",", delimiter)), mapping)) == 3
+
+
+def test_windows_line_ends_and_byte_order_mark_are_no_part_of_values(tmp_path: Path, read: Read) -> None:
+    rows = read(write(tmp_path / "e.csv", b"\xef\xbb\xbf" + CSV.replace("\n", "\r\n").encode()))
+    assert [row["event_id"] for row in rows] == ["e1", "e2", "e3"]
+    rows = read(write(tmp_path / "e.ndjson", b"\xef\xbb\xbf" + NDJSON.replace("\n", "\r\n").encode()))
+    assert [row["event_id"] for row in rows] == ["e1", "e2", "e3"]
+    assert {row["malformed_row"] for row in rows} == {None}
+
+
+def test_a_folder_is_read_recursively_without_what_spark_leaves_beside(tmp_path: Path, read: Read) -> None:
+    write(tmp_path / "a" / "one.csv", csv_text(SHOP[:1]))
+    write(tmp_path / "b" / "c" / "two.ndjson", ndjson_text(SHOP[1:]))
+    for name in ("_SUCCESS", ".part-0.crc", "b/.hidden/x.txt", "x.parquet.crc"):
+        write(tmp_path / name, "x")
+    assert [row["source_file"] for row in read(tmp_path)] == ["a/one.csv", "b/c/two.ndjson", "b/c/two.ndjson"]
+
+
+def test_a_glob_and_several_paths_read_each_file_once(tmp_path: Path, read: Read) -> None:
+    write(tmp_path / "2026" / "one.csv", csv_text(SHOP[:1]))
+    write(tmp_path / "2026" / "two.csv", csv_text(SHOP[1:]))
+    rows = read([f"{tmp_path}/*/*.csv", tmp_path / "2026" / "one.csv"])
+    assert [row["event_id"] for row in rows] == ["e1", "e2", "e3"]
+    assert {row["source_file"] for row in read(f"{tmp_path}/*/two*")} == {"2026/two.csv"}
+
+
+def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_path: Path, read: Read) -> None:
+    file = write(tmp_path / "it's [1]*?" / "e[0].csv", CSV)
+    write(tmp_path / "it's 1xx" / "e0.csv", "not,to,be,read\n")
+    assert {row["source_file"] for row in read(file)} == {"e[0].csv"}
+    assert len(read(file)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("e.csv", b"", "is empty"),
+        ("e.parquet", b"", "is empty"),
+        ("e.ndjson.gz", b"", "empty once unpacked"),
+        ("e.csv", b"\x00\x01\x02binary", "is not text"),
+        ("e.csv", b"PAR1....PAR1", "is not text"),
+        ("e.csv", gzip.compress(CSV.encode()), "is gzip inside"),
+        ("e.parquet", CSV.encode(), "is no Parquet file"),
+        ("e.parquet", b"PAR1" + b"x" * 100, "cut-off Parquet"),
+        ("e.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "damaged Parquet"),
+        ("e.json", b'\n [{"event_id": "e1"}]', "JSON array"),
+        ("e.csv", b"a,a\n", "two columns called 'a'"),
+        ("e.csv", b"a,,c\n", "without a name"),
+        ("e.xlsx", b"x", "is of a kind that is not read here"),
+        ("e.parquet.gz", b"x", "is of a kind that is not read here"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_refused(
+    tmp_path: Path, read: Read, name: str, content: bytes, said: str
+) -> None:
+    file = write(tmp_path / name, content)
+    for path in (file, tmp_path):
+        with pytest.raises(SourceError, match=said) as refusal:
+            read(path)
+        assert name in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+def test_gzip_that_is_none_or_cut_off_is_refused(tmp_path: Path, read: Read) -> None:
+    file = tmp_path / "e.csv.gz"
+    file.write_bytes(CSV.encode())
+    with pytest.raises(SourceError, match="not gzip inside"):
+        read(file)
+    many = csv_text([{**SHOP[0], "event_id": f"e{number * 7919 % 100_003}"} for number in range(20_000)])
+    packed = gzip.compress(many.encode())
+    for length in (30, len(packed) // 2, len(packed) - 6):  # in the header, beyond the first look, in the checksum
+        file.write_bytes(packed[:length])
+        with pytest.raises(SourceError, match="e.csv.gz"):
+            read(file)
+
+
+def test_nothing_to_read_is_said(tmp_path: Path, read: Read) -> None:
+    (tmp_path / "empty").mkdir()
+    for path, said in [
+        (tmp_path / "empty", "holds no files"),
+        (tmp_path / "gone.csv", "does not exist"),
+        (f"{tmp_path}/*.csv", "no file matches"),
+    ]:
+        with pytest.raises(SourceError, match=said):
+            read(path)
+    with pytest.raises(SourceError, match="no path"):
+        read([])
+
+
+def test_a_header_without_rows_is_a_quiet_hour(tmp_path: Path, read: Read) -> None:
+    assert read(write(tmp_path / "e.csv", CSV.splitlines()[0])) == []
+    assert read(write(tmp_path / "e.ndjson", "\n")) == []
