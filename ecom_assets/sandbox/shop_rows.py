@@ -1,0 +1,96 @@
+"""How the simulated shop holds an event in memory: one fixed-width record, every text as a code.
+
+Not here: how codes become text (`shop_files`), or what decides them.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EVENT_TYPES = (
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
+PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND = range(len(EVENT_TYPES))
+
+SECOND = 1_000_000
+"""Instants are whole microseconds since 1970 (UTC)."""
+DAY_S = 86_400
+DAY = DAY_S * SECOND
+
+NOTHING = -1
+"""The code of a null in columns whose codes start at 0."""
+NO_MONEY = -(2**62)
+"""The code of a null in `cents`, where a negative number is a fault on purpose."""
+
+CART_LINES = 4
+
+EVENT = np.dtype(
+    [
+        ("number", np.int64),  # unique; what event_id is made of
+        ("visitor", np.int64),  # the person, known to the shop or not
+        ("is_known", np.bool_),  # whether user_id is filled
+        ("type", np.int8),
+        ("at", np.int64),
+        ("received", np.int64),
+        ("product", np.int64),
+        ("category", np.int64),
+        ("session", np.int64),
+        ("page", np.int64),
+        ("referrer", np.int64),
+        ("cents", np.int64),
+        ("cookie", np.int64),
+        ("agent", np.int64),
+        ("properties", np.int64),
+        ("order", np.int64),  # the number of the purchase, in purchase and refund rows
+        ("flaw", np.int8),  # 0, or 1 + the index of the reject reason that the row was made for
+        ("variant", np.int8),  # which of several ways to be wrong
+    ]
+)
+
+ORDER = np.dtype(
+    [
+        ("number", np.int64),
+        ("visitor", np.int64),
+        ("at", np.int64),
+        ("products", np.int64, (CART_LINES,)),
+        ("quantities", np.int64, (CART_LINES,)),
+        ("lines", np.int64),
+        ("properties", np.int64),
+        ("is_refund", np.bool_),
+    ]
+)
+
+Rows = npt.NDArray[np.void]
+
+
+def blank(size: int) -> Rows:
+    """Return events in which every optional field is null."""
+    rows = np.zeros(size, EVENT)
+    for name in (
+        "product",
+        "category",
+        "session",
+        "page",
+        "referrer",
+        "cookie",
+        "agent",
+        "properties",
+        "order",
+    ):
+        rows[name] = NOTHING
+    rows["cents"] = NO_MONEY
+    return rows
+
+
+def joined(parts: list[Rows], dtype: np.dtype[Any] = EVENT) -> Rows:
+    """Return the parts as one array; none gives an empty one."""
+    return np.concatenate(parts) if parts else np.zeros(0, dtype)

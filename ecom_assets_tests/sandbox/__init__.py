@@ -1,0 +1,1 @@
+"""Tests of the simulated shop and of the local stand-ins."""
