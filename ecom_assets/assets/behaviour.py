@@ -1,0 +1,92 @@
+"""Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
+
+Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that differs from
+a computation over all of history: see docs/adr/0003.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.events import CleanEvents
+from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
+from ecom_assets.transforms import conversion_funnel as funnels
+from ecom_assets.transforms import engagement
+from ecom_assets.transforms import sessions as sessionizing
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.stacking import stacked
+
+ALL_PIECES = Reads(SessionDays, whole=True)
+
+
+@table_asset(SessionEvents, events=CleanEvents)
+def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
+    """Number each event within its visitor's run of the day."""
+    return sessionizing.session_events(events, session_rule).select(*SessionEvents.columns)
+
+
+@table_asset(SessionDays, session_events=SessionEvents)
+def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
+    """Add up each run of the day."""
+    return sessionizing.session_days(session_events, session_rule, days, timezone)
+
+
+def restated_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Days on which sessions start that the run's days can change."""
+    return sessionizing.restated_start_days(session_days, session_rule, days)
+
+
+@table_asset(Sessions, session_days=ALL_PIECES, restates=restated_sessions)
+def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Stitch the runs across midnight."""
+    return sessionizing.sessions(session_days, session_rule, days)
+
+
+def restated_cohorts(session_days: ir.Table, session_rule: SessionRule, funnel: Funnel, days: Days) -> ir.Table:
+    """Days whose sessions changed, and those whose visitors' windows reach into the run's days."""
+    open_days = days.widened(before=funnels.window_days(funnel))
+    opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
+    return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
+
+
+@table_asset(
+    ConversionFunnel,
+    session_events=Reads(SessionEvents, whole=True),
+    session_days=ALL_PIECES,
+    sessions=Reads(Sessions, whole=True),
+    restates=restated_cohorts,
+)
+def conversion_funnel(
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnel: Funnel,
+    session_rule: SessionRule,
+) -> ir.Table:
+    """Count who reached each step."""
+    return funnels.conversion_funnel(session_events, session_days, sessions, days, funnel, session_rule)
+
+
+def restated_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Days whose sessions changed, and those whose 30 days reach back to the run's days."""
+    counted = days.widened(after=engagement.MONTH_DAYS - 1)
+    later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
+    return stacked(restated_sessions(session_days, session_rule, days), later).distinct()
+
+
+@table_asset(
+    EngagementDaily,
+    sessions=Reads(Sessions, whole=True),
+    session_days=ALL_PIECES,
+    restates=restated_engagement,
+)
+def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
+    """Describe each day."""
+    return engagement.engagement_daily(sessions, session_days, days)
+
+
+BEHAVIOUR_ASSETS = (session_events, session_days, sessions, conversion_funnel, engagement_daily)

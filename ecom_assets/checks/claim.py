@@ -1,0 +1,94 @@
+"""What a check is here: a claim with a name, evaluated on the days of the run, that returns observed, limit and examples.
+
+A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see. Not here: claims.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.table import Table
+from ecom_assets.transforms.days import Days
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a claim came to: how many things break it, out of how many looked at, and a few of them."""
+
+    broken_count: int
+    looked_at_count: int
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim about the table of `contract`; `judge` gets the days of the run (None for all) and `tables`, whole."""
+
+    contract: type[Table]
+    name: str
+    description: str
+    judge: Callable[..., Verdict]
+    tables: tuple[type[Table], ...]
+    blocking: bool = False
+
+    def build(self) -> dg.AssetChecksDefinition:
+        """Make Dagster's check."""
+
+        @dg.asset_check(
+            asset=dg.AssetKey([self.contract.layer, self.contract.name]),
+            name=self.name,
+            description=self.description,
+            blocking=self.blocking,
+            required_resource_keys={"warehouse"},
+        )
+        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            days = days_of_run(context.run.tags)
+            tables = [context.resources.warehouse.table(table) for table in self.tables]
+            verdict = self.judge(days, *tables)
+            return dg.AssetCheckResult(
+                passed=verdict.broken_count == 0,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=self.description,
+                metadata={
+                    "observed": verdict.broken_count,
+                    "limit": 0,
+                    "looked_at": verdict.looked_at_count,
+                    "examples": dg.MetadataValue.json([_plain(example) for example in verdict.examples]),
+                },
+            )
+
+        return check
+
+
+def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+    """Return the rows of certain days; all where no days are given, or the table has none."""
+    return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
+
+
+def days_of_run(tags: dict[str, str]) -> Days | None:
+    """Return the days that a run is about, from its tags; None if it is about whole tables."""
+    first = tags.get(RANGE_START) or tags.get(PARTITION)
+    last = tags.get(RANGE_END) or tags.get(PARTITION)
+    if not first or not last:
+        return None
+    return Days.of(Days.between(date.fromisoformat(first), date.fromisoformat(last)).dates + (date.fromisoformat(last),))
+
+
+def verdict_of(broken: ir.Table, looked_at: ir.Table) -> Verdict:
+    """Count the rows of `broken`, with a few as examples."""
+    broken_count = int(broken.count().to_pyarrow().as_py())
+    examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if broken_count else []
+    return Verdict(broken_count, int(looked_at.count().to_pyarrow().as_py()), examples)
+
+
+def _plain(example: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()}

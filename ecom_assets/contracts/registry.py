@@ -1,0 +1,20 @@
+"""Every contract, by the key of its asset. Not here: contracts themselves."""
+
+from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
+from ecom_assets.contracts.table import Table
+
+ALL: tuple[type[Table], ...] = (
+    RawEvents,
+    DuplicateEvents,
+    QuarantinedEvents,
+    CleanEvents,
+    SessionEvents,
+    SessionDays,
+    Sessions,
+    ConversionFunnel,
+    EngagementDaily,
+)
+BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}

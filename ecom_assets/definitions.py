@@ -1,0 +1,124 @@
+"""The only wiring: settings become Dagster's assets, checks, jobs, schedules and sensors.
+
+Not here: what any of them does.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.raw import raw_events
+from ecom_assets.assets.staging import staging_assets
+from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.automation.jobs import everything_job
+from ecom_assets.automation.schedules import daily_schedule
+from ecom_assets.automation.sensors import landing_sensor
+from ecom_assets.checks.accounting import accounting_claim
+from ecom_assets.checks.claim import Claim
+from ecom_assets.checks.contract_holds import contract_claim
+from ecom_assets.checks.invariants import invariant_claims
+from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets.sandbox.supply import ensure_sandbox
+from ecom_assets.settings import Settings, load_settings
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_source import EventSource, mapping_name
+from ecom_assets.transforms.clean import CleaningRule
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress, WarehouseIOManager
+from ecom_assets.warehouse.opening import new_engine
+
+
+def build_definitions(
+    settings: Settings, *, progress: Progress = NO_PROGRESS, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Wire the platform.
+
+    Args:
+        settings: What it runs on.
+        progress: Told when an asset begins and ends.
+        resources: Dagster resources that stand in for the platform's own, by key.
+    """
+    daily = daily_partitions(settings)
+    given = rules(settings)
+    with warnings.catch_warnings():
+        # Single-run backfills and mappings past the newest partition are marked beta; both are pinned and tested here.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        assets = [asset.build(daily, given) for asset in table_assets(settings)]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=[claim.build() for claim in claims(settings)],
+        jobs=[everything_job(daily)],
+        schedules=[daily_schedule(settings)],
+        sensors=[landing_sensor(settings)],
+        resources={**platform_resources(settings, progress), **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the platform as the environment sets it, for Dagster's own commands."""
+    return build_definitions(load_settings())
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the partitions of every table that is cut by day, today's included."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
+    )
+
+
+def rules(settings: Settings) -> dict[str, Any]:
+    """Return the definitions that assets are computed by, named as their parameters."""
+    return {
+        "cleaning_rule": CleaningRule(
+            event_types=settings.known_event_types, late_days=settings.late_days, timezone=settings.timezone
+        ),
+        "session_rule": SessionRule.preset(settings.session_rule).require_incremental(),
+        "funnel": daily_funnel(settings),
+        "timezone": settings.timezone,
+    }
+
+
+def daily_funnel(settings: Settings) -> Funnel:
+    """Return the funnel of the mart: the steps that are set, else those that the mapping can give, else all five."""
+    names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
+    steps = tuple(FunnelStep(name) for name in names) or FIVE_STEP_FUNNEL.steps
+    return Funnel(steps, within_s=parse_duration(settings.funnel_window))
+
+
+def table_assets(settings: Settings) -> list[TableAsset]:
+    """Return every asset, in the order in which they depend on each other."""
+    return [raw_events, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+
+
+def claims(settings: Settings) -> list[Claim]:
+    """Return every check."""
+    return [*(contract_claim(contract) for contract in ALL), accounting_claim(settings.late_days), *invariant_claims()]
+
+
+def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Return what assets need while they run: the open warehouse, what writes to it, and where events come from."""
+
+    @dg.resource
+    def warehouse(_context: dg.InitResourceContext) -> Iterator[DuckDBEngine]:
+        engine = new_engine(settings).open()
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    @dg.io_manager(required_resource_keys={"warehouse"})
+    def io_manager(context: dg.InitResourceContext) -> WarehouseIOManager:
+        return WarehouseIOManager(context.resources.warehouse, BY_KEY, progress)
+
+    @dg.resource(required_resource_keys={"warehouse"})
+    def event_source(context: dg.InitResourceContext) -> EventSource:
+        return EventSource(context.resources.warehouse, settings, ensure_sandbox)
+
+    return {"warehouse": warehouse, "io_manager": io_manager, "event_source": event_source}

@@ -1,0 +1,128 @@
+"""The daily funnel of sessions and of visitors, by category and in total. Not here: the funnel engine (`funnel.py`)."""
+
+from dataclasses import replace
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.funnel import funnel_levels
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.sessions import stitch
+from ecom_assets.transforms.stacking import stacked
+
+ALL_CATEGORIES = "(all)"
+NO_CATEGORY = "(none)"
+LONGEST_SESSION_S = 366 * 86_400
+"""A session's funnel has the whole session as its window; no session is longer than this."""
+
+
+def conversion_funnel(
+    events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+) -> ir.Table:
+    """Units of each day that reached each step, by the first category that they saw, and in total.
+
+    Args:
+        events: All rows of `SessionEvents`.
+        pieces: All rows of `SessionDays`.
+        sessions: All rows of `Sessions`.
+        days: Cohort days: those on which the session, or the visitor's try, started.
+        funnel: Steps and a visitor's window.
+        rule: The rule that cut the sessions.
+    """
+    events = events.filter(events.event_type.isin([step.event_type for step in funnel.steps]))
+    of_sessions = _session_levels(events, pieces, sessions, days, funnel, rule)
+    of_visitors = _visitor_levels(events, pieces, days, funnel)
+    levels = stacked(of_sessions, of_visitors)
+    total = levels.mutate(product_category=ibis.literal(ALL_CATEGORIES))
+    return _steps(stacked(_reached(levels, funnel), _reached(total, funnel)), funnel)
+
+
+def window_days(funnel: Funnel) -> int:
+    """Return the days after a cohort day into which a visitor's window can reach."""
+    return -(-funnel.within_s // 86_400)
+
+
+def _session_levels(
+    events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+) -> ir.Table:
+    candidates = pieces.filter(
+        days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+    )
+    stitched = stitch(pieces, candidates, rule).select(
+        "event_date", "visitor_id", "session_started_at", piece_started_at="started_at"
+    )
+    keys = ["event_date", "visitor_id", "piece_started_at"]
+    alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
+    alone = alone.mutate(session_started_at=alone.piece_started_at)
+    crossing = events.join(stitched, keys).select(alone.columns)
+    unit = ["visitor_id", "session_started_at"]
+    whole = replace(funnel, within_s=LONGEST_SESSION_S)
+    levels = funnel_levels(stacked(alone, crossing), whole, unit)
+    mine = sessions.filter(days.contain(sessions.started_date))
+    joined = levels.join(
+        mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at]
+    )
+    return joined.select(
+        unit=ibis.literal("session"),
+        cohort_date=mine.started_date,
+        product_category=mine.first_product_category.fill_null(NO_CATEGORY),
+        level=levels.level,
+    )
+
+
+def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, funnel: Funnel) -> ir.Table:
+    span = window_days(funnel)
+    first_type = funnel.steps[0].event_type
+    starts = events.filter(events.event_type == first_type, days.contain(events.event_date))
+    tries = starts.select("visitor_id", cohort_date="event_date").distinct()
+    last_date = (tries.cohort_date + ibis.interval(days=span)).cast("date")
+    tries = tries.mutate(last_date=last_date)
+    later = events.filter(days.widened(after=span).contain(events.event_date))
+    on_try = (later.event_date >= tries.cohort_date) & (later.event_date <= tries.last_date)
+    is_start = (later.event_type != first_type) | (later.event_date == tries.cohort_date)
+    tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try, is_start])
+    levels = funnel_levels(tried.select(*later.columns, "cohort_date"), funnel, ["visitor_id", "cohort_date"])
+    categories = _try_categories(pieces, tries, days.widened(after=span))
+    joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
+    return joined.select(
+        unit=ibis.literal("visitor"),
+        cohort_date=joined.cohort_date,
+        product_category=joined.product_category.fill_null(NO_CATEGORY),
+        level=joined.level,
+    )
+
+
+def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:
+    seen = pieces.filter(pieces.first_product_category.notnull(), days.contain(pieces.event_date))
+    during = (seen.event_date >= tries.cohort_date) & (seen.event_date <= tries.last_date)
+    joined = seen.join(tries, [seen.visitor_id == tries.visitor_id, during])
+    joined = joined.select("visitor_id", "cohort_date", "started_at", "first_product_category")
+    return joined.group_by("visitor_id", "cohort_date").agg(
+        product_category=joined.first_product_category.argmin(joined.started_at)
+    )
+
+
+def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:
+    reached = {
+        f"reached_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)
+    }
+    return levels.group_by("cohort_date", "unit", "product_category").agg(**reached)
+
+
+def _steps(reached: ir.Table, funnel: Funnel) -> ir.Table:
+    rows = [
+        reached.select(
+            "cohort_date",
+            "unit",
+            "product_category",
+            step=ibis.literal(n, "int64"),
+            event_type=ibis.literal(step.event_type),
+            unit_count=reached[f"reached_{n}"],
+            conversion_from_start_rate=reached[f"reached_{n}"] / reached.reached_1.nullif(0),
+            conversion_from_previous_rate=reached[f"reached_{n}"] / reached[f"reached_{max(n - 1, 1)}"].nullif(0),
+        )
+        for n, step in enumerate(funnel.steps, start=1)
+    ]
+    return stacked(*rows)

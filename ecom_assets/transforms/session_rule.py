@@ -1,0 +1,96 @@
+"""The rule by which events are cut into sessions, with the peers' rules as presets. Sources: METRICS "Session".
+
+Not here: the cutting (`sessions.py`).
+"""
+
+import difflib
+from dataclasses import dataclass, replace
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+
+ONE_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class SessionRule:
+    """When a session ends and another begins.
+
+    `idle_timeout_s`: a longer silence ends a session; silence of exactly this length does not.
+    `midnight_split`: a session ends with the day of the reporting time zone.
+    `campaign_split`: another campaign in the page's UTM parameters begins a session.
+    `max_length_s`: a session is cut every so many seconds from its start; None leaves it whole.
+    `trust_source_session_id`: events with a source session id form a session by that id, however long the silence.
+    `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged session is longer than the first, or has one of the
+    second, or two of the third.
+    """
+
+    idle_timeout_s: int = 1800
+    midnight_split: bool = False
+    campaign_split: bool = False
+    max_length_s: int | None = None
+    trust_source_session_id: bool = False
+    engaged_after_s: int = 10
+    key_event_types: tuple[str, ...] = ("purchase",)
+    view_types: tuple[str, ...] = ("page_view", "product_view", "category_view")
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that make no session."""
+        if not 0 < self.idle_timeout_s < ONE_DAY_S:
+            raise DefinitionError(
+                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s and less than 24 h."
+            )
+        if self.max_length_s is not None and self.max_length_s <= 0:
+            raise DefinitionError(f"A longest session of {self.max_length_s} s cannot be: give more than 0 s.")
+
+    @classmethod
+    def preset(cls, name: str, *, idle_timeout_s: int | None = None) -> "SessionRule":
+        """Return a peer's rule by name, with another idle timeout if one is given."""
+        if name not in PRESETS:
+            near = difflib.get_close_matches(name, PRESETS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(PRESETS)}."
+            raise DefinitionError(f"There is no session rule {name!r}; {hint}")
+        rule = PRESETS[name]
+        return replace(rule, idle_timeout_s=idle_timeout_s) if idle_timeout_s is not None else rule
+
+    @property
+    def stitches(self) -> bool:
+        """Whether a session may cross midnight."""
+        return not self.midnight_split
+
+    def require_incremental(self) -> "SessionRule":
+        """Refuse a rule whose sessions cannot be computed day by day.
+
+        Raises:
+            DefinitionError: The rule needs all of history at once.
+        """
+        if self.trust_source_session_id or (self.stitches and (self.campaign_split or self.max_length_s)):
+            raise DefinitionError(
+                "This session rule needs all of a visitor's history at once, so the daily tables cannot keep it exact; "
+                "use it with `ecom sessions`, or add midnight_split."
+            )
+        return self
+
+
+PRESETS = {
+    "ga4": SessionRule(),
+    "universal_analytics": SessionRule(midnight_split=True, campaign_split=True),
+    "mixpanel": SessionRule(midnight_split=True, max_length_s=ONE_DAY_S),
+    "amplitude": SessionRule(),
+    "snowplow": SessionRule(trust_source_session_id=True),
+}
+"""The peers' rules; amplitude is its web rule."""
+
+
+def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
+    """Whether the silence between two instants is longer than the idle timeout."""
+    return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
+
+
+def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
+    """Return source, medium and campaign of a page's UTM parameters; null if it has none."""
+    parts = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")]
+    joined = parts[0].concat("|").concat(parts[1]).concat("|").concat(parts[2])
+    return joined.nullif("||")

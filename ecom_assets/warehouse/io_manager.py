@@ -1,0 +1,145 @@
+"""The one IO manager: hands assets lazy tables, and writes what they return. Nothing else writes a table.
+
+Not here: how an engine stores anything (`engine.py`), or which assets there are.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.table import Table
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.lineage import column_lineage
+
+PREVIEW_ROWS = 5
+LAYERS = ("raw", "staging", "mart", "export")
+WHOLE_TABLE = "ecom/whole_table"
+
+
+@dataclass(frozen=True)
+class Restated:
+    """Rows that replace other days than the run's own partitions; see `warehouse_asset(restates=…)`."""
+
+    rows: ir.Table
+    days: Days
+
+
+class Progress(Protocol):
+    """Who wants to know how a run gets on."""
+
+    def began(self, table: str) -> None:
+        """Hear that a table is being computed."""
+
+    def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Hear that a slice was written."""
+
+
+class _NoProgress:
+    def began(self, table: str) -> None:
+        """Pay no heed."""
+
+    def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Pay no heed."""
+
+
+NO_PROGRESS: Progress = _NoProgress()
+
+
+class WarehouseIOManager(dg.IOManager):
+    """Binds inputs to slices of tables, and replaces slices."""
+
+    def __init__(self, engine: Engine, contracts: Mapping[str, type[Table]], progress: Progress = NO_PROGRESS) -> None:
+        """Take the open engine, and the contracts by asset key (`layer/name`)."""
+        self._progress = progress
+        self._engine = engine
+        self._contracts = contracts
+
+    def load_input(self, context: dg.InputContext) -> ir.Table:
+        """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
+        contract = self._contracts[context.asset_key.to_user_string()]
+        table = self._engine.table(contract)
+        metadata = context.definition_metadata or {}
+        if contract.day_column is None or metadata.get(WHOLE_TABLE) or not context.has_asset_partitions:
+            return table
+        return table.filter(_days_of(context).contain(table[contract.day_column]))
+
+    def handle_output(self, context: dg.OutputContext, obj: ir.Table | Restated) -> None:
+        """Replace the slice that the asset computed, and say what was written."""
+        contract = self._contracts[context.asset_key.to_user_string()]
+        rows, days = (obj.rows, obj.days) if isinstance(obj, Restated) else (obj, self._own_days(context, contract))
+        self._progress.began(contract.qualified_name())
+        started = time.monotonic()
+        written = self._engine.replace(contract, rows, days)
+        took_s = time.monotonic() - started
+        self._progress.ended(contract.qualified_name(), written.row_count, took_s)
+        context.add_output_metadata(self._metadata(contract, rows, days, written, took_s))
+
+    @staticmethod
+    def _own_days(context: dg.OutputContext, contract: type[Table]) -> Days | None:
+        return _days_of(context) if contract.day_column and context.has_asset_partitions else None
+
+    def _metadata(
+        self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written, took_s: float
+    ) -> dict[str, Any]:
+        table = self._engine.table(contract)
+        metadata: dict[str, Any] = {
+            "dagster/row_count": int(table.count().to_pyarrow().as_py()),
+            "dagster/partition_row_count": written.row_count,
+            "dagster/table_name": contract.qualified_name(),
+            "dagster/column_lineage": _dagster_lineage(rows),
+            "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
+            "preview": dg.MetadataValue.md(self._preview(contract, table, days)),
+            "seconds": round(took_s, 3),
+        }
+        if days is not None and days.dates:
+            metadata["days"] = f"{days.first} to {days.dates[-1]}"
+        return metadata
+
+    @staticmethod
+    def _preview(contract: type[Table], table: ir.Table, days: Days | None) -> str:
+        if days is not None and contract.day_column:
+            table = table.filter(Days(days.dates[-1:]).contain(table[contract.day_column]))
+        # Metadata outlive the rows that they show, so personal data are left out of them.
+        shown = {name: "•••" if column.pii else None for name, column in contract.columns.items()}
+        records = table.limit(PREVIEW_ROWS).to_pyarrow().to_pylist()
+        lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
+        lines += [" | ".join(shown[name] or _cell(value) for name, value in record.items()) for record in records]
+        return "\n".join(f"| {line} |" for line in lines)
+
+
+def column_schema(contract: type[Table]) -> dg.TableSchema:
+    """Return the contract as Dagster's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=column.type,
+                description=column.description + (f" [{column.unit}]" if column.unit else ""),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=contract.key == (name,)),
+                tags={"pii": ""} if column.pii else {},
+            )
+            for name, column in contract.columns.items()
+        ]
+    )
+
+
+def _dagster_lineage(rows: ir.Table) -> dg.TableColumnLineage:
+    deps = {
+        name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sorted(sources) if layer in LAYERS]
+        for name, sources in column_lineage(rows).items()
+    }
+    return dg.TableColumnLineage(deps_by_column=deps)
+
+
+def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:
+    window = context.asset_partitions_time_window
+    return Days.between(window.start.date(), window.end.date())
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]
