@@ -12,13 +12,15 @@ from statistics import NormalDist
 import numpy as np
 
 from ecom_assets.sandbox.shop_dice import Dice, Flags, Floats, Ints, cumulative, from_table, pick
-from ecom_assets.sandbox.shop_rows import DAY_S, Rows
+from ecom_assets.sandbox.shop_rows import DAY_S, Rows, joined
 
 LONGEST_VISIT_S = 8_400
 APART_S = 10_800
 LEAD_DAYS = 28
 """People are known from up to so many days before the first day, else it would open with strangers only."""
 MOST_VISITS = 150
+PEOPLE_AT_ONCE = 50_000
+"""Bounds the memory: most drawn visits fall outside of the days and are dropped at once."""
 
 VISIT = np.dtype([("visitor", np.int64), ("start_s", np.int64), ("is_first", np.bool_)])
 
@@ -72,7 +74,11 @@ class Schedule:
 def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> Schedule:
     """Decide every visit of every person; each has at least one."""
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7
-    visits = _with_at_least_one(dice, _chains(dice, days, visitors, weekday), visitors, weekday)
+    slabs = [
+        range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)
+    ]
+    chains = joined([_chains(dice, days, slab, weekday) for slab in slabs], VISIT)
+    visits = _with_at_least_one(dice, chains, visitors, weekday)
     day, visitor = visits["start_s"], visits["visitor"]
     key = np.arange(len(visits), dtype=np.int64)
     visits["start_s"] = day * DAY_S + _second_of_day(dice, key, weekday[day] >= _SATURDAY)
@@ -86,9 +92,9 @@ def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> S
     return Schedule(visits, bounds.astype(np.int64), starts, span_s)
 
 
-def _chains(dice: Dice, days: int, visitors: int, weekday: Ints) -> Rows:
+def _chains(dice: Dice, days: int, people: range, weekday: Ints) -> Rows:
     """Draw each person's chain of visit days (in `start_s`, as a day for now); keep those in the window."""
-    person = np.arange(visitors, dtype=np.int64)
+    person = np.arange(people.start, people.stop, dtype=np.int64)
     count = from_table(_VISITS, dice.unit("visits", person))
     arrival = dice.below(days + LEAD_DAYS, "arrival", person) - LEAD_DAYS
     visitor = np.repeat(person, count)

@@ -1,0 +1,78 @@
+"""Reads a simulated shop again with SQL, which shares nothing with the code that made it.
+
+Not here: what is expected of the numbers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ecom_assets.sandbox.shop import generate
+
+REASONS = [
+    "missing_event_id",
+    "unparseable_timestamp",
+    "future_timestamp",
+    "missing_identity",
+    "unknown_event_type",
+    "negative_cart_value",
+    "product_missing",
+    "too_late",
+]
+TYPES = [
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+]
+
+# Every received row with the first reason that applies, written down from the definitions of the metrics.
+JUDGED = f"""
+create table judged as
+with read as (
+  select *, try_cast(event_timestamp as timestamp) as t, cast(received_at as timestamp) as received
+  from read_parquet('{{out}}/events/*/*.parquet', hive_partitioning = true)
+)
+select *, case
+    when coalesce(event_id, '') = '' then 'missing_event_id'
+    when t is null then 'unparseable_timestamp'
+    when t > received + interval 1 hour then 'future_timestamp'
+    when coalesce(user_id, '') in ('', 'null', 'undefined', '0') and coalesce(session_id, '') = ''
+        then 'missing_identity'
+    when coalesce(event_type, '') not in {tuple(TYPES)} then 'unknown_event_type'
+    when cast(cart_value as decimal(18, 2)) < 0 then 'negative_cart_value'
+    when event_type in ('product_view', 'add_to_cart') and product_id is null then 'product_missing'
+    when received_date > t::date + 7 then 'too_late'
+  end as reason
+from read;
+create table clean as
+select * from judged where reason is null
+qualify row_number() over (partition by event_id order by received, event_id) = 1;
+"""
+
+
+class Recount:
+    """A generated shop with its truth, and a DuckDB connection in which it is read again."""
+
+    def __init__(self, out: Path, **settings: Any) -> None:
+        self.truth: dict[str, Any] = generate(out, **settings)
+        self.con = duckdb.connect()
+        self.con.execute(JUDGED.format(out=out))
+        self.con.execute(f"create view orders as select * from '{out}/orders.parquet'")
+        self.con.execute(f"create view catalogue as select * from '{out}/catalogue.parquet'")
+
+    def one(self, sql: str) -> Any:
+        """Return the single value that a query gives."""
+        row = self.con.execute(sql).fetchone()
+        assert row is not None
+        return row[0]
+
+    def pairs(self, sql: str) -> dict[Any, Any]:
+        """Return the two columns that a query gives as keys and values."""
+        return dict(self.con.execute(sql).fetchall())

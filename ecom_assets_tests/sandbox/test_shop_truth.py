@@ -1,0 +1,166 @@
+"""The truth of the simulated shop, held against a recount over the files that it wrote.
+
+Not here: whether the shop is believable, and how its folder comes about.
+"""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.sandbox.shop_recount import REASONS, Recount
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Recount:
+    """The shop that `ecom run` shows to somebody who has no data: a month of 2,000 people."""
+    return Recount(tmp_path_factory.mktemp("shop") / "month")
+
+
+def test_every_row_is_clean_or_a_copy_or_quarantined(month: Recount) -> None:
+    events = month.truth["events"]
+    assert month.one("select count(*) from judged") == events["rows"]
+    assert month.one("select count(*) from clean") == events["clean"]
+    copies = month.one("select count(*) - count(distinct event_id) from judged where reason is null")
+    assert copies == events["duplicates"]
+    assert events["clean"] + events["duplicates"] + sum(events["quarantined"].values()) == events["rows"]
+
+
+def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -> None:
+    found = month.pairs("select reason, count(*) from judged where reason is not null group by 1")
+    assert found == month.truth["events"]["quarantined"]
+    assert list(month.truth["events"]["quarantined"]) == REASONS
+    assert min(found.values()) > 0
+
+
+def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
+    sql = "select count(*) from judged where reason = 'unknown_event_type' and cart_value like '-%'"
+    assert month.one(sql) > 0
+
+
+def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
+    by_day = month.truth["by_received_date"]
+    assert len(by_day) == 30
+    rows = month.pairs("select received_date::varchar, count(*) from judged group by 1")
+    assert rows == {day: counts["rows"] for day, counts in by_day.items()}
+    clean = month.pairs("select received_date::varchar, count(*) from clean group by 1")
+    assert clean == {day: counts["clean"] for day, counts in by_day.items()}
+    for reason in REASONS:
+        of_reason = f"from judged where reason = '{reason}' group by 1"
+        found = month.pairs(f"select received_date::varchar, count(*) {of_reason}")
+        planted = {day: counts["quarantined"][reason] for day, counts in by_day.items()}
+        assert found == {day: count for day, count in planted.items() if count}
+
+
+def test_a_row_lies_in_the_folder_of_the_day_on_which_it_arrived(month: Recount) -> None:
+    assert month.one("select count(*) from judged where received_date <> received::date") == 0
+    assert month.one("select max(received)::date from judged") == date(2026, 1, 30)
+
+
+def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth(month: Recount) -> None:
+    late = "from clean where received_date > t::date group by 1"
+    by_days = month.pairs(f"select (received_date - t::date)::varchar, count(*) {late}")
+    assert by_days == month.truth["events"]["late_accepted_by_days"]
+    assert set(month.truth["events"]["late_accepted_by_days"]) == set("1234567")
+    delays = month.pairs(
+        "select received_date - t::date, count(*) from judged where reason = 'too_late' group by 1"
+    )
+    assert (min(delays), max(delays)) == (8, 19)
+
+
+def test_copies_are_equal_but_for_their_arrival_and_some_arrive_on_another_day(month: Recount) -> None:
+    twice = "from judged where reason is null group by event_id having count(*) > 1"
+    payload = (
+        "(event_timestamp, event_type, user_id, session_id, page_url, referrer_url, cart_value, properties)"
+    )
+    assert month.one(f"select max(n) from (select count(distinct {payload}) as n {twice})") == 1
+    assert (
+        month.one(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
+    )
+    assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received) = 1)") > 0
+    assert month.one(f"select count(*) from (select event_id {twice} and count(*) = 3)") > 0
+
+
+def test_the_event_types_of_the_clean_events_are_counted(month: Recount) -> None:
+    assert (
+        month.pairs("select event_type, count(*) from clean group by 1")
+        == month.truth["events"]["clean_by_type"]
+    )
+
+
+def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: Recount) -> None:
+    month.con.execute(
+        """
+        create or replace table visits as
+        with named as (
+          select *, coalesce(user_id, max(user_id) over (partition by session_id), 'anon-' || session_id)
+            as visitor_id
+          from clean
+        ), gaps as (
+          select *, t - lag(t) over (partition by visitor_id order by t, event_id) as gap from named
+        )
+        select *, sum((coalesce(gap, interval 1 day) > interval 30 minutes)::int)
+            over (partition by visitor_id order by t, event_id) as nth
+        from gaps
+        """
+    )
+    sessions = month.truth["sessions"]
+    assert (
+        month.one("select count(*) from (select distinct visitor_id, nth from visits)") == sessions["total"]
+    )
+    assert (
+        month.one("select count(distinct visitor_id) from visits") == month.truth["visitors"]["visitor_ids"]
+    )
+    crossing = "select 1 from visits group by visitor_id, nth having min(t)::date < max(t)::date"
+    assert month.one(f"select count(*) from ({crossing})") == sessions["midnight_sessions"] > 0
+    started = "select min(t)::date::varchar as day from visits group by visitor_id, nth"
+    by_day = {day: counts["sessions"] for day, counts in month.truth["by_event_date"].items()}
+    assert month.pairs(f"select day, count(*) from ({started}) group by 1") == by_day
+
+
+def test_orders_and_purchase_events_are_the_same_orders(month: Recount) -> None:
+    report = """
+        select split_part(uniq_id, '-', 1) as order_id, status, any_value(customer_id)::varchar as user_id,
+            any_value(date_time) as t, sum(payment_amount) as amount,
+            count(distinct (customer_id, date_time)) as n
+        from orders group by 1, 2"""
+    events = """
+        select properties->>'order_id', if(event_type = 'refund', 'refunded', 'shipped'), user_id, t,
+            cast(cart_value as decimal(38, 2)), 1
+        from clean where event_type in ('purchase', 'refund')"""
+    assert month.one(f"select count(*) from (({events}) except all ({report}))") == 0
+    assert month.one(f"select count(*) from (({report}) except all ({events}))") == 0
+
+
+def test_the_money_adds_up(month: Recount) -> None:
+    orders = month.truth["orders"]
+    amounts = month.pairs("select status, sum(payment_amount)::varchar from orders group by 1")
+    assert amounts == {"shipped": orders["shipped_amount"], "refunded": orders["refunded_amount"]}
+    lines = month.pairs("select status, count(*) from orders group by 1")
+    assert lines == {"shipped": orders["order_lines"], "refunded": orders["refund_lines"]}
+    assert month.one("select count(*) - count(distinct uniq_id) from orders") == 0
+    assert month.one(
+        "select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders"
+    )
+    priced = """
+        select count(*) from orders join catalogue on product_id = item_id::varchar
+        where name = item_name and payment_amount = price * quantity"""
+    assert month.one(priced) == month.one("select count(*) from orders")
+
+
+def test_the_counts_of_each_event_day_hold(month: Recount) -> None:
+    by_day = month.truth["by_event_date"]
+    clean = month.pairs("select t::date::varchar, count(*) from clean group by 1")
+    assert clean == {day: counts["clean"] for day, counts in by_day.items()}
+    for status, amount in (("shipped", "shipped_amount"), ("refunded", "refunded_amount")):
+        of_status = f"from orders where status = '{status}' group by 1"
+        paid = month.pairs(f"select date_time::date::varchar, sum(payment_amount)::varchar {of_status}")
+        assert paid == {day: counts[amount] for day, counts in by_day.items() if counts[amount] != "0.00"}
+
+
+def test_even_the_smallest_shop_has_a_row_of_every_fault(tmp_path: Path) -> None:
+    tiny = Recount(tmp_path / "tiny", days=1, visitors=1)
+    assert tiny.pairs(
+        "select reason, count(*) from judged where reason is not null group by 1"
+    ).keys() == set(REASONS)
+    assert tiny.one("select count(*) from judged") == tiny.truth["events"]["rows"]
