@@ -20,7 +20,7 @@ _PARQUET_KINDS = {
     "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMP": "timestamp",
     "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
-    "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
+    "\"NULL\"": "null", "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
 }  # fmt: skip
 
 

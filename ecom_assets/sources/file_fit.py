@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import duckdb
 
@@ -116,8 +117,8 @@ class _Fit:
         if column is None or column.kind not in {"nested", "mixed"}:
             is_type = f"is {column.type}" if column else "is missing"
             raise MappingError(
-                f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r} explodes"
-                f" the list in it; mend the mapping or the file{self._looks_like()}"
+                f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r}"
+                f" explodes the list in it; mend the mapping or the file{self._looks_like()}"
             )
 
     def _may_lack(self, name: str, column: str) -> bool:
@@ -130,8 +131,8 @@ class _Fit:
 
     def _missing(self, name: str, column: str) -> str:
         return (
-            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for {name}"
-            f"{did_you_mean(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
+            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
+            f" {name}{did_you_mean(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
         )
 
     def _looks_like(self) -> str:
@@ -142,12 +143,12 @@ class _Fit:
 
     def _check_epoch(self, name: str, column: str) -> None:
         values = [row[column].strip() for row in self.found.sample if row[column].strip()]
-        lengths = {len(value) for value in values if value.isdigit()}
-        form = _EPOCH_LENGTHS.get(min(lengths, default=0))
-        if form and len(lengths) == 1 and all(value.isdigit() for value in values):
+        lengths = {len(value) if value.isdigit() else 0 for value in values}
+        form = _EPOCH_LENGTHS.get(min(lengths, default=0)) if len(lengths) == 1 else None
+        if form:
             raise MappingError(
-                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects ISO"
-                f" timestamps; set `format: {form}` in the mapping"
+                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects"
+                f" ISO timestamps; set `format: {form}` in the mapping"
             )
 
 
@@ -191,7 +192,7 @@ def _references(
     con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, expression: str
 ) -> list[str]:
     row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", "it is more than one expression")
         raise MappingError(

@@ -90,8 +90,8 @@ def csv_source(layout: Layout, paths: Sequence[str]) -> str:
     columns = text_columns(name for name, _ in layout.columns)
     return (
         f"read_csv({_list_of(paths)}, auto_detect=false, header=true, delim={text(layout.delimiter)},"
-        f" quote='\"', escape='\"', nullstr='', columns={columns}, hive_partitioning=false, filename='__file',"
-        f" compression={_compression(is_gzip=layout.is_gzip)})"
+        f" quote='\"', escape='\"', nullstr='', columns={columns}, hive_partitioning=false,"
+        f" filename='__file', compression={_compression(is_gzip=layout.is_gzip)})"
     )
 
 
@@ -130,23 +130,25 @@ def _json_rows(layout: Layout, lines: str) -> str:
 def _csv_records(layout: Layout, source: str) -> str:
     """`record` and `is_record`, one row per record or malformed line.
 
-    A line that is a whole record stands for itself. Neighbouring lines that are none are searched together for
-    records whose values have line breaks in quotes; each line that is in none of these is malformed.
+    A line that is a whole record stands for itself. Neighbouring lines that are none are searched together
+    for records whose values have line breaks in quotes; each line that is in none of these is malformed.
     """
     record = _record_pattern(layout)
-    numbered = select("rtrim(line, chr(13)) AS line, row_number() OVER () AS number", source)
+    numbered = select("rtrim(line, chr(13)) AS line, row_number() OVER () AS number", source, HAS_TEXT)
     is_record = f"regexp_full_match(line, {text(record)}) AS is_record"
-    judged = select(f"*, {is_record}", numbered, f"number > 1 AND {HAS_TEXT}")
-    before = "count(*) FILTER (is_record) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING)"
-    runs = select(f"*, CASE WHEN is_record THEN number ELSE -1 - {before} END AS run", judged)
-    # Each line between marks of its own, so that a record is found from the start of a line to the end of one.
+    judged = select(f"*, {is_record}", numbered, "number > 1")
+    # Bad lines that follow each other are as far apart among all lines as among the bad ones.
+    run = "number - row_number() OVER (ORDER BY number) AS run"
+    runs = select(f"line, number, {run}", "judged", "NOT is_record")
+    # Each line between marks of its own, so that a record is found from a line's start to a line's end.
     whole = "string_agg(chr(2) || line || chr(10), '' ORDER BY number)"
-    found = f"regexp_extract_all({whole}, {text(f'{_LINE_START}{record}{_LINE_END}|{_LINE_START}[^{_LINE_END}]*{_LINE_END}')})"
-    parts = f"CASE WHEN run > 0 THEN [any_value(line)] ELSE {found} END"
-    pieces = select(["run", f"unnest({parts}) AS piece"], runs, group_by="run")
-    unmarked = "replace(piece[2:-2], chr(10) || chr(2), chr(10))"
-    records = select(f"run, CASE WHEN run > 0 THEN piece ELSE {unmarked} END AS record", pieces)
-    return select(f"record, run > 0 OR regexp_full_match(record, {text(record)}) AS is_record", records)
+    line = f"{_LINE_START}[^{_LINE_END}]*{_LINE_END}"
+    pieces = f"regexp_extract_all({whole}, {text(f'{_LINE_START}{record}{_LINE_END}|{line}')})"
+    unmarked = "replace(piece[2:-2], chr(10) || chr(2), chr(10)) AS record"
+    searched = select(unmarked, select(f"unnest({pieces}) AS piece", runs, group_by="run"))
+    found = select(f"record, regexp_full_match(record, {text(record)}) AS is_record", searched)
+    both = f"{select('line AS record, is_record', 'judged', 'is_record')} UNION ALL {found}"
+    return f"(WITH judged AS MATERIALIZED ({judged}) {both})"
 
 
 def _split_records(layout: Layout, path: str, records: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 
 # Outside of these Python's dates end, and zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
+_OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # the engine reads +99:00 too
 _EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
 
 
@@ -89,10 +90,11 @@ def _from_iso(value: str, zone: str) -> str:
     # 'T12:00:00.5 +02:00' and a lower-case z are written in the wild; the engine reads neither.
     tidy = f"regexp_replace(regexp_replace({value}, '[zZ]$', '+00'), ' +([+-][0-9:]+)$', '\\1')"
     zoned = _in_range(f"timezone('UTC', TRY_CAST({tidy} AS TIMESTAMPTZ))")
+    has_zone = f"regexp_matches({value}, '^[0-9][^:]*:[0-9:.]* ?({_OFFSET}|[A-Za-z][A-Za-z/_]*)$')"
     return (
         f"CASE WHEN regexp_matches({value}, '^[0-9][^:]*(:[0-9:.]*)?$') THEN {_from_wall(wall, zone)}"
         f" WHEN regexp_matches({value}, '^[0-9][^:]*:[0-9:.]*( ?Z| UTC)$') THEN {_in_range(wall)}"
-        f" WHEN regexp_matches({value}, '^[0-9].*:') THEN {zoned} END"
+        f" WHEN {has_zone} THEN {zoned} END"
     )
 
 

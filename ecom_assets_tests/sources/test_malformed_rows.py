@@ -1,4 +1,4 @@
-"""A damaged line is kept as it came and costs no other line: rows + malformed = lines, by construction and by trial."""
+"""A damaged line is kept as it came and costs no other line: rows + malformed = lines."""
 
 import csv
 import gzip
@@ -30,7 +30,9 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
             assert {name for name, value in row.items() if value is not None} == {
                 "malformed_row", "source_file", "received_date",
             }  # fmt: skip
-    good = [(r["event_id"], r["event_type"], r["event_timestamp"]) for r in rows if r["malformed_row"] is None]
+    good = [
+        (r["event_id"], r["event_type"], r["event_timestamp"]) for r in rows if r["malformed_row"] is None
+    ]
     return good, [row["malformed_row"] for row in rows if row["malformed_row"] is not None]
 
 
@@ -57,7 +59,10 @@ def test_one_damaged_csv_line_is_kept_and_its_neighbours_are_read(
 def test_line_breaks_in_quotes_survive_in_a_damaged_file(tmp_path: Path) -> None:
     # Lines: header, 2 + 2 of two records with a break (adjacent), 1 short, 1 record, 2 of a record.
     file = write(tmp_path / "t.csv", 'a,b,c\n1,"x\ny",3\n2,"x\ny",3\nshort\n3,q,3\n4,"p\nq",3\n')
-    assert read_tiny(file) == ([("1", "x\ny", "3"), ("2", "x\ny", "3"), ("3", "q", "3"), ("4", "p\nq", "3")], ["short"])
+    assert read_tiny(file) == (
+        [("1", "x\ny", "3"), ("2", "x\ny", "3"), ("3", "q", "3"), ("4", "p\nq", "3")],
+        ["short"],
+    )
 
 
 def test_mixed_line_ends_are_no_damage(tmp_path: Path) -> None:
@@ -89,19 +94,26 @@ def test_invalid_utf8_in_ndjson_costs_its_line_only(tmp_path: Path, read: Read) 
 def test_a_session_without_its_list_of_events_is_malformed(tmp_path: Path, read: Read) -> None:
     good = '{"session": 1, "events": [{"aid": 5, "ts": 1659304800025, "type": "clicks"}]}'
     empty, odd = '{"session": 2, "events": []}', '{"session": 3, "events": "none"}'
-    rows = read(write(tmp_path / "s.jsonl", "\n".join([good, empty, odd, '{"session": 4}'])), "otto")
+    rows = read(write(tmp_path / "s.jsonl", f'{good}\n{empty}\n{odd}\n{{"session": 4}}'), "otto")
     assert [row["malformed_row"] for row in rows] == [None, odd, '{"session": 4}']
 
 
 def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
     long = {**SHOP[0], "page_url": "x" * 5_000_000}
-    for file in (write(tmp_path / "e.csv", csv_text([long])), write(tmp_path / "e.ndjson", ndjson_text([long]))):
+    for file in (
+        write(tmp_path / "e.csv", csv_text([long])),
+        write(tmp_path / "e.ndjson", ndjson_text([long])),
+    ):
         [row] = read(file)
         assert (row["malformed_row"], len(row["page_url"])) == (None, 5_000_000)
 
 
-VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\n\ufdd1", exclude_categories=["Cs"]), max_size=6)
-DAMAGE = st.sampled_from([b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",'])
+VALUES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\x00\r\n\ufdd1", exclude_categories=["Cs"]), max_size=6
+)
+DAMAGE = st.sampled_from(
+    [b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",']
+)
 
 
 def csv_line(values: list[str]) -> bytes:
@@ -113,7 +125,9 @@ def csv_line(values: list[str]) -> bytes:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.lists(VALUES, min_size=3, max_size=3), DAMAGE), max_size=12), st.booleans())
 def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
-    tmp_path: Path, lines: list[list[str] | bytes], is_gzip: bool  # noqa: FBT001 drawn
+    tmp_path: Path,
+    lines: list[list[str] | bytes],
+    is_gzip: bool,  # noqa: FBT001 drawn
 ) -> None:
     encoded = [line if isinstance(line, bytes) else csv_line(line) for line in lines]
     file = write(tmp_path / ("t.csv.gz" if is_gzip else "t.csv"), b"\n".join([b"a,b,c", *encoded]))
@@ -133,7 +147,9 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
         max_size=12,
     )
 )
-def test_rows_and_malformed_lines_are_the_lines_of_ndjson(tmp_path: Path, lines: list[dict[str, str] | bytes]) -> None:
+def test_rows_and_malformed_lines_are_the_lines_of_ndjson(
+    tmp_path: Path, lines: list[dict[str, str] | bytes]
+) -> None:
     lines = [{"a": "first", "b": "", "c": ""}, *lines]
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     file = write(tmp_path / "t.ndjson", b"\n".join([*encoded, b""]))
@@ -151,7 +167,9 @@ def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_pat
     for threads in (1, 8):
         with duckdb.connect(config={"threads": threads}) as con:
             sql = EventFiles.open(con, [file], MAPPING).received_sql()
-            counted = con.execute(f"SELECT count(event_id), count(DISTINCT event_id), count(malformed_row) FROM ({sql})")
+            counted = con.execute(
+                f"SELECT count(event_id), count(DISTINCT event_id), count(malformed_row) FROM ({sql})"
+            )
             assert counted.fetchone() == (199_800, 199_800, 200)
 
 
