@@ -1,0 +1,105 @@
+"""Which steps of a funnel compete for the same event, and how many of them events at one instant can serve.
+
+Events at one instant can stand in any order, so only counts matter there: steps j+1 … k can all be served
+at one instant by distinct events if and only if, for every set X of conditions, the steps among them with a
+condition in X are no more than the events that match at least one condition in X (Hall's marriage theorem).
+Not here: the passes over time (`funnel.py`, `warehouse/funnel_kernel.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.funnel_definition import Funnel, FunnelStep, kind_of
+
+MAX_RIVALS: Final = 6
+"""Conditions that may overlap one another: each further one doubles the sets to count."""
+
+Rivals = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The distinct conditions of a funnel and who competes with whom.
+
+    Conditions are numbered from 0, steps from 1.
+
+    Attributes:
+        conditions: One step per distinct condition, in order of first appearance.
+        condition_of: For each step, the number of its condition.
+        groups: Conditions that may match a common event, as connected groups; each condition is in one group.
+    """
+
+    conditions: tuple[FunnelStep, ...]
+    condition_of: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, funnel: Funnel) -> "Matching":
+        """The matching of a funnel's steps."""
+        first: dict[tuple[object, ...], FunnelStep] = {}
+        for step in funnel.steps:
+            first.setdefault(step.identity, step)
+        number = {identity: n for n, identity in enumerate(first)}
+        conditions = tuple(first.values())
+        return cls(conditions, tuple(number[step.identity] for step in funnel.steps), _groups(conditions))
+
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether no event can match two steps; then ties need no counting."""
+        return len(self.conditions) == len(self.condition_of) == len(self.groups)
+
+    def rivalries(self) -> tuple[Rivals, ...]:
+        """The sets of conditions whose counts decide: the connected ones, since the others follow from them.
+
+        Raises:
+            DefinitionError: More than six conditions overlap one another.
+        """
+        for group in self.groups:
+            if len(group) > MAX_RIVALS:
+                raise DefinitionError(
+                    f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can "
+                    f"match the same event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or "
+                    "the order strict_increase."
+                )
+        return tuple(found for group in self.groups for found in self._connected_sets(group))
+
+    def contests(self, step: int) -> Iterator[tuple[Rivals, tuple[int, ...]]]:
+        """For a step: each rivalry it is in, and the steps up to this one, latest first, in that rivalry.
+
+        With c events for a rivalry at an instant, the c latest of those steps can be served there, and the
+        next one must have been reached before.
+        """
+        own = self.condition_of[step - 1]
+        for rivals in self.rivalries():
+            if own in rivals:
+                yield rivals, tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in rivals)
+
+    def _connected_sets(self, group: tuple[int, ...]) -> Iterator[Rivals]:
+        for size in range(1, len(group) + 1):
+            for chosen in combinations(group, size):
+                if len(_groups(tuple(self.conditions[n] for n in chosen))) == 1:
+                    yield frozenset(chosen)
+
+
+def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
+    """Whether an event could match both: same type, and no column that would need two values at once."""
+    if one.event_type != other.event_type:
+        return False
+    shared = one.where.keys() & other.where.keys()
+    return not any(
+        kind_of(one.where[column]) == kind_of(other.where[column])
+        and one.where[column] != other.where[column]
+        for column in shared
+    )
+
+
+def _groups(conditions: tuple[FunnelStep, ...]) -> tuple[tuple[int, ...], ...]:
+    groups: list[list[int]] = []
+    for number, condition in enumerate(conditions):
+        touching = [group for group in groups if any(may_overlap(condition, conditions[n]) for n in group)]
+        groups = [group for group in groups if group not in touching]
+        groups.append(sorted([number, *(n for group in touching for n in group)]))
+    return tuple(tuple(group) for group in sorted(groups))

@@ -1,0 +1,250 @@
+"""The funnel's fast kernel on DuckDB: the same numbers as `transforms/funnel.py`, without its window sorts.
+
+DuckDB scans, keeps the events of the steps, packs each into one integer and gathers them per unit; NumPy
+does the passes on batches of units (`funnel_passes.py`). Units are compared as they are, never by a hash.
+DuckDB spills what exceeds its memory limit, and the batches bound the rest. Only duckdb and numpy are
+imported, so that a command that counts one funnel starts at once. Not here: what a funnel means.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.funnel_definition import (
+    Funnel,
+    FunnelStep,
+    Scalar,
+    check_comparable,
+    did_you_mean,
+    json_path,
+    kind_of,
+)
+from ecom_assets.transforms.funnel_matching import Matching
+from ecom_assets.warehouse.funnel_passes import Contest, Ints, Plan, levels_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_EVENTS: Final = 1_000_000
+"""Events that NumPy holds at a time; about 100 MB at the widest, and small enough to stay near the cache."""
+
+_NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
+_JSON_TYPES: Final = {
+    "text": ("VARCHAR", "'VARCHAR'"),
+    "number": ("DOUBLE", "'UBIGINT', 'BIGINT', 'DOUBLE'"),
+    "boolean": ("BOOLEAN", "'BOOLEAN'"),
+}
+_numbers = count()
+
+
+def funnel_counts(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> list[int]:
+    """How many units got through step 1, through step 2, … to the last: one count per step, never increasing.
+
+    Args:
+        con: The connection; a temporary table is made in it and dropped again.
+        events_sql: A SELECT that gives the unit column(s), `event_at` (timestamp), `event_type`, and what
+            `where` names. Rows without a unit or a time take no part.
+        funnel: The definition.
+        unit: Column or columns that name the unit; by default what `funnel.per` says.
+
+    Raises:
+        DefinitionError: A column is missing or has another type than the value it is compared with, or more
+            than six overlapping conditions make an exact answer too dear.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        at_level = np.zeros(plan.steps + 1, dtype=np.int64)
+        for levels in _levels(con, table, plan):
+            at_level += np.bincount(levels, minlength=plan.steps + 1)
+    return [int(n) for n in at_level[:0:-1].cumsum()[::-1]]
+
+
+def funnel_rows(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> "pa.Table":
+    """The level of each unit that did step 1: the unit column(s) and `level` (int64), as an Arrow table.
+
+    Takes and raises what `funnel_counts` does. The order of rows is not defined. Needs pyarrow.
+    """
+    import pyarrow as pa  # noqa: PLC0415  # counting does without it, and it costs a cold start 0.2 s
+
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, units):
+        levels = np.concatenate([np.zeros(0, np.int8), *_levels(con, table, plan)])
+        names = ", ".join(_quoted(column) for column in units)
+        rows = con.sql(f"SELECT {names} FROM {table} ORDER BY rowid").to_arrow_table()  # noqa: S608  # quoted
+    rows = rows.append_column("level", pa.array(levels, pa.int64()))
+    return rows.filter(pa.array(levels > 0))
+
+
+@contextmanager
+def _gathered(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
+) -> Iterator[tuple[str, Plan, list[str]]]:
+    """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
+    units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+    _check_columns(con, events_sql, funnel, units)
+    matching = Matching.of(funnel)
+    is_counted = funnel.order == "ordered" and not matching.is_disjoint
+    code, codes = _signature_sql(matching) if is_counted else _step_sql(funnel, matching)
+    plan = _plan(funnel, matching, codes, is_counted=is_counted)
+    names = ", ".join(_quoted(column) for column in units)
+    present = " AND ".join(f"{_quoted(column)} IS NOT NULL" for column in (*units, "event_at"))
+    types = ", ".join(sorted({_literal(step.event_type) for step in funnel.steps}))
+    table = f"funnel_kernel_{next(_numbers)}"
+    con.execute(f"""
+        CREATE TEMP TABLE {table} AS
+        SELECT {names}, list(packed) AS packed FROM (
+            SELECT {names}, epoch_us(event_at) * {1 << plan.scale_bits} + code AS packed FROM (
+                SELECT {names}, event_at, {code} AS code FROM ({events_sql}) AS events
+                WHERE event_type IN ({types}) AND {present}
+            ) WHERE code IS NOT NULL
+        ) GROUP BY ALL
+    """)  # noqa: S608  # names are quoted, values are escaped
+    try:
+        yield table, plan, units
+    finally:
+        con.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+
+def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
+    """The levels of all units in order of rowid; one batch is fetched while NumPy works on the one before."""
+    sizes = _column(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid", "n")  # noqa: S608  # own name
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        running: Future[npt.NDArray[np.int8]] | None = None
+        for first, last in _batches(sizes, BATCH_EVENTS // (1 + len(plan.weights))):
+            span = f"rowid BETWEEN {first} AND {last - 1} ORDER BY rowid"
+            rows = f"SELECT packed FROM {table} WHERE {span}"  # noqa: S608  # own name
+            packed = _column(con, f"SELECT unnest(packed) AS n FROM ({rows})", "n")  # noqa: S608
+            if running is not None:
+                yield running.result()
+            running = worker.submit(levels_of, packed, sizes[first:last], plan)
+        if running is not None:
+            yield running.result()
+
+
+def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of units with about `at_most` events each; a unit is never split."""
+    ends = np.cumsum(sizes)
+    first = done = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(ends, done + at_most, side="right")))
+        yield first, last
+        first, done = last, int(ends[last - 1])
+
+
+def _column(con: duckdb.DuckDBPyConnection, sql: str, name: str) -> Ints:
+    return np.array(con.execute(sql).fetchnumpy()[name], dtype=np.int64, copy=None)
+
+
+def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
+    size = Plan(
+        steps=len(funnel.steps),
+        window_us=funnel.within_s * 1_000_000,
+        scale_bits=len(codes).bit_length(),
+        is_descending=funnel.order == "strict_increase",
+    )
+    if not is_counted:
+        return size
+    rivalries = matching.rivalries()
+    number = {rivals: n for n, rivals in enumerate(rivalries)}
+    weights = tuple(
+        np.array([0, *(not rivals.isdisjoint(code) for code in codes)], dtype=np.uint8)
+        for rivals in rivalries
+    )
+    contests = tuple(
+        tuple(Contest(number[rivals], contested) for rivals, contested in matching.contests(step))
+        for step in range(1, size.steps + 1)
+    )
+    owns = tuple(number[frozenset({condition})] for condition in matching.condition_of)
+    return replace(size, weights=weights, owns=owns, contests=contests)
+
+
+def _step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[int]]]:
+    """SQL for the step of an event, one row per step where it is for several; and what each code means."""
+    steps = len(funnel.steps)
+    numbers = range(1, steps + 1) if funnel.order == "ordered" else range(steps, 0, -1)
+    codes = [frozenset({condition}) for condition in matching.condition_of]
+    if matching.is_disjoint:
+        return _by_type(
+            [(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]
+        ), codes
+    cases = [_by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)]
+    return f"unnest([{', '.join(cases)}])", codes
+
+
+def _signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
+    """SQL for a number that says which conditions an event matches; and these sets, number 1 first."""
+    codes: list[frozenset[int]] = []
+    cases = []
+    for group in matching.groups:
+        conditions = [matching.conditions[n] for n in group]
+        bits = [
+            f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)
+        ]
+        cases += [(step, f"{len(codes)} + {' + '.join(bits)}") for step in conditions]
+        masks = range(1, 1 << len(group))
+        codes += [frozenset(n for bit, n in enumerate(group) if mask >> bit & 1) for mask in masks]
+    return _by_type(cases), codes
+
+
+def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
+    """SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
+    per_type: dict[str, list[str]] = {}
+    for step, value in cases:
+        per_type.setdefault(step.event_type, []).append(f"WHEN {_where_sql(step)} THEN {value}")
+    chosen = (f"WHEN {_literal(kind)} THEN CASE {' '.join(tests)} END" for kind, tests in per_type.items())
+    return f"CASE event_type {' '.join(chosen)} END"
+
+
+def _where_sql(step: FunnelStep) -> str:
+    tests = []
+    for column, value in step.where.items():
+        keys = json_path(column)
+        tests.append(f"{_json_sql(column, keys, value) if keys else _quoted(column)} = {_literal(value)}")
+    return " AND ".join(tests) or "TRUE"
+
+
+def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
+    """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
+    found = f"CAST({_quoted(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
+    target, types = _JSON_TYPES[kind_of(value)]
+    read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
+    return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"
+
+
+def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
+    types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
+    asked = [(column, value) for step in funnel.steps for column, value in step.where.items()]
+    for column in (*units, "event_at", "event_type", *(column.partition(".")[0] for column, _ in asked)):
+        if column not in types:
+            raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, types)}.")
+    for column, value in asked:
+        if not json_path(column):
+            check_comparable(column, _kind_of_column(types[column]), value)
+
+
+def _kind_of_column(kind: str) -> str:
+    if kind.startswith(_NUMBERS) and kind != "UUID" and "[" not in kind:
+        return "number"
+    return {"VARCHAR": "text", "BOOLEAN": "boolean"}.get(kind, kind)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return f"CAST({value!r} AS DOUBLE)" if isinstance(value, float) else str(value)

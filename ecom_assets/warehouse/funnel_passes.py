@@ -1,0 +1,166 @@
+"""The passes of the funnel kernel over packed numbers: NumPy arrays in, the level of each unit out.
+
+An event is one integer, `microseconds * scale + code`; sorting these with the unit in front puts everything
+in its place with NumPy's vectorised sort. Units lie further apart than the window is long, so a chain
+cannot leak from one to the next and no pass looks at units. Not here: SQL, and where the numbers come from
+(`funnel_kernel.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.errors import WorkError
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.uint8]
+
+_KEY_BITS = 63
+_RESOLUTIONS_US = (1_000_000, 1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A rivalry that a step is in: the place of its count, and its steps up to this one, latest first."""
+
+    count: int
+    contested: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the passes need to know of a funnel.
+
+    Attributes:
+        steps: Number of steps.
+        window_us: The window in microseconds.
+        scale_bits: Bits that the code takes in a packed event.
+        is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
+            comes before those it could follow: times must increase.
+        weights: For counted funnels, per rivalry: 1 for each code that takes part in it, 0 for the others
+            (code 0 included); empty when an event is for one step alone and its code is the step.
+        owns: Per step, the number of the rivalry of its condition alone.
+        contests: Per step, the rivalries it is in.
+    """
+
+    steps: int
+    window_us: int
+    scale_bits: int
+    is_descending: bool = False
+    weights: tuple[Flags, ...] = ()
+    owns: tuple[int, ...] = ()
+    contests: tuple[tuple[Contest, ...], ...] = ()
+
+
+def levels_of(packed: Ints, sizes: Ints, plan: Plan) -> npt.NDArray[np.int8]:
+    """The level of each unit, 0 for one that did not do step 1.
+
+    Args:
+        packed: The packed events of all units, unit after unit, in any order within a unit. Overwritten.
+        sizes: How many events each unit has.
+        plan: The funnel.
+
+    Raises:
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+    """
+    levels = np.zeros(len(sizes), dtype=np.int8)
+    if len(packed) == 0:
+        return levels
+    codes_first = 1 << plan.scale_bits
+    origin_us = int(packed.min()) // codes_first
+    span_us = int(packed.max()) // codes_first - origin_us
+    window = min(plan.window_us, span_us)
+    packed -= origin_us * codes_first
+    unit_bits = _KEY_BITS - plan.scale_bits - (span_us + window + 1).bit_length()
+    if len(sizes) > 1 << max(unit_bits, 0):
+        return _in_coarser_time_or_halves(packed, sizes, plan, span_us, window)
+    if unit_bits < 0:
+        raise WorkError(
+            f"The events of a unit span {span_us} microseconds, too long for the kernel; check event_at."
+        )
+    time_bits = _KEY_BITS - plan.scale_bits - unit_bits
+    packed += np.repeat(np.arange(len(sizes), dtype=np.int64) << (time_bits + plan.scale_bits), sizes)
+    packed.sort()
+    passes = _passes_by_instant if plan.weights else _passes_by_event
+    passes(packed, time_bits, window, plan, levels)
+    return levels
+
+
+def _in_coarser_time_or_halves(
+    packed: Ints, sizes: Ints, plan: Plan, span_us: int, window_us: int
+) -> npt.NDArray[np.int8]:
+    """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
+    times = packed >> plan.scale_bits
+    for resolution in _RESOLUTIONS_US:
+        if span_us and window_us % resolution == 0 and not (times % resolution).any():
+            codes = packed & ((1 << plan.scale_bits) - 1)
+            packed = ((times // resolution) << plan.scale_bits) + codes
+            return levels_of(packed, sizes, replace(plan, window_us=window_us // resolution))
+    middle = len(sizes) // 2
+    cut = int(sizes[:middle].sum())
+    halves = ((packed[:cut], sizes[:middle]), (packed[cut:], sizes[middle:]))
+    return np.concatenate([levels_of(events, units, plan) for events, units in halves])
+
+
+def _passes_by_event(
+    keys: Ints, time_bits: int, window: int, plan: Plan, levels: npt.NDArray[np.int8]
+) -> None:
+    """Each pass: a candidate continues the last chain before it, which is the one with the latest start.
+
+    Starts never decrease along the events, so the last chain is the best, and how many chains stand before a
+    candidate follows from its place among both. Only one-byte arrays are as long as the batch.
+    """
+    codes = (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
+    times = keys >> plan.scale_bits
+    never = np.array([-window - 1], dtype=np.int64)
+    order = range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
+    chains = np.flatnonzero(codes == order[0])
+    starts = times[chains]
+    levels[starts >> time_bits] = 1
+    for step, code in enumerate(order[1:], start=2):
+        both = codes == code
+        both[chains] = True
+        places = np.flatnonzero(both)
+        ranks = np.flatnonzero(codes[places] == code)
+        candidates = places[ranks]
+        latest = np.concatenate((never, starts))[ranks - np.arange(len(ranks))]
+        kept = np.flatnonzero(times[candidates] - latest <= window)
+        chains, starts = candidates[kept], latest[kept]
+        levels[times[chains] >> time_bits] = step
+
+
+def _passes_by_instant(
+    keys: Ints, time_bits: int, window: int, plan: Plan, levels: npt.NDArray[np.int8]
+) -> None:
+    """Events that match several steps: one row per unit and instant, as `transforms/funnel.py` explains."""
+    codes = keys & ((1 << plan.scale_bits) - 1)
+    times = keys >> plan.scale_bits
+    firsts = np.flatnonzero(np.diff(times, prepend=-1))
+    counts = [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
+    times = times[firsts]
+    never = np.int64(-window - 1)
+    reached: list[Ints] = [times]
+    starts = times
+    for step in range(1, plan.steps + 1):
+        for contest in plan.contests[step - 1]:
+            starts = np.minimum(
+                starts, _earliest_needed(times, counts[contest.count], contest.contested, reached)
+            )
+        is_here = counts[plan.owns[step - 1]] > 0
+        hits = is_here & (times - starts <= window)
+        levels[times[hits] >> time_bits] = step
+        before = np.empty_like(times)
+        before[0] = never
+        before[1:] = np.maximum.accumulate(np.where(hits, starts, never))[:-1]
+        reached.append(before)
+        starts = np.where(is_here, starts, before)
+
+
+def _earliest_needed(times: Ints, counts: Ints, contested: Sequence[int], reached: list[Ints]) -> Ints:
+    """With c events, the c latest contested steps are served here; the next one must be reached before."""
+    needed = times
+    for count in range(1, min(len(contested), int(counts.max()) + 1)):
+        needed = np.where(counts == count, reached[contested[count]], needed)
+    return needed
