@@ -52,7 +52,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build() for claim in claims(settings)],
-        jobs=[everything_job(daily)],
+        jobs=[everything_job()],
         schedules=[daily_schedule(settings)],
         sensors=[landing_sensor(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},

@@ -5,11 +5,9 @@ Not here: how files are read (`event_files.py`).
 
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 
 import ibis.expr.types as ir
 
-from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
@@ -57,17 +55,6 @@ class EventSource:
         con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {self._sql(days)}")
         return con.table(VIEW, database=("temp", "main"))
 
-    def arrival_days(self) -> Days:
-        """Every day from the first to the last on which events arrived.
-
-        Raises:
-            SourceError: The files hold no rows.
-        """
-        covered = self.files.received_days()
-        if covered is None:
-            raise SourceError(f"{', '.join(events_place(self._settings))} holds no rows; give files that do.")
-        return Days.between(covered[0], covered[1]).widened(after=1)
-
     def _sql(self, days: Days) -> str:
         origin = self._settings.events or SANDBOX
         rows = " UNION ALL ".join(self.files.received_sql(first, end) for first, end in days.runs())
@@ -79,8 +66,3 @@ class EventSource:
 def sandbox_is_missing(settings: Settings) -> bool:
     """Tell whether the sandbox shop has no data yet."""
     return not (settings.sandbox_folder / "truth.json").exists()
-
-
-def landing_path(settings: Settings) -> Path:
-    """Return the first place that events are taken from."""
-    return Path(events_place(settings)[0])

@@ -4,7 +4,7 @@ Not here: anything that only one engine does (`duckdb.py`), or Dagster (`io_mana
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -89,6 +89,13 @@ class Engine(ABC):
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def clear(self, contracts: Iterable[type[Table]]) -> None:
+        """Empty the tables, all or none."""
+        present = [contract for contract in contracts if self.has(contract)]
+        with self.transaction():
+            for contract in present:
+                self.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')  # noqa: S608 (names come from contracts)
 
     @abstractmethod
     def execute(self, sql: str) -> None:

@@ -1,0 +1,41 @@
+"""Which commands there are, and how their errors reach a person. Not here: what a command does."""
+
+import sys
+
+import typer
+
+from ecom_assets.cli import adhoc_commands, platform_commands, sandbox_commands
+from ecom_assets.errors import EcomError
+
+app = typer.Typer(
+    name="ecom",
+    help="E-commerce events to sessions, funnels and more: every number traceable.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+sandbox = typer.Typer(help="The simulated shop.", no_args_is_help=True)
+app.add_typer(sandbox, name="sandbox")
+
+app.command("run")(platform_commands.run)
+app.command("doctor")(platform_commands.doctor)
+app.command("status")(platform_commands.status)
+app.command("sessions")(adhoc_commands.sessions)
+app.command("funnel")(adhoc_commands.funnel)
+sandbox.command("data")(sandbox_commands.data)
+
+INTERRUPTED = 130
+"""What shells expect of a program that was stopped from the keyboard."""
+
+
+def run() -> None:
+    """Run the command line, with one sentence and an exit code for each error."""
+    try:
+        app()
+    except EcomError as error:
+        sys.stderr.write(f"ecom: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("ecom: stopped; what was committed stays, run again to go on.\n")
+        raise SystemExit(INTERRUPTED) from None

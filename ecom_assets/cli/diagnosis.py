@@ -1,0 +1,123 @@
+"""`ecom doctor`: what could keep the platform from running, each finding with what mends it. Not here: mending."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import duckdb
+import typer
+from packaging.requirements import Requirement
+
+from ecom_assets.errors import EcomError
+from ecom_assets.settings import Settings, load_settings
+from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_source import events_place, mapping_name, sandbox_is_missing
+from ecom_assets.warehouse.opening import new_engine, warehouse_path
+
+LEAST_FREE_BYTES = 1_000_000_000
+"""Below this a run over a few million events can fill the disk."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is well, what was found, and what mends it."""
+
+    subject: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def show_diagnosis(*, as_json: bool) -> bool:
+    """Print every finding; return whether all is well."""
+    findings = diagnose()
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
+            if finding.mend and not finding.ok:
+                typer.echo(f"                mend: {finding.mend}")
+    return all(finding.ok for finding in findings)
+
+
+def diagnose() -> list[Finding]:
+    """Look at everything that a run needs."""
+    try:
+        settings = load_settings()
+    except EcomError as error:
+        return [Finding("settings", ok=False, found=str(error), mend="correct the environment or .env")]
+    looks: list[tuple[str, Callable[[Settings], Finding]]] = [
+        ("versions", _versions),
+        ("disk", _disk),
+        ("warehouse", _warehouse),
+        ("events", _events),
+        ("dagster", _dagster_home),
+    ]
+    findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
+    for subject, look in looks:
+        try:
+            findings.append(look(settings))
+        except EcomError as error:
+            findings.append(Finding(subject, ok=False, found=str(error), mend="see the sentence above"))
+    return findings
+
+
+def _versions(_settings: Settings) -> Finding:
+    wrong = []
+    for line in requires("ecom-assets") or []:
+        needed = Requirement(line)
+        if needed.marker is None and version(needed.name) not in needed.specifier:
+            wrong.append(f"{needed.name} {version(needed.name)} where {needed.specifier} is needed")
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = "; ".join(wrong) or f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
+    return Finding("versions", ok=not wrong, found=found, mend="make setup")
+
+
+def _disk(settings: Settings) -> Finding:
+    place = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    found = f"{free / 1e9:.1f} GB free at {place}"
+    return Finding("disk", ok=free >= LEAST_FREE_BYTES, found=found, mend="free some space, or set ECOM_HOME to another disk")
+
+
+def _warehouse(settings: Settings) -> Finding:
+    path = warehouse_path(settings)
+    if not path.exists():
+        return Finding("warehouse", ok=True, found=f"none yet at {path}; the first run makes it")
+    engine = new_engine(settings, read_only=True)
+    engine.open()
+    engine.close()
+    return Finding("warehouse", ok=True, found=f"{path} opens, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _events(settings: Settings) -> Finding:
+    if not settings.events and sandbox_is_missing(settings):
+        return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
+    mapping = load_mapping(mapping_name(settings))
+    files = EventFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
+    found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
+    return Finding("events", ok=True, found=found)
+
+
+def _dagster_home(settings: Settings) -> Finding:
+    home = settings.dagster_home
+    ready = (home / "dagster.yaml").exists()
+    found = f"{home}" + ("" if ready else " is made at the first run")
+    writable = not home.exists() or _is_writable(home)
+    return Finding("dagster", ok=writable, found=found, mend=f"make {home} writable, or set DAGSTER_HOME")
+
+
+def _is_writable(folder: Path) -> bool:
+    probe = folder / ".ecom-doctor"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True

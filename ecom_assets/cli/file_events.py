@@ -1,0 +1,79 @@
+"""Clean events straight from files, by the same definitions as the platform's tables, without setting anything up.
+
+Not here: what is asked about them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.event_mapping import EventMapping, load_mapping
+from ecom_assets.sources.sql_text import day_in_zone
+from ecom_assets.transforms import clean
+from ecom_assets.transforms.clean import CleaningRule
+from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.transforms.identity import resolve_visitors
+from ecom_assets.warehouse.duckdb import connect
+
+VIEW = "file_events"
+
+
+@dataclass(frozen=True)
+class FileEvents:
+    """Files with the mapping that they fit, open in an engine of their own."""
+
+    con: Backend
+    files: EventFiles
+    mapping: EventMapping
+    settings: Settings
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
+        """Find the files and check them.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
+        con = connect()
+        mapping = load_mapping(settings.events_mapping)
+        return cls(con, EventFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
+
+    def clean(self, *, more_types: Sequence[str] = (), repeats_matter: bool = True) -> ir.Table:
+        """Return the rows of `CleanEvents`.
+
+        Args:
+            more_types: Event types that are clean beside the known ones.
+            repeats_matter: Whether surplus copies must be left out; finding them is the dearest part.
+        """
+        days = self._days()
+        rule = CleaningRule(
+            event_types=(*self.settings.known_event_types, *more_types),
+            late_days=self.settings.late_days,
+            timezone=self.settings.timezone,
+        )
+        raw = self.received()
+        copies = clean.clean_copies(raw, rule, days)
+        resolved = resolve_visitors(copies, copies, rule.late_days)
+        if repeats_matter:
+            resolved = clean.unique_copies(resolved, clean.duplicate_events(raw, rule, days))
+        return clean.as_clean_events(resolved)
+
+    def received(self) -> ir.Table:
+        """Return the rows of `RawEvents`."""
+        own_day = day_in_zone("event_at", self.settings.timezone)
+        sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
+        return self.con.table(VIEW, database=("temp", "main"))
+
+    def _days(self) -> Days:
+        covered = self.files.received_days()
+        if covered is None:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)

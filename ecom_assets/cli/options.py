@@ -1,0 +1,40 @@
+"""Options that several commands share, and how their values are read. Not here: commands."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from ecom_assets.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+Events = Annotated[
+    list[str] | None, typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too).")
+]
+MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
+Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
+
+
+def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:
+    """Return every path that was given.
+
+    Raises:
+        UsageError: Paths without an option in front of them.
+    """
+    if more and not events:
+        raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
+    return [*(events or []), *(more or [])]
+
+
+def day_of(value: str | None, option: str) -> date | None:
+    """Read a day.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(f"{option} {value!r} is no day; write it as 2026-01-31.") from error

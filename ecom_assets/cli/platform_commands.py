@@ -1,0 +1,43 @@
+"""Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
+
+from typing import Annotated
+
+import typer
+
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, day_of, paths_of
+
+
+def run(  # noqa: PLR0913 (each is an option of the command)
+    more: MorePaths = None,
+    events: Events = None,
+    events_mapping: Mapping = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
+    select: Annotated[str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
+    from ecom_assets.cli.platform_run import PlatformRun  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.cli.run_summary import show_summary  # noqa: PLC0415 (loads Ibis)
+
+    paths = paths_of(events, more)
+    platform = PlatformRun.prepare(paths, events_mapping, quiet=as_json)
+    outcome = platform.materialize(day_of(first, "--from"), day_of(last, "--to"), select)
+    show_summary(platform.settings, outcome, as_json=as_json)
+    if not outcome.success:
+        raise typer.Exit(1)
+
+
+def status(as_json: Json = False) -> None:
+    """Show each table: rows, newest data, last run, failing checks."""
+    from ecom_assets.cli.table_status import show_status  # noqa: PLC0415 (loads Dagster)
+
+    show_status(as_json=as_json)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check settings, versions, disk, the warehouse and the events; each finding says what mends it."""
+    from ecom_assets.cli.diagnosis import show_diagnosis  # noqa: PLC0415 (loads Ibis)
+
+    if not show_diagnosis(as_json=as_json):
+        raise typer.Exit(1)

@@ -1,0 +1,58 @@
+"""What a person sees while the platform runs: a bar on a terminal, a line per table elsewhere. Not here: the summary."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class RunProgress:
+    """Hears from the IO manager when a table begins and ends; see `warehouse.io_manager.Progress`."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        """Draw on `console`, unless quiet."""
+        self._console = console
+        self._quiet = quiet
+        self._total = 0
+        self._bar = Progress(
+            TextColumn("{task.description:32}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def say(self, sentence: str) -> None:
+        """Print a line, unless quiet."""
+        if not self._quiet:
+            self._console.print(sentence, highlight=False, soft_wrap=True)
+
+    def expect(self, table_count: int) -> None:
+        """Take the number of tables to come."""
+        self._total = table_count
+
+    def __enter__(self) -> "RunProgress":
+        """Start drawing."""
+        self._bar.start()
+        self._task = self._bar.add_task("starting", total=self._total)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing."""
+        self._bar.stop()
+
+    def began(self, table: str) -> None:
+        """Name the table being computed."""
+        if self._task is not None:
+            self._bar.update(self._task, description=table)
+
+    def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Count a table as done."""
+        if self._task is not None:
+            self._bar.advance(self._task)
+        self.say(f"  {table:28} {row_count:>12,} rows {took_s:>7.2f} s")

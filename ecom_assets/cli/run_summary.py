@@ -1,0 +1,109 @@
+"""What a run ends with: sessions, funnel, quarantined rows, checks, and where to look next. Not here: the run."""
+
+import json
+from typing import Any
+
+import ibis.expr.types as ir
+import typer
+
+from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
+from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents
+from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.sessions import Sessions
+from ecom_assets.contracts.table import Table
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+
+
+def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
+    """Print what the run came to."""
+    engine = new_engine(settings)
+    engine.open()
+    try:
+        summary = summarize(engine, settings, outcome)
+    finally:
+        engine.close()
+    typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(_lines(summary)))
+
+
+def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
+    """Return the numbers of the run's days, as `ecom run --json` prints them."""
+    quarantined = _cut(engine, QuarantinedEvents, outcome.days)
+    by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
+    surplus = _cut(engine, DuplicateEvents, outcome.days)
+    failed = [check for check in outcome.checks if not check.passed]
+    return {
+        "run_id": outcome.run_id,
+        "success": outcome.success,
+        "failures": outcome.failures,
+        "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
+        "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
+        "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
+        "quarantined": {row["reject_reason"]: row["rows"] for row in sorted(by_reason, key=lambda row: -row["rows"])},
+        "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
+        "checks": {
+            "passed": len(outcome.checks) - len(failed),
+            "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
+        },
+        "tables": {table.qualified_name(): int(engine.table(table).count().to_pyarrow().as_py()) for table in ALL},
+        "warehouse": settings.warehouse_url,
+        "dagster_home": str(settings.dagster_home),
+    }
+
+
+def _funnel(engine: Engine, days: Days, unit: str) -> list[dict[str, Any]]:
+    rows = _cut(engine, ConversionFunnel, days)
+    rows = rows.filter(rows.unit == unit, rows.product_category == ALL_CATEGORIES)
+    sums = rows.group_by("step", "event_type").agg(units=rows.unit_count.sum()).order_by("step").to_pyarrow().to_pylist()
+    return funnel_steps([row["event_type"] for row in sums], [int(row["units"]) for row in sums])
+
+
+def _cut(engine: Engine, contract: type[Table], days: Days) -> ir.Table:
+    table = engine.table(contract)
+    return table.filter(days.contain(table[contract.day_column])) if contract.day_column else table
+
+
+def _lines(summary: dict[str, Any]) -> list[str]:
+    sessions = summary["sessions"]
+    lines = [
+        "",
+        f"{summary['days']['from']} to {summary['days']['to']}",
+        f"  {sessions['events']:,} clean events of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions",
+    ]
+    if sessions["sessions"]:
+        lines.append(
+            f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
+            f"session, median {sessions['median_duration_s']:.0f} s"
+        )
+    for unit in ("session", "visitor"):
+        if summary["funnel"][unit]:
+            lines += ["", f"Funnel per {unit}, by the day it started", *funnel_chart(summary["funnel"][unit])]
+    lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
+    return lines
+
+
+def _quality_lines(summary: dict[str, Any]) -> list[str]:
+    quarantined = summary["quarantined"]
+    lines = [f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"]
+    lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
+    checks = summary["checks"]
+    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed")
+    lines += [
+        f"  FAILED {check['table']} {check['name']}: {check['claim']} Observed {check.get('observed')}, limit "
+        f"{check.get('limit')}, for example {check.get('examples')}"
+        for check in checks["failed"]
+    ]
+    return lines + [f"  FAILED {failure}" for failure in summary["failures"]]
+
+
+def _where_lines(summary: dict[str, Any]) -> list[str]:
+    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items())
+    return [
+        f"Tables in {summary['warehouse']}: {rows}",
+        f"Dagster run {summary['run_id']}; look at it with `make ui`, or DAGSTER_HOME={summary['dagster_home']} dagster dev",
+    ]

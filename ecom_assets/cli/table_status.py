@@ -1,0 +1,78 @@
+"""`ecom status`: each table's rows, newest data, last run and failing checks. Not here: the run itself."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.table import Table
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import load_settings, prepare_dagster_home
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine, warehouse_path
+
+
+def show_status(*, as_json: bool) -> None:
+    """Print the state of every table."""
+    settings = load_settings()
+    path = warehouse_path(settings)
+    if not path.exists():
+        typer.echo("[]" if as_json else f"There is no warehouse yet at {path}; run `ecom run`.")
+        return
+    prepare_dagster_home(settings)
+    engine = new_engine(settings, read_only=True)
+    engine.open()
+    try:
+        with dg.DagsterInstance.get() as instance:
+            failing = _failing_checks(instance, build_definitions(settings))
+            rows = [_state(engine, instance, contract, failing) for contract in ALL]
+    finally:
+        engine.close()
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        _draw(rows)
+
+
+def _state(engine: Engine, instance: dg.DagsterInstance, contract: type[Table], failing: dict[str, list[str]]) -> dict[str, Any]:
+    key = dg.AssetKey([contract.layer, contract.name])
+    event = instance.get_latest_materialization_event(key)
+    row_count, newest = None, None
+    if engine.has(contract):
+        table = engine.table(contract)
+        row_count = int(table.count().to_pyarrow().as_py())
+        newest = table[contract.day_column].max().to_pyarrow().as_py() if contract.day_column else None
+    return {
+        "table": contract.qualified_name(),
+        "rows": row_count,
+        "newest_day": str(newest) if newest else None,
+        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
+        "last_run_id": event.run_id if event else None,
+        "failing_checks": failing.get(contract.qualified_name(), []),
+    }
+
+
+def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:
+    keys = sorted(definitions.resolve_asset_graph().asset_check_keys)
+    failing: dict[str, list[str]] = {}
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
+        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        if evaluation is not None and not evaluation.passed:
+            failing.setdefault(".".join(key.asset_key.path), []).append(key.name)
+    return failing
+
+
+def _draw(rows: list[dict[str, Any]]) -> None:
+    drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
+    for row in rows:
+        count = "–" if row["rows"] is None else f"{row['rows']:,}"
+        drawn.add_row(
+            row["table"], count, row["newest_day"] or "–", row["last_run_at"] or "never", ", ".join(row["failing_checks"]) or "none"
+        )
+    drawn.columns[1].justify = "right"
+    Console().print(drawn)
