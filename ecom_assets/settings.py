@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     @property
     def warehouse_url(self) -> str:
         """Return the warehouse's address, the embedded engine's file unless another is set."""
-        return self.warehouse or f"duckdb:///{(self.home / 'warehouse.duckdb').absolute()}"
+        return self.warehouse or f"duckdb://{(self.home / 'warehouse.duckdb').absolute()}"
 
     @property
     def sandbox_folder(self) -> Path:

@@ -19,6 +19,7 @@ sandbox = typer.Typer(help="The simulated shop.", no_args_is_help=True)
 app.add_typer(sandbox, name="sandbox")
 
 app.command("run")(platform_commands.run)
+app.command("ui")(platform_commands.ui)
 app.command("doctor")(platform_commands.doctor)
 app.command("status")(platform_commands.status)
 app.command("sessions")(adhoc_commands.sessions)

@@ -1,5 +1,7 @@
 """Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -33,6 +35,19 @@ def status(as_json: Json = False) -> None:
     from ecom_assets.cli.table_status import show_status  # noqa: PLC0415 (loads Dagster)
 
     show_status(as_json=as_json)
+
+
+def ui(
+    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
+) -> None:
+    """Serve Dagster's UI with its daemon, so that schedules and sensors run."""
+    from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
+
+    prepare_dagster_home(load_settings())
+    typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
+    program = [sys.executable, "-m", "dagster", "dev", "-m", "ecom_assets.definitions"]
+    os.execv(program[0], [*program, "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 
 def doctor(as_json: Json = False) -> None:

@@ -17,6 +17,10 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine, warehouse_path
 
 
+WIDTH = 120
+"""Characters that the table needs; a narrower terminal wraps it rather than cut names."""
+
+
 def show_status(*, as_json: bool) -> None:
     """Print the state of every table."""
     settings = load_settings()
@@ -75,4 +79,6 @@ def _draw(rows: list[dict[str, Any]]) -> None:
             row["table"], count, row["newest_day"] or "–", row["last_run_at"] or "never", ", ".join(row["failing_checks"]) or "none"
         )
     drawn.columns[1].justify = "right"
-    Console().print(drawn)
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(drawn)

@@ -65,11 +65,13 @@ class EventFiles:
             valid_zone(timezone)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        used = columns_used(con, mapping)
-        check_expressions(con, mapping, used)
+        # A failing look must not abort a transaction that the caller is in, so looks have their own cursor.
+        probe = con.cursor()
+        used = columns_used(probe, mapping)
+        check_expressions(probe, mapping, used)
         layouts = []
         for file in find_files(paths):
-            found = columns_of(con, file, mapping.delimiter, mapping.explode)
+            found = columns_of(probe, file, mapping.delimiter, mapping.explode)
             check_fit(file, found, mapping, used)
             layouts.append((file, _layout(file, found, mapping, used)))
         return cls(con, mapping, timezone, tuple(layouts))
@@ -134,7 +136,7 @@ class EventFiles:
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         """Note which files need reading line by line, from a copy where they are not UTF-8."""
         new = [file for file, _ in group if file.path not in self._copies]
-        found = find_damage(self.con, group[0][1], new)
+        found = find_damage(self.con.cursor(), group[0][1], new)
         for file in new:
             if found.unknown and found.unknown[0] == file.path:
                 raise MappingError(unknown_column(file, found.unknown[1], self.mapping))

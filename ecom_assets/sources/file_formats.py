@@ -5,6 +5,7 @@ Here: paths, endings, landing folders and the first and last bytes of a file. No
 
 import glob
 import gzip
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     """Every file that the paths (files, folders, globs) stand for, each once, in the order of their names."""
     if not paths:
         raise SourceError("no path of event files was given; give a file, a folder or a glob")
-    found = {file.path: file for given in paths for file in _files_of(str(given))}
+    found: dict[Path, InputFile] = {}
+    for file in (file for given in paths for file in _files_of(str(given))):
+        found.setdefault(Path(file.path).resolve(), file)
     return sorted(found.values(), key=lambda file: file.path)
 
 
@@ -132,6 +135,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
         raise SourceError(
             f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away"
         )
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()
     return InputFile(
         path=str(path),

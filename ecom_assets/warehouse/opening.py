@@ -19,7 +19,7 @@ def warehouse_path(settings: Settings) -> Path:
         raise SettingError(
             f"ECOM_WAREHOUSE={settings.warehouse_url!r} is not an address of a warehouse; write duckdb:///path/to/file.duckdb."
         )
-    return Path(url.path)
+    return Path("/" + url.path.lstrip("/"))
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> DuckDBEngine:

@@ -59,7 +59,7 @@ def test_a_folder_is_read_recursively_without_what_spark_leaves_beside(tmp_path:
 def test_a_glob_and_several_paths_read_each_file_once(tmp_path: Path, read: Read) -> None:
     write(tmp_path / "2026" / "one.csv", csv_text(SHOP[:1]))
     write(tmp_path / "2026" / "two.csv", csv_text(SHOP[1:]))
-    rows = read([f"{tmp_path}/*/*.csv", tmp_path / "2026" / "one.csv"])
+    rows = read([f"{tmp_path}/*/*.csv", tmp_path / "2026" / "one.csv", f"{tmp_path}/2026/../2026/one.csv"])
     assert [row["event_id"] for row in rows] == ["e1", "e2", "e3"]
     assert {row["source_file"] for row in read(f"{tmp_path}/*/two*")} == {"2026/two.csv"}
 

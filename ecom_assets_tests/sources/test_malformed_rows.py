@@ -175,3 +175,14 @@ def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_pat
 
 def test_the_shipped_layout_is_the_one_of_the_fixture() -> None:
     assert {name for name, _ in load_mapping("ecommerce").given()} >= set(HEADER.split(","))
+
+
+def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.csv", "a,b,c\n1,2,3\nshort\n")
+    with duckdb.connect() as con:
+        con.execute("BEGIN")
+        con.execute("CREATE TABLE mine AS SELECT 1 AS x")
+        sql = EventFiles.open(con, [file], MAPPING).received_sql()
+        con.execute(f"INSERT INTO mine SELECT count(*) FROM ({sql})")
+        con.execute("COMMIT")
+        assert con.execute("SELECT max(x) FROM mine").fetchone() == (2,)

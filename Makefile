@@ -1,0 +1,64 @@
+# Every target sets up what it needs. `make help` lists them.
+VENV := .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.PHONY: help run ui test test-all check fix bench lock setup setup-dev browser clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: setup ## the whole platform over the sandbox shop, then a summary
+	@$(BIN)/ecom run
+
+ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000
+	@$(BIN)/ecom ui
+
+test: setup-dev browser check ## lint, types and every test but the slow ones
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --cov --cov-report=term
+
+test-all: setup-dev browser check ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
+
+check: setup-dev ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: setup-dev ## mend what lint and format can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev ## measurements, side by side with the peers
+	$(BIN)/python -m benchmarks
+
+setup: $(VENV)/core.done
+setup-dev: $(VENV)/dev.done
+
+$(VENV)/core.done: requirements/core.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON); this is done once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/core.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+browser: ## Debian's Chromium, for the browser test
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
+		|| echo "Chromium is missing: the browser test will be skipped"
+
+lock: setup-dev ## make the hash-locked requirement sets anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate pyproject.toml -o requirements/core.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate -c requirements/core.txt --extra dev pyproject.toml -o requirements/dev.txt
+
+clean: ## remove the environment and everything the platform wrote here
+	rm -rf $(VENV) .ecom

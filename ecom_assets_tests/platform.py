@@ -1,0 +1,96 @@
+"""The platform's tables materialized without Dagster, for tests that need hundreds of runs.
+
+The assets, their slices, what they restate and how a slice is replaced are the platform's own; only the run is not.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.assets.table_asset import Reads, TableAsset
+from ecom_assets.contracts.events import RawEvents
+from ecom_assets.contracts.table import Table
+from ecom_assets.definitions import rules, table_assets
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
+from ecom_assets_tests.builders import Row, as_table
+
+
+class Platform:
+    """One warehouse in memory, with every asset after `raw/events`."""
+
+    def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
+        """Open an empty warehouse; `rule` replaces definitions that assets are computed by, by parameter name."""
+        self.settings = settings or Settings(home=Path("never written"))
+        self.rules: dict[str, Any] = rules(self.settings) | rule
+        self.assets: list[TableAsset] = table_assets(self.settings)[1:]
+        self.engine = DuckDBEngine(Path("memory"))
+        self.engine.con = connect()
+        self.engine.con.raw_sql("SET threads = 1")
+
+    def receive(self, rows: Iterable[Row], days: Days) -> None:
+        """Let the given rows be what arrived on the given days."""
+        arrived = [row for row in rows if row["received_date"] in days.dates]
+        landed = self.engine.con.create_table("landed", as_table(arrived, RawEvents), temp=True, overwrite=True)
+        self.engine.replace(RawEvents, landed, days)
+
+    def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
+        """Materialize every asset, or only some by name, for a range of days, upstream first."""
+        for asset in self.assets:
+            if only is None or asset.contract.name in only:
+                rows, restated = self._computed(asset, days)
+                self.engine.replace(asset.contract, rows, restated)
+
+    def touched(self, arrival_days: Iterable[date]) -> Days:
+        """Return the event days that a change of what arrived on some days can touch."""
+        late_days = self.settings.late_days
+        return Days.of(day + timedelta(days=n) for day in arrival_days for n in range(-late_days, 2))
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table."""
+        return self.engine.table(contract)
+
+    def rows(self, contract: type[Table]) -> list[Row]:
+        """Return a whole table's rows as mappings, in the order of its key."""
+        table = self.table(contract)
+        found: list[Row] = table.order_by([*contract.key] or table.columns).to_pyarrow().to_pylist()
+        return found
+
+    def state(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return the sorted rows of every table but raw, by name."""
+        return {asset.contract.qualified_name(): as_rows(self.engine, asset.contract) for asset in self.assets}
+
+    def close(self) -> None:
+        """Give the warehouse back."""
+        self.engine.close()
+
+    def _computed(self, asset: TableAsset, days: Days) -> tuple[ir.Table, Days]:
+        tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
+        offered = {**self.rules, **tables, "days": days}
+        if asset.restates is None:
+            return _call(asset.function, offered), days
+        found = _call(asset.restates, offered)
+        restated = Days.of([*days.dates, *found.day.to_pyarrow().to_pylist()])
+        return _call(asset.function, {**offered, "days": restated}), restated
+
+    def _slice(self, reads: Reads, days: Days) -> ir.Table:
+        table = self.engine.table(reads.contract)
+        if reads.whole or reads.contract.day_column is None:
+            return table
+        seen = days.widened(before=reads.days_before, after=reads.days_after)
+        return table.filter(seen.contain(table[reads.contract.day_column]))
+
+
+def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:
+    """Return a whole table as sorted tuples."""
+    rows = engine.table(contract).select(*contract.columns).to_pyarrow().to_pylist()
+    return sorted((tuple(row.values()) for row in rows), key=repr)
+
+
+def _call(function: Callable[..., ir.Table], offered: Mapping[str, Any]) -> ir.Table:
+    return function(**{name: offered[name] for name in inspect.signature(function).parameters})
