@@ -4,12 +4,13 @@ The assets, their slices, what they restate and how a slice is replaced are the 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.assets.table_asset import Reads, TableAsset
 from ecom_assets.contracts.events import RawEvents
@@ -32,6 +33,8 @@ class Platform:
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.engine.con.raw_sql("SET threads = 1")
+        self._expressions: dict[tuple[str, str, Days, Days], ir.Table] = {}
+        _remember_sql(self.engine.con)
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
@@ -70,13 +73,20 @@ class Platform:
         self.engine.close()
 
     def _computed(self, asset: TableAsset, days: Days) -> tuple[ir.Table, Days]:
-        tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
-        offered = {**self.rules, **tables, "days": days}
         if asset.restates is None:
-            return _call(asset.function, offered), days
-        found = _call(asset.restates, offered)
-        restated = Days.of([*days.dates, *found.day.to_pyarrow().to_pylist()])
-        return _call(asset.function, {**offered, "days": restated}), restated
+            return self._expression(asset, asset.function, days, days), days
+        found = self._expression(asset, asset.restates, days, days)
+        restated = Days.of([*days.dates, *found.to_pyarrow()["day"].to_pylist()])
+        return self._expression(asset, asset.function, days, restated), restated
+
+    def _expression(self, asset: TableAsset, function: Callable[..., ir.Table], run: Days, days: Days) -> ir.Table:
+        key = (asset.contract.name, function.__name__, run, days)
+        if key not in self._expressions:
+            tables = {name: self._slice(reads, run) for name, reads in asset.reads.items()}
+            offered = {**self.rules, **tables, "days": days}
+            asked = inspect.signature(function).parameters
+            self._expressions[key] = function(**{name: offered[name] for name in asked})
+        return self._expressions[key]
 
     def _slice(self, reads: Reads, days: Days) -> ir.Table:
         table = self.engine.table(reads.contract)
@@ -92,5 +102,19 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
     return sorted((tuple(row.values()) for row in rows), key=repr)
 
 
-def _call(function: Callable[..., ir.Table], offered: Mapping[str, Any]) -> ir.Table:
-    return function(**{name: offered[name] for name in inspect.signature(function).parameters})
+def _remember_sql(con: Backend) -> None:
+    # Compiling takes eight times as long as running on a few rows, and random plans repeat their slices.
+    compile_anew = con.compile
+    known: dict[Any, Any] = {}
+
+    def compile_once(expression: ir.Expr, /, **options: Any) -> Any:
+        key = (expression.op(), *sorted(options.items(), key=repr))
+        try:
+            known_already = key in known
+        except TypeError:  # an option that cannot be a key
+            return compile_anew(expression, **options)
+        if not known_already:
+            known[key] = compile_anew(expression, **options)
+        return known[key]
+
+    con.compile = compile_once  # type: ignore[method-assign]

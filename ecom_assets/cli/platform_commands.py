@@ -46,7 +46,8 @@ def ui(
 
     prepare_dagster_home(load_settings())
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
-    program = [sys.executable, "-m", "dagster", "dev", "-m", "ecom_assets.definitions"]
+    # `dagster dev` advises `dg dev`, which is not part of a small install.
+    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", "-m", "ecom_assets.definitions"]
     os.execv(program[0], [*program, "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 

@@ -6,6 +6,7 @@ DuckDB spills what exceeds its memory limit, and the batches bound the rest. Onl
 imported, so that a command that counts one funnel starts at once. Not here: what a funnel means.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 BATCH_EVENTS: Final = 1_000_000
 """Events that NumPy holds at a time; about 100 MB at the widest, and small enough to stay near the cache."""
+
+MAX_WORKERS: Final = 4
+"""Batches that NumPy works on at a time; more gain little, because memory and not the processor is the limit."""
 
 _NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
 _JSON_TYPES: Final = {
@@ -116,19 +120,29 @@ def _gathered(
 
 
 def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
-    """The levels of all units in order of rowid; one batch is fetched while NumPy works on the one before."""
-    sizes = _column(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid", "n")  # noqa: S608  # own name
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        running: Future[npt.NDArray[np.int8]] | None = None
+    """The levels of all units in order of rowid; NumPy works on batches while the next one is fetched."""
+    sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608  # own name
+    is_ordered, threads = _settings(con)
+    with ThreadPoolExecutor(max_workers=threads) as workers:
+        running: deque[Future[npt.NDArray[np.int8]]] = deque()
         for first, last in _batches(sizes, BATCH_EVENTS // (1 + len(plan.weights))):
-            span = f"rowid BETWEEN {first} AND {last - 1} ORDER BY rowid"
-            rows = f"SELECT packed FROM {table} WHERE {span}"  # noqa: S608  # own name
-            packed = _column(con, f"SELECT unnest(packed) AS n FROM ({rows})", "n")  # noqa: S608
-            if running is not None:
-                yield running.result()
-            running = worker.submit(levels_of, packed, sizes[first:last], plan)
-        if running is not None:
-            yield running.result()
+            # Without a promise of order, each event has to bring the number of its unit along, which costs time.
+            unit = "" if is_ordered else f"rowid - {first} AS unit, "
+            rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
+            found = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
+            units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else found["unit"]
+            if len(running) > threads:
+                yield running.popleft().result()
+            running.append(workers.submit(levels_of, found["packed"], units, last - first, plan))
+        while running:
+            yield running.popleft().result()
+
+
+def _settings(con: duckdb.DuckDBPyConnection) -> tuple[bool, int]:
+    """Whether results come in the order of the table, and how many threads the connection may use."""
+    sql = "SELECT current_setting('preserve_insertion_order')::BOOLEAN, current_setting('threads')::INTEGER"
+    is_ordered, threads = con.execute(sql).fetchall()[0]
+    return is_ordered, min(threads, MAX_WORKERS)
 
 
 def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
@@ -141,14 +155,15 @@ def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
         first, done = last, int(ends[last - 1])
 
 
-def _column(con: duckdb.DuckDBPyConnection, sql: str, name: str) -> Ints:
-    return np.array(con.execute(sql).fetchnumpy()[name], dtype=np.int64, copy=None)
+def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
+    found = con.execute(sql).fetchnumpy()
+    return {name: np.array(values, dtype=np.int64, copy=None) for name, values in found.items()}
 
 
 def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
     size = Plan(
         steps=len(funnel.steps),
-        window_us=funnel.within_s * 1_000_000,
+        window=funnel.within_s * 1_000_000,
         scale_bits=len(codes).bit_length(),
         is_descending=funnel.order == "strict_increase",
     )

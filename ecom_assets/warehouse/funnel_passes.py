@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
 
 _KEY_BITS = 63
-_RESOLUTIONS_US = (1_000_000, 1_000)
+_RESOLUTIONS = (1_000_000, 1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Plan:
 
     Attributes:
         steps: Number of steps.
-        window_us: The window in microseconds.
+        window: The window in the unit of the packed times, microseconds at first.
         scale_bits: Bits that the code takes in a packed event.
         is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
             comes before those it could follow: times must increase.
@@ -46,7 +46,7 @@ class Plan:
     """
 
     steps: int
-    window_us: int
+    window: int
     scale_bits: int
     is_descending: bool = False
     weights: tuple[Flags, ...] = ()
@@ -54,59 +54,55 @@ class Plan:
     contests: tuple[tuple[Contest, ...], ...] = ()
 
 
-def levels_of(packed: Ints, sizes: Ints, plan: Plan) -> npt.NDArray[np.int8]:
+def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
     """The level of each unit, 0 for one that did not do step 1.
 
     Args:
-        packed: The packed events of all units, unit after unit, in any order within a unit. Overwritten.
-        sizes: How many events each unit has.
+        packed: The packed events in any order. Overwritten.
+        units: The unit of each event, a number from 0.
+        unit_count: How many units there are.
         plan: The funnel.
 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
     """
-    levels = np.zeros(len(sizes), dtype=np.int8)
+    levels = np.zeros(unit_count, dtype=np.int8)
     if len(packed) == 0:
         return levels
-    codes_first = 1 << plan.scale_bits
-    origin_us = int(packed.min()) // codes_first
-    span_us = int(packed.max()) // codes_first - origin_us
-    window = min(plan.window_us, span_us)
-    packed -= origin_us * codes_first
-    unit_bits = _KEY_BITS - plan.scale_bits - (span_us + window + 1).bit_length()
-    if len(sizes) > 1 << max(unit_bits, 0):
-        return _in_coarser_time_or_halves(packed, sizes, plan, span_us, window)
-    if unit_bits < 0:
-        raise WorkError(
-            f"The events of a unit span {span_us} microseconds, too long for the kernel; check event_at."
-        )
-    time_bits = _KEY_BITS - plan.scale_bits - unit_bits
-    packed += np.repeat(np.arange(len(sizes), dtype=np.int64) << (time_bits + plan.scale_bits), sizes)
+    origin = int(packed.min()) >> plan.scale_bits
+    span = (int(packed.max()) >> plan.scale_bits) - origin
+    window = min(plan.window, span)
+    packed -= origin << plan.scale_bits
+    time_bits = (span + window + 1).bit_length()
+    if (unit_count - 1).bit_length() + time_bits + plan.scale_bits > _KEY_BITS:
+        return _in_coarser_time_or_halves(packed, units, unit_count, replace(plan, window=window))
+    packed += units << (time_bits + plan.scale_bits)
     packed.sort()
     passes = _passes_by_instant if plan.weights else _passes_by_event
-    passes(packed, time_bits, window, plan, levels)
+    passes(packed, time_bits, replace(plan, window=window), levels)
     return levels
 
 
 def _in_coarser_time_or_halves(
-    packed: Ints, sizes: Ints, plan: Plan, span_us: int, window_us: int
+    packed: Ints, units: Ints, unit_count: int, plan: Plan
 ) -> npt.NDArray[np.int8]:
     """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
     times = packed >> plan.scale_bits
-    for resolution in _RESOLUTIONS_US:
-        if span_us and window_us % resolution == 0 and not (times % resolution).any():
+    for resolution in _RESOLUTIONS:
+        if plan.window % resolution == 0 and not (times % resolution).any():
             codes = packed & ((1 << plan.scale_bits) - 1)
             packed = ((times // resolution) << plan.scale_bits) + codes
-            return levels_of(packed, sizes, replace(plan, window_us=window_us // resolution))
-    middle = len(sizes) // 2
-    cut = int(sizes[:middle].sum())
-    halves = ((packed[:cut], sizes[:middle]), (packed[cut:], sizes[middle:]))
-    return np.concatenate([levels_of(events, units, plan) for events, units in halves])
+            return levels_of(packed, units, unit_count, replace(plan, window=plan.window // resolution))
+    if unit_count == 1:
+        raise WorkError("The events of one unit span over a century; check the values of event_at.")
+    half = unit_count // 2
+    is_low = units < half
+    low = levels_of(packed[is_low], units[is_low], half, plan)
+    high = levels_of(packed[~is_low], units[~is_low] - half, unit_count - half, plan)
+    return np.concatenate((low, high))
 
 
-def _passes_by_event(
-    keys: Ints, time_bits: int, window: int, plan: Plan, levels: npt.NDArray[np.int8]
-) -> None:
+def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
     """Each pass: a candidate continues the last chain before it, which is the one with the latest start.
 
     Starts never decrease along the events, so the last chain is the best, and how many chains stand before a
@@ -114,7 +110,7 @@ def _passes_by_event(
     """
     codes = (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
     times = keys >> plan.scale_bits
-    never = np.array([-window - 1], dtype=np.int64)
+    never = np.array([-plan.window - 1], dtype=np.int64)
     order = range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
     chains = np.flatnonzero(codes == order[0])
     starts = times[chains]
@@ -126,21 +122,19 @@ def _passes_by_event(
         ranks = np.flatnonzero(codes[places] == code)
         candidates = places[ranks]
         latest = np.concatenate((never, starts))[ranks - np.arange(len(ranks))]
-        kept = np.flatnonzero(times[candidates] - latest <= window)
+        kept = np.flatnonzero(times[candidates] - latest <= plan.window)
         chains, starts = candidates[kept], latest[kept]
         levels[times[chains] >> time_bits] = step
 
 
-def _passes_by_instant(
-    keys: Ints, time_bits: int, window: int, plan: Plan, levels: npt.NDArray[np.int8]
-) -> None:
+def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
     """Events that match several steps: one row per unit and instant, as `transforms/funnel.py` explains."""
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits
     firsts = np.flatnonzero(np.diff(times, prepend=-1))
     counts = [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
     times = times[firsts]
-    never = np.int64(-window - 1)
+    never = np.int64(-plan.window - 1)
     reached: list[Ints] = [times]
     starts = times
     for step in range(1, plan.steps + 1):
@@ -149,7 +143,7 @@ def _passes_by_instant(
                 starts, _earliest_needed(times, counts[contest.count], contest.contested, reached)
             )
         is_here = counts[plan.owns[step - 1]] > 0
-        hits = is_here & (times - starts <= window)
+        hits = is_here & (times - starts <= plan.window)
         levels[times[hits] >> time_bits] = step
         before = np.empty_like(times)
         before[0] = never

@@ -93,6 +93,16 @@ def test_small_batches_give_the_same_levels_as_one(asked: Funnel, monkeypatch: p
     assert by_kernel(table, asked) == expected == by_expression(table, asked)
 
 
+def test_the_levels_do_not_need_a_connection_that_keeps_the_order_of_rows() -> None:
+    con = duckdb.connect()
+    con.execute("SET preserve_insertion_order = false")
+    con.register("events", table_of(random_streams(11, streams=20_000)))
+    con.execute("CREATE TABLE kept AS SELECT * FROM events")
+    counts = funnel_counts(con, "SELECT * FROM kept", VIEW_CART)
+    con.execute("SET preserve_insertion_order = true")
+    assert funnel_counts(con, "SELECT * FROM kept", VIEW_CART) == counts
+
+
 @pytest.mark.parametrize("step_us", [1_000_000, 1_000, 1])
 def test_units_that_do_not_fit_one_number_are_counted_in_coarser_time_or_in_halves(step_us: int) -> None:
     # 4,096 units over 40 years: 12 bits for the unit and 51 for microseconds leave none for the step.
@@ -101,7 +111,7 @@ def test_units_that_do_not_fit_one_number_are_counted_in_coarser_time_or_in_halv
     gap = 60_000_000
     view, cart, late = start * 4 + 1, (start + gap) * 4 + 2, (start + gap + step_us) * 4 + 2
     packed = np.stack([view, np.where(np.arange(4_096) % 2 == 0, cart, late)], axis=1).ravel()
-    levels = levels_of(packed, np.full(4_096, 2, dtype=np.int64), Plan(2, gap, 2))
+    levels = levels_of(packed, np.arange(4_096).repeat(2), 4_096, Plan(2, gap, 2))
     assert levels.tolist() == [2, 1] * 2_048
 
 
