@@ -38,7 +38,7 @@ BATCH_EVENTS: Final = 1_000_000
 """Events that NumPy holds at a time; about 100 MB at the widest, and small enough to stay near the cache."""
 
 MAX_WORKERS: Final = 4
-"""Batches that NumPy works on at a time; more gain little, because memory and not the processor is the limit."""
+"""Batches that NumPy works on at a time; more would wait for memory, not for a processor."""
 
 _NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
 _JSON_TYPES: Final = {
@@ -121,12 +121,13 @@ def _gathered(
 
 def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
     """The levels of all units in order of rowid; NumPy works on batches while the next one is fetched."""
-    sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608  # own name
+    sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
+    wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
     is_ordered, threads = _settings(con)
     with ThreadPoolExecutor(max_workers=threads) as workers:
         running: deque[Future[npt.NDArray[np.int8]]] = deque()
-        for first, last in _batches(sizes, BATCH_EVENTS // (1 + len(plan.weights))):
-            # Without a promise of order, each event has to bring the number of its unit along, which costs time.
+        for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
+            # Without a promise of order, each event has to bring the number of its unit along: slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
             rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
             found = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")

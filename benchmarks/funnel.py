@@ -1,0 +1,225 @@
+"""The five-step funnel side by side: ClickHouse in a wheel, Polars, pandas, our expression, our kernel.
+
+`python benchmarks/funnel.py` makes the events once, checks that all count the same, then measures each
+contender warm (again and again in one process) and as a whole process. Repetitions are interleaved and the
+figures are medians of ratios to ClickHouse in the same repetition, because other work on a machine slows
+all of them together. The events are synthetic: a few busy visitors and many quiet ones, times in whole
+seconds with 2.5 % ties, text as visitor ids.
+"""
+
+# ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from funnel_rivals import STEPS, Count, clickhouse, clickhouse_seconds, pandas, polars
+
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL
+
+DATA = Path(__file__).parent / "data"
+TARGETS = {("warm", "kernel"): 0.95, ("warm", "expression"): 1.5, ("process", "kernel"): 1.2}
+BASE = "clickhouse"
+
+
+def make_events(events: int) -> Path:
+    """About `events` events in Parquet, the same ones every time; made once."""
+    import duckdb
+
+    file = DATA / f"funnel_events_{events}.parquet"
+    if file.exists():
+        return file
+    DATA.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    con = duckdb.connect()
+    con.execute("SET threads = 1; SELECT setseed(0.42)")
+    con.execute(f"""
+        COPY (
+            WITH visits AS (
+                SELECT i, random() AS who, random() AS day, 1 + floor(ln(1 - random()) / ln(1 - 1 /
+                6.0))::INT AS n FROM range({events // 6}) AS visit(i)
+            ), clicks AS (
+                SELECT *, random() AS kind, random() AS pause FROM (SELECT *, unnest(range(n)) AS j FROM
+                visits)
+            ), timed AS (
+                SELECT *, sum(CASE WHEN j = 0 OR pause < 0.025 THEN 0 WHEN pause < 0.03 THEN 2400
+                    ELSE 5 + floor(pause * pause * 240) END) OVER (PARTITION BY i ORDER BY j) AS after_s
+                FROM clicks
+            )
+            SELECT 'u' || lpad((floor({events * 0.0284} * pow(who, 2.2))::BIGINT)::VARCHAR, 9, '0') AS
+            visitor_id,
+                make_timestamp((1735689600 + floor(day * 90 * 86400) + after_s)::BIGINT * 1000000) AS
+                event_at, CASE WHEN kind < 0.5 THEN '{STEPS[0]}' WHEN kind < 0.88 THEN '{STEPS[1]}'
+                    WHEN kind < 0.95 THEN '{STEPS[2]}' WHEN kind < 0.98 THEN '{STEPS[3]}' ELSE '{STEPS[4]}'
+                    END AS event_type
+            FROM timed ORDER BY floor(day * 90), i * 7919 % 1000003
+        ) TO '{part}' (FORMAT parquet, COMPRESSION zstd)
+    """)
+    part.rename(file)
+    return file
+
+
+def expression(file: Path) -> Count:
+    """Our portable expression, through Ibis on DuckDB."""
+    from ecom_assets.transforms.funnel import funnel_levels
+    from ecom_assets.warehouse.duckdb import connect
+
+    con = connect()
+    levels = funnel_levels(con.read_parquet(file), FIVE_STEP_FUNNEL)
+    totals = levels.group_by("level").agg(visitors=levels.count())
+
+    def count() -> list[int]:
+        at = {row["level"]: row["visitors"] for row in con.to_pyarrow(totals).to_pylist()}
+        return [sum(n for level, n in at.items() if level >= k) for k in range(1, len(STEPS) + 1)]
+
+    return count
+
+
+def kernel(file: Path) -> Count:
+    """Our kernel: DuckDB and NumPy."""
+    import duckdb
+
+    from ecom_assets.warehouse.funnel_kernel import funnel_counts
+
+    con = duckdb.connect()
+    return lambda: funnel_counts(con, f"SELECT * FROM '{file}'", FIVE_STEP_FUNNEL)
+
+
+CONTENDERS: dict[str, Callable[[Path], Count]] = {
+    "clickhouse": clickhouse,
+    "clickhouse_seconds": clickhouse_seconds,
+    "polars": polars,
+    "pandas": pandas,
+    "expression": expression,
+    "kernel": kernel,
+}
+
+
+def check_equal(file: Path, names: list[str]) -> list[int]:
+    """The counts, which all contenders must agree on before anything is timed."""
+    found = {name: whole_process(name, file)[2] for name in names}
+    if len({tuple(counts) for counts in found.values()}) != 1:
+        sys.exit(f"The contenders disagree, so there is nothing to compare: {found}")
+    return found[BASE]
+
+
+def warm(file: Path, names: list[str], repetitions: int) -> list[dict[str, Any]]:
+    """Seconds of each contender again and again in this process, after one unmeasured round."""
+    counts = {name: CONTENDERS[name](file) for name in names}
+    rows = []
+    for repetition in range(-1, repetitions):
+        for name, count in counts.items():
+            begun = time.perf_counter()
+            count()
+            if repetition >= 0:
+                rows.append(
+                    {"mode": "warm", "name": name, "seconds": time.perf_counter() - begun, "rep": repetition}
+                )
+    return rows
+
+
+def processes(file: Path, names: list[str], repetitions: int) -> list[dict[str, Any]]:
+    """Seconds and peak memory of each contender as a whole process, imports included."""
+    rows = []
+    for repetition in range(repetitions):
+        for name in names:
+            seconds, peak_mb, _ = whole_process(name, file)
+            rows.append(
+                {"mode": "process", "name": name, "seconds": seconds, "peak_mb": peak_mb, "rep": repetition}
+            )
+    return rows
+
+
+def whole_process(name: str, file: Path) -> tuple[float, float, list[int]]:
+    """Runs one contender in a new interpreter: seconds, peak resident megabytes, its counts."""
+    begun = time.perf_counter()
+    command = [sys.executable, __file__, "--one", name, "--file", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        answer = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{name} failed with exit code {process.returncode}")
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024, json.loads(answer)
+
+
+def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Per mode and contender: median seconds, and median and spread of its paired ratios."""
+    summary = []
+    for mode in ("warm", "process"):
+        base = {row["rep"]: row["seconds"] for row in rows if row["mode"] == mode and row["name"] == BASE}
+        for name in dict.fromkeys(row["name"] for row in rows if row["mode"] == mode):
+            mine = [row for row in rows if row["mode"] == mode and row["name"] == name]
+            ratios = sorted(row["seconds"] / base[row["rep"]] for row in mine)
+            target = TARGETS.get((mode, name))
+            ratio = statistics.median(ratios)
+            summary.append(
+                {
+                    "mode": mode,
+                    "name": name,
+                    "seconds": round(statistics.median(row["seconds"] for row in mine), 3),
+                    "ratio": round(ratio, 3),
+                    "lowest": round(ratios[0], 3),
+                    "highest": round(ratios[-1], 3),
+                    "peak_mb": round(max((row.get("peak_mb", 0) for row in mine), default=0)) or None,
+                    "target": target,
+                    "met": None if target is None else ratio <= target,
+                }
+            )
+    return summary
+
+
+def show(summary: list[dict[str, Any]]) -> None:
+    """The table, with a plain word where a target was missed."""
+    print(f"{'mode':8} {'contender':20} {'s':>7} {'ratio':>7} {'from':>7} {'to':>7} {'peak MB':>8}  target")
+    for row in summary:
+        verdict = "" if row["met"] is None else f"<= {row['target']}: {'met' if row['met'] else 'MISSED'}"
+        figures = " ".join(f"{row[name]:7.3f}" for name in ("seconds", "ratio", "lowest", "highest"))
+        print(f"{row['mode']:8} {row['name']:20} {figures} {row['peak_mb'] or '':>8}  {verdict}")
+
+
+def main() -> None:
+    """Parses the command line and measures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=10_000_000, help="how many events to make (10 million)")
+    parser.add_argument("--repetitions", type=int, default=7, help="interleaved repetitions per mode (7)")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="contenders")
+    parser.add_argument("--json", type=Path, help="also write every measurement as a JSON line to this file")
+    parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(CONTENDERS[given.one](given.file)()))
+        return
+    names = list(dict.fromkeys([BASE, *given.only]))
+    file = make_events(given.events)
+    print(f"{file.name}: visitors per step {check_equal(file, names)}, the same from {', '.join(names)}")
+    # Processes first: a child's peak memory is at least what this process held when it was started.
+    rows = processes(file, names, given.repetitions) + warm(file, names, given.repetitions)
+    summary = summarise(rows)
+    show(summary)
+    if given.json:
+        packages = {
+            name: importlib.metadata.version(name) for name in ("duckdb", "chdb", "polars", "pandas", "numpy")
+        }
+        about = {
+            "events": given.events,
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        } | packages
+        given.json.write_text("".join(json.dumps(about | row) + "\n" for row in [*rows, *summary]))
+
+
+if __name__ == "__main__":
+    main()
