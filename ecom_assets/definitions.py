@@ -22,7 +22,7 @@ from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.sandbox.supply import ensure_sandbox
-from ecom_assets.settings import Settings, load_settings
+from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, mapping_name
 from ecom_assets.transforms.clean import CleaningRule
@@ -75,11 +75,13 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 def rules(settings: Settings) -> dict[str, Any]:
     """Return the definitions that assets are computed by, named as their parameters."""
+    with about_setting("session_rule"):
+        session_rule = SessionRule.preset(settings.session_rule).require_incremental()
     return {
         "cleaning_rule": CleaningRule(
             event_types=settings.known_event_types, late_days=settings.late_days, timezone=settings.timezone
         ),
-        "session_rule": SessionRule.preset(settings.session_rule).require_incremental(),
+        "session_rule": session_rule,
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
     }
@@ -89,7 +91,10 @@ def daily_funnel(settings: Settings) -> Funnel:
     """Return the funnel of the mart: the steps that are set, else those that the mapping can give, else all five."""
     names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
     steps = tuple(FunnelStep(name) for name in names) or FIVE_STEP_FUNNEL.steps
-    return Funnel(steps, within_s=parse_duration(settings.funnel_window))
+    with about_setting("funnel_window"):
+        within_s = parse_duration(settings.funnel_window)
+    with about_setting("funnel_steps"):
+        return Funnel(steps, within_s=within_s)
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:
@@ -99,16 +104,22 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 
 def claims(settings: Settings) -> list[Claim]:
     """Return every check."""
-    return [*(contract_claim(contract) for contract in ALL), accounting_claim(settings.late_days), *invariant_claims()]
+    return [
+        *(contract_claim(contract) for contract in ALL),
+        accounting_claim(settings.late_days),
+        *invariant_claims(),
+    ]
 
 
 def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
     """Return what assets need while they run: the open warehouse, what writes to it, and where events come from."""
 
     @dg.resource
-    def warehouse(_context: dg.InitResourceContext) -> Iterator[DuckDBEngine]:
+    def warehouse(context: dg.InitResourceContext) -> Iterator[DuckDBEngine]:
         engine = new_engine(settings).open()
         try:
+            if engine.set_aside and context.log:
+                context.log.warning(engine.set_aside_sentence)
             yield engine
         finally:
             engine.close()

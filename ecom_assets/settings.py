@@ -5,6 +5,9 @@ Not here: what is done with a setting.
 
 import difflib
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +17,11 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ecom_assets.errors import SettingError
+from ecom_assets.errors import DefinitionError, SettingError
 
 PREFIX = "ECOM_"
+LEAST_MEMORY_MB = 200
+"""Below this the engine cannot even sort a day of a small shop."""
 CORE_EVENT_TYPES = (
     "page_view",
     "product_view",
@@ -33,14 +38,16 @@ CORE_EVENT_TYPES = (
 class Settings(BaseSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
-    memory_limit: str = Field(
-        "1200MB", pattern=r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$", description="Memory of the embedded engine; more spills to disk"
+    memory_limit: str = Field("1200MB", description="Memory of the embedded engine; more spills to disk")
+    events: str = Field(
+        "", description="Where events come from: a file, folder or glob; default the sandbox shop"
     )
-    events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Event types beyond the platform's own that are clean, separated by commas"
@@ -50,14 +57,27 @@ class Settings(BaseSettings):
     first_day: date = Field(date(2015, 1, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five"
+        (),
+        description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
 
     @field_validator("event_types", "funnel_steps", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _enough_memory(cls, value: str) -> str:
+        size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
+        if size is None or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB:
+            raise ValueError(f"is no size of at least {LEAST_MEMORY_MB}MB, such as 1200MB or 4GB")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -81,7 +101,7 @@ class Settings(BaseSettings):
     @property
     def dagster_home(self) -> Path:
         """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set, else one in `home`."""
-        return Path(os.environ.get("DAGSTER_HOME") or self.home.absolute() / "dagster")
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
     @property
     def known_event_types(self) -> tuple[str, ...]:
@@ -112,22 +132,52 @@ def prepare_dagster_home(settings: Settings) -> Path:
     """Make the Dagster instance's folder with its `dagster.yaml`, and name it to Dagster.
 
     Dagster reads `DAGSTER_HOME` itself, in this process and in those it starts.
+
+    Raises:
+        SettingError: The folder cannot be made or written.
     """
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
     shipped = Path(__file__).parent / "dagster.yaml"
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(shipped.read_text())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(shipped.read_text())
+    except OSError as error:
+        raise SettingError(
+            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to another folder."
+        ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home
 
 
+@contextmanager
+def about_setting(field: str) -> Iterator[None]:
+    """Name the setting in the refusal of a definition that was made from it.
+
+    Raises:
+        SettingError: The block refused the definition.
+    """
+    try:
+        yield
+    except DefinitionError as error:
+        raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
+
+
 def _refuse_unknown_names() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    given = [*os.environ, *(dotenv_values(".env") if Path(".env").exists() else ())]
-    for name in given:
+    for name in [*os.environ, *_names_in_dotenv()]:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
             raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
+
+
+def _names_in_dotenv() -> list[str]:
+    path = Path(".env")
+    try:
+        return list(dotenv_values(path)) if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away."
+        ) from error

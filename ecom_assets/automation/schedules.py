@@ -24,7 +24,9 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description=f"Yesterday and the {settings.late_days} days before it, in one run, so that late events are absorbed.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        last = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+        last = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(
+            days=1
+        )
         return run_request(last - timedelta(days=settings.late_days), last, run_key=last.isoformat())
 
     return daily

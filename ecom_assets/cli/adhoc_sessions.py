@@ -19,7 +19,9 @@ from ecom_assets.transforms.sessions import whole_sessions
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
 
 
-def answer_sessions(paths: list[str], mapping: str | None, rule: str, idle: str | None, out: Path | None) -> dict[str, Any]:
+def answer_sessions(
+    paths: list[str], mapping: str | None, rule: str, idle: str | None, out: Path | None
+) -> dict[str, Any]:
     """Return the totals of INTERFACE's `sessions`; write the sessions themselves where `out` is given."""
     session_rule = SessionRule.preset(rule, idle_timeout_s=parse_duration(idle) if idle else None)
     if out is not None and out.suffix not in FORMATS:
@@ -35,9 +37,13 @@ def _write(files: FileEvents, found: ir.Table, out: Path) -> ir.Table:
     beside = out.with_name(f".{out.name}.part")
     ordered = found.order_by("started_at", "session_id")
     try:
-        files.con.raw_sql(f"COPY ({files.con.compile(ordered)}) TO '{str(beside).replace(chr(39), chr(39) * 2)}' ({FORMATS[out.suffix]})")
+        files.con.raw_sql(
+            f"COPY ({files.con.compile(ordered)}) TO '{str(beside).replace(chr(39), chr(39) * 2)}' ({FORMATS[out.suffix]})"
+        )
         beside.replace(out)
     except (duckdb.Error, OSError) as error:
         beside.unlink(missing_ok=True)
-        raise WarehouseError(f"{out} cannot be written: {str(error).splitlines()[0]}; choose another place.") from error
+        raise WarehouseError(
+            f"{out} cannot be written: {str(error).splitlines()[0]}; choose another place."
+        ) from error
     return files.con.read_parquet(out) if out.suffix == ".parquet" else found

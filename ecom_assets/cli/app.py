@@ -1,11 +1,13 @@
 """Which commands there are, and how their errors reach a person. Not here: what a command does."""
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from ecom_assets.cli import adhoc_commands, platform_commands, sandbox_commands
-from ecom_assets.errors import EcomError
+from ecom_assets.cli.faults import outside_fault
+from ecom_assets.errors import EcomError, WorkError
 
 app = typer.Typer(
     name="ecom",
@@ -35,8 +37,16 @@ def run() -> None:
     try:
         app()
     except EcomError as error:
-        sys.stderr.write(f"ecom: {error}\n")
-        raise SystemExit(error.exit_code) from None
+        _end(str(error), error.exit_code)
+    except Exception as error:
+        sentence = outside_fault(error)
+        if sentence is None:  # a fault of ours: the trace helps whoever mends it
+            raise
+        _end(sentence, WorkError.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("ecom: stopped; what was committed stays, run again to go on.\n")
-        raise SystemExit(INTERRUPTED) from None
+        _end("stopped; what was committed stays, run again to go on.", INTERRUPTED)
+
+
+def _end(sentence: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"ecom: {sentence}\n")
+    raise SystemExit(exit_code) from None

@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read. Not here: commands."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
@@ -9,9 +10,12 @@ from ecom_assets.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
-    list[str] | None, typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too).")
+    list[str] | None,
+    typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too)."),
 ]
-MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
+MorePaths = Annotated[
+    list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")
+]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 
 
@@ -24,6 +28,26 @@ def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:
     if more and not events:
         raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
     return [*(events or []), *(more or [])]
+
+
+@dataclass(frozen=True)
+class AskedDays:
+    """The days that a person asked for; None where the data decide."""
+
+    first: date | None
+    last: date | None
+
+    @classmethod
+    def read(cls, first: str | None, last: str | None) -> "AskedDays":
+        """Read `--from` and `--to`.
+
+        Raises:
+            UsageError: One is no day, or they are the wrong way round.
+        """
+        asked = cls(day_of(first, "--from"), day_of(last, "--to"))
+        if asked.first and asked.last and asked.last < asked.first:
+            raise UsageError(f"--from {asked.first} is after --to {asked.last}; exchange them.")
+        return asked
 
 
 def day_of(value: str | None, option: str) -> date | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, day_of, paths_of
+from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, paths_of
 
 
 def run(  # noqa: PLR0913 (each is an option of the command)
@@ -15,7 +15,9 @@ def run(  # noqa: PLR0913 (each is an option of the command)
     events_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
-    select: Annotated[str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
@@ -23,10 +25,11 @@ def run(  # noqa: PLR0913 (each is an option of the command)
     from ecom_assets.cli.run_summary import show_summary  # noqa: PLC0415 (loads Ibis)
 
     paths = paths_of(events, more)
-    platform = PlatformRun.prepare(paths, events_mapping, quiet=as_json)
-    outcome = platform.materialize(day_of(first, "--from"), day_of(last, "--to"), select)
+    asked = AskedDays.read(first, last)
+    platform = PlatformRun.prepare(paths, events_mapping, asked, select, quiet=as_json)
+    outcome = platform.materialize()
     show_summary(platform.settings, outcome, as_json=as_json)
-    if not outcome.success:
+    if not outcome.success or outcome.failed_checks:
         raise typer.Exit(1)
 
 
@@ -47,7 +50,16 @@ def ui(
     prepare_dagster_home(load_settings())
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # `dagster dev` advises `dg dev`, which is not part of a small install.
-    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", "-m", "ecom_assets.definitions"]
+    program = [
+        sys.executable,
+        "-W",
+        "ignore:Function `dev_command`",
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "ecom_assets.definitions",
+    ]
     os.execv(program[0], [*program, "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 

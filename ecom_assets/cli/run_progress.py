@@ -28,7 +28,11 @@ class RunProgress:
     def say(self, sentence: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
-            self._console.print(sentence, highlight=False, soft_wrap=True)
+            self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+    def warn(self, sentence: str) -> None:
+        """Print a line that nobody may miss, quiet or not."""
+        self._console.print(f"ecom: {sentence}", highlight=False, soft_wrap=True, markup=False)
 
     def expect(self, table_count: int) -> None:
         """Take the number of tables to come."""

@@ -43,7 +43,9 @@ def show_status(*, as_json: bool) -> None:
         _draw(rows)
 
 
-def _state(engine: Engine, instance: dg.DagsterInstance, contract: type[Table], failing: dict[str, list[str]]) -> dict[str, Any]:
+def _state(
+    engine: Engine, instance: dg.DagsterInstance, contract: type[Table], failing: dict[str, list[str]]
+) -> dict[str, Any]:
     key = dg.AssetKey([contract.layer, contract.name])
     event = instance.get_latest_materialization_event(key)
     row_count, newest = None, None
@@ -55,7 +57,9 @@ def _state(engine: Engine, instance: dg.DagsterInstance, contract: type[Table], 
         "table": contract.qualified_name(),
         "rows": row_count,
         "newest_day": str(newest) if newest else None,
-        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
+        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
+        if event
+        else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
     }
@@ -65,7 +69,9 @@ def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -
     keys = sorted(definitions.resolve_asset_graph().asset_check_keys)
     failing: dict[str, list[str]] = {}
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        evaluation = (
+            record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        )
         if evaluation is not None and not evaluation.passed:
             failing.setdefault(".".join(key.asset_key.path), []).append(key.name)
     return failing
@@ -76,7 +82,11 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         count = "–" if row["rows"] is None else f"{row['rows']:,}"
         drawn.add_row(
-            row["table"], count, row["newest_day"] or "–", row["last_run_at"] or "never", ", ".join(row["failing_checks"]) or "none"
+            row["table"],
+            count,
+            row["newest_day"] or "–",
+            row["last_run_at"] or "never",
+            ", ".join(row["failing_checks"]) or "none",
         )
     drawn.columns[1].justify = "right"
     console = Console()

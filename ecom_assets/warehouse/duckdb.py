@@ -20,6 +20,12 @@ from ecom_assets.warehouse.engine import Engine
 
 LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
+HELD = ("Could not set lock", "different configuration")
+"""What DuckDB says of a file that another process, or another connection of this one, has open."""
+DAMAGED = ("not a valid DuckDB database file", "Could not read enough bytes", "Corrupt", "replaying WAL")
+"""What DuckDB says of a file that it will never open or read again."""
+LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
+"""What DuckDB keeps beside its file."""
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
@@ -76,9 +82,11 @@ class DuckDBEngine(Engine):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 self._create()
+            elif self.damage_note.exists() and not self._read_only:
+                self._set_aside()
             self.con = self._connect_or_rebuild()
         except OSError as error:
-            raise WarehouseError(f"{self.path} cannot be written: {error.strerror}; free or choose another place.") from error
+            raise WarehouseError(f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME.") from error
         if self._memory_limit:
             self.con.raw_sql(f"SET memory_limit = '{self._memory_limit}'")
         self.con.raw_sql(f"SET temp_directory = '{self.path}.tmp'")
@@ -86,7 +94,21 @@ class DuckDBEngine(Engine):
 
     def close(self) -> None:
         """Close the file, so that other processes can open it."""
-        self.con.disconnect()
+        if "con" in vars(self):
+            self.con.disconnect()
+
+    @property
+    def set_aside_sentence(self) -> str:
+        """Say what became of a file that was damaged."""
+        return (
+            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` without "
+            "--from and --to) rebuilds everything in it."
+        )
+
+    @property
+    def damage_note(self) -> Path:
+        """Return the file that tells the next to open the warehouse that a part of it cannot be read."""
+        return self.path.with_name(f"{self.path.name}.is-damaged")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -102,63 +124,99 @@ class DuckDBEngine(Engine):
 
     def execute(self, sql: str) -> None:
         """Run a statement whose result nobody reads."""
-        with _plain_errors(self.path):
+        with self._plain_errors():
             self.con.raw_sql(sql)
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""
-        with _plain_errors(self.path):
+        with self._plain_errors():
             row = self.con.raw_sql(sql).fetchone()
         return int(row[0]) if row else 0
 
     def _create(self) -> None:
-        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then rename.
+        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then give it its name.
+        _remove_left_overs(self.path)
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        with _plain_errors(self.path):
-            duckdb.connect(str(fresh)).close()
-        self.on_step("file_creation")
-        fresh.replace(self.path)
+        try:
+            with self._plain_errors():
+                duckdb.connect(str(fresh)).close()
+            self.on_step("file_creation")
+            _name_once(fresh, self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
 
     def _connect_or_rebuild(self) -> Backend:
         deadline = time.monotonic() + LOCK_PATIENCE_S
         while True:
             try:
                 return connect(self.path, read_only=self._read_only)
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
+            except duckdb.Error as error:
+                said = str(error)
+                if any(sign in said for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
                     return self._rebuild(error)
+                if not any(sign in said for sign in HELD):
+                    raise WarehouseError(f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME.") from error
                 if time.monotonic() > deadline:
                     raise WarehouseError(
                         f"{self.path} is in use by another process; wait for its run to end, or stop it."
                     ) from error
                 time.sleep(0.2)
-            except duckdb.Error as error:
-                return self._rebuild(error)
 
     def _rebuild(self, error: duckdb.Error) -> Backend:
         if self._read_only:
             raise WarehouseError(f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it.") from error
+        self._set_aside()
+        return connect(self.path)
+
+    def _set_aside(self) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         self.set_aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
         self.path.rename(self.set_aside)
-        wal = self.path.with_name(self.path.name + ".wal")
-        if wal.exists():
-            wal.rename(f"{self.set_aside}.wal")
+        for ending in LOGS:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + ending).rename(f"{self.set_aside}{ending}")
+        self.damage_note.unlink(missing_ok=True)
         self._create()
-        return connect(self.path)
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.ConstraintException as error:
+            raise ContractError(
+                f"The new rows break the table's contract ({_first_line(error)}); the old rows were kept: correct the source."
+            ) from error
+        except duckdb.Error as error:
+            said, advice = _first_line(error), "nothing was changed."
+            if "Corrupt" in said:
+                self.damage_note.touch()
+                advice = "run `ecom run` again: the file is set aside and rebuilt."
+            elif isinstance(error, duckdb.OutOfMemoryException):
+                advice = "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and run again."
+            elif isinstance(error, duckdb.IOException):
+                advice = "nothing was changed; free some space, or mend what it says, and run again."
+            raise WarehouseError(f"{self.path}: {said}; {advice}") from error
 
 
-@contextlib.contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
+def _name_once(fresh: Path, path: Path) -> None:
+    """Give a new file its name, unless another process was faster: its file is as good, and it has it open."""
     try:
-        yield
-    except duckdb.ConstraintException as error:
-        raise ContractError(f"{_first_line(error)}; the old rows were kept.") from error
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise WarehouseError(f"{path}: {_first_line(error)}; nothing was changed, free some space and run again.") from error
-    except duckdb.Error as error:
-        raise WarehouseError(f"{path}: {_first_line(error)}; nothing was changed.") from error
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        fresh.rename(path)
+
+
+def _remove_left_overs(path: Path) -> None:
+    """Remove what processes left that were killed while they created the file."""
+    for left_over in path.parent.glob(f"{path.name}.new-*"):
+        try:
+            os.kill(int(left_over.name.rpartition("-")[2].partition(".")[0]), 0)
+        except ProcessLookupError:
+            left_over.unlink(missing_ok=True)
+        except (ValueError, PermissionError):
+            continue
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,98 @@
+"""Which days a run is over: those asked for, else those that the data cover, as far as there are partitions.
+
+Not here: the run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ecom_assets.cli.options import AskedDays
+from ecom_assets.errors import UsageError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.event_coverage import days_to_compute
+from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.transforms.days import ONE_DAY, Days
+
+
+@dataclass(frozen=True)
+class DaysOfRun:
+    """The days asked for, held against the partitions there are."""
+
+    settings: Settings
+    asked: AskedDays
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        """Refuse days for which there is no partition.
+
+        Raises:
+            UsageError: A day asked for is before the first partition, or all are after today.
+        """
+        earliest = self.asked.first or self.asked.last
+        if earliest and earliest < self.settings.first_day:
+            raise self._too_early(earliest)
+        if self.asked.first and self.asked.first > self.today:
+            raise UsageError(f"{self.asked.first} is after today, {self.today}; give days that have begun.")
+
+    @property
+    def today(self) -> date:
+        """Return the last day that has begun."""
+        return datetime.now(ZoneInfo(self.settings.timezone)).date()
+
+    def covered(self) -> Days:
+        """Look at the files and return the days.
+
+        Raises:
+            UsageError: The data lie outside of the days asked for, or of the partitions.
+        """
+        with duckdb.connect() as con:
+            mapping = load_mapping(mapping_name(self.settings))
+            files = EventFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
+            if self.asked.first and self.asked.last:
+                first, last = self.asked.first, self.asked.last
+            else:
+                first, last = self._of_data(files)
+        if last > self.today:
+            self.say(f"Days after today, {self.today}, have no partition yet and are left out.")
+        if first > self.today:
+            raise UsageError(
+                f"The data begin on {first}, after today, {self.today}; give data of days that have begun."
+            )
+        return Days.between(first, min(last, self.today) + ONE_DAY)
+
+    def _of_data(self, files: EventFiles) -> tuple[date, date]:
+        covered = days_to_compute(files, self.settings.late_days)
+        first, last = self.asked.first or covered.first, self.asked.last or covered.dates[-1]
+        if last < first:
+            raise UsageError(
+                f"The data cover {covered.first} to {covered.dates[-1]}, nothing of the days asked for; give other days."
+            )
+        if last < self.settings.first_day:
+            raise self._too_early(first)
+        if first < self.settings.first_day:
+            first = self._first_from(files, self.settings.first_day)
+        return first, last
+
+    def _first_from(self, files: EventFiles, start: date) -> date:
+        """Pass over the few rows of a clock that was never set, which would else keep all others out."""
+        rows = files.received_sql(start)
+        found = files.con.execute(f"SELECT min(received_date) FROM ({rows})").fetchone()  # noqa: S608 (quoted by sql_text)
+        first: date | None = found[0] if found else None
+        if first is None:
+            raise self._too_early(start)
+        self.say(
+            f"Rows of days before the first partition, {start}, are left out; set ECOM_FIRST_DAY to take them in."
+        )
+        return first
+
+    @staticmethod
+    def _too_early(a_day: date) -> UsageError:
+        return UsageError(
+            f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day."
+        )
