@@ -113,7 +113,10 @@ class Funnel:
         steps: 2 to 64 steps.
         within_s: The window from the first step to the last, in seconds, both ends included; seven days,
             because that is what shops mostly ask for.
-        order: `ordered` as above; `strict_increase` demands t1 < t2 < … < tk.
+        order: `ordered` as above; `strict_increase` demands t1 < t2 < … < tk, and is exact. ClickHouse's
+            `'strict_increase'` without `'strict_once'` is greedy: of views at 0 and 1 and a cart at 1 it
+            keeps the view at 1 only and misses the chain from 0. On a real clickstream of 4,504 visitors it
+            misses 1 for view, cart and 2,814 for view, view.
         per: The unit that is counted, `user` (visitor_id) or `session` (session_id).
     """
 
