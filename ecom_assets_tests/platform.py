@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from ecom_assets.assets.table_asset import Reads, TableAsset
 from ecom_assets.contracts.events import RawEvents
@@ -34,13 +33,15 @@ class Platform:
         self.engine.con = connect()
         self.engine.con.raw_sql("SET threads = 1")
         self._expressions: dict[tuple[str, str, Days, Days], ir.Table] = {}
-        _remember_sql(self.engine.con)
+        self._land([])
+        self._landed = self.engine.con.table("landed")
+        _remember_sql(self.engine)
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
         arrived = [row for row in rows if row["received_date"] in days.dates]
-        landed = self.engine.con.create_table("landed", as_table(arrived, RawEvents), temp=True, overwrite=True)
-        self.engine.replace(RawEvents, landed, days)
+        self._land(arrived)
+        self.engine.replace(RawEvents, self._landed, days)
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
@@ -68,15 +69,25 @@ class Platform:
         """Return the sorted rows of every table but raw, by name."""
         return {asset.contract.qualified_name(): as_rows(self.engine, asset.contract) for asset in self.assets}
 
+    def clear(self) -> None:
+        """Empty every table."""
+        for contract in (RawEvents, *(asset.contract for asset in self.assets)):
+            self.engine.ensure(contract)
+            self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
+
     def close(self) -> None:
         """Give the warehouse back."""
         self.engine.close()
+
+    def _land(self, rows: Iterable[Row]) -> None:
+        self.engine.con.con.register("landed", as_table(rows, RawEvents))
 
     def _computed(self, asset: TableAsset, days: Days) -> tuple[ir.Table, Days]:
         if asset.restates is None:
             return self._expression(asset, asset.function, days, days), days
         found = self._expression(asset, asset.restates, days, days)
-        restated = Days.of([*days.dates, *found.to_pyarrow()["day"].to_pylist()])
+        sql = self.engine.compile(found.select("day"))
+        restated = Days.of([*days.dates, *(row[0] for row in self.engine.con.raw_sql(sql).fetchall())])
         return self._expression(asset, asset.function, days, restated), restated
 
     def _expression(self, asset: TableAsset, function: Callable[..., ir.Table], run: Days, days: Days) -> ir.Table:
@@ -102,19 +113,14 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
     return sorted((tuple(row.values()) for row in rows), key=repr)
 
 
-def _remember_sql(con: Backend) -> None:
+def _remember_sql(engine: DuckDBEngine) -> None:
     # Compiling takes eight times as long as running on a few rows, and random plans repeat their slices.
-    compile_anew = con.compile
-    known: dict[Any, Any] = {}
+    compile_anew = engine.compile
+    known: dict[Any, str] = {}
 
-    def compile_once(expression: ir.Expr, /, **options: Any) -> Any:
-        key = (expression.op(), *sorted(options.items(), key=repr))
-        try:
-            known_already = key in known
-        except TypeError:  # an option that cannot be a key
-            return compile_anew(expression, **options)
-        if not known_already:
-            known[key] = compile_anew(expression, **options)
-        return known[key]
+    def compile_once(rows: ir.Table) -> str:
+        if rows.op() not in known:
+            known[rows.op()] = compile_anew(rows)
+        return known[rows.op()]
 
-    con.compile = compile_once  # type: ignore[method-assign]
+    engine.compile = compile_once  # type: ignore[method-assign]

@@ -12,10 +12,9 @@ from ecom_assets.transforms.identity import resolve_visitors
 
 def staging_assets(late_days: int) -> list[TableAsset]:
     """Return the assets of the staging layer; how far they read around a day depends on `late_days`."""
-    span = late_days + 1
     accepted = Reads(RawEvents, days_before=1, days_after=late_days)
 
-    @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=span + 1, days_after=late_days))
+    @table_asset(DuplicateEvents, raw_events=accepted)
     def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.duplicate_events(raw_events, cleaning_rule, days)
 
@@ -23,11 +22,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.quarantined_events(raw_events, cleaning_rule, days)
 
-    @table_asset(
-        CleanEvents,
-        raw_events=Reads(RawEvents, days_before=2, days_after=late_days),
-        duplicate_events=DuplicateEvents,
-    )
+    @table_asset(CleanEvents, raw_events=accepted, duplicate_events=DuplicateEvents)
     def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         copies = clean.unique_copies(clean.clean_copies(raw_events, cleaning_rule, days), duplicate_events)
         sightings = clean.clean_copies(raw_events, cleaning_rule, days.widened(before=1, after=1))

@@ -19,7 +19,7 @@ NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous", "anon",
     "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
-"""User ids that stand for nobody, or for a tester; compared in lower case."""
+"""Ids that stand for nobody, or for a tester; compared in lower case."""
 
 NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
 ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
@@ -54,15 +54,15 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         rule: What is clean.
         days: Bounds of `received_date` in `raw`, for daylight saving.
     """
-    received_end = day_start(raw.received_date, days, rule.timezone) + ibis.interval(days=1)
+    day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
+    received_end = day_start(day_after, days.widened(after=1), rule.timezone)
     known_by = raw.received_at.fill_null(received_end) + ibis.interval(seconds=rule.skew_s)
-    day_after = raw.received_date + ibis.interval(days=1)
     in_time = _is_in_time(raw, rule.late_days)
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
         (raw.event_id.isnull(), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
-        ((raw.event_at > known_by) | (raw.event_date > day_after.cast("date")), "future_timestamp"),
+        ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),
         (_has_no_identity(raw, rule), "missing_identity"),
         (raw.event_type.isnull() | raw.event_type.notin(rule.event_types), "unknown_event_type"),
         (raw.cart_amount < 0, "negative_cart_value"),
@@ -95,22 +95,22 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Ids of which surplus copies are accounted to `days`.
 
-    A copy is surplus if another clean copy of its id came before it, at most `late_days` + 1 days earlier: the span in
-    which copies of one day's event can be accepted at all. The rule looks at arrivals only, so the answer does not depend
-    on which days are computed together.
+    A copy is surplus if another clean copy of its id came before it, in the days in which its own day accepts arrivals:
+    from the day before it to `late_days` after it. A copy that came earlier still can be no copy of it, because it had
+    arrived before this event happened: the id was given twice. So a day's answer needs those arrivals and no others.
 
     Args:
-        raw: Received rows of the days that can hold earlier copies: from 2 × late_days + 2 before `days` on.
+        raw: Received rows that arrived from the day before `days` to `late_days` after them.
         rule: What is clean.
         days: The event days asked for.
     """
-    span = rule.late_days + 1
-    copies = clean_copies(raw, rule, days.widened(before=2 * span, after=span)).select("event_id", "event_date", *ARRIVAL_ORDER)
+    near = days.widened(before=rule.late_days + 1, after=rule.late_days + 1)
+    copies = clean_copies(raw, rule, near).select("event_id", "event_date", *ARRIVAL_ORDER)
     repeated = copies.group_by("event_id").agg(copy_count=lambda t: t.count())
     copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "event_id")
     in_order = ibis.window(group_by="event_id", order_by=_arrival_keys(copies))
     copies = copies.mutate(previous_date=copies.received_date.lag().over(in_order))
-    surplus = copies.received_date <= (copies.previous_date + ibis.interval(days=span)).cast("date")
+    surplus = copies.previous_date >= (copies.event_date - ibis.interval(days=1)).cast("date")
     copies = copies.mutate(surplus=surplus.fill_null(NO).ifelse(1, 0))
     per_day = copies.group_by("event_date", "event_id").agg(
         surplus_count=copies.surplus.sum(),
@@ -149,8 +149,8 @@ def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
 
 
 def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
-    nobody = raw.user_id.lower().isin(rule.null_like_ids).fill_null(NO)
-    return nobody | (raw.user_id.isnull() & raw.session_id.isnull())
+    identity = ibis.coalesce(raw.user_id, raw.session_id)
+    return identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
 
 
 def _arrival_keys(rows: ir.Table) -> list[ir.Value]:

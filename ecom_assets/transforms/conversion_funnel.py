@@ -7,15 +7,15 @@ import ibis.expr.types as ir
 
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import funnel_levels
-from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.funnel_definition import MAX_WINDOW_S, Funnel
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.sessions import stitch
 from ecom_assets.transforms.stacking import stacked
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
-LONGEST_SESSION_S = 366 * 86_400
-"""A session's funnel has the whole session as its window; no session is longer than this."""
+CLOCK_CHANGE_S = 3 * 3600
+"""The most by which clocks go forward in a window, so that its last day is later by the calendar."""
 
 
 def conversion_funnel(
@@ -40,8 +40,8 @@ def conversion_funnel(
 
 
 def window_days(funnel: Funnel) -> int:
-    """Return the days after a cohort day into which a visitor's window can reach."""
-    return -(-funnel.within_s // 86_400)
+    """Return the days after a cohort day into which a visitor's window can reach, where clocks change too."""
+    return -(-(funnel.within_s + CLOCK_CHANGE_S) // 86_400)
 
 
 def _session_levels(
@@ -58,7 +58,7 @@ def _session_levels(
     alone = alone.mutate(session_started_at=alone.piece_started_at)
     crossing = events.join(stitched, keys).select(alone.columns)
     unit = ["visitor_id", "session_started_at"]
-    whole = replace(funnel, within_s=LONGEST_SESSION_S)
+    whole = replace(funnel, within_s=MAX_WINDOW_S)
     levels = funnel_levels(stacked(alone, crossing), whole, unit)
     mine = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(
@@ -67,7 +67,7 @@ def _session_levels(
     return joined.select(
         unit=ibis.literal("session"),
         cohort_date=mine.started_date,
-        product_category=mine.first_product_category.fill_null(NO_CATEGORY),
+        product_category=_category(mine.first_product_category),
         level=levels.level,
     )
 
@@ -76,11 +76,10 @@ def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, funnel: Funn
     span = window_days(funnel)
     first_type = funnel.steps[0].event_type
     starts = events.filter(events.event_type == first_type, days.contain(events.event_date))
-    tries = starts.select("visitor_id", cohort_date="event_date").distinct()
-    last_date = (tries.cohort_date + ibis.interval(days=span)).cast("date")
-    tries = tries.mutate(last_date=last_date)
+    tries = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
+    tries = tries.mutate(closes_at=tries.last_start_at + ibis.interval(seconds=funnel.within_s))
     later = events.filter(days.widened(after=span).contain(events.event_date))
-    on_try = (later.event_date >= tries.cohort_date) & (later.event_date <= tries.last_date)
+    on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
     is_start = (later.event_type != first_type) | (later.event_date == tries.cohort_date)
     tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try, is_start])
     levels = funnel_levels(tried.select(*later.columns, "cohort_date"), funnel, ["visitor_id", "cohort_date"])
@@ -89,14 +88,19 @@ def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, funnel: Funn
     return joined.select(
         unit=ibis.literal("visitor"),
         cohort_date=joined.cohort_date,
-        product_category=joined.product_category.fill_null(NO_CATEGORY),
+        product_category=_category(joined.product_category),
         level=joined.level,
     )
 
 
+def _category(found: ir.StringValue) -> ir.StringValue:
+    # A shop's category may not pass for the total.
+    return found.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
+
+
 def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:
     seen = pieces.filter(pieces.first_product_category.notnull(), days.contain(pieces.event_date))
-    during = (seen.event_date >= tries.cohort_date) & (seen.event_date <= tries.last_date)
+    during = (seen.event_date >= tries.cohort_date) & (seen.started_at <= tries.closes_at)
     joined = seen.join(tries, [seen.visitor_id == tries.visitor_id, during])
     joined = joined.select("visitor_id", "cohort_date", "started_at", "first_product_category")
     return joined.group_by("visitor_id", "cohort_date").agg(

@@ -81,11 +81,11 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     midnight = column.cast("timestamp(6)")
     if timezone == "UTC" or not days.dates:
         return midnight
-    changes = _offset_changes(days.first, days.end, timezone)
-    hours = ibis.cases(
-        *((column < ibis.literal(until), offset_s) for until, offset_s in changes[:-1]), else_=changes[-1][1]
-    )
-    return midnight - hours.cast("int64").as_interval("s")
+    *changes, (_, last_offset_s) = _offset_changes(days.first, days.end, timezone)
+    offset_s = ibis.literal(last_offset_s, "int64")
+    if changes:
+        offset_s = ibis.cases(*((column < ibis.literal(until), before_s) for until, before_s in changes), else_=offset_s)
+    return midnight - offset_s.cast("int64").as_interval("s")
 
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:

@@ -11,7 +11,8 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
 
     A session's user is looked for on the same day, then on the day after, then on the day before; should several users be
     seen on that day, the smallest id is taken. Of the day after only what came within `late_days` of the event's own day
-    counts, so that the answer of a day needs no arrival that the day itself would not accept.
+    counts, and of the day before only what did not come before that day, so that the answer of a day needs no arrival that
+    the day itself would not accept.
 
     Args:
         copies: Clean rows of some days.
@@ -32,10 +33,11 @@ def _session_users(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.
     previous = seen.event_date - ibis.interval(days=1)
     following = seen.event_date + ibis.interval(days=1)
     timely = seen.received_date <= (previous + ibis.interval(days=late_days)).cast("date")
+    punctual = seen.received_date >= seen.event_date
     nearby = stacked(
         seen.select("session_id", "user_id", event_date="event_date", distance=ibis.literal(0)),
         seen.filter(timely).select("session_id", "user_id", event_date=previous.cast("date"), distance=ibis.literal(1)),
-        seen.select("session_id", "user_id", event_date=following.cast("date"), distance=ibis.literal(2)),
+        seen.filter(punctual).select("session_id", "user_id", event_date=following.cast("date"), distance=ibis.literal(2)),
     )
     return nearby.group_by("session_id", "event_date").agg(
         session_user_id=ibis.coalesce(*(nearby.user_id.min(where=nearby.distance == n) for n in range(3)))

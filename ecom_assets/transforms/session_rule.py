@@ -12,6 +12,8 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError
 
 ONE_DAY_S = 86_400
+SHORTEST_DAY_S = 20 * 3600
+"""Less than any day that a clock change leaves: a longer silence could skip a whole day."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class SessionRule:
 
     def __post_init__(self) -> None:
         """Refuse lengths that make no session."""
-        if not 0 < self.idle_timeout_s < ONE_DAY_S:
+        if not 0 < self.idle_timeout_s < SHORTEST_DAY_S:
             raise DefinitionError(
-                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s and less than 24 h."
+                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s and less than 20 h."
             )
         if self.max_length_s is not None and self.max_length_s <= 0:
             raise DefinitionError(f"A longest session of {self.max_length_s} s cannot be: give more than 0 s.")

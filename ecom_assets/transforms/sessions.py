@@ -56,7 +56,7 @@ def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str)
         days: The days of `events`, for daylight saving.
         timezone: The reporting time zone.
     """
-    pieces = _add_up(events, rule).drop("ended_date")
+    pieces = _add_up(events, rule).drop("session_started_at")
     idle = ibis.interval(seconds=rule.idle_timeout_s)
     starts_at = day_start(pieces.event_date, days, timezone)
     ends_at = day_start((pieces.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
@@ -122,8 +122,7 @@ def restated_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.T
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
     """Sessions of a whole set of clean events at once, without the detour over days."""
-    pieces = _add_up(session_events(events, rule, by_day=False), rule)
-    return _describe(pieces.rename(started_date="event_date"), rule)
+    return _describe(_merge(_add_up(session_events(events, rule, by_day=False), rule)), rule)
 
 
 def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
@@ -171,9 +170,8 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
 def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
     of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in COUNTED_TYPES}
     is_purchase = events.event_type == "purchase"
-    pieces = events.group_by("visitor_id", "piece_started_at").agg(
-        event_date=events.event_date.min(),
-        ended_date=events.event_date.max(),
+    pieces = events.group_by("visitor_id", "piece_started_at", "event_date").agg(
+        started_at=events.event_at.min(),
         ended_at=events.event_at.max(),
         event_count=events.count(),
         view_count=events.event_type.isin(rule.view_types).ifelse(1, 0).sum(),
@@ -187,7 +185,7 @@ def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
         has_robot_agent=events.is_bot.ifelse(1, 0).max(),
         **of_type,
     )
-    pieces = pieces.rename(started_at="piece_started_at")
+    pieces = pieces.rename(session_started_at="piece_started_at")
     length_s = pieces.ended_at.delta(pieces.started_at, unit="microsecond") / 1e6
     at_pace = (pieces.event_count >= ROBOT_EVENTS) & (length_s <= pieces.event_count * ROBOT_PACE_S)
     return pieces.mutate(is_bot=(pieces.has_robot_agent == 1) | at_pace).drop("has_robot_agent")
@@ -217,7 +215,7 @@ def _merge(pieces: ir.Table) -> ir.Table:
 def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
     engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count >= 2)
-    start = merged.started_at.epoch_seconds().cast("string")
+    start = merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
     return merged.mutate(
         session_id=merged.visitor_id.concat("-").concat(start),
         is_engaged=engaged,
