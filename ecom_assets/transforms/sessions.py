@@ -5,10 +5,12 @@ chains of any length cost what they are long, not what history is. Not here: the
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.transforms.days import Days, day_start
 from ecom_assets.transforms.session_rule import SessionRule, campaign_of, is_gap
 from ecom_assets.transforms.stacking import stacked
@@ -56,7 +58,7 @@ def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str)
         days: The days of `events`, for daylight saving.
         timezone: The reporting time zone.
     """
-    pieces = _add_up(events, rule).drop("session_started_at")
+    pieces = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
     idle = ibis.interval(seconds=rule.idle_timeout_s)
     starts_at = day_start(pieces.event_date, days, timezone)
     ends_at = day_start((pieces.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
@@ -79,8 +81,8 @@ def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     alone = alone.mutate(session_started_at=alone.started_at)
     candidates = pieces.filter(days.contain(pieces.event_date), _near_midnight(pieces))
     stitched = stitch(pieces, candidates, rule)
-    merged = _merge(stacked(stitched, alone))
-    return _describe(merged.filter(days.contain(merged.started_date)), rule)
+    merged = _merge(stacked(stitched, alone), ["visitor_id"])
+    return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
 
 
 def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
@@ -122,7 +124,9 @@ def restated_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.T
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
     """Sessions of a whole set of clean events at once, without the detour over days."""
-    return _describe(_merge(_add_up(session_events(events, rule, by_day=False), rule)), rule)
+    unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
+    pieces = _add_up(session_events(events, rule, by_day=False), rule, unit)
+    return _describe(_merge(pieces, unit), rule).select(*Sessions.columns)
 
 
 def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
@@ -135,7 +139,8 @@ def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) 
         begins = events.previous_at.isnull() | (begins & events.source_session_id.isnull())
     if rule.campaign_split:
         events, changed = _campaign_changes(events, unit)
-        begins = begins | changed
+        # Events of one instant have no order of their own, so they are never split from one another.
+        begins = begins | (changed & (events.event_at > events.previous_at))
     events = events.mutate(begins=begins)
     return events.mutate(
         piece_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)")).max().over(so_far),
@@ -167,10 +172,10 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
     return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
 
 
-def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
+def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
     of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in COUNTED_TYPES}
     is_purchase = events.event_type == "purchase"
-    pieces = events.group_by("visitor_id", "piece_started_at", "event_date").agg(
+    pieces = events.group_by(*unit, "piece_started_at", "event_date").agg(
         started_at=events.event_at.min(),
         ended_at=events.event_at.max(),
         event_count=events.count(),
@@ -195,11 +200,11 @@ def _near_midnight(pieces: ir.Table) -> ir.BooleanValue:
     return pieces.is_near_previous_midnight | pieces.is_near_next_midnight
 
 
-def _merge(pieces: ir.Table) -> ir.Table:
+def _merge(pieces: ir.Table, unit: Sequence[str]) -> ir.Table:
     first = pieces.started_at == pieces.session_started_at
     sums = {name: pieces[name].sum() for name in SUMS}
     with_category = pieces.first_product_category.notnull()
-    merged = pieces.group_by("visitor_id", "session_started_at").agg(
+    merged = pieces.group_by(*unit, "session_started_at").agg(
         started_date=pieces.event_date.min(),
         ended_date=pieces.event_date.max(),
         ended_at=pieces.ended_at.max(),
@@ -215,9 +220,13 @@ def _merge(pieces: ir.Table) -> ir.Table:
 def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
     engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count >= 2)
-    start = merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    parts = [merged.visitor_id, merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")]
+    if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within a second
+        parts.append(merged.started_at.microsecond().cast("string"))
+    if rule.trust_source_session_id:
+        parts.append(merged.source_session_id.fill_null(""))
     return merged.mutate(
-        session_id=merged.visitor_id.concat("-").concat(start),
+        session_id=reduce(lambda left, right: left.concat("-").concat(right), parts),
         is_engaged=engaged,
         is_single_page=merged.view_count <= 1,
     )

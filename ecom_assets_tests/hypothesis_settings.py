@@ -1,0 +1,8 @@
+"""How properties are searched. Not here: any property."""
+
+from hypothesis import HealthCheck, settings
+
+
+def examples(count: int) -> settings:
+    """Return how a property is searched: so many examples, however long each takes, and nothing kept on disk."""
+    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
