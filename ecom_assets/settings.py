@@ -147,6 +147,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
             f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to another folder."
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/event_storage.py
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home
 

@@ -79,7 +79,7 @@ class Engine(ABC):
             ContractError: `rows` lacks a column of the contract, or has one that it does not know.
         """
         self.ensure(contract)
-        sql = str(self.con.compile(conform(rows, contract), pretty=True))
+        sql = self.compile(conform(rows, contract))
         names = ", ".join(f'"{name}"' for name in contract.columns)
         target = f'"{contract.layer}"."{contract.name}"'
         with self.transaction():
@@ -89,6 +89,10 @@ class Engine(ABC):
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def compile(self, rows: ir.Table) -> str:
+        """Return the statement that computes `rows`."""
+        return str(self.con.compile(rows, pretty=True))
 
     def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Empty the tables, all or none."""
