@@ -1,6 +1,6 @@
-"""Schedules. Not here: jobs themselves."""
+"""Schedules, and how a run over some days is asked for. Not here: jobs themselves."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -15,19 +15,21 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
     An event may arrive `late_days` days after its own day, so that day's tables are computed again as often.
     """
+    late_days = settings.late_days
 
     @dg.schedule(
         name="daily",
         cron_schedule="0 2 * * *",
         execution_timezone=settings.timezone,
         job_name=EVERYTHING,
-        description=f"Yesterday and the {settings.late_days} days before it, in one run, so that late events are absorbed.",
+        description=f"Yesterday and the {late_days} days before it, in one run, so that late events are absorbed.",
     )
-    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        last = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(
-            days=1
-        )
-        return run_request(last - timedelta(days=settings.late_days), last, run_key=last.isoformat())
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        last = day_of(context.scheduled_execution_time, settings) - timedelta(days=1)
+        if last < settings.first_day:
+            return dg.SkipReason(f"{last} is before the first partition, {settings.first_day}.")
+        first = max(last - timedelta(days=late_days), settings.first_day)
+        return run_request(first, last, run_key=last.isoformat())
 
     return daily
 
@@ -35,3 +37,8 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
 def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
     """Ask for one run over the days from `first` to `last`, both included."""
     return dg.RunRequest(run_key=run_key, tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()})
+
+
+def day_of(instant: datetime, settings: Settings) -> date:
+    """Return the day of an instant in the reporting time zone."""
+    return instant.astimezone(ZoneInfo(settings.timezone)).date()

@@ -2,25 +2,34 @@
 
 import hashlib
 import json
-from datetime import date
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import duckdb
 
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.automation.schedules import run_request
+from ecom_assets.automation.schedules import day_of, run_request
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
+from ecom_assets.sources.event_coverage import days_to_compute
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, mapping_name
-from ecom_assets.transforms.days import Days
 
 INTERVAL_S = 60
 
 
-def landing_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that sees new or changed landing files and asks for the days that they touch."""
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def landing_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+    """Return the sensor that sees new or changed landing files and asks for the days that they touch.
+
+    The cursor holds each file's size and time of modification, as they were when the sensor last asked.
+    """
 
     @dg.sensor(
         name="landing_files",
@@ -28,34 +37,42 @@ def landing_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=INTERVAL_S,
         description="New or changed event files: materializes the days that their rows belong to.",
     )
-    def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        try:
-            files = _open(settings, events_place(settings))
-        except SourceError as error:
-            return dg.SkipReason(str(error))
+    def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        now = {file.path: f"{file.size}-{file.modified_at.isoformat()}" for file in files.files()}
-        fresh = sorted(path for path, state in now.items() if seen.get(path) != state)
-        if not fresh:
-            return dg.SkipReason("No new event files.")
-        touched = _touched_days(_open(settings, fresh))
-        state = hashlib.sha256(json.dumps([now[path] for path in fresh]).encode()).hexdigest()[:16]
-        requests = [run_request(*touched, run_key=f"{touched[0]}-{touched[1]}-{state}")] if touched else []
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps(now))
+        try:
+            found = _states(settings)
+            fresh = sorted(path for path, state in found.items() if seen.get(path) != state)
+            if not fresh:
+                return dg.SensorResult(skip_reason="No new event files.")
+            first, last = _touched_days(settings, fresh, today=day_of(now(), settings))
+        except SourceError as error:
+            return dg.SensorResult(skip_reason=str(error))
+        cursor = json.dumps(found)
+        if first > last:
+            return dg.SensorResult(
+                skip_reason="New event files, but of days without a partition.", cursor=cursor
+            )
+        key = hashlib.sha256(json.dumps([(path, found[path]) for path in fresh]).encode()).hexdigest()[:16]
+        return dg.SensorResult(
+            run_requests=[run_request(first, last, run_key=f"{first}-{last}-{key}")], cursor=cursor
+        )
 
     return landing_files
 
 
-def _open(settings: Settings, paths: list[str]) -> EventFiles:
-    mapping = load_mapping(mapping_name(settings))
-    return EventFiles.open(duckdb.connect(), paths, mapping, settings.timezone)
+def _states(settings: Settings) -> dict[str, str]:
+    with _opened(settings, events_place(settings)) as files:
+        return {file.path: f"{file.size}-{file.modified_at.isoformat()}" for file in files.files()}
 
 
-def _touched_days(files: EventFiles) -> tuple[date, date] | None:
-    """Return the first and last day to compute: the arrival days of the files, and the event days of their rows."""
-    received = files.received_days()
-    if received is None:
-        return None
-    days = Days.between(*received).dates + received[1:]
-    touched = files.touched_event_days(days) or received
-    return min(*received, *touched), max(*received, *touched)
+def _touched_days(settings: Settings, paths: list[str], *, today: date) -> tuple[date, date]:
+    """Return the first and last day that the files' rows count for, as far as there are partitions."""
+    with _opened(settings, paths) as files:
+        days = days_to_compute(files, settings.late_days)
+    return max(days.first, settings.first_day), min(days.dates[-1], today)
+
+
+@contextmanager
+def _opened(settings: Settings, paths: list[str]) -> Iterator[EventFiles]:
+    with duckdb.connect() as con:
+        yield EventFiles.open(con, paths, load_mapping(mapping_name(settings)), settings.timezone)

@@ -20,7 +20,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.opening import new_engine, warehouse_path
 from ecom_assets.warehouse.origin import require_same_origin
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -71,6 +71,7 @@ class PlatformRun:
         settings = load_settings(events=",".join(paths) or None, events_mapping=mapping)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
+        warehouse_path(settings)
         days = DaysOfRun(settings, asked, progress.say)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select)
@@ -84,8 +85,8 @@ class PlatformRun:
             covered = days.covered()
         return cls(settings, progress, definitions, chosen, covered)
 
-    def materialize(self) -> RunOutcome:
-        """Run."""
+    def materialize(self, *, may_rebuild: bool = True) -> RunOutcome:
+        """Run; once more where the run found a part of the warehouse that cannot be read."""
         job = self.definitions.resolve_job_def(EVERYTHING)
         self.progress.expect(len(self.chosen))
         with patient_history(), dg.DagsterInstance.get() as instance, self.progress:
@@ -96,6 +97,9 @@ class PlatformRun:
                 asset_selection=self.chosen,
                 tags={RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()},
             )
+        if may_rebuild and new_engine(self.settings).damage_note.exists():
+            _open_for(self.settings, self.progress)
+            return self.materialize(may_rebuild=False)
         return _outcome(result, self.days)
 
 

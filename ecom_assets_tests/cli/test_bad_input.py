@@ -1,0 +1,212 @@
+"""Files, options and settings that are wrong: one sentence, an exit code of 1 or 2, and nothing written."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.session_rule import PRESETS
+from ecom_assets_tests.command import HEADER, ecom, page_views
+
+GOOD_ROW = "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    return page_views(tmp_path / "own.csv", "2026-01-01")
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+def binary(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+BAD_FILES = [
+    ("unknown.csv", text(f"{HEADER},colour\n{GOOD_ROW},red\n"), 2, "unknown column 'colour' in unknown.csv"),
+    ("missing.csv", text("event_id,user_id\ne1,ann\n"), 2, "missing.csv has no column 'event_type'"),
+    ("binary.csv", binary(bytes(range(256)) * 50), 1, "binary.csv is not text"),
+    ("cut.parquet", binary(b"PAR1nothing"), 1, "cut.parquet is a cut-off Parquet file"),
+    ("plain.csv.gz", binary(b"not packed"), 1, "plain.csv.gz is not gzip inside"),
+    ("cut.csv.gz", binary(gzip.compress(f"{HEADER}\n".encode() * 99)[:40]), 1, "cut.csv.gz"),
+    ("empty.csv", text(""), 1, "empty.csv is empty (0 bytes)"),
+    ("header.csv", text(f"{HEADER}\n"), 1, "{path} holds no rows"),
+    ("notes.txt", text("hello"), 1, "{path} is of a kind that is not read here"),
+    ("folder", Path.mkdir, 1, "the folder {path} holds no files"),
+    ("nowhere.csv", lambda _path: None, 1, "{path} does not exist"),
+    ("none*.csv", lambda _path: None, 1, "no file matches {path}"),
+]
+
+
+@pytest.mark.parametrize("command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")])
+@pytest.mark.parametrize(
+    ("name", "make", "exit_code", "begin"), BAD_FILES, ids=[name.replace("*", "_any") for name, *_ in BAD_FILES]
+)
+def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case has that many sides)
+    home: Path,
+    command: tuple[str, ...],
+    name: str,
+    make: Callable[[Path], object],
+    exit_code: int,
+    begin: str,
+) -> None:
+    path = home.parent / name
+    make(path)
+    said = ecom(*command, "--events", path, home=home)
+    assert said.exit_code == exit_code
+    assert said.sentence.startswith(begin.format(path=path))
+    assert said.out == ""
+    assert not home.exists()
+
+
+def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "otto.jsonl"
+    path.write_text('{"session": 1, "events": "none"}\n')
+    said = ecom("run", "--events", path, "--events-mapping", "otto", home=home)
+    assert said.exit_code in {1, 2}
+    assert "otto.jsonl" in said.sentence
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--events-mapping", "reees46"), "there is no mapping 'reees46' (did you mean 'rees46'?)"),
+        (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
+        (("--select", "mart/session"), "--select 'mart/session' selects no table; there are mart/conversion_funnel"),
+        (("--select", 'key:"mart/nothing"'), "--select 'key:\"mart/nothing\"' selects no table"),
+        (("--select", "(("), "--select '((' is no asset selection"),
+    ],
+)
+def test_an_unknown_mapping_or_table_is_refused(
+    home: Path, events: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    said = ecom("run", "--events", events, *words, home=home)
+    assert said.exit_code == 2
+    assert sentence in said.sentence
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("rum",), "No such command 'rum'. Did you mean 'run'?"),
+        (("run", "--selct", "x"), "No such option: --selct"),
+        (("run", "--events"), "Option '--events' requires an argument."),
+        (("sandbox", "data"), "Missing option '--out'."),
+        (("sandbox", "data", "--out", "x", "--days", "many"), "Invalid value for '--days'"),
+        (("ui", "--port", "http"), "Invalid value for '--port'"),
+    ],
+)
+def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...], error: str) -> None:
+    said = ecom(*words, home=home)
+    assert said.exit_code == 2
+    assert error in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "begin"),
+    [
+        (("run", "own.csv"), "'own.csv' is given without an option; write --events own.csv."),
+        (("sessions",), "No events were given"),
+        (("sessions", "--events", "own.csv", "--rule", "ga5"), "There is no session rule 'ga5'; did you mean ga4?"),
+        (("sessions", "--events", "own.csv", "--idle", "soon"), "The duration 'soon' is not understood"),
+        (("sessions", "--events", "own.csv", "--idle", "25h"), "An idle timeout of 90000 s cannot be"),
+        (("sessions", "--events", "own.csv", "--out", "x.txt"), "--out x.txt is neither .parquet nor .csv"),
+        (("funnel", "--events", "own.csv"), "A funnel needs either --steps a,b,c or --definition FILE"),
+        (("sandbox", "data", "--out", "shop", "--days", "0"), "`days` is 0"),
+        (("sandbox", "data", "--out", "shop", "--from", "now"), "--from 'now' is no day"),
+        (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
+    ],
+)
+def test_values_that_cannot_be_are_told_in_one_sentence(
+    home: Path, events: Path, words: tuple[str, ...], begin: str
+) -> None:
+    (home.parent / "full").mkdir()
+    (home.parent / "full" / "letter.txt").write_text("mine")
+    said = ecom(*words, home=home)
+    assert events.exists()
+    assert said.exit_code == 2
+    assert said.sentence.startswith(begin.format(folder=home.parent))
+    assert sorted(path.name for path in home.parent.iterdir()) == ["full", "own.csv"]
+
+
+@pytest.mark.parametrize("place", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
+def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, place: str) -> None:
+    said = ecom("sessions", "--events", events, "--out", place, home=home)
+    assert said.exit_code == 1
+    assert said.sentence.startswith(f"{place} cannot be written")
+    assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ECOM_LATE_DAY", "3", "ECOM_LATE_DAY is not a setting of ecom_assets; did you mean ECOM_LATE_DAYS?"),
+        ("ECOM_XYZZY", "3", "ECOM_XYZZY is not a setting of ecom_assets; known are ECOM_EVENTS, "),
+        ("ECOM_LATE_DAYS", "many", "ECOM_LATE_DAYS='many' is wrong: Input should be a valid integer"),
+        ("ECOM_LATE_DAYS", "61", "ECOM_LATE_DAYS='61' is wrong: Input should be less than or equal to 60"),
+        ("ECOM_TIMEZONE", "Mars/Phobos", "ECOM_TIMEZONE='Mars/Phobos' is wrong: is no IANA time zone"),
+        ("ECOM_FIRST_DAY", "yesterday", "ECOM_FIRST_DAY='yesterday' is wrong"),
+        ("ECOM_MEMORY_LIMIT", "1MB", "ECOM_MEMORY_LIMIT='1MB' is wrong: is no size of at least 200MB"),
+        ("ECOM_MEMORY_LIMIT", "lots", "ECOM_MEMORY_LIMIT='lots' is wrong: is no size of at least 200MB"),
+        ("ECOM_WAREHOUSE", "mysql://a/b", "ECOM_WAREHOUSE='mysql://a/b' is not an address of a warehouse"),
+        ("ECOM_WAREHOUSE", "duckdb://", "ECOM_WAREHOUSE='duckdb://' is not an address of a warehouse"),
+        ("ECOM_SESSION_RULE", "ga5", "ECOM_SESSION_RULE: There is no session rule 'ga5'; did you mean ga4?"),
+        ("ECOM_SESSION_RULE", "snowplow", "ECOM_SESSION_RULE: This session rule needs all of a visitor's history"),
+        ("ECOM_FUNNEL_WINDOW", "soon", "ECOM_FUNNEL_WINDOW: The duration 'soon' is not understood"),
+        ("ECOM_FUNNEL_STEPS", "purchase", "ECOM_FUNNEL_STEPS: A funnel has 2 to 64 steps, this one has 1"),
+        ("ECOM_EVENTS_MAPPING", "otta", "there is no mapping 'otta' (did you mean 'otto'?)"),
+        ("ECOM_HOME", "/proc/nowhere", "/proc/nowhere/dagster cannot be written"),
+        ("ECOM_HOME", "{events}", "{events}/dagster cannot be written (Not a directory)"),
+        ("DAGSTER_HOME", "{events}", "{events} cannot be written (File exists)"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_written(
+    home: Path, events: Path, name: str, value: str, sentence: str
+) -> None:
+    said = ecom("run", "--events", events, home=home, env={name: value.format(events=events)})
+    assert said.exit_code == 2
+    assert said.sentence.startswith(sentence.format(events=events))
+    assert not home.exists()
+
+
+def test_a_setting_may_stand_in_a_dotenv_file_and_is_refused_there_too(home: Path, events: Path) -> None:
+    (home.parent / ".env").write_text("ECOM_LATE_DAY=3\n")
+    assert ecom("run", "--events", events, home=home).sentence.endswith("did you mean ECOM_LATE_DAYS?")
+    (home.parent / ".env").write_bytes(b"\xff\xfe\x00")
+    said = ecom("run", "--events", events, home=home)
+    assert (said.exit_code, said.sentence.split(";")[0]) == (
+        2,
+        f"{home.parent / '.env'} cannot be read as UTF-8 text",
+    )
+
+
+def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> None:
+    said = ecom("doctor", home=home, cwd=tmp_path, env={"ECOM_LATE_DAYS": "many"})
+    assert said.exit_code == 1
+    assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in said.out
+
+
+def test_doctor_finds_events_that_do_not_fit(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("event_id\n1\n")
+    said = ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "bad.csv")})
+    assert said.exit_code == 1
+    assert "FAIL events" in said.out
+    assert "Traceback" not in said.err
+
+
+def test_the_message_about_session_rules_names_every_preset(home: Path, events: Path) -> None:
+    said = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
+    assert all(name in said.sentence for name in PRESETS)
+    assert Settings.model_fields["session_rule"].default in PRESETS

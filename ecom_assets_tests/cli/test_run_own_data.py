@@ -1,0 +1,129 @@
+"""`ecom run` over a shop's own files: real ones, and small ones that show one rule each."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.command import ecom, page_views, real_file, small_shop
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
+    said = ecom(
+        "run", "--json", "--events", real_file("rees46_2019_10_01.csv"), "--events-mapping", "rees46", home=home
+    )
+    assert said.exit_code == 0, said.err
+    assert said.json["days"] == {"from": "2019-10-01", "to": "2019-10-01"}
+    # 17,434 rows, 5 of them exact duplicates.
+    assert said.json["tables"]["raw.events"] == 17_434
+    assert said.json["duplicates"] == 5
+    assert said.json["tables"]["staging.events"] == 17_429
+    assert said.json["sessions"]["events"] == 17_429
+    assert said.json["quarantined"] == {}
+    funnel = said.json["funnel"]["visitor"]
+    assert [step["event_type"] for step in funnel] == ["product_view", "add_to_cart", "purchase"]
+
+
+def test_otto_gives_its_862_events(home: Path) -> None:
+    said = ecom("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto", home=home)
+    assert said.exit_code == 0, said.err
+    assert said.json["tables"]["raw.events"] == 862
+    assert said.json["sessions"]["events"] == 862 - said.json["duplicates"]
+    assert said.json["sessions"]["visitors"] == 20
+
+
+def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02", "2026-01-03")
+    said = ecom("run", "--json", "--events", events, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
+    assert said.exit_code == 0
+    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert said.json["tables"]["staging.events"] == 1
+    rest = ecom("run", "--json", "--events", events, "--from", "2026-01-03", home=home)
+    assert rest.json["days"] == {"from": "2026-01-03", "to": "2026-01-03"}
+    assert rest.json["tables"]["staging.events"] == 2
+
+
+def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "2026-01-01")
+    said = ecom("run", "--json", "--events", events, "--select", '+key:"staging/events"', home=home)
+    assert said.exit_code == 0
+    assert {name for name, rows in said.json["tables"].items() if rows} == {"raw.events", "staging.events"}
+    rest = ecom("run", "--json", "--events", events, "--select", "mart/session_events", home=home)
+    assert rest.json["tables"]["mart.session_events"] == 1
+    assert rest.json["tables"]["mart.sessions"] == 0
+
+
+def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    events = page_views(tmp_path / "own.csv", str(today))
+    said = ecom("run", "--events", events, "--to", str(today + timedelta(days=3)), home=home)
+    assert said.exit_code == 0
+    assert f"Days after today, {today}, have no partition yet and are left out." in said.err
+    assert f"\n{today} to {today}\n" in said.out
+
+
+def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "1970-01-01", "2026-01-01")
+    said = ecom("run", "--events", events, home=home)
+    assert said.exit_code == 0
+    assert "set ECOM_FIRST_DAY to take them in" in said.err
+    assert "\n2026-01-01 to 2026-01-01\n" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--from", "2026-01-02", "--to", "2026-01-01"), "--from 2026-01-02 is after --to 2026-01-01; exchange them."),
+        (("--from", "2014-12-31"), "2014-12-31 is before the first partition; set ECOM_FIRST_DAY=2014-12-31 or"),
+        (("--to", "2014-12-31"), "2014-12-31 is before the first partition; set ECOM_FIRST_DAY=2014-12-31 or"),
+        (("--from", "2099-01-01"), "2099-01-01 is after today"),
+        (("--from", "2026-02-01"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
+        (("--to", "2025-12-31"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
+        (("--from", "2026-02-30"), "--from '2026-02-30' is no day; write it as 2026-01-31."),
+    ],
+)
+def test_days_that_cannot_be_are_refused_before_anything_is_written(
+    home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    said = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, home=home)
+    assert said.exit_code == 2
+    assert said.sentence.startswith(sentence)
+    assert not home.exists()
+
+
+def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(home: Path, tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "2011-05-01")
+    refused = ecom("run", "--events", events, home=home)
+    assert (refused.exit_code, refused.sentence) == (
+        2,
+        "2011-05-01 is before the first partition; set ECOM_FIRST_DAY=2011-05-01 or an earlier day.",
+    )
+    assert ecom("run", "--events", events, home=home, env={"ECOM_FIRST_DAY": "2011-05-01"}).exit_code == 0
+
+
+@pytest.mark.xdist_group("cli_origin")
+def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
+    small_shop(home, days=1, visitors=20)
+    assert ecom("run", home=home).exit_code == 0
+    events = page_views(tmp_path / "own.csv", "2026-01-01")
+    broken = tmp_path / "broken.csv"
+    broken.write_text("event_id\n1\n")
+    assert ecom("run", "--events", broken, home=home).exit_code == 2
+    kept = _rows(home)
+    assert kept["staging.events"] > 1, "files that do not fit clear nothing"
+    said = ecom("run", "--events", events, home=home)
+    assert "The sandbox shop's tables were cleared: this warehouse now holds your own events." in said.err
+    assert _rows(home)["staging.events"] == 1
+    refused = ecom("run", home=home)
+    assert refused.exit_code == 2
+    assert refused.sentence.startswith(f"This warehouse holds your own events, from {events}: name them again")
+    assert _rows(home)["staging.events"] == 1
+
+
+def _rows(home: Path) -> Row:
+    return {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}

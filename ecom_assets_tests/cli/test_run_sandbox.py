@@ -1,0 +1,158 @@
+"""`ecom run` with nothing given: the sandbox shop, whose truth is known. One run serves the whole module."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.command import Said, ecom, shape, small_shop
+
+pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
+
+STEP = {
+    "step": int,
+    "event_type": str,
+    "count": int,
+    "conversion_from_start": float,
+    "conversion_from_previous": float,
+    "median_s_from_previous": type(None),
+}
+SESSIONS = {
+    "events": int,
+    "visitors": int,
+    "sessions": int,
+    "engaged_sessions": int,
+    "bounce_rate": float,
+    "pages_per_session": float,
+    "median_duration_s": float,
+}
+TABLES = [
+    "raw.events",
+    "staging.duplicate_events",
+    "staging.quarantined_events",
+    "staging.events",
+    "mart.session_events",
+    "mart.session_days",
+    "mart.sessions",
+    "mart.conversion_funnel",
+    "mart.engagement_daily",
+]
+
+
+@dataclass(frozen=True)
+class Shop:
+    home: Path
+    truth: dict[str, Any]
+    said: Said
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.said.json
+        return found
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    home = tmp_path_factory.mktemp("sandbox") / "home"
+    truth = small_shop(home)
+    return Shop(home, truth, ecom("run", "--json", home=home))
+
+
+def test_the_run_ends_well_and_says_nothing_but_json(shop: Shop) -> None:
+    assert shop.said.exit_code == 0
+    assert shop.said.err == ""
+    assert shop.summary["success"] is True
+    assert shop.summary["failures"] == []
+
+
+def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
+    found = shape(shop.summary)
+    assert found.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
+    assert found == {
+        "run_id": str,
+        "success": bool,
+        "failures": [],
+        "days": {"from": str, "to": str},
+        "sessions": SESSIONS,
+        "funnel": {"session": [STEP], "visitor": [STEP]},
+        "duplicates": int,
+        "checks": {"passed": int, "failed": []},
+        "tables": dict.fromkeys(TABLES, int),
+        "warehouse": str,
+        "dagster_home": str,
+    }
+
+
+def test_it_covers_every_day_on_which_something_arrived(shop: Shop) -> None:
+    assert shop.summary["days"] == {"from": "2026-01-01", "to": "2026-01-03"}
+
+
+def test_clean_events_duplicates_and_rejected_rows_are_those_that_were_planted(shop: Shop) -> None:
+    planted = shop.truth["events"]
+    assert shop.summary["tables"]["raw.events"] == planted["rows"]
+    assert shop.summary["tables"]["staging.events"] == planted["clean"]
+    assert shop.summary["duplicates"] == planted["duplicates"]
+    assert shop.summary["quarantined"] == {reason: n for reason, n in planted["quarantined"].items() if n}
+
+
+def test_sessions_and_visitors_are_those_that_were_planted(shop: Shop) -> None:
+    found = shop.summary["sessions"]
+    assert found["events"] == shop.truth["events"]["clean"]
+    assert found["sessions"] == shop.truth["sessions"]["total"]
+    assert found["visitors"] == shop.truth["visitors"]["visitor_ids"]
+    assert found["bounce_rate"] == pytest.approx(1 - found["engaged_sessions"] / found["sessions"])
+
+
+def test_the_funnel_of_sessions_is_the_one_that_was_planted(shop: Shop) -> None:
+    found = {step["event_type"]: step["count"] for step in shop.summary["funnel"]["session"]}
+    assert found == shop.truth["funnel_sessions"]
+
+
+def test_every_check_ran_and_passed(shop: Shop) -> None:
+    # Nine contracts, the accounting, and five invariants.
+    assert shop.summary["checks"] == {"passed": 15, "failed": []}
+
+
+def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
+    again = ecom("run", home=shop.home)
+    assert again.exit_code == 0
+    clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
+    assert f"{clean:,} clean events" in again.out
+    assert f"in {total:,} sessions" in again.out
+    assert "Checks: 15 passed, 0 failed" in again.out
+    assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
+    assert again.err.splitlines()[0].startswith("No events were given: this is the sandbox shop.")
+    assert [line.split()[0] for line in again.err.splitlines()[1:]] == TABLES
+
+
+def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:
+    rows = ecom("status", "--json", home=shop.home).json
+    assert [row["table"] for row in rows] == TABLES
+    assert shape(rows[0]) == {
+        "table": str,
+        "rows": int,
+        "newest_day": str,
+        "last_run_at": str,
+        "last_run_id": str,
+        "failing_checks": [],
+    }
+    assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]
+    assert {row["newest_day"] for row in rows} == {"2026-01-03"}
+
+
+def test_status_draws_a_table_for_people(shop: Shop) -> None:
+    said = ecom("status", home=shop.home)
+    assert said.exit_code == 0
+    assert said.err == ""
+    assert all(name in said.out for name in TABLES)
+
+
+def test_doctor_looks_at_settings_versions_disk_warehouse_events_and_dagster(shop: Shop) -> None:
+    said = ecom("doctor", "--json", home=shop.home)
+    findings = said.json
+    assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "mend": str}
+    subjects = [finding["subject"] for finding in findings]
+    assert subjects == ["settings", "versions", "disk", "warehouse", "events", "dagster"]
+    assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
+    assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

@@ -1,0 +1,119 @@
+"""The `ecom` command as tests use it: in this process where speed matters, in one of its own where warnings do.
+
+Not here: what commands should say.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.cli import main
+from ecom_assets.sandbox.shop import generate
+
+REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
+HEADER = (
+    "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
+    "cart_value"
+)
+ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and what it ended with."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 (whatever the command prints)
+        """Read what was printed as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def sentence(self) -> str:
+        """Return the one line that an error is told in; a command that fails says nothing else."""
+        assert "Traceback" not in self.err
+        lines = [line for line in self.err.splitlines() if line.startswith("ecom: ")]
+        assert len(lines) == 1, self.err
+        return lines[0].removeprefix("ecom: ")
+
+
+def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Said:
+    """Run a command in this process, with no setting but `home` and those in `env`."""
+    out, err, exit_code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in [*os.environ, "DAGSTER_HOME"]:
+            if name.startswith("ECOM_") or name == "DAGSTER_HOME":
+                patch.delenv(name, raising=False)
+        # What a command sets for Dagster is taken back too, as these names are.
+        patch.setenv("DAGSTER_HOME", "")
+        patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+        for name, value in {"ECOM_HOME": str(home), **(env or {})}.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["ecom", *map(str, words)])
+        patch.chdir(cwd or home.parent)
+        try:
+            main()
+        except SystemExit as end:
+            exit_code = end.code if isinstance(end.code, int) else 1
+    return Said(exit_code, out.getvalue(), err.getvalue())
+
+
+def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process that runs the command: this one's, without its settings."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    return {**mine, "ECOM_HOME": str(home), **(env or {})}
+
+
+def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None = None) -> Said:
+    """Run a command in an interpreter of its own, as a person does."""
+    done = subprocess.run(
+        [*ECOM, *map(str, words)],
+        env=environment(home, env),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def small_shop(home: Path, *, days: int = 3, visitors: int = 100) -> dict[str, Any]:
+    """Give a home a sandbox shop that takes a second, and return the truth about it."""
+    truth: dict[str, Any] = generate(home / "sandbox", days=days, visitors=visitors)
+    return truth
+
+
+def page_views(path: Path, *days: str) -> Path:
+    """Write a page view of Ann's at ten o'clock of each day."""
+    rows = [f"e{n},ann,page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,," for n, day in enumerate(days)]
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    return path
+
+
+def real_file(name: str) -> Path:
+    """Return a real file, or skip the test where it is not beside this checkout."""
+    if not (REAL_FILES / name).exists():
+        pytest.skip(f"the real file {name} is not beside this checkout")
+    return REAL_FILES / name
+
+
+def shape(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """Return names and types of a JSON value; a list is shown by its first element."""
+    if isinstance(value, dict):
+        return {name: shape(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value)
