@@ -45,9 +45,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
     memory_limit: str = Field("1200MB", description="Memory of the embedded engine; more spills to disk")
-    events: str = Field(
-        "", description="Where events come from: a file, folder or glob; default the sandbox shop"
-    )
+    events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Event types beyond the platform's own that are clean, separated by commas"
@@ -65,11 +63,7 @@ class Settings(BaseSettings):
     @field_validator("event_types", "funnel_steps", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("memory_limit")
     @classmethod
@@ -179,6 +173,4 @@ def _names_in_dotenv() -> list[str]:
     try:
         return list(dotenv_values(path)) if path.exists() else []
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(
-            f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away."
-        ) from error
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away.") from error

@@ -1,7 +1,7 @@
 """Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
 
-Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that differs from
-a computation over all of history: see docs/adr/0003.
+Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
+differs from a computation over all of history: see docs/adr/0003.
 """
 
 import ibis.expr.types as ir
@@ -59,7 +59,7 @@ def restated_cohorts(session_days: ir.Table, session_rule: SessionRule, funnel: 
     sessions=Reads(Sessions, whole=True),
     restates=restated_cohorts,
 )
-def conversion_funnel(
+def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
     session_days: ir.Table,
     sessions: ir.Table,

@@ -28,7 +28,9 @@ class Reads:
     def asset_in(self, *, partitioned: bool) -> dg.AssetIn:
         """Return Dagster's form: its dependency key and partition mapping."""
         mapping = dg.TimeWindowPartitionMapping(
-            start_offset=-self.days_before, end_offset=self.days_after, allow_nonexistent_upstream_partitions=True
+            start_offset=-self.days_before,
+            end_offset=self.days_after,
+            allow_nonexistent_upstream_partitions=True,
         )
         return dg.AssetIn(
             key=dg.AssetKey([self.contract.layer, self.contract.name]),

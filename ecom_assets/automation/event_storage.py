@@ -5,7 +5,7 @@ than computing the tables. `dagster.yaml` names this class, and `DAGSTER_EVENT_B
 Not here: what an event is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dagster._core.events import ASSET_EVENTS  # Dagster exports neither its event types nor its storages
@@ -18,8 +18,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
     """Stores the asset events of a batch in two transactions instead of two each. A batch is of one run."""
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, str]
+    def from_config_value(  # type: ignore[override]  # Dagster's own narrows the type of the mapping too
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> "BatchingEventLogStorage":
         """Open the storage in the instance's folder, where Dagster's own would lie."""
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
@@ -32,7 +32,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 connection.execute(self.prepare_insert_event_batch(together))
             with self.index_transaction() as connection:
                 for event in together:
-                    event_id = connection.execute(self.prepare_insert_event(event)).inserted_primary_key[0]
+                    (event_id,) = connection.execute(self.prepare_insert_event(event)).inserted_primary_key or ()
                     self._store_asset_event_tags(connection, [event], [event_id])
                     self._store_asset_event(connection, event, event_id)
         super().store_event_batch([event for event in events if not _is_of_asset(event)])

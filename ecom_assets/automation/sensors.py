@@ -49,13 +49,9 @@ def landing_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) ->
             return dg.SensorResult(skip_reason=str(error))
         cursor = json.dumps(found)
         if first > last:
-            return dg.SensorResult(
-                skip_reason="New event files, but of days without a partition.", cursor=cursor
-            )
+            return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
         key = hashlib.sha256(json.dumps([(path, found[path]) for path in fresh]).encode()).hexdigest()[:16]
-        return dg.SensorResult(
-            run_requests=[run_request(first, last, run_key=f"{first}-{last}-{key}")], cursor=cursor
-        )
+        return dg.SensorResult(run_requests=[run_request(first, last, run_key=f"{first}-{last}-{key}")], cursor=cursor)
 
     return landing_files
 

@@ -1,6 +1,7 @@
 """Nothing is lost, nothing is counted twice: received rows = clean + quarantined + surplus copies, per day.
 
-Each term is counted in the table that holds it, so that no table vouches for itself. Not here: sessions and funnels.
+Each term is counted in the table that holds it, so that no table vouches for itself. Not here: sessions and
+funnels.
 """
 
 from functools import partial
@@ -29,10 +30,15 @@ def accounting_claim(late_days: int) -> Claim:
     )
 
 
-def accounting(
-    days: Days | None, late_days: int, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table
+def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    days: Days | None,
+    late_days: int,
+    raw: ir.Table,
+    clean: ir.Table,
+    quarantined: ir.Table,
+    surplus: ir.Table,
 ) -> ir.Table:
-    """One row per day, in `day`, with the four counts and the `residue` that they leave; zero if all is well."""
+    """One row per day, in `day`, with the four counts and the `residue` that they leave; zero is well."""
     near = None if days is None else days.widened(before=1, after=late_days)
     raw = of_days(raw, RawEvents.day_column, near)
     received = raw.select(day=accounted_date(raw, late_days))

@@ -1,9 +1,10 @@
-"""What a check is here: a claim with a name, evaluated on the days of the run, that returns observed, limit and examples.
+"""What a check is here: a claim with a name, judged on the days of a run, with examples.
 
-A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see. Not here: claims.
+A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see. Not
+here: claims.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -31,7 +32,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim about the table of `contract`; `judge` gets the days of the run (None for all) and `tables`, whole."""
+    """A claim about a contract's table; `judge` gets the run's days (None for all) and `tables`, whole."""
 
     contract: type[Table]
     name: str
@@ -74,13 +75,14 @@ def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
 
-def days_of_run(tags: dict[str, str]) -> Days | None:
+def days_of_run(tags: Mapping[str, str]) -> Days | None:
     """Return the days that a run is about, from its tags; None if it is about whole tables."""
     first = tags.get(RANGE_START) or tags.get(PARTITION)
     last = tags.get(RANGE_END) or tags.get(PARTITION)
     if not first or not last:
         return None
-    return Days.of(Days.between(date.fromisoformat(first), date.fromisoformat(last)).dates + (date.fromisoformat(last),))
+    last_day = date.fromisoformat(last)
+    return Days.of([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
 def verdict_of(broken: ir.Table, looked_at: ir.Table) -> Verdict:
@@ -91,4 +93,6 @@ def verdict_of(broken: ir.Table, looked_at: ir.Table) -> Verdict:
 
 
 def _plain(example: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()}
+    return {
+        name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
+    }

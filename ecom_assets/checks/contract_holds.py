@@ -18,7 +18,7 @@ def contract_claim(contract: type[Table]) -> Claim:
     return Claim(
         contract=contract,
         name="contract_holds",
-        description=f"Keys are unique and every column of {contract.qualified_name()} is within its contract.",
+        description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
         judge=partial(_judge, contract),
         tables=(contract,),
         blocking=True,

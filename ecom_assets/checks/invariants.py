@@ -30,7 +30,7 @@ def invariant_claims() -> list[Claim]:
         Claim(
             contract=Sessions,
             name="every_piece_is_in_one_session",
-            description="Every piece of the days lies in exactly one session of its visitor, and the events add up.",
+            description="Every piece lies in exactly one session of its visitor, and the events add up.",
             judge=_sessions_cover,
             tables=(SessionDays, Sessions),
         ),
@@ -51,7 +51,7 @@ def invariant_claims() -> list[Claim]:
         Claim(
             contract=EngagementDaily,
             name="sessions_agree",
-            description="Per day, engagement counts the sessions that started and the visitors who came; DAU <= WAU <= MAU.",
+            description="Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU.",
             judge=_engagement_agrees,
             tables=(Sessions, SessionDays, EngagementDaily),
         ),
@@ -59,21 +59,12 @@ def invariant_claims() -> list[Claim]:
 
 
 def _pieces_add_up(days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table) -> Verdict:
-    sides = stacked(
-        *(
-            rows.group_by(day=rows.event_date).agg(**{f"n{k}": number(rows) if k == side else ibis.literal(0) for k in range(3)})
-            for side, (rows, number) in enumerate(
-                (
-                    (of_days(clean, "event_date", days), lambda rows: rows.count()),
-                    (of_days(numbered, "event_date", days), lambda rows: rows.count()),
-                    (of_days(pieces, "event_date", days), lambda rows: rows.event_count.sum()),
-                )
-            )
-        )
+    counts = (
+        _per_day(clean, days, "clean_count", clean.count()),
+        _per_day(numbered, days, "numbered_count", numbered.count()),
+        _per_day(pieces, days, "piece_event_count", pieces.event_count.sum()),
     )
-    per_day = sides.group_by("day").agg(
-        clean_count=sides.n0.sum(), numbered_count=sides.n1.sum(), piece_event_count=sides.n2.sum()
-    )
+    per_day = _side_by_side(counts, ("clean_count", "numbered_count", "piece_event_count"))
     differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.piece_event_count)
     return verdict_of(per_day.filter(differs), per_day)
 
@@ -134,18 +125,32 @@ def _engagement_agrees(days: Days | None, sessions: ir.Table, pieces: ir.Table, 
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
     )
     told = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
-    started = sessions.group_by(event_date="started_date").agg(started_count=sessions.count())
-    came = pieces.group_by("event_date").agg(came_count=pieces.visitor_id.nunique())
+    started = sessions.rename(event_date="started_date")
+    counts = (
+        of_days(told, "event_date", days),
+        _per_day(started, days, "started_count", started.count()),
+        _per_day(pieces, days, "came_count", pieces.visitor_id.nunique()),
+    )
     names = ("session_count", "daily_visitor_count", "unordered_count", "started_count", "came_count")
+    per_day = _side_by_side(counts, names)
+    differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
+    return verdict_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
+
+
+def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerScalar) -> ir.Table:
+    return of_days(rows.group_by("event_date").agg(**{name: number}), "event_date", days)
+
+
+def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Table:
+    """One row per day with every number, zero where a table has no row: a lost day differs, too."""
     zero = ibis.literal(0, "int64")
     terms = stacked(
         *(
-            of_days(rows, "event_date", days).select(
-                "event_date", **{name: rows[name].cast("int64") if name in rows.columns else zero for name in names}
+            rows.select(
+                "event_date",
+                **{name: rows[name].cast("int64") if name in rows.columns else zero for name in names},
             )
-            for rows in (told, started, came)
+            for rows in counts
         )
     )
-    per_day = terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})
-    differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
-    return verdict_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
+    return terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})

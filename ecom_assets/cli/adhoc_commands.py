@@ -10,17 +10,13 @@ from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of
 from ecom_assets.errors import UsageError
 
 
-def sessions(  # noqa: PLR0913 (each is an option of the command)
+def sessions(
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
-    rule: Annotated[
-        str, typer.Option(help="ga4, universal_analytics, mixpanel, amplitude or snowplow.")
-    ] = "ga4",
+    rule: Annotated[str, typer.Option(help="ga4, universal_analytics, mixpanel, amplitude or snowplow.")] = "ga4",
     idle: Annotated[str | None, typer.Option(help="Silence that ends a session, such as 30m.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the sessions to this .parquet or .csv file.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the sessions to this .parquet or .csv file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Cut the events of files into sessions; print totals, or write the sessions."""
@@ -30,14 +26,12 @@ def sessions(  # noqa: PLR0913 (each is an option of the command)
     typer.echo(json.dumps(answer) if as_json else "\n".join(_session_lines(answer, out)))
 
 
-def funnel(  # noqa: PLR0913 (each is an option of the command)
+def funnel(
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
     steps: Annotated[str | None, typer.Option(help="Event types, separated by commas.")] = None,
-    within: Annotated[
-        str, typer.Option(help="From the first step to the last, such as 7d, 12h, 30m or 45s.")
-    ] = "7d",
+    within: Annotated[str, typer.Option(help="From the first step to the last, such as 7d, 12h, 30m or 45s.")] = "7d",
     order: Annotated[str, typer.Option(help="ordered or strict_increase.")] = "ordered",
     per: Annotated[str, typer.Option(help="user or session.")] = "user",
     definition: Annotated[

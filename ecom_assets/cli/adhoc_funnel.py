@@ -49,4 +49,8 @@ def answer_funnel(paths: list[str], mapping: str | None, definition: dict[str, A
         events = session_events(events, SessionRule.preset("ga4"), by_day=False)
         unit = ["visitor_id", "piece_started_at"]
     counts = funnel_counts(files.con.con, str(files.con.compile(events)), funnel, unit)
-    return {"definition": json.loads(json.dumps(funnel.to_mapping())), "steps": funnel_steps(names, counts), "breakdown": []}
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": funnel_steps(names, counts),
+        "breakdown": [],
+    }

@@ -43,7 +43,5 @@ def _write(files: FileEvents, found: ir.Table, out: Path) -> ir.Table:
         beside.replace(out)
     except (duckdb.Error, OSError) as error:
         beside.unlink(missing_ok=True)
-        raise WarehouseError(
-            f"{out} cannot be written: {str(error).splitlines()[0]}; choose another place."
-        ) from error
+        raise WarehouseError(f"{out} cannot be written: {str(error).splitlines()[0]}; choose another place.") from error
     return files.con.read_parquet(out) if out.suffix == ".parquet" else found

@@ -80,9 +80,7 @@ def _versions(_settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    place = next(
-        path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists()
-    )
+    place = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free at {place}"
     return Finding(
@@ -108,9 +106,7 @@ def _events(settings: Settings) -> Finding:
         return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
     mapping = load_mapping(mapping_name(settings))
     files = EventFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
-    found = (
-        f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
-    )
+    found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
     return Finding("events", ok=True, found=found)
 
 

@@ -66,4 +66,4 @@ def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def percent(share: float | None) -> str:
     """Write a share for people."""
-    return "    –" if share is None else f"{share:6.1%}"
+    return "    -" if share is None else f"{share:6.1%}"

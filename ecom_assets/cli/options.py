@@ -13,9 +13,7 @@ Events = Annotated[
     list[str] | None,
     typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too)."),
 ]
-MorePaths = Annotated[
-    list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")
-]
+MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 
 

@@ -9,7 +9,7 @@ import typer
 from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, paths_of
 
 
-def run(  # noqa: PLR0913 (each is an option of the command)
+def run(
     more: MorePaths = None,
     events: Events = None,
     events_mapping: Mapping = None,

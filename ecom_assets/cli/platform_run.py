@@ -123,10 +123,8 @@ def _selected(definitions: dg.Definitions, select: str | None) -> list[dg.AssetK
         selection = dg.AssetSelection.from_string(select)
     except dg.DagsterInvariantViolationError:
         selection = dg.AssetSelection.keys(select)
-    except Exception as error:  # noqa: BLE001 (Dagster raises its parser's own classes, which it does not export)
-        raise UsageError(
-            f"--select {select!r} is no asset selection: {str(error).splitlines()[0]}."
-        ) from error
+    except Exception as error:
+        raise UsageError(f"--select {select!r} is no asset selection: {str(error).splitlines()[0]}.") from error
     chosen = sorted(selection.resolve(graph, allow_missing=True))
     if not chosen:
         names = ", ".join(key.to_user_string() for key in everything)

@@ -86,13 +86,9 @@ class DaysOfRun:
         first: date | None = found[0] if found else None
         if first is None:
             raise self._too_early(start)
-        self.say(
-            f"Rows of days before the first partition, {start}, are left out; set ECOM_FIRST_DAY to take them in."
-        )
+        self.say(f"Rows of days before the first partition, {start}, are left out; set ECOM_FIRST_DAY to take them in.")
         return first
 
     @staticmethod
     def _too_early(a_day: date) -> UsageError:
-        return UsageError(
-            f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day."
-        )
+        return UsageError(f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day.")

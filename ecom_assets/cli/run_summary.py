@@ -49,19 +49,13 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
-        "quarantined": {
-            row["reject_reason"]: row["rows"] for row in sorted(by_reason, key=lambda row: -row["rows"])
-        },
+        "quarantined": {row["reject_reason"]: row["rows"] for row in sorted(by_reason, key=lambda row: -row["rows"])},
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
             "passed": len(outcome.checks) - len(failed),
-            "failed": [
-                {"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed
-            ],
+            "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
         },
-        "tables": {
-            table.qualified_name(): int(engine.table(table).count().to_pyarrow().as_py()) for table in ALL
-        },
+        "tables": {table.qualified_name(): int(engine.table(table).count().to_pyarrow().as_py()) for table in ALL},
         "warehouse": settings.warehouse_url,
         "dagster_home": str(settings.dagster_home),
     }
@@ -71,11 +65,7 @@ def _funnel(engine: Engine, days: Days, unit: str) -> list[dict[str, Any]]:
     rows = _cut(engine, ConversionFunnel, days)
     rows = rows.filter(rows.unit == unit, rows.product_category == ALL_CATEGORIES)
     sums = (
-        rows.group_by("step", "event_type")
-        .agg(units=rows.unit_count.sum())
-        .order_by("step")
-        .to_pyarrow()
-        .to_pylist()
+        rows.group_by("step", "event_type").agg(units=rows.unit_count.sum()).order_by("step").to_pyarrow().to_pylist()
     )
     return funnel_steps([row["event_type"] for row in sums], [int(row["units"]) for row in sums])
 
@@ -106,9 +96,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
 
 def _quality_lines(summary: dict[str, Any]) -> list[str]:
     quarantined = summary["quarantined"]
-    lines = [
-        f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
-    ]
+    lines = [f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"]
     lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
     checks = summary["checks"]
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed")

@@ -9,7 +9,7 @@ import typer
 from ecom_assets.cli.options import Json, day_of
 
 
-def data(  # noqa: PLR0913 (each is an option of the command)
+def data(
     out: Annotated[Path, typer.Option(help="Folder to write; made whole, or not at all.")],
     days: Annotated[int, typer.Option(help="Days to simulate.")] = 30,
     visitors: Annotated[int, typer.Option(help="People who may come.")] = 2000,

@@ -16,7 +16,6 @@ from ecom_assets.settings import load_settings, prepare_dagster_home
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine, warehouse_path
 
-
 WIDTH = 120
 """Characters that the table needs; a narrower terminal wraps it rather than cut names."""
 
@@ -57,9 +56,7 @@ def _state(
         "table": contract.qualified_name(),
         "rows": row_count,
         "newest_day": str(newest) if newest else None,
-        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
-        if event
-        else None,
+        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
     }
@@ -69,9 +66,7 @@ def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -
     keys = sorted(definitions.resolve_asset_graph().asset_check_keys)
     failing: dict[str, list[str]] = {}
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        evaluation = (
-            record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
-        )
+        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
         if evaluation is not None and not evaluation.passed:
             failing.setdefault(".".join(key.asset_key.path), []).append(key.name)
     return failing
@@ -80,11 +75,11 @@ def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -
 def _draw(rows: list[dict[str, Any]]) -> None:
     drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
     for row in rows:
-        count = "–" if row["rows"] is None else f"{row['rows']:,}"
+        count = "-" if row["rows"] is None else f"{row['rows']:,}"
         drawn.add_row(
             row["table"],
             count,
-            row["newest_day"] or "–",
+            row["newest_day"] or "-",
             row["last_run_at"] or "never",
             ", ".join(row["failing_checks"]) or "none",
         )

@@ -19,9 +19,7 @@ class EngagementDaily(Table):
     engagement_rate = rate("Engaged sessions among sessions", nullable=True)
     bounce_rate = rate("1 minus engagement_rate, as GA4 has it", nullable=True)
     single_page_rate = rate("Sessions of at most one view among sessions", nullable=True)
-    pages_per_session = Column(
-        "float64", "Views per session", unit="views per session", nullable=True, at_least=0
-    )
+    pages_per_session = Column("float64", "Views per session", unit="views per session", nullable=True, at_least=0)
     mean_duration_s = seconds("Mean of the sessions' durations", nullable=True)
     median_duration_s = seconds("Median of the sessions' durations", nullable=True)
     daily_visitor_count = count("Visitors of the day (DAU)", unit="visitors")

@@ -27,7 +27,7 @@ class Column:
     one_of: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
 
-    def __set_name__(self, _owner: type, name: str) -> None:
+    def __set_name__(self, _owner: object, name: str) -> None:
         """Take the attribute's name as the column's name."""
         object.__setattr__(self, "name", name)
 
@@ -40,8 +40,6 @@ class Table:
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without."""
-    order: ClassVar[tuple[str, ...]] = ()
-    """What rows are sorted by inside a slice, where that makes later reading cheaper."""
     owner: ClassVar[str] = "team:analytics"
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
@@ -52,7 +50,9 @@ class Table:
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         parents = [vars(parent) for parent in reversed(cls.__mro__)]
         cls.columns = {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
-        unknown = [name for name in (*cls.key, *cls.order, *([cls.day_column] if cls.day_column else [])) if name not in cls.columns]
+        unknown = [
+            name for name in (*cls.key, *([cls.day_column] if cls.day_column else [])) if name not in cls.columns
+        ]
         if unknown:
             raise TypeError(f"{cls.__name__} names {unknown}, which are not among its columns")
 

@@ -53,15 +53,11 @@ def _session(world: World, day: int, who: tuple[int, int, int], number: Ints) ->
     rows["type"][0] = r.PAGE
     looks = rows["type"] == r.PRODUCT
     rows["product"][looks] = product[looks]
-    rows["category"] = np.select(
-        [looks, rows["type"] == r.CATEGORY], [world.catalogue.category[product], category], -1
-    )
+    rows["category"] = np.select([looks, rows["type"] == r.CATEGORY], [world.catalogue.category[product], category], -1)
     pages = [t.Pages.FIRST_PRODUCT + product, t.Pages.FIRST_CATEGORY + category]
     rows["page"] = np.select([looks, rows["type"] == r.CATEGORY], pages, t.Pages.HOME)
     is_scraper = bot % 2 == 1
     rows["is_known"] = is_scraper
-    rows["agent"] = (
-        t.AGENTS_PER_DEVICE + 1 if is_scraper else t.FIRST_BOT_AGENT + bot // 2 % t.AGENTS_PER_DEVICE
-    )
+    rows["agent"] = t.AGENTS_PER_DEVICE + 1 if is_scraper else t.FIRST_BOT_AGENT + bot // 2 % t.AGENTS_PER_DEVICE
     rows["properties"] = t.PROPERTIES_PER_DEVICE + bot % len(t.COUNTRIES) * t.PROPERTIES_PER_COUNTRY
     return rows

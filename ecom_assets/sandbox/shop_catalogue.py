@@ -78,9 +78,7 @@ def make_catalogue(dice: Dice) -> Catalogue:
 
 def _names() -> tuple[str, ...]:
     """Return "adjective noun" for every product, each name once."""
-    return tuple(
-        f"{adjective} {noun}" for _, _, _, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns
-    )
+    return tuple(f"{adjective} {noun}" for _, _, _, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
 
 
 def _popularity(dice: Dice) -> Floats:

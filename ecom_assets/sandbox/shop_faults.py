@@ -37,9 +37,7 @@ _REDELIVERIES = np.array([0] + [1] * 5 + [2] * 4, np.int64)
 def receive(dice: Dice, rows: Rows, end_us: int) -> Rows:
     """Say when each row arrives: seconds later as a rule, days for a few. Drop what arrives after the end."""
     number = rows["number"]
-    rows["received"] = (
-        rows["at"] + 150_000 + (dice.unit("network", number) ** 4 * 5 * r.SECOND).astype(np.int64)
-    )
+    rows["received"] = rows["at"] + 150_000 + (dice.unit("network", number) ** 4 * 5 * r.SECOND).astype(np.int64)
     rows = rows[rows["received"] < end_us]
     number = rows["number"]
     days = 1 + pick(_DELAY_BOUNDS_DAYS, dice.unit("late days", number))
@@ -86,9 +84,7 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
     # Far ahead, so that the row is in the future by any reader's clock, not only by received_at.
     twins["at"] += np.where(flaw == FUTURE, _FUTURE_US, 0)
     twins["at"] -= np.where(flaw == TOO_LATE, (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY, 0)
-    twins["cents"] = np.where(
-        _is_negative(dice, flaw, number), -1 - dice.below(20_000, "debt", number), twins["cents"]
-    )
+    twins["cents"] = np.where(_is_negative(dice, flaw, number), -1 - dice.below(20_000, "debt", number), twins["cents"])
     no_product = flaw == NO_PRODUCT
     twins["type"] = np.where(no_product & (twins["type"] == r.PAGE), r.PRODUCT, twins["type"])
     twins["product"] = np.where(no_product, r.NOTHING, twins["product"])

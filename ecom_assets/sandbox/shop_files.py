@@ -30,9 +30,7 @@ _TWO_DIGITS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np
 # How a broken value looks, per flaw and column; None is a null. One of each list is taken by `variant`.
 _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
     f.NO_ID: {"event_id": (None, "")},
-    f.NO_TIME: {
-        "event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")
-    },
+    f.NO_TIME: {"event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")},
     f.NO_IDENTITY: {"user_id": (None, "", "null", "undefined", "0", None), "session_id": (None, "")},
     f.NO_TYPE: {"event_type": ("heartbeat", "scroll_depth", "", None, "wishlist_open", "debug_ping")},
 }
@@ -71,9 +69,7 @@ class Columns:
         for flaw, texts in _GARBLED.items():
             hit = rows["flaw"] == flaw
             if hit.any():
-                columns |= {
-                    name: _garbled(columns[name], hit, rows["variant"], texts[name]) for name in texts
-                }
+                columns |= {name: _garbled(columns[name], hit, rows["variant"], texts[name]) for name in texts}
         return pa.table(columns)
 
     def order_ids(self, numbers: Ints) -> list[str]:
@@ -133,11 +129,7 @@ def _fixed(chars: Chars, is_null: Flags | None = None) -> pa.Array:
 def _instants(instants: Ints) -> pa.Array:
     """Return microseconds since 1970 as `2026-01-05T13:45:12.123456Z`."""
     days, place = np.unique(instants // r.DAY, return_inverse=True)
-    dates = (
-        np.array([str(day).encode() for day in days.astype("datetime64[D]")], "S10")
-        .view(np.uint8)
-        .reshape(-1, 10)
-    )
+    dates = np.array([str(day).encode() for day in days.astype("datetime64[D]")], "S10").view(np.uint8).reshape(-1, 10)
     chars = np.empty((len(instants), 27), np.uint8)
     chars[:, :10] = dates[place]
     chars[:] = np.where(_INSTANT_FRAME, _INSTANT_FRAME, chars)

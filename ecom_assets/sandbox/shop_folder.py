@@ -62,9 +62,7 @@ def _claim(partial: Path, out: Path) -> int:
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial, os.O_RDONLY)
     except OSError as error:
-        raise UsageError(
-            f"Cannot write beside {out} ({error.strerror}); give a folder in a writable place."
-        ) from error
+        raise UsageError(f"Cannot write beside {out} ({error.strerror}); give a folder in a writable place.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

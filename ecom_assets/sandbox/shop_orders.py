@@ -138,9 +138,7 @@ class OrderReport:
         return pa.table(
             {
                 "id": self.rows + 1 + np.arange(len(whole)),
-                "uniq_id": [
-                    f"{order_id}-{line}{'-r' if is_refund else ''}" for order_id, line, is_refund in ids
-                ],
+                "uniq_id": [f"{order_id}-{line}{'-r' if is_refund else ''}" for order_id, line, is_refund in ids],
                 "date_time": pa.array(order["at"]).cast(pa.timestamp("us")),
                 "city_id": city + 1,
                 "city_name": [t.CITIES[i][0] for i in city],

@@ -74,9 +74,7 @@ class Schedule:
 def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> Schedule:
     """Decide every visit of every person; each has at least one."""
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7
-    slabs = [
-        range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)
-    ]
+    slabs = [range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)]
     chains = joined([_chains(dice, days, slab, weekday) for slab in slabs], VISIT)
     visits = _with_at_least_one(dice, chains, visitors, weekday)
     day, visitor = visits["start_s"], visits["visitor"]
@@ -100,9 +98,7 @@ def _chains(dice: Dice, days: int, people: range, weekday: Ints) -> Rows:
     visitor = np.repeat(person, count)
     nth = np.arange(len(visitor), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
     unit = dice.unit("gap", visitor * MOST_VISITS + nth)
-    gap = np.where(
-        np.repeat(count, count) >= _REGULAR, from_table(_SHORT_GAPS, unit), from_table(_LONG_GAPS, unit)
-    )
+    gap = np.where(np.repeat(count, count) >= _REGULAR, from_table(_SHORT_GAPS, unit), from_table(_LONG_GAPS, unit))
     total = np.cumsum(np.where(nth == 0, 0, gap))
     day = np.repeat(arrival, count) + total - np.repeat(total[nth == 0], count)
     keep = (day >= 0) & (day < days)

@@ -50,14 +50,10 @@ SOURCES = (
     Source("newsletter", _utm("newsletter", "email", "weekly_digest"), "", 0.5, 12, 0.8, _MIXED),
     Source("reminder", _utm("crm", "email", "cart_reminder"), "https://mail.google.com/", 0, 3, 0.9, _DEEP),
     Source("direct", "", "", 17, 35, 0.65, _HOME),
-    Source(
-        "coupons", _utm("dealhunter", "affiliate", "coupons"), "https://deals.example.net/", 3, 2, 0.75, _HOME
-    ),
+    Source("coupons", _utm("dealhunter", "affiliate", "coupons"), "https://deals.example.net/", 3, 2, 0.75, _HOME),
     Source("blog", _utm("styleblog", "affiliate", "reviews"), "https://style.example.org/", 2, 1, 0.5, _DEEP),
     Source("referral", "", "https://forum.example.org/best-shops", 3, 2, 0.5, _MIXED),
-    Source(
-        "banner", _utm("adnetwork", "display", "banner"), "https://news.example.net/", 2, 0.6, 0.15, _MIXED
-    ),
+    Source("banner", _utm("adnetwork", "display", "banner"), "https://news.example.net/", 2, 0.6, 0.15, _MIXED),
     Source("assistant", "", "https://chatgpt.com/", 1, 0.4, 0.6, _DEEP),
 )
 
@@ -127,8 +123,7 @@ class Pages:
         paths = [*self._FIXED, *(f"/c/{name.lower()}" for name in CATEGORIES)]
         paths += [f"/search?q={query.replace(' ', '+')}" for query in QUERIES]
         paths += [
-            f"/p/{FIRST_PRODUCT_ID + i}-{name.lower().replace(' ', '-')}"
-            for i, name in enumerate(catalogue.names)
+            f"/p/{FIRST_PRODUCT_ID + i}-{name.lower().replace(' ', '-')}" for i, name in enumerate(catalogue.names)
         ]
         tags = list(dict.fromkeys(["", *(source.utm for source in SOURCES)]))
         outside = list(dict.fromkeys(source.referrer for source in SOURCES if source.referrer))

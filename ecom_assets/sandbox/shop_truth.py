@@ -26,9 +26,7 @@ class Tally:
     def __init__(self, *, first_day: date, days: int, people: int, bots: int) -> None:
         self._first_day, self._people = first_day, people
         self._first = (first_day - date(1970, 1, 1)).days
-        self._received = {
-            name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)
-        }
+        self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)}
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
         self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
         self._late = np.zeros(LATE_DAYS + 1, np.int64)
@@ -107,9 +105,7 @@ class Tally:
             "events": self._events(),
             "sessions": self._sessions(),
             "visitors": self._visitors(),
-            "funnel_sessions": {
-                r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)
-            },
+            "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
             "orders": self._orders(),
             "by_received_date": self._by_received_date(),
             "by_event_date": self._by_event_date(),

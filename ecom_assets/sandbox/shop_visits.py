@@ -76,12 +76,8 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
     _equip(dice, state, visitor, visit)
     _land(world, state, visits["is_first"])
     # Some are still logged in from an earlier visit, some log in on the way; the others do so to check out.
-    is_remembered = (
-        ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
-    )
-    login_step = np.where(
-        dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS
-    )
+    is_remembered = ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
+    login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
     state["login_step"] = np.where(is_remembered, 0, login_step)
     return state
 
@@ -231,7 +227,5 @@ _WARMTH: Floats = np.array([source.warmth for source in t.SOURCES])
 _LANDINGS = np.array([cumulative(source.landing) for source in t.SOURCES])
 _CITY_BOUNDS = cumulative([share for _, _, share in t.CITIES])
 _COUNTRY_OF_CITY = np.array([t.COUNTRIES.index(country) for _, country, _ in t.CITIES], np.int64)
-_OTHER_PAGES = np.array(
-    [t.Pages.HOME, t.Pages.HOME, t.Pages.ACCOUNT, t.Pages.ABOUT, t.Pages.SHIPPING, t.Pages.SALE]
-)
+_OTHER_PAGES = np.array([t.Pages.HOME, t.Pages.HOME, t.Pages.ACCOUNT, t.Pages.ABOUT, t.Pages.SHIPPING, t.Pages.SALE])
 _QUANTITIES = np.array([1] * 16 + [2, 2, 2, 3], np.int64)

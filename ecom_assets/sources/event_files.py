@@ -97,9 +97,7 @@ class EventFiles:
         """The first and the last arrival day of the files; None if they hold no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
-        days += [
-            one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)
-        ]
+        days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
     def touched_event_days(self, received: Collection[date]) -> tuple[date, date] | None:
@@ -145,9 +143,7 @@ class EventFiles:
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
         modified = _day_of(file.modified_at, self.timezone)
-        return FileDays(
-            file.path, file.relative, file.received_date, modified, arrival.fallback if arrival else None
-        )
+        return FileDays(file.path, file.relative, file.received_date, modified, arrival.fallback if arrival else None)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Arrival days of files without a landing folder, from one pass over each."""
@@ -160,9 +156,7 @@ class EventFiles:
         return self._arrivals
 
 
-def _layout(
-    file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]
-) -> Layout:
+def _layout(file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> Layout:
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
     # A column that is only hashed for the id is told nowhere else, so it goes to the properties too.
     only_hashed = mapping.fields.event_id.hash_of and mapping.other_columns == "properties"

@@ -165,9 +165,7 @@ def load_mapping(name_or_path: str | Path) -> EventMapping:
         try:
             body = Path(given).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(
-                f"the mapping {given} cannot be read ({_reason(error)}); check the path"
-            ) from error
+            raise MappingError(f"the mapping {given} cannot be read ({_reason(error)}); check the path") from error
         return _parse(body, given)
     if given not in shipped_mappings():
         hint = did_you_mean(given, shipped_mappings())
@@ -195,9 +193,7 @@ def _parse(body: str, where: str) -> EventMapping:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        raise MappingError(
-            f"{where} is no valid YAML{line}; mend the indentation or the quotes there"
-        ) from error
+        raise MappingError(f"{where} is no valid YAML{line}; mend the indentation or the quotes there") from error
     if not isinstance(content, dict):
         raise MappingError(f"{where} is no mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
     content.setdefault("name", Path(where).name.split(".")[0])

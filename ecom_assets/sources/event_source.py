@@ -45,9 +45,7 @@ class EventSource:
         if not self._settings.events:
             self._prepare(self._settings)
         mapping = load_mapping(mapping_name(self._settings))
-        return EventFiles.open(
-            self._engine.con.con, events_place(self._settings), mapping, self._settings.timezone
-        )
+        return EventFiles.open(self._engine.con.con, events_place(self._settings), mapping, self._settings.timezone)
 
     def received(self, days: Days) -> ir.Table:
         """Rows of `RawEvents` that arrived on `days`."""

@@ -58,9 +58,7 @@ def arrivals_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
     """Per file: path, first and last arrival day of its rows, and the day for rows that do not say theirs."""
     own = day_in_zone("e.event_at", zone)
     usable = f"CASE WHEN {own} <= f.modified_date THEN {own} END AS usable"
-    said = select(
-        f"f.path, f.modified_date, {_said_date(zone)} AS said, {usable}", _with_files(events, files)
-    )
+    said = select(f"f.path, f.modified_date, {_said_date(zone)} AS said, {usable}", _with_files(events, files))
     days = select(
         "path, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent,"
         " coalesce(max(usable), any_value(modified_date)) AS fallback",
@@ -81,8 +79,7 @@ def _said_date(zone: str) -> str:
 
 def _with_files(events: str, files: Sequence[FileDays]) -> str:
     values = ", ".join(
-        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)},"
-        f" {day(f.fallback_date)})"
+        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)})"
         for f in files
     )
     names = "path, relative, received_date, modified_date, fallback_date"
@@ -94,9 +91,7 @@ def field_sql(mapping: EventMapping, name: str) -> str:
     field: EventField | None = getattr(mapping.fields, name)
     value = _origin_sql(field)
     if name == "event_type" and mapping.event_types:
-        pairs = " ".join(
-            f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in mapping.event_types.items()
-        )
+        pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in mapping.event_types.items())
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"

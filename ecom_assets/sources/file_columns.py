@@ -41,9 +41,7 @@ class FileColumns:
     sample: tuple[dict[str, str], ...] = ()
 
 
-def columns_of(
-    con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None
-) -> FileColumns:
+def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
     """The columns of a file; SourceError where it is not what its ending says."""
     if file.format == "parquet":
         return _parquet(con, file, exploded)
@@ -82,8 +80,7 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
     decoded = head.decode("utf-8-sig", errors="replace")
     if decoded.lstrip().startswith("["):
         raise SourceError(
-            f"{file.name} is one JSON array, not one object per line; convert it, for example with"
-            " `jq -c '.[]'`"
+            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
         )
     columns: dict[str, Column] = {}
     for line in decoded.splitlines()[:_SAMPLE_LINES]:

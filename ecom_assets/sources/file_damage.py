@@ -89,9 +89,7 @@ def _look_at_json(con: duckdb.DuckDBPyConnection, layout: Layout, source: str) -
     good, unknown = is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
-    judged = select(
-        f"__file, {good} AS good, CASE WHEN {good} THEN {unknown} END AS unknown", source, HAS_TEXT
-    )
+    judged = select(f"__file, {good} AS good, CASE WHEN {good} THEN {unknown} END AS unknown", source, HAS_TEXT)
     summed = select("__file, bool_and(good), any_value(unknown)", judged, group_by="__file")
     rows = con.execute(summed).fetchall()
     strange = sorted((path, key) for path, _, key in rows if key is not None)
@@ -100,9 +98,7 @@ def _look_at_json(con: duckdb.DuckDBPyConnection, layout: Layout, source: str) -
 
 def _raise_if_unreadable(file: InputFile, layout: Layout, error: duckdb.Error) -> None:
     if isinstance(error, duckdb.IOException):
-        raise SourceError(
-            f"{file.name} cannot be read to its end (cut off or damaged); deliver it again"
-        ) from error
+        raise SourceError(f"{file.name} cannot be read to its end (cut off or damaged); deliver it again") from error
     if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
         raise error
     if "Maximum line size" in str(error) and layout.format == "ndjson":
@@ -111,9 +107,7 @@ def _raise_if_unreadable(file: InputFile, layout: Layout, error: duckdb.Error) -
 
 def _marked_copy(file: InputFile) -> str:
     codecs.register_error("mark_damage", _mark)
-    target = _copies() / (
-        hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}".encode()).hexdigest() + ".txt"
-    )
+    target = _copies() / (hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}".encode()).hexdigest() + ".txt")
     decoder = codecs.getincrementaldecoder("utf-8")(errors="mark_damage")
     with (
         _unpacked(file) as opened,

@@ -37,9 +37,7 @@ def columns_used(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> dict[
     return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
 
 
-def check_expressions(
-    con: duckdb.DuckDBPyConnection, mapping: EventMapping, used: dict[str, tuple[str, ...]]
-) -> None:
+def check_expressions(con: duckdb.DuckDBPyConnection, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> None:
     """MappingError unless the engine accepts every expression over columns that are all text."""
     for name, field in mapping.given():
         if field.expression is None:
@@ -55,9 +53,7 @@ def check_expressions(
             ) from error
 
 
-def check_fit(
-    file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]
-) -> None:
+def check_fit(file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> None:
     """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
     fit = _Fit(file, found, mapping, used)
     fit.check_missing()
@@ -177,9 +173,7 @@ def _expected(name: str, field: EventField) -> tuple[str, set[str]]:
     return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
 
 
-def _origins(
-    con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, field: EventField
-) -> Iterator[str]:
+def _origins(con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, field: EventField) -> Iterator[str]:
     if field.column:
         yield field.column
     elif field.expression:
@@ -188,9 +182,7 @@ def _origins(
         yield from field.hash_of
 
 
-def _references(
-    con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, expression: str
-) -> list[str]:
+def _references(con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, expression: str) -> list[str]:
     row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if tree["error"] or len(tree["statements"]) != 1:

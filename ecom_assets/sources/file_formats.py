@@ -132,9 +132,7 @@ def _input_file(path: Path, root: Path) -> InputFile:
     ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
     kind = _ENDINGS.get(ending)
     if kind is None or (is_gzip and kind == "parquet"):
-        raise SourceError(
-            f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away"
-        )
+        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()

@@ -157,14 +157,11 @@ def _split_records(layout: Layout, path: str, records: str) -> str:
     split = f"regexp_extract_all({text(delimiter)} || record, {text(value)}, 1)"
     judged = select(f"record, is_record, CASE WHEN is_record THEN {split} END AS v", records)
     cells = {
-        name: f"nullif({_unquoted(f'v[{number}]')}, '')"
-        for number, (name, _) in enumerate(layout.columns, start=1)
+        name: f"nullif({_unquoted(f'v[{number}]')}, '')" for number, (name, _) in enumerate(layout.columns, start=1)
     }
     other = _packed({name: cells[name] for name in layout.others()})
     malformed = f"CASE WHEN NOT is_record THEN replace(record, {text(DAMAGE_MARK)}, '') END AS __malformed"
-    return select(
-        [*_cells(layout, cells), f"{other} AS __other", f"{text(path)} AS __file", malformed], judged
-    )
+    return select([*_cells(layout, cells), f"{other} AS __other", f"{text(path)} AS __file", malformed], judged)
 
 
 def _record_pattern(layout: Layout) -> str:

@@ -1,7 +1,7 @@
 """From received rows to clean events: reasons to refuse a row, surplus copies, and the clean rows themselves.
 
-Definitions: METRICS "Clean event". Every row received is accounted to exactly one day, as clean, quarantined or surplus.
-Not here: who the visitor is (`identity.py`).
+Definitions: METRICS "Clean event". Every row received is accounted to exactly one day, as clean, quarantined
+or surplus. Not here: who the visitor is (`identity.py`).
 """
 
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from ecom_assets.transforms.days import NO, Days, day_start
 from ecom_assets.transforms.stacking import stacked
 
 NULL_LIKE_IDS = (
-    "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous", "anon",
-    "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
+    "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
+    "anon", "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
 """Ids that stand for nobody, or for a tester; compared in lower case."""
 
@@ -25,8 +25,9 @@ NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
 ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
 
 ARRIVAL_ORDER = (
-    "received_date", "received_at", "event_at", "event_type", "user_id", "session_id", "product_id", "product_category",
-    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties", "source_file",
+    "received_date", "received_at", "event_at", "event_type", "user_id", "session_id", "product_id",
+    "product_category", "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent",
+    "properties", "source_file",
 )  # fmt: skip
 """Which of several copies came first: by arrival, then by content, so that no two different rows tie."""
 
@@ -75,7 +76,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:
-    """Return the one day that each received row counts for: its own where it came in time, else the day it arrived."""
+    """Return the one day that a row counts for: its own where it came in time, else the day it arrived."""
     return _is_in_time(raw, late_days).fill_null(NO).ifelse(raw.event_date, raw.received_date)
 
 
@@ -95,9 +96,10 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Ids of which surplus copies are accounted to `days`.
 
-    A copy is surplus if another clean copy of its id came before it, in the days in which its own day accepts arrivals:
-    from the day before it to `late_days` after it. A copy that came earlier still can be no copy of it, because it had
-    arrived before this event happened: the id was given twice. So a day's answer needs those arrivals and no others.
+    A copy is surplus if another clean copy of its id came before it, in the days in which its own day accepts
+    arrivals: from the day before it to `late_days` after it. A copy that came earlier still can be no copy of
+    it, because it had arrived before this event happened: the id was given twice. So a day's answer needs
+    those arrivals and no others.
 
     Args:
         raw: Received rows that arrived from the day before `days` to `late_days` after them.
@@ -106,8 +108,10 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """
     near = days.widened(before=rule.late_days + 1, after=rule.late_days + 1)
     copies = clean_copies(raw, rule, near).select("event_id", "event_date", *ARRIVAL_ORDER)
-    repeated = copies.group_by("event_id").agg(copy_count=lambda t: t.count())
-    copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "event_id")
+    copies = copies.mutate(id_hash=copies.event_id.hash())
+    # Equal ids have equal hashes, so nothing is missed; what only shares a hash is told apart below.
+    repeated = copies.group_by("id_hash").agg(copy_count=lambda t: t.count())
+    copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
     in_order = ibis.window(group_by="event_id", order_by=_arrival_keys(copies))
     copies = copies.mutate(previous_date=copies.received_date.lag().over(in_order))
     surplus = copies.previous_date >= (copies.event_date - ibis.interval(days=1)).cast("date")

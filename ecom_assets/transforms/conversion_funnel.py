@@ -1,4 +1,4 @@
-"""The daily funnel of sessions and of visitors, by category and in total. Not here: the funnel engine (`funnel.py`)."""
+"""The daily funnel of sessions and visitors, by category and in total. Not here: the engine (`funnel.py`)."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ CLOCK_CHANGE_S = 3 * 3600
 """The most by which clocks go forward in a window, so that its last day is later by the calendar."""
 
 
-def conversion_funnel(
+def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
     """Units of each day that reached each step, by the first category that they saw, and in total.
@@ -34,9 +34,12 @@ def conversion_funnel(
     events = events.filter(events.event_type.isin([step.event_type for step in funnel.steps]))
     of_sessions = _session_levels(events, pieces, sessions, days, funnel, rule)
     of_visitors = _visitor_levels(events, pieces, days, funnel)
-    levels = stacked(of_sessions, of_visitors)
-    total = levels.mutate(product_category=ibis.literal(ALL_CATEGORIES))
-    return _steps(stacked(_reached(levels, funnel), _reached(total, funnel)), funnel)
+    reached = _reached(stacked(of_sessions, of_visitors), funnel)
+    counts = [name for name in reached.columns if name.startswith("reached_")]
+    total = reached.group_by("cohort_date", "unit").agg(
+        product_category=ibis.literal(ALL_CATEGORIES), **{name: reached[name].sum() for name in counts}
+    )
+    return _steps(stacked(reached, total), funnel)
 
 
 def window_days(funnel: Funnel) -> int:
@@ -44,7 +47,7 @@ def window_days(funnel: Funnel) -> int:
     return -(-(funnel.within_s + CLOCK_CHANGE_S) // 86_400)
 
 
-def _session_levels(
+def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
     candidates = pieces.filter(
@@ -61,9 +64,7 @@ def _session_levels(
     whole = replace(funnel, within_s=MAX_WINDOW_S)
     levels = funnel_levels(stacked(alone, crossing), whole, unit)
     mine = sessions.filter(days.contain(sessions.started_date))
-    joined = levels.join(
-        mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at]
-    )
+    joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
     return joined.select(
         unit=ibis.literal("session"),
         cohort_date=mine.started_date,
@@ -74,15 +75,20 @@ def _session_levels(
 
 def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, funnel: Funnel) -> ir.Table:
     span = window_days(funnel)
-    first_type = funnel.steps[0].event_type
+    first, *others = funnel.steps
+    first_type = first.event_type
     starts = events.filter(events.event_type == first_type, days.contain(events.event_date))
     tries = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
     tries = tries.mutate(closes_at=tries.last_start_at + ibis.interval(seconds=funnel.within_s))
     later = events.filter(days.widened(after=span).contain(events.event_date))
     on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
-    is_start = (later.event_type != first_type) | (later.event_date == tries.cohort_date)
-    tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try, is_start])
-    levels = funnel_levels(tried.select(*later.columns, "cohort_date"), funnel, ["visitor_id", "cohort_date"])
+    tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try])
+    tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
+    if first_type in [step.event_type for step in others]:
+        funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
+    else:
+        tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)
+    levels = funnel_levels(tried, funnel, ["visitor_id", "cohort_date"])
     categories = _try_categories(pieces, tries, days.widened(after=span))
     joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
     return joined.select(
@@ -109,9 +115,7 @@ def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:
 
 
 def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:
-    reached = {
-        f"reached_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)
-    }
+    reached = {f"reached_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)}
     return levels.group_by("cohort_date", "unit", "product_category").agg(**reached)
 
 

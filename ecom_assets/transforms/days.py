@@ -62,7 +62,10 @@ class Days:
         """Return the condition that a date column holds one of these days."""
         if not self.dates:
             return NO
-        return reduce(or_, [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()])
+        return reduce(
+            or_,
+            [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()],
+        )
 
 
 def day_starts_at(a_day: date, timezone: str) -> datetime:
@@ -84,7 +87,9 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     *changes, (_, last_offset_s) = _offset_changes(days.first, days.end, timezone)
     offset_s = ibis.literal(last_offset_s, "int64")
     if changes:
-        offset_s = ibis.cases(*((column < ibis.literal(until), before_s) for until, before_s in changes), else_=offset_s)
+        offset_s = ibis.cases(
+            *((column < ibis.literal(until), before_s) for until, before_s in changes), else_=offset_s
+        )
     return midnight - offset_s.cast("int64").as_interval("s")
 
 

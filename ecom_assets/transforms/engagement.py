@@ -1,4 +1,4 @@
-"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement". Not here: sessions themselves."""
+"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement". Not here: sessions."""
 
 import ibis
 import ibis.expr.types as ir
@@ -36,8 +36,8 @@ def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Tab
 def active_visitors(pieces: ir.Table, days: Days) -> ir.Table:
     """Visitors of each day and of the 7 and 30 days that end with it, exactly, at the cost of one pass.
 
-    A visitor who came on a day counts for the window's length from then on, or until the day they come again: intervals
-    that do not overlap, so that adding up where they begin and end gives distinct visitors.
+    A visitor who came on a day counts for the window's length from then on, or until the day they come again:
+    intervals that do not overlap, so that adding up where they begin and end gives distinct visitors.
     """
     window = pieces.filter(days.widened(before=MONTH_DAYS - 1).contain(pieces.event_date))
     came = window.select("visitor_id", "event_date").distinct()
@@ -54,7 +54,8 @@ def _running_visitors(came: ir.Table, per_day: ir.Table, name: str, length: int)
     full = (came.event_date + ibis.interval(days=length)).cast("date")
     leaves = ibis.least(came.next_date.fill_null(full), full)
     changes = stacked(
-        came.select(day="event_date", change=ibis.literal(1)), came.select(day=leaves, change=ibis.literal(-1))
+        came.select(day="event_date", change=ibis.literal(1)),
+        came.select(day=leaves, change=ibis.literal(-1)),
     )
     changes = changes.group_by("day").agg(change=changes.change.sum())
     so_far = changes.mutate(running=changes.change.sum().over(ibis.cumulative_window(order_by="day")))

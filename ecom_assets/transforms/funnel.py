@@ -21,6 +21,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.transforms.funnel_definition import (
     FIVE_STEP_FUNNEL,
     MAX_STEPS,
+    MAX_WINDOW_S,
     MIN_STEPS,
     Funnel,
     FunnelStep,
@@ -69,6 +70,8 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     matching = Matching.of(funnel)
     present = [events[column].notnull() for column in (*units, "event_at")]
     events = events.filter(present)
+    if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:
+        return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order == "strict_increase" or matching.is_disjoint:
         return _levels_by_event(events, funnel, matching, units)
     return _levels_by_instant(events, funnel, matching, units)
@@ -79,6 +82,24 @@ def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
     tests = [events.event_type == step.event_type]
     tests += [_equals(events, column, value) for column, value in step.where.items()]
     return ibis.and_(*tests).fill_null(ibis.literal(value=False))
+
+
+def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
+    """With a window of a century, which is none, each step is taken as soon as it can be: no sorting."""
+    taken: ir.Table | None = None
+    levels = []
+    for level, condition in enumerate(matching.conditions, start=1):
+        candidates = events.filter(matches(events, condition)).select(*units, "event_at")
+        if taken is not None:
+            candidates = candidates.join(taken, units)
+            is_later = candidates.event_at > candidates.taken_at
+            if funnel.order == "ordered":
+                is_later |= candidates.event_at == candidates.taken_at
+            candidates = candidates.filter(is_later)
+        taken = candidates.group_by(units).agg(taken_at=candidates.event_at.min())
+        levels.append(taken.select(*units, level=ibis.literal(level, "int64")))
+    every = ibis.union(*levels)
+    return every.group_by(units).agg(level=every.level.max())
 
 
 def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
@@ -112,9 +133,7 @@ def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: lis
     first = both.is_candidate if funnel.order == "ordered" else both.is_candidate.desc()
     so_far = ibis.window(group_by=units, order_by=[both.event_at, first], rows=(None, 0))
     both = both.mutate(latest_at=both.start_at.max().over(so_far))
-    kept = both.filter(
-        both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within_s)
-    )
+    kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within_s))
     return kept.select(*units, "event_at", start_at=kept.latest_at)
 
 
@@ -143,9 +162,7 @@ def _after_step(rows: ir.Table, step: int, within_s: int, matching: Matching, un
     never = ibis.literal(_NEVER, type=rows.event_at.type())
     starts = [rows.start_at if step == 1 else _served(rows, step - 1, matching)]
     for rivals, contested in matching.contests(step):
-        earlier = [
-            (rows[_count(rivals)] == n, rows[f"reached_{contested[n]}"]) for n in range(1, len(contested))
-        ]
+        earlier = [(rows[_count(rivals)] == n, rows[f"reached_{contested[n]}"]) for n in range(1, len(contested))]
         starts += [ibis.cases(*earlier, else_=rows.event_at)] if earlier else []
     start_at = ibis.least(*starts) if len(starts) > 1 else starts[0]
     in_time = start_at >= rows.event_at - ibis.interval(seconds=within_s)
@@ -192,9 +209,7 @@ def _check_columns(events: ir.Table, funnel: Funnel, units: list[str]) -> None:
     columns = [column.partition(".")[0] for column, _ in asked]
     for column in (*units, "event_at", "event_type", *columns):
         if column not in events.columns:
-            raise DefinitionError(
-                f"The events have no column {column!r}; {did_you_mean(column, events.columns)}."
-            )
+            raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, events.columns)}.")
     for column, value in asked:
         if not json_path(column):
             check_comparable(column, _kind_of_column(events[column]), value)

@@ -67,9 +67,7 @@ class FunnelStep:
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_type, str) or not self.event_type:
-            raise DefinitionError(
-                f"A funnel step needs an event type, a non-empty text; got {self.event_type!r}."
-            )
+            raise DefinitionError(f"A funnel step needs an event type, a non-empty text; got {self.event_type!r}.")
         if not isinstance(self.where, Mapping):
             raise DefinitionError(
                 f"`where` of the step {self.event_type!r} must map columns to values; got {self.where!r}."
@@ -136,9 +134,7 @@ class Funnel:
             if not isinstance(step, FunnelStep):
                 raise DefinitionError(f"The steps of a Funnel are FunnelStep objects; got {step!r}.")
         if isinstance(self.within_s, bool) or not isinstance(self.within_s, int) or self.within_s < 0:
-            raise DefinitionError(
-                f"`within_s` is a whole number of seconds, 0 or more; got {self.within_s!r}."
-            )
+            raise DefinitionError(f"`within_s` is a whole number of seconds, 0 or more; got {self.within_s!r}.")
         if self.within_s > MAX_WINDOW_S:
             raise DefinitionError(f"`within_s` is at most {MAX_WINDOW_S} (100 years); got {self.within_s}.")
         _check_choice("order", self.order, ORDERS)
@@ -158,9 +154,7 @@ class Funnel:
             if key in _LATER_KEYS:
                 raise DefinitionError(f"`{key}` in a funnel definition is not supported yet; remove it.")
             if key not in _KEYS:
-                raise DefinitionError(
-                    f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, _KEYS)}."
-                )
+                raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, _KEYS)}.")
         steps = raw.get("steps")
         if not isinstance(steps, list | tuple):
             raise DefinitionError(f"A funnel definition needs `steps`, a list of event types; got {steps!r}.")
@@ -211,12 +205,8 @@ def _check_condition(event_type: str, column: object, value: object) -> None:
     if not isinstance(column, str) or not _COLUMN.fullmatch(column):
         raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
     if "." in column and not json_path(column):
-        raise DefinitionError(
-            f"{place} names {column!r}; only {_JSON_COLUMN} has keys, as in {_JSON_COLUMN}.key."
-        )
-    if not isinstance(value, str | int | float | bool) or (
-        isinstance(value, float) and not math.isfinite(value)
-    ):
+        raise DefinitionError(f"{place} names {column!r}; only {_JSON_COLUMN} has keys, as in {_JSON_COLUMN}.key.")
+    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
         raise DefinitionError(f"{place} compares {column} with {value!r}; use one text, number or boolean.")
     if kind_of(value) == "number" and abs(float(value)) > _MAX_EXACT_DOUBLE:
         raise DefinitionError(

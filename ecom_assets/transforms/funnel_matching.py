@@ -90,8 +90,7 @@ def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
         return False
     shared = one.where.keys() & other.where.keys()
     return not any(
-        kind_of(one.where[column]) == kind_of(other.where[column])
-        and one.where[column] != other.where[column]
+        kind_of(one.where[column]) == kind_of(other.where[column]) and one.where[column] != other.where[column]
         for column in shared
     )
 

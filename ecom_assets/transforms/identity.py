@@ -9,10 +9,10 @@ from ecom_assets.transforms.stacking import stacked
 def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
     """Add `visitor_id`: the user, else the user of the same source session, else `anon-` and the session id.
 
-    A session's user is looked for on the same day, then on the day after, then on the day before; should several users be
-    seen on that day, the smallest id is taken. Of the day after only what came within `late_days` of the event's own day
-    counts, and of the day before only what did not come before that day, so that the answer of a day needs no arrival that
-    the day itself would not accept.
+    A session's user is looked for on the same day, then on the day after, then on the day before; should
+    several users be seen on that day, the smallest id is taken. Of the day after only what came within
+    `late_days` of the event's own day counts, and of the day before only what did not come before that day,
+    so that the answer of a day needs no arrival that the day itself would not accept.
 
     Args:
         copies: Clean rows of some days.
@@ -37,7 +37,9 @@ def _session_users(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.
     nearby = stacked(
         seen.select("session_id", "user_id", event_date="event_date", distance=ibis.literal(0)),
         seen.filter(timely).select("session_id", "user_id", event_date=previous.cast("date"), distance=ibis.literal(1)),
-        seen.filter(punctual).select("session_id", "user_id", event_date=following.cast("date"), distance=ibis.literal(2)),
+        seen.filter(punctual).select(
+            "session_id", "user_id", event_date=following.cast("date"), distance=ibis.literal(2)
+        ),
     )
     return nearby.group_by("session_id", "event_date").agg(
         session_user_id=ibis.coalesce(*(nearby.user_id.min(where=nearby.distance == n) for n in range(3)))

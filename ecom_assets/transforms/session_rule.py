@@ -1,4 +1,4 @@
-"""The rule by which events are cut into sessions, with the peers' rules as presets. Sources: METRICS "Session".
+"""The rule by which events are cut into sessions, with the peers' as presets. Sources: METRICS "Session".
 
 Not here: the cutting (`sessions.py`).
 """
@@ -24,9 +24,9 @@ class SessionRule:
     `midnight_split`: a session ends with the day of the reporting time zone.
     `campaign_split`: another campaign in the page's UTM parameters begins a session.
     `max_length_s`: a session is cut every so many seconds from its start; None leaves it whole.
-    `trust_source_session_id`: events with a source session id form a session by that id, however long the silence.
-    `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged session is longer than the first, or has one of the
-    second, or two of the third.
+    `trust_source_session_id`: events with a source session id form a session by that id, however long the
+    silence. `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged session is longer than the
+    first, or has one of the second, or two of the third.
     """
 
     idle_timeout_s: int = 1800
@@ -42,7 +42,7 @@ class SessionRule:
         """Refuse lengths that make no session."""
         if not 0 < self.idle_timeout_s < SHORTEST_DAY_S:
             raise DefinitionError(
-                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s and less than 20 h."
+                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s, less than 20 h."
             )
         if self.max_length_s is not None and self.max_length_s <= 0:
             raise DefinitionError(f"A longest session of {self.max_length_s} s cannot be: give more than 0 s.")
@@ -70,8 +70,8 @@ class SessionRule:
         """
         if self.trust_source_session_id or (self.stitches and (self.campaign_split or self.max_length_s)):
             raise DefinitionError(
-                "This session rule needs all of a visitor's history at once, so the daily tables cannot keep it exact; "
-                "use it with `ecom sessions`, or add midnight_split."
+                "This session rule needs all of a visitor's history at once, so the daily tables cannot keep "
+                "it exact; use it with `ecom sessions`, or add midnight_split."
             )
         return self
 
@@ -93,6 +93,8 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRu
 
 def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
     """Return source, medium and campaign of a page's UTM parameters; null if it has none."""
-    parts = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")]
+    parts = [
+        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")
+    ]
     joined = parts[0].concat("|").concat(parts[1]).concat("|").concat(parts[2])
     return joined.nullif("||")

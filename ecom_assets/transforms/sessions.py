@@ -1,7 +1,8 @@
-"""Sessions: METRICS "Session". Events are cut into pieces at midnight; pieces are stitched across it, exactly.
+"""Sessions: METRICS "Session". Events are cut into pieces at midnight, which are stitched across it, exactly.
 
-A piece can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those are few, so
-chains of any length cost what they are long, not what history is. Not here: the rule's presets, engagement per day.
+A piece can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those
+are few, so chains of any length cost what they are long, not what history is. Not here: the rule's presets,
+engagement per day.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,12 @@ from ecom_assets.transforms.session_rule import SessionRule, campaign_of, is_gap
 from ecom_assets.transforms.stacking import stacked
 
 COUNTED_TYPES = (
-    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
-    "purchase", "refund",
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart",
+    "checkout_start", "purchase", "refund",
 )  # fmt: skip
 SUMS = (
-    "event_count", "view_count", "key_event_count", "purchase_amount", *(f"{kind}_count" for kind in COUNTED_TYPES),
+    "event_count", "view_count", "key_event_count", "purchase_amount",
+    *(f"{kind}_count" for kind in COUNTED_TYPES),
 )  # fmt: skip
 ROBOT_EVENTS = 300
 """At least so many events in one piece, `ROBOT_PACE_S` apart or less on average, is a robot's pace."""
@@ -108,8 +110,8 @@ def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Tab
 def restated_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     """Days, as `day`, on which sessions start that a change of the events of `days` can change.
 
-    They are the days themselves, the day after each (a session there may begin, or be swallowed by one of the day
-    before), and the first days of sessions that reach the midnight at which a run of `days` begins.
+    They are the days themselves, the day after each (a session there may begin, or be swallowed by one of the
+    day before), and the first days of sessions that reach the midnight at which a run of `days` begins.
     """
     after = pieces.filter(days.widened(after=1).contain(pieces.event_date)).select(day="event_date")
     before = Days.of(first for first, _ in days.widened(before=1).runs())
@@ -157,7 +159,9 @@ def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, 
     events = events.mutate(campaign_number=seen)
     known = events.campaign.max().over(ibis.window(group_by=[*unit, "campaign_number"]))
     events = events.mutate(known_campaign=known)
-    events = events.mutate(previous_campaign=events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order)))
+    events = events.mutate(
+        previous_campaign=events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
+    )
     return events, events.campaign.notnull() & (events.campaign != events.previous_campaign.fill_null(""))
 
 
@@ -166,9 +170,7 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
     events = events.mutate(cut=(length_us / (max_length_s * 1_000_000)).floor().cast("int64"))
     part = ibis.window(group_by=[*unit, "piece_started_at", "cut"])
     in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
-    events = events.mutate(
-        piece_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part)
-    )
+    events = events.mutate(piece_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part))
     return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
 
 
@@ -219,7 +221,7 @@ def _merge(pieces: ir.Table, unit: Sequence[str]) -> ir.Table:
 
 def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
-    engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count >= 2)
+    engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count > 1)
     parts = [merged.visitor_id, merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")]
     if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within a second
         parts.append(merged.started_at.microsecond().cast("string"))

@@ -14,4 +14,6 @@ def stacked(*tables: ir.Table) -> ir.Table:
         name: dt.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
         for name in tables[0].columns
     }
-    return ibis.union(*(table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()}) for table in tables))
+    return ibis.union(
+        *(table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()}) for table in tables)
+    )

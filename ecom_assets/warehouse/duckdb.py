@@ -38,10 +38,11 @@ def adapt_duckdb_2_to_ibis_12() -> None:
     DuckDB 2.0 dropped them from connections and deprecates them on relations; Ibis' next release calls the new names. A
     test fails on the day this is no longer needed.
     """
-    duckdb.DuckDBPyRelation.fetch_arrow_table = duckdb.DuckDBPyRelation.to_arrow_table
-    duckdb.DuckDBPyRelation.fetch_record_batch = duckdb.DuckDBPyRelation.to_arrow_reader
-    duckdb.DuckDBPyConnection.fetch_arrow_table = _quietly(duckdb.DuckDBPyConnection.to_arrow_table)
-    duckdb.DuckDBPyConnection.fetch_record_batch = _quietly(duckdb.DuckDBPyConnection.to_arrow_reader)
+    relation, connection = duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection
+    names = {"fetch_arrow_table": "to_arrow_table", "fetch_record_batch": "to_arrow_reader"}
+    for old, new in names.items():
+        setattr(relation, old, getattr(relation, new))
+        setattr(connection, old, _quietly(getattr(connection, new)))
 
 
 def _quietly(method: Callable[..., object]) -> Callable[..., object]:
@@ -104,7 +105,9 @@ class DuckDBEngine(Engine):
                 self._set_aside()
             self.con = self._connect_or_rebuild()
         except OSError as error:
-            raise WarehouseError(f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME.") from error
+            raise WarehouseError(
+                f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME."
+            ) from error
         if self._memory_limit:
             self.con.raw_sql(f"SET memory_limit = '{self._memory_limit}'")
         self.con.raw_sql(f"SET temp_directory = '{self.path}.tmp'")
@@ -177,7 +180,9 @@ class DuckDBEngine(Engine):
                 if any(sign in said for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
                     return self._rebuild(error)
                 if not any(sign in said for sign in HELD):
-                    raise WarehouseError(f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME.") from error
+                    raise WarehouseError(
+                        f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME."
+                    ) from error
                 if time.monotonic() > deadline:
                     raise WarehouseError(
                         f"{self.path} is in use by another process; wait for its run to end, or stop it."

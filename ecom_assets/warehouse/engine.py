@@ -85,7 +85,7 @@ class Engine(ABC):
         with self.transaction():
             self.on_step("slice_begun")
             self.execute(f"DELETE FROM {target}{_where(contract, days)}")  # noqa: S608 (names come from contracts)
-            count = self.insert(f"INSERT INTO {target} ({names})\n{sql}")  # noqa: S608 (names come from contracts)
+            count = self.insert(f"INSERT INTO {target} ({names})\n{sql}")
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
@@ -146,9 +146,10 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
             "equal to those of its contract."
         )
     kinds = {name: _kind(dt.dtype(column.type)) for name, column in contract.columns.items()}
-    columns = {name: rows[name] if _kind(rows[name].type()) == kind else rows[name].cast(kind) for name, kind in kinds.items()}
-    rows = rows.select(**columns)
-    return rows.order_by([*contract.order]) if contract.order else rows
+    columns = {
+        name: rows[name] if _kind(rows[name].type()) == kind else rows[name].cast(kind) for name, kind in kinds.items()
+    }
+    return rows.select(**columns)
 
 
 def _kind(dtype: dt.DataType) -> dt.DataType:
@@ -158,7 +159,10 @@ def _kind(dtype: dt.DataType) -> dt.DataType:
 def _where(contract: type[Table], days: Days | None) -> str:
     if days is None:
         return ""
-    runs = [f"\"{contract.day_column}\" >= DATE '{first}' AND \"{contract.day_column}\" < DATE '{end}'" for first, end in days.runs()]
+    runs = [
+        f"\"{contract.day_column}\" >= DATE '{first}' AND \"{contract.day_column}\" < DATE '{end}'"
+        for first, end in days.runs()
+    ]
     return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
 

@@ -173,8 +173,7 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
     rivalries = matching.rivalries()
     number = {rivals: n for n, rivals in enumerate(rivalries)}
     weights = tuple(
-        np.array([0, *(not rivals.isdisjoint(code) for code in codes)], dtype=np.uint8)
-        for rivals in rivalries
+        np.array([0, *(not rivals.isdisjoint(code) for code in codes)], dtype=np.uint8) for rivals in rivalries
     )
     contests = tuple(
         tuple(Contest(number[rivals], contested) for rivals, contested in matching.contests(step))
@@ -190,9 +189,7 @@ def _step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[i
     numbers = range(1, steps + 1) if funnel.order == "ordered" else range(steps, 0, -1)
     codes = [frozenset({condition}) for condition in matching.condition_of]
     if matching.is_disjoint:
-        return _by_type(
-            [(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]
-        ), codes
+        return _by_type([(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]), codes
     cases = [_by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)]
     return f"unnest([{', '.join(cases)}])", codes
 
@@ -203,9 +200,7 @@ def _signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
     cases = []
     for group in matching.groups:
         conditions = [matching.conditions[n] for n in group]
-        bits = [
-            f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)
-        ]
+        bits = [f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)]
         cases += [(step, f"{len(codes)} + {' + '.join(bits)}") for step in conditions]
         masks = range(1, 1 << len(group))
         codes += [frozenset(n for bit, n in enumerate(group) if mask >> bit & 1) for mask in masks]

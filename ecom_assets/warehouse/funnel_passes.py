@@ -83,9 +83,7 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDA
     return levels
 
 
-def _in_coarser_time_or_halves(
-    packed: Ints, units: Ints, unit_count: int, plan: Plan
-) -> npt.NDArray[np.int8]:
+def _in_coarser_time_or_halves(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
     """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
     times = packed >> plan.scale_bits
     for resolution in _RESOLUTIONS:
@@ -139,9 +137,7 @@ def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArr
     starts = times
     for step in range(1, plan.steps + 1):
         for contest in plan.contests[step - 1]:
-            starts = np.minimum(
-                starts, _earliest_needed(times, counts[contest.count], contest.contested, reached)
-            )
+            starts = np.minimum(starts, _earliest_needed(times, counts[contest.count], contest.contested, reached))
         is_here = counts[plan.owns[step - 1]] > 0
         hits = is_here & (times - starts <= plan.window)
         levels[times[hits] >> time_bits] = step

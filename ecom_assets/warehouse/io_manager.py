@@ -130,7 +130,11 @@ def column_schema(contract: type[Table]) -> dg.TableSchema:
 
 def _dagster_lineage(rows: ir.Table) -> dg.TableColumnLineage:
     deps = {
-        name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sorted(sources) if layer in LAYERS]
+        name: [
+            dg.TableColumnDep(dg.AssetKey([layer, table]), column)
+            for layer, table, column in sorted(sources)
+            if layer in LAYERS
+        ]
         for name, sources in column_lineage(rows).items()
     }
     return dg.TableColumnLineage(deps_by_column=deps)

@@ -18,17 +18,13 @@ def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
     return dict(_of_relation(table.op(), known))
 
 
-def _of_relation(
-    op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]
-) -> Mapping[str, set[Source]]:
+def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
     if op not in known:
         known[op] = _trace(op, known)
     return known[op]
 
 
-def _trace(
-    op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]
-) -> Mapping[str, set[Source]]:
+def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
     if isinstance(op, ops.DatabaseTable):
         layer = op.namespace.database or ""
         return {name: {(layer, op.name, name)} for name in op.schema.names}
