@@ -32,7 +32,9 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 connection.execute(self.prepare_insert_event_batch(together))
             with self.index_transaction() as connection:
                 for event in together:
-                    (event_id,) = connection.execute(self.prepare_insert_event(event)).inserted_primary_key or ()
+                    event_id = next(
+                        iter(connection.execute(self.prepare_insert_event(event)).inserted_primary_key or ())
+                    )
                     self._store_asset_event_tags(connection, [event], [event_id])
                     self._store_asset_event(connection, event, event_id)
         super().store_event_batch([event for event in events if not _is_of_asset(event)])

@@ -27,9 +27,11 @@ def patient_history() -> Iterator[None]:
             return
         connection.execute("PRAGMA synchronous = NORMAL")
         path = connection.execute("PRAGMA database_list").fetchone()[2]
-        if path and path not in kept:
-            # As long as one connection stays, the others need not write the log back as they close.
-            kept[path] = sqlite3.connect(path, check_same_thread=False)
+        if path:
+            # As long as one connection has the log open, the others need not write it back as they close. It opens
+            # the log when it reads, and there may have been none when it read before.
+            if path not in kept:
+                kept[path] = sqlite3.connect(path, check_same_thread=False)
             kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     event.listen(Engine, "connect", connected)

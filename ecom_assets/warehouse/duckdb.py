@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
@@ -151,6 +152,13 @@ class DuckDBEngine(Engine):
         """Run a statement whose result nobody reads."""
         with self._plain_errors():
             self.con.raw_sql(sql)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+        with self._plain_errors():
+            result = self.con.raw_sql(sql)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

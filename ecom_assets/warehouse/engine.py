@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -81,7 +82,7 @@ class Engine(ABC):
         self.ensure(contract)
         sql = self.compile(conform(rows, contract))
         names = ", ".join(f'"{name}"' for name in contract.columns)
-        target = f'"{contract.layer}"."{contract.name}"'
+        target = _name(contract)
         with self.transaction():
             self.on_step("slice_begun")
             self.execute(f"DELETE FROM {target}{_where(contract, days)}")  # noqa: S608 (names come from contracts)
@@ -99,7 +100,20 @@ class Engine(ABC):
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
             for contract in present:
-                self.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')  # noqa: S608 (names come from contracts)
+                self.execute(f"DELETE FROM {_name(contract)}")  # noqa: S608 (names come from contracts)
+
+    def row_count(self, contract: type[Table]) -> int:
+        """Return the number of rows of the whole table."""
+        (row,) = self.query(f"SELECT count(*) AS n FROM {_name(contract)}")  # noqa: S608 (names come from contracts)
+        return int(row["n"])
+
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+        """Return a few rows of the slice of `days`, no particular ones."""
+        return self.query(f"SELECT * FROM {_name(contract)}{_where(contract, days)} LIMIT {limit}")  # noqa: S608 (likewise)
+
+    @abstractmethod
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
 
     @abstractmethod
     def execute(self, sql: str) -> None:
@@ -122,7 +136,7 @@ class Engine(ABC):
         for name in wanted:
             if name not in found:
                 kind = self.con.compiler.type_mapper.to_string(_kind(wanted[name]))
-                self.execute(f'ALTER TABLE "{contract.layer}"."{contract.name}" ADD COLUMN "{name}" {kind}')
+                self.execute(f'ALTER TABLE {_name(contract)} ADD COLUMN "{name}" {kind}')
 
 
 def schema_of(contract: type[Table]) -> ibis.Schema:
@@ -150,6 +164,10 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
         name: rows[name] if _kind(rows[name].type()) == kind else rows[name].cast(kind) for name, kind in kinds.items()
     }
     return rows.select(**columns)
+
+
+def _name(contract: type[Table]) -> str:
+    return f'"{contract.layer}"."{contract.name}"'
 
 
 def _kind(dtype: dt.DataType) -> dt.DataType:

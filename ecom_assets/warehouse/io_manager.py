@@ -86,27 +86,25 @@ class WarehouseIOManager(dg.IOManager):
     def _metadata(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written, took_s: float
     ) -> dict[str, Any]:
-        table = self._engine.table(contract)
         metadata: dict[str, Any] = {
-            "dagster/row_count": int(table.count().to_pyarrow().as_py()),
-            "dagster/partition_row_count": written.row_count,
+            "dagster/row_count": self._engine.row_count(contract),
             "dagster/table_name": contract.qualified_name(),
+            "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _dagster_lineage(rows),
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
-            "preview": dg.MetadataValue.md(self._preview(contract, table, days)),
+            "preview": dg.MetadataValue.md(self._preview(contract, days)),
             "seconds": round(took_s, 3),
+            "rows_written": written.row_count,
         }
         if days is not None and days.dates:
-            metadata["days"] = f"{days.first} to {days.dates[-1]}"
+            metadata["days_written"] = f"{days.first} to {days.dates[-1]}"
         return metadata
 
-    @staticmethod
-    def _preview(contract: type[Table], table: ir.Table, days: Days | None) -> str:
-        if days is not None and contract.day_column:
-            table = table.filter(Days(days.dates[-1:]).contain(table[contract.day_column]))
+    def _preview(self, contract: type[Table], days: Days | None) -> str:
+        newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
         # Metadata outlive the rows that they show, so personal data are left out of them.
         shown = {name: "•••" if column.pii else None for name, column in contract.columns.items()}
-        records = table.limit(PREVIEW_ROWS).to_pyarrow().to_pylist()
+        records = self._engine.some_rows(contract, newest, PREVIEW_ROWS)
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
