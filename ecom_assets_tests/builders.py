@@ -4,7 +4,7 @@ Not here: how rows become tables (`platform.py`).
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,8 +33,7 @@ _KINDS = {
 def at(text: str, day: date = DAY_ONE) -> datetime:
     """Return the UTC instant of `09:00`, `09:00:00.000001`, or of a clock with days ahead: `+1 00:10`."""
     ahead, _, clock = text.rpartition(" ")
-    time = datetime.strptime(clock, f"%H:%M{':%S' if clock.count(':') == 2 else ''}{'.%f' if '.' in clock else ''}")
-    return datetime.combine(day + timedelta(days=int(ahead or 0)), time.time())
+    return datetime.combine(day + timedelta(days=int(ahead or 0)), time.fromisoformat(clock))
 
 
 def local_day(instant: datetime, timezone: str) -> date:
@@ -43,7 +42,7 @@ def local_day(instant: datetime, timezone: str) -> date:
 
 
 def received(event_id: str | None, event_at: datetime | None, *, timezone: str = "UTC", **values: Any) -> Row:
-    """Return one row of `raw/events`: a page view that arrived on its own day, unless `values` say otherwise."""
+    """Return one row of `raw/events`: a page view that arrived on its own day, unless `values` differ."""
     event_date = None if event_at is None else local_day(event_at, timezone)
     row: Row = dict.fromkeys(RawEvents.columns)
     row |= {
@@ -64,9 +63,10 @@ def received(event_id: str | None, event_at: datetime | None, *, timezone: str =
 
 
 def journeys(people: Mapping[str, Iterable[Step]], *, day: date = DAY_ONE, timezone: str = "UTC") -> list[Row]:
-    """Return the rows received when people do things, each step a time, an event type, and further values if any.
+    """Return the rows received when people do things: each step a time, a type, and further values if any.
 
-    `journeys({"anna": [("09:00", "page_view"), ("09:05", "purchase", {"cart_amount": 20})]})`; ids are `anna-0`, `anna-1`.
+    `journeys({"anna": [("09:00", "page_view"), ("09:05", "purchase", {"cart_amount": 20})]})`; ids are
+    `anna-0`, `anna-1`.
     """
     rows = []
     for who, steps in people.items():

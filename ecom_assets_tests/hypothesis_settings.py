@@ -4,5 +4,5 @@ from hypothesis import HealthCheck, settings
 
 
 def examples(count: int) -> settings:
-    """Return how a property is searched: so many examples, however long each takes, and nothing kept on disk."""
+    """Search a property with so many examples, however long each takes, and keep nothing on disk."""
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -1,7 +1,7 @@
-"""Random histories of a small world: what people did, when it arrived, and in what order days were materialized.
+"""Random histories of a small world: what people did, when it arrived, and in what order days were run.
 
-A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is run. Not
-here: what must come out.
+A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is
+run. Not here: what must come out.
 """
 
 import random
@@ -76,7 +76,8 @@ class Plan:
 
 
 TABLES = (
-    "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "conversion_funnel",
+    "duplicate_events", "quarantined_events", "events", "session_events", "session_days",
+    "sessions", "conversion_funnel",
 )  # fmt: skip
 PEOPLE = ("anna", "anna", "ben", "carl", None)
 OFFSETS_S = (-1800, -900, -1, 0, 900, 1799, 1800, 1801, 36_000)
@@ -84,7 +85,7 @@ GAPS_S = (0, 5, 11, 600, 1799, 1800, 1801, 2400)
 
 
 def random_plan(world: World, dice: random.Random) -> Plan:
-    """Either all arrives and is run at once and then some days change, or days arrive and are run as they come."""
+    """Either all arrives, is run, and then some days change, or days arrive and are run as they come."""
     rows = [row for _ in range(dice.randint(1, 12)) for row in _burst(world, dice)]
     rows = [row | {"event_id": f"e{number:03}"} for number, row in enumerate(rows)]
     rows += [_copy(world, dice, dice.choice(rows)) for _ in range(dice.choice((0, 4, 12)))]
@@ -131,7 +132,7 @@ def _row(world: World, moment: datetime, kind: str, late: int, who: Row) -> Row:
 
 
 def _copy(world: World, dice: random.Random, original: Row) -> Row:
-    """Another row with the id of one that exists: the same content, or another time and person; another arrival."""
+    """Another row with the id of one that exists: the same content, or another time and person."""
     copy = dict(original)
     if dice.random() < 0.7:
         days_apart = (original["received_date"] - world.first).days + dice.choice((0, 1, 2, 3))
@@ -142,7 +143,7 @@ def _copy(world: World, dice: random.Random, original: Row) -> Row:
 
 
 def _arrival(dice: random.Random, rows: Sequence[Row]) -> Arrive:
-    """Some of a day's rows arrive, all, or none; rows that had arrived and are not among them are withdrawn."""
+    """Some of a day's rows arrive, all, or none; those that had arrived before are withdrawn."""
     day = dice.choice(sorted({row["received_date"] for row in rows}))
     due = due_on(day, rows)
     kept = dice.choice((due, (), tuple(n for n in due if dice.random() < 0.8)))

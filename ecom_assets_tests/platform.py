@@ -1,6 +1,7 @@
 """The platform's tables materialized without Dagster, for tests that need hundreds of runs.
 
-The assets, their slices, what they restate and how a slice is replaced are the platform's own; only the run is not.
+The assets, their slices, what they restate and how a slice is replaced are the platform's own; only the run
+is not.
 """
 
 import inspect
@@ -25,7 +26,7 @@ class Platform:
     """One warehouse in memory, with every asset after `raw/events`."""
 
     def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
-        """Open an empty warehouse; `rule` replaces definitions that assets are computed by, by parameter name."""
+        """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
         self.settings = settings or Settings(home=Path("never written"))
         self.rules: dict[str, Any] = rules(self.settings) | rule
         self.assets: list[TableAsset] = table_assets(self.settings)[1:]
@@ -71,7 +72,8 @@ class Platform:
 
     def clear(self) -> None:
         """Empty every table."""
-        for contract in (RawEvents, *(asset.contract for asset in self.assets)):
+        contracts: list[type[Table]] = [RawEvents, *(asset.contract for asset in self.assets)]
+        for contract in contracts:
             self.engine.ensure(contract)
             self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
 
