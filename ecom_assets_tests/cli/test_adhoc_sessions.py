@@ -85,7 +85,11 @@ def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(home: 
 
 def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> None:
     more = home.parent / "more.csv"
-    more.write_text(f"{HEADER}\n{STORY.replace(',ann', ',eva').replace(',bob', ',kim').replace(',s', ',t')}".replace("\na", "\nc").replace("\nb", "\nd"))
+    more.write_text(
+        f"{HEADER}\n{STORY.replace(',ann', ',eva').replace(',bob', ',kim').replace(',s', ',t')}".replace(
+            "\na", "\nc"
+        ).replace("\nb", "\nd")
+    )
     assert ecom("sessions", "--events", events, more, "--json", home=home).json["visitors"] == 4
 
 

@@ -8,6 +8,7 @@ import pytest
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import ecom, page_views, real_file, small_shop
 
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"

@@ -1,0 +1,105 @@
+"""Runs `ecom run` again and again in children that are killed, without loading its libraries each time.
+
+A program of its own, because forking is safe only where no threads run. It reads one JSON line per run, of `Attempt`'s
+fields, and answers with one. Not here: what the tables should be afterwards.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+import ecom_assets.cli.app
+import ecom_assets.cli.platform_run
+import ecom_assets.cli.run_summary  # noqa: F401 (loaded here, so that no child has to)
+from ecom_assets.cli import main
+from ecom_assets.warehouse import engine
+
+UNREPORTED = "metadata_not_yet_reported"
+"""The slice is committed, its metadata are made, and Dagster has not stored that it was materialized."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run: in which home, and when it is to die, if at all: at the nth time of a step, or after some seconds."""
+
+    home: str
+    step: str = ""
+    nth: int = 0
+    kill_after_s: float | None = None
+
+
+def serve() -> None:
+    """Do every run that is asked for."""
+    for line in sys.stdin:
+        attempt = Attempt(**json.loads(line))
+        started = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _run(attempt)
+        if attempt.kill_after_s is not None:
+            time.sleep(attempt.kill_after_s)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        answer = {"exit_code": os.waitstatus_to_exitcode(status), "took_s": time.monotonic() - started}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _run(attempt: Attempt) -> None:
+    for name in [name for name in os.environ if name.startswith(("ECOM_", "DAGSTER_"))]:
+        del os.environ[name]
+    os.environ["ECOM_HOME"] = attempt.home
+    os.chdir(Path(attempt.home).parent)
+    log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    _die_at(attempt)
+    sys.argv = ["ecom", "run"]
+    exit_code = 1
+    try:
+        main()
+        exit_code = 0
+    except SystemExit as end:
+        exit_code = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        os._exit(exit_code)
+
+
+def _die_at(attempt: Attempt) -> None:
+    reached = 0
+
+    def announce(step: str) -> None:
+        nonlocal reached
+        reached += step == attempt.step
+        if step == attempt.step and reached == attempt.nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def listening(begin: Callable[[engine.Engine], None]) -> Callable[[engine.Engine], None]:
+        def begin_listening(self: engine.Engine) -> None:
+            begin(self)
+            self.on_step = announce
+
+        return begin_listening
+
+    def reporting(add: Callable[..., None]) -> Callable[..., None]:
+        def add_and_announce(self: dg.OutputContext, metadata: dict[str, Any]) -> None:
+            add(self, metadata)
+            announce(UNREPORTED)
+
+        return add_and_announce
+
+    engine.Engine.__init__ = listening(engine.Engine.__init__)  # type: ignore[method-assign, assignment]
+    dg.OutputContext.add_output_metadata = reporting(dg.OutputContext.add_output_metadata)  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    serve()

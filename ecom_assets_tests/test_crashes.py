@@ -1,0 +1,132 @@
+"""Killed at any moment and run again, `ecom run` leaves the tables of a run that nothing disturbed."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets_tests import crash_driver
+from ecom_assets_tests.cli.contents import contents
+from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.crash_driver import UNREPORTED, Attempt
+
+pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
+
+KILLED = -signal.SIGKILL
+MOMENTS = 10
+SEED = 20_261_120
+STEPS = [
+    ("file_creation", 1),
+    *((step, 6) for step in ("slice_begun", "slice_written", "committed", UNREPORTED)),
+]
+"""The sixth table is `mart/session_days`, so that there are finished tables before it and missing ones after it."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that runs and kills, the shop that is run over, and how long an undisturbed run takes."""
+
+    process: "subprocess.Popen[str]"
+    shop: Path
+
+    def run(self, attempt: Attempt) -> tuple[int, float]:
+        """Run once; return the exit code, negative for a signal, and the seconds."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(asdict(attempt)) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["exit_code"], answer["took_s"]
+
+    def new_home(self, place: Path) -> Path:
+        """Make a home with the shop's data and no warehouse."""
+        return Path(shutil.copytree(self.shop, place / "home"))
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run comes to that nothing disturbs."""
+
+    tables: dict[str, tuple[int, int]]
+    took_s: float
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    shop = tmp_path_factory.mktemp("shop") / "home"
+    small_shop(shop)
+    command = [sys.executable, "-m", crash_driver.__name__]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Driver(process, shop)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    home = driver.new_home(tmp_path_factory.mktemp("undisturbed"))
+    exit_code, took_s = driver.run(Attempt(str(home)))
+    assert exit_code == 0, Path(f"{home}.log").read_text()
+    return Undisturbed(contents(home / "warehouse.duckdb"), took_s)
+
+
+def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
+    """Run again where a run was killed, and compare every table."""
+    exit_code, _ = driver.run(Attempt(str(home)))
+    said = Path(f"{home}.log").read_text()
+    assert exit_code == 0, said
+    assert "damaged" not in said, "a kill leaves nothing that must be set aside"
+    assert contents(home / "warehouse.duckdb") == undisturbed.tables
+    assert [path.name for path in home.iterdir() if ".new-" in path.name] == []
+
+
+@pytest.mark.parametrize(("step", "nth"), STEPS)
+def test_a_kill_at_a_named_step_is_mended_by_running_again(
+    driver: Driver, undisturbed: Undisturbed, tmp_path: Path, step: str, nth: int
+) -> None:
+    home = driver.new_home(tmp_path)
+    exit_code, _ = driver.run(Attempt(str(home), step, nth))
+    assert exit_code == KILLED
+    assert_mended(driver, home, undisturbed)
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_kill_at_a_random_moment_is_mended_by_running_again(
+    driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
+) -> None:
+    share = (moment + random.Random(SEED + moment).random()) / MOMENTS  # noqa: S311 (no secret)
+    home = driver.new_home(tmp_path)
+    exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
+    assert exit_code in {KILLED, 0}, "the last moments may come after the end"
+    assert_mended(driver, home, undisturbed)
+
+
+def test_a_kill_while_a_finished_warehouse_is_written_again_changes_nothing(
+    driver: Driver, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    home = driver.new_home(tmp_path)
+    assert driver.run(Attempt(str(home)))[0] == 0
+    for step in ("slice_begun", "slice_written"):
+        assert driver.run(Attempt(str(home), step, 4))[0] == KILLED
+        assert contents_after_recovery(home) == undisturbed.tables
+
+
+def contents_after_recovery(home: Path) -> dict[str, tuple[int, int]]:
+    """Read the tables as the next to open the warehouse finds them."""
+    DuckDBEngine(home / "warehouse.duckdb").open().close()
+    return contents(home / "warehouse.duckdb")
+
+
+def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(driver: Driver, tmp_path: Path) -> None:
+    home = driver.new_home(tmp_path)
+    assert driver.run(Attempt(str(home), "file_creation", 1))[0] == KILLED
+    assert not (home / "warehouse.duckdb").exists()
