@@ -53,12 +53,13 @@ browser: ## Debian's Chromium, for the browser test
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 		|| echo "Chromium is missing: the browser test will be skipped"
 
+UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock: setup-dev ## make the hash-locked requirement sets anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --no-annotate pyproject.toml -o requirements/core.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --no-annotate -c requirements/core.txt --extra dev pyproject.toml -o requirements/dev.txt
+	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
+	rm .constraints.txt
 
 clean: ## remove the environment and everything the platform wrote here
 	rm -rf $(VENV) .ecom
