@@ -1,0 +1,55 @@
+"""Markdown as test input: the tables and code of a page, section by section. Not here: what they should say."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+Line = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """What stands under one heading, up to the next heading of any level."""
+
+    text: str
+
+    @property
+    def tables(self) -> list[list[Line]]:
+        """Return every table, a row as column to cell; backticks are left out."""
+        return [_rows(block) for block in re.findall(r"(?:^\|.*\n)+", self.text + "\n", re.MULTILINE)]
+
+    @property
+    def code(self) -> list[str]:
+        """Return the text of every fenced block."""
+        return re.findall(r"^```\w*\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+
+
+def section(page: str, heading: str) -> Section:
+    """Return what stands under a heading of a page of this project."""
+    found = dict(sections(page))
+    assert heading in found, f"{page} has no heading {heading!r}; it has {list(found)}"
+    return Section(found[heading])
+
+
+def sections(page: str) -> Iterator[tuple[str, str]]:
+    """Give each heading of a page with what stands under it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    _, *parts = re.split(r"^#+ (.+)\n", _hide_comments_in_code(text), flags=re.MULTILINE)
+    for heading, body in zip(parts[::2], parts[1::2], strict=True):
+        yield heading, body.replace("\0", "#")
+
+
+def _hide_comments_in_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", lambda block: block[0].replace("#", "\0"), text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _rows(block: str) -> list[Line]:
+    head, _, *lines = [_cells(line) for line in block.strip().splitlines()]
+    return [dict(zip(head, cells, strict=True)) for cells in lines]
+
+
+def _cells(line: str) -> list[str]:
+    inside = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("`", "") for cell in inside.split("|")]

@@ -1,0 +1,280 @@
+"""`docs/metrics.md` recomputed: its own input through the package's functions gives its own results.
+
+The tables are read from the page, so a definition and its description cannot drift apart. Not here: numbers.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pytest
+
+from ecom_assets.checks.accounting import accounting
+from ecom_assets.cli.file_events import FileEvents
+from ecom_assets.cli.numbers import funnel_steps
+from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.events import (
+    REJECT_REASONS,
+    CleanEvents,
+    DuplicateEvents,
+    QuarantinedEvents,
+    RawEvents,
+)
+from ecom_assets.contracts.sessions import Sessions
+from ecom_assets.settings import CORE_EVENT_TYPES, Settings
+from ecom_assets.transforms import clean
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.funnel import funnel_levels
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.session_rule import ONE_DAY_S, PRESETS, SessionRule
+from ecom_assets.transforms.sessions import whole_sessions
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.funnel_kernel import funnel_counts
+from ecom_assets_tests.builders import Row, clean_events, received
+from ecom_assets_tests.funnel_reference import by_clickhouse
+from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.platform import Platform
+
+PAGE = "docs/metrics.md"
+DAYS = Days.between(date(2026, 2, 28), date(2026, 4, 2))
+"""Every day on which something happens on the page."""
+THREE_STEPS = ("product_view", "add_to_cart", "purchase")
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Platform]:
+    one = Platform(funnel=funnel_of(*THREE_STEPS, within="7d"))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def platform(opened: Platform) -> Platform:
+    opened.clear()
+    return opened
+
+
+def tables(heading: str) -> list[list[Line]]:
+    return section(PAGE, heading).tables
+
+
+def funnel_of(*steps: str, within: str, order: str = "ordered") -> Funnel:
+    return Funnel.from_mapping({"steps": steps, "within": within, "order": order})
+
+
+def rows_of(lines: Iterable[Line]) -> list[Row]:
+    """Return the lines of an input table as received rows; `visitor` is a user."""
+    rows = []
+    for number, line in enumerate(lines):
+        given: dict[str, Any] = {name: cell or None for name, cell in line.items()}
+        event_at = datetime.fromisoformat(given.pop("event_at"))
+        if "visitor" in given:
+            given["user_id"] = given.pop("visitor")
+        if "received_date" in given:
+            given["received_date"] = date.fromisoformat(given["received_date"])
+        rows.append(received(given.pop("event_id", None) or f"e{number:02}", event_at, **given))
+    return rows
+
+
+def without(lines: Iterable[Line], *columns: str) -> list[Line]:
+    return [{name: cell for name, cell in line.items() if name not in columns} for line in lines]
+
+
+def shown(value: object) -> str:
+    """Write a value as the page does: flags as words, shares to four places, whole numbers bare."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(round(value, 4))
+    return "" if value is None else str(value)
+
+
+def as_shown(rows: Iterable[Row], like: list[Line]) -> list[Line]:
+    """Return the columns of rows that a table of the page has, as the page writes them."""
+    return [{name: shown(row[name]) for name in like[0]} for row in rows]
+
+
+def run(platform: Platform, rows: list[Row]) -> None:
+    platform.receive(rows, DAYS)
+    platform.run(DAYS)
+
+
+# Events
+
+
+def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> None:
+    reasons, _ = tables("Clean events and reject reasons")
+    assert tuple(line["reject_reason"] for line in reasons) == REJECT_REASONS
+
+
+def test_every_event_type_of_the_platform_is_named() -> None:
+    text = section(PAGE, "Clean events and reject reasons").text
+    listed = text.partition("The nine types are")[2].partition(".")[0]
+    assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [" page_view", *CORE_EVENT_TYPES[1:]]
+
+
+def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_page_gives(tmp_path: Path) -> None:
+    (text,) = section(PAGE, "Clean events and reject reasons").code
+    _, expected = tables("Clean events and reject reasons")
+    folder = tmp_path / "received_date=2026-03-10"
+    folder.mkdir()
+    (folder / "events.csv").write_text(text)
+    settings = Settings()
+    raw = FileEvents.open([str(tmp_path)], settings).received()
+    rule = clean.CleaningRule(event_types=settings.known_event_types)
+    classified = clean.classify(raw, rule, DAYS).to_pyarrow().to_pylist()
+    found = {
+        (row["event_id"] or (row["malformed_row"] or "").partition(",")[0], row["reject_reason"]) for row in classified
+    }
+    assert len(classified) == len(expected)
+    assert found == {(line["event_id"], line["reject_reason"] or None) for line in expected}
+    assert {line["reject_reason"] for line in expected} == {"", *REJECT_REASONS}
+
+
+def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(platform: Platform) -> None:
+    lines, _ = tables("Duplicates and the accounting")
+    rows = rows_of(without(lines, "row", "becomes"))
+    run(platform, rows)
+    became = {"clean": expected_of(lines, "clean"), "quarantined": expected_of(lines, "quarantined")}
+    kept = [(row["event_id"], row["event_at"], row["user_id"], row["event_type"]) for row in platform.rows(CleanEvents)]
+    refused = [
+        (row["event_id"], row["event_at"], row["user_id"], row["event_type"])
+        for row in platform.rows(QuarantinedEvents)
+    ]
+    assert sorted(kept) == sorted(became["clean"])
+    assert sorted(refused) == sorted(became["quarantined"])
+    surplus = sum(row["surplus_count"] for row in platform.rows(DuplicateEvents))
+    assert surplus == len(expected_of(lines, "surplus"))
+
+
+def expected_of(lines: Iterable[Line], becomes: str) -> list[tuple[object, ...]]:
+    chosen = [line for line in lines if line["becomes"] == becomes]
+    return [
+        (line["event_id"], datetime.fromisoformat(line["event_at"]), line["user_id"], line["event_type"])
+        for line in chosen
+    ]
+
+
+def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
+    lines, expected = tables("Duplicates and the accounting")
+    run(platform, rows_of(without(lines, "row", "becomes")))
+    four = [platform.table(contract) for contract in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)]
+    per_day = accounting(DAYS, platform.settings.late_days, *four).order_by("day")
+    assert as_shown(platform.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
+
+
+# Visitors and sessions
+
+
+def test_visitors_are_resolved_as_the_page_says(platform: Platform) -> None:
+    (lines,) = tables("Visitor")
+    run(platform, rows_of(without(lines, "visitor_id", "why")))
+    found = {row["event_id"]: row["visitor_id"] for row in platform.rows(CleanEvents)}
+    assert found == {line["event_id"]: line["visitor_id"] for line in lines}
+
+
+def test_the_presets_are_described_as_they_are() -> None:
+    described, _, _ = tables("Where a session ends")
+    assert [line["preset"].removesuffix(" (web)") for line in described] == sorted(PRESETS, key=_place_on_page)
+    for line in described:
+        rule = PRESETS[line["preset"].removesuffix(" (web)")]
+        assert line["silence"] == f"{rule.idle_timeout_s // 60} min"
+        assert line["at midnight"] == ("ends" if rule.midnight_split else "goes on")
+        assert line["another campaign"] == ("begins a session" if rule.campaign_split else "goes on")
+        assert line["longest"] == ("24 h" if rule.max_length_s == ONE_DAY_S else "")
+        assert line["by the source's session id"].startswith("yes" if rule.trust_source_session_id else "no")
+
+
+def _place_on_page(preset: str) -> int:
+    return ["ga4", "amplitude", "universal_analytics", "mixpanel", "snowplow"].index(preset)
+
+
+def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
+    _, lines, expected = tables("Where a session ends")
+    rows = [row | {"session_id": "s1"} for row in rows_of(lines)]
+    name_of = {row["event_at"]: row["event_id"] for row in rows}
+    found = []
+    for line in expected:
+        cut = whole_sessions(ibis.memtable(clean_events(rows)), SessionRule.preset(line["preset"]))
+        starts = sorted(connect().to_pyarrow(cut)["started_at"].to_pylist())
+        names = ", ".join(name_of[start] for start in starts)
+        found.append({"preset": line["preset"], "sessions": str(len(starts)), "they begin with": names})
+    assert found == expected
+
+
+def test_each_session_is_engaged_or_single_page_as_the_page_says(platform: Platform) -> None:
+    lines, expected, _ = tables("Engaged, single page, time")
+    run(platform, rows_of(lines))
+    found = [row | {"duration_s": int(row["duration_s"])} for row in platform.rows(Sessions)]
+    assert as_shown(found, without(expected, "why")) == without(expected, "why")
+
+
+def test_the_day_of_these_sessions_comes_out_as_the_page_says(platform: Platform) -> None:
+    lines, _, expected = tables("Engaged, single page, time")
+    run(platform, rows_of(lines))
+    assert as_shown(platform.rows(EngagementDaily), expected) == expected
+
+
+def test_visitors_of_a_day_a_week_and_a_month_are_counted_as_the_page_says(platform: Platform) -> None:
+    lines, expected = tables("Engagement")
+    run(platform, rows_of(lines))
+    assert as_shown(platform.rows(EngagementDaily), expected) == expected
+
+
+# Funnels
+
+
+def levels(rows: list[Row], funnel: Funnel) -> dict[str, int]:
+    found = connect().to_pyarrow(funnel_levels(ibis.memtable(clean_events(rows)), funnel))
+    return dict(zip(found["visitor_id"].to_pylist(), found["level"].to_pylist(), strict=True))
+
+
+def levels_each_way(rows: list[Row], *steps: str, folder: Path) -> dict[str, dict[str, int]]:
+    ordered, strict = (funnel_of(*steps, within="1h", order=order) for order in ("ordered", "strict_increase"))
+    events = clean_events(rows).select(["visitor_id", "event_at", "event_type"])
+    return {
+        "ordered": levels(rows, ordered),
+        "strict_increase": levels(rows, strict),
+        "ClickHouse default": by_clickhouse(events, ordered, folder),
+        "ClickHouse strict_increase": by_clickhouse(events, ordered, folder, "strict_increase"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "steps"), [(1, THREE_STEPS), (3, ("product_view", "product_view"))], ids=["three_steps", "one_step_twice"]
+)
+def test_each_way_of_counting_gives_the_levels_of_the_page(place: int, steps: tuple[str, ...], tmp_path: Path) -> None:
+    lines, *others = tables("Funnel")
+    ways = levels_each_way(rows_of(lines), *steps, folder=tmp_path)
+    expected = without(others[place - 1], "why")
+    found = [
+        {"visitor": line["visitor"]} | {way: str(ways[way].get(line["visitor"], 0)) for way in line if way != "visitor"}
+        for line in expected
+    ]
+    assert found == expected
+
+
+def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
+    lines, _, expected, _ = tables("Funnel")
+    con = connect().con
+    con.register("page_events", clean_events(rows_of(lines)))
+    counts = funnel_counts(con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h"))
+    assert as_shown(funnel_steps(THREE_STEPS, counts), expected) == expected
+
+
+def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform: Platform) -> None:
+    lines, expected = tables("The daily funnel")
+    rows = [row | {"product_id": "p1", "cart_amount": Decimal(0)} for row in rows_of(lines)]
+    run(platform, rows)
+    counts: dict[tuple[str, str, str], Line] = {}
+    for row in platform.rows(ConversionFunnel):
+        key = (str(row["cohort_date"]), row["unit"], row["product_category"])
+        counts.setdefault(key, {})[row["event_type"]] = str(row["unit_count"])
+    named = ("cohort_date", "unit", "product_category")
+    assert counts == {tuple(line[name] for name in named): {s: line[s] for s in THREE_STEPS} for line in expected}
