@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import dagster as dg
+import pandas as pd
 
 import ecom_assets.cli.app
 import ecom_assets.cli.platform_run
-import ecom_assets.cli.run_summary  # noqa: F401 (loaded here, so that no child has to)
+import ecom_assets.cli.run_summary
 from ecom_assets.cli import main
 from ecom_assets.warehouse import engine
 
+LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.run_summary)
+"""What a run needs, loaded here so that no child has to."""
 UNREPORTED = "metadata_not_yet_reported"
 """The slice is committed, its metadata are made, and Dagster has not stored that it was materialized."""
 
