@@ -24,8 +24,9 @@ def staging_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(CleanEvents, raw_events=accepted, duplicate_events=DuplicateEvents)
     def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
-        copies = clean.unique_copies(clean.clean_copies(raw_events, cleaning_rule, days), duplicate_events)
+        copies = clean.clean_copies(raw_events, cleaning_rule, days)
         sightings = clean.clean_copies(raw_events, cleaning_rule, days.widened(before=1, after=1))
-        return clean.as_clean_events(resolve_visitors(copies, sightings, cleaning_rule.late_days))
+        resolved = resolve_visitors(copies, sightings, cleaning_rule.late_days)
+        return clean.as_clean_events(clean.unique_copies(resolved, duplicate_events))
 
     return [duplicate_events, quarantined_events, events]

@@ -13,8 +13,8 @@ ONE_DAY = timedelta(days=1)
 def days_to_compute(files: EventFiles, late_days: int) -> Days:
     """Return every day from the first to the last that the files' rows count for, arrival days included.
 
-    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival day
-    to a day after it, so no others are looked at.
+    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival
+    day to a day after it, so no others are looked at.
 
     Raises:
         SourceError: The files hold no rows.

@@ -129,7 +129,7 @@ class EventFiles:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.damaged_rows(layout, file.path, copy[0], is_gzip=copy[1]))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
-        return events_sql(united, self.mapping, layout.needed)
+        return events_sql(united, self.mapping, layout.needed, layout.moments())
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         """Note which files need reading line by line, from a copy where they are not UTF-8."""

@@ -3,12 +3,13 @@
 Here: fields, event types, ids and instants; and the rule for `received_date`. Not here: reading.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from ecom_assets.sources.event_mapping import EVENT_FIELDS, EventField, EventMapping, IdField, TimeField
-from ecom_assets.sources.sql_text import day, day_in_zone, ident, instant, select, text
+from ecom_assets.sources.row_sql import moment_name
+from ecom_assets.sources.sql_text import day, day_in_zone, from_wall, ident, instant, select, text
 
 EVENT_COLUMNS = (
     *EVENT_FIELDS,
@@ -32,13 +33,13 @@ class FileDays:
     fallback_date: date | None
 
 
-def events_sql(rows: str, mapping: EventMapping, columns: Sequence[str]) -> str:
-    """The fields of each row, with `__file`; `columns` are the names that `rows` gives."""
+def events_sql(rows: str, mapping: EventMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
+    """The fields of each row, with `__file`; `columns` are the names that `rows` gives, `moments` its timestamps."""
     own_id = mapping.fields.event_id
     fields = [f"{_id_sql(own_id, columns)} AS event_id"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in EVENT_FIELDS if name != "event_id"]
-    fields.append(f"{_instant_of(mapping.fields.event_timestamp)} AS event_at")
-    fields.append(f"{_instant_of(mapping.fields.received_at)} AS received_at")
+    fields.append(f"{_instant_of(mapping.fields.event_timestamp, moments)} AS event_at")
+    fields.append(f"{_instant_of(mapping.fields.received_at, moments)} AS received_at")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     return select([*fields, "__file", "__malformed"], source)
 
@@ -114,9 +115,12 @@ def _with_others(value: str) -> str:
     return f"CASE WHEN {value} IS NULL THEN __other {stays} ELSE {merged} END"
 
 
-def _instant_of(field: TimeField | None) -> str:
+def _instant_of(field: TimeField | None, moments: Mapping[str, str]) -> str:
     if field is None:
         return "NULL::TIMESTAMP"
+    if field.column and field.column in moments:
+        zone = "UTC" if moments[field.column] == "zoned" else field.timezone
+        return from_wall(ident(moment_name(field.column)), zone)
     return instant(_origin_sql(field), field.formats, field.timezone)
 
 

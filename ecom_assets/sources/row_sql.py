@@ -17,6 +17,7 @@ MAX_LINE_BYTES = 1 << 24
 DAMAGE_MARK = "\ufdd1"  # no character, so no text has it
 _LINE_START, _LINE_END = "\x02", "\n"
 _NOTHING = "NULL::VARCHAR"
+MOMENT_KINDS = ("zoned", "timestamp")
 HAS_TEXT = "trim(line) <> ''"
 
 
@@ -43,10 +44,21 @@ class Layout:
         kept = self.other_columns == "properties"
         return [name for name in self.own() if name not in self.named] if kept else []
 
+    def moments(self) -> dict[str, str]:
+        """The needed columns that are timestamps already, with their kind; also read as they are, see `moment_name`."""
+        own = self.own() if self.format == "parquet" and not self.exploded else {}
+        return {name: own[name].kind for name in self.needed if name in own and own[name].kind in MOMENT_KINDS}
+
+
+def moment_name(column: str) -> str:
+    """The name under which a timestamp column is read as it is, so that no time goes through text and back."""
+    return f"__moment {column}"
+
 
 def columns_read(layout: Layout) -> list[str]:
-    """The columns of every SELECT here, quoted: the needed ones, then `__other`, `__file`, `__malformed`."""
-    return [*(ident(name) for name in layout.needed), "__other", "__file", "__malformed"]
+    """The columns of every SELECT here, quoted: the needed ones, moments, then `__other`, `__file`, `__malformed`."""
+    moments = [ident(moment_name(name)) for name in layout.moments()]
+    return [*(ident(name) for name in layout.needed), *moments, "__other", "__file", "__malformed"]
 
 
 def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
@@ -64,6 +76,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         source = f"read_parquet({_list_of(paths)}, filename='__file', hive_partitioning=false)"
     columns = [
         *_cells(layout, cells),
+        *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
         f"{_packed(others)} AS __other",
         "__file",
         f"{_NOTHING} AS __malformed",
@@ -197,6 +210,10 @@ def _top(layout: Layout) -> list[str]:
 
 def _cells(layout: Layout, cells: dict[str, str]) -> list[str]:
     return [f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)]
+
+
+def _moment(name: str, kind: str) -> str:
+    return f"timezone('UTC', {ident(name)})" if kind == "zoned" else f"{ident(name)}::TIMESTAMP"
 
 
 def _parquet_text(name: str, column: Column) -> str:

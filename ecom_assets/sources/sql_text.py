@@ -74,7 +74,7 @@ def _reading(value: str, form: str, zone: str) -> str:
     if "%z" in form or "%Z" in form:
         # try_strptime gives a wall clock in UTC once the format reads a zone.
         return _in_range(f"timezone('UTC', try_strptime({value}, {text(form)})::TIMESTAMPTZ)")
-    return _from_wall(f"try_strptime({value}, {text(form)})", zone)
+    return from_wall(f"try_strptime({value}, {text(form)})", zone)
 
 
 def _from_epoch(value: str, digits: int) -> str:
@@ -91,14 +91,17 @@ def _from_iso(value: str, zone: str) -> str:
     tidy = f"regexp_replace(regexp_replace({value}, '[zZ]$', '+00'), ' +([+-][0-9:]+)$', '\\1')"
     zoned = _in_range(f"timezone('UTC', TRY_CAST({tidy} AS TIMESTAMPTZ))")
     has_zone = f"regexp_matches({value}, '^[0-9][^:]*:[0-9:.]* ?({_OFFSET}|[A-Za-z][A-Za-z/_]*)$')"
+    # Most times end in Z; a look at two characters spares them the patterns.
     return (
-        f"CASE WHEN regexp_matches({value}, '^[0-9][^:]*(:[0-9:.]*)?$') THEN {_from_wall(wall, zone)}"
+        f"CASE WHEN suffix({value}, 'Z') AND contains({value}, ':') THEN {_in_range(wall)}"
+        f" WHEN regexp_matches({value}, '^[0-9][^:]*(:[0-9:.]*)?$') THEN {from_wall(wall, zone)}"
         f" WHEN regexp_matches({value}, '^[0-9][^:]*:[0-9:.]*( ?Z| UTC)$') THEN {_in_range(wall)}"
         f" WHEN {has_zone} THEN {zoned} END"
     )
 
 
-def _from_wall(wall: str, zone: str) -> str:
+def from_wall(wall: str, zone: str) -> str:
+    """The UTC timestamp at which clocks of a zone show what a timestamp says; NULL beyond the years 1 to 9999."""
     safe = _in_range(wall)
     return safe if zone == "UTC" else f"timezone('UTC', timezone({text(zone)}, {safe}))"
 

@@ -19,15 +19,17 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
         sightings: Clean rows of these days and of the day before and after each.
         late_days: As in `CleaningRule`.
     """
-    users = _session_users(copies, sightings, late_days)
-    joined = copies.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
-    anonymous = ibis.literal("anon-").concat(joined.session_id)
-    visitor = ibis.coalesce(joined.user_id, joined.session_user_id, anonymous)
-    return joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
+    known = copies.filter(copies.user_id.notnull())
+    unknown = copies.filter(copies.user_id.isnull())
+    users = _session_users(unknown, sightings, late_days)
+    joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
+    visitor = ibis.coalesce(joined.session_user_id, ibis.literal("anon-").concat(joined.session_id))
+    found = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
+    return stacked(known.mutate(visitor_id=known.user_id), found)
 
 
-def _session_users(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
-    anonymous = copies.filter(copies.user_id.isnull()).select("session_id").distinct()
+def _session_users(unknown: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
+    anonymous = unknown.select("session_id").distinct()
     seen = sightings.filter(sightings.user_id.notnull(), sightings.session_id.notnull())
     seen = seen.semi_join(anonymous, "session_id")
     previous = seen.event_date - ibis.interval(days=1)
