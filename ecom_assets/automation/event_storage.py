@@ -1,8 +1,8 @@
 """Dagster's own SQLite event storage, with the events of a batch written together.
 
-A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs more
-than computing the tables. `dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
-Not here: what an event is.
+A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs
+more than computing the tables. `dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over
+batches. Not here: what an event is.
 """
 
 from collections.abc import Mapping, Sequence

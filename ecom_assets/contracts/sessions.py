@@ -69,7 +69,7 @@ class SessionDays(_Behaviour):
 
 
 class Sessions(_Behaviour):
-    """One row per session: a run of a visitor's events with no gap over the idle timeout; it belongs to its first day."""
+    """One row per session: a run of a visitor's events with no gap over the idle timeout, dated by its first day."""
 
     key = ("session_id",)
     day_column = "started_date"

@@ -75,7 +75,7 @@ def streaming(query: sge.Expression) -> sge.Expression:
     """
     for part in query.find_all(sge.CTE):
         if not part.find(*WORTH_STORING):
-            part.set("materialized", False)
+            part.set("materialized", value=False)
     return query
 
 
@@ -123,8 +123,8 @@ class DuckDBEngine(Engine):
     def set_aside_sentence(self) -> str:
         """Say what became of a file that was damaged."""
         return (
-            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` without "
-            "--from and --to) rebuilds everything in it."
+            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` "
+            "without --from and --to) rebuilds everything in it."
         )
 
     @property
@@ -167,7 +167,7 @@ class DuckDBEngine(Engine):
         return int(row[0]) if row else 0
 
     def _create(self) -> None:
-        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then give it its name.
+        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then rename.
         _remove_left_overs(self.path)
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
         try:
@@ -219,7 +219,8 @@ class DuckDBEngine(Engine):
             yield
         except duckdb.ConstraintException as error:
             raise ContractError(
-                f"The new rows break the table's contract ({_first_line(error)}); the old rows were kept: correct the source."
+                f"The new rows break the table's contract ({_first_line(error)}); the old rows were kept: correct the "
+                "source."
             ) from error
         except duckdb.Error as error:
             said, advice = _first_line(error), "nothing was changed."

@@ -25,9 +25,11 @@ def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[So
 
 
 def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
-    if isinstance(op, ops.DatabaseTable):
+    if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
         return {name: {(layer, op.name, name)} for name in op.schema.names}
+    if isinstance(op, ops.PhysicalTable):
+        return {name: set() for name in op.schema.names}
     if isinstance(op, ops.Set):
         left, right = _of_relation(op.left, known), _of_relation(op.right, known)
         return {name: left[name] | right[name] for name in op.schema.names}

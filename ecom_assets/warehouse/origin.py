@@ -26,7 +26,7 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
         engine.clear(ALL)
         say("The sandbox shop's tables were cleared: this warehouse now holds your own events.")
     if not settings.events and origins - {SANDBOX}:
-        named = sorted(origins - {SANDBOX})[0]
+        named = min(origins - {SANDBOX})
         raise UsageError(
             f"This warehouse holds your own events, from {named}: name them again with --events or ECOM_EVENTS, or set "
             "ECOM_HOME to another folder for the sandbox shop."
