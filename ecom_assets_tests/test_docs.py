@@ -1,0 +1,198 @@
+"""The documents held against the code: what they list exists, what exists is listed, what they show comes out.
+
+Not here: the examples of `docs/metrics.md` (`test_metrics_doc.py`), what mappings may say (`sources/`).
+"""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from ecom_assets.cli.app import app
+from ecom_assets.contracts.dictionary import data_dictionary
+from ecom_assets.settings import PREFIX, Settings
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.markdown import ROOT, Section, section, sections
+
+README = ROOT / "README.md"
+ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), *ADRS]
+HOME_IN_README = "/your/folder/.ecom"
+RUN_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+
+
+@pytest.fixture(scope="module")
+def make_docs() -> ModuleType:
+    """The script that `make docs` runs."""
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
+    """Give every command with its words, from Typer's tree of groups."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, *words, name)
+    if not hasattr(command, "commands"):
+        yield " ".join(["ecom", *words]), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+# What `make docs` writes
+
+
+def test_the_picture_of_the_asset_graph_is_that_of_the_definitions(make_docs: ModuleType) -> None:
+    assert make_docs.GRAPH.read_text(encoding="utf-8") == make_docs.asset_graph(), "run `make docs`"
+
+
+def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> None:
+    assert make_docs.DICTIONARY.read_text(encoding="utf-8") == data_dictionary(), "run `make docs`"
+
+
+def test_the_readme_has_every_setting_and_no_other(make_docs: ModuleType) -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert readme == make_docs.with_settings(readme), "run `make docs`"
+    (table,) = section("README.md", "Settings").tables
+    assert [line["setting"] for line in table] == [PREFIX + name.upper() for name in Settings.model_fields]
+
+
+# What the README lists
+
+
+def test_the_readme_has_every_make_target_and_no_other() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed, _ = section("README.md", "Commands").tables
+    assert {line["target"] for line in listed} == {f"make {target}" for target in targets}
+
+
+def test_the_readme_has_every_command_and_no_other() -> None:
+    _, listed = section("README.md", "Commands").tables
+    assert {line["command"] for line in listed} == set(COMMANDS)
+
+
+@each_page
+def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -> None:
+    shown = re.findall(r"(?:^|`)(ecom [a-z][^`\n#]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for line in shown:
+        words = shlex.split(line)
+        (name,) = {" ".join(words[:2]), " ".join(words[:3])} & COMMANDS.keys()
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--") and word != "--help"} <= known, line
+
+
+def test_every_room_of_the_package_is_in_the_readme() -> None:
+    (listed,) = section("README.md", "Where things are").tables
+    places = {line["place"] for line in listed}
+    rooms = {f"ecom_assets/{path.parent.name}/" for path in (ROOT / "ecom_assets").glob("*/__init__.py")}
+    assert rooms <= places
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_the_asset_in_the_readme_is_the_one_in_the_code() -> None:
+    (shown,) = section("README.md", "How a table is made").code
+    assert shown in (ROOT / "ecom_assets" / "assets" / "behaviour.py").read_text()
+
+
+# What the README shows
+
+
+def test_the_summary_in_the_readme_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    said = ecom("run", home=home)
+    assert said.exit_code == 0
+    printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", said.out.replace(str(home), HOME_IN_README))
+    shown = section("README.md", "Two commands").code[1]
+    # Sorted, because reasons that are equally frequent come in no particular order.
+    assert sorted(printed.strip().splitlines()) == sorted(shown.strip().splitlines())
+
+
+def test_the_readme_s_own_data_give_the_funnel_that_it_shows(tmp_path: Path) -> None:
+    clicks, mapping, question, answer, _ = section("README.md", "Your own data").code
+    (tmp_path / "clicks.csv").write_text(clicks)
+    (tmp_path / "my_shop.yaml").write_text(mapping)
+    said = ecom(*shlex.split(question)[1:], home=tmp_path / "home", cwd=tmp_path)
+    assert (said.exit_code, said.out) == (0, answer)
+
+
+def test_the_settings_that_the_readme_shows_for_own_data_fit_them(tmp_path: Path) -> None:
+    clicks, mapping, _, _, export = section("README.md", "Your own data").code
+    (tmp_path / "clicks.csv").write_text(clicks)
+    (tmp_path / "my_shop.yaml").write_text(mapping)
+    exported = dict(word.split("=", 1) for word in shlex.split(export.splitlines()[0])[1:])
+    own_home = tmp_path / exported.pop("ECOM_HOME")
+    (events,) = [
+        one
+        for one in ecom("doctor", "--json", home=own_home, cwd=tmp_path, env=exported).json
+        if one["subject"] == "events"
+    ]
+    assert (events["ok"], events["found"]) == (True, "1 files in clicks.csv fit the mapping my_shop")
+
+
+def test_the_funnel_file_in_the_readme_is_a_definition(tmp_path: Path) -> None:
+    clicks, mapping, *_ = section("README.md", "Your own data").code
+    (definition,) = section("README.md", "Commands").code
+    for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
+        (tmp_path / name).write_text(text)
+    words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
+    said = ecom(*words, home=tmp_path / "home", cwd=tmp_path)
+    assert [step["count"] for step in said.json["steps"]] == [2, 1, 1]
+
+
+# What all pages point to
+
+
+@each_page
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in {_anchor(heading) for heading, _ in sections(str(file.relative_to(ROOT)))}, target
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@each_page
+def test_every_file_of_the_code_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(
+        r"`((?:ecom_assets|ecom_assets_tests|benchmarks|docs)/[\w/.-]*)`", page.read_text(encoding="utf-8")
+    )
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ADRS, ids=[page.stem for page in ADRS])
+def test_every_decision_has_its_parts_and_its_number(page: Path) -> None:
+    title, *parts = [heading for heading, _ in sections(str(page.relative_to(ROOT)))]
+    number, _, _ = title.partition(".")
+    assert page.name.startswith(f"{int(number):04}-")
+    assert [part for part in parts if part != "Considered"] == [
+        "Context", "Decision", "Consequences", "What would change our mind",
+    ]  # fmt: skip
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(page.name[:4]) for page in ADRS] == list(range(1, len(ADRS) + 1))
+
+
+def test_code_and_tables_are_read_from_a_page_by_section() -> None:
+    part = Section("| a | b |\n| --- | --- |\n| `1` | |\n\n```sh\n# no heading\n```\n")
+    assert part.tables == [[{"a": "1", "b": ""}]]
+    assert part.code == ["# no heading\n"]
