@@ -36,7 +36,7 @@ class Said:
     err: str
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 (whatever the command prints)
+    def json(self) -> Any:
         """Read what was printed as JSON."""
         return json.loads(self.out)
 
@@ -110,7 +110,7 @@ def real_file(name: str) -> Path:
     return REAL_FILES / name
 
 
-def shape(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+def shape(value: Any) -> Any:
     """Return names and types of a JSON value; a list is shown by its first element."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in value.items()}

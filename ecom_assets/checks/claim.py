@@ -49,6 +49,10 @@ class Claim:
             name=self.name,
             description=self.description,
             blocking=self.blocking,
+            # Without these a run may come to look at a table before it has brought it up to date.
+            additional_deps=[
+                dg.AssetKey([table.layer, table.name]) for table in self.tables if table is not self.contract
+            ],
             required_resource_keys={"warehouse"},
         )
         def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:

@@ -128,9 +128,9 @@ class Engine(ABC):
         wanted = schema_of(contract)
         for name in found:
             if name not in wanted or _kind(found[name]) != _kind(wanted[name]):
-                claim = f"has as {wanted[name]}" if name in wanted else "does not have"
+                claim = f"has as {_kind(wanted[name])}" if name in wanted else "does not have"
                 raise WarehouseError(
-                    f"{contract.qualified_name()} has column {name!r} as {found[name]}, which its contract {claim}; "
+                    f"{contract.qualified_name()} has column {name!r} as {_kind(found[name])}, which its contract {claim}; "
                     "only added columns migrate by themselves: drop the table and materialize it again, it is rebuilt "
                     "from raw."
                 )

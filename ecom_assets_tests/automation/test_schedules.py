@@ -1,0 +1,63 @@
+"""The nightly run: yesterday and the days for which late events may still have come, in one run."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+import pytest
+
+from ecom_assets.automation.schedules import daily_schedule
+from ecom_assets.checks.claim import RANGE_END, RANGE_START
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import Settings
+
+
+def asked_for(settings: Settings, at: datetime) -> tuple[str, str]:
+    """Return the first and last day of the one run that is asked for at an instant."""
+    result = daily_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(result, dg.RunRequest)
+    return result.tags[RANGE_START], result.tags[RANGE_END]
+
+
+def test_it_takes_yesterday_and_the_seven_days_before() -> None:
+    assert asked_for(Settings(), datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-02", "2026-03-09")
+
+
+@pytest.mark.parametrize(("late_days", "first"), [(0, "2026-03-09"), (3, "2026-03-06")])
+def test_how_far_back_follows_the_setting(late_days: int, first: str) -> None:
+    at = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
+    assert asked_for(Settings(late_days=late_days), at) == (first, "2026-03-09")
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "last"),
+    [
+        # Two o'clock in Berlin is one or zero o'clock UTC, the day is Berlin's; on 29 March two o'clock is skipped.
+        ("Europe/Berlin", datetime(2026, 3, 28, 1, 0, tzinfo=UTC), "2026-03-27"),
+        ("Europe/Berlin", datetime(2026, 3, 29, 1, 0, tzinfo=UTC), "2026-03-28"),
+        ("Europe/Berlin", datetime(2026, 3, 30, 0, 0, tzinfo=UTC), "2026-03-29"),
+        ("Europe/Berlin", datetime(2026, 10, 25, 1, 0, tzinfo=UTC), "2026-10-24"),
+        # Two o'clock in Tokyo is five o'clock of the evening before, UTC.
+        ("Asia/Tokyo", datetime(2026, 3, 9, 17, 0, tzinfo=UTC), "2026-03-09"),
+        ("America/Los_Angeles", datetime(2026, 3, 10, 9, 0, tzinfo=UTC), "2026-03-09"),
+    ],
+)
+def test_days_are_those_of_the_reporting_zone(zone: str, at: datetime, last: str) -> None:
+    assert asked_for(Settings(timezone=zone), at)[1] == last
+
+
+def test_it_asks_for_no_day_before_the_first_partition() -> None:
+    settings = Settings(first_day=date(2026, 3, 8))
+    assert asked_for(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
+    at = datetime(2026, 3, 8, 2, 0, tzinfo=UTC)
+    skipped = daily_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "2026-03-07 is before the first partition, 2026-03-08."
+
+
+def test_the_days_asked_for_have_partitions() -> None:
+    settings = Settings(timezone="Europe/Berlin")
+    first, last = asked_for(settings, datetime(2026, 3, 30, 0, 0, tzinfo=UTC))
+    raw = next(iter(build_definitions(settings).resolve_all_asset_specs()))
+    assert raw.partitions_def is not None
+    assert raw.partitions_def.has_partition_key(first)
+    assert raw.partitions_def.has_partition_key(last)

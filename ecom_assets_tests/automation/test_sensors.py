@@ -1,0 +1,126 @@
+"""The sensor on landing files: what is new is materialized, what is not is left alone."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ecom_assets.automation.sensors import landing_sensor
+from ecom_assets.checks.claim import RANGE_END, RANGE_START
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import Settings
+from ecom_assets_tests.command import page_views
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+class Landing:
+    """A folder of landing files, and the sensor that watches it."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.settings = Settings(home=folder.parent / "home", events=str(folder), **settings)
+        self.cursor: str | None = None
+
+    def receive(self, day: str, *event_days: str, name: str = "part.csv") -> Path:
+        """Let a file arrive on a day, with a page view of each of the event days."""
+        landed = self.folder / f"received_date={day}"
+        landed.mkdir(parents=True, exist_ok=True)
+        return page_views(landed / name, *event_days)
+
+    def look(self) -> dg.SensorResult:
+        """Let the sensor look, as the daemon does every minute."""
+        context = dg.build_sensor_context(cursor=self.cursor)
+        found = landing_sensor(self.settings, now=lambda: NOON)(context)
+        assert isinstance(found, dg.SensorResult)
+        self.cursor = found.cursor or self.cursor
+        return found
+
+    def days(self) -> tuple[str, str]:
+        """Return the first and last day that the sensor asks for."""
+        (request,) = self.look().run_requests or ()
+        return request.tags[RANGE_START], request.tags[RANGE_END]
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    return Landing(tmp_path / "landing")
+
+
+def reason(found: dg.SensorResult) -> str:
+    assert not found.run_requests
+    skip = found.skip_reason
+    return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
+
+
+def test_a_new_file_asks_for_the_day_it_arrived_and_the_days_its_events_belong_to(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-03")
+    assert landing.days() == ("2026-03-03", "2026-03-05")
+
+
+def test_without_a_new_file_it_says_so(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_only_the_new_file_s_days_are_asked_for(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    landing.receive("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-08", "2026-03-08")
+
+
+def test_a_file_that_changed_is_taken_again_under_another_key(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    first = landing.look().run_requests or []
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
+    second = landing.look().run_requests or []
+    assert second[0].tags[RANGE_START] == "2026-03-04"
+    assert first[0].run_key != second[0].run_key
+
+
+def test_an_event_that_is_too_late_does_not_drag_its_own_day_in(landing: Landing) -> None:
+    # Such a row counts for the day it arrived: the day before yesterday is in time, last year is not.
+    landing.receive("2026-03-05", "2026-03-03", "2025-03-03", "1970-01-01")
+    assert landing.days() == ("2026-03-03", "2026-03-05")
+
+
+def test_days_without_a_partition_are_not_asked_for(landing: Landing) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.receive("2026-03-12", "2026-03-12")
+    assert landing.days() == ("2026-03-09", "2026-03-10")
+    landing.receive("2026-03-13", "2026-03-13")
+    assert reason(landing.look()) == "New event files, but of days without a partition."
+
+
+def test_a_folder_that_is_missing_or_empty_is_a_reason_to_wait(landing: Landing) -> None:
+    assert "does not exist" in reason(landing.look())
+    landing.folder.mkdir()
+    assert "holds no files" in reason(landing.look())
+
+
+def test_a_file_without_rows_is_news_of_its_day(landing: Landing) -> None:
+    landing.receive("2026-03-05")
+    assert landing.days() == ("2026-03-05", "2026-03-05")
+
+
+def test_the_sandbox_is_watched_where_nothing_else_is_set(tmp_path: Path) -> None:
+    sensor = landing_sensor(Settings(home=tmp_path / "home"))
+    found = sensor(dg.build_sensor_context())
+    assert isinstance(found, dg.SensorResult)
+    assert "does not exist" in reason(found)
+
+
+def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
+    (request,) = landing.look().run_requests or ()
+    definitions = build_definitions(landing.settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_job_def("everything")
+        result = job.execute_in_process(instance=instance, tags=dict(request.tags))
+        assert result.success
+        key = dg.AssetKey(["mart", "sessions"])
+        assert instance.get_materialized_partitions(key) == {"2026-03-04", "2026-03-05"}

@@ -1,0 +1,108 @@
+"""Rules that the code keeps, as tests: sizes, docstrings, who may import what, who may read the environment."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ecom_assets"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+MOST_LINES, MOST_FUNCTION_LINES = 300, 40
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_a_file_is_short_and_says_first_what_lives_there(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MOST_LINES, f"{name_of(path)} has {len(lines)} lines: split it by subject"
+    assert ast.get_docstring(tree(path)), f"{name_of(path)} does not say what lives there"
+
+
+# A benchmark's peers are whole scripts in one function, as people write them.
+@pytest.mark.parametrize("path", [path for path in ALL if "benchmarks" not in path.parts], ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    long = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for node in ast.walk(tree(path))
+        if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
+    ]
+    assert long == [], f"longer than {MOST_FUNCTION_LINES} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_what_is_public_says_what_it_does(path: Path) -> None:
+    silent = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for scope in ast.walk(tree(path))
+        if isinstance(scope, ast.Module | ast.ClassDef) and not getattr(scope, "name", "").startswith("_")
+        for node in scope.body
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+def test_transforms_know_nothing_of_dagster_engines_or_settings() -> None:
+    forbidden = ("dagster", "duckdb", "ecom_assets.settings", "ecom_assets.warehouse", "ecom_assets.assets")
+    for path in sorted((PACKAGE / "transforms").glob("*.py")):
+        crossing = [name for name in imports(path) if name.startswith(forbidden)]
+        assert crossing == [], f"{name_of(path)} imports {crossing}: transforms are pure functions of tables"
+
+
+def test_contracts_know_nothing_of_the_rest() -> None:
+    for path in sorted((PACKAGE / "contracts").glob("*.py")):
+        crossing = [name for name in imports(path) if name.startswith("ecom_assets.") and ".contracts" not in name]
+        assert crossing == [], f"{name_of(path)} imports {crossing}"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    for path in SOURCES:
+        if path.name == "settings.py":
+            continue
+        read = [
+            f"{name_of(path)}:{node.lineno}"
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "os"
+            and node.attr in {"environ", "getenv", "environb"}
+        ]
+        assert read == [], "settings.py is the only reader of the environment"
+
+
+def test_transforms_read_no_clock() -> None:
+    for path in sorted((PACKAGE / "transforms").glob("*.py")):
+        calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & {
+            "now",
+            "today",
+            "utcnow",
+            "time_ns",
+            "monotonic",
+        }
+        assert calls == set(), f"{name_of(path)} reads a clock: the day it is today is the caller's business"
+
+
+def test_commands_load_nothing_heavy_until_they_run() -> None:
+    for path in (PACKAGE / "cli" / f"{name}.py" for name in ("__init__", "app", "options", "faults")):
+        heavy = {"dagster", "ibis", "duckdb", "pandas", "pyarrow"} & {name.split(".")[0] for name in imports(path)}
+        assert heavy == set(), f"{name_of(path)} makes every command wait for {heavy}"

@@ -1,0 +1,121 @@
+"""The wiring: it loads anywhere, every table is described, owned and checked, and Dagster's own commands work."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import Settings
+from ecom_assets_tests.command import small_shop
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+KEYS = Path(__file__).parent / "asset_keys.txt"
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings(home=Path("never written")))
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_the_keys_of_all_tables_are_those_that_were_agreed(definitions: dg.Definitions) -> None:
+    agreed = KEYS.read_text().split()
+    assert agreed == sorted(agreed)
+    assert sorted(specs(definitions)) == agreed, f"tables appear and go in {KEYS.name} too"
+
+
+def test_every_table_has_a_contract_and_every_contract_a_table(definitions: dg.Definitions) -> None:
+    assert set(specs(definitions)) == set(BY_KEY)
+    assert len(ALL) == len(BY_KEY)
+
+
+def test_every_table_is_described_owned_and_grouped(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        assert spec.description == BY_KEY[key].description()
+        assert spec.description.startswith("One row per"), f"{key} does not begin with its grain"
+        assert list(spec.owners) == [BY_KEY[key].owner]
+        assert spec.group_name == BY_KEY[key].group
+
+
+def test_every_table_shows_the_columns_of_its_contract(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        assert list(shown) == list(BY_KEY[key].columns)
+        assert all(column.description for column in shown.values())
+
+
+def test_every_table_has_a_blocking_check_and_every_check_a_table(definitions: dg.Definitions) -> None:
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    assert {check.asset_key.to_user_string() for check in checks} == set(specs(definitions))
+    blocking = {check.asset_key.to_user_string() for check in checks if check.name == "contract_holds"}
+    assert blocking == set(specs(definitions))
+
+
+def test_a_range_of_days_is_one_run_on_every_table_cut_by_day(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        assert (spec.partitions_def is not None) == (BY_KEY[key].day_column is not None)
+    for asset in definitions.assets or ():
+        assert isinstance(asset, dg.AssetsDefinition)
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_jobs_schedules_and_sensors_are_there(definitions: dg.Definitions) -> None:
+    assert definitions.resolve_job_def("everything").name == "everything"
+    assert definitions.resolve_schedule_def("daily").cron_schedule == "0 2 * * *"
+    assert definitions.resolve_sensor_def("landing_files").job_name == "everything"
+
+
+def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that sees none of our settings but the home."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    env |= {"ECOM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "PATH": f"{BIN}:{env['PATH']}"}
+    env |= {"DAGSTER_DISABLE_TELEMETRY": "1"}
+    (home / "dagster").mkdir(parents=True, exist_ok=True)
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: Path) -> None:
+    script = "from ecom_assets.definitions import defs; print(len(list(defs().resolve_all_asset_keys())))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:ecom_assets", "-c", script],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(len(ALL)), "")
+    assert list(tmp_path.iterdir()) == [], "loading writes nothing"
+
+
+def test_dg_checks_the_definitions(tmp_path: Path) -> None:
+    done = in_a_process(BIN / "dg", "check", "defs", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_dg_lists_every_table(tmp_path: Path) -> None:
+    done = in_a_process(BIN / "dg", "list", "defs", "--json", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(done.stdout)
+    assert sorted(asset["asset_key"] for asset in listed["assets"]) == KEYS.read_text().split()
+
+
+def test_dg_launches_a_day(tmp_path: Path) -> None:
+    small_shop(tmp_path, days=1, visitors=20)
+    done = in_a_process(
+        BIN / "dg", "launch", "--assets", 'key:"raw/events"+', "--partition", "2026-01-01", home=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "warehouse.duckdb").exists()

@@ -1,0 +1,84 @@
+"""Settings: every name optional, read in one place, wrong ones refused. Their refusal in commands is tested in `cli/`."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.errors import SettingError
+from ecom_assets.settings import PREFIX, Settings, load_settings, prepare_dagster_home
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_setting_the_platform_writes_below_one_folder(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.warehouse_url == f"duckdb://{tmp_path}/.ecom/warehouse.duckdb"
+    assert settings.dagster_home == tmp_path / ".ecom" / "dagster"
+    assert settings.sandbox_folder == Path(".ecom/sandbox")
+
+
+def test_values_come_from_the_environment_before_the_dotenv_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("ECOM_LATE_DAYS=3\nECOM_TIMEZONE=Asia/Tokyo\nOTHER_TOOL=1\n")
+    monkeypatch.setenv("ECOM_LATE_DAYS", "4")
+    settings = load_settings()
+    assert (settings.late_days, settings.timezone) == (4, "Asia/Tokyo")
+
+
+def test_what_a_command_was_given_wins_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_EVENTS", "from_environment.csv")
+    assert load_settings(events="given.csv").events == "given.csv"
+    assert load_settings(events=None).events == "from_environment.csv"
+
+
+def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(PREFIX + name.upper(), "")
+    assert load_settings() == Settings()
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_FUNNEL_STEPS", "page_view, purchase,")
+    monkeypatch.setenv("ECOM_EVENT_TYPES", "wish")
+    settings = load_settings()
+    assert settings.funnel_steps == ("page_view", "purchase")
+    assert settings.known_event_types[-1] == "wish"
+
+
+def test_days_are_written_as_iso_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_FIRST_DAY", "2011-12-01")
+    assert load_settings().first_day == date(2011, 12, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_enough"), [("200MB", True), ("199MB", False), ("0.2GB", True), ("0.1GiB", False)]
+)
+def test_memory_has_a_lower_limit(monkeypatch: pytest.MonkeyPatch, value: str, is_enough: bool) -> None:  # noqa: FBT001
+    monkeypatch.setenv("ECOM_MEMORY_LIMIT", value)
+    if is_enough:
+        assert load_settings().memory_limit == value
+    else:
+        with pytest.raises(SettingError, match="ECOM_MEMORY_LIMIT='.*' is wrong: is no size of at least 200MB"):
+            load_settings()
+
+
+def test_the_dagster_home_is_made_once_and_left_as_a_person_changed_it() -> None:
+    home = prepare_dagster_home(load_settings())
+    assert "max_concurrent_runs: 1" in (home / "dagster.yaml").read_text()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    assert prepare_dagster_home(load_settings()) == home
+    assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    assert not any(field.is_required() for field in Settings.model_fields.values())

@@ -1,0 +1,103 @@
+"""What a materialization shows in Dagster: counts, columns, lineage, SQL, a preview without personal data, days."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ecom_assets.checks.claim import RANGE_END, RANGE_START
+from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.io_manager import PREVIEW_ROWS
+from ecom_assets_tests.command import small_shop
+
+pytestmark = pytest.mark.xdist_group("io_manager")
+
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+Materialized = dict[str, list[dg.AssetMaterialization]]
+
+
+@pytest.fixture(scope="module")
+def materialized(tmp_path_factory: pytest.TempPathFactory) -> Materialized:
+    """Every materialization of one run over three days, by table."""
+    home = tmp_path_factory.mktemp("io_manager") / "home"
+    small_shop(home)
+    job = build_definitions(Settings(home=home)).resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]})
+    assert result.success
+    found: Materialized = {}
+    for event in result.get_asset_materialization_events():
+        one = event.step_materialization_data.materialization
+        found.setdefault(one.asset_key.to_user_string(), []).append(one)
+    return found
+
+
+def metadata(materialized: Materialized, key: str) -> dict[str, Any]:
+    """Return what a table's last materialization shows."""
+    return {name: value.value for name, value in materialized[key][-1].metadata.items()}
+
+
+def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Materialized) -> None:
+    for key, contract in BY_KEY.items():
+        days = [one.partition for one in materialized[key]]
+        assert days == (list(DAYS) if contract.day_column else [None]), key
+
+
+def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
+    for key in BY_KEY:
+        shown = metadata(materialized, key)
+        assert shown["dagster/row_count"] > 0, key
+        assert shown["dagster/table_name"] == key.replace("/", ".")
+        assert shown["sql"].startswith("```sql\n")
+        assert "SELECT" in shown["sql"]
+        assert shown["preview"].startswith("| ")
+        assert shown["seconds"] >= 0
+
+
+def test_columns_are_those_of_the_contract(materialized: Materialized) -> None:
+    for key, contract in BY_KEY.items():
+        columns = metadata(materialized, key)["dagster/column_schema"].columns
+        assert [column.name for column in columns] == list(contract.columns)
+        assert [column.type for column in columns] == [column.type for column in contract.columns.values()]
+
+
+def test_lineage_names_columns_of_other_tables(materialized: Materialized) -> None:
+    lineage = metadata(materialized, "staging/events")["dagster/column_lineage"].deps_by_column
+    assert lineage["page_url"] == [dg.TableColumnDep(dg.AssetKey(["raw", "events"]), "page_url")]
+    assert set(lineage) == set(BY_KEY["staging/events"].columns)
+
+
+def test_previews_hide_what_could_name_a_person(materialized: Materialized) -> None:
+    for key, contract in BY_KEY.items():
+        head, _, *rows = metadata(materialized, key)["preview"].splitlines()
+        assert cells(head) == list(contract.columns)
+        assert 1 <= len(rows) <= PREVIEW_ROWS
+        for row in rows:
+            shown = dict(zip(contract.columns, cells(row), strict=True))
+            assert {shown[name] for name, column in contract.columns.items() if column.pii} <= {"•••"}, key
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a Markdown table's line."""
+    return line.removeprefix("| ").removesuffix(" |").split(" | ")
+
+
+def test_the_days_that_were_written_are_told_where_they_are_more_than_the_run_s(materialized: Materialized) -> None:
+    first, _, last = metadata(materialized, "mart/conversion_funnel")["days_written"].partition(" to ")
+    assert date.fromisoformat(first) <= date.fromisoformat(DAYS[0])
+    assert date.fromisoformat(last) >= date.fromisoformat(DAYS[-1])
+
+
+def test_materializing_a_day_twice_equals_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    truth = small_shop(home, days=1, visitors=20)
+    job = build_definitions(Settings(home=home)).resolve_job_def("everything")
+    for _ in range(2):
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[0]})
+        last = result.asset_materializations_for_node("staging__events")[-1]
+        assert last.metadata["dagster/row_count"].value == truth["events"]["clean"]
