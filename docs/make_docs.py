@@ -177,14 +177,12 @@ class Picture:
         place, contract = self.places[name], BY_KEY[name]
         below = f"by {contract.day_column}" if contract.day_column else "whole"
         lines = [
-            f"<g><title>{escape(contract.description())}</title>",
             (
                 f'<rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
                 f'stroke="{LAYERS[contract.layer][1]}" stroke-width="1.6"/>'
             ),
             _text(place.middle_x, place.y + 23, contract.name, 'font-size="15" font-weight="600" fill="#111827"'),
             _text(place.middle_x, place.y + 41, below, 'font-size="12.5" fill="#4b5563"'),
-            "</g>",
         ]
         return "".join(lines)
 
