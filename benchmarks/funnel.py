@@ -187,9 +187,7 @@ def show(summary: list[Row]) -> None:
 
 def main() -> None:
     """Parses the command line and measures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000, help="how many events to make (10 million)")
     parser.add_argument("--repetitions", type=int, default=7, help="interleaved repetitions per mode (7)")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="contenders")
@@ -208,9 +206,7 @@ def main() -> None:
     summary = summarise(rows)
     show(summary)
     if given.json:
-        packages = {
-            name: importlib.metadata.version(name) for name in ("duckdb", "chdb", "polars", "pandas", "numpy")
-        }
+        packages = {name: importlib.metadata.version(name) for name in ("duckdb", "chdb", "polars", "pandas", "numpy")}
         about = {
             "events": given.events,
             "cpus": os.cpu_count(),

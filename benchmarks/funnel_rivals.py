@@ -19,9 +19,7 @@ WINDOW_S = FIVE_STEP_FUNNEL.within_s
 _MICROS = "toUInt64(toUnixTimestamp64Micro(event_at))"
 
 
-def clickhouse(
-    file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000
-) -> Count:
+def clickhouse(file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000) -> Count:
     """ClickHouse's windowFunnel, in microseconds as ours."""
     from chdb import session as chdb_session
 
@@ -87,9 +85,7 @@ def pandas(file: Path) -> Count:
             {
                 "who": who,
                 "at": events["event_at"].astype("datetime64[us]").astype("int64"),
-                "step": events["event_type"]
-                .map({step: n for n, step in enumerate(STEPS, start=1)})
-                .astype("int8"),
+                "step": events["event_type"].map({step: n for n, step in enumerate(STEPS, start=1)}).astype("int8"),
             }
         ).sort_values(["who", "at", "step"], ignore_index=True)
         start = rows["at"].where(rows["step"] == 1)

@@ -1,0 +1,122 @@
+"""`python -m benchmarks`: every benchmark in a process of its own, and one table with a verdict for each target.
+
+A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine; the table tells how
+loaded it was. Not here: any measuring, which is in the scripts beside this file.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+HERE = Path(__file__).parent
+FULL = {
+    "first_numbers": [["first_numbers.py"]],
+    "funnel": [["funnel.py"], ["funnel_command.py"]],
+    "one_more_day": [["one_more_day.py"]],
+    "pipeline": [["pipeline.py"]],
+}
+QUICK = {
+    "first_numbers": [["first_numbers.py"]],
+    "funnel": [
+        ["funnel.py", "--events", "1000000", "--repetitions", "3"],
+        ["funnel_command.py", "--events", "1000000", "--repetitions", "3"],
+    ],
+    "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3"]],
+    "pipeline": [["pipeline.py", "--size", "quick"]],
+}
+HUGE = {"pipeline_100m": [["pipeline.py", "--size", "huge"]]}
+PACKAGES = ("duckdb", "ibis-framework", "dagster", "pandas", "pyarrow", "numpy", "chdb", "polars")
+LOADED = 0.5
+"""Load per processor, before the start, above which wall times are those of a busy machine."""
+
+Row = dict[str, Any]
+
+
+def run_script(script: list[str]) -> Iterator[Row]:
+    """The results of one script; a script that fails is a result that misses."""
+    with TemporaryDirectory() as folder:
+        lines = Path(folder) / "lines.json"
+        says_lines = script[0] == "funnel.py"
+        command = [sys.executable, str(HERE / script[0]), *script[1:], *(["--json", str(lines)] if says_lines else [])]
+        done = subprocess.run(command, stdout=None if says_lines else subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            yield {"name": f"{script[0]} ended with code {done.returncode}", "value": None, "met": False}
+        elif says_lines:
+            yield from _funnel_rows(lines.read_text())
+        else:
+            yield from (json.loads(line) for line in done.stdout.splitlines())
+
+
+def _funnel_rows(text: str) -> Iterator[Row]:
+    """What `funnel.py` writes, in the shape of the others: its summary's ratios to ClickHouse."""
+    for row in map(json.loads, text.splitlines()):
+        if "ratio" in row:
+            name = f"funnel, {row['name']} / chDB, {row['mode']}"
+            told = {"value": row["ratio"], "unit": "x", "at_most": True, "wall_s": row["seconds"]}
+            yield {**row, **told, "name": name}
+
+
+def show(rows: list[Row]) -> None:
+    """The table."""
+    print(f"\n{'figure':66} {'value':>10} {'target':>10} {'verdict':8} {'wall s':>8} {'CPU s':>8} {'MB':>6}")
+    for row in rows:
+        side = "<=" if row.get("at_most", True) else ">="
+        target = "" if row.get("target") is None else f"{side} {row['target']:.3g}"
+        verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
+        value = "none" if row["value"] is None else f"{row['value']:.3f} {row.get('unit', '')}"
+        costs = " ".join(f"{_number(row.get(name)):>{width}}" for name, width in _COSTS)
+        print(f"{row['name']:66} {value:>10} {target:>10} {verdict:8} {costs}")
+
+
+_COSTS = (("wall_s", 8), ("cpu_s", 8), ("peak_mb", 6))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def conditions() -> Row:
+    """What the figures depend on."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"cpus": os.cpu_count(), "python": platform.python_version(), "load_before": os.getloadavg()[0], **versions}
+
+
+def main() -> None:
+    """Parse the command line, run and show."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
+    parser.add_argument("--huge", action="store_true", help="also 100 million events: an hour, and 80 GB of disk")
+    parser.add_argument("--only", nargs="+", choices=[*FULL, *HUGE], help="these benchmarks")
+    parser.add_argument("--json", type=Path, help="also write every result as a JSON line to this file")
+    given = parser.parse_args()
+    chosen = {**(QUICK if given.quick else FULL), **(HUGE if given.huge else {})}
+    unknown = [name for name in given.only or [] if name not in chosen]
+    if unknown:
+        parser.error(f"{unknown[0]} takes --huge")
+    about = conditions()
+    rows: list[Row] = []
+    for name in given.only or chosen:
+        print(f"{name} …", file=sys.stderr)
+        for script in chosen[name]:
+            rows += run_script(script)
+    show(rows)
+    print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}")
+    if about["load_before"] > LOADED * (os.cpu_count() or 1):
+        print("The machine was doing other work: read ratios of CPU time, not seconds.")
+    if given.json:
+        given.json.write_text("".join(json.dumps({**about, **row}) + "\n" for row in rows))
+    sys.exit(any(row["met"] is False for row in rows))
+
+
+if __name__ == "__main__":
+    main()

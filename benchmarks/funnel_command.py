@@ -1,0 +1,113 @@
+"""`ecom funnel` as a whole process beside ClickHouse's as a whole process, over one Parquet file in the native layout.
+
+The command refuses bad rows, names visitors and finds arrival days before it counts; ClickHouse only counts. Counts are
+compared first; repetitions take turns. Not here: the funnel's engines among each other (`funnel.py`).
+"""
+
+# ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from measuring import ECOM, Result, Spent, costs, run_process, say, tell
+from shop_data import DATA
+
+STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
+WINDOW_S = 7 * 86_400
+TARGET = 1.2
+
+
+def native(events: int) -> Path:
+    """The events of `funnel.py` in the columns of `ecommerce_events`; made once."""
+    import duckdb
+    from funnel import make_events
+
+    file = DATA / f"native_events_{events}.parquet"
+    if not file.exists():
+        part = file.with_suffix(".part")
+        duckdb.connect().execute(f"""
+            COPY (
+                SELECT lpad(to_hex(row_number() OVER ()), 16, '0') AS event_id, visitor_id AS user_id, event_type,
+                    event_at AS event_timestamp, (1000 + hash(visitor_id) % 500)::VARCHAR AS product_id,
+                    'shoes' AS product_category, 's' || visitor_id AS session_id,
+                    'https://shop.example.com/' || event_type AS page_url, NULL::VARCHAR AS referrer_url,
+                    NULL::VARCHAR AS cart_value
+                FROM '{make_events(events)}'
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd)
+        """)
+        part.rename(file)
+    return file
+
+
+def clickhouse(file: Path) -> list[int]:
+    """ClickHouse's counts per step."""
+    from chdb import session as chdb_session
+
+    session: Any = chdb_session
+    conditions = ", ".join(f"event_type = '{step}'" for step in STEPS)
+    clock = "toUInt64(toUnixTimestamp64Micro(event_timestamp))"
+    sql = f"""
+        SELECT level, count() FROM (
+            SELECT windowFunnel({WINDOW_S * 1_000_000})({clock}, {conditions}) AS level
+            FROM file('{file}', Parquet) GROUP BY user_id
+        ) GROUP BY level SETTINGS max_threads = {os.cpu_count()}"""
+    lines = [line.split(",") for line in str(session.Session().query(sql, "CSV")).split()]
+    return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(STEPS) + 1)]
+
+
+def ours(file: Path, home: Path) -> tuple[Spent, list[int]]:
+    """The command: what it cost and its counts."""
+    asked = ["--events", str(file), "--steps", ",".join(STEPS), "--within", "7d", "--json"]
+    spent = run_process([ECOM, "funnel", *asked], {"ECOM_HOME": str(home)})
+    return spent, [step["count"] for step in json.loads(spent.printed)["steps"]]
+
+
+def theirs(file: Path) -> tuple[Spent, list[int]]:
+    """ClickHouse: what it cost and its counts."""
+    spent = run_process([sys.executable, __file__, "--clickhouse", str(file)])
+    return spent, json.loads(spent.printed)
+
+
+def measure(events: int, repetitions: int) -> None:
+    """Both in turn; ratios are medians of pairs."""
+    file = Path(run_process([sys.executable, __file__, "--make", str(events)]).printed.strip())
+    pairs: list[tuple[Spent, Spent]] = []
+    for repetition in range(repetitions + 1):
+        (mine, counts), (other, expected) = ours(file, DATA / "no_home"), theirs(file)
+        if counts != expected:
+            sys.exit(f"ecom funnel and ClickHouse disagree, so there is nothing to compare: {counts}, {expected}")
+        if repetition:  # the first round warms the disk's cache
+            pairs.append((mine, other))
+    say(f"visitors per step {counts}, the same from both")
+    wall = median(mine.wall_s / other.wall_s for mine, other in pairs)
+    cpu = median(mine.cpu_s / other.cpu_s for mine, other in pairs)
+    about = {"events": events, **costs(pairs[-1][0]), **{f"chdb_{k}": v for k, v in costs(pairs[-1][1]).items()}}
+    tell(
+        Result("funnel, ecom funnel / chDB, whole process, wall", wall, "x", TARGET, about=about),
+        Result("funnel, ecom funnel / chDB, whole process, CPU", cpu, "x", about=about),
+    )
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--clickhouse", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.clickhouse:
+        print(json.dumps(clickhouse(given.clickhouse)))
+    elif given.make:
+        print(native(given.make))
+    else:
+        measure(given.events, given.repetitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Running a program as a fresh process and saying what it cost; results in the shape of every benchmark.
+
+Not here: any program that is measured.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ECOM = str(Path(sys.executable).with_name("ecom"))
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process and its children cost: seconds, CPU seconds, peak MB of the largest, and what it printed."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    printed: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure with its target; `at_most` says on which side of the target it has to be."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_most: bool = True
+    about: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without one."""
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.at_most else self.value >= self.target
+
+    def line(self) -> str:
+        """One JSON line."""
+        told = asdict(self) | {"value": round(self.value, 4), "met": self.met}
+        about = told.pop("about")
+        return json.dumps(told | {"load": round(os.getloadavg()[0], 2)} | about, default=str)
+
+
+def tell(*results: Result) -> None:
+    """Print results as JSON lines, for `python -m benchmarks` to collect."""
+    for result in results:
+        print(result.line(), flush=True)
+
+
+def say(sentence: str) -> None:
+    """Tell a person how a benchmark gets on."""
+    print(f"  {sentence}", file=sys.stderr, flush=True)
+
+
+def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
+    """Run a program to its end, children included."""
+    begun = time.perf_counter()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**env, **(environment or {})}) as process:
+        printed = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.perf_counter() - begun
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed with exit code {process.returncode}:\n{printed[-2000:]}")
+    return Spent(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
+
+
+def costs(spent: Spent) -> dict[str, object]:
+    """The fields that every result about a process has."""
+    return {"wall_s": round(spent.wall_s, 3), "cpu_s": round(spent.cpu_s, 3), "peak_mb": round(spent.peak_mb)}
+
+
+def available_mb() -> float:
+    """Memory that programs could still have; what only caches files counts as free where the system tells it."""
+    facts = Path("/proc/meminfo")
+    if facts.exists():
+        told = dict(line.split(":") for line in facts.read_text().splitlines())
+        return int(told["MemAvailable"].split()[0]) / 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**20
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder on the disk of the benchmarks' data, gone afterwards."""
+    data = Path(__file__).parent / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=data, prefix="run-") as folder:
+        yield Path(folder)

@@ -1,0 +1,179 @@
+"""Sessions, their pieces by day, and engagement in pandas; stitching is free here, all of history is at hand.
+
+Part of the rival in `pandas_pipeline.py`. Not here: which events are clean (`pandas_events.py`), funnels.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas_events import ONE_DAY, TYPES
+
+IDLE = np.timedelta64(1800, "s")
+VIEWS = ["page_view", "product_view", "category_view"]
+ROBOT_EVENTS, ROBOT_PACE_S = 300, 2.0
+COUNTS = ["event_count", "view_count", "key_event_count", "purchase_cents", *(f"{kind}_count" for kind in TYPES)]
+EVENT_COLUMNS = [
+    "event_date", "visitor_id", "piece_started_at", "event_number", "event_at", "event_id", "event_type", "product_id",
+    "product_category", "page_url", "cart_amount", "until_next_s", "is_bot",
+]  # fmt: skip
+
+Flags = npt.NDArray[np.bool_]
+
+
+def in_order(clean: pd.DataFrame) -> pd.DataFrame:
+    """Clean events by visitor, time and id, with `who` (a number per visitor), `session` and `piece`."""
+    who = pd.factorize(clean["visitor_id"])[0]
+    at = clean["event_at"].to_numpy().astype("int64")
+    order = np.lexsort((at, who))
+    order = _ties_by_id(order, who[order], at[order], clean["event_id"])
+    events = clean.take(order).reset_index(drop=True)
+    events["who"] = who[order]
+    at = events["event_at"].to_numpy()
+    begins = np.ones(len(events), bool)
+    begins[1:] = (events["who"].to_numpy()[1:] != events["who"].to_numpy()[:-1]) | (at[1:] > at[:-1] + IDLE)
+    cut = begins.copy()
+    days = events["event_date"].to_numpy()
+    cut[1:] |= days[1:] != days[:-1]
+    events["session"], events["piece"] = np.cumsum(begins) - 1, np.cumsum(cut) - 1
+    return events
+
+
+def _ties_by_id(
+    order: npt.NDArray[np.int64], who: npt.NDArray[np.int64], at: npt.NDArray[np.int64], ids: pd.Series
+) -> npt.NDArray[np.int64]:
+    """Put events of one visitor and instant in the order of their ids: few, so that only they are sorted by text."""
+    same = (who[1:] == who[:-1]) & (at[1:] == at[:-1])
+    tied = np.zeros(len(order), bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    places = np.flatnonzero(tied)
+    if not len(places):
+        return order
+    rows = pd.DataFrame({"who": who[places], "at": at[places], "id": ids.take(order[places]).to_numpy()})
+    order[places] = order[places][rows.sort_values(["who", "at", "id"]).index.to_numpy()]
+    return order
+
+
+def session_events(events: pd.DataFrame) -> pd.DataFrame:
+    """Each event with its place in its piece and the time until the next."""
+    begins = _begins(events["piece"])
+    first = np.flatnonzero(begins)
+    piece = events["piece"].to_numpy()
+    at = events["event_at"].to_numpy()
+    until = np.full(len(events), np.nan)
+    until[:-1] = (at[1:] - at[:-1]) / np.timedelta64(1, "us") / 1e6
+    until[np.append(first[1:] - 1, len(events) - 1)] = np.nan
+    numbered = events.assign(
+        piece_started_at=at[first][piece], event_number=np.arange(len(events)) - first[piece] + 1, until_next_s=until
+    )
+    return numbered[EVENT_COLUMNS]
+
+
+def session_days(events: pd.DataFrame) -> pd.DataFrame:
+    """One row per piece: a session's events of one day."""
+    first = np.flatnonzero(_begins(events["piece"]))
+    last = np.append(first[1:] - 1, len(events) - 1)
+    pieces = events.take(first)[["session", "who", "visitor_id", "event_date"]].reset_index(drop=True)
+    pieces["started_at"] = events["event_at"].to_numpy()[first]
+    pieces["ended_at"] = events["event_at"].to_numpy()[last]
+    pieces["event_count"] = last - first + 1
+    pieces = pd.concat([pieces, _of_types(events, first)], axis=1)
+    pieces["entry_page_url"] = events["page_url"].take(first).reset_index(drop=True)
+    pieces["exit_page_url"] = events["page_url"].take(last).reset_index(drop=True)
+    pieces["first_product_category"] = _first_category(events, "piece", len(first))
+    robot = np.add.reduceat(events["is_bot"].to_numpy().astype("int64"), first) > 0
+    length_s = (pieces["ended_at"] - pieces["started_at"]).dt.total_seconds()
+    at_pace = (pieces["event_count"] >= ROBOT_EVENTS) & (length_s <= pieces["event_count"] * ROBOT_PACE_S)
+    pieces["is_bot"] = robot | at_pace
+    pieces["is_near_previous_midnight"] = pieces["started_at"] <= pieces["event_date"] + IDLE
+    pieces["is_near_next_midnight"] = pieces["ended_at"] >= pieces["event_date"] + ONE_DAY - IDLE
+    return pieces
+
+
+def _of_types(events: pd.DataFrame, first: npt.NDArray[np.int64]) -> pd.DataFrame:
+    codes = pd.Categorical(events["event_type"], categories=TYPES).codes
+    counts = {f"{kind}_count": np.add.reduceat((codes == n).astype("int64"), first) for n, kind in enumerate(TYPES)}
+    cents = np.where(codes == TYPES.index("purchase"), events["cart_cents"].fillna(0), 0).astype("int64")
+    views = sum((counts[f"{kind}_count"] for kind in VIEWS), np.zeros(len(first), "int64"))
+    totals = {"view_count": views, "key_event_count": counts["purchase_count"]}
+    return pd.DataFrame({**totals, **counts, "purchase_cents": np.add.reduceat(cents, first)})
+
+
+def _first_category(events: pd.DataFrame, unit: str, size: int) -> pd.Series:
+    with_one = events.loc[events["product_category"].notna(), [unit, "product_category"]]
+    firsts = with_one.drop_duplicates(unit).set_index(unit)["product_category"]
+    return firsts.reindex(np.arange(size))
+
+
+def sessions(events: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
+    """Sessions, whole, from their pieces."""
+    first = np.flatnonzero(_begins(pieces["session"]))
+    last = np.append(first[1:] - 1, len(pieces) - 1)
+    found = pieces.take(first)[["who", "visitor_id", "event_date", "started_at", "entry_page_url"]]
+    found = found.rename(columns={"event_date": "started_date"}).reset_index(drop=True)
+    found["ended_date"] = pieces["event_date"].to_numpy()[last]
+    found["ended_at"] = pieces["ended_at"].to_numpy()[last]
+    found["exit_page_url"] = pieces["exit_page_url"].take(last).reset_index(drop=True)
+    for name in COUNTS:
+        found[name] = np.add.reduceat(pieces[name].to_numpy(), first)
+    found["first_product_category"] = _first_category(events, "session", len(first))
+    found["is_bot"] = np.add.reduceat(pieces["is_bot"].to_numpy().astype("int64"), first) > 0
+    found["duration_s"] = (found["ended_at"] - found["started_at"]).dt.total_seconds()
+    found["is_engaged"] = (found["duration_s"] > 10) | (found["key_event_count"] > 0) | (found["view_count"] >= 2)
+    found["is_single_page"] = found["view_count"] <= 1
+    epoch_s = found["started_at"].astype("datetime64[s]").astype("int64").astype("str")
+    found["session_id"] = found["visitor_id"] + "-" + epoch_s
+    return found
+
+
+def engagement_daily(found: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
+    """Sessions, rates and DAU, WAU, MAU of each day."""
+    came = _active(pieces)
+    length_us = found["ended_at"].astype("int64") - found["started_at"].astype("int64")
+    of_day = found.assign(length_us=length_us).groupby("started_date")
+    numbers = of_day.agg(
+        session_count=("session_id", "size"),
+        engaged_session_count=("is_engaged", "sum"),
+        single_page_session_count=("is_single_page", "sum"),
+        bot_session_count=("is_bot", "sum"),
+        view_count=("view_count", "sum"),
+        length_us=("length_us", "sum"),
+        median_duration_s=("duration_s", "median"),
+    )
+    told = came.join(numbers)
+    counts = ["session_count", "engaged_session_count", "single_page_session_count", "bot_session_count"]
+    told[counts] = told[counts].fillna(0).astype("int64")
+    total = told["session_count"].where(told["session_count"] > 0)
+    told["engagement_rate"] = told["engaged_session_count"] / total
+    told["bounce_rate"] = 1 - told["engagement_rate"]
+    told["single_page_rate"] = told["single_page_session_count"] / total
+    told["pages_per_session"] = told.pop("view_count") / total
+    told["mean_duration_s"] = told.pop("length_us") / total / 1e6
+    told["stickiness_rate"] = told["daily_visitor_count"] / told["monthly_visitor_count"]
+    return told.rename_axis("event_date").reset_index()
+
+
+def _active(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Distinct visitors of each day and of the 7 and 30 days that end with it; who comes counts until the next time."""
+    came = pieces[["who", "event_date"]].drop_duplicates()  # already in order of visitor and day
+    day = came["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
+    who = came["who"].to_numpy()
+    start, size = int(day.min()), int(day.max() - day.min()) + 1
+    following = np.full(len(day), np.iinfo("int64").max)
+    following[:-1] = np.where(who[1:] == who[:-1], day[1:], following[:-1])
+    columns = {}
+    for name, length in (("daily", 1), ("weekly", 7), ("monthly", 30)):
+        leaves = np.minimum(following, day + length) - start
+        change = np.bincount(day - start, minlength=size + 30) - np.bincount(leaves, minlength=size + 30)
+        columns[f"{name}_visitor_count"] = np.cumsum(change)[:size]
+    days = pd.to_datetime(np.arange(start, start + size), unit="D").astype("datetime64[us]")
+    active = pd.DataFrame(columns, index=days)
+    return active.loc[active["daily_visitor_count"] > 0]
+
+
+def _begins(numbers: pd.Series) -> Flags:
+    """Where a running number takes a new value."""
+    values = numbers.to_numpy()
+    begins = np.ones(len(values), bool)
+    begins[1:] = values[1:] != values[:-1]
+    return begins

@@ -1,0 +1,111 @@
+"""The whole platform over some 10 million events, beside an equivalent vectorized pandas script.
+
+`python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival on the same landing
+folders, compares their tables row by row, and tells wall time, CPU time and peak memory of both. CPU time is the
+steadier figure on a machine that does other work. Not here: the rival (`pandas_pipeline.py`), one
+more day (`one_more_day.py`).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from measuring import ECOM, Result, Spent, available_mb, costs, run_process, say, scratch, tell
+from shop_data import shop, truth
+
+HERE = Path(__file__).parent
+TIMES_FASTER = 8.0
+PEAK_MB = {"quick": 2048.0, "full": 2048.0, "huge": 4096.0}
+NEEDS_MB = {"quick": 1_000, "full": 14_000, "huge": 140_000}
+"""What the rival needs; measured, with some to spare."""
+
+
+def platform(events: Path, home: Path) -> tuple[Spent, dict[str, Any]]:
+    """`ecom run` in a home of its own: what it cost, and its summary."""
+    spent = run_process([ECOM, "run", "--events", str(events), "--json"], {"ECOM_HOME": str(home)})
+    summary: dict[str, Any] = json.loads(spent.printed)
+    if not summary["success"] or summary["checks"]["failed"]:
+        sys.exit(f"The platform's run failed: {summary['failures']}, {summary['checks']}")
+    return spent, summary
+
+
+def rival(events: Path, out: Path) -> tuple[Spent, dict[str, float]]:
+    """The pandas script: what it cost, and its seconds per part."""
+    spent = run_process([sys.executable, str(HERE / "pandas_pipeline.py"), str(events), str(out)])
+    return spent, json.loads(spent.printed)
+
+
+def require_equal(home: Path, out: Path) -> None:
+    """End the benchmark unless both hold the same rows: there would be nothing to compare."""
+    command = [sys.executable, str(HERE / "same_tables.py"), str(home / "warehouse.duckdb"), str(out)]
+    tables: dict[str, dict[str, int]] = json.loads(run_process(command).printed)
+    if wrong := {name: told for name, told in tables.items() if told["differing"] or not told["rows"]}:
+        sys.exit(f"The platform and pandas disagree, so there is nothing to compare: {wrong}")
+    rows = ", ".join(f"{name} {told['rows']:,}" for name, told in tables.items())
+    say(f"equal, row by row: {rows}")
+
+
+def measure(size: str, repetitions: int) -> None:
+    """Both in turn, as often as asked for; the ratios are medians of pairs."""
+    events, about = shop(size), {"events": truth(size)["rows"]}
+    pairs: list[tuple[Spent, Spent]] = []
+    for repetition in range(repetitions):
+        with scratch() as folder:
+            ours, summary = platform(events, folder / "home")
+            say(f"platform {ours.wall_s:.1f} s, {ours.cpu_s:.1f} CPU s, {ours.peak_mb:.0f} MB: {_rows(summary)}")
+            theirs, parts = rival(events, folder / "pandas")
+            say(f"pandas {theirs.wall_s:.1f} s, {theirs.cpu_s:.1f} CPU s, {theirs.peak_mb:.0f} MB: {parts}")
+            if repetition == 0:
+                require_equal(folder / "home", folder / "pandas")
+            pairs.append((ours, theirs))
+    ratio = _middle(pairs, lambda ours, theirs: theirs.wall_s / ours.wall_s)
+    cpu_ratio = _middle(pairs, lambda ours, theirs: theirs.cpu_s / ours.cpu_s)
+    peak_mb = max(ours.peak_mb for ours, _ in pairs)
+    mine, others = pairs[-1]
+    their_costs = {f"pandas_{name}": value for name, value in costs(others).items()}
+    both = {**about, **costs(mine), **their_costs}
+    tell(
+        Result("pipeline: times faster than pandas, wall", ratio, "x", TIMES_FASTER, at_most=False, about=both),
+        Result("pipeline: times faster than pandas, CPU", cpu_ratio, "x", about=both),
+        Result("pipeline: peak memory", peak_mb, "MB", PEAK_MB[size], about={**about, **costs(mine)}),
+    )
+
+
+def measure_alone(size: str) -> None:
+    """The platform without a rival, which would not fit into memory."""
+    with scratch() as folder:
+        ours, summary = platform(shop(size), folder / "home")
+    say(f"platform {ours.wall_s:.1f} s: {_rows(summary)}")
+    about = {"events": truth(size)["rows"], **costs(ours)}
+    name = "pipeline_100m" if size == "huge" else "pipeline"
+    tell(Result(f"{name}: peak memory", ours.peak_mb, "MB", PEAK_MB[size], about=about))
+
+
+def _rows(summary: dict[str, Any]) -> str:
+    return f"{summary['tables']['raw.events']:,} rows received, {summary['sessions']['sessions']:,} sessions"
+
+
+def _middle(pairs: list[tuple[Spent, Spent]], of: Callable[[Spent, Spent], float]) -> float:
+    return median(of(ours, theirs) for ours, theirs in pairs)
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=PEAK_MB, default="full")
+    parser.add_argument("--repetitions", type=int, default=1)
+    given = parser.parse_args()
+    needs_mb, free_mb = NEEDS_MB[given.size], available_mb()
+    if free_mb < needs_mb:
+        say(f"pandas is left out: it needs {needs_mb:,} MB, and {free_mb:,.0f} MB are free.")
+        measure_alone(given.size)
+    else:
+        measure(given.size, given.repetitions)
+
+
+if __name__ == "__main__":
+    main()
