@@ -70,6 +70,14 @@ class Platform:
         """Return the sorted rows of every table but raw, by name."""
         return {asset.contract.qualified_name(): as_rows(self.engine, asset.contract) for asset in self.assets}
 
+    def by_day(self, contract: type[Table]) -> dict[date, list[tuple[Any, ...]]]:
+        """Return a table's sorted rows by day."""
+        place = list(contract.columns).index(str(contract.day_column))
+        days: dict[date, list[tuple[Any, ...]]] = {}
+        for row in as_rows(self.engine, contract):
+            days.setdefault(row[place], []).append(row)
+        return days
+
     def clear(self) -> None:
         """Empty every table."""
         contracts: list[type[Table]] = [RawEvents, *(asset.contract for asset in self.assets)]
@@ -111,8 +119,9 @@ class Platform:
 
 def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:
     """Return a whole table as sorted tuples."""
-    rows = engine.table(contract).select(*contract.columns).to_pyarrow().to_pylist()
-    return sorted((tuple(row.values()) for row in rows), key=repr)
+    engine.ensure(contract)
+    rows = engine.con.raw_sql(f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}").fetchall()
+    return sorted(rows, key=repr)
 
 
 def _remember_sql(engine: DuckDBEngine) -> None:

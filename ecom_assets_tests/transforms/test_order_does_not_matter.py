@@ -1,7 +1,7 @@
 """Whatever the order and grouping in which days are run, tables end as one run over everything leaves them.
 
 Each random plan lets rows arrive late, twice, broken, changed or not at all, and runs ranges of days in
-between, all tables or one. Then only what the changes touch is run, in a random order, by single days and
+between, all tables or one. Then only the days whose inputs changed are run, in a random order, by single days and
 pairs. Not here: stories that a reader can redo (`test_sessions.py`).
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.sessions import SessionEvents, Sessions
 from ecom_assets.settings import Settings
@@ -58,15 +59,25 @@ class Ledger:
             self.stale[asset.contract.name] |= touched
 
     def run(self, step: Run) -> None:
-        """Run a range; what is built on the tables becomes stale for those days, unless it was run too."""
-        done = [asset for asset in self.shop.assets if step.table in (None, asset.contract.name)]
+        """Run a range; what is built on a table is stale for those of the days on which the table changed."""
+        done = [asset for asset in self.shop.assets if step.table in {None, asset.contract.name}]
+        before = {asset.contract: self.shop.by_day(asset.contract) for asset in done}
         self.shop.run(step.days, only=[asset.contract.name for asset in done])
         for asset in done:
             self.stale[asset.contract.name] -= set(step.days.dates)
-        for asset in self.shop.assets:
-            built_on = {reads.contract for reads in asset.reads.values()}
-            if asset not in done and built_on & {one.contract for one in done}:
-                self.stale[asset.contract.name] |= set(step.days.dates)
+        for asset in done:
+            after = self.shop.by_day(asset.contract)
+            old = before[asset.contract]
+            changed = {day for day in old.keys() | after.keys() if old.get(day) != after.get(day)}
+            self._mark(asset, changed, set(step.days.dates), done)
+
+    def _mark(self, asset: TableAsset, changed: set[date], own: set[date], done: list[TableAsset]) -> None:
+        # Other days that a table restated are for its followers to find: a run of the same days must do.
+        stale = changed if changed <= own else own
+        for follower in self.shop.assets:
+            built_on = {reads.contract for reads in follower.reads.values()}
+            if follower not in done and asset.contract in built_on:
+                self.stale[follower.contract.name] |= stale
 
     def settle(self, dice: random.Random) -> None:
         """Run every stale day of every table, upstream first, otherwise in any order and grouping."""
