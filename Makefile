@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help run ui test test-all check fix bench lock setup setup-dev browser clean
+.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ fix: setup-dev ## mend what lint and format can mend
 
 bench: setup-dev ## measurements, side by side with the peers
 	$(BIN)/python -m benchmarks
+
+docs: setup ## write the made parts of the documents anew
+	@$(BIN)/python docs/make_docs.py
 
 setup: $(VENV)/core.done
 setup-dev: $(VENV)/dev.done

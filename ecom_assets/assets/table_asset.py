@@ -112,7 +112,7 @@ def table_asset(
     """Declare that the function computes the table of `contract` from the tables of `reads`.
 
     The function's parameters are the names of `reads`, `days` (the days to compute), and what `definitions.py` gives to
-    all (`settings`, rules).
+    all: its `rules` and its resources, by name.
 
     Args:
         contract: What the function returns.

@@ -42,6 +42,7 @@ class FileEvents:
         if not paths:
             raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
         con = connect()
+        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
         mapping = load_mapping(settings.events_mapping)
         return cls(con, EventFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
 

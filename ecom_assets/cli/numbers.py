@@ -59,7 +59,8 @@ def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
         bar = "█" * round(BAR_WIDTH * step["count"] / largest)
         line = f"  {step['step']} {step['event_type']:{width}} {bar:{BAR_WIDTH}} {step['count']:>10,}"
         if step["step"] > 1:
-            line += f"  {percent(step['conversion_from_previous'])} of previous, {percent(step['conversion_from_start'])} of all"
+            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
+            line += f"  {percent(previous)} of previous, {percent(start)} of all"
         lines.append(line)
     return lines
 

@@ -40,6 +40,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     """Return the numbers of the run's days, as `ecom run --json` prints them."""
     quarantined = _cut(engine, QuarantinedEvents, outcome.days)
     by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
+    pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
     surplus = _cut(engine, DuplicateEvents, outcome.days)
     failed = outcome.failed_checks
     return {
@@ -49,7 +50,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
-        "quarantined": {row["reject_reason"]: row["rows"] for row in sorted(by_reason, key=lambda row: -row["rows"])},
+        "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
             "passed": len(outcome.checks) - len(failed),
@@ -80,7 +81,8 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         "",
         f"{summary['days']['from']} to {summary['days']['to']}",
-        f"  {sessions['events']:,} clean events of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions",
+        f"  {sessions['events']:,} clean events of {sessions['visitors']:,} visitors in "
+        f"{sessions['sessions']:,} sessions",
     ]
     if sessions["sessions"]:
         lines.append(
@@ -112,5 +114,5 @@ def _where_lines(summary: dict[str, Any]) -> list[str]:
     rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items())
     return [
         f"Tables in {summary['warehouse']}: {rows}",
-        f"Dagster run {summary['run_id']}; look at it with `make ui`, or DAGSTER_HOME={summary['dagster_home']} dagster dev",
+        f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
     ]

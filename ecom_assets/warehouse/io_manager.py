@@ -23,7 +23,7 @@ WHOLE_TABLE = "ecom/whole_table"
 
 @dataclass(frozen=True)
 class Restated:
-    """Rows that replace other days than the run's own partitions; see `warehouse_asset(restates=…)`."""
+    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`."""
 
     rows: ir.Table
     days: Days
