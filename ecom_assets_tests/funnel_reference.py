@@ -114,11 +114,7 @@ def _longest_chain(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ..
         return len(chain)
     best = len(chain)
     for number, event in enumerate(stream):
-        if (
-            number not in chain
-            and _fits(event, funnel.steps[len(chain)])
-            and _follows(stream, chain, event, funnel)
-        ):
+        if number not in chain and _fits(event, funnel.steps[len(chain)]) and _follows(stream, chain, event, funnel):
             best = max(best, _longest_chain(stream, funnel, (*chain, number)))
     return best
 

@@ -46,9 +46,7 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp
     assert {"truth.json", "orders.parquet", "catalogue.parquet"} < set(once)
 
 
-def test_the_size_of_batches_does_not_change_what_happens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_batches_does_not_change_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Recount(tmp_path / "whole", days=3, visitors=300)
     monkeypatch.setattr(shop, "VISITS_AT_ONCE", 40)
     parts = Recount(tmp_path / "parts", days=3, visitors=300)
@@ -153,9 +151,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
         ({"first_day": date(1999, 12, 31)}, "first_day"),
     ],
 )
-def test_settings_that_make_no_shop_are_refused_by_name(
-    tmp_path: Path, settings: dict[str, Any], word: str
-) -> None:
+def test_settings_that_make_no_shop_are_refused_by_name(tmp_path: Path, settings: dict[str, Any], word: str) -> None:
     with pytest.raises(UsageError, match=f"`{word}` is") as refusal:
         generate(tmp_path / "shop", **settings)
     assert str(refusal.value).endswith(".")

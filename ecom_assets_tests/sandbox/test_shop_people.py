@@ -19,8 +19,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Recount:
 def test_the_funnel_leaks_at_every_step(month: Recount) -> None:
     funnel = month.truth["funnel_sessions"]
     reached = {
-        name: month.one(f"select count(distinct session_id) from clean where event_type = '{name}'")
-        for name in funnel
+        name: month.one(f"select count(distinct session_id) from clean where event_type = '{name}'") for name in funnel
     }
     assert reached == funnel
     assert list(funnel) == ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"]
@@ -58,9 +57,7 @@ def test_robots_name_themselves_or_are_far_busier_than_people(month: Recount) ->
     assert month.one(crawlers) == month.truth["visitors"]["crawler_sessions"] > 0
     busy = "select distinct user_id as u from clean group by user_id, session_id having count(*) >= 600"
     assert month.one(f"select count(*) from ({busy})") == month.truth["visitors"]["scrapers"] > 0
-    people = (
-        f"user_agent not like '%bot%' and session_id is not null and coalesce(user_id, '') not in ({busy})"
-    )
+    people = f"user_agent not like '%bot%' and session_id is not null and coalesce(user_id, '') not in ({busy})"
     sizes = f"select count(*) as n from clean where {people} group by session_id"
     assert month.one(f"select max(n) from ({sizes})") <= 96
 

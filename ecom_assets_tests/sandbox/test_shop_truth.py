@@ -62,30 +62,21 @@ def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth
     by_days = month.pairs(f"select (received_date - t::date)::varchar, count(*) {late}")
     assert by_days == month.truth["events"]["late_accepted_by_days"]
     assert set(month.truth["events"]["late_accepted_by_days"]) == set("1234567")
-    delays = month.pairs(
-        "select received_date - t::date, count(*) from judged where reason = 'too_late' group by 1"
-    )
+    delays = month.pairs("select received_date - t::date, count(*) from judged where reason = 'too_late' group by 1")
     assert (min(delays), max(delays)) == (8, 19)
 
 
 def test_copies_are_equal_but_for_their_arrival_and_some_arrive_on_another_day(month: Recount) -> None:
     twice = "from judged where reason is null group by event_id having count(*) > 1"
-    payload = (
-        "(event_timestamp, event_type, user_id, session_id, page_url, referrer_url, cart_value, properties)"
-    )
+    payload = "(event_timestamp, event_type, user_id, session_id, page_url, referrer_url, cart_value, properties)"
     assert month.one(f"select max(n) from (select count(distinct {payload}) as n {twice})") == 1
-    assert (
-        month.one(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
-    )
+    assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
     assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received) = 1)") > 0
     assert month.one(f"select count(*) from (select event_id {twice} and count(*) = 3)") > 0
 
 
 def test_the_event_types_of_the_clean_events_are_counted(month: Recount) -> None:
-    assert (
-        month.pairs("select event_type, count(*) from clean group by 1")
-        == month.truth["events"]["clean_by_type"]
-    )
+    assert month.pairs("select event_type, count(*) from clean group by 1") == month.truth["events"]["clean_by_type"]
 
 
 def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: Recount) -> None:
@@ -105,12 +96,8 @@ def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: R
         """
     )
     sessions = month.truth["sessions"]
-    assert (
-        month.one("select count(*) from (select distinct visitor_id, nth from visits)") == sessions["total"]
-    )
-    assert (
-        month.one("select count(distinct visitor_id) from visits") == month.truth["visitors"]["visitor_ids"]
-    )
+    assert month.one("select count(*) from (select distinct visitor_id, nth from visits)") == sessions["total"]
+    assert month.one("select count(distinct visitor_id) from visits") == month.truth["visitors"]["visitor_ids"]
     crossing = "select 1 from visits group by visitor_id, nth having min(t)::date < max(t)::date"
     assert month.one(f"select count(*) from ({crossing})") == sessions["midnight_sessions"] > 0
     started = "select min(t)::date::varchar as day from visits group by visitor_id, nth"
@@ -139,9 +126,7 @@ def test_the_money_adds_up(month: Recount) -> None:
     lines = month.pairs("select status, count(*) from orders group by 1")
     assert lines == {"shipped": orders["order_lines"], "refunded": orders["refund_lines"]}
     assert month.one("select count(*) - count(distinct uniq_id) from orders") == 0
-    assert month.one(
-        "select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders"
-    )
+    assert month.one("select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders")
     priced = """
         select count(*) from orders join catalogue on product_id = item_id::varchar
         where name = item_name and payment_amount = price * quantity"""
@@ -160,7 +145,5 @@ def test_the_counts_of_each_event_day_hold(month: Recount) -> None:
 
 def test_even_the_smallest_shop_has_a_row_of_every_fault(tmp_path: Path) -> None:
     tiny = Recount(tmp_path / "tiny", days=1, visitors=1)
-    assert tiny.pairs(
-        "select reason, count(*) from judged where reason is not null group by 1"
-    ).keys() == set(REASONS)
+    assert tiny.pairs("select reason, count(*) from judged where reason is not null group by 1").keys() == set(REASONS)
     assert tiny.one("select count(*) from judged") == tiny.truth["events"]["rows"]

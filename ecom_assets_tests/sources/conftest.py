@@ -48,12 +48,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def read(con: duckdb.DuckDBPyConnection) -> Read:
     """All rows of files under a mapping, as dicts in the order of event_id and raw line."""
 
-    def _read(
-        paths: str | Path | Sequence[str | Path], mapping: str | Path = "ecommerce", **more: Any
-    ) -> list[Row]:
-        files = EventFiles.open(
-            con, [paths] if isinstance(paths, str | Path) else paths, load_mapping(mapping), **more
-        )
+    def _read(paths: str | Path | Sequence[str | Path], mapping: str | Path = "ecommerce", **more: Any) -> list[Row]:
+        files = EventFiles.open(con, [paths] if isinstance(paths, str | Path) else paths, load_mapping(mapping), **more)
         return rows_of(con, files.received_sql())
 
     return _read

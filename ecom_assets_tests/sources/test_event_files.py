@@ -22,8 +22,7 @@ def at(moment: str) -> float:
 def timed(path: Path, times: list[str], modified: str, received: list[str] | None = None) -> Path:
     """A file of one event per timestamp, last modified at a given moment."""
     rows = [
-        {**SHOP[0], "event_id": f"e{number}", "event_timestamp": time}
-        for number, time in enumerate(times, start=1)
+        {**SHOP[0], "event_id": f"e{number}", "event_timestamp": time} for number, time in enumerate(times, start=1)
     ]
     if received is not None:
         rows = [{**row, "received_at": one} for row, one in zip(rows, received, strict=True)]
@@ -114,9 +113,7 @@ def test_days_are_half_open_and_a_day_without_a_folder_is_empty(tmp_path: Path) 
         sql = files.received_sql(date(2026, 1, first) if first else None, date(2026, 1, end) if end else None)
         assert len(rows_of(files.con, sql)) == count
     whole = [column[:2] for column in files.con.execute(files.received_sql()).description or ()]
-    empty = [
-        column[:2] for column in files.con.execute(files.received_sql(date(2030, 1, 1))).description or ()
-    ]
+    empty = [column[:2] for column in files.con.execute(files.received_sql(date(2030, 1, 1))).description or ()]
     assert whole == empty
 
 
@@ -160,9 +157,7 @@ def test_files_tell_what_they_are(tmp_path: Path) -> None:
     assert all(file.size > 0 and file.modified_at == datetime(2026, 2, 1, tzinfo=UTC) for file in listed)
 
 
-def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(
-    tmp_path: Path, read: Read
-) -> None:
+def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(tmp_path: Path, read: Read) -> None:
     timed(tmp_path / "received_date=tomorrow" / "e.csv", ["2026-01-01"], "2026-02-01")
     with pytest.raises(SourceError, match="received_date=tomorrow"):
         read(tmp_path)
@@ -172,9 +167,7 @@ def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(
 
 def test_amounts_that_are_none_stay_as_text(tmp_path: Path, read: Read) -> None:
     amounts = ["19.905", "-3", "1e2", "free", "9" * 20, ""]
-    rows = [
-        {**SHOP[0], "event_id": f"e{number}", "cart_value": amount} for number, amount in enumerate(amounts)
-    ]
+    rows = [{**SHOP[0], "event_id": f"e{number}", "cart_value": amount} for number, amount in enumerate(amounts)]
     found = read(write(tmp_path / "e.csv", csv_text(rows)))
     assert [row["cart_value"] for row in found] == [amount or None for amount in amounts]
     read_as = [None if row["cart_amount"] is None else str(row["cart_amount"]) for row in found]

@@ -182,9 +182,7 @@ def test_a_wrong_type_in_ndjson_and_csv_is_refused(tmp_path: Path) -> None:
         read_with(write(tmp_path / "e.csv", "id,kind,at,who\n1,view,1767261600025,ann\n"))
 
 
-def test_json_may_leave_out_what_is_empty_but_not_when_a_key_is_nearly_the_same(
-    tmp_path: Path, read: Read
-) -> None:
+def test_json_may_leave_out_what_is_empty_but_not_when_a_key_is_nearly_the_same(tmp_path: Path, read: Read) -> None:
     lean = {key: SHOP[0][key] for key in ("event_id", "event_type", "event_timestamp", "user_id")}
     assert read(write(tmp_path / "e.ndjson", ndjson_text([lean])))[0]["product_id"] is None
     with pytest.raises(MappingError, match="did you mean 'productid'"):
@@ -268,9 +266,7 @@ def test_ids_do_not_depend_on_the_order_of_lines_nor_on_how_values_touch(tmp_pat
         for n, order in enumerate([lines, lines[::-1]])
     ]
     fields = {**HASHED, "product_id": "id"}
-    forth, back = (
-        {row["product_id"]: row["event_id"] for row in read_with(file, fields=fields)} for file in files
-    )
+    forth, back = ({row["product_id"]: row["event_id"] for row in read_with(file, fields=fields)} for file in files)
     assert forth == back
     assert len(set(forth.values())) == 6
 
@@ -283,9 +279,7 @@ def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> N
     [table] = [body for kind, body in blocks if kind == "result"]
     mapping = write(tmp_path / "klickpfad.yaml", example)
     assert yaml.safe_load(example)["name"] == "klickpfad"
-    rows = sorted(
-        read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"])
-    )
+    rows = sorted(read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"]))
     names = [name.strip() for name in table.splitlines()[0].split("|")]
     found = [[str(row[name] if row[name] is not None else "") for name in names] for row in rows]
     assert found == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]

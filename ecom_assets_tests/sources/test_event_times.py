@@ -22,9 +22,7 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
         with duckdb.connect() as con:
             con.execute(f"SET TimeZone = '{session}'")
             expression = instant("x", [form], zone)
-            row = con.execute(
-                f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]
-            ).fetchone()
+            row = con.execute(f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]).fetchone()
             found.add(row[0] if row else None)
     [one] = found
     return one
@@ -73,9 +71,7 @@ def test_days_of_23_and_25_hours() -> None:
         ("2026-10-25 03:00:00", "2026-10-25 02:00:00"),
     ]:
         assert read_instant(wall, zone="Europe/Berlin") == utc
-    assert (
-        read_instant("2026-03-29 02:30:00", zone="Europe/Berlin") is not None
-    )  # does not exist: still a moment
+    assert read_instant("2026-03-29 02:30:00", zone="Europe/Berlin") is not None  # does not exist: still a moment
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
@@ -103,9 +99,7 @@ def test_numbers_and_own_formats(form: str, value: str, expected: str | None) ->
 @given(st.text(max_size=40), st.sampled_from(["iso", "epoch_s", "epoch_ms", "epoch_us", "%Y %z"]))
 def test_no_text_raises(value: str, form: str) -> None:
     with duckdb.connect() as con:
-        con.execute(
-            f"SELECT {instant('x', [form], 'Europe/Berlin')} FROM (SELECT ?::VARCHAR AS x)", [value]
-        ).fetchall()
+        con.execute(f"SELECT {instant('x', [form], 'Europe/Berlin')} FROM (SELECT ?::VARCHAR AS x)", [value]).fetchall()
 
 
 def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
@@ -119,9 +113,7 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     mapping = EventMapping.model_validate({"name": "m", "fields": fields})
     texts = ["2026-07-01 12:00:00", "01.07.2026 12:00", "noon"]
     rows = [{**row, "event_timestamp": text} for row, text in zip(SHOP, texts, strict=True)]
-    read = rows_of(
-        con, EventFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql()
-    )
+    read = rows_of(con, EventFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql())
     assert [(str(row["event_at"]), row["event_timestamp"]) for row in read] == [
         ("2026-07-01 10:00:00", texts[0]),
         ("2026-07-01 10:00:00", texts[1]),
@@ -146,9 +138,7 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
 def test_typed_times_of_parquet(
     tmp_path: Path, con: duckdb.DuckDBPyConnection, typed: str, utc: str, session: str
 ) -> None:
-    file = write_parquet(
-        tmp_path / "e.parquet", f"SELECT 'e1' AS id, 'search' AS kind, {typed} AS at, 7 AS who"
-    )
+    file = write_parquet(tmp_path / "e.parquet", f"SELECT 'e1' AS id, 'search' AS kind, {typed} AS at, 7 AS who")
     fields = {
         "event_id": "id",
         "event_type": "kind",

@@ -12,9 +12,7 @@ from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text
 CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)
 
 
-@pytest.mark.parametrize(
-    "name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz", "e.jsonl", "e.jsonl.gz", "e.json.gz"]
-)
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz", "e.jsonl", "e.jsonl.gz", "e.json.gz"])
 def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read, name: str) -> None:
     file = write(tmp_path / name, CSV if "csv" in name else NDJSON)
     expected = read(shop_parquet(tmp_path / "p" / "e.parquet"))
@@ -22,8 +20,7 @@ def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read,
     assert [tuple(row) for row in rows] == [EVENT_COLUMNS] * 3
     assert [{**row, "source_file": ""} for row in rows] == [{**row, "source_file": ""} for row in expected]
     assert [
-        (row["event_id"], str(row["event_at"]), row["cart_amount"] and str(row["cart_amount"]))
-        for row in rows
+        (row["event_id"], str(row["event_at"]), row["cart_amount"] and str(row["cart_amount"])) for row in rows
     ] == [
         ("e1", "2026-01-01 10:00:00", None),
         ("e2", "2026-01-01 10:00:00", "19.90"),
@@ -64,9 +61,7 @@ def test_a_glob_and_several_paths_read_each_file_once(tmp_path: Path, read: Read
     assert {row["source_file"] for row in read(f"{tmp_path}/*/two*")} == {"2026/two.csv"}
 
 
-def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(
-    tmp_path: Path, read: Read
-) -> None:
+def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_path: Path, read: Read) -> None:
     file = write(tmp_path / "it's [1]*?" / "e[0].csv", CSV)
     write(tmp_path / "it's 1xx" / "e0.csv", "not,to,be,read\n")
     assert {row["source_file"] for row in read(file)} == {"e[0].csv"}

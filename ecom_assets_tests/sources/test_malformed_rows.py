@@ -30,9 +30,7 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
             assert {name for name, value in row.items() if value is not None} == {
                 "malformed_row", "source_file", "received_date",
             }  # fmt: skip
-    good = [
-        (r["event_id"], r["event_type"], r["event_timestamp"]) for r in rows if r["malformed_row"] is None
-    ]
+    good = [(r["event_id"], r["event_type"], r["event_timestamp"]) for r in rows if r["malformed_row"] is None]
     return good, [row["malformed_row"] for row in rows if row["malformed_row"] is not None]
 
 
@@ -111,9 +109,7 @@ def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
 VALUES = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00\r\n\ufdd1", exclude_categories=["Cs"]), max_size=6
 )
-DAMAGE = st.sampled_from(
-    [b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",']
-)
+DAMAGE = st.sampled_from([b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",'])
 
 
 def csv_line(values: list[str]) -> bytes:
@@ -147,9 +143,7 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
         max_size=12,
     )
 )
-def test_rows_and_malformed_lines_are_the_lines_of_ndjson(
-    tmp_path: Path, lines: list[dict[str, str] | bytes]
-) -> None:
+def test_rows_and_malformed_lines_are_the_lines_of_ndjson(tmp_path: Path, lines: list[dict[str, str] | bytes]) -> None:
     lines = [{"a": "first", "b": "", "c": ""}, *lines]
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     file = write(tmp_path / "t.ndjson", b"\n".join([*encoded, b""]))

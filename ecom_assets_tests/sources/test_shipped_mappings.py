@@ -32,9 +32,7 @@ def test_rees46_counts_are_those_taken_with_other_tools(real_file: RealFile, rea
     assert len({row["user_id"] for row in rows}) == 4_504
     assert len({row["session_id"] for row in rows}) == 5_066
     assert {str(row["received_date"]) for row in rows} == {"2019-10-01"}
-    assert all(
-        row["event_at"] and row["malformed_row"] is None and row["cart_amount"] is not None for row in rows
-    )
+    assert all(row["event_at"] and row["malformed_row"] is None and row["cart_amount"] is not None for row in rows)
     assert json.loads(by_id[rows[0]["event_id"]]["properties"]).keys() <= {"category_id", "brand"}
 
 
@@ -83,9 +81,7 @@ def parameter(key: str, member: str, value: Any) -> Row:
     return {"key": key, "value": {**members, member: value}}
 
 
-def ga4_hit(
-    micros: int, name: str, *parameters: Row, items: list[Row] | None = None, user: str | None = None
-) -> Row:
+def ga4_hit(micros: int, name: str, *parameters: Row, items: list[Row] | None = None, user: str | None = None) -> Row:
     shared = [
         parameter("ga_session_id", "int_value", 1767261600),
         parameter("page_location", "string_value", "https://shop.example/lamp"),
@@ -141,10 +137,7 @@ GA4_TOLD = [
 
 
 def ga4_told(rows: list[Row]) -> list[tuple[Any, ...]]:
-    amounts = [
-        {**row, "cart_amount": None if row["cart_amount"] is None else str(row["cart_amount"])}
-        for row in rows
-    ]
+    amounts = [{**row, "cart_amount": None if row["cart_amount"] is None else str(row["cart_amount"])} for row in rows]
     return told(amounts, *GA4_COLUMNS)
 
 
@@ -228,9 +221,7 @@ def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
         ("2026-01-01 10:03:00.250000", "remove_from_cart", None, "lamp", None, "19.9"),
         ("2026-01-01 10:04:05.500000", "purchase", "ann", None, None, "39.8"),
     ]
-    assert {(row["anonymous_id"], row["session_id"], row["user_agent"]) for row in rows} == {
-        ("d-1", "s-1", "Firefox")
-    }
+    assert {(row["anonymous_id"], row["session_id"], row["user_agent"]) for row in rows} == {("d-1", "s-1", "Firefox")}
     assert str(rows[0]["received_at"]) == "2026-01-01 10:01:05.500000"
 
 

@@ -170,9 +170,7 @@ def test_the_unit_can_be_several_columns() -> None:
         "event_at": [EPOCH + dt.timedelta(seconds=row[2]) for row in rows],
         "event_type": [row[3] for row in rows],
     }
-    levels = funnel_levels(
-        ibis.memtable(pa.table(columns)), funnel("view", "cart"), unit=["visitor_id", "session_id"]
-    )
+    levels = funnel_levels(ibis.memtable(pa.table(columns)), funnel("view", "cart"), unit=["visitor_id", "session_id"])
     found = connect().to_pyarrow(levels.order_by("visitor_id")).to_pylist()
     assert found == [
         {"visitor_id": "Ana", "session_id": "s1", "level": 1},

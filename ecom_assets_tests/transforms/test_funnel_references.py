@@ -72,9 +72,7 @@ def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
-    seed: int, tmp_path: Path
-) -> None:
+def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = tuple(draw.choices(CONDITIONS, k=draw.randint(2, 6)))
     funnel = Funnel(steps, within_s=draw.randint(0, 7))
@@ -102,9 +100,7 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, t
 @pytest.mark.parametrize("seed", range(4))
 def test_clickhouse_strict_increase_agrees_on_streams_without_ties(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
-    funnel = Funnel(
-        tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase"
-    )
+    funnel = Funnel(tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase")
     seen: set[tuple[str, int]] = set()
     untied = []
     for event in random_streams(seed, streams=3_000, longest=14, micros=SECOND):
@@ -123,12 +119,7 @@ def test_strict_increase_finds_a_chain_that_clickhouse_misses_on_ties(tmp_path: 
     events = [Event("Ana", 0, "view"), Event("Ana", 1, "view"), Event("Ana", 1, "cart")]
     funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s=1, order="strict_increase")
     table = table_of(events)
-    assert (
-        by_definition(events, funnel)
-        == by_kernel(table, funnel)
-        == by_expression(table, funnel)
-        == {"Ana": 2}
-    )
+    assert by_definition(events, funnel) == by_kernel(table, funnel) == by_expression(table, funnel) == {"Ana": 2}
     assert by_clickhouse(table, funnel, tmp_path, "strict_increase") == {"Ana": 1}
 
 
@@ -157,9 +148,7 @@ REAL_FUNNELS = [
 
 @pytest.mark.parametrize("unit", ["user_id", "user_session"])
 @pytest.mark.parametrize(("steps", "within_s"), REAL_FUNNELS)
-def test_a_real_shop_counts_as_in_clickhouse(
-    unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path
-) -> None:
+def test_a_real_shop_counts_as_in_clickhouse(unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path) -> None:
     table = rees46(unit)
     funnel = Funnel(tuple(map(FunnelStep, steps)), within_s)
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
