@@ -138,7 +138,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
             (home / "dagster.yaml").write_text(shipped.read_text())
     except OSError as error:
         raise SettingError(
-            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to another folder."
+            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
+            "another folder."
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/event_storage.py

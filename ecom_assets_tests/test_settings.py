@@ -1,4 +1,7 @@
-"""Settings: every name optional, read in one place, wrong ones refused. Their refusal in commands is tested in `cli/`."""
+"""Settings: every name optional, read in one place, wrong ones refused.
+
+Not here: how commands tell of a refusal (`cli/test_bad_input.py`).
+"""
 
 from datetime import date
 from pathlib import Path
@@ -67,7 +70,7 @@ def test_memory_has_a_lower_limit(monkeypatch: pytest.MonkeyPatch, value: str, i
     if is_enough:
         assert load_settings().memory_limit == value
     else:
-        with pytest.raises(SettingError, match="ECOM_MEMORY_LIMIT='.*' is wrong: is no size of at least 200MB"):
+        with pytest.raises(SettingError, match=r"ECOM_MEMORY_LIMIT='.*' is wrong: is no size of at least 200MB"):
             load_settings()
 
 

@@ -37,9 +37,8 @@ def _write(files: FileEvents, found: ir.Table, out: Path) -> ir.Table:
     beside = out.with_name(f".{out.name}.part")
     ordered = found.order_by("started_at", "session_id")
     try:
-        files.con.raw_sql(
-            f"COPY ({files.con.compile(ordered)}) TO '{str(beside).replace(chr(39), chr(39) * 2)}' ({FORMATS[out.suffix]})"
-        )
+        place = str(beside).replace("'", "''")
+        files.con.raw_sql(f"COPY ({files.con.compile(ordered)}) TO '{place}' ({FORMATS[out.suffix]})")
         beside.replace(out)
     except (duckdb.Error, OSError) as error:
         beside.unlink(missing_ok=True)

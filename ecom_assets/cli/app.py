@@ -29,7 +29,7 @@ app.command("funnel")(adhoc_commands.funnel)
 sandbox.command("data")(sandbox_commands.data)
 
 INTERRUPTED = 130
-"""What shells expect of a program that was stopped from the keyboard."""
+"""What shells expect of a program that was stopped from the keyboard, and what Typer makes of it."""
 
 
 def run() -> None:
@@ -43,8 +43,10 @@ def run() -> None:
         if sentence is None:  # a fault of ours: the trace helps whoever mends it
             raise
         _end(sentence, WorkError.exit_code)
-    except KeyboardInterrupt:
-        _end("stopped; what was committed stays, run again to go on.", INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _end("stopped; what was committed stays, run again to go on.", INTERRUPTED)
+        raise
 
 
 def _end(sentence: str, exit_code: int) -> NoReturn:

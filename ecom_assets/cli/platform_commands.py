@@ -1,12 +1,15 @@
 """Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
 
 import os
+import signal
+import socket
 import sys
 from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, paths_of
+from ecom_assets.errors import UsageError
 
 
 def run(
@@ -48,6 +51,9 @@ def ui(
     from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
 
     prepare_dagster_home(load_settings())
+    refuse_taken(host, port)
+    # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # `dagster dev` advises `dg dev`, which is not part of a small install.
     program = [
@@ -69,3 +75,19 @@ def doctor(as_json: Json = False) -> None:
 
     if not show_diagnosis(as_json=as_json):
         raise typer.Exit(1)
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """See that a server can listen there.
+
+    Raises:
+        UsageError: Another program does, or the address is not this machine's.
+    """
+    try:
+        with socket.create_server((host, port)):
+            return
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"The UI cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+        ) from error

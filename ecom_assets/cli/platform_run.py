@@ -90,17 +90,29 @@ class PlatformRun:
         job = self.definitions.resolve_job_def(EVERYTHING)
         self.progress.expect(len(self.chosen))
         with patient_history(), dg.DagsterInstance.get() as instance, self.progress:
-            result = job.execute_in_process(
-                instance=instance,
-                run_config=QUIET,
-                raise_on_error=False,
-                asset_selection=self.chosen,
-                tags={RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()},
-            )
+            try:
+                result = job.execute_in_process(
+                    instance=instance,
+                    run_config=QUIET,
+                    raise_on_error=False,
+                    asset_selection=self.chosen,
+                    tags={RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()},
+                )
+            except dg.DagsterExecutionInterruptedError as error:
+                raise KeyboardInterrupt from error
+        _heed_interrupt(result)
         if may_rebuild and new_engine(self.settings).damage_note.exists():
             _open_for(self.settings, self.progress)
             return self.materialize(may_rebuild=False)
         return _outcome(result, self.days)
+
+
+def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
+    """Stop where Dagster took Ctrl-C for the failure of a step."""
+    for event in result.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            raise KeyboardInterrupt
 
 
 def _open_for(settings: Settings, progress: RunProgress) -> None:

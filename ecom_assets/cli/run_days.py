@@ -71,7 +71,7 @@ class DaysOfRun:
         first, last = self.asked.first or covered.first, self.asked.last or covered.dates[-1]
         if last < first:
             raise UsageError(
-                f"The data cover {covered.first} to {covered.dates[-1]}, nothing of the days asked for; give other days."
+                f"The data cover {covered.first} to {covered.dates[-1]}, nothing of the days asked for; give others."
             )
         if last < self.settings.first_day:
             raise self._too_early(first)

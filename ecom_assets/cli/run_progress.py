@@ -1,4 +1,4 @@
-"""What a person sees while the platform runs: a bar on a terminal, a line per table elsewhere. Not here: the summary."""
+"""What a person sees of a run: a bar on a terminal, a line per table elsewhere. Not here: the summary."""
 
 from types import TracebackType
 

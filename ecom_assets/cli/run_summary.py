@@ -78,11 +78,11 @@ def _cut(engine: Engine, contract: type[Table], days: Days) -> ir.Table:
 
 def _lines(summary: dict[str, Any]) -> list[str]:
     sessions = summary["sessions"]
+    of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
     lines = [
         "",
         f"{summary['days']['from']} to {summary['days']['to']}",
-        f"  {sessions['events']:,} clean events of {sessions['visitors']:,} visitors in "
-        f"{sessions['sessions']:,} sessions",
+        f"  {sessions['events']:,} clean events {of_whom}",
     ]
     if sessions["sessions"]:
         lines.append(

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine, Written
-from ecom_assets.warehouse.lineage import column_lineage
+from ecom_assets.warehouse.lineage import Source, column_lineage
 
 PREVIEW_ROWS = 5
 LAYERS = ("raw", "staging", "mart", "export")
@@ -86,11 +86,13 @@ class WarehouseIOManager(dg.IOManager):
     def _metadata(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written, took_s: float
     ) -> dict[str, Any]:
+        lineage = _within_platform(column_lineage(rows))
         metadata: dict[str, Any] = {
             "dagster/row_count": self._engine.row_count(contract),
             "dagster/table_name": contract.qualified_name(),
             "dagster/column_schema": column_schema(contract),
-            "dagster/column_lineage": _dagster_lineage(rows),
+            "dagster/column_lineage": _dagster_lineage(lineage),
+            "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # Dagster's own UI draws none for columns
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
             "preview": dg.MetadataValue.md(self._preview(contract, days)),
             "seconds": round(took_s, 3),
@@ -126,16 +128,21 @@ def column_schema(contract: type[Table]) -> dg.TableSchema:
     )
 
 
-def _dagster_lineage(rows: ir.Table) -> dg.TableColumnLineage:
+def _within_platform(lineage: Mapping[str, set[Source]]) -> dict[str, list[Source]]:
+    return {name: sorted(source for source in sources if source[0] in LAYERS) for name, sources in lineage.items()}
+
+
+def _dagster_lineage(lineage: Mapping[str, list[Source]]) -> dg.TableColumnLineage:
     deps = {
-        name: [
-            dg.TableColumnDep(dg.AssetKey([layer, table]), column)
-            for layer, table, column in sorted(sources)
-            if layer in LAYERS
-        ]
-        for name, sources in column_lineage(rows).items()
+        name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sources]
+        for name, sources in lineage.items()
     }
     return dg.TableColumnLineage(deps_by_column=deps)
+
+
+def _lineage_table(lineage: Mapping[str, list[Source]]) -> str:
+    lines = [f"| {name} | {', '.join('.'.join(source) for source in sources)} |" for name, sources in lineage.items()]
+    return "\n".join(["| column | made of |", "| --- | --- |", *lines])
 
 
 def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:

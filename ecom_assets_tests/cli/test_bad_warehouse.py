@@ -185,6 +185,13 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
+def fill(disk: Path) -> None:
+    """Write until nothing more fits."""
+    with (disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+
+
 @pytest.mark.parametrize("place", ["ECOM_HOME", "ECOM_WAREHOUSE"])
 def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
     home: Path, finished: Path, tiny_disk: Path, place: str
@@ -194,9 +201,8 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
         Path(shutil.copy(warehouse(home), tiny_disk / "own.duckdb")) if place == "ECOM_WAREHOUSE" else warehouse(moved)
     )
     before = contents(file)
-    with pytest.raises(OSError, match="No space left"), (tiny_disk / "filler").open("wb", buffering=0) as filler:
-        while True:
-            filler.write(b"x" * 4096)
+    with pytest.raises(OSError, match="No space left"):
+        fill(tiny_disk)
     said = ecom("run", "--json", home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
     assert said.exit_code == 1
     assert "Traceback" not in said.err

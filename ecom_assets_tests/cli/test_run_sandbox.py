@@ -42,12 +42,15 @@ TABLES = [
 
 @dataclass(frozen=True)
 class Shop:
+    """A home with a small shop, the truth about it, and what the run said."""
+
     home: Path
     truth: dict[str, Any]
     said: Said
 
     @property
     def summary(self) -> dict[str, Any]:
+        """Return the summary as scripts read it."""
         found: dict[str, Any] = self.said.json
         return found
 

@@ -1,0 +1,134 @@
+"""The commands in interpreters of their own, as people start them: nothing on stderr but what is meant, and Ctrl-C."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.cli.contents import contents
+from ecom_assets_tests.command import ECOM, ecom, ecom_process, environment, page_views, small_shop
+
+pytestmark = pytest.mark.xdist_group("cli_processes")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("processes") / "home"
+    small_shop(home, days=1, visitors=20)
+    return home
+
+
+@pytest.fixture(scope="module")
+def events(home: Path) -> Path:
+    return page_views(home.with_name("own.csv"), "2026-01-01")
+
+
+def test_a_run_warns_of_nothing(home: Path) -> None:
+    said = ecom_process("run", "--json", home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    assert said.json["success"] is True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("sessions", "--events", "own.csv"),
+        ("funnel", "--events", "own.csv", "--steps", "page_view,purchase"),
+        ("sandbox", "data", "--days", "1", "--visitors", "5", "--out", "made", "--json"),
+        ("--help",),
+    ],
+)
+def test_other_commands_warn_of_nothing(home: Path, events: Path, words: tuple[str, ...]) -> None:
+    assert events.exists()
+    said = ecom_process(*words, home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    assert said.out
+
+
+def test_doctor_warns_of_nothing(home: Path) -> None:
+    assert ecom_process("doctor", home=home).err == ""
+
+
+def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
+    script = (
+        "import sys; from ecom_assets.cli.app import app;"
+        f"app(['funnel', '--events', {str(events)!r}, '--steps', 'page_view,purchase'], standalone_mode=False);"
+        "print([name for name in ('dagster', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [ECOM[0], "-c", script], env=environment(home), cwd=home.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    small_shop(home, days=2, visitors=40)
+    with subprocess.Popen(
+        [*ECOM, "run"], env=environment(home), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "staging.duplicate_events" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "ecom: stopped; what was committed stays, run again to go on."
+    assert "Traceback" not in err
+    assert ecom("run", "--json", home=home).exit_code == 0
+    whole = tmp_path / "undisturbed" / "home"
+    small_shop(whole, days=2, visitors=40)
+    ecom("run", home=whole)
+    assert contents(home / "warehouse.duckdb") == contents(whole / "warehouse.duckdb")
+
+
+def test_a_port_that_is_taken_is_named(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = ecom("ui", "--port", str(port), home=home)
+    assert said.exit_code == 2
+    assert said.sentence.startswith(f"The UI cannot listen at 127.0.0.1:{port} (Address already in use")
+
+
+def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    small_shop(home, days=1, visitors=5)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *ECOM, "ui", "--port", str(port)],
+        env=environment(home),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Serving dagster-webserver" in line:
+            break
+    os.kill(process.pid, signal.SIGTERM)
+    process.stdout.read()
+    process.wait(60)
+    process.stdout.close()
+    deadline = time.monotonic() + 30
+    while is_alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not is_alive(process.pid)
+
+
+def is_alive(group: int) -> bool:
+    """Tell whether any process of a group is alive."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

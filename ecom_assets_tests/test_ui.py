@@ -1,0 +1,204 @@
+"""Dagster's UI as people use it: the graph in its groups, a day materialized by clicking, what a table shows then.
+
+Not here: what the metadata are (`warehouse/test_io_manager.py`).
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from ecom_assets_tests.command import ECOM, environment, small_shop
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DAY = "2026-01-01"
+PATIENCE_S = 120
+PATIENCE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the UI is, the truth about the shop behind it, and a folder for pictures of what was seen."""
+
+    address: str
+    truth: dict[str, Any]
+    pictures: Path
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`ecom ui` over a small shop; it stops with all its children at Ctrl-C."""
+    if not CHROMIUM.exists() and shutil.which("chromium") is None:
+        pytest.skip("there is no Chromium on this machine; `make browser` installs it")
+    home = tmp_path_factory.mktemp("ui") / "home"
+    truth = small_shop(home)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home.with_name("ui.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*ECOM, "ui", "--port", str(port)],
+            env=environment(home),
+            cwd=home.parent,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(address, process, log)
+        yield Served(address, truth, home.parent)
+    finally:
+        stop(process)
+    assert "Warning" not in log.read_text()
+
+
+def wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the UI answers."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/server_info", timeout=5):  # noqa: S310 (our own server)
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    pytest.fail(log.read_text())
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Press Ctrl-C, and see that nothing of it is left."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(30)
+        deadline = time.monotonic() + 30
+        while has_processes(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not has_processes(process.pid), "the UI left processes behind"
+    finally:
+        if has_processes(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def has_processes(group: int) -> bool:
+    """Tell whether any process of a group is alive."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def page(served: Served) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM if CHROMIUM.exists() else shutil.which("chromium"), args=ARGUMENTS
+        )
+        opened = browser.new_page(viewport={"width": 1500, "height": 950}, base_url=served.address)
+        opened.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield opened
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def materialized(served: Served, page: Page) -> None:
+    """A day of every table, materialized by clicking; the daemon takes the run from its queue."""
+    page.goto("/asset-groups")
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Show all partitions").click()
+    days = dialog.get_by_placeholder(re.compile("2015-01-01"))
+    days.fill(DAY)
+    days.press("Enter")
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    expect(dialog).to_be_hidden()
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        page.goto("/runs")
+        row = page.get_by_role("row").filter(has_text=DAY)
+        expect(row.or_(page.get_by_text(DAY)).first).to_be_visible()
+        if page.get_by_text("Success", exact=True).count():
+            break
+        assert not page.get_by_text("Failure", exact=True).count(), "the run failed"
+        page.wait_for_timeout(1000)
+    page.screenshot(path=served.pictures / "runs.png")
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+
+
+def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:
+    page.goto("/asset-groups")
+    for group in ("events", "sessions", "behaviour"):
+        expect(page.get_by_text(group, exact=True).first).to_be_visible()
+    page.screenshot(path=served.pictures / "graph.png")
+    assert page.get_by_text("Join the Dagster community").count() == 0
+
+
+@pytest.mark.usefixtures("materialized")
+def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served, page: Page) -> None:
+    page.goto("/assets/staging/events?view=overview")
+    expect(page.get_by_text("One row per clean event")).to_be_visible()
+    row_count = page.get_by_text("Row count", exact=True).locator("xpath=..")
+    expect(row_count).to_contain_text(f"{served.truth['by_received_date'][DAY]['clean']:,}")
+    expect(page.get_by_text("source_session_id", exact=True).first).to_be_visible()
+    expect(page.get_by_text("The user that the event itself carries").first).to_be_visible()
+    expect(page.get_by_text("analytics", exact=True).first).to_be_visible()
+    page.screenshot(path=served.pictures / "table.png")
+
+
+@pytest.mark.usefixtures("materialized")
+@pytest.mark.parametrize(
+    ("entry", "holds"), [("sql", "SELECT"), ("preview", "•••"), ("lineage", "mart.session_days.visitor_id")]
+)
+def test_a_materialization_shows_its_sql_a_preview_and_what_columns_are_made_of(
+    served: Served, page: Page, entry: str, holds: str
+) -> None:
+    page.goto("/assets/mart/sessions?view=events")
+    expect(page.get_by_text("Metadata", exact=True)).to_be_visible()
+    page.get_by_role("row").filter(has_text=entry).get_by_text("[Show Markdown]").click()
+    expect(page.get_by_role("dialog")).to_contain_text(holds)
+    page.screenshot(path=served.pictures / f"{entry}.png")
+
+
+@pytest.mark.usefixtures("materialized")
+def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
+    page.goto("/assets/mart/sessions?view=checks")
+    expect(page.get_by_text("contract_holds").first).to_be_visible()
+    expect(page.get_by_text("every_piece_is_in_one_session").first).to_be_visible()
+    expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
+    page.screenshot(path=served.pictures / "checks.png")
+
+
+@pytest.mark.usefixtures("materialized")
+def test_its_neighbours_are_drawn_with_the_checks_they_passed(served: Served, page: Page) -> None:
+    page.goto("/assets/staging/events?view=lineage")
+    for neighbour in ("duplicate_events", "session_events"):
+        expect(page.get_by_text(neighbour, exact=True).first).to_be_visible()
+    expect(page.get_by_text("2 / 2 Passed")).to_be_visible()
+    page.screenshot(path=served.pictures / "lineage.png")
