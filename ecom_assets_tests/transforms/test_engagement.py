@@ -101,3 +101,14 @@ def test_daily_weekly_and_monthly_visitors_are_those_of_sets(shop: Platform, see
     for one in dice.sample(slices, len(slices)):
         shop.run(one, only=["engagement_daily"])
     assert {row["event_date"]: row for row in shop.rows(EngagementDaily)} == days
+
+
+def test_a_visitor_withdrawn_from_one_day_leaves_the_weeks_and_months_that_reach_back_to_it(shop: Platform) -> None:
+    people = {"anna": [("09:00", "page_view")], "ben": [(f"+{n} 09:00", "page_view") for n in range(32)]}
+    engagement(shop, people, 32)
+    that_day = Days((DAY_ONE,))
+    shop.receive(journeys({"ben": people["ben"]}), that_day)
+    shop.run(that_day)
+    weekly = [row["weekly_visitor_count"] for row in shop.rows(EngagementDaily)]
+    monthly = [row["monthly_visitor_count"] for row in shop.rows(EngagementDaily)]
+    assert (set(weekly), set(monthly)) == ({1}, {1})

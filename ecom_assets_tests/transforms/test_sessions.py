@@ -150,7 +150,7 @@ kinds = st.sampled_from(("page_view", "search", "product_view", "purchase", "ref
 streams = st.lists(st.tuples(st.sampled_from("ab"), moments, kinds), min_size=1, max_size=25)
 
 
-@examples(100)
+@examples(70)
 @given(stream=streams)
 def test_sessions_are_those_of_the_definition(stream: list[tuple[str, int, str]]) -> None:
     check_against_definition(stream)
