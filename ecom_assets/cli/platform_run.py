@@ -16,7 +16,7 @@ from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.definitions import build_definitions
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.transforms.days import Days
@@ -101,10 +101,11 @@ class PlatformRun:
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
         _heed_interrupt(result)
-        if may_rebuild and new_engine(self.settings).damage_note.exists():
+        outcome = _outcome(result, self.days)
+        if may_rebuild and _found_damage(self.settings, outcome):
             _open_for(self.settings, self.progress)
             return self.materialize(may_rebuild=False)
-        return _outcome(result, self.days)
+        return outcome
 
 
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
@@ -122,8 +123,21 @@ def _open_for(settings: Settings, progress: RunProgress) -> None:
         if engine.set_aside:
             progress.warn(engine.set_aside_sentence)
         require_same_origin(engine, settings, progress.say)
+    except WarehouseError:
+        if not engine.damage_note.exists() or engine.set_aside:
+            raise
     finally:
         engine.close()
+    if engine.damage_note.exists():
+        _open_for(settings, progress)
+
+
+def _found_damage(settings: Settings, outcome: RunOutcome) -> bool:
+    """Tell whether a step met a part of the warehouse that cannot be read, and note it for the next to open it."""
+    note = new_engine(settings).damage_note
+    if any("Corrupt database file" in failure for failure in outcome.failures):
+        note.touch()
+    return note.exists()
 
 
 def _selected(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:

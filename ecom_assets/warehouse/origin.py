@@ -21,7 +21,8 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
     """
     if not engine.has(RawEvents):
         return
-    origins = set(engine.table(RawEvents).source.topk(5).source.to_pyarrow().to_pylist())
+    # One row tells for all, because own and simulated events never come to lie together.
+    origins = {row["source"] for row in engine.some_rows(RawEvents, None, 1)}
     if settings.events and SANDBOX in origins:
         engine.clear(ALL)
         say("The sandbox shop's tables were cleared: this warehouse now holds your own events.")
