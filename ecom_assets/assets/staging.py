@@ -14,7 +14,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     """Return the assets of the staging layer; how far they read around a day depends on `late_days`."""
     accepted = Reads(RawEvents, days_before=1, days_after=late_days)
 
-    @table_asset(DuplicateEvents, raw_events=accepted)
+    @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
     def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.duplicate_events(raw_events, cleaning_rule, days)
 

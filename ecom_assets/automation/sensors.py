@@ -17,6 +17,7 @@ from ecom_assets.sources.event_coverage import days_to_compute
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.transforms.days import ONE_DAY
 
 INTERVAL_S = 60
 
@@ -44,7 +45,8 @@ def landing_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) ->
             fresh = sorted(path for path, state in found.items() if seen.get(path) != state)
             if not fresh:
                 return dg.SensorResult(skip_reason="No new event files.")
-            first, last = _touched_days(settings, fresh, today=day_of(now(), settings))
+            first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
+            last = min(last, day_of(now(), settings))
         except SourceError as error:
             return dg.SensorResult(skip_reason=str(error))
         cursor = json.dumps(found)
@@ -61,11 +63,22 @@ def _states(settings: Settings) -> dict[str, str]:
         return {file.path: f"{file.size}-{file.modified_at.isoformat()}" for file in files.files()}
 
 
-def _touched_days(settings: Settings, paths: list[str], *, today: date) -> tuple[date, date]:
-    """Return the first and last day that the files' rows count for, as far as there are partitions."""
+def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tuple[date, date]:
+    """Return the first and last day that the files can change.
+
+    They are the days that their rows count for; the day before, whose visitors may be known by them; of a file that was
+    there before, every day that it may have held rows of; and the days after whose rows may now be surplus copies.
+    """
     with _opened(settings, paths) as files:
         days = days_to_compute(files, settings.late_days)
-    return max(days.first, settings.first_day), min(days.dates[-1], today)
+        arrived = files.received_days() or (days.first, days.dates[-1])
+    with _opened(settings, events_place(settings)) as files:
+        newest = max((file.received_date for file in files.files() if file.received_date), default=days.dates[-1])
+    first = days.first - ONE_DAY
+    if is_known:
+        first = min(first, arrived[0] - settings.late_days * ONE_DAY)
+    last = min(newest, arrived[1] + (settings.late_days + 2) * ONE_DAY)
+    return max(first, settings.first_day), max(last, days.dates[-1])
 
 
 @contextmanager

@@ -88,10 +88,10 @@ class CleanEvents(Table):
     layer = "staging"
     name = "events"
     group = "events"
-    key = ("event_id",)
+    key = ("event_date", "event_id")
     day_column = "event_date"
 
-    event_id = text("The event's id, unique")
+    event_id = text("The event's id; unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days")
     event_at = instant("When it happened")
     event_date = day("The day on which it happened")
     visitor_id = text("The user, else the user of the same source session, else `anon-` and the session id", pii=True)

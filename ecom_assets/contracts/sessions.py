@@ -11,7 +11,7 @@ class SessionEvents(Table):
 
     layer = "mart"
     group = "sessions"
-    key = ("event_id",)
+    key = ("event_date", "event_id")
     day_column = "event_date"
 
     event_date = day("The day on which the event happened")

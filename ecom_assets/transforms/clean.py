@@ -96,17 +96,17 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Ids of which surplus copies are accounted to `days`.
 
-    A copy is surplus if another clean copy of its id came before it, in the days in which its own day accepts
-    arrivals: from the day before it to `late_days` after it. A copy that came earlier still can be no copy of
-    it, because it had arrived before this event happened: the id was given twice. So a day's answer needs
-    those arrivals and no others.
+    A copy is surplus if another clean copy of its id came before it, at most `late_days` + 1 days earlier: the span in
+    which copies of one day's event can be accepted at all. An id that comes again later was given twice. The rule looks
+    at arrivals only, so the answer does not depend on which days are computed together.
 
     Args:
-        raw: Received rows that arrived from the day before `days` to `late_days` after them.
+        raw: Received rows that arrived from `late_days` + 2 days before `days` to `late_days` after them.
         rule: What is clean.
         days: The event days asked for.
     """
-    near = days.widened(before=rule.late_days + 1, after=rule.late_days + 1)
+    span = rule.late_days + 1
+    near = days.widened(before=2 * span, after=span)
     copies = clean_copies(raw, rule, near).select("event_id", "event_date", *ARRIVAL_ORDER)
     copies = copies.mutate(id_hash=copies.event_id.hash())
     # Equal ids have equal hashes, so nothing is missed; what only shares a hash is told apart below.
@@ -114,7 +114,7 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
     in_order = ibis.window(group_by="event_id", order_by=_arrival_keys(copies))
     copies = copies.mutate(previous_date=copies.received_date.lag().over(in_order))
-    surplus = copies.previous_date >= (copies.event_date - ibis.interval(days=1)).cast("date")
+    surplus = copies.received_date <= (copies.previous_date + ibis.interval(days=span)).cast("date")
     copies = copies.mutate(surplus=surplus.fill_null(NO).ifelse(1, 0))
     per_day = copies.group_by("event_date", "event_id").agg(
         surplus_count=copies.surplus.sum(),

@@ -55,9 +55,9 @@ def reason(found: dg.SensorResult) -> str:
     return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
 
 
-def test_a_new_file_asks_for_the_day_it_arrived_and_the_days_its_events_belong_to(landing: Landing) -> None:
+def test_a_new_file_asks_for_its_day_and_its_events_days_and_the_day_whose_visitors_they_name(landing: Landing) -> None:
     landing.receive("2026-03-05", "2026-03-05", "2026-03-03")
-    assert landing.days() == ("2026-03-03", "2026-03-05")
+    assert landing.days() == ("2026-03-02", "2026-03-05")
 
 
 def test_without_a_new_file_it_says_so(landing: Landing) -> None:
@@ -70,28 +70,35 @@ def test_only_the_new_file_s_days_are_asked_for(landing: Landing) -> None:
     landing.receive("2026-03-05", "2026-03-05")
     landing.days()
     landing.receive("2026-03-08", "2026-03-08")
-    assert landing.days() == ("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-07", "2026-03-08")
 
 
-def test_a_file_that_changed_is_taken_again_under_another_key(landing: Landing) -> None:
+def test_an_old_file_asks_for_the_days_after_it_too_whose_rows_may_now_be_copies(landing: Landing) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.days()
+    landing.receive("2026-03-05", "2026-03-05")
+    assert landing.days() == ("2026-03-04", "2026-03-09")
+
+
+def test_a_file_that_changed_is_taken_again_with_every_day_it_may_have_held_rows_of(landing: Landing) -> None:
     landing.receive("2026-03-05", "2026-03-05")
     first = landing.look().run_requests or []
     landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
     second = landing.look().run_requests or []
-    assert second[0].tags[RANGE_START] == "2026-03-04"
+    assert second[0].tags[RANGE_START] == "2026-02-26"
     assert first[0].run_key != second[0].run_key
 
 
 def test_an_event_that_is_too_late_does_not_drag_its_own_day_in(landing: Landing) -> None:
     # Such a row counts for the day it arrived: the day before yesterday is in time, last year is not.
     landing.receive("2026-03-05", "2026-03-03", "2025-03-03", "1970-01-01")
-    assert landing.days() == ("2026-03-03", "2026-03-05")
+    assert landing.days() == ("2026-03-02", "2026-03-05")
 
 
 def test_days_without_a_partition_are_not_asked_for(landing: Landing) -> None:
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2026-03-12", "2026-03-12")
-    assert landing.days() == ("2026-03-09", "2026-03-10")
+    assert landing.days() == ("2026-03-08", "2026-03-10")
     landing.receive("2026-03-13", "2026-03-13")
     assert reason(landing.look()) == "New event files, but of days without a partition."
 
@@ -104,7 +111,7 @@ def test_a_folder_that_is_missing_or_empty_is_a_reason_to_wait(landing: Landing)
 
 def test_a_file_without_rows_is_news_of_its_day(landing: Landing) -> None:
     landing.receive("2026-03-05")
-    assert landing.days() == ("2026-03-05", "2026-03-05")
+    assert landing.days() == ("2026-03-04", "2026-03-05")
 
 
 def test_the_sandbox_is_watched_where_nothing_else_is_set(tmp_path: Path) -> None:
@@ -123,4 +130,4 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
         result = job.execute_in_process(instance=instance, tags=dict(request.tags))
         assert result.success
         key = dg.AssetKey(["mart", "sessions"])
-        assert instance.get_materialized_partitions(key) == {"2026-03-04", "2026-03-05"}
+        assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
