@@ -131,8 +131,8 @@ class Engine(ABC):
                 claim = f"has as {_kind(wanted[name])}" if name in wanted else "does not have"
                 raise WarehouseError(
                     f"{contract.qualified_name()} has column {name!r} as {_kind(found[name])}, which its contract "
-                    f"{claim}; only added columns migrate by themselves: drop the table and materialize it again, it is "
-                    "rebuilt from raw."
+                    f"{claim}; only added columns migrate by themselves: drop the table and materialize it again, it "
+                    "is rebuilt from raw."
                 )
         for name in wanted:
             if name not in found:
