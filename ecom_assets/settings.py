@@ -44,7 +44,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
-    memory_limit: str = Field("1200MB", description="Memory of the embedded engine; more spills to disk")
+    memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
     events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(

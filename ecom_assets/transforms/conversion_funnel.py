@@ -53,7 +53,12 @@ def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     candidates = pieces.filter(
         days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
     )
-    stitched = stitch(pieces, candidates, rule).select(
+    stitched = stitch(pieces, candidates, rule)
+    of_session = ibis.window(group_by=["visitor_id", "session_started_at"])
+    stitched = stitched.mutate(started_date=stitched.event_date.min().over(of_session))
+    # Other sessions of these visitors would have events of all history looked through.
+    near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
+    stitched = stitched.filter(near).select(
         "event_date", "visitor_id", "session_started_at", piece_started_at="started_at"
     )
     keys = ["event_date", "visitor_id", "piece_started_at"]

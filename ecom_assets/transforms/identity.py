@@ -5,6 +5,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.transforms.stacking import stacked
 
+USERS = ("of_day", "of_day_after", "of_day_before")
+"""The users that a session may be given, in the order in which they are looked for."""
+
 
 def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
     """Add `visitor_id`: the user, else the user of the same source session, else `anon-` and the session id.
@@ -21,28 +24,37 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
     """
     known = copies.filter(copies.user_id.notnull())
     unknown = copies.filter(copies.user_id.isnull())
-    users = _session_users(unknown, sightings, late_days)
+    users = _session_users(sightings, late_days)
     joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
     visitor = ibis.coalesce(joined.session_user_id, ibis.literal("anon-").concat(joined.session_id))
     found = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
     return stacked(known.mutate(visitor_id=known.user_id), found)
 
 
-def _session_users(unknown: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
-    anonymous = unknown.select("session_id").distinct()
+def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:
+    # Only sessions that are somewhere without a user are asked for; more of them would do no harm.
+    anonymous = sightings.filter(sightings.user_id.isnull()).select("session_id").distinct()
     seen = sightings.filter(sightings.user_id.notnull(), sightings.session_id.notnull())
     seen = seen.semi_join(anonymous, "session_id")
-    previous = seen.event_date - ibis.interval(days=1)
-    following = seen.event_date + ibis.interval(days=1)
-    timely = seen.received_date <= (previous + ibis.interval(days=late_days)).cast("date")
-    punctual = seen.received_date >= seen.event_date
+    day_before = (seen.event_date - ibis.interval(days=1)).cast("date")
+    is_timely = seen.received_date <= (day_before + ibis.interval(days=late_days)).cast("date")
+    is_punctual = seen.received_date >= seen.event_date
+    users = seen.group_by("session_id", "event_date").agg(
+        of_day=seen.user_id.min(),
+        of_day_after=seen.user_id.min(where=is_timely),
+        of_day_before=seen.user_id.min(where=is_punctual),
+    )
+    nothing = ibis.null("string")
     nearby = stacked(
-        seen.select("session_id", "user_id", event_date="event_date", distance=ibis.literal(0)),
-        seen.filter(timely).select("session_id", "user_id", event_date=previous.cast("date"), distance=ibis.literal(1)),
-        seen.filter(punctual).select(
-            "session_id", "user_id", event_date=following.cast("date"), distance=ibis.literal(2)
-        ),
+        *(
+            users.select(
+                "session_id",
+                event_date=(users.event_date + ibis.interval(days=shift)).cast("date"),
+                **{name: users[name] if name == chosen else nothing for name in USERS},
+            )
+            for shift, chosen in zip((0, -1, 1), USERS, strict=True)
+        )
     )
     return nearby.group_by("session_id", "event_date").agg(
-        session_user_id=ibis.coalesce(*(nearby.user_id.min(where=nearby.distance == n) for n in range(3)))
+        session_user_id=ibis.coalesce(*(nearby[name].min() for name in USERS))
     )
