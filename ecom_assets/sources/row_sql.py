@@ -47,7 +47,9 @@ class Layout:
     def moments(self) -> dict[str, str]:
         """The needed columns that are timestamps already, with their kind; also read as they are, see `moment_name`."""
         own = self.own() if self.format == "parquet" and not self.exploded else {}
-        return {name: own[name].kind for name in self.needed if name in own and own[name].kind in MOMENT_KINDS}
+        # Nanoseconds are cut by way of text, and would be rounded by a cast.
+        fit = {name: column.kind for name, column in own.items() if column.type != "TIMESTAMP_NS"}
+        return {name: fit[name] for name in self.needed if fit.get(name) in MOMENT_KINDS}
 
 
 def moment_name(column: str) -> str:
