@@ -13,6 +13,9 @@
 A message is one sentence: what was wrong, where, and what to do. Not here: retry policy.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class EcomError(Exception):
     """Base of all; `exit_code` is what the `ecom` command ends with."""
@@ -52,3 +55,11 @@ class WarehouseError(WorkError):
 
 class ContractError(WorkError):
     """Data break the contract of the table they were meant for."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return the tail of a refusal: the closest known name, and all of them."""
+    names = list(known)
+    close = get_close_matches(str(word), names, n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f"{guess}Known: {', '.join(names)}"

@@ -17,7 +17,7 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.transforms.funnel_definition import (
     FIVE_STEP_FUNNEL,
     MAX_STEPS,
@@ -27,7 +27,6 @@ from ecom_assets.transforms.funnel_definition import (
     FunnelStep,
     Scalar,
     check_comparable,
-    did_you_mean,
     json_path,
     kind_of,
     parse_duration,

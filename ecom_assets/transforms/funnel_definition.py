@@ -9,10 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 
 Scalar = str | int | float | bool
 
@@ -28,14 +27,6 @@ _JSON_COLUMN: Final = "properties"
 _KEYS: Final = ("steps", "within", "order", "per")
 _LATER_KEYS: Final = ("hold", "exclude", "by", "by_attribution")
 _MAX_EXACT_DOUBLE: Final = 2**53
-
-
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """The tail of an error message: the closest known name, and all of them."""
-    names = list(known)
-    close = get_close_matches(str(word), names, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}Known: {', '.join(names)}"
 
 
 def parse_duration(text: object) -> int:

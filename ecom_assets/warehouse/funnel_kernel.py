@@ -18,13 +18,12 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.transforms.funnel_definition import (
     Funnel,
     FunnelStep,
     Scalar,
     check_comparable,
-    did_you_mean,
     json_path,
     kind_of,
 )
