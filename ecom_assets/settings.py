@@ -17,22 +17,12 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.errors import DefinitionError, SettingError
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
-CORE_EVENT_TYPES = (
-    "page_view",
-    "product_view",
-    "category_view",
-    "search",
-    "add_to_cart",
-    "remove_from_cart",
-    "checkout_start",
-    "purchase",
-    "refund",
-)
 
 
 class Settings(BaseSettings):
@@ -100,7 +90,7 @@ class Settings(BaseSettings):
     @property
     def known_event_types(self) -> tuple[str, ...]:
         """Return every event type that is clean."""
-        return (*CORE_EVENT_TYPES, *self.event_types)
+        return (*EVENT_TYPES, *self.event_types)
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a field takes; pydantic checks it)

@@ -18,6 +18,7 @@ from ecom_assets.cli.numbers import funnel_steps
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import (
+    EVENT_TYPES,
     REJECT_REASONS,
     CleanEvents,
     DuplicateEvents,
@@ -25,7 +26,7 @@ from ecom_assets.contracts.events import (
     RawEvents,
 )
 from ecom_assets.contracts.sessions import Sessions
-from ecom_assets.settings import CORE_EVENT_TYPES, Settings
+from ecom_assets.settings import Settings
 from ecom_assets.transforms import clean
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import funnel_levels
@@ -116,7 +117,7 @@ def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> 
 def test_every_event_type_of_the_platform_is_named() -> None:
     text = section(PAGE, "Clean events and reject reasons").text
     listed = text.partition("The nine types are")[2].partition(".")[0]
-    assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [" page_view", *CORE_EVENT_TYPES[1:]]
+    assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [" page_view", *EVENT_TYPES[1:]]
 
 
 def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_page_gives(tmp_path: Path) -> None:

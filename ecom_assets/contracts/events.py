@@ -5,6 +5,19 @@ Not here: sessions and what is built on them.
 
 from ecom_assets.contracts.table import Table, amount, count, day, flag, instant, text
 
+EVENT_TYPES = (
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
+"""The event types that every shop has; more by setting."""
+
 REJECT_REASONS = (
     "malformed_row",
     "missing_event_id",

@@ -11,18 +11,15 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.transforms.days import Days, day_start
 from ecom_assets.transforms.session_rule import SessionRule, campaign_of, is_gap
 from ecom_assets.transforms.stacking import stacked
 
-COUNTED_TYPES = (
-    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart",
-    "checkout_start", "purchase", "refund",
-)  # fmt: skip
 SUMS = (
     "event_count", "view_count", "key_event_count", "purchase_amount",
-    *(f"{kind}_count" for kind in COUNTED_TYPES),
+    *(f"{kind}_count" for kind in EVENT_TYPES),
 )  # fmt: skip
 ROBOT_EVENTS = 300
 """At least so many events in one piece, `ROBOT_PACE_S` apart or less on average, is a robot's pace."""
@@ -175,7 +172,7 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
 
 
 def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
-    of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in COUNTED_TYPES}
+    of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES}
     is_purchase = events.event_type == "purchase"
     pieces = events.group_by(*unit, "piece_started_at", "event_date").agg(
         started_at=events.event_at.min(),
