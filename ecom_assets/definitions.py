@@ -28,9 +28,9 @@ from ecom_assets.sources.event_source import EventSource, mapping_name
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
-from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress, WarehouseIOManager
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.opening import file_reader, new_engine
 
 
 def build_definitions(
@@ -115,11 +115,11 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
     """Return what assets need while they run: the open warehouse, what writes to it, and where events come from."""
 
     @dg.resource
-    def warehouse(context: dg.InitResourceContext) -> Iterator[DuckDBEngine]:
+    def warehouse(context: dg.InitResourceContext) -> Iterator[Engine]:
         engine = new_engine(settings).open()
         try:
-            if engine.set_aside and context.log:
-                context.log.warning(engine.set_aside_sentence)
+            if engine.notice and context.log:
+                context.log.warning(engine.notice)
             yield engine
         finally:
             engine.close()
@@ -130,6 +130,6 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
 
     @dg.resource(required_resource_keys={"warehouse"})
     def event_source(context: dg.InitResourceContext) -> EventSource:
-        return EventSource(context.resources.warehouse, settings, ensure_sandbox)
+        return EventSource(file_reader(context.resources.warehouse, settings), settings, ensure_sandbox)
 
     return {"warehouse": warehouse, "io_manager": io_manager, "event_source": event_source}

@@ -8,6 +8,7 @@
     └── WorkError             the work was right and failed (exit code 1)
         ├── SourceError       input is missing, empty or unreadable
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
+        │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
         └── ContractError     data break the contract of their table
 
 A message is one sentence: what was wrong, where, and what to do. Not here: retry policy.
@@ -51,6 +52,10 @@ class SourceError(WorkError):
 
 class WarehouseError(WorkError):
     """The warehouse is locked, damaged, full, or refuses a change of schema."""
+
+
+class ConnectionLostError(WarehouseError):
+    """The connection to the warehouse broke; what was begun was not committed, or may be done again safely."""
 
 
 class ContractError(WorkError):

@@ -87,9 +87,9 @@ def _die_at(attempt: Attempt) -> None:
         if step == attempt.step and reached == attempt.nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def listening(begin: Callable[[engine.Engine], None]) -> Callable[[engine.Engine], None]:
-        def begin_listening(self: engine.Engine) -> None:
-            begin(self)
+    def listening(begin: Callable[[engine.Engine, str], None]) -> Callable[[engine.Engine, str], None]:
+        def begin_listening(self: engine.Engine, address: str) -> None:
+            begin(self, address)
             self.on_step = announce
 
         return begin_listening

@@ -17,7 +17,7 @@ from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, mapping_name, sandbox_is_missing
-from ecom_assets.warehouse.opening import new_engine, warehouse_path
+from ecom_assets.warehouse.opening import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
 """Below this a run over a few million events can fill the disk."""
@@ -92,13 +92,12 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _warehouse(settings: Settings) -> Finding:
-    path = warehouse_path(settings)
-    if not path.exists():
-        return Finding("warehouse", ok=True, found=f"none yet at {path}; the first run makes it")
     engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        return Finding("warehouse", ok=True, found=f"none yet at {engine.address}; the first run makes it")
     engine.open()
     engine.close()
-    return Finding("warehouse", ok=True, found=f"{path} opens, {path.stat().st_size / 1e6:.1f} MB")
+    return Finding("warehouse", ok=True, found=f"{engine.address} opens")
 
 
 def _events(settings: Settings) -> Finding:

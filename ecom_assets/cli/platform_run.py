@@ -20,7 +20,7 @@ from ecom_assets.errors import UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.opening import new_engine, warehouse_path
+from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -71,7 +71,7 @@ class PlatformRun:
         settings = load_settings(events=",".join(paths) or None, events_mapping=mapping)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
-        warehouse_path(settings)
+        new_engine(settings)
         days = DaysOfRun(settings, asked, progress.say)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select)
@@ -102,7 +102,7 @@ class PlatformRun:
                 raise KeyboardInterrupt from error
         _heed_interrupt(result)
         outcome = _outcome(result, self.days)
-        if may_rebuild and _found_damage(self.settings, outcome):
+        if may_rebuild and new_engine(self.settings).heed_failures(outcome.failures):
             _open_for(self.settings, self.progress)
             return self.materialize(may_rebuild=False)
         return outcome
@@ -120,24 +120,16 @@ def _open_for(settings: Settings, progress: RunProgress) -> None:
     """See that the warehouse opens, and that own and simulated events do not mix in it."""
     engine = new_engine(settings).open()
     try:
-        if engine.set_aside:
-            progress.warn(engine.set_aside_sentence)
+        if engine.notice:
+            progress.warn(engine.notice)
         require_same_origin(engine, settings, progress.say)
     except WarehouseError:
-        if not engine.damage_note.exists() or engine.set_aside:
+        if engine.notice or not engine.heed_failures([]):
             raise
     finally:
         engine.close()
-    if engine.damage_note.exists():
+    if engine.heed_failures([]):
         _open_for(settings, progress)
-
-
-def _found_damage(settings: Settings, outcome: RunOutcome) -> bool:
-    """Tell whether a step met a part of the warehouse that cannot be read, and note it for the next to open it."""
-    note = new_engine(settings).damage_note
-    if any("Corrupt database file" in failure for failure in outcome.failures):
-        note.touch()
-    return note.exists()
 
 
 def _selected(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:

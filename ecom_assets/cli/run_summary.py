@@ -57,7 +57,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
             "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
         },
         "tables": {table.qualified_name(): int(engine.table(table).count().to_pyarrow().as_py()) for table in ALL},
-        "warehouse": settings.warehouse_url,
+        "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
 

@@ -14,7 +14,7 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import load_settings, prepare_dagster_home
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine, warehouse_path
+from ecom_assets.warehouse.opening import new_engine
 
 WIDTH = 120
 """Characters that the table needs; a narrower terminal wraps it rather than cut names."""
@@ -23,12 +23,11 @@ WIDTH = 120
 def show_status(*, as_json: bool) -> None:
     """Print the state of every table."""
     settings = load_settings()
-    path = warehouse_path(settings)
-    if not path.exists():
-        typer.echo("[]" if as_json else f"There is no warehouse yet at {path}; run `ecom run`.")
+    engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; run `ecom run`.")
         return
     prepare_dagster_home(settings)
-    engine = new_engine(settings, read_only=True)
     engine.open()
     try:
         with dg.DagsterInstance.get() as instance:

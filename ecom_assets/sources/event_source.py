@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import cached_property
 
 import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.duckdb import DuckDBEngine
 
 SANDBOX = "sandbox"
 VIEW = "received_events"
@@ -31,11 +31,11 @@ def mapping_name(settings: Settings) -> str:
 
 
 class EventSource:
-    """Events by arrival day, as an Ibis table of the engine that is to store them."""
+    """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
 
-    def __init__(self, engine: DuckDBEngine, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the engine that reads the files; `prepare` makes the sandbox's where it is asked for and missing."""
-        self._engine = engine
+    def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the DuckDB connection that reads files; `prepare` makes the sandbox's where asked for and missing."""
+        self._reader = reader
         self._settings = settings
         self._prepare = prepare
 
@@ -45,11 +45,11 @@ class EventSource:
         if not self._settings.events:
             self._prepare(self._settings)
         mapping = load_mapping(mapping_name(self._settings))
-        return EventFiles.open(self._engine.con.con, events_place(self._settings), mapping, self._settings.timezone)
+        return EventFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
 
     def received(self, days: Days) -> ir.Table:
         """Rows of `RawEvents` that arrived on `days`."""
-        con = self._engine.con
+        con = self._reader
         con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {self._sql(days)}")
         return con.table(VIEW, database=("temp", "main"))
 

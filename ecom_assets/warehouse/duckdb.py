@@ -7,22 +7,25 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.warehouse.engine import Engine
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 
+INCOMING = "incoming_rows"
 LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
 HELD = ("Could not set lock", "different configuration")
@@ -90,13 +93,13 @@ class DuckDBEngine(Engine):
         Raises:
             WarehouseError: Another process holds the file, or the folder cannot be written.
         """
-        super().__init__()
+        super().__init__(f"duckdb://{path.absolute()}")
         self.path = path
         self.set_aside: Path | None = None
         self._memory_limit = memory_limit
         self._read_only = read_only
 
-    def open(self) -> "DuckDBEngine":
+    def open(self) -> Self:
         """Open the file; see the class."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +122,15 @@ class DuckDBEngine(Engine):
         if "con" in vars(self):
             self.con.disconnect()
 
+    def exists(self) -> bool:
+        """Tell whether there is a file to open yet."""
+        return self.path.exists()
+
     @property
-    def set_aside_sentence(self) -> str:
+    def notice(self) -> str:
         """Say what became of a file that was damaged."""
+        if self.set_aside is None:
+            return ""
         return (
             f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` "
             "without --from and --to) rebuilds everything in it."
@@ -131,6 +140,27 @@ class DuckDBEngine(Engine):
     def damage_note(self) -> Path:
         """Return the file that tells the next to open the warehouse that a part of it cannot be read."""
         return self.path.with_name(f"{self.path.name}.is-damaged")
+
+    def heed_failures(self, failures: Iterable[str]) -> bool:
+        """Note that a step met a part of the file that cannot be read; the next to open it sets it aside."""
+        if any("Corrupt database file" in failure for failure in failures):
+            self.damage_note.touch()
+        return self.damage_note.exists()
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statement that creates the table; a check, not an index, holds its key."""
+        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"]
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside the engine, a batch at a time."""
+        with self._plain_errors():
+            self.con.con.register(INCOMING, batches)
+        try:
+            columns = self.columns_of(contract)
+            return self.insert(f'INSERT INTO {self.name_of(contract)} ({columns}) SELECT {columns} FROM "{INCOMING}"')  # noqa: S608 (names come from contracts)
+        finally:
+            with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
+                self.con.con.unregister(INCOMING)
 
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""

@@ -3,23 +3,32 @@
 Not here: anything that only one engine does (`duckdb.py`), or Dagster (`io_manager.py`).
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
+import sqlglot as sg
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.transforms.days import Days
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
+
+RETRY_PAUSES_S = (1.0, 2.0, 4.0)
+"""How long to wait before a slice is written again whose connection was lost."""
+BATCH_ROWS = 100_000
+"""Rows that are held in memory at a time when they come from outside the engine."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +40,68 @@ class Written:
 
 
 class Engine(ABC):
-    """One open warehouse. Tables are created on first use, empty, from their contracts."""
+    """One open warehouse. Tables are created on first use, empty, from their contracts.
+
+    What an engine must know by itself: to open and close, to run statements in a transaction, to spell a table's DDL,
+    and to take in rows that come from outside.
+    """
 
     con: SQLBackend
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        """Take the address as people may see it, without secrets."""
+        self.address = address
         self.on_step: Callable[[str], None] = _ignore
         self._ready: set[str] = set()
+
+    @abstractmethod
+    def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            WarehouseError: It cannot be reached or used.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the warehouse back."""
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to open yet."""
+        return True
+
+    @property
+    def notice(self) -> str:
+        """Return what people must be told about how it opened; empty if nothing."""
+        return ""
+
+    def heed_failures(self, _failures: Iterable[str]) -> bool:
+        """Hear what steps failed with; tell whether opening the warehouse anew mends it."""
+        return False
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which everything is committed, or nothing."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Give the warehouse back."""
+    def execute(self, sql: str) -> None:
+        """Run a statement whose result nobody reads."""
+
+    @abstractmethod
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+
+    @abstractmethod
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+
+    @abstractmethod
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside the engine, in the contract's columns and types; return how many."""
+
+    @abstractmethod
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that create the table, its schema apart."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
@@ -68,28 +124,56 @@ class Engine(ABC):
         if self.has(contract):
             self._migrate(contract)
         else:
-            if contract.layer not in self.con.list_databases():
-                self.con.create_database(contract.layer)
-            self.con.create_table(contract.name, schema=schema_of(contract), database=contract.layer)
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
+            for statement in self.create_statements(contract):
+                self.execute(statement)
         self._ready.add(contract.qualified_name())
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
 
+        Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
+        written again, which is safe because a slice written twice equals one written once.
+
         Raises:
             ContractError: `rows` lacks a column of the contract, or has one that it does not know.
+            ConnectionLostError: The connection stayed lost.
         """
+        for pause_s in (*RETRY_PAUSES_S, None):
+            try:
+                return self._replace(contract, rows, days)
+            except ConnectionLostError:
+                if pause_s is None:
+                    raise
+                time.sleep(pause_s)
+                with suppress(WarehouseError):  # the next attempt says what is wrong
+                    self.reconnect()
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         self.ensure(contract)
-        sql = self.compile(conform(rows, contract))
-        names = ", ".join(f'"{name}"' for name in contract.columns)
-        target = _name(contract)
+        rows = conform(rows, contract)
+        is_own = all(stored.source is self.con for stored in rows.op().find(ops.DatabaseTable))
+        sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
         with self.transaction():
+            self.begin_slice(contract)
             self.on_step("slice_begun")
-            self.execute(f"DELETE FROM {target}{_where(contract, days)}")  # noqa: S608 (names come from contracts)
-            count = self.insert(f"INSERT INTO {target} ({names})\n{sql}")
+            self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
+            if is_own:
+                count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
+            else:
+                count = self.take_in(contract, rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def begin_slice(self, _contract: type[Table]) -> None:
+        """Keep other writers of the table out until the transaction ends, where the engine does not by itself."""
+        return
+
+    def reconnect(self) -> None:
+        """Open a lost connection anew, for the tables that were handed out too."""
+        return
 
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows`."""
@@ -100,31 +184,48 @@ class Engine(ABC):
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
             for contract in present:
-                self.execute(f"DELETE FROM {_name(contract)}")  # noqa: S608 (names come from contracts)
+                self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""
-        (row,) = self.query(f"SELECT count(*) AS n FROM {_name(contract)}")  # noqa: S608 (names come from contracts)
+        (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
         return int(row["n"])
 
     def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
         """Return a few rows of the slice of `days`, no particular ones."""
-        return self.query(f"SELECT * FROM {_name(contract)}{_where(contract, days)} LIMIT {limit}")  # noqa: S608 (likewise)
+        where = self.where(contract, days)
+        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (likewise)
 
-    @abstractmethod
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        """Run a small query and return its rows by column name."""
+    def quoted(self, name: str) -> str:
+        """Return the name of a schema, table or column as the engine's SQL spells it."""
+        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
 
-    @abstractmethod
-    def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
 
-    @abstractmethod
-    def insert(self, sql: str) -> int:
-        """Run an INSERT and return how many rows it added."""
+    def columns_of(self, contract: type[Table]) -> str:
+        """Return the names of the table's columns for SQL, in the contract's order."""
+        return ", ".join(self.quoted(name) for name in contract.columns)
+
+    def where(self, contract: type[Table], days: Days | None) -> str:
+        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
+        if days is None:
+            return ""
+        column = self.quoted(str(contract.day_column))
+        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
+        return " WHERE " + (" OR ".join(runs) or "1 = 0")
+
+    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+        """Return the columns that the table has, as Ibis sees them."""
+        return self.con.get_schema(contract.name, database=contract.layer)
+
+    def type_of(self, kind: dt.DataType) -> str:
+        """Return an Ibis type as the engine's DDL spells it."""
+        return str(self.con.compiler.type_mapper.to_string(kind))
 
     def _migrate(self, contract: type[Table]) -> None:
-        found = self.con.get_schema(contract.name, database=contract.layer)
+        found = self.stored_schema(contract)
         wanted = schema_of(contract)
         for name in found:
             if name not in wanted or _kind(found[name]) != _kind(wanted[name]):
@@ -136,8 +237,16 @@ class Engine(ABC):
                 )
         for name in wanted:
             if name not in found:
-                kind = self.con.compiler.type_mapper.to_string(_kind(wanted[name]))
-                self.execute(f'ALTER TABLE {_name(contract)} ADD COLUMN "{name}" {kind}')
+                kind = self.type_of(_kind(wanted[name]))
+                self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
+
+    def column_definitions(self, contract: type[Table]) -> str:
+        """Return the columns with types and NOT NULL, for a CREATE TABLE."""
+        lines = [
+            f"{self.quoted(name)} {self.type_of(_kind(kind))}{'' if kind.nullable else ' NOT NULL'}"
+            for name, kind in schema_of(contract).items()
+        ]
+        return ",\n  ".join(lines)
 
 
 def schema_of(contract: type[Table]) -> ibis.Schema:
@@ -167,22 +276,8 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.select(**columns)
 
 
-def _name(contract: type[Table]) -> str:
-    return f'"{contract.layer}"."{contract.name}"'
-
-
 def _kind(dtype: dt.DataType) -> dt.DataType:
     return dtype.copy(nullable=True)
-
-
-def _where(contract: type[Table], days: Days | None) -> str:
-    if days is None:
-        return ""
-    runs = [
-        f"\"{contract.day_column}\" >= DATE '{first}' AND \"{contract.day_column}\" < DATE '{end}'"
-        for first, end in days.runs()
-    ]
-    return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
 
 def _ignore(_step: str) -> None:

@@ -1,27 +1,78 @@
-"""From `ECOM_WAREHOUSE` to an open engine. Not here: the engines."""
+"""From `ECOM_WAREHOUSE` to an engine. Not here: the engines.
 
+An engine's module is imported only when its address is used, so that the core needs none of the others' packages.
+"""
+
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ibis.backends.duckdb import Backend
+
 from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
+from ecom_assets.warehouse.engine import Engine
+
+ENGINES = {
+    "postgres": "PostgresEngine",
+    "postgresql": "PostgresEngine",
+    "snowflake": "SnowflakeEngine",
+    "spark": "SparkEngine",
+}
+EXTRAS = {"psycopg": "postgres", "snowflake": "snowflake", "dagster_snowflake": "snowflake", "pyspark": "spark"}
 
 
-def warehouse_path(settings: Settings) -> Path:
-    """Return the file of the embedded engine.
+def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
+    """Return the engine that the settings name, not yet opened.
 
     Raises:
-        SettingError: The address names another engine, or no file.
+        SettingError: The address names no engine, or one whose packages are not installed.
     """
+    scheme = settings.warehouse_url.partition("://")[0]
+    if scheme == "duckdb":
+        return DuckDBEngine(_file_of(settings), memory_limit=settings.memory_limit, read_only=read_only)
+    if scheme not in ENGINES:
+        raise SettingError(
+            f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
+            "duckdb:///path/to/file.duckdb, postgres://, snowflake:// or spark://."
+        )
+    name = ENGINES[scheme]
+    try:
+        module = import_module(f"ecom_assets.warehouse.{name.removesuffix('Engine').lower()}")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(str(error.name).partition(".")[0])
+        if extra is None:
+            raise
+        raise SettingError(
+            f"ECOM_WAREHOUSE={scheme}://… needs packages: pip install 'ecom-assets[{extra}]'."
+        ) from error
+    engine: Engine = getattr(module, name)(settings)
+    return engine
+
+
+def file_reader(engine: Engine, settings: Settings) -> Backend:
+    """Return the DuckDB connection that reads event files: the embedded engine's own, else one in memory."""
+    if isinstance(engine, DuckDBEngine):
+        return engine.con
+    con = connect()
+    con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+    con.raw_sql(f"SET temp_directory = '{settings.home.absolute() / 'reading.tmp'}'")
+    return con
+
+
+def without_secrets(url: str) -> str:
+    """Return an address as people may see it: without its password and without its query."""
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    shown = f"{user.partition(':')[0]}@{host}" if user else host
+    return parts._replace(netloc=shown, query="", fragment="").geturl()
+
+
+def _file_of(settings: Settings) -> Path:
     url = urlsplit(settings.warehouse_url)
-    if url.scheme != "duckdb" or not url.path.strip("/"):
+    if not url.path.strip("/"):
         raise SettingError(
             f"ECOM_WAREHOUSE={settings.warehouse_url!r} is not an address of a warehouse; write duckdb:///path/to/file.duckdb."
         )
     return Path("/" + url.path.lstrip("/"))
-
-
-def new_engine(settings: Settings, *, read_only: bool = False) -> DuckDBEngine:
-    """Return the engine that the settings name, not yet opened."""
-    return DuckDBEngine(warehouse_path(settings), memory_limit=settings.memory_limit, read_only=read_only)
