@@ -163,12 +163,17 @@ class Engine(ABC):
                 count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
             else:
                 count = self.take_in(contract, rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
+            self.end_slice(contract)
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
 
     def begin_slice(self, _contract: type[Table]) -> None:
         """Keep other writers of the table out until the transaction ends, where the engine does not by itself."""
+        return
+
+    def end_slice(self, _contract: type[Table]) -> None:
+        """Do what the engine needs after rows were written, before they are committed."""
         return
 
     def reconnect(self) -> None:

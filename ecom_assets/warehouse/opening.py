@@ -11,6 +11,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets.warehouse.engine import Engine
 
@@ -59,14 +60,6 @@ def file_reader(engine: Engine, settings: Settings) -> Backend:
     con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
     con.raw_sql(f"SET temp_directory = '{settings.home.absolute() / 'reading.tmp'}'")
     return con
-
-
-def without_secrets(url: str) -> str:
-    """Return an address as people may see it: without its password and without its query."""
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}@{host}" if user else host
-    return parts._replace(netloc=shown, query="", fragment="").geturl()
 
 
 def _file_of(settings: Settings) -> Path:
