@@ -18,3 +18,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def postgres_url(postgres_server: str) -> str:
     """Address of an empty database."""
     return fresh_database(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def postgres_warehouse(postgres_server: str) -> str:
+    """Address of an empty database for the tests of one file."""
+    return fresh_database(postgres_server)

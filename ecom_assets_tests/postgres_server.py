@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 NUMBERS = itertools.count()
 
@@ -31,5 +30,5 @@ def fresh_database(server_url: str) -> str:
     """Create a database of its own on the server, and return its address."""
     name = f"test_{os.getpid()}_{next(NUMBERS)}"
     with psycopg.connect(server_url, autocommit=True) as con:
-        con.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        con.execute(f'CREATE DATABASE "{name}"'.encode())
     return server_url.replace("/postgres?", f"/{name}?")

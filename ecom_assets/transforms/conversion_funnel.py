@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import funnel_levels
 from ecom_assets.transforms.funnel_definition import MAX_WINDOW_S, Funnel
+from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.sessions import stitch
 from ecom_assets.transforms.stacking import stacked
@@ -133,8 +134,8 @@ def _steps(reached: ir.Table, funnel: Funnel) -> ir.Table:
             step=ibis.literal(n, "int64"),
             event_type=ibis.literal(step.event_type),
             unit_count=reached[f"reached_{n}"],
-            conversion_from_start_rate=reached[f"reached_{n}"] / reached.reached_1.nullif(0),
-            conversion_from_previous_rate=reached[f"reached_{n}"] / reached[f"reached_{max(n - 1, 1)}"].nullif(0),
+            conversion_from_start_rate=ratio(reached[f"reached_{n}"], reached.reached_1),
+            conversion_from_previous_rate=ratio(reached[f"reached_{n}"], reached[f"reached_{max(n - 1, 1)}"]),
         )
         for n, step in enumerate(funnel.steps, start=1)
     ]

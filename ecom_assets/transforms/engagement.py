@@ -4,6 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.stacking import stacked
 
 MONTH_DAYS = 30
@@ -23,13 +24,13 @@ def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Tab
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
     counts = [name for name in joined.columns if name.endswith("session_count")]
     joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
-    total = joined.session_count.nullif(0)
+    total = joined.session_count
     return joined.mutate(
-        engagement_rate=joined.engaged_session_count / total,
-        bounce_rate=1 - joined.engaged_session_count / total,
-        single_page_rate=joined.single_page_session_count / total,
-        pages_per_session=joined.view_count / total,
-        stickiness_rate=joined.daily_visitor_count / joined.monthly_visitor_count,
+        engagement_rate=ratio(joined.engaged_session_count, total),
+        bounce_rate=1 - ratio(joined.engaged_session_count, total),
+        single_page_rate=ratio(joined.single_page_session_count, total),
+        pages_per_session=ratio(joined.view_count, total),
+        stickiness_rate=ratio(joined.daily_visitor_count, joined.monthly_visitor_count),
     ).drop("started_date", "view_count")
 
 
@@ -73,6 +74,6 @@ def _session_numbers(sessions: ir.Table, days: Days) -> ir.Table:
         single_page_session_count=sessions.is_single_page.ifelse(1, 0).sum(),
         bot_session_count=sessions.is_bot.ifelse(1, 0).sum(),
         view_count=sessions.view_count.sum(),
-        mean_duration_s=sessions.length_us.sum() / sessions.count() / 1e6,
+        mean_duration_s=ratio(sessions.length_us.sum(), sessions.count()) / 1e6,
         median_duration_s=sessions.duration_s.median(),
     )

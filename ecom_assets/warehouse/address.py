@@ -1,4 +1,7 @@
-"""Addresses of warehouses and sources, as people may see them. Not here: which engine an address means (`opening.py`)."""
+"""Addresses of warehouses and sources, as people may see them.
+
+Not here: which engine an address means (`opening.py`).
+"""
 
 from urllib.parse import urlsplit
 

@@ -42,15 +42,21 @@ def adapt_duckdb_2_to_ibis_12() -> None:
     DuckDB 2.0 dropped them from connections and deprecates them on relations; Ibis' next release calls the new names. A
     test fails on the day this is no longer needed.
     """
-    relation, connection = duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection
-    names = {"fetch_arrow_table": "to_arrow_table", "fetch_record_batch": "to_arrow_reader"}
-    for old, new in names.items():
-        setattr(relation, old, getattr(relation, new))
-        setattr(connection, old, _quietly(getattr(connection, new)))
+    for holder in (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection):
+        table, reader = _quietly(holder.to_arrow_table), _quietly(holder.to_arrow_reader)
+        setattr(holder, "fetch_arrow_table", table)  # noqa: B010 (the stubs do not know the name)
+        setattr(holder, "fetch_record_batch", _taking_rows_per_batch(reader))  # noqa: B010 (likewise)
+
+
+def _taking_rows_per_batch(method: Callable[..., object]) -> Callable[..., object]:
+    def call(self: object, rows_per_batch: int = 1_000_000) -> object:
+        return method(self, rows_per_batch)
+
+    return call
 
 
 def _quietly(method: Callable[..., object]) -> Callable[..., object]:
-    # DuckDB warns that Arrow output of an executed statement copies its rows; Ibis does so for small results only.
+    # DuckDB warns that Arrow output of an executed statement copies its rows, once a batch.
     def call(*args: object, **kwargs: object) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

@@ -97,7 +97,7 @@ class PostgresEngine(Engine):
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""
         with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
         """Add rows from outside with COPY, a batch at a time."""
@@ -106,7 +106,7 @@ class PostgresEngine(Engine):
             with cursor.copy(copy_in.encode()) as copy:
                 for batch in batches:
                     copy.write(_as_csv(batch))
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def begin_slice(self, contract: type[Table]) -> None:
         """Keep other writers of the table out until the transaction ends; readers are not held up."""
@@ -152,8 +152,8 @@ class PostgresEngine(Engine):
         except psycopg.Error as error:
             if self.con.con.closed or error.sqlstate in GONE:
                 raise ConnectionLostError(
-                    f"{self.address}: the connection was lost ({_said(error)}); nothing was changed, run again when the "
-                    "server is back."
+                    f"{self.address}: the connection was lost ({_said(error)}); nothing was changed, run again when "
+                    "the server is back."
                 ) from error
             advice = "nothing was changed; mend what it says, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):

@@ -10,6 +10,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from ecom_assets.checks import contract_holds
 from ecom_assets.checks.claim import Claim, Verdict, days_of_run
 from ecom_assets.definitions import claims
 from ecom_assets.transforms.days import Days
@@ -176,6 +177,18 @@ def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
     found = verdict(shop, claim(shop, name))
     assert found.broken_count > 0
     assert found.examples
+
+
+def test_keys_are_compared_a_few_days_at_a_time_where_there_are_many(
+    shop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = claim(shop, "staging.events: contract_holds")
+    whole = verdict(shop, held)
+    monkeypatch.setattr(contract_holds, "KEYS_AT_ONCE", 3)  # the first day has six events, the second two
+    assert verdict(shop, held) == whole
+    shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'anna-4'")
+    shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'ben-0'")
+    assert verdict(shop, held).broken_count == 2
 
 
 def test_a_defect_outside_of_the_days_of_the_run_is_not_looked_at(shop: Platform) -> None:

@@ -1,0 +1,1 @@
+"""Parity: every engine gives the same tables. Not here: what one engine does by itself (`warehouse/`)."""

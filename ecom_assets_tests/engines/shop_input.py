@@ -1,0 +1,48 @@
+"""What every engine is given: a small simulated shop, and a file of rows that engines are known to disagree on.
+
+Not here: what comes of it.
+"""
+
+from datetime import date
+from pathlib import Path
+
+from ecom_assets.sandbox.shop import generate
+from ecom_assets_tests.command import HEADER
+
+FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)
+RANGES = (
+    (date(2026, 3, 27), date(2026, 3, 29)),
+    (date(2026, 3, 31), date(2026, 4, 1)),
+    (date(2026, 3, 30), date(2026, 3, 30)),
+    (date(2026, 3, 28), date(2026, 3, 31)),
+)
+"""Runs with a gap, which a later one fills, and days that are computed twice; Berlin's clocks change on the 29th."""
+
+ODD_ROWS = """
+odd-1,Zoë,page_view,2026-03-28T22:59:59.999999Z,,,s-Ä,"https://shop.example/?utm_source=a,b&utm_medium=c""d",,
+odd-2,zoë,page_view,2026-03-28T23:00:00Z,,,S-ä,https://shop.example/ünï/日本,,
+odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,B,s-1,https://shop.example/%20\\n,,
+odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,a,s-1,https://shop.example/%20\\n,,
+odd-4,_z,product_view,2026-03-29T01:00:00Z,p1,_a,s-1,https://shop.example/,,0.005
+odd-5,A b,add_to_cart,2026-03-29T23:59:59.5Z,p1,'quoted',s-2,https://shop.example/,,19.999
+odd-6,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,9999999999.99
+odd-7,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,1e2
+odd-8, NULL ,page_view,2026-03-30T10:00:00Z,,,,https://shop.example/,,
+odd-9,,page_view,2026-03-30T10:00:00Z,,,s-3,https://shop.example/,,
+odd-10,ann,page_view,2026-03-30T10:00:00Z,,,s-3,https://shop.example/,,
+odd-11,ann,purchase,2026-03-30T10:00:01Z,,,s-3,https://shop.example/,,-5
+odd-12,ann,purchase,2026-03-30T10:00:02Z,,,s-3,https://shop.example/,,twelve
+odd-13,ann,teleport,2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
+odd-14,ann,page_view,yesterday,,,s-3,https://shop.example/,,
+odd-15,ann,page_view,2026-03-31T23:45:00+01:00,,,s-3,https://shop.example/,,
+"""
+
+
+def write_shop(folder: Path) -> list[str]:
+    """Write landing folders and the odd rows into `folder`; return the paths to read."""
+    days = (LAST_DAY - FIRST_DAY).days + 1
+    generate(folder / "shop", days=days, visitors=150, seed=11, first_day=FIRST_DAY)
+    odd = folder / "odd" / "received_date=2026-03-31" / "odd.csv"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(HEADER + ODD_ROWS, encoding="utf-8")
+    return [str(folder / "shop" / "events"), str(folder / "odd")]
