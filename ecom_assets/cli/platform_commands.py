@@ -77,6 +77,28 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def copy(
+    origin: Annotated[str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")],
+    to: Annotated[str, typer.Option(help="Address of the warehouse to fill.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace rows that the target has.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy every table to another warehouse, and compare counts and checksums."""
+    from ecom_assets.cli.copy_command import copy_tables  # noqa: PLC0415 (loads Ibis)
+
+    copy_tables(origin, to, overwrite=overwrite, as_json=as_json)
+
+
+def migrate(
+    yes: Annotated[bool, typer.Option("--yes", help="Do what the plan says.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what stored tables lack of their contracts, and do it with --yes."""
+    from ecom_assets.cli.migrate_command import migrate_tables  # noqa: PLC0415 (loads Ibis)
+
+    migrate_tables(do_it=yes, as_json=as_json)
+
+
 def refuse_taken(host: str, port: int) -> None:
     """See that a server can listen there.
 

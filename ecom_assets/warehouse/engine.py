@@ -106,6 +106,10 @@ class Engine(ABC):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
         self.ensure(contract)
+        return self.stored_table(contract)
+
+    def stored_table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table as it is stored, whatever its contract says."""
         return self.con.table(contract.name, database=contract.layer)
 
     def has(self, contract: type[Table]) -> bool:
@@ -191,6 +195,18 @@ class Engine(ABC):
             for contract in present:
                 self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there."""
+        self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
+        self._ready.discard(contract.qualified_name())
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table take the place and name of another of its layer, all or nothing."""
+        with self.transaction():
+            self.execute(f"DROP TABLE {self.name_of(contract)}")
+            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+        self._ready.discard(fresh.qualified_name())
+
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""
         (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
@@ -233,22 +249,26 @@ class Engine(ABC):
         found = self.stored_schema(contract)
         wanted = schema_of(contract)
         for name in found:
-            if name not in wanted or _kind(found[name]) != _kind(wanted[name]):
-                claim = f"has as {_kind(wanted[name])}" if name in wanted else "does not have"
+            if name not in wanted or kind_of(found[name]) != kind_of(wanted[name]):
+                claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
                 raise WarehouseError(
-                    f"{contract.qualified_name()} has column {name!r} as {_kind(found[name])}, which its contract "
-                    f"{claim}; only added columns migrate by themselves: drop the table and materialize it again, it "
-                    "is rebuilt from raw."
+                    f"{contract.qualified_name()} has column {name!r} as {kind_of(found[name])}, which its contract "
+                    f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
                 )
         for name in wanted:
+            if name not in found and not wanted[name].nullable:
+                raise WarehouseError(
+                    f"{contract.qualified_name()} has no column {name!r}, which its contract has and never null; run "
+                    "`ecom migrate` to see what it takes."
+                )
             if name not in found:
-                kind = self.type_of(_kind(wanted[name]))
+                kind = self.type_of(kind_of(wanted[name]))
                 self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""
         lines = [
-            f"{self.quoted(name)} {self.type_of(_kind(kind))}{'' if kind.nullable else ' NOT NULL'}"
+            f"{self.quoted(name)} {self.type_of(kind_of(kind))}{'' if kind.nullable else ' NOT NULL'}"
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)
@@ -274,14 +294,16 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
             f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make the columns "
             "equal to those of its contract."
         )
-    kinds = {name: _kind(dt.dtype(column.type)) for name, column in contract.columns.items()}
+    kinds = {name: kind_of(dt.dtype(column.type)) for name, column in contract.columns.items()}
     columns = {
-        name: rows[name] if _kind(rows[name].type()) == kind else rows[name].cast(kind) for name, kind in kinds.items()
+        name: rows[name] if kind_of(rows[name].type()) == kind else rows[name].cast(kind)
+        for name, kind in kinds.items()
     }
     return rows.select(**columns)
 
 
-def _kind(dtype: dt.DataType) -> dt.DataType:
+def kind_of(dtype: dt.DataType) -> dt.DataType:
+    """Return a type without whether it may be null."""
     return dtype.copy(nullable=True)
 
 

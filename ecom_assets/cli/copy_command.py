@@ -1,0 +1,60 @@
+"""`ecom copy`: every table from one warehouse to another. Not here: the copying (`warehouse/copying.py`)."""
+
+import json
+from contextlib import ExitStack
+
+import typer
+from rich.console import Console
+
+from ecom_assets.cli.run_progress import RunProgress
+from ecom_assets.contracts.registry import ALL
+from ecom_assets.errors import UsageError
+from ecom_assets.settings import load_settings
+from ecom_assets.warehouse.copying import copy_table
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+
+
+def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None:
+    """Copy and compare every table that the source has.
+
+    Raises:
+        UsageError: Both addresses are one, the source is empty, or the target has rows already.
+    """
+    with ExitStack() as stack:
+        source, target = (_opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to")))
+        if source.address == target.address:
+            raise UsageError(f"--from and --to are both {source.address}; name two warehouses.")
+        tables = [contract for contract in ALL if source.has(contract)]
+        if not tables:
+            raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
+        taken = [one.qualified_name() for one in tables if target.has(one) and target.row_count(one)]
+        if taken and not overwrite:
+            raise UsageError(
+                f"{target.address} has rows in {', '.join(taken)} already; give --overwrite to replace them."
+            )
+        progress = RunProgress(Console(stderr=True), quiet=as_json)
+        progress.expect(len(tables))
+        copied = {}
+        with progress:
+            for contract in tables:
+                progress.began(contract.qualified_name())
+                copied[contract.qualified_name()] = copy_table(source, target, contract)
+                progress.say(
+                    f"  {contract.qualified_name():28} {copied[contract.qualified_name()].row_count:>12,} rows, equal"
+                )
+        rows = [{"table": name, "rows": one.row_count, "checksum": one.checksum} for name, one in copied.items()]
+        typer.echo(
+            json.dumps(rows)
+            if as_json
+            else f"{len(rows)} tables copied to {target.address}, counts and checksums equal."
+        )
+
+
+def _opened(stack: ExitStack, url: str, which: str) -> Engine:
+    engine = new_engine(load_settings(warehouse=url))
+    if which == "--from" and not engine.exists():
+        raise UsageError(f"There is no warehouse at {engine.address}; correct --from.")
+    engine.open()
+    stack.callback(engine.close)
+    return engine
