@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from dataclasses import asdict
 
 import typer
 from rich.console import Console
@@ -21,10 +22,10 @@ def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None
     Raises:
         UsageError: Both addresses are one, the source is empty, or the target has rows already.
     """
+    if origin == to:
+        raise UsageError("--from and --to are the same warehouse; name two.")
     with ExitStack() as stack:
         source, target = (_opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to")))
-        if source.address == target.address:
-            raise UsageError(f"--from and --to are both {source.address}; name two warehouses.")
         tables = [contract for contract in ALL if source.has(contract)]
         if not tables:
             raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
@@ -35,20 +36,15 @@ def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None
             )
         progress = RunProgress(Console(stderr=True), quiet=as_json)
         progress.expect(len(tables))
-        copied = {}
+        copied = []
         with progress:
             for contract in tables:
                 progress.began(contract.qualified_name())
-                copied[contract.qualified_name()] = copy_table(source, target, contract)
-                progress.say(
-                    f"  {contract.qualified_name():28} {copied[contract.qualified_name()].row_count:>12,} rows, equal"
-                )
-        rows = [{"table": name, "rows": one.row_count, "checksum": one.checksum} for name, one in copied.items()]
-        typer.echo(
-            json.dumps(rows)
-            if as_json
-            else f"{len(rows)} tables copied to {target.address}, counts and checksums equal."
-        )
+                content = copy_table(source, target, contract)
+                progress.say(f"  {contract.qualified_name():28} {content.row_count:>12,} rows, equal")
+                copied.append({"table": contract.qualified_name(), **asdict(content)})
+        done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
+        typer.echo(json.dumps(copied) if as_json else done)
 
 
 def _opened(stack: ExitStack, url: str, which: str) -> Engine:

@@ -1,4 +1,7 @@
-"""`ecom migrate`: shows what stored tables lack of their contracts, and does it. Not here: how (`warehouse/migration.py`)."""
+"""`ecom migrate`: shows what stored tables lack of their contracts, and does it.
+
+Not here: how (`warehouse/migration.py`).
+"""
 
 import json
 from dataclasses import asdict

@@ -55,7 +55,7 @@ def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content
     if there != here:
         raise WarehouseError(
             f"{contract.qualified_name()} is not the same after copying: {there.row_count} rows with checksum "
-            f"{there.checksum} in {source.address}, {here.row_count} with {here.checksum} in {target.address}; stop what "
-            "else writes to either, and copy again with --overwrite."
+            f"{there.checksum} in {source.address}, {here.row_count} with {here.checksum} in {target.address}; stop "
+            "what else writes to either, and copy again with --overwrite."
         )
     return here

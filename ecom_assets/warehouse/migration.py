@@ -1,7 +1,7 @@
 """Bringing stored tables to contracts that have changed: what it takes, and doing it.
 
-Columns that may be null are added by the next run by itself (`engine.py`); everything else is done here, on command. Not
-here: the command (`cli/migrate_command.py`).
+Columns that may be null are added by the next run by itself (`engine.py`); everything else is done here, on command.
+Not here: the command (`cli/migrate_command.py`).
 """
 
 from dataclasses import dataclass
