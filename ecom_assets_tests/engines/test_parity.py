@@ -10,8 +10,8 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.settings import Settings
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
 from ecom_assets_tests.engines.shop_input import RANGES, write_shop
+from ecom_assets_tests.engines.warehouses import OTHERS
 
-ENGINES = ("postgres",)
 TIMEZONE = "Europe/Berlin"
 TABLES = [contract.qualified_name() for contract in ALL]
 
@@ -36,7 +36,7 @@ def embedded(events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
     return everything_on("", events, tmp_path_factory.mktemp("embedded"))
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=OTHERS)
 def other(request: pytest.FixtureRequest, events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
     """What another engine makes of the same events."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")

@@ -1,4 +1,7 @@
-"""The engine's promises: whole slices or none, tables from contracts, additions migrate, faults are sentences."""
+"""What the embedded engine does by itself: its file, its memory, its words for faults.
+
+Not here: what every engine promises (`engines/test_slices.py`).
+"""
 
 import subprocess
 import sys
@@ -51,39 +54,6 @@ def stored(engine: DuckDBEngine, contract: type[Table] = Visits) -> list[tuple[A
     return sorted(tuple(row.values()) for row in engine.table(contract).to_pyarrow().to_pylist())
 
 
-def test_a_slice_replaces_its_own_days_and_no_others(engine: DuckDBEngine) -> None:
-    engine.replace(Visits, visits((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
-    written = engine.replace(Visits, visits((TWO, "eva"), (TWO, "kim")), Days((TWO,)))
-    assert written.row_count == 2
-    assert stored(engine) == [(ONE, "ann"), (TWO, "eva"), (TWO, "kim")]
-
-
-def test_writing_twice_equals_writing_once(engine: DuckDBEngine) -> None:
-    for _ in range(2):
-        engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    assert stored(engine) == [(ONE, "ann")]
-
-
-def test_an_empty_slice_clears_what_was_there(engine: DuckDBEngine) -> None:
-    engine.replace(Visits, visits((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
-    assert engine.replace(Visits, visits(), Days((ONE,))).row_count == 0
-    assert stored(engine) == [(TWO, "bob")]
-
-
-def test_a_slice_of_no_days_replaces_nothing_and_one_without_days_all(engine: DuckDBEngine) -> None:
-    engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    engine.replace(Visits, visits(), Days(()))
-    assert stored(engine) == [(ONE, "ann")]
-    engine.replace(Visits, visits((THREE, "bob")), None)
-    assert stored(engine) == [(THREE, "bob")]
-
-
-def test_days_with_a_gap_leave_the_day_between_alone(engine: DuckDBEngine) -> None:
-    engine.replace(Visits, visits((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE)))
-    engine.replace(Visits, visits(), Days((ONE, THREE)))
-    assert stored(engine) == [(TWO, "bob")]
-
-
 def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
     engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
     broken = visits((ONE, "bob")).mutate(visitor_id=ibis.literal("no number").cast("int64").cast("string"))
@@ -92,26 +62,6 @@ def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
     assert stored(engine) == [(ONE, "ann")]
     engine.replace(Visits, visits((ONE, "eva")), Days((ONE,)))
     assert stored(engine) == [(ONE, "eva")], "the engine goes on after a failure"
-
-
-@pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
-def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(engine: DuckDBEngine, step: str) -> None:
-    def fail(reached: str) -> None:
-        if reached == step:
-            raise KeyboardInterrupt
-
-    engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    engine.on_step = fail
-    with pytest.raises(KeyboardInterrupt):
-        engine.replace(Visits, visits((ONE, "bob")), Days((ONE,)))
-    assert stored(engine) == [(ONE, "ann")]
-
-
-def test_steps_are_announced_in_order(engine: DuckDBEngine) -> None:
-    steps: list[str] = []
-    engine.on_step = steps.append
-    engine.replace(Visits, visits(), None)
-    assert steps == ["slice_begun", "slice_written", "committed"]
 
 
 def test_a_missing_value_breaks_the_contract_in_a_sentence(engine: DuckDBEngine) -> None:
@@ -129,34 +79,6 @@ def test_columns_other_than_the_contract_s_are_refused(engine: DuckDBEngine) -> 
 def grown(**more: Any) -> type[Table]:
     """Return the contract with further columns, or with others in their place."""
     return type("Visits", (Visits,), {"__doc__": Visits.__doc__, "name": "visits", **more})
-
-
-def test_a_column_that_the_contract_gained_is_added(engine: DuckDBEngine, tmp_path: Path) -> None:
-    engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    engine.close()
-    wider = grown(city=text("Where from", nullable=True))
-    again = DuckDBEngine(tmp_path / "warehouse.duckdb").open()
-    again.replace(wider, visits((TWO, "bob")).mutate(city=ibis.literal("Riga")), Days((TWO,)))
-    assert stored(again, wider) == [(ONE, "ann", None), (TWO, "bob", "Riga")]
-    again.close()
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"visitor_id": day("Who came")}, "as string, which its contract has as"),
-        ({}, "which its contract does not have"),
-    ],
-)
-def test_any_other_change_is_refused_with_what_to_do(
-    engine: DuckDBEngine, tmp_path: Path, change: dict[str, Any], why: str
-) -> None:
-    engine.replace(grown(city=text("Where from", nullable=True)), visits().mutate(city=ibis.literal("x")), None)
-    engine.close()
-    again = DuckDBEngine(tmp_path / "warehouse.duckdb").open()
-    with pytest.raises(WarehouseError, match=f"{why}.*drop the table and materialize it again"):
-        again.table(grown(**change))
-    again.close()
 
 
 def test_clearing_empties_the_tables_that_exist(engine: DuckDBEngine) -> None:

@@ -1,0 +1,28 @@
+"""Which engines the tests of this folder run on, and how each gets an empty warehouse.
+
+Not here: the servers (`conftest.py` and the modules that it names).
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+
+OTHERS = ("postgres",)
+"""Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""
+ALL_ENGINES = ("duckdb", *OTHERS)
+SEVERAL_WRITERS = OTHERS
+"""Engines that two runs may write to at a time."""
+
+
+def settings_of(name: str, request: pytest.FixtureRequest, home: Path) -> Settings:
+    """Return settings that name an empty warehouse of an engine."""
+    return Settings(home=home, warehouse="" if name == "duckdb" else request.getfixturevalue(f"{name}_warehouse"))
+
+
+def opened(settings: Settings) -> Engine:
+    """Return the engine that settings name, open."""
+    return new_engine(settings).open()
