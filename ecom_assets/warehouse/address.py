@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 def without_secrets(url: str) -> str:
     """Return an address without its password and without its query, in which keys and tokens can stand."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"
     user, _, host = parts.netloc.rpartition("@")
     shown = f"{user.partition(':')[0]}@{host}" if user.partition(":")[0] else host
     return parts._replace(netloc=shown, query="", fragment="").geturl()
