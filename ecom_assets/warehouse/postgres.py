@@ -53,8 +53,9 @@ class PostgresEngine(Engine):
         try:
             self.con = ibis.postgres.from_connection(self._connect())
         except psycopg.Error as error:
+            said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
             raise WarehouseError(
-                f"{self.address} cannot be opened: {_said(error)}; correct ECOM_WAREHOUSE, or start the server."
+                f"{self.address} cannot be opened: {said}; correct ECOM_WAREHOUSE, or start the server."
             ) from error
         return self
 
