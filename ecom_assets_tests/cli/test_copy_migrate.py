@@ -1,0 +1,122 @@
+"""`ecom copy` and `ecom migrate` as a person meets them; Postgres stands for any other engine."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets.contracts.events import RawEvents
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse import copying
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+from ecom_assets_tests.command import Said, ecom, small_shop
+
+ROWS = 9
+"""Tables that a run leaves."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose embedded warehouse has the tables of a small shop."""
+    home = tmp_path_factory.mktemp("shop") / "home"
+    small_shop(home)
+    assert ecom("run", home=home).exit_code == 0
+    return home
+
+
+def embedded(home: Path) -> str:
+    return f"duckdb://{home}/warehouse.duckdb"
+
+
+def copied(home: Path, origin: str, to: str, *more: str) -> Said:
+    return ecom("copy", "--from", origin, "--to", to, *more, home=home)
+
+
+def test_a_warehouse_is_copied_there_and_back_with_equal_counts_and_checksums(
+    home: Path, postgres_url: str, tmp_path: Path
+) -> None:
+    there = copied(home, embedded(home), postgres_url, "--json").json
+    back = copied(home, postgres_url, f"duckdb://{tmp_path}/back.duckdb", "--json").json
+    assert len(there) == ROWS
+    assert back == there
+    assert all(set(one) == {"table", "row_count", "checksum"} for one in there)
+    assert {one["table"]: one["row_count"] for one in there}["raw.events"] > 1000
+    status = ecom("status", "--json", home=home, env={"ECOM_WAREHOUSE": postgres_url}).json
+    assert {one["table"]: one["rows"] for one in status} == {one["table"]: one["row_count"] for one in there}
+
+
+def test_a_target_with_rows_is_replaced_only_when_asked(home: Path, postgres_url: str) -> None:
+    assert copied(home, embedded(home), postgres_url).exit_code == 0
+    refused = copied(home, embedded(home), postgres_url)
+    assert refused.exit_code == 2
+    assert "has rows in raw.events, " in refused.sentence
+    assert refused.sentence.endswith("give --overwrite to replace them.")
+    assert f"{ROWS} tables copied" in copied(home, embedded(home), postgres_url, "--overwrite").out
+
+
+def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content_of = copying.content_of
+
+    def after_somebody_wrote(engine: Engine, contract: type[RawEvents]) -> copying.Content:
+        if engine.address.startswith("postgres"):
+            engine.execute("UPDATE raw.events SET product_id = 'p?' WHERE ctid = (SELECT min(ctid) FROM raw.events)")
+        return content_of(engine, contract)
+
+    monkeypatch.setattr(copying, "content_of", after_somebody_wrote)
+    said = copied(home, embedded(home), postgres_url)
+    assert said.exit_code == 1
+    assert said.sentence.startswith("raw.events is not the same after copying: ")
+
+
+@pytest.mark.parametrize(
+    ("origin", "to", "why"),
+    [
+        ("{embedded}", "{embedded}", "--from and --to are the same warehouse; name two."),
+        ("duckdb:////nowhere/x.duckdb", "{embedded}", "There is no warehouse at duckdb:///nowhere/x.duckdb; correct"),
+        ("oracle://u:s3cret@h/x", "{embedded}", "ECOM_WAREHOUSE='oracle://u@h/x' is not an address of a warehouse"),
+        ("{postgres}", "{embedded}", "has none of the platform's tables; run `ecom run` on it first."),
+    ],
+)
+def test_what_cannot_be_copied_is_refused(home: Path, postgres_url: str, origin: str, to: str, why: str) -> None:
+    names = {"embedded": embedded(home), "postgres": postgres_url}
+    said = copied(home, origin.format(**names), to.format(**names))
+    assert said.exit_code == 2
+    assert why in said.sentence
+    assert "s3cret" not in said.err
+
+
+def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.duckdb"
+    copied(home, embedded(home), f"duckdb://{old}")
+    env = {"ECOM_WAREHOUSE": f"duckdb://{old}"}
+    assert "is as its contract says" in ecom("migrate", home=home, env=env).out
+    with duckdb.connect(str(old)) as con:
+        con.execute("ALTER TABLE mart.sessions ADD COLUMN mood VARCHAR")
+        con.execute("ALTER TABLE mart.sessions ALTER COLUMN event_count TYPE VARCHAR")
+        con.execute("ALTER TABLE mart.engagement_daily DROP COLUMN session_count")
+    refused = ecom("run", home=home, env=env)
+    assert refused.exit_code == 1
+    assert "run `ecom migrate` to see what it takes" in refused.err
+
+    plan = ecom("migrate", home=home, env=env).out
+    assert "mart.sessions.mood: dropped, with its values" in plan
+    assert "mart.sessions.event_count: int64 instead of string, values cast" in plan
+    assert "mart.engagement_daily.session_count: added, never null, so the table is emptied" in plan
+    assert "Nothing was changed yet; `ecom migrate --yes` does it" in plan
+    assert plan == ecom("migrate", home=home, env=env).out
+
+    done = ecom("migrate", "--yes", "--json", home=home, env=env).json
+    assert done["done"]
+    assert {one["table"] for one in done["changes"]} == {"mart.sessions", "mart.engagement_daily"}
+    assert ecom("migrate", "--json", home=home, env=env).json == {"changes": [], "done": False}
+    kept = {one["table"]: one["rows"] for one in ecom("status", "--json", home=home, env=env).json}
+    assert kept["mart.sessions"] > 100
+    assert kept["mart.engagement_daily"] == 0
+
+
+def test_a_warehouse_that_is_not_there_needs_no_migration(tmp_path: Path) -> None:
+    said = ecom("migrate", home=tmp_path / "home")
+    assert said.exit_code == 0
+    assert "There is no warehouse yet" in said.out
+    assert not new_engine(Settings(home=tmp_path / "home")).exists()
