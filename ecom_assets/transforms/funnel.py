@@ -32,6 +32,7 @@ from ecom_assets.transforms.funnel_definition import (
     parse_duration,
 )
 from ecom_assets.transforms.funnel_matching import Matching, Rivals
+from ecom_assets.transforms.stacking import can_be_null
 
 __all__ = [
     "FIVE_STEP_FUNNEL",
@@ -68,7 +69,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     _check_columns(events, funnel, units)
     matching = Matching.of(funnel)
     present = [events[column].notnull() for column in (*units, "event_at")]
-    events = events.filter(present)
+    events = can_be_null(events.filter(present), (*units, "event_at"))
     if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:
         return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order == "strict_increase" or matching.is_disjoint:

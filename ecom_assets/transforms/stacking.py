@@ -1,8 +1,16 @@
-"""Putting rows of several tables under one another, where Ibis is stricter than any engine. Not here: joins."""
+"""Where Ibis is stricter than any engine: rows under one another, columns that may be null. Not here: joins."""
+
+from collections.abc import Sequence
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+
+
+def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
+    """Return the table with columns that may be null, for expressions that mix them with null."""
+    never = [name for name in columns if not table[name].type().nullable]
+    return table.mutate(**{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never})
 
 
 def stacked(*tables: ir.Table) -> ir.Table:

@@ -1,18 +1,35 @@
 """Every engine gives the tables that the embedded one gives, row for row and value for value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis.expr.types as ir
 import pytest
 
+from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.settings import Settings
+from ecom_assets.transforms.funnel import funnel_levels
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Funnel, FunnelStep
+from ecom_assets.transforms.session_rule import PRESETS, SessionRule
+from ecom_assets.transforms.sessions import whole_sessions
+from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
 from ecom_assets_tests.engines.shop_input import RANGES, write_shop
-from ecom_assets_tests.engines.warehouses import OTHERS
+from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 TIMEZONE = "Europe/Berlin"
+HOME = "https://shop.example.com/"
+FUNNELS = {
+    "five steps within a session's hour": Funnel(FIVE_STEP_FUNNEL.steps, within_s=3600),
+    "whenever": Funnel(FIVE_STEP_FUNNEL.steps, within_s=MAX_WINDOW_S),
+    "each later than the one before": Funnel(FIVE_STEP_FUNNEL.steps, within_s=86_400, order="strict_increase"),
+    "a type twice": Funnel((FunnelStep("page_view"), FunnelStep("page_view"), FunnelStep("add_to_cart")), 1800),
+    "with conditions": Funnel(
+        (FunnelStep("page_view", {"page_url": HOME}), FunnelStep("product_view", {"is_bot": False})), 86_400
+    ),
+}
 TABLES = [contract.qualified_name() for contract in ALL]
 
 
@@ -20,6 +37,7 @@ TABLES = [contract.qualified_name() for contract in ALL]
 class Left:
     """What the runs left behind: rows by table, and the last run's checks."""
 
+    settings: Settings
     tables: Mapping[str, Rows]
     checks: Mapping[str, bool]
 
@@ -36,7 +54,7 @@ def embedded(events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
     return everything_on("", events, tmp_path_factory.mktemp("embedded"))
 
 
-@pytest.fixture(scope="module", params=OTHERS)
+@pytest.fixture(scope="module", params=on_one_worker_each(OTHERS))
 def other(request: pytest.FixtureRequest, events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
     """What another engine makes of the same events."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")
@@ -47,7 +65,7 @@ def everything_on(warehouse: str, events: str, home: Path) -> Left:
     """Run everything, range by range, on a warehouse."""
     settings = Settings(home=home, warehouse=warehouse, events=events, timezone=TIMEZONE)
     checks = run_everything(settings, RANGES)
-    return Left(stored_tables(settings), checks)
+    return Left(settings, stored_tables(settings), checks)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -59,3 +77,31 @@ def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table:
 def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
     assert other.checks == embedded.checks
     assert all(embedded.checks.values())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_sessions_by_every_rule_are_the_same(embedded: Left, other: Left, name: str) -> None:
+    rule = SessionRule.preset(name)
+    assert_same_answer(embedded, other, lambda engine: whole_sessions(engine.table(CleanEvents), rule))
+
+
+@pytest.mark.parametrize("name", FUNNELS)
+def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
+    assert_same_answer(embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name]))
+
+
+def assert_same_answer(embedded: Left, other: Left, ask: Callable[[Engine], ir.Table]) -> None:
+    """Compare what two warehouses answer to a question to their clean events."""
+    here, there = (answer_of(left, ask) for left in (embedded, other))
+    assert here, "an empty answer would prove nothing"
+    assert there == here
+
+
+def answer_of(left: Left, ask: Callable[[Engine], ir.Table]) -> Rows:
+    """Return the sorted rows of an answer, computed in the engine."""
+    engine = opened(left.settings)
+    try:
+        found = ask(engine).to_pyarrow().to_pylist()
+    finally:
+        engine.close()
+    return sorted((tuple(row[name] for name in sorted(row)) for row in found), key=repr)

@@ -24,10 +24,10 @@ from ecom_assets_tests.engines.visits_table import (
     grown,
     stored,
 )
-from ecom_assets_tests.engines.warehouses import ALL_ENGINES, SEVERAL_WRITERS, opened, settings_of
+from ecom_assets_tests.engines.warehouses import ALL_ENGINES, SEVERAL_WRITERS, on_one_worker_each, opened, settings_of
 
 
-@pytest.fixture(scope="module", params=ALL_ENGINES)
+@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
 def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings_of(request.param, request, tmp_path_factory.mktemp(request.param))
 

@@ -3,9 +3,11 @@
 Not here: the servers (`conftest.py` and the modules that it names).
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
@@ -26,3 +28,8 @@ def settings_of(name: str, request: pytest.FixtureRequest, home: Path) -> Settin
 def opened(settings: Settings) -> Engine:
     """Return the engine that settings name, open."""
     return new_engine(settings).open()
+
+
+def on_one_worker_each(names: Iterable[str]) -> list[ParameterSet]:
+    """Return names as parameters whose tests one process runs, so that each warehouse is filled once."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
