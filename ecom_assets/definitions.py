@@ -45,13 +45,14 @@ def build_definitions(
     """
     daily = daily_partitions(settings)
     given = rules(settings)
+    pool = writers_pool(settings)
     with warnings.catch_warnings():
         # Single-run backfills and mappings past the newest partition are marked beta; both are pinned and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = [asset.build(daily, given) for asset in table_assets(settings)]
+        assets = [asset.build(daily, given, pool) for asset in table_assets(settings)]
     return dg.Definitions(
         assets=assets,
-        asset_checks=[claim.build() for claim in claims(settings)],
+        asset_checks=[claim.build(pool) for claim in claims(settings)],
         jobs=[everything_job()],
         schedules=[daily_schedule(settings)],
         sensors=[landing_sensor(settings)],
@@ -71,6 +72,11 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(
         start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
     )
+
+
+def writers_pool(settings: Settings) -> str | None:
+    """Return the pool that all steps are in where the warehouse has one writer, so that runs take turns; else None."""
+    return "embedded_warehouse" if settings.warehouse_url.startswith("duckdb://") else None
 
 
 def rules(settings: Settings) -> dict[str, Any]:

@@ -57,12 +57,15 @@ class TableAsset:
         """Compute the table, without Dagster."""
         return self.function(*args, **kwargs)
 
-    def build(self, daily: dg.PartitionsDefinition, given: Mapping[str, Any]) -> dg.AssetsDefinition:
+    def build(
+        self, daily: dg.PartitionsDefinition, given: Mapping[str, Any], pool: str | None = None
+    ) -> dg.AssetsDefinition:
         """Make Dagster's asset.
 
         Args:
             daily: The partitions of tables that are cut by day.
             given: What functions may ask for by parameter name, beside tables and `days`.
+            pool: Runs whose steps are in one pool take turns.
         """
         partitions = daily if self.contract.day_column else None
         return dg.asset(
@@ -80,6 +83,7 @@ class TableAsset:
             },
             io_manager_key="io_manager",
             required_resource_keys=self._resources(given),
+            pool=pool,
             dagster_type=dg.Any,
         )(self._compute(given))
 

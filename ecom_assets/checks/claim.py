@@ -41,8 +41,8 @@ class Claim:
     tables: tuple[type[Table], ...]
     blocking: bool = False
 
-    def build(self) -> dg.AssetChecksDefinition:
-        """Make Dagster's check."""
+    def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
+        """Make Dagster's check; runs whose steps are in one `pool` take turns."""
 
         @dg.asset_check(
             asset=dg.AssetKey([self.contract.layer, self.contract.name]),
@@ -54,6 +54,7 @@ class Claim:
                 dg.AssetKey([table.layer, table.name]) for table in self.tables if table is not self.contract
             ],
             required_resource_keys={"warehouse"},
+            pool=pool,
         )
         def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             days = days_of_run(context.run.tags)
