@@ -62,6 +62,7 @@ lock: setup-dev ## make the hash-locked requirement sets anew
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes pyproject.toml -o requirements/deploy.txt
 	rm .constraints.txt
 
 clean: ## remove the environment and everything the platform wrote here
