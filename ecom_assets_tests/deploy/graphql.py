@@ -1,0 +1,145 @@
+"""Questions to Dagster's webserver in GraphQL, as scripts ask them. Not here: starting it (`layout.py`)."""
+
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.checks.claim import RANGE_END, RANGE_START
+
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { runId status startTime endTime } } }"
+RETRY = """
+query($root: String!) {
+  runsOrError(filter: { tags: [{ key: "dagster/parent_run_id", value: $root }] }) {
+    ... on Runs { results { runId } }
+  }
+}"""
+EVENTS = """
+query($id: ID!) {
+  logsForRun(runId: $id) {
+    ... on EventConnection {
+      events {
+        __typename
+        ... on MessageEvent { message }
+        ... on MaterializationEvent {
+          assetKey { path }
+          metadataEntries { label ... on IntMetadataEntry { intValue } }
+        }
+        ... on AssetCheckEvaluationEvent { evaluation { assetKey { path } checkName success } }
+      }
+    }
+  }
+}"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the webserver shows it; times are seconds since 1970."""
+
+    id: str
+    status: str
+    started_s: float | None
+    ended_s: float | None
+
+    def overlaps(self, other: "Run") -> bool:
+        """Tell whether both were going on at some moment."""
+        assert self.started_s and self.ended_s and other.started_s and other.ended_s
+        return self.started_s < other.ended_s and other.started_s < self.ended_s
+
+
+@dataclass(frozen=True)
+class Webserver:
+    """A webserver at an address."""
+
+    address: str
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask a question and return the data of its answer."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(  # noqa: S310 (our own server)
+            f"{self.address}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 (likewise)
+            answer = json.load(response)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def launch(self, first: str, last: str | None = None) -> str:
+        """Ask for a run of the whole job over days; return its id."""
+        tags = {RANGE_START: first, RANGE_END: last or first}
+        params = {
+            "selector": {
+                "repositoryLocationName": "ecom_assets",
+                "repositoryName": "__repository__",
+                "jobName": EVERYTHING,
+            },
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        }
+        launched = self.ask(LAUNCH, params=params)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        run_id: str = launched["run"]["runId"]
+        return run_id
+
+    def run(self, run_id: str) -> Run:
+        """Return how a run is getting on."""
+        found = self.ask(RUN, id=run_id)["runOrError"]
+        return Run(found["runId"], found["status"], found["startTime"], found["endTime"])
+
+    def wait_for(self, run_id: str, *statuses: str, within_s: float = 120) -> Run:
+        """Wait until a run has one of the statuses (by default, until it has ended)."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            run = self.run(run_id)
+            if run.status in (statuses or ENDED):
+                return run
+            assert run.status not in ENDED, "\n".join(self.messages(run_id)[-8:])
+            time.sleep(0.2)
+        pytest.fail(f"the run is {run.status} after {within_s} s:\n" + "\n".join(self.messages(run_id)[-8:]))
+
+    def retry_of(self, run_id: str, *, within_s: float = 60) -> str:
+        """Wait for the run that Dagster starts in the place of a lost one, and return its id."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if found := self.ask(RETRY, root=run_id)["runsOrError"]["results"]:
+                (only,) = found
+                return str(only["runId"])
+            time.sleep(0.2)
+        pytest.fail(f"nothing was started in the place of {run_id}")
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the events of a run."""
+        found: list[dict[str, Any]] = self.ask(EVENTS, id=run_id)["logsForRun"]["events"]
+        return found
+
+    def messages(self, run_id: str) -> list[str]:
+        """Return what the events of a run say."""
+        return [str(event.get("message", "")) for event in self.events(run_id)]
+
+    def rows_written(self, run_id: str) -> dict[str, int]:
+        """Return how many rows a run wrote, by table."""
+        return {
+            "/".join(event["assetKey"]["path"]): entry["intValue"]
+            for event in self.events(run_id)
+            if event["__typename"] == "MaterializationEvent"
+            for entry in event["metadataEntries"]
+            if entry["label"] == "rows_written"
+        }
+
+    def checks(self, run_id: str) -> dict[tuple[str, str], bool]:
+        """Return whether each check of a run passed, by table and name."""
+        evaluations = [event["evaluation"] for event in self.events(run_id) if event.get("evaluation")]
+        return {("/".join(one["assetKey"]["path"]), one["checkName"]): one["success"] for one in evaluations}

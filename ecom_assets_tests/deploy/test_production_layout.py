@@ -1,0 +1,86 @@
+"""The production layout as it is shipped: installed, started, used through the webserver's GraphQL, and stopped.
+
+Where there are no containers, its install lines and commands run as processes here, on a real Postgres. Not here: what
+happens when processes are killed (`test_lost_processes.py`).
+"""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets_tests.deploy.layout import SERVICES, Layout, install
+
+pytestmark = pytest.mark.xdist_group("production_layout")
+
+ALL_DAYS = ("2026-01-01", "2026-01-06")
+
+
+def tables(layout: Layout) -> dict[str, list[str]]:
+    """Return the rows of every table of the warehouse, sorted."""
+    with psycopg.connect(layout.variables["ECOM_WAREHOUSE"]) as con:
+        return {
+            name: sorted(repr(row) for row in con.execute(f"SELECT * FROM {contract.qualified_name()}".encode()))
+            for name, contract in BY_KEY.items()
+        }
+
+
+def compute_every_day(layout: Layout) -> None:
+    """Ask for a run over all days, and hold its numbers against what is true of the shop."""
+    web = layout.webserver
+    run_id = web.launch(*ALL_DAYS)
+    assert web.wait_for(run_id).status == "SUCCESS"
+    checks = web.checks(run_id)
+    assert {table for table, name in checks if name == "contract_holds"} == set(BY_KEY)
+    assert all(checks.values())
+    written = web.rows_written(run_id)
+    assert set(written) == {"/".join((contract.layer, contract.name)) for contract in ALL}
+    assert written["raw/events"] == layout.truth["events"]["rows"]
+    assert written["staging/events"] == layout.truth["events"]["clean"]
+    assert written["mart/sessions"] == layout.truth["sessions"]["total"]
+
+
+def compute_two_days_at_once(layout: Layout) -> None:
+    """Ask for two runs, which go on at the same time and leave the tables as one after the other would."""
+    before = tables(layout)
+    web = layout.webserver
+    first, second = [web.wait_for(run_id) for run_id in [web.launch("2026-01-02"), web.launch("2026-01-05")]]
+    assert (first.status, second.status) == ("SUCCESS", "SUCCESS")
+    assert first.overlaps(second), "with Postgres as the warehouse, runs need not wait for each other"
+    assert tables(layout) == before
+
+
+def stop_cleanly(layout: Layout) -> None:
+    """Stop the services in the opposite order."""
+    assert {name: layout.stop(name) for name in reversed(SERVICES)} == {"daemon": 0, "webserver": 0, "code": 0}
+    for name in SERVICES:
+        assert "Traceback" not in layout.log(name), layout.log(name)
+
+
+def the_whole_story(layout: Layout) -> None:
+    """Bring the instance up to date, start the services, work, and stop."""
+    layout.run("migrate")
+    layout.start(*SERVICES)
+    compute_every_day(layout)
+    compute_two_days_at_once(layout)
+    stop_cleanly(layout)
+    left = sorted(path.name for path in (layout.folder / "dagster").iterdir())
+    assert left == ["dagster.yaml", "workspace.yaml"], "the image's folder is read-only, so nothing may be written to it"
+
+
+def test_the_services_compute_days_side_by_side_and_stop_cleanly(layout: Layout) -> None:
+    the_whole_story(layout)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fresh_environment_made_as_the_image_is_runs_the_services(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    layout = Layout(tmp_path, variables, install(tmp_path / "image"))
+    try:
+        the_whole_story(layout)
+    finally:
+        layout.close()
