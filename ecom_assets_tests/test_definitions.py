@@ -69,6 +69,16 @@ def test_a_range_of_days_is_one_run_on_every_table_cut_by_day(definitions: dg.De
         assert asset.backfill_policy == dg.BackfillPolicy.single_run()
 
 
+@pytest.mark.parametrize(
+    ("warehouse", "pools"),
+    [("", {"embedded_warehouse"}), ("duckdb:///a/b.duckdb", {"embedded_warehouse"}), ("postgres://a@b/c", {None})],
+)
+def test_runs_take_turns_only_where_the_warehouse_has_one_writer(warehouse: str, pools: set[str | None]) -> None:
+    made = build_definitions(Settings(home=Path("never written"), warehouse=warehouse))
+    steps = made.resolve_job_def("everything").graph.node_defs
+    assert {step.pool for step in steps if isinstance(step, dg.OpDefinition)} == pools
+
+
 def test_jobs_schedules_and_sensors_are_there(definitions: dg.Definitions) -> None:
     assert definitions.resolve_job_def("everything").name == "everything"
     assert definitions.resolve_schedule_def("daily").cron_schedule == "0 2 * * *"

@@ -10,6 +10,7 @@ from typing import Any, Self
 from dagster import DagsterRun
 from dagster._core.errors import DagsterUserCodeUnreachableError  # Dagster exports what a launcher answers with nowhere
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
 
@@ -33,7 +34,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
         A code location that does not answer is taken to have it: it may be about to come back, and a run that was given
         up while it goes on would be run twice.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client: DagsterGrpcClient | None = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # Dagster's own
         if client is None:
             return CheckRunHealthResult(WorkerStatus.SUCCESS, "The run has ended.")
         try:

@@ -1,13 +1,10 @@
-"""The production layout on a Postgres of its own, for the tests of one file."""
+"""A Postgres set up for the production layout, for the tests of one file."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.deploy.layout import Layout
 from ecom_assets_tests.deploy.postgres_over_tcp import postgres_over_tcp
-from ecom_assets_tests.deploy.shipped import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +17,3 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
             "DAGSTER_PG_PORT": str(port),
             "ECOM_WAREHOUSE": f"postgres://ecom:{passwords['WAREHOUSE_PASSWORD']}@127.0.0.1:{port}/warehouse",
         }
-
-
-@pytest.fixture
-def layout(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Layout]:
-    """The layout in the environment that the tests run in; nothing of it is left running."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made = Layout(tmp_path, {**variables, **getattr(request, "param", {})})
-    try:
-        yield made
-    finally:
-        made.close()

@@ -47,16 +47,15 @@ query($id: ID!) {
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the webserver shows it; times are seconds since 1970."""
+    """A run as the webserver shows it; times are seconds since 1970, 0 before they have come."""
 
     id: str
     status: str
-    started_s: float | None
-    ended_s: float | None
+    started_s: float
+    ended_s: float
 
     def overlaps(self, other: "Run") -> bool:
         """Tell whether both were going on at some moment."""
-        assert self.started_s and self.ended_s and other.started_s and other.ended_s
         return self.started_s < other.ended_s and other.started_s < self.ended_s
 
 
@@ -97,7 +96,7 @@ class Webserver:
     def run(self, run_id: str) -> Run:
         """Return how a run is getting on."""
         found = self.ask(RUN, id=run_id)["runOrError"]
-        return Run(found["runId"], found["status"], found["startTime"], found["endTime"])
+        return Run(found["runId"], found["status"], found["startTime"] or 0, found["endTime"] or 0)
 
     def wait_for(self, run_id: str, *statuses: str, within_s: float = 120) -> Run:
         """Wait until a run has one of the statuses (by default, until it has ended)."""

@@ -27,11 +27,15 @@ STOPPED_WITHIN_S = 30
 
 @dataclass
 class Layout:
-    """The services of the compose file under one folder; `programs` is where the image would have its environment."""
+    """The services of the compose file under one folder; by default they run this checkout in this environment.
+
+    `programs` is the folder of the commands, `code` where the package is found if it is not installed there.
+    """
 
     folder: Path
     variables: dict[str, str]
     programs: Path = field(default_factory=lambda: Path(sys.executable).parent)
+    code: Path | None = ROOT
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     truth: dict[str, Any] = field(init=False)
 
@@ -72,12 +76,14 @@ class Layout:
 
     def environment(self, name: str) -> dict[str, str]:
         """Return the environment of a service: the image's, the service's, and none of this process' settings."""
-        mine = {key: value for key, value in os.environ.items() if not key.startswith(("ECOM_", "DAGSTER_"))}
+        others = ("ECOM_", "DAGSTER_", "PYTHONPATH")
+        mine = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         theirs = {**image_environment(), **service(name, self.variables).environment}
         return {
             **mine,
             **{key: self.placed(value) for key, value in theirs.items()},
             "PATH": f"{self.programs}:{os.environ['PATH']}",
+            **({"PYTHONPATH": str(self.code)} if self.code else {}),
         }
 
     def run(self, name: str) -> None:

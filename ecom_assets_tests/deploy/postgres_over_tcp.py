@@ -30,12 +30,27 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
     options = f"-h {ADDRESS} -p {port} -c unix_socket_directories="
 
     def control(*words: str) -> None:
-        pgexec("pg_ctl", ("-w", "-D", str(folder), *words), bin_path=server.bin_path, user=server.system_user, timeout=60)
+        pgexec(
+            "pg_ctl", ("-w", "-D", str(folder), *words), bin_path=server.bin_path, user=server.system_user, timeout=60
+        )
 
     control("-o", options, "-l", str(folder / "log"), "start")
     try:
-        setting_up = [server.bin_path / "psql", "-X", "-q", "-h", ADDRESS, "-p", str(port), "-U", "postgres"]
-        subprocess.run([*setting_up, "-f", DEPLOY / "postgres.sql"], env={**os.environ, **passwords}, check=True)
+        psql = f"{server.bin_path}/psql"
+        command = [
+            psql,
+            "-X",
+            "-q",
+            "-h",
+            ADDRESS,
+            "-p",
+            str(port),
+            "-U",
+            "postgres",
+            "-f",
+            str(DEPLOY / "postgres.sql"),
+        ]
+        subprocess.run(command, env={**os.environ, **passwords}, check=True)
         (folder / "pg_hba.conf").write_text(f"host all all {ADDRESS}/32 scram-sha-256\n")
         control("reload")
         yield port

@@ -4,6 +4,7 @@ Where there are no containers, its install lines and commands run as processes h
 happens when processes are killed (`test_lost_processes.py`).
 """
 
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -35,7 +36,7 @@ def compute_every_day(layout: Layout) -> None:
     assert {table for table, name in checks if name == "contract_holds"} == set(BY_KEY)
     assert all(checks.values())
     written = web.rows_written(run_id)
-    assert set(written) == {"/".join((contract.layer, contract.name)) for contract in ALL}
+    assert set(written) == {f"{contract.layer}/{contract.name}" for contract in ALL}
     assert written["raw/events"] == layout.truth["events"]["rows"]
     assert written["staging/events"] == layout.truth["events"]["clean"]
     assert written["mart/sessions"] == layout.truth["sessions"]["total"]
@@ -66,21 +67,19 @@ def the_whole_story(layout: Layout) -> None:
     compute_two_days_at_once(layout)
     stop_cleanly(layout)
     left = sorted(path.name for path in (layout.folder / "dagster").iterdir())
-    assert left == ["dagster.yaml", "workspace.yaml"], "the image's folder is read-only, so nothing may be written to it"
+    assert left == ["dagster.yaml", "workspace.yaml"], (
+        "the image's folder is read-only, so nothing may be written to it"
+    )
 
 
-def test_the_services_compute_days_side_by_side_and_stop_cleanly(layout: Layout) -> None:
-    the_whole_story(layout)
+def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict[str, str], tmp_path: Path) -> None:
+    with closing(Layout(tmp_path, variables)) as layout:
+        the_whole_story(layout)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_fresh_environment_made_as_the_image_is_runs_the_services(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    layout = Layout(tmp_path, variables, install(tmp_path / "image"))
-    try:
+def test_a_fresh_environment_made_as_the_image_is_runs_the_services(variables: dict[str, str], tmp_path: Path) -> None:
+    programs = install(tmp_path / "image")
+    with closing(Layout(tmp_path, variables, programs, code=None)) as layout:
         the_whole_story(layout)
-    finally:
-        layout.close()
