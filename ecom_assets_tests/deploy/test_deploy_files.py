@@ -23,6 +23,7 @@ from ecom_assets_tests.deploy.shipped import (
     put_in,
     service,
 )
+from ecom_assets_tests.markdown import section
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 SECRETS = {"POSTGRES_PASSWORD": "a", "DAGSTER_PG_PASSWORD": "b", "WAREHOUSE_PASSWORD": "c"}
@@ -123,6 +124,22 @@ def test_units_have_the_variables_of_the_image_and_the_services() -> None:
         name: needed[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")
     }
     assert given["DAGSTER_PG_PASSWORD"] == ""
+
+
+def test_the_guide_starts_by_hand_what_services_start() -> None:
+    *_, by_hand = section("docs/operations.md", "Without containers").code
+    variables = {"LISTEN_ADDRESS": "$LISTEN_ADDRESS", "DAGSTER_CODE_PORT": "$DAGSTER_CODE_PORT"}
+    variables |= {"DAGSTER_WEBSERVER_PORT": "$DAGSTER_WEBSERVER_PORT", **SECRETS}
+    started = [service(name, variables).command for name in ("migrate", "code", "webserver", "daemon")]
+    assert [shlex.split(line) for line in by_hand.splitlines()[1:]] == started
+
+
+def test_the_guide_installs_what_the_image_installs() -> None:
+    install, *_ = section("docs/operations.md", "Without containers").code
+    for_builders = {"--quiet", "--no-cache-dir", "--disable-pip-version-check"}
+    by_hand = [line.split()[1:] for line in install.splitlines() if "pip install" in line]
+    in_image = [line.rest.split() for line in build_stage() if "pip install" in line.rest]
+    assert by_hand == [[word for word in words if word not in for_builders] for words in in_image]
 
 
 def test_kubernetes_runs_with_the_numbers_of_the_instance(helm: dict[str, Any], instance: dict[str, Any]) -> None:
