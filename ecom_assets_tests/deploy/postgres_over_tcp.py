@@ -4,8 +4,10 @@ Not here: the server over a socket that other tests share (`ecom_assets_tests/po
 """
 
 import os
+import signal
 import socket
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,12 +31,9 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
     port = free_port()
     options = f"-h {ADDRESS} -p {port} -c unix_socket_directories="
 
-    def control(*words: str) -> None:
-        pgexec(
-            "pg_ctl", ("-w", "-D", str(folder), *words), bin_path=server.bin_path, user=server.system_user, timeout=60
-        )
-
-    control("-o", options, "-l", str(folder / "log"), "start")
+    start = ("-w", "-D", str(folder), "-o", options, "-l", str(folder / "log"), "start")
+    pgexec("pg_ctl", start, bin_path=server.bin_path, user=server.system_user, timeout=60)
+    process = int((folder / "postmaster.pid").read_text().split()[0])
     try:
         psql = f"{server.bin_path}/psql"
         command = [
@@ -52,10 +51,13 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
         ]
         subprocess.run(command, env={**os.environ, **passwords}, check=True)
         (folder / "pg_hba.conf").write_text(f"host all all {ADDRESS}/32 scram-sha-256\n")
-        control("reload")
+        os.kill(process, signal.SIGHUP)
         yield port
     finally:
-        control("-m", "fast", "stop")
+        # Not by `pg_ctl`: another test session may meanwhile have closed the folders above to Postgres' own user.
+        os.kill(process, signal.SIGINT)
+        while (folder / "postmaster.pid").exists():
+            time.sleep(0.1)
 
 
 def free_port() -> int:

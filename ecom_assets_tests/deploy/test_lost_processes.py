@@ -58,6 +58,7 @@ def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(r
     assert not web.run(waiting).overlaps(web.run(again)), "DuckDB has one writer"
 
 
+@pytest.mark.slow
 def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(running: Layout) -> None:
     web = running.webserver
     lost = web.launch("2026-01-01")
