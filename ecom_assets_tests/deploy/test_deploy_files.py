@@ -119,7 +119,7 @@ def test_units_start_what_services_start(unit: Path) -> None:
 def test_units_have_the_variables_of_the_image_and_the_services() -> None:
     given = named_values(DEPLOY / "systemd" / "ecom.env.example")
     needed = image_environment() | service("code", SECRETS).environment
-    assert set(needed) - {"PYTHONUNBUFFERED", "ECOM_EVENTS"} <= set(given)
+    assert set(needed) - {"HOME", "PYTHONUNBUFFERED", "ECOM_EVENTS"} <= set(given)
     assert {name: given[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")} == {
         name: needed[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")
     }

@@ -17,6 +17,8 @@ from ecom_assets_tests.deploy.layout import SERVICES, Layout
 
 pytestmark = pytest.mark.xdist_group("lost_processes")
 
+LONG = ("2026-01-01", "2026-01-06")
+"""All days of the shop, so that a run does not end before its process is found."""
 POLL_S = 2
 NOTICED_WITHIN_S = 30
 """Run monitoring looks every `POLL_S`; the rest is the time that a loaded machine takes to do what it found."""
@@ -48,7 +50,7 @@ def worker_of(web: Webserver, run_id: str) -> int:
 
 def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(running: Layout) -> None:
     web = running.webserver
-    killed = web.launch("2026-01-01")
+    killed = web.launch(*LONG)
     worker = worker_of(web, killed)
     waiting = web.launch("2026-01-02")
     os.kill(worker, signal.SIGKILL)
@@ -61,7 +63,7 @@ def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(r
 @pytest.mark.slow
 def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(running: Layout) -> None:
     web = running.webserver
-    lost = web.launch("2026-01-01")
+    lost = web.launch(*LONG)
     worker_of(web, lost)
     running.kill("code")
     time.sleep(3 * POLL_S)
@@ -75,7 +77,7 @@ def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(r
 @pytest.mark.slow
 def test_without_the_daemon_runs_go_on_and_new_ones_wait_for_it(running: Layout) -> None:
     web = running.webserver
-    going_on = web.launch("2026-01-01")
+    going_on = web.launch(*LONG)
     worker = worker_of(web, going_on)
     running.kill("daemon")
     os.kill(worker, signal.SIGCONT)
@@ -89,7 +91,7 @@ def test_without_the_daemon_runs_go_on_and_new_ones_wait_for_it(running: Layout)
 @pytest.mark.slow
 def test_a_code_location_that_is_asked_to_stop_lets_its_run_end(running: Layout) -> None:
     web = running.webserver
-    going_on = web.launch("2026-01-01")
+    going_on = web.launch(*LONG)
     worker = worker_of(web, going_on)
     running.processes["code"].terminate()
     os.kill(worker, signal.SIGCONT)
