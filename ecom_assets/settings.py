@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecom_assets.contracts.events import EVENT_TYPES
@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
     memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
+    spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
+        "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"
+    )
+    spark_conf: SecretStr = Field(SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value")
     events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(

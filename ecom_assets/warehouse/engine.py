@@ -128,10 +128,19 @@ class Engine(ABC):
         if self.has(contract):
             self._migrate(contract)
         else:
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
-            for statement in self.create_statements(contract):
-                self.execute(statement)
+            self.create(contract)
         self._ready.add(contract.qualified_name())
+
+    def create(self, contract: type[Table]) -> None:
+        """Create the table, empty, with its schema."""
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
+        for statement in self.create_statements(contract):
+            self.execute(statement)
+
+    def add_column(self, contract: type[Table], name: str) -> None:
+        """Add a column that the contract has gained; the rows that there are have null in it."""
+        kind = self.type_of(kind_of(schema_of(contract)[name]))
+        self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
@@ -262,8 +271,7 @@ class Engine(ABC):
                     "`ecom migrate` to see what it takes."
                 )
             if name not in found:
-                kind = self.type_of(kind_of(wanted[name]))
-                self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
+                self.add_column(contract, name)
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""

@@ -1,0 +1,191 @@
+"""Spark as the warehouse: local, on a cluster, or through Spark Connect.
+
+Not here: starting Spark (`spark_session.py`), where rows lie (`spark_files.py`, `spark_catalog.py`), Spark's SQL
+(`spark_sql.py`).
+"""
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkException
+
+from ecom_assets.contracts.table import Table
+from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Written, conform
+from ecom_assets.warehouse.spark_files import FileTables
+from ecom_assets.warehouse.spark_session import SparkAddress, end_session, session_for
+from ecom_assets.warehouse.spark_sql import SparkBackend, connected, fetch
+
+
+class SparkEngine(Engine):
+    """Spark as the warehouse; its session is started once per process and kept."""
+
+    con: SparkBackend
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; see `SparkAddress` for the forms of the address."""
+        self.where_spark_is = SparkAddress.parse(settings.warehouse_url, settings.home)
+        super().__init__(self.where_spark_is.shown)
+        self._settings = settings
+
+    def open(self) -> Self:
+        """Start Spark, or take up the one that this process has."""
+        with self._plain_errors():
+            self.con = connected(session_for(self.where_spark_is, self._settings))
+        self.con.reads_views = True
+        self.con.before_reading = self._show_tables_of
+        self.tables = FileTables(self.con, self.where_spark_is.folder)
+        return self
+
+    def close(self) -> None:
+        """Leave Spark running: the process pays its start once, and ends it when it ends."""
+
+    def exists(self) -> bool:
+        """Tell whether there are tables yet."""
+        return any(self.where_spark_is.folder.glob("*/*/_log"))
+
+    def has(self, contract: type[Table]) -> bool:
+        """Tell whether the table exists."""
+        return self.tables.schema(contract) is not None
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table, lazily."""
+        self.ensure(contract)
+        namespace = ops.Namespace(database=contract.layer)
+        schema = self.stored_schema(contract)
+        table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
+        return table
+
+    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+        """Return the columns that the table has."""
+        schema = self.tables.schema(contract)
+        assert schema is not None
+        return schema
+
+    def create(self, contract: type[Table]) -> None:
+        """Create the table, empty."""
+        self.tables.create(contract)
+
+    def add_column(self, contract: type[Table], name: str) -> None:
+        """Add a column that the contract has gained."""
+        self.tables.add_column(contract, name)
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return what would create the table in another Spark; here a manifest does."""
+        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
+
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return self.tables.name_of(contract)
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which every slice is committed, or none."""
+        return self.tables.transaction()
+
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
+        self.ensure(contract)
+        rows = conform(rows, contract)
+        is_own = all(stored.source is self.con for stored in rows.op().find(ops.DatabaseTable))
+        with self.transaction():
+            with self._plain_errors(), self.tables.slice_of(contract, days) as new:
+                self.on_step("slice_begun")
+                sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
+                if is_own:
+                    new.fill(self.con, sql)
+                else:
+                    new.fill_from(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
+                self.on_step("slice_written")
+            count = new.row_count
+        self.on_step("committed")
+        return Written(count, sql)
+
+    def reconnect(self) -> None:
+        """Start Spark anew where it has died, for the tables that were handed out too."""
+        try:
+            self.con.raw_sql("SELECT 1")
+        except Exception:  # noqa: BLE001 (a dead one says so in many ways)
+            end_session()
+            with self._plain_errors():
+                session = session_for(self.where_spark_is, self._settings)
+            self.con._session = session  # noqa: SLF001 (tables that were handed out keep this connection)
+        self.tables.forget_shown()
+
+    def compile(self, rows: ir.Table) -> str:
+        """Return the statement that computes `rows` from the newest state of its tables."""
+        self._show_tables_of(rows)
+        return super().compile(rows)
+
+    def execute(self, sql: str) -> None:
+        """Run a statement whose result nobody reads."""
+        self.query(sql)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+        with self._plain_errors():
+            self.tables.show_all()
+            found: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
+        return found
+
+    def insert(self, sql: str) -> int:
+        """Refuse: rows come in a slice at a time."""
+        raise WarehouseError(f"Spark adds no rows to a slice that is there; replace it whole: {sql.splitlines()[0]}.")
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Put rows from outside in the place of the table."""
+        with self._plain_errors(), self.tables.slice_of(contract, None) as new:
+            new.fill_from(batches)
+        return new.row_count
+
+    def clear(self, contracts: Iterable[type[Table]]) -> None:
+        """Empty the tables, all or none."""
+        self.tables.empty([contract for contract in contracts if self.has(contract)])
+
+    def row_count(self, contract: type[Table]) -> int:
+        """Return the number of rows of the whole table."""
+        return self.tables.row_count(contract)
+
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+        """Return a few rows of the slice of `days`, no particular ones."""
+        return self.tables.some_rows(contract, days, limit)
+
+    def _show_tables_of(self, expr: ir.Expr) -> None:
+        for stored in expr.op().find(ops.DatabaseTable):
+            if stored.source is self.con:
+                self.tables.show(str(stored.namespace.database), stored.name)
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (Py4JNetworkError, ConnectionError) as error:
+            raise ConnectionLostError(
+                f"{self.address}: Spark ended while it worked; nothing was changed: run again, with more memory by "
+                "ECOM_MEMORY_LIMIT if it ends again."
+            ) from error
+        except (PySparkException, Py4JError) as error:
+            raise self._as_sentence(error) from error
+
+    def _as_sentence(self, error: Exception) -> WarehouseError:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        causes = [line for line in lines if line.startswith("Caused by: ")]
+        said = (causes[-1].removeprefix("Caused by: ") if causes else lines[0]).rstrip(".")
+        damaged = re.search(r"file:[^\s,\]]+?\.parquet", str(error))
+        if damaged and any(sign in str(error) for sign in DAMAGED):
+            return WarehouseError(
+                f"{damaged[0].removeprefix('file:')} is damaged or missing; nothing was changed: materialize its table "
+                "again for that day, it is rebuilt from raw."
+            )
+        return WarehouseError(f"{self.address}: {said[:300]}; nothing was changed.")
+
+
+DAMAGED = ("FAILED_READ_FILE", "is not a Parquet file", "ChecksumException", "FileNotFoundException")
+"""What Spark says of a file that is not as it was written."""

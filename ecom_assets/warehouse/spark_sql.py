@@ -1,0 +1,117 @@
+"""Spark's dialect as the portable transforms need it: what Ibis spells differently from the other engines.
+
+Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone. Not here: sessions, tables, errors.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+import warnings
+
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+import sqlglot as sg
+import sqlglot.expressions as sge
+from ibis.backends.pyspark import Backend
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from ibis.backends.sql.datatypes import PySparkType
+from pyspark.sql import DataFrame, SparkSession
+
+US_PER_S = 1_000_000
+
+
+class SparkTypes(PySparkType):
+    """Ibis types as Spark's DDL and casts spell them."""
+
+    @classmethod
+    def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:  # noqa: N802 (Ibis looks it up by this name)
+        kind = sge.DataType.Type.TIMESTAMPNTZ if dtype.timezone is None else sge.DataType.Type.TIMESTAMPLTZ
+        return sge.DataType(this=kind)
+
+
+class SparkCompiler(PySparkCompiler):
+    """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
+
+    __slots__ = ()
+
+    type_mapper = SparkTypes
+
+    def visit_DatabaseTable(self, op: ops.DatabaseTable, **parts: Any) -> sge.Table:  # noqa: ANN401, N802 (Ibis' names)
+        """Read a table kept in files through the session's view of it, which has no database."""
+        if parts["source"].reads_views:
+            return sg.table(view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted)
+        return super().visit_DatabaseTable(op, **parts)
+
+    def visit_Hash(self, _op: ops.Hash, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis' names)
+        """Hash to 64 bits, as Ibis promises; Spark's `hash` has 32."""
+        return self.f.xxhash64(arg)
+
+    def visit_TimestampDelta(  # noqa: N802 (Ibis' names)
+        self, _op: ops.TimestampDelta, *, part: sge.Literal, left: sge.Expression, right: sge.Expression
+    ) -> sge.Expression:
+        """Count whole units from `right` to `left`."""
+        return self.f.anon.timestampdiff(sg.to_identifier(str(part.this).upper()), right, left)
+
+    def visit_TimestampTruncate(self, op: ops.TimestampTruncate, **parts: Any) -> sge.Expression:  # noqa: ANN401, N802
+        """Truncate without gaining a time zone."""
+        return self.cast(super().visit_TimestampTruncate(op, **parts), op.dtype)
+
+    def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: sge.Expression, unit: Any) -> sge.Expression:  # noqa: ANN401, N802
+        """Truncate a day to a day."""
+        return self.cast(self.f.anon.date_trunc(unit.singular, arg), op.dtype)
+
+    def visit_ExtractMicrosecond(self, op: ops.ExtractMicrosecond, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802
+        """Return the microseconds within the second."""
+        seconds = self.f.anon.date_part(sge.convert("SECONDS"), arg)
+        return self.cast(self.cast(seconds * US_PER_S, dt.int64) % US_PER_S, op.dtype)
+
+
+class SparkBackend(Backend):
+    """Ibis' backend, fetching by Arrow: values keep their types, and instants their microseconds."""
+
+    compiler = SparkCompiler()
+
+    reads_views = False
+    """Whether tables are files, which the session sees through views."""
+    before_reading: Callable[[ir.Expr], None] = staticmethod(lambda _expr: None)
+    """Told of each expression before it runs, so that it sees what was committed last."""
+
+    def to_pyarrow(
+        self,
+        expr: ir.Expr,
+        /,
+        *,
+        params: Mapping[ir.Scalar, Any] | None = None,
+        limit: int | str | None = None,
+        **kwargs: Any,
+    ) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
+        """Run an expression and return what it came to."""
+        self._run_pre_execute_hooks(expr)
+        self.before_reading(expr)
+        table = expr.as_table()
+        found = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
+        return expr.__pyarrow_result__(found.cast(table.schema().to_pyarrow()))
+
+    def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:  # noqa: ANN401 (likewise, in pandas)
+        """Run an expression and return what it came to, in pandas."""
+        self.before_reading(expr)
+        return super().execute(expr, **kwargs)
+
+
+def connected(session: SparkSession) -> SparkBackend:
+    """Return Ibis' backend on a session."""
+    backend: SparkBackend = SparkBackend().connect(session)
+    return backend
+
+
+def view_name(layer: str, name: str) -> str:
+    """Return the name of a session's view of a table that is kept in files."""
+    return f"{layer}__{name}"
+
+
+def fetch(rows: DataFrame) -> pa.Table:
+    """Fetch the rows of a small result; the sockets that Spark leaves to the garbage collector go quietly."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        return rows.toArrow()
