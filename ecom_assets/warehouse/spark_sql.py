@@ -5,6 +5,7 @@ Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone
 
 from collections.abc import Callable, Mapping
 from typing import Any
+import math
 import warnings
 
 import ibis.expr.datatypes as dt
@@ -42,6 +43,12 @@ class SparkCompiler(PySparkCompiler):
         if parts["source"].reads_views:
             return sg.table(view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted)
         return super().visit_DatabaseTable(op, **parts)
+
+    def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: dt.DataType) -> sge.Expression:  # noqa: ANN401, N802
+        """Spell a float as one; Spark takes `1000000.0` for a decimal, and divides by it as such."""
+        if dtype.is_floating() and math.isfinite(value):
+            return self.cast(sge.convert(repr(float(value))), dtype)
+        return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Hash(self, _op: ops.Hash, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis' names)
         """Hash to 64 bits, as Ibis promises; Spark's `hash` has 32."""
@@ -101,6 +108,7 @@ class SparkBackend(Backend):
 
 def connected(session: SparkSession) -> SparkBackend:
     """Return Ibis' backend on a session."""
+    SparkBackend.register_options()
     backend: SparkBackend = SparkBackend().connect(session)
     return backend
 
