@@ -57,9 +57,8 @@ class SparkEngine(Engine):
         """Tell whether the table exists."""
         return self.tables.schema(contract) is not None
 
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table, lazily."""
-        self.ensure(contract)
+    def stored_table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table as it is stored, lazily."""
         namespace = ops.Namespace(database=contract.layer)
         schema = self.stored_schema(contract)
         table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
@@ -100,7 +99,7 @@ class SparkEngine(Engine):
                 self.on_step("slice_begun")
                 sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
                 if is_own:
-                    new.fill(self.con, sql)
+                    new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
                     new.fill_from(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
                 self.on_step("slice_written")
@@ -116,7 +115,7 @@ class SparkEngine(Engine):
             end_session()
             with self._plain_errors():
                 session = session_for(self.where_spark_is, self._settings)
-            self.con._session = session  # noqa: SLF001 (tables that were handed out keep this connection)
+            self.con.session = session  # tables that were handed out keep this connection
         self.tables.forget_shown()
 
     def compile(self, rows: ir.Table) -> str:
@@ -148,6 +147,16 @@ class SparkEngine(Engine):
     def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Empty the tables, all or none."""
         self.tables.empty([contract for contract in contracts if self.has(contract)])
+
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there."""
+        self.tables.drop(contract)
+        self._ready.discard(contract.qualified_name())
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table take the place and name of another of its layer, all or nothing."""
+        self.tables.put_in_place(fresh, contract)
+        self._ready.discard(fresh.qualified_name())
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""

@@ -18,6 +18,8 @@ import ibis
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import sqlglot.expressions as sge
+from pyspark.sql import SparkSession
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ContractError, WarehouseError
@@ -25,6 +27,7 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import schema_of
 from ecom_assets.warehouse.slice_log import TRANSACTIONS, WHOLE, Change, Manifest, Part, SliceLog, commit
 from ecom_assets.warehouse.spark_sql import SparkBackend, SparkTypes, view_name
+from ecom_assets.warehouse.spark_stages import staged
 
 OPEN_FILES = 64
 """Files that are written at a time when rows of many days come from outside."""
@@ -89,6 +92,27 @@ class FileTables:
             for contract in contracts:
                 self._stage(Change(self.log(contract.layer, contract.name), self.manifest(contract), None, {}))
 
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there."""
+        log = self.log(contract.layer, contract.name)
+        gone = log.folder.with_name(f"_dropped-{uuid.uuid4().hex}")
+        with plain_file_errors(self._root), contextlib.suppress(FileNotFoundError):
+            log.folder.rename(gone)  # readers see the table or none, never half of it
+            shutil.rmtree(gone)
+        self._logs.pop(f"{contract.layer}/{contract.name}", None)
+        self._shown.pop(view_name(contract.layer, contract.name), None)
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table's rows and columns take the place of another's, all or nothing."""
+        source, log = self.log(fresh.layer, fresh.name), self.log(contract.layer, contract.name)
+        new = self.manifest(fresh)
+        with plain_file_errors(self._root):
+            for name in new.files:
+                (log.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (log.folder / name).hardlink_to(source.folder / name)
+            log.publish(lambda _newest: new)
+        self.drop(fresh)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit every slice that is written inside, or none."""
@@ -146,7 +170,7 @@ class FileTables:
         types = {column: SparkTypes.to_string(ibis.dtype(kind)) for column, kind in manifest.columns.items()}
         if manifest.row_count:
             schema = ", ".join(f"`{column}` {kind}" for column, kind in types.items())
-            reader = self._con._session.read.schema(f"{schema}, `version` STRING")  # noqa: SLF001 (Ibis keeps it there)
+            reader = self._con.session.read.schema(f"{schema}, `version` STRING")
             files = sorted(f"file://{log.folder / name}" for name in manifest.files)
             rows = reader.option("basePath", f"file://{log.folder}").parquet(*files).select(*types)
         else:
@@ -188,16 +212,16 @@ class Slice:
     folder: Path
     days: Days | None
 
-    def fill(self, con: SparkBackend, sql: str) -> None:
+    def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
         """Write what a query returns; one file a day, more where a day is large."""
-        day = self.contract.day_column
-        hint = f"/*+ REBALANCE(`{day}`) */" if day else "/*+ REBALANCE */"
         kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
         # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
-        columns = ", ".join(f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items())
-        rows = con.raw_sql(f"SELECT {hint} {columns} FROM (\n{sql}\n)")  # noqa: S608 (compiled by Ibis)
-        writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-        (writer.partitionBy(day) if day else writer).parquet(f"file://{self.folder}")
+        columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
+        day = self.contract.day_column
+        with staged(session, query, scratch) as found:
+            rows = found.selectExpr(*columns).hint("rebalance", *([day] if day else []))
+            writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+            (writer.partitionBy(day) if day else writer).parquet(f"file://{self.folder}")
 
     def fill_from(self, batches: pa.RecordBatchReader) -> None:
         """Write rows from outside, a batch at a time."""
@@ -253,8 +277,8 @@ class Slice:
 
     def _refused(self, why: str) -> ContractError:
         return ContractError(
-            f"The new rows of {self.contract.qualified_name()} break its contract ({why}); the old rows were kept: "
-            "correct the source."
+            f"The new rows of {self.contract.qualified_name()} break the table's contract ({why}); the old rows were "
+            "kept: correct the source."
         )
 
 

@@ -53,6 +53,11 @@ class SparkAddress:
         """Whether a Spark Connect server is spoken to."""
         return self.master.startswith("sc://")
 
+    @property
+    def scratch(self) -> Path:
+        """The folder of this process's logs, spilled data and stored parts of queries."""
+        return self.folder / SCRATCH / str(os.getpid())
+
     @classmethod
     def parse(cls, url: str, home: Path) -> "SparkAddress":
         """Read `ECOM_WAREHOUSE`; without a folder it is `spark` in the platform's home.
@@ -160,7 +165,7 @@ def _session_conf() -> dict[str, str]:
 
 
 def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
-    scratch = _scratch(address.folder)
+    scratch = _scratch(address)
     memory = re.sub(r"i?B$", "", settings.memory_limit.replace(" ", "")).lower()
     conf = {
         "spark.app.name": "ecom_assets",
@@ -179,7 +184,7 @@ def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
         conf |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.sql.shuffle.partitions": str(2 * int(threads)),
+            "spark.sql.shuffle.partitions": threads,
             "spark.driver.extraJavaOptions": f"{conf['spark.driver.extraJavaOptions']} {LOCAL_JAVA_OPTIONS}",
         }
     return conf
@@ -189,9 +194,9 @@ LOCAL_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 """Short runs on few cores: Spark's start and first queries took 7.5 s with these, 12 s without."""
 
 
-def _scratch(folder: Path) -> Path:
-    """Make the folder of this process's logs and spilled data, and remove those of processes that are gone."""
-    scratch = folder / SCRATCH / str(os.getpid())
+def _scratch(address: SparkAddress) -> Path:
+    """Make the scratch folder, and remove those of processes of this machine that are gone."""
+    scratch = address.scratch
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         for left_over in scratch.parent.iterdir():
@@ -203,7 +208,7 @@ def _scratch(folder: Path) -> Path:
                 continue
     except OSError as error:
         raise WarehouseError(
-            f"{folder} cannot be written: {error.strerror}; mend that, or name another folder in ECOM_WAREHOUSE."
+            f"{address.folder} cannot be written: {error.strerror}; mend that, or name another folder in ECOM_WAREHOUSE."
         ) from error
     return scratch
 
@@ -214,7 +219,7 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     conf = SparkConf(loadDefaults=False).setMaster(address.master).setAll(list(settings.items()))
     # What is handed to Java at its start stands in the list of processes; Spark itself hears the secrets later.
     public = SparkConf(loadDefaults=False).setAll([pair for pair in conf.getAll() if not SECRET.search(pair[0])])
-    log = _scratch(address.folder) / "spark.log"
+    log = _scratch(address) / "spark.log"
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         with log.open("w") as file:  # the file takes what Java and Spark would print

@@ -84,6 +84,15 @@ class SparkBackend(Backend):
     before_reading: Callable[[ir.Expr], None] = staticmethod(lambda _expr: None)
     """Told of each expression before it runs, so that it sees what was committed last."""
 
+    @property
+    def session(self) -> SparkSession:
+        """The session that everything runs in."""
+        return self._session
+
+    @session.setter
+    def session(self, session: SparkSession) -> None:
+        self._session = session
+
     def to_pyarrow(
         self,
         expr: ir.Expr,
