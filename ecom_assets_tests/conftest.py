@@ -24,3 +24,18 @@ def postgres_url(postgres_server: str) -> str:
 def postgres_warehouse(postgres_server: str) -> str:
     """Address of an empty database for the tests of one file."""
     return fresh_database(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[None]:
+    """Spark in a process of its own, started by the first test that opens it and ended with the session."""
+    yield
+    from ecom_assets.warehouse.spark_session import end_session  # noqa: PLC0415 (loads Spark's packages)
+
+    end_session()
+
+
+@pytest.fixture(scope="module")
+def spark_warehouse(spark: None, tmp_path_factory: pytest.TempPathFactory) -> str:  # noqa: ARG001 (it ends Spark)
+    """Address of an empty folder of Spark tables for the tests of one file."""
+    return f"spark://local[2]{tmp_path_factory.mktemp('spark')}"
