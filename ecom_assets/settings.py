@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
         "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"
     )
-    spark_conf: SecretStr = Field(SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value")
+    spark_conf: SecretStr = Field(
+        SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value"
+    )
     events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(

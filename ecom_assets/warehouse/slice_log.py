@@ -4,6 +4,7 @@ A slice is written into files of its own, and becomes the table's by one atomic 
 next number. Readers see the old manifest or the new one. See docs/adr/0010. Not here: Spark, and writing data files.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -144,7 +145,7 @@ class SliceLog:
         """Delete manifests that were replaced long ago, and files that no kept manifest names."""
         oldest_s = (time.time() if now_s is None else now_s) - KEEP_S
         numbers = self._numbers()
-        kept = [n for n, successor in zip(numbers, numbers[1:], strict=False) if self._age(successor) >= oldest_s]
+        kept = [n for n, successor in itertools.pairwise(numbers) if self._age(successor) >= oldest_s]
         kept += numbers[-2:]  # the newest may be of a transaction that does not come to its end
         live = set().union(*(Manifest.read(self._path(number)).files for number in set(kept)))
         for version in self.folder.glob("version=*"):

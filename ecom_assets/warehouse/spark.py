@@ -17,10 +17,11 @@ from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Written, conform
+from ecom_assets.warehouse.spark_catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.spark_files import FileTables
 from ecom_assets.warehouse.spark_session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.spark_sql import SparkBackend, connected, fetch
@@ -41,17 +42,21 @@ class SparkEngine(Engine):
         """Start Spark, or take up the one that this process has."""
         with self._plain_errors():
             self.con = connected(session_for(self.where_spark_is, self._settings))
-        self.con.reads_views = True
         self.con.before_reading = self._show_tables_of
-        self.tables = FileTables(self.con, self.where_spark_is.folder)
+        table_format = self._settings.spark_table_format
+        if table_format == "parquet":
+            self.con.reads_views = True
+            self.tables: FileTables | CatalogTables = FileTables(self.con, self.where_spark_is.folder)
+        else:
+            self.tables = CatalogTables(self.con, table_format, self.where_spark_is.scratch)
         return self
 
     def close(self) -> None:
         """Leave Spark running: the process pays its start once, and ends it when it ends."""
 
     def exists(self) -> bool:
-        """Tell whether there are tables yet."""
-        return any(self.where_spark_is.folder.glob("*/*/_log"))
+        """Tell whether there are tables yet; what a catalog has is only known by asking it."""
+        return self._settings.spark_table_format != "parquet" or any(self.where_spark_is.folder.glob("*/*/_log"))
 
     def has(self, contract: type[Table]) -> bool:
         """Tell whether the table exists."""
@@ -65,9 +70,14 @@ class SparkEngine(Engine):
         return table
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
-        """Return the columns that the table has."""
+        """Return the columns that the table has.
+
+        Raises:
+            WarehouseError: There is no table.
+        """
         schema = self.tables.schema(contract)
-        assert schema is not None
+        if schema is None:
+            raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
         return schema
 
     def create(self, contract: type[Table]) -> None:
@@ -183,10 +193,15 @@ class SparkEngine(Engine):
         except (PySparkException, Py4JError) as error:
             raise self._as_sentence(error) from error
 
-    def _as_sentence(self, error: Exception) -> WarehouseError:
+    def _as_sentence(self, error: Exception) -> WorkError:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         causes = [line for line in lines if line.startswith("Caused by: ")]
         said = (causes[-1].removeprefix("Caused by: ") if causes else lines[0]).rstrip(".")
+        if MISSING in str(error) and "USER_RAISED_EXCEPTION" in str(error):
+            return ContractError(
+                "The new rows break the table's contract (a column that must not be null is missing in some); the old "
+                "rows were kept: correct the source."
+            )
         damaged = re.search(r"file:[^\s,\]]+?\.parquet", str(error))
         if damaged and any(sign in str(error) for sign in DAMAGED):
             return WarehouseError(

@@ -1,38 +1,27 @@
 """Tables as Parquet files in a folder, cut by day, with a log of which files count. See docs/adr/0010.
 
-Not here: the log itself (`slice_log.py`), tables of a catalog such as Iceberg's (`spark_catalog.py`).
+Not here: the log (`slice_log.py`), writing files (`spark_slice.py`), tables of a catalog such as Iceberg's
+(`spark_catalog.py`).
 """
 
 import contextlib
-import os
 import shutil
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import ibis
-import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-import sqlglot.expressions as sge
-from pyspark.sql import SparkSession
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.errors import WarehouseError
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.engine import schema_of
-from ecom_assets.warehouse.slice_log import TRANSACTIONS, WHOLE, Change, Manifest, Part, SliceLog, commit
+from ecom_assets.warehouse.slice_log import TRANSACTIONS, Change, Manifest, Part, SliceLog, commit
+from ecom_assets.warehouse.spark_slice import FileSlice, plain_file_errors
 from ecom_assets.warehouse.spark_sql import SparkBackend, SparkTypes, view_name
-from ecom_assets.warehouse.spark_stages import staged
-
-OPEN_FILES = 64
-"""Files that are written at a time when rows of many days come from outside."""
-NO_DAY = "__HIVE_DEFAULT_PARTITION__"
-"""What Spark and Arrow call the folder of rows whose day is null."""
 
 
 class FileTables:
@@ -67,17 +56,19 @@ class FileTables:
 
         def widened(newest: Manifest | None) -> Manifest:
             found = {name: wanted[name], **(newest.columns if newest else {})}
-            return replace(newest or Manifest({}, contract.day_column), columns={n: found[n] for n in wanted if n in found})
+            return replace(
+                newest or Manifest({}, contract.day_column), columns={n: found[n] for n in wanted if n in found}
+            )
 
         with plain_file_errors(self._root):
             self.log(contract.layer, contract.name).publish(widened)
 
     @contextlib.contextmanager
-    def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["Slice"]:
+    def slice_of(self, contract: type[Table], days: Days | None) -> Iterator[FileSlice]:
         """Begin to replace a slice: what is written into it becomes the table's with the transaction."""
         log = self.log(contract.layer, contract.name)
         folder = log.folder / f"version={uuid.uuid4().hex}"
-        new = Slice(contract, self.manifest(contract), folder, days)
+        new = FileSlice(contract, self.manifest(contract), folder, days)
         try:
             with self.transaction(), plain_file_errors(self._root):
                 yield new
@@ -175,7 +166,7 @@ class FileTables:
             rows = reader.option("basePath", f"file://{log.folder}").parquet(*files).select(*types)
         else:
             nothing = ", ".join(f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in types.items())
-            rows = self._con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")  # noqa: S608 (columns of a contract)
+            rows = self._con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
         rows.createOrReplaceTempView(f"`{view}`")
         self._shown[view] = manifest.number
 
@@ -196,108 +187,10 @@ class FileTables:
         return self._logs[key]
 
     def _stage(self, change: Change) -> None:
-        assert self._staged is not None
         key = str(change.log.folder)
-        if key in self._staged:
-            raise WarehouseError(f"{key} was replaced twice in one transaction; write each table once.")
+        if self._staged is None or key in self._staged:
+            raise WarehouseError(f"{key} can be replaced only in a transaction, and once in each.")
         self._staged[key] = change
-
-
-@dataclass(frozen=True)
-class Slice:
-    """New files for a slice of a table; `seen` is what the table consisted of when they were begun."""
-
-    contract: type[Table]
-    seen: Manifest
-    folder: Path
-    days: Days | None
-
-    def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
-        """Write what a query returns; one file a day, more where a day is large."""
-        kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
-        # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
-        columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
-        day = self.contract.day_column
-        with staged(session, query, scratch) as found:
-            rows = found.selectExpr(*columns).hint("rebalance", *([day] if day else []))
-            writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-            (writer.partitionBy(day) if day else writer).parquet(f"file://{self.folder}")
-
-    def fill_from(self, batches: pa.RecordBatchReader) -> None:
-        """Write rows from outside, a batch at a time."""
-        schema = pa.schema([field.with_nullable(True) for field in schema_of(self.contract).to_pyarrow()])  # noqa: FBT003 (Arrow's name for it)
-        parts = [schema.field(self.contract.day_column)] if self.contract.day_column else []
-        ds.write_dataset(
-            (batch.select(schema.names).cast(schema) for batch in batches),
-            self.folder,
-            schema=schema,
-            format="parquet",
-            partitioning=ds.partitioning(pa.schema(parts), flavor="hive"),
-            max_partitions=1_000_000,
-            max_open_files=OPEN_FILES,
-            basename_template="part-{i}.parquet",
-        )
-
-    @property
-    def row_count(self) -> int:
-        """Return the rows written."""
-        return sum(part.row_count for part in self.parts().values())
-
-    def parts(self) -> dict[str, Part]:
-        """Return what was written, by day.
-
-        Raises:
-            ContractError: A column that must not be null is, or a day is none of the slice's.
-        """
-        files: dict[str, list[str]] = defaultdict(list)
-        counts: dict[str, int] = defaultdict(int)
-        for path in sorted(self.folder.rglob("*.parquet")):
-            day = path.parent.name.partition("=")[2] if self.contract.day_column else WHOLE
-            self._require_day(day)
-            counts[day] += self._checked_rows(path)
-            files[day].append(path.relative_to(self.folder.parent).as_posix())
-        return {day: Part(counts[day], tuple(names)) for day, names in files.items()}
-
-    def _require_day(self, day: str) -> None:
-        if day == NO_DAY:
-            raise self._refused(f"{self.contract.day_column} is missing in some")
-        if day and self.days is not None and date.fromisoformat(day) not in self.days.dates:
-            raise self._refused(f"some are of {day}, which is none of the days to replace")
-
-    def _checked_rows(self, path: Path) -> int:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            found = pq.ParquetFile(file).metadata
-        for group in map(found.row_group, range(found.num_row_groups)):
-            for column in map(group.column, range(group.num_columns)):
-                kind = self.contract.columns[column.path_in_schema]
-                if not kind.nullable and (column.statistics is None or column.statistics.null_count):
-                    raise self._refused(f"{kind.name} is missing in some")
-        return int(found.num_rows)
-
-    def _refused(self, why: str) -> ContractError:
-        return ContractError(
-            f"The new rows of {self.contract.qualified_name()} break the table's contract ({why}); the old rows were "
-            "kept: correct the source."
-        )
-
-
-@contextlib.contextmanager
-def plain_file_errors(root: Path) -> Iterator[None]:
-    """Say in a sentence what the file system refused.
-
-    Raises:
-        WarehouseError: A file could not be written or read.
-    """
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or root
-        raise WarehouseError(
-            f"{where}: {error.strerror or error}; nothing was changed; mend that and run again."
-        ) from error
-    except pa.ArrowException as error:
-        raise WarehouseError(f"{root}: {str(error).splitlines()[0]}; nothing was changed.") from error
 
 
 def _columns(contract: type[Table]) -> dict[str, str]:

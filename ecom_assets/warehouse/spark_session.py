@@ -74,7 +74,9 @@ class SparkAddress:
         connects = options.pop("connect", "") == "true"
         folder = Path(unquote(path)) if path and path.strip("/") else home.absolute() / "spark"
         if GLOB_SIGNS & set(str(folder)):
-            raise SettingError(f"ECOM_WAREHOUSE: Spark reads signs of {folder} as a pattern; name a folder without *?[]{{}}.")
+            raise SettingError(
+                f"ECOM_WAREHOUSE: Spark reads signs of {folder} as a pattern; name a folder without *?[]{{}}."
+            )
         if options or (is_local and connects):
             raise SettingError(f"ECOM_WAREHOUSE: Spark's address takes only ?connect=true after a host; write {FORMS}.")
         shown = f"spark://{host}{folder}" + ("?connect=true" if connects else "")
@@ -112,8 +114,8 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
     given = parse_conf(settings.spark_conf.get_secret_value())
     if _RUNNING and _RUNNING[0].master != address.master:
         raise WarehouseError(
-            f"This process already uses Spark at {_RUNNING[0].master.partition(';')[0]}, and can use only one; name the "
-            f"same Spark with another folder in place of {address.shown}."
+            f"This process already uses Spark at {_RUNNING[0].master.partition(';')[0]}, and can use only one; name "
+            f"the same Spark with another folder in place of {address.shown}."
         )
     if not _RUNNING:
         conf = {**_standard_conf(address, settings), **given}
@@ -208,7 +210,8 @@ def _scratch(address: SparkAddress) -> Path:
                 continue
     except OSError as error:
         raise WarehouseError(
-            f"{address.folder} cannot be written: {error.strerror}; mend that, or name another folder in ECOM_WAREHOUSE."
+            f"{address.folder} cannot be written: {error.strerror}; mend that, or name another folder in "
+            "ECOM_WAREHOUSE."
         ) from error
     return scratch
 
@@ -223,7 +226,7 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         with log.open("w") as file:  # the file takes what Java and Spark would print
-            gateway = launch_gateway(public, popen_kwargs={"stdout": file, "stderr": file})
+            gateway = launch_gateway(public, popen_kwargs={"stdout": file, "stderr": file})  # type: ignore[no-untyped-call]  # Spark's
         context = SparkContext(conf=conf, gateway=gateway)
         if not address.is_local:
             _await_executor(context, address)
@@ -251,7 +254,7 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
 def _connected(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     _require_listening(address)
     try:
-        session = SparkSession.builder.remote(address.master).create()
+        session: SparkSession = SparkSession.builder.remote(address.master).create()
         session.range(1).count()
     except (PySparkException, RuntimeError, ImportError) as error:
         reason = str(error).splitlines()[0]
@@ -268,7 +271,8 @@ def _require_listening(address: SparkAddress) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise WarehouseError(
-            f"{address.shown}: nothing answers at {host}:{port} ({reason}); start Spark there, or correct ECOM_WAREHOUSE."
+            f"{address.shown}: nothing answers at {host}:{port} ({reason}); start Spark there, or correct "
+            "ECOM_WAREHOUSE."
         ) from error
 
 
@@ -277,7 +281,7 @@ def _await_executor(context: SparkContext, address: SparkAddress) -> None:
     while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # noqa: PLR2004, SLF001 (the driver is one; Python has no call)
         if time.monotonic() > deadline:
             raise WarehouseError(
-                f"{address.shown}: the cluster gave no executor within {EXECUTOR_TIMEOUT_S:.0f} s; give it a worker, or "
-                "ask for less with ECOM_SPARK_CONF=spark.executor.memory=…,spark.executor.cores=…."
+                f"{address.shown}: the cluster gave no executor within {EXECUTOR_TIMEOUT_S:.0f} s; give it a worker, "
+                "or ask for less with ECOM_SPARK_CONF=spark.executor.memory=…,spark.executor.cores=…."
             )
         time.sleep(0.2)

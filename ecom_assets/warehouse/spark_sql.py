@@ -3,16 +3,15 @@
 Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone. Not here: sessions, tables, errors.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
 import math
 import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
-import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.pyspark import Backend
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
@@ -20,9 +19,11 @@ from ibis.backends.sql.datatypes import PySparkType
 from pyspark.sql import DataFrame, SparkSession
 
 US_PER_S = 1_000_000
+Sql = Any
+"""An expression of sqlglot's, as Ibis' untyped compiler hands it about."""
 
 
-class SparkTypes(PySparkType):
+class SparkTypes(PySparkType):  # type: ignore[misc]  # Ibis ships no types
     """Ibis types as Spark's DDL and casts spell them."""
 
     @classmethod
@@ -31,50 +32,50 @@ class SparkTypes(PySparkType):
         return sge.DataType(this=kind)
 
 
-class SparkCompiler(PySparkCompiler):
+class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # likewise
     """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
 
     __slots__ = ()
 
     type_mapper = SparkTypes
 
-    def visit_DatabaseTable(self, op: ops.DatabaseTable, **parts: Any) -> sge.Table:  # noqa: ANN401, N802 (Ibis' names)
+    def visit_DatabaseTable(self, op: ops.DatabaseTable, **parts: Any) -> Sql:  # noqa: ANN401, N802 (Ibis' names)
         """Read a table kept in files through the session's view of it, which has no database."""
         if parts["source"].reads_views:
-            return sg.table(view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted)
+            return sge.table_(view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted)
         return super().visit_DatabaseTable(op, **parts)
 
-    def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: dt.DataType) -> sge.Expression:  # noqa: ANN401, N802
+    def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: dt.DataType) -> Sql:  # noqa: ANN401, N802
         """Spell a float as one; Spark takes `1000000.0` for a decimal, and divides by it as such."""
         if dtype.is_floating() and math.isfinite(value):
             return self.cast(sge.convert(repr(float(value))), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
-    def visit_Hash(self, _op: ops.Hash, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis' names)
+    def visit_Hash(self, _op: ops.Hash, *, arg: Sql) -> Sql:  # noqa: N802 (Ibis' names)
         """Hash to 64 bits, as Ibis promises; Spark's `hash` has 32."""
         return self.f.xxhash64(arg)
 
     def visit_TimestampDelta(  # noqa: N802 (Ibis' names)
-        self, _op: ops.TimestampDelta, *, part: sge.Literal, left: sge.Expression, right: sge.Expression
-    ) -> sge.Expression:
+        self, _op: ops.TimestampDelta, *, part: sge.Literal, left: Sql, right: Sql
+    ) -> Sql:
         """Count whole units from `right` to `left`."""
-        return self.f.anon.timestampdiff(sg.to_identifier(str(part.this).upper()), right, left)
+        return self.f.anon.timestampdiff(sge.to_identifier(str(part.this).upper()), right, left)
 
-    def visit_TimestampTruncate(self, op: ops.TimestampTruncate, **parts: Any) -> sge.Expression:  # noqa: ANN401, N802
+    def visit_TimestampTruncate(self, op: ops.TimestampTruncate, **parts: Any) -> Sql:  # noqa: ANN401, N802
         """Truncate without gaining a time zone."""
         return self.cast(super().visit_TimestampTruncate(op, **parts), op.dtype)
 
-    def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: sge.Expression, unit: Any) -> sge.Expression:  # noqa: ANN401, N802
+    def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Sql, unit: Any) -> Sql:  # noqa: ANN401, N802
         """Truncate a day to a day."""
         return self.cast(self.f.anon.date_trunc(unit.singular, arg), op.dtype)
 
-    def visit_ExtractMicrosecond(self, op: ops.ExtractMicrosecond, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802
+    def visit_ExtractMicrosecond(self, op: ops.ExtractMicrosecond, *, arg: Sql) -> Sql:  # noqa: N802
         """Return the microseconds within the second."""
         seconds = self.f.anon.date_part(sge.convert("SECONDS"), arg)
         return self.cast(self.cast(seconds * US_PER_S, dt.int64) % US_PER_S, op.dtype)
 
 
-class SparkBackend(Backend):
+class SparkBackend(Backend):  # type: ignore[misc]  # likewise
     """Ibis' backend, fetching by Arrow: values keep their types, and instants their microseconds."""
 
     compiler = SparkCompiler()
@@ -100,7 +101,7 @@ class SparkBackend(Backend):
         *,
         params: Mapping[ir.Scalar, Any] | None = None,
         limit: int | str | None = None,
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401 (whatever Ibis' own takes)
     ) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
         """Run an expression and return what it came to."""
         self._run_pre_execute_hooks(expr)

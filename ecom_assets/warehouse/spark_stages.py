@@ -20,7 +20,7 @@ WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge
 
 @contextlib.contextmanager
 def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[DataFrame]:
-    """Yield the rows of a query; what was stored on the way to them, in a folder of `scratch`, is removed afterwards."""
+    """Yield the rows of a query; what was stored for them, in a folder of `scratch`, is removed afterwards."""
     number = uuid.uuid4().hex
     folder = scratch / f"stages-{number}"
     inlined: dict[str, sge.CTE] = {}
@@ -50,7 +50,7 @@ def _store(session: SparkSession, sql: str, place: Path, view: str) -> None:
     session.read.schema(rows.schema).parquet(f"file://{place}").createOrReplaceTempView(view)
 
 
-def _text(body: sge.Expression, inlined: dict[str, sge.CTE]) -> str:
+def _text(body: sge.Expr, inlined: dict[str, sge.CTE]) -> str:
     """Return the SQL of a part with the parts that it is built on written into it."""
     needed: list[str] = []
     looked_at = [body]
