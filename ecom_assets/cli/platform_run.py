@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from rich.console import Console
 
+from ecom_assets import errors
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.cli.options import AskedDays
@@ -23,6 +24,8 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
 
+OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
+"""Names of the errors whose message is the whole sentence; what caused them says less."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -167,7 +170,7 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
 
 def _sentence(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
         error = error.cause
     text = (error.message if error is not None else event.message or "").strip().splitlines()
     name, _, rest = (text or ["it failed"])[0].partition(": ")

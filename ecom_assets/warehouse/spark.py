@@ -42,7 +42,7 @@ class SparkEngine(Engine):
         """Start Spark, or take up the one that this process has."""
         with self._plain_errors():
             self.con = connected(session_for(self.where_spark_is, self._settings))
-        self.con.before_reading = self._show_tables_of
+        self.con.reading = self._reading
         table_format = self._settings.spark_table_format
         if table_format == "parquet":
             self.con.reads_views = True
@@ -130,8 +130,8 @@ class SparkEngine(Engine):
 
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows` from the newest state of its tables."""
-        self._show_tables_of(rows)
-        return super().compile(rows)
+        with self._reading(rows):
+            return super().compile(rows)
 
     def execute(self, sql: str) -> None:
         """Run a statement whose result nobody reads."""
@@ -182,6 +182,12 @@ class SparkEngine(Engine):
                 self.tables.show(str(stored.namespace.database), stored.name)
 
     @contextlib.contextmanager
+    def _reading(self, expr: ir.Expr) -> Iterator[None]:
+        with self._plain_errors():
+            self._show_tables_of(expr)
+            yield
+
+    @contextlib.contextmanager
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
@@ -211,5 +217,5 @@ class SparkEngine(Engine):
         return WarehouseError(f"{self.address}: {said[:300]}; nothing was changed.")
 
 
-DAMAGED = ("FAILED_READ_FILE", "is not a Parquet file", "ChecksumException", "FileNotFoundException")
+DAMAGED = ("FAILED_READ_FILE", "PATH_NOT_FOUND", "is not a Parquet file", "ChecksumException", "FileNotFoundException")
 """What Spark says of a file that is not as it was written."""

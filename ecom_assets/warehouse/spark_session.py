@@ -112,6 +112,9 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
     given = parse_conf(settings.spark_conf.get_secret_value())
+    gateway = SparkContext._gateway  # noqa: SLF001 (nothing else knows whether Java still runs)
+    if gateway is not None and gateway.proc.poll() is not None:
+        end_session()
     if _RUNNING and _RUNNING[0].master != address.master:
         raise WarehouseError(
             f"This process already uses Spark at {_RUNNING[0].master.partition(';')[0]}, and can use only one; name "
@@ -243,7 +246,7 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
     if isinstance(error, WarehouseError):
         return error
     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if any("JAVA_HOME" in line or "java: not found" in line for line in said) or isinstance(error, FileNotFoundError):
+    if any("JAVA_HOME" in line or "bin/java" in line or "java: " in line for line in said):
         return WarehouseError(
             f"{address.shown} needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
         )

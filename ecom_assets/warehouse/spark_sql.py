@@ -6,6 +6,7 @@ Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import ibis.expr.datatypes as dt
@@ -82,8 +83,8 @@ class SparkBackend(Backend):  # type: ignore[misc]  # likewise
 
     reads_views = False
     """Whether tables are files, which the session sees through views."""
-    before_reading: Callable[[ir.Expr], None] = staticmethod(lambda _expr: None)
-    """Told of each expression before it runs, so that it sees what was committed last."""
+    reading: Callable[[ir.Expr], AbstractContextManager[None]] = staticmethod(lambda _expr: nullcontext())
+    """Entered around each expression that runs: it is to see what was committed last, and to fail in a sentence."""
 
     @property
     def session(self) -> SparkSession:
@@ -105,15 +106,15 @@ class SparkBackend(Backend):  # type: ignore[misc]  # likewise
     ) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
         """Run an expression and return what it came to."""
         self._run_pre_execute_hooks(expr)
-        self.before_reading(expr)
         table = expr.as_table()
-        found = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
+        with self.reading(expr):
+            found = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
         return expr.__pyarrow_result__(found.cast(table.schema().to_pyarrow()))
 
     def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:  # noqa: ANN401 (likewise, in pandas)
         """Run an expression and return what it came to, in pandas."""
-        self.before_reading(expr)
-        return super().execute(expr, **kwargs)
+        with self.reading(expr):
+            return super().execute(expr, **kwargs)
 
 
 def connected(session: SparkSession) -> SparkBackend:
