@@ -162,7 +162,7 @@ class SliceLog:
         return self._path(number).stat().st_mtime
 
     def _numbers(self) -> list[int]:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             return sorted(int(name[:-5]) for name in os.listdir(self.folder / LOG) if name.endswith(".json"))  # noqa: PTH208 (asked before every query, and five times as fast)
         return []
 

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
@@ -39,6 +39,7 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # likewise
     __slots__ = ()
 
     type_mapper = SparkTypes
+    SIMPLE_OPS: ClassVar = {ops.Hash: "xxhash64"}  # Ibis promises 64 bits; Spark's `hash` has 32
 
     def visit_DatabaseTable(self, op: ops.DatabaseTable, **parts: Any) -> Sql:  # noqa: ANN401, N802 (Ibis' names)
         """Read a table kept in files through the session's view of it, which has no database."""
@@ -51,10 +52,6 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # likewise
         if dtype.is_floating() and math.isfinite(value):
             return self.cast(sge.convert(repr(float(value))), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
-
-    def visit_Hash(self, _op: ops.Hash, *, arg: Sql) -> Sql:  # noqa: N802 (Ibis' names)
-        """Hash to 64 bits, as Ibis promises; Spark's `hash` has 32."""
-        return self.f.xxhash64(arg)
 
     def visit_TimestampDelta(  # noqa: N802 (Ibis' names)
         self, _op: ops.TimestampDelta, *, part: sge.Literal, left: Sql, right: Sql
