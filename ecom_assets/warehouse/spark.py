@@ -43,6 +43,7 @@ class SparkEngine(Engine):
         with self._plain_errors():
             self.con = connected(session_for(self.where_spark_is, self._settings))
         self.con.reading = self._reading
+        self.con.scratch = self.where_spark_is.scratch
         table_format = self._settings.spark_table_format
         if table_format == "parquet":
             self.con.reads_views = True

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from urllib.parse import parse_qsl, quote, unquote
 
 from pyspark import SparkConf, SparkContext
@@ -112,8 +113,8 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
     given = parse_conf(settings.spark_conf.get_secret_value())
-    gateway = SparkContext._gateway  # noqa: SLF001 (nothing else knows whether Java still runs)
-    if gateway is not None and gateway.proc.poll() is not None:
+    java = java_process()
+    if java is not None and java.poll() is not None:
         end_session()
     if _RUNNING and _RUNNING[0].master != address.master:
         raise WarehouseError(
@@ -129,6 +130,12 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         if key.startswith("spark.sql.") and session.conf.isModifiable(key):
             session.conf.set(key, value)
     return session
+
+
+def java_process() -> "Popen[bytes] | None":
+    """Return the process in which Spark runs locally, or drives a cluster; None where there is none."""
+    gateway = SparkContext._gateway  # noqa: SLF001 (nothing else knows the process)
+    return None if gateway is None else gateway.proc
 
 
 def end_session() -> None:

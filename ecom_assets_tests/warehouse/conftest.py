@@ -1,0 +1,23 @@
+"""Engines that the tests of this folder share. Not here: their servers (`../conftest.py`)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse import engine as engines
+from ecom_assets.warehouse.spark import SparkEngine
+
+
+@pytest.fixture
+def spark_settings(spark: None, tmp_path: Path) -> Settings:  # noqa: ARG001 (it ends Spark)
+    return Settings(home=tmp_path, warehouse=f"spark://local[2]{tmp_path / 'spark'}")
+
+
+@pytest.fixture
+def spark_engine(spark_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkEngine]:
+    monkeypatch.setattr(engines, "RETRY_PAUSES_S", (0.0, 0.0))
+    opened = SparkEngine(spark_settings).open()
+    yield opened
+    opened.close()
