@@ -53,7 +53,9 @@ class SparkEngine(Engine):
         return self
 
     def close(self) -> None:
-        """Leave Spark running: the process pays its start once, and ends it when it ends."""
+        """Leave a Spark of this process running: its start is paid once, and it ends with the process."""
+        if "con" in vars(self) and self.where_spark_is.is_connect:
+            self.con.session.stop()
 
     def exists(self) -> bool:
         """Tell whether there are tables yet; what a catalog has is only known by asking it."""
@@ -123,7 +125,8 @@ class SparkEngine(Engine):
         try:
             self.con.raw_sql("SELECT 1")
         except Exception:  # noqa: BLE001 (a dead one says so in many ways)
-            end_session()
+            if not self.where_spark_is.is_connect:
+                end_session()
             with self._plain_errors():
                 session = session_for(self.where_spark_is, self._settings)
             self.con.session = session  # tables that were handed out keep this connection

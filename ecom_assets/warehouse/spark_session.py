@@ -113,23 +113,25 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
     given = parse_conf(settings.spark_conf.get_secret_value())
+    session = _connected(address) if address.is_connect else _own_spark(address, settings, given).newSession()
+    for key, value in {**_session_conf(), **given}.items():
+        if key.startswith("spark.sql.") and session.conf.isModifiable(key):
+            session.conf.set(key, value)
+    return session
+
+
+def _own_spark(address: SparkAddress, settings: Settings, given: dict[str, str]) -> SparkSession:
     java = java_process()
     if java is not None and java.poll() is not None:
         end_session()
     if _RUNNING and _RUNNING[0].master != address.master:
         raise WarehouseError(
-            f"This process already uses Spark at {_RUNNING[0].master.partition(';')[0]}, and can use only one; name "
-            f"the same Spark with another folder in place of {address.shown}."
+            f"This process already uses Spark at {_RUNNING[0].master}, and can use only one; name the same Spark with "
+            f"another folder in place of {address.shown}."
         )
     if not _RUNNING:
-        conf = {**_standard_conf(address, settings), **given}
-        root = _connected(address, conf) if address.is_connect else _started(address, conf)
-        _RUNNING.append(_Running(address.master, root))
-    session = _RUNNING[0].root.newSession()
-    for key, value in {**_session_conf(), **given}.items():
-        if key.startswith("spark.sql.") and session.conf.isModifiable(key):
-            session.conf.set(key, value)
-    return session
+        _RUNNING.append(_Running(address.master, _started(address, {**_standard_conf(address, settings), **given})))
+    return _RUNNING[0].root
 
 
 def java_process() -> "Popen[bytes] | None":
@@ -261,7 +263,7 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
     return WarehouseError(f"{address.shown}: Spark did not start ({telling[0][:200]}); mend that, see ECOM_SPARK_CONF.")
 
 
-def _connected(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
+def _connected(address: SparkAddress) -> SparkSession:
     _require_listening(address)
     try:
         session: SparkSession = SparkSession.builder.remote(address.master).create()
@@ -269,7 +271,6 @@ def _connected(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     except (PySparkException, RuntimeError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise WarehouseError(f"{address.shown}: Spark Connect does not answer ({reason}); see that it runs.") from error
-    del settings  # what only a starting Spark heeds was the server's business; the rest is set on each session
     return session
 
 
