@@ -49,7 +49,7 @@ def _state(
     row_count, newest = None, None
     if engine.has(contract):
         table = engine.table(contract)
-        row_count = int(table.count().to_pyarrow().as_py())
+        row_count = engine.row_count(contract)
         newest = table[contract.day_column].max().to_pyarrow().as_py() if contract.day_column else None
     return {
         "table": contract.qualified_name(),
