@@ -1,0 +1,215 @@
+"""Snowflake as the warehouse: everything is computed inside the account, several runs side by side.
+
+Names are upper case there, as people type them without quotes, and lower case in expressions. Types and locks are
+explained in docs/adr/0009-snowflake-types.md. Not here: addresses and errors (`snowflake_connection.py`).
+"""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlglot.expressions as sge
+from ibis.backends.snowflake import Backend
+from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
+from snowflake.connector.cursor import SnowflakeCursor
+
+from ecom_assets.contracts.table import Table
+from ecom_assets.errors import WarehouseError
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.engine import Engine, schema_of
+from ecom_assets.warehouse.snowflake_connection import SnowflakeAddress, plain_errors
+
+TYPES = {
+    dt.string: "VARCHAR",
+    dt.Timestamp(scale=6): "TIMESTAMP_NTZ(6)",
+    dt.date: "DATE",
+    dt.Decimal(18, 2): "NUMBER(18, 2)",
+    dt.int64: "NUMBER(19, 0)",
+    dt.float64: "FLOAT",
+    dt.boolean: "BOOLEAN",
+}
+"""How columns of contracts are stored."""
+LOCKS = "ECOM_LOCKS"
+"""Schema of one table per table, whose only row a writer updates first, so that writers take turns."""
+JSON_COLUMN = "properties"
+VARIANT_VIEW = "{}_variant"
+"""A view beside each table with JSON text, in which that column is a VARIANT."""
+
+
+class Compiler(SnowflakeCompiler):
+    """Ibis' compiler, with what differs in value from other engines put right."""
+
+    def visit_Divide(self, op: ops.Divide, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis finds it by this name)
+        """Divide as floats: Snowflake gives NUMBER / NUMBER six decimals only."""
+        return self.binop(sge.Div, self.cast(left, op.dtype), right) if op.dtype.is_floating() else left / right
+
+
+class SnowflakeEngine(Engine):
+    """A Snowflake database; tables lie in schemas named as the layers."""
+
+    con: Backend
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the address.
+
+        Raises:
+            SettingError: It is incomplete.
+        """
+        self.place = SnowflakeAddress.parse(settings.warehouse_url, settings, "ECOM_WAREHOUSE")
+        super().__init__(self.place.shown)
+        self._connection = contextlib.ExitStack()
+
+    def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            WarehouseError: The account cannot be reached, or refuses the user.
+        """
+        self.con = backend_of(self._connection.enter_context(self.place.connected()))
+        return self
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with contextlib.suppress(WarehouseError), plain_errors(self.address):
+            self._connection.close()
+
+    def reconnect(self) -> None:
+        """Open a lost connection anew; tables that were handed out use it from then on."""
+        self.close()
+        self.con.con = backend_of(self._connection.enter_context(self.place.connected())).con
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table, lazily, with the names of its contract."""
+        self.ensure(contract)
+        stored = ibis.schema({name.upper(): kind for name, kind in schema_of(contract).items()})
+        namespace = ops.Namespace(catalog=self.place.database, database=contract.layer.upper())
+        table = ops.DatabaseTable(contract.name.upper(), schema=stored, source=self.con, namespace=namespace).to_expr()
+        return table.rename({name: name.upper() for name in contract.columns})
+
+    def has(self, contract: type[Table]) -> bool:
+        """Tell whether the table exists."""
+        return bool(
+            self.query(
+                f"SELECT table_name FROM {self.quoted(self.place.database)}.information_schema.tables "  # noqa: S608 (names come from contracts)
+                f"WHERE table_schema = '{contract.layer.upper()}' AND table_name = '{contract.name.upper()}'"
+            )
+        )
+
+    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+        """Return the columns that the table has, by lower-case name; instants whatever their digits."""
+        with plain_errors(self.address):
+            found = self.con.get_schema(
+                contract.name.upper(), catalog=self.place.database, database=contract.layer.upper()
+            )
+        kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in found.items()}
+        return ibis.schema(kinds)
+
+    def ensure(self, contract: type[Table]) -> None:
+        """Create the table or add its new columns; its lock and its view with them."""
+        if contract.qualified_name() not in self._ready:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}")
+            self.execute(f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT")  # noqa: S608 (names come from contracts)
+            super().ensure(contract)
+            if JSON_COLUMN in contract.columns:
+                self.execute(self._variant_view(contract))
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statement that creates the table, clustered by its day."""
+        by_day = f"\nCLUSTER BY ({self.quoted(contract.day_column)})" if contract.day_column else ""
+        columns = self.column_definitions(contract)
+        return [f"CREATE TABLE IF NOT EXISTS {self.name_of(contract)} (\n  {columns}\n){by_day}"]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(WarehouseError):  # a connection that is lost has rolled back by itself
+                self.execute("ROLLBACK")
+            raise
+
+    def begin_slice(self, contract: type[Table]) -> None:
+        """Wait for other writers of the table: a DELETE that finds no rows would not."""
+        self.execute(f"UPDATE {self._lock_of(contract)} SET WRITTEN_AT = SYSDATE()")  # noqa: S608 (names come from contracts)
+
+    def execute(self, sql: str) -> None:
+        """Run a statement whose result nobody reads."""
+        with self._ran(sql):
+            return
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by lower-case column name."""
+        with self._ran(sql) as cursor:
+            names = [column.name.lower() for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]  # type: ignore[arg-type]  # only a DictCursor gives mappings
+
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+        with self._ran(sql) as cursor:
+            return cursor.rowcount or 0
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside: Parquet files in the table's own stage, then COPY.
+
+        Neither PUT nor COPY ends the transaction, as creating a stage would.
+        """
+        folder = f"@{contract.layer}.%{contract.name}/{uuid.uuid4().hex}"
+        count = 0
+        with TemporaryDirectory(prefix="ecom-") as local:
+            for number, batch in enumerate(batches):
+                file = Path(local) / f"{number}.parquet"
+                pq.write_table(pa.Table.from_batches([batch]), file)
+                self.execute(f"PUT 'file://{file.as_posix()}' {folder} AUTO_COMPRESS = FALSE")
+                file.unlink()
+                count += batch.num_rows
+        if count:
+            self.execute(
+                f"COPY INTO {self.name_of(contract)} FROM {folder} "
+                "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE "
+                "PURGE = TRUE"
+            )
+        return count
+
+    def quoted(self, name: str) -> str:
+        """Return a name as people find it without quotes: in upper case."""
+        return super().quoted(name.upper())
+
+    def type_of(self, kind: dt.DataType) -> str:
+        """Return how a column of a contract is stored."""
+        return TYPES[kind]
+
+    def _lock_of(self, contract: type[Table]) -> str:
+        return f"{self.quoted(LOCKS)}.{self.quoted(f'{contract.layer}_{contract.name}')}"
+
+    def _variant_view(self, contract: type[Table]) -> str:
+        columns = ", ".join(
+            f"TRY_PARSE_JSON({self.quoted(name)}) AS {self.quoted(name)}" if name == JSON_COLUMN else self.quoted(name)
+            for name in contract.columns
+        )
+        view = f"{self.quoted(contract.layer)}.{self.quoted(VARIANT_VIEW.format(contract.name))}"
+        return f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {self.name_of(contract)}"  # noqa: S608 (names come from contracts)
+
+    @contextlib.contextmanager
+    def _ran(self, sql: str) -> Iterator[SnowflakeCursor]:
+        with plain_errors(self.address), contextlib.closing(self.con.con.cursor()) as cursor:
+            cursor.execute(sql)
+            yield cursor
+
+
+def backend_of(connection: Any) -> Backend:  # noqa: ANN401 (Ibis takes it as it comes)
+    """Return Ibis' view of a connection."""
+    backend = ibis.snowflake.from_connection(connection, create_object_udfs=False)
+    backend.compiler = Compiler()
+    return backend

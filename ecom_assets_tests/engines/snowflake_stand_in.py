@@ -1,0 +1,118 @@
+"""The program that stands in for Snowflake: fakesnow's server, with the service's errors, and faults on demand.
+
+Run by the interpreter of `.venv-snowflake`, never imported by tests: it needs versions of duckdb and sqlglot that Ibis
+cannot have. Its only argument is the port. Not here: how tests start it (`snowflake_server.py`).
+
+`POST /stand-in/faults` with `{"match": REGEX, "errno": N, "sqlstate": S, "message": M, "times": N}` makes the next
+statements that match fail so, before they run; with `"gone": true` they break the connection, and their session is
+forgotten. `match: "LOGIN"` makes a login fail.
+"""
+
+import importlib
+import re
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import uvicorn
+from fakesnow.cursor import FakeSnowflakeCursor
+from snowflake.connector.errors import ProgrammingError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+ERRORS = (
+    (duckdb.ConstraintException, 100072, "22000"),
+    (duckdb.TransactionException, 625, "57014"),
+    (duckdb.Error, 100183, "22000"),
+)
+"""What the service would say; fakesnow answers these with HTTP 500, which the connector tries again for minutes."""
+
+
+@dataclass
+class Faults:
+    """What is to go wrong."""
+
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+
+    def of(self, text: str) -> dict[str, Any] | None:
+        """Return the fault that a statement meets, if any."""
+        for fault in self.planned:
+            if fault["times"] and re.search(fault["match"], text, re.IGNORECASE):
+                fault["times"] -= 1
+                return fault
+        return None
+
+
+server = importlib.import_module("fakesnow.server")  # the package has a function of that name too
+faults = Faults()
+run_statement = FakeSnowflakeCursor.execute
+
+
+def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) -> FakeSnowflakeCursor:
+    """Run a statement, with the service's errors."""
+    if kwargs.get("server") and (fault := faults.of(command)):
+        if fault.get("gone"):
+            faults.gone.add(id(self._conn))
+            run_statement(self, "ROLLBACK")  # as the service does with the session of a lost connection
+        raise ProgrammingError(msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"])
+    try:
+        return run_statement(self, command, *args, **kwargs)
+    except duckdb.Error as error:
+        errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
+        raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+
+
+async def plan_fault(request: Request) -> Response:
+    """Take an order for a fault."""
+    faults.planned.append({"errno": 1, "sqlstate": "00000", "message": "", "times": 1} | await request.json())
+    return Response()
+
+
+async def login(request: Request) -> Response:
+    """Log in, or refuse to, as the service does."""
+    if fault := faults.of("LOGIN"):
+        return JSONResponse({"data": {}, "code": str(fault["errno"]), "message": fault["message"], "success": False})
+    return await server.login_request(request)
+
+
+class BreaksOff:
+    """The server, with connections that break off: an answer is begun, and never ends."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer, or not."""
+        sent: list[dict[str, Any]] = []
+
+        async def hold(message: dict[str, Any]) -> None:  # the server calls it and waits
+            sent.append(message)
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await self.app(scope, receive, hold)
+        token = dict(scope["headers"]).get(b"authorization", b"").decode()[17:-1]
+        if id(server.sessions.get(token)) in faults.gone:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+            raise ConnectionAbortedError
+        for message in sent:
+            await send(message)
+
+
+def main(port: int) -> None:
+    """Serve until the process is ended."""
+    FakeSnowflakeCursor.execute = execute
+    # The connector sets session parameters that the stand-in does not know.
+    server.shared_fs.nop_regexes = ["^ALTER SESSION"]
+    app = server.app
+    app.router.routes.insert(0, Route("/session/v1/login-request", login, methods=["POST"]))
+    app.router.routes.insert(0, Route("/stand-in/faults", plan_fault, methods=["POST"]))
+    uvicorn.run(BreaksOff(app), host="127.0.0.1", port=port, log_level="critical")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
