@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+import fakesnow.arrow
+import pyarrow as pa
 import uvicorn
 from fakesnow.cursor import FakeSnowflakeCursor
 from snowflake.connector.errors import ProgrammingError
@@ -49,6 +51,7 @@ class Faults:
 server = importlib.import_module("fakesnow.server")  # the package has a function of that name too
 faults = Faults()
 run_statement = FakeSnowflakeCursor.execute
+to_struct = fakesnow.arrow.timestamp_to_sf_struct
 
 
 def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) -> FakeSnowflakeCursor:
@@ -63,6 +66,13 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
     except duckdb.Error as error:
         errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
         raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+
+
+def timestamps(values: pa.ChunkedArray) -> pa.StructArray:
+    """Return timestamps as the service sends them; fakesnow sends the missing ones as 1970."""
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    sent = to_struct(values.fill_null(0))
+    return pa.StructArray.from_arrays(sent.flatten(), fields=list(sent.type), mask=values.is_null())
 
 
 async def plan_fault(request: Request) -> Response:
@@ -106,6 +116,7 @@ class BreaksOff:
 def main(port: int) -> None:
     """Serve until the process is ended."""
     FakeSnowflakeCursor.execute = execute
+    fakesnow.arrow.timestamp_to_sf_struct = timestamps
     # The connector sets session parameters that the stand-in does not know.
     server.shared_fs.nop_regexes = ["^ALTER SESSION"]
     app = server.app
