@@ -50,7 +50,22 @@ class Compiler(SnowflakeCompiler):
 
     def visit_Divide(self, op: ops.Divide, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis finds it by this name)
         """Divide as floats: Snowflake gives NUMBER / NUMBER six decimals only."""
-        return self.binop(sge.Div, self.cast(left, op.dtype), right) if op.dtype.is_floating() else left / right
+        is_exact = op.dtype.is_floating() and not op.left.dtype.is_floating()
+        return self.binop(sge.Div, self.cast(left, op.dtype) if is_exact else left, right)
+
+    def visit_TimestampAdd(self, _op: ops.Value, *, left: sge.Expression, right: sge.Interval) -> sge.Expression:  # noqa: N802 (likewise)
+        """Add an interval, written as a number: Ibis writes it as text."""
+        return self.f.timestampadd(right.unit, _number(right), left)
+
+    def visit_TimestampSub(self, _op: ops.Value, *, left: sge.Expression, right: sge.Interval) -> sge.Expression:  # noqa: N802 (likewise)
+        """Subtract an interval, likewise."""
+        return self.f.timestampadd(right.unit, sge.Neg(this=_number(right)), left)
+
+    visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub  # noqa: N815 (likewise)
+
+
+def _number(interval: sge.Interval) -> sge.Expression:
+    return sge.Literal.number(interval.name) if interval.this.is_string else sge.Paren(this=interval.this)
 
 
 class SnowflakeEngine(Engine):

@@ -4,18 +4,23 @@ Not here: what is done over the connection (`snowflake.py`, `sources/event_table
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from dagster_snowflake import SnowflakeResource
 from pydantic import SecretStr
 from snowflake.connector import SnowflakeConnection, errors
+from snowflake.connector.vendored.requests import RequestException
 
 from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.address import without_secrets
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it declares a field in a way that Pydantic gives up
+    from dagster_snowflake import SnowflakeResource
 
 FORM = "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=WAREHOUSE"
 OPTIONS = (
@@ -101,7 +106,7 @@ class SnowflakeAddress:
         """
         with contextlib.ExitStack() as open_connection:
             try:
-                con = open_connection.enter_context(self._resource().get_connection())
+                con = open_connection.enter_context(SnowflakeResource(**self.arguments()).get_connection())
             except (errors.Error, ValueError, OSError) as error:
                 raise WarehouseError(
                     f"{self.shown} cannot be opened: {said(error)}; correct user and secret (ECOM_SNOWFLAKE_…), or the "
@@ -131,25 +136,25 @@ class SnowflakeAddress:
             return {"private_key_path": key_path, **({"private_key_password": secret} if secret else {})}
         return {"password": self.password.get_secret_value(), "authenticator": authenticator}
 
-    def _resource(self) -> SnowflakeResource:
-        login = {name: value for name, value in self._login().items() if value}
+    def arguments(self) -> dict[str, Any]:
+        """Return what dagster-snowflake's resource is made of, secrets included."""
         more: dict[str, Any] = {
             **{name: self.options[name] for name in ("host", "port", "protocol") if name in self.options},
             "session_parameters": SESSION,
         }
         if self.token.get_secret_value():
             more["token"] = self.token.get_secret_value()
-        return SnowflakeResource(
-            account=self.account,
-            user=self.user,
-            database=self.database,
-            autocommit=True,
-            login_timeout=int(self.options.get("login_timeout", LOGIN_TIMEOUT_S)),
-            network_timeout=int(self.options.get("network_timeout", NETWORK_TIMEOUT_S)),
-            additional_snowflake_connection_args=more,
+        return {
+            "account": self.account,
+            "user": self.user,
+            "database": self.database,
+            "autocommit": True,
+            "login_timeout": int(self.options.get("login_timeout", LOGIN_TIMEOUT_S)),
+            "network_timeout": int(self.options.get("network_timeout", NETWORK_TIMEOUT_S)),
+            "additional_snowflake_connection_args": more,
             **{name: self.options[name] for name in ("warehouse", "role") if name in self.options},
-            **login,
-        )
+            **{name: value for name, value in self._login().items() if value},
+        }
 
 
 @contextlib.contextmanager
@@ -163,9 +168,9 @@ def plain_errors(shown: str, setting: str = "ECOM_WAREHOUSE") -> Iterator[None]:
     """
     try:
         yield
-    except errors.Error as error:
-        number = error.errno or 0
-        if number in GONE or isinstance(error, errors.InterfaceError):
+    except (errors.Error, RequestException) as error:
+        number = getattr(error, "errno", None) or 0
+        if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
             raise ConnectionLostError(
                 f"{shown}: the connection was lost ({said(error)}); nothing was changed, run again when the service is "
                 "back."

@@ -43,7 +43,7 @@ def running_snowflake() -> Iterator[int]:
 
 def fresh_database(port: int) -> str:
     """Return the address of a database of its own; the stand-in makes it at the first login."""
-    return f"snowflake://shop:secret@standin/TEST_{os.getpid()}_{next(NUMBERS)}?{options(port)}"
+    return f"snowflake://shop:hunter2@standin/TEST_{os.getpid()}_{next(NUMBERS)}?{options(port)}"
 
 
 def options(port: int) -> str:

@@ -18,6 +18,7 @@ import duckdb
 import fakesnow.arrow
 import pyarrow as pa
 import uvicorn
+from fakesnow.conn import FakeSnowflakeConnection
 from fakesnow.cursor import FakeSnowflakeCursor
 from snowflake.connector.errors import ProgrammingError
 from starlette.requests import Request
@@ -37,7 +38,7 @@ class Faults:
     """What is to go wrong."""
 
     planned: list[dict[str, Any]] = field(default_factory=list)
-    gone: set[int] = field(default_factory=set)
+    gone: list[FakeSnowflakeConnection] = field(default_factory=list)
 
     def of(self, text: str) -> dict[str, Any] | None:
         """Return the fault that a statement meets, if any."""
@@ -58,7 +59,7 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
     """Run a statement, with the service's errors."""
     if kwargs.get("server") and (fault := faults.of(command)):
         if fault.get("gone"):
-            faults.gone.add(id(self._conn))
+            faults.gone.append(self._conn)
             run_statement(self, "ROLLBACK")  # as the service does with the session of a lost connection
         raise ProgrammingError(msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"])
     try:
@@ -106,7 +107,8 @@ class BreaksOff:
             return
         await self.app(scope, receive, hold)
         token = dict(scope["headers"]).get(b"authorization", b"").decode()[17:-1]
-        if id(server.sessions.get(token)) in faults.gone:
+        session = server.sessions.get(token)
+        if any(session is gone for gone in faults.gone):
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
             raise ConnectionAbortedError
         for message in sent:
