@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ecom_assets_tests.engines import snowflake_server
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 
@@ -24,3 +25,22 @@ def postgres_url(postgres_server: str) -> str:
 def postgres_warehouse(postgres_server: str) -> str:
     """Address of an empty database for the tests of one file."""
     return fresh_database(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def snowflake_server_port() -> Iterator[int]:
+    """Port of a stand-in for Snowflake that this test process has to itself."""
+    with snowflake_server.running_snowflake() as port:
+        yield port
+
+
+@pytest.fixture
+def snowflake_url(snowflake_server_port: int) -> str:
+    """Address of an empty Snowflake database."""
+    return snowflake_server.fresh_database(snowflake_server_port)
+
+
+@pytest.fixture(scope="module")
+def snowflake_warehouse(snowflake_server_port: int) -> str:
+    """Address of an empty Snowflake database for the tests of one file."""
+    return snowflake_server.fresh_database(snowflake_server_port)

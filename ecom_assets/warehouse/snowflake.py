@@ -45,23 +45,23 @@ VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
 
-class Compiler(SnowflakeCompiler):
-    """Ibis' compiler, with what differs in value from other engines put right."""
+class Compiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' compiler, with what differs in value from other engines put right. Ibis finds methods by their names."""
 
-    def visit_Divide(self, op: ops.Divide, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802 (Ibis finds it by this name)
+    def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Divide as floats: Snowflake gives NUMBER / NUMBER six decimals only."""
         is_exact = op.dtype.is_floating() and not op.left.dtype.is_floating()
         return self.binop(sge.Div, self.cast(left, op.dtype) if is_exact else left, right)
 
-    def visit_TimestampAdd(self, _op: ops.Value, *, left: sge.Expression, right: sge.Interval) -> sge.Expression:  # noqa: N802 (likewise)
+    def visit_TimestampAdd(self, _op: ops.Value, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Add an interval, written as a number: Ibis writes it as text."""
         return self.f.timestampadd(right.unit, _number(right), left)
 
-    def visit_TimestampSub(self, _op: ops.Value, *, left: sge.Expression, right: sge.Interval) -> sge.Expression:  # noqa: N802 (likewise)
+    def visit_TimestampSub(self, _op: ops.Value, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Subtract an interval, likewise."""
         return self.f.timestampadd(right.unit, sge.Neg(this=_number(right)), left)
 
-    visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub  # noqa: N815 (likewise)
+    visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub  # noqa: N815 (as Ibis has it)
 
 
 def _number(interval: sge.Interval) -> sge.Expression:
@@ -132,7 +132,7 @@ class SnowflakeEngine(Engine):
         """Create the table or add its new columns; its lock and its view with them."""
         if contract.qualified_name() not in self._ready:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}")
-            self.execute(f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT")  # noqa: S608 (names come from contracts)
+            self.execute(f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT")
             super().ensure(contract)
             if JSON_COLUMN in contract.columns:
                 self.execute(self._variant_view(contract))
@@ -168,7 +168,7 @@ class SnowflakeEngine(Engine):
         """Run a small query and return its rows by lower-case column name."""
         with self._ran(sql) as cursor:
             names = [column.name.lower() for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]  # type: ignore[arg-type]  # only a DictCursor gives mappings
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 from snowflake.connector import SnowflakeConnection, errors
-from snowflake.connector.vendored.requests import RequestException
+from snowflake.connector.vendored.requests.exceptions import RequestException
 
 from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.settings import Settings

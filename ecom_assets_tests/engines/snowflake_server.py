@@ -29,11 +29,13 @@ def running_snowflake() -> Iterator[int]:
     Raises:
         AssertionError: Its environment is missing, or it does not start.
     """
-    assert PYTHON.exists(), f"{PYTHON} is missing: run `make snowflake-stand-in`, which sets it up."
+    assert PYTHON.exists(), f"{PYTHON} is missing: run `make snowflake-stand-in`, which makes it."
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    with subprocess.Popen([PYTHON, PROGRAM, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [PYTHON, PROGRAM, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             _wait_for(port, process)
             yield port
@@ -55,7 +57,7 @@ def plan_fault(port: int, match: str, **fault: Any) -> None:
     """Make the next statement that matches fail; see `snowflake_stand_in.py`."""
     body = json.dumps({"match": match, **fault}).encode()
     url = f"http://127.0.0.1:{port}/stand-in/faults"
-    urllib.request.urlopen(urllib.request.Request(url, body), timeout=10).close()  # noqa: S310 (the address is ours)
+    urllib.request.urlopen(urllib.request.Request(url, body), timeout=10).close()
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -86,7 +86,8 @@ async def login(request: Request) -> Response:
     """Log in, or refuse to, as the service does."""
     if fault := faults.of("LOGIN"):
         return JSONResponse({"data": {}, "code": str(fault["errno"]), "message": fault["message"], "success": False})
-    return await server.login_request(request)
+    answer: Response = await server.login_request(request)
+    return answer
 
 
 class BreaksOff:

@@ -44,7 +44,8 @@ class Visits(Table):
 
 
 KINDS = [
-    pa.date32(), pa.string(), pa.timestamp("us"), pa.decimal128(18, 2), pa.int64(), pa.float64(), pa.bool_(), pa.string(),
+    pa.date32(), pa.string(), pa.timestamp("us"), pa.decimal128(18, 2), pa.int64(), pa.float64(), pa.bool_(),
+    pa.string(),
 ]  # fmt: skip
 SCHEMA = pa.schema(list(zip(Visits.columns, KINDS, strict=True)))
 
@@ -246,7 +247,7 @@ def test_a_connection_that_stays_lost_is_said(
     monkeypatch.setattr("ecom_assets.warehouse.engine.RETRY_PAUSES_S", (0.0,))
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     plan_fault(snowflake_server_port, "^DELETE", gone=True, times=2)
-    with pytest.raises(ConnectionLostError, match="the connection was lost .*nothing was changed, run again"):
+    with pytest.raises(ConnectionLostError, match=r"the connection was lost .*nothing was changed, run again"):
         engine.replace(Visits, visits(visit(ONE, "bob")), Days((ONE,)))
     engine.reconnect()
     assert stored(engine) == [(ONE, "ann")]
@@ -320,7 +321,7 @@ def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: st
         ("?authenticator=externalbrowser", {}, {"authenticator": "externalbrowser"}),
     ],
 )
-def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, str], expected: dict[str, str]) -> None:
+def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, Any], expected: dict[str, str]) -> None:
     place = SnowflakeAddress.parse(f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE")
     arguments = place.arguments()
     told = {**arguments, **arguments["additional_snowflake_connection_args"]}
