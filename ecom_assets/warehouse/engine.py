@@ -157,7 +157,7 @@ class Engine(ABC):
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
-        is_own = all(stored.source is self.con for stored in rows.op().find(ops.DatabaseTable))
+        is_own = all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
         with self.transaction():
             self.begin_slice(contract)

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
 from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
+from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from ecom_assets.contracts.table import Table
@@ -68,10 +69,43 @@ def _number(interval: sge.Interval) -> sge.Expression:
     return sge.Literal.number(interval.name) if interval.this.is_string else sge.Paren(this=interval.this)
 
 
+class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' view of a connection, with errors as sentences.
+
+    `failure` is the one that broke a stream of batches off: who reads the stream may see it in his own words only.
+    """
+
+    compiler = Compiler()
+    place: SnowflakeAddress
+    failure: WarehouseError | None = None
+
+    @classmethod
+    def of(cls, connection: SnowflakeConnection, place: SnowflakeAddress) -> Self:
+        """Take an open connection."""
+        backend: Self = cls.from_connection(connection, create_object_udfs=False)
+        backend.place = place
+        return backend
+
+    def raw_sql(self, query: Any, **kwargs: Any) -> SnowflakeCursor:  # noqa: ANN401 (as Ibis has it)
+        """Run a statement."""
+        with plain_errors(self.place):
+            cursor: SnowflakeCursor = super().raw_sql(query, **kwargs)
+            return cursor
+
+    def _make_batch_iter(self, sql: str, **kwargs: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 (as Ibis has it)
+        self.failure = None
+        try:
+            with plain_errors(self.place):
+                yield from super()._make_batch_iter(sql, **kwargs)
+        except WarehouseError as error:
+            self.failure = error
+            raise
+
+
 class SnowflakeEngine(Engine):
     """A Snowflake database; tables lie in schemas named as the layers."""
 
-    con: Backend
+    con: PlainBackend
 
     def __init__(self, settings: Settings) -> None:
         """Read the address.
@@ -89,26 +123,39 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
-        self.con = backend_of(self._connection.enter_context(self.place.connected()))
+        self.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place)
         return self
 
     def close(self) -> None:
         """Give the connection back."""
-        with contextlib.suppress(WarehouseError), plain_errors(self.address):
+        with contextlib.suppress(WarehouseError), plain_errors(self.place):
             self._connection.close()
 
     def reconnect(self) -> None:
         """Open a lost connection anew; tables that were handed out use it from then on."""
         self.close()
-        self.con.con = backend_of(self._connection.enter_context(self.place.connected())).con
+        self.con.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place).con
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, with the names of its contract."""
         self.ensure(contract)
-        stored = ibis.schema({name.upper(): kind for name, kind in schema_of(contract).items()})
+        return self._bound(contract, schema_of(contract))
+
+    def stored_table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table as it is stored, whatever its contract says."""
+        return self._bound(contract, self.stored_schema(contract))
+
+    def _bound(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+        stored = ibis.schema({name.upper(): kind for name, kind in columns.items()})
         namespace = ops.Namespace(catalog=self.place.database, database=contract.layer.upper())
         table = ops.DatabaseTable(contract.name.upper(), schema=stored, source=self.con, namespace=namespace).to_expr()
-        return table.rename({name: name.upper() for name in contract.columns})
+        return table.rename({name: name.upper() for name in columns})
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table take the place and name of another; a statement of DDL is a transaction by itself."""
+        self.execute(f"ALTER TABLE {self.name_of(contract)} SWAP WITH {self.name_of(fresh)}")
+        self.drop(fresh)
+        self._ready.discard(contract.qualified_name())
 
     def has(self, contract: type[Table]) -> bool:
         """Tell whether the table exists."""
@@ -121,10 +168,7 @@ class SnowflakeEngine(Engine):
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, by lower-case name; instants whatever their digits."""
-        with plain_errors(self.address):
-            found = self.con.get_schema(
-                contract.name.upper(), catalog=self.place.database, database=contract.layer.upper()
-            )
+        found = self.con.get_schema(contract.name.upper(), catalog=self.place.database, database=contract.layer.upper())
         kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in found.items()}
         return ibis.schema(kinds)
 
@@ -218,13 +262,6 @@ class SnowflakeEngine(Engine):
 
     @contextlib.contextmanager
     def _ran(self, sql: str) -> Iterator[SnowflakeCursor]:
-        with plain_errors(self.address), contextlib.closing(self.con.con.cursor()) as cursor:
+        with plain_errors(self.place), contextlib.closing(self.con.con.cursor()) as cursor:
             cursor.execute(sql)
             yield cursor
-
-
-def backend_of(connection: Any) -> Backend:  # noqa: ANN401 (Ibis takes it as it comes)
-    """Return Ibis' view of a connection."""
-    backend = ibis.snowflake.from_connection(connection, create_object_udfs=False)
-    backend.compiler = Compiler()
-    return backend

@@ -50,6 +50,7 @@ GONE = {250002, 250003, 250005, 251011, 251012, 252007, 390111, 390112, 390113, 
 class SnowflakeAddress:
     """What `snowflake://…` says. Secrets are in `password`, `token` and `key_password`, and in no repr."""
 
+    setting: str
     shown: str
     account: str
     user: str
@@ -75,6 +76,7 @@ class SnowflakeAddress:
                 raise SettingError(f"{setting} has the option {name!r}: {did_you_mean(name, OPTIONS)}.")
         key_path = options.get("private_key_path") or str(settings.snowflake_private_key_path or "")
         address = cls(
+            setting=setting,
             shown=without_secrets(url),
             account=account,
             user=unquote(user),
@@ -84,7 +86,7 @@ class SnowflakeAddress:
             token=SecretStr(options.pop("token", "") or settings.snowflake_token.get_secret_value()),
             key_password=settings.snowflake_private_key_password,
         )
-        address._require_complete(setting)
+        address._require_complete()
         return address
 
     @property
@@ -114,14 +116,14 @@ class SnowflakeAddress:
                 ) from error
             yield con
 
-    def _require_complete(self, setting: str) -> None:
+    def _require_complete(self) -> None:
         named = {"an account": self.account, "a user": self.user, "a database": self.path}
         missing = [name for name, value in named.items() if not value]
         if missing:
-            raise SettingError(f"{setting}={self.shown!r} names not {' and not '.join(missing)}; write {FORM}.")
+            raise SettingError(f"{self.setting}={self.shown!r} names not {' and not '.join(missing)}; write {FORM}.")
         if not any(self._login().values()):
             raise SettingError(
-                f"{setting}={self.shown!r} says not how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
+                f"{self.setting}={self.shown!r} says not how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
                 "ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN."
             )
 
@@ -158,7 +160,7 @@ class SnowflakeAddress:
 
 
 @contextlib.contextmanager
-def plain_errors(shown: str, setting: str = "ECOM_WAREHOUSE") -> Iterator[None]:
+def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
     """Say what Snowflake's errors mean, and what to do about each.
 
     Raises:
@@ -172,14 +174,15 @@ def plain_errors(shown: str, setting: str = "ECOM_WAREHOUSE") -> Iterator[None]:
         number = getattr(error, "errno", None) or 0
         if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
             raise ConnectionLostError(
-                f"{shown}: the connection was lost ({said(error)}); nothing was changed, run again when the service is "
-                "back."
+                f"{place.shown}: the connection was lost ({said(error)}); nothing was changed, run again when the "
+                "service is back."
             ) from error
         if number == NO_NULL:
             raise ContractError(
                 f"The new rows break the table's contract ({said(error)}); the old rows were kept: correct the source."
             ) from error
-        raise WarehouseError(f"{shown}: {said(error)}; nothing was changed; {_advice(number, setting)}.") from error
+        advice = _advice(number, place.setting)
+        raise WarehouseError(f"{place.shown}: {said(error)}; nothing was changed; {advice}.") from error
 
 
 def _advice(number: int, setting: str) -> str:

@@ -11,6 +11,7 @@ forgotten. `match: "LOGIN"` makes a login fail.
 import importlib
 import re
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,11 @@ ERRORS = (
     (duckdb.Error, 100183, "22000"),
 )
 """What the service would say; fakesnow answers these with HTTP 500, which the connector tries again for minutes."""
+
+
+ENDS = ("COMMIT", "ROLLBACK")
+LOCK_PATIENCE_S = 20.0
+"""How long a writer waits for another."""
 
 
 @dataclass
@@ -63,10 +69,47 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
             run_statement(self, "ROLLBACK")  # as the service does with the session of a lost connection
         raise ProgrammingError(msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"])
     try:
-        return run_statement(self, command, *args, **kwargs)
+        for statement in bridged(command):
+            run_in_turn(self, statement, *args, **kwargs)
     except duckdb.Error as error:
         errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
         raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+    return self
+
+
+def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwargs: Any) -> None:
+    """Run a statement; one that meets another's lock before its transaction has done anything waits, as in the service.
+
+    DuckDB refuses it at once, and the transaction with it.
+    """
+    began = statement == "BEGIN"
+    waits = getattr(cursor._conn, "has_just_begun", True)  # noqa: SLF001 (fakesnow's connection)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            run_statement(cursor, statement, *args, **kwargs)
+        except duckdb.TransactionException:
+            if not waits or time.monotonic() > deadline:
+                raise
+            run_statement(cursor, "ROLLBACK")
+            time.sleep(0.01)
+            if getattr(cursor._conn, "is_in_transaction", False):  # noqa: SLF001 (likewise)
+                run_statement(cursor, "BEGIN")
+        else:
+            break
+    in_transaction = began or (getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS)  # noqa: SLF001 (likewise)
+    cursor._conn.is_in_transaction = in_transaction  # noqa: SLF001 (likewise)
+    cursor._conn.has_just_begun = began or not in_transaction  # noqa: SLF001 (likewise)
+
+
+def bridged(command: str) -> list[str]:
+    """Return statements that fakesnow has for one that it lacks: exchanging two tables."""
+    found = re.fullmatch(r'ALTER TABLE (".+")\.(".+") SWAP WITH ".+"\.(".+")', command)
+    if found is None:
+        return [command]
+    schema, one, other = found.groups()
+    renames = [(one, '"SWAPPED"'), (other, one), ('"SWAPPED"', other)]
+    return [f"ALTER TABLE {schema}.{old} RENAME TO {schema}.{new}" for old, new in renames]
 
 
 def timestamps(values: pa.ChunkedArray) -> pa.StructArray:

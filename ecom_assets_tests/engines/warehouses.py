@@ -13,7 +13,7 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 
-OTHERS = ("postgres",)
+OTHERS = ("postgres", "snowflake")
 """Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""
 ALL_ENGINES = ("duckdb", *OTHERS)
 SEVERAL_WRITERS = OTHERS

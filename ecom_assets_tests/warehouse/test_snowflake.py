@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.contracts.table import Table, amount, count, day, flag, instant, seconds, text
-from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, SettingError, WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse import duckdb as embedded
@@ -77,19 +77,6 @@ def visits(*rows: dict[str, Any]) -> ir.Table:
 def stored(engine: SnowflakeEngine) -> list[tuple[date, str]]:
     rows = engine.table(Visits).select("visit_date", "visitor_id").to_pyarrow().to_pylist()
     return sorted(tuple(row.values()) for row in rows)
-
-
-def test_a_slice_replaces_its_own_days_and_no_others(engine: SnowflakeEngine) -> None:
-    engine.replace(Visits, visits(visit(ONE, "ann"), visit(TWO, "bob")), Days((ONE, TWO)))
-    written = engine.replace(Visits, visits(visit(TWO, "eva"), visit(TWO, "kim")), Days((TWO,)))
-    assert written.row_count == 2
-    assert stored(engine) == [(ONE, "ann"), (TWO, "eva"), (TWO, "kim")]
-
-
-def test_an_empty_slice_clears_what_was_there(engine: SnowflakeEngine) -> None:
-    engine.replace(Visits, visits(visit(ONE, "ann"), visit(TWO, "bob")), Days((ONE, TWO)))
-    assert engine.replace(Visits, visits(), Days((ONE,))).row_count == 0
-    assert stored(engine) == [(TWO, "bob")]
 
 
 def test_rows_of_its_own_tables_never_leave_the_account(
@@ -174,26 +161,6 @@ def test_a_column_that_the_contract_gained_is_added(engine: SnowflakeEngine, sno
     again.close()
 
 
-def test_a_missing_value_breaks_the_contract_in_a_sentence(engine: SnowflakeEngine) -> None:
-    engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
-    with pytest.raises(ContractError, match=r"VISITOR_ID.*the old rows were kept"):
-        engine.replace(Visits, visits(visit(ONE, None)), Days((ONE,)))
-    assert stored(engine) == [(ONE, "ann")]
-
-
-@pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
-def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(engine: SnowflakeEngine, step: str) -> None:
-    def fail(reached: str) -> None:
-        if reached == step:
-            raise KeyboardInterrupt
-
-    engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
-    engine.on_step = fail
-    with pytest.raises(KeyboardInterrupt):
-        engine.replace(Visits, visits(visit(ONE, "bob")), Days((ONE,)))
-    assert stored(engine) == [(ONE, "ann")]
-
-
 @pytest.mark.parametrize(
     ("statement", "errno", "message", "advice"),
     [
@@ -251,28 +218,6 @@ def test_a_connection_that_stays_lost_is_said(
         engine.replace(Visits, visits(visit(ONE, "bob")), Days((ONE,)))
     engine.reconnect()
     assert stored(engine) == [(ONE, "ann")]
-
-
-def test_of_two_writers_of_one_slice_one_wins_whole(engine: SnowflakeEngine, snowflake_url: str) -> None:
-    engine.ensure(Visits)
-    other = opened_at(snowflake_url)
-    outcomes: list[str] = []
-
-    def let_the_other_try(step: str) -> None:
-        if step == "slice_begun":
-            try:
-                other.replace(Visits, visits(visit(ONE, "bob"), visit(ONE, "eva")), Days((ONE,)))
-            except WarehouseError as error:
-                outcomes.append(str(error))
-
-    engine.on_step = let_the_other_try
-    engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
-    assert stored(engine) == [(ONE, "ann")]
-    assert len(outcomes) == 1
-    assert "another run writes the same table" in outcomes[0]
-    other.replace(Visits, visits(visit(ONE, "bob")), Days((ONE,)))
-    assert stored(engine) == [(ONE, "bob")], "the loser may try again"
-    other.close()
 
 
 def test_writers_of_different_tables_do_not_wait(engine: SnowflakeEngine, snowflake_url: str) -> None:
