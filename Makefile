@@ -35,7 +35,7 @@ fix: setup-dev ## mend what lint and format can mend
 bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 	$(BIN)/python -m benchmarks
 
-docs: setup ## write the made parts of the documents anew
+docs: setup-dev ## write the made parts of the documents anew
 	@$(BIN)/python docs/make_docs.py
 
 setup: $(VENV)/core.done

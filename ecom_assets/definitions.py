@@ -48,11 +48,15 @@ def build_definitions(
     given = rules(settings)
     pool = writers_pool(settings)
     with warnings.catch_warnings():
-        # Single-run backfills and mappings past the newest partition are marked beta; both are pinned and tested here.
+        # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
+        # and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = [asset.build(daily, given, pool) for asset in table_assets(settings)]
+        assets = [
+            *(asset.build(daily, given, pool) for asset in table_assets(settings)),
+            *sources(settings, daily),
+        ]
     return dg.Definitions(
-        assets=[*assets, *sources(settings, daily)],
+        assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
         jobs=[everything_job()],
         schedules=[daily_schedule(settings)],

@@ -5,7 +5,6 @@ Not here: reading rows (`sources/event_table.py`), asking for runs (`automation/
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
@@ -14,23 +13,23 @@ from ecom_assets.settings import Settings
 from ecom_assets.sources.event_table import DayState, opened_table
 
 
-def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> Any:  # noqa: ANN401 (Dagster's class for it is deprecated)
+def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Return the observable table: a data version per day of arrival, with row count and newest event."""
-
-    @dg.observable_source_asset(
-        key=EVENT_TABLE,
+    spec = dg.AssetSpec(
+        EVENT_TABLE,
         partitions_def=daily,
         group_name="events",
         description="The table that events come from: what arrived on each of the last days.",
     )
-    def ecommerce_events(context: dg.AssetExecutionContext) -> dg.DataVersionsByPartition:
+
+    @dg.multi_observable_source_asset(specs=[spec])  # type: ignore[untyped-decorator]  # Dagster leaves its type out
+    def ecommerce_events(context: dg.AssetExecutionContext) -> None:
         with opened_table(settings) as table:
             for observation in observations(table.states(table.newest_days)):
                 context.log_event(observation)
-        # The observations above say the versions, with more than this class can hold.
-        return dg.DataVersionsByPartition({})
 
-    return ecommerce_events
+    observed: dg.AssetsDefinition = ecommerce_events
+    return observed
 
 
 def observations(states: Mapping[date, DayState]) -> Iterator[dg.AssetObservation]:

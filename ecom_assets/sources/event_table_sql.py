@@ -165,8 +165,7 @@ class TableSql:
 
 def _clock(instant: str) -> str:
     """Return a clock as text, as the file reader shows it: with as many digits as it needs."""
-    full = f"TO_VARCHAR({instant}, 'YYYY-MM-DD HH24:MI:SS.FF6')"
-    return f"RTRIM(RTRIM({full}, '0'), '.')"
+    return f"REGEXP_REPLACE(TO_VARCHAR({instant}, 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0*$', '')"
 
 
 def _parsed(value: str) -> str:

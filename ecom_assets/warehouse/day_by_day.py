@@ -5,10 +5,12 @@ the version that its rows had at the source. Not here: any source.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -18,6 +20,8 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import RETRY_PAUSES_S, Engine, Written, schema_of
+
+Answer = TypeVar("Answer")
 
 
 class RemoteDays(Protocol):
@@ -56,15 +60,15 @@ def replace_day_by_day(engine: Engine, contract: type[Table], given: DayByDay) -
         ConnectionLostError: A connection stayed lost; days that were done are done.
         WarehouseError: The source or the warehouse refused.
     """
-    versions = given.source.versions(given.days)
+    source = given.source
+    versions = _patiently(source, lambda: source.versions(given.days))
     kept = _unchanged(engine, contract, given, versions)
-    count, sql = 0, str(given.source.rows(given.days).compile())
-    for a_day in given.days.dates:
-        if a_day not in kept:
-            written = _fetch(engine, contract, given.source, Days((a_day,)))
-            note = _note(given.source.name, a_day, versions.get(a_day, ""), written.row_count)
-            engine.replace(FetchedDays, note, Days((a_day,)))
-            count += written.row_count
+    count, sql = 0, str(source.rows(given.days).compile())
+    for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
+        written = _patiently(source, partial(_fetch, engine, contract, source, one))
+        note = _note(source.name, one.first, versions.get(one.first, ""), written.row_count)
+        engine.replace(FetchedDays, note, one)
+        count += written.row_count
     return Written(count, sql)
 
 
@@ -92,16 +96,24 @@ def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions:
 
 
 def _fetch(engine: Engine, contract: type[Table], source: RemoteDays, days: Days) -> Written:
-    for pause_s in (*RETRY_PAUSES_S, None):
+    try:
+        return engine.replace(contract, source.rows(days), days)
+    except WarehouseError as error:
+        if source.failure is None:
+            raise
+        raise source.failure from error
+
+
+def _patiently(source: RemoteDays, ask: Callable[[], Answer]) -> Answer:
+    """Ask the source, again on a new connection where the old one broke; asking twice does no harm."""
+    for pause_s in RETRY_PAUSES_S:
         try:
-            return engine.replace(contract, source.rows(days), days)
-        except WarehouseError as error:
-            failure = source.failure or error
-            if not isinstance(failure, ConnectionLostError) or pause_s is None:
-                raise failure from error
+            return ask()
+        except ConnectionLostError:
             time.sleep(pause_s)
-            source.reconnect()
-    raise AssertionError("unreachable")  # pragma: no cover
+            with suppress(WarehouseError):  # the next attempt says what is wrong
+                source.reconnect()
+    return ask()
 
 
 def _note(source: str, a_day: date, version: str, row_count: int) -> ir.Table:

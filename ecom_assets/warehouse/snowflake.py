@@ -26,6 +26,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
+from ecom_assets.sources.sql_text import ident
 from ecom_assets.warehouse.engine import Engine, schema_of
 from ecom_assets.warehouse.snowflake_connection import SnowflakeAddress, plain_errors
 
@@ -175,11 +176,35 @@ class SnowflakeEngine(Engine):
     def ensure(self, contract: type[Table]) -> None:
         """Create the table or add its new columns; its lock and its view with them."""
         if contract.qualified_name() not in self._ready:
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}")
-            self.execute(f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT")
+            for statement in self.lock_statements(contract):
+                self.execute(statement)
             super().ensure(contract)
-            if JSON_COLUMN in contract.columns:
-                self.execute(self._variant_view(contract))
+            for statement in self.view_statements(contract):
+                self.execute(statement)
+
+    def lock_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that create the table whose only row a writer updates first."""
+        return [
+            f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}",
+            f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT",
+        ]
+
+    def view_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statement that creates the view in which JSON text is a VARIANT, where the table has such text."""
+        if JSON_COLUMN not in contract.columns:
+            return []
+        columns = [
+            f"TRY_PARSE_JSON({self.quoted(name)}) AS {self.quoted(name)}" if name == JSON_COLUMN else self.quoted(name)
+            for name in contract.columns
+        ]
+        view = f"{self.quoted(contract.layer)}.{self.quoted(VARIANT_VIEW.format(contract.name))}"
+        return [f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM {self.name_of(contract)}"]  # noqa: S608 (names come from contracts)
+
+    def ddl(self, contract: type[Table]) -> list[str]:
+        """Return every statement that a table needs, for people who create tables by hand."""
+        schema = f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}"
+        create = [schema, *self.create_statements(contract), *self.view_statements(contract)]
+        return [*create, *self.lock_statements(contract)]
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table, clustered by its day."""
@@ -243,7 +268,7 @@ class SnowflakeEngine(Engine):
 
     def quoted(self, name: str) -> str:
         """Return a name as people find it without quotes: in upper case."""
-        return super().quoted(name.upper())
+        return ident(name.upper())
 
     def type_of(self, kind: dt.DataType) -> str:
         """Return how a column of a contract is stored."""
@@ -251,14 +276,6 @@ class SnowflakeEngine(Engine):
 
     def _lock_of(self, contract: type[Table]) -> str:
         return f"{self.quoted(LOCKS)}.{self.quoted(f'{contract.layer}_{contract.name}')}"
-
-    def _variant_view(self, contract: type[Table]) -> str:
-        columns = ", ".join(
-            f"TRY_PARSE_JSON({self.quoted(name)}) AS {self.quoted(name)}" if name == JSON_COLUMN else self.quoted(name)
-            for name in contract.columns
-        )
-        view = f"{self.quoted(contract.layer)}.{self.quoted(VARIANT_VIEW.format(contract.name))}"
-        return f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {self.name_of(contract)}"  # noqa: S608 (names come from contracts)
 
     @contextlib.contextmanager
     def _ran(self, sql: str) -> Iterator[SnowflakeCursor]:
