@@ -1,7 +1,7 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
-The picture of the asset graph, the data dictionary, the tables' DDL, and in the README the table of settings. Tests compare what lies
-here with what this would write. Not here: documents that people write.
+The picture of the asset graph, the data dictionary, the statements that create tables, and in the README the table of
+settings. Tests compare what lies here with what this would write. Not here: documents that people write.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,9 +51,9 @@ def snowflake_tables() -> str:
     """Return the statements that create every table in Snowflake."""
     engine = SnowflakeEngine(Settings(warehouse="snowflake://USER:PASSWORD@ACCOUNT/DATABASE"))
     opening = (
-        "-- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements by\n"
-        "-- itself, and adds columns that contracts gain: run them by hand where its role may not create tables. Why the\n"
-        "-- types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.\n"
+        "-- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements\n"
+        "-- by itself, and adds columns that contracts gain: run them by hand to look at the tables beforehand. Why\n"
+        "-- the types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.\n"
     )
     statements = dict.fromkeys(statement for contract in ALL for statement in engine.ddl(contract))
     return opening + "".join(f"\n{statement};\n" for statement in statements)

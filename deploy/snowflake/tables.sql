@@ -1,6 +1,6 @@
--- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements by
--- itself, and adds columns that contracts gain: run them by hand where its role may not create tables. Why the
--- types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.
+-- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements
+-- by itself, and adds columns that contracts gain: run them by hand to look at the tables beforehand. Why
+-- the types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.
 
 CREATE SCHEMA IF NOT EXISTS "RAW";
 
