@@ -1,9 +1,13 @@
 """Servers that many tests share. Not here: fixtures of one subject."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.engines import snowflake_server
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
@@ -38,6 +42,20 @@ def snowflake_server_port() -> Iterator[int]:
 def snowflake_url(snowflake_server_port: int) -> str:
     """Address of an empty Snowflake database."""
     return snowflake_server.fresh_database(snowflake_server_port)
+
+
+@pytest.fixture
+def account(snowflake_url: str) -> Iterator[Engine]:
+    """A connection to that database, by which tests put rows into tables."""
+    engine = new_engine(Settings(warehouse=snowflake_url)).open()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Folder that the platform may write to."""
+    return tmp_path / "home"
 
 
 @pytest.fixture(scope="module")
