@@ -58,6 +58,21 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a real account, unless it was asked for."""
+    if "live" not in config.option.markexpr:
+        live = [item for item in items if item.get_closest_marker("live")]
+        config.hook.pytest_deselected(items=live)
+        items[:] = [item for item in items if item not in live]
+
+
+@pytest.fixture(scope="module")
+def snowflake_live_warehouse() -> Iterator[str]:
+    """Address of a database of its own in the account that ECOM_LIVE_SNOWFLAKE names."""
+    with snowflake_server.live_database() as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def snowflake_warehouse(snowflake_server_port: int) -> str:
     """Address of an empty Snowflake database for the tests of one file."""

@@ -6,7 +6,7 @@ Each is covered by a test of the SQL that would be sent, in `test_snowflake_gaps
 
 GAPS = {
     "alter_session": "It knows no session parameters: ALTER SESSION is passed over, and login parameters are ignored.",
-    "logins": "It lets everybody in: wrong credentials, key pairs and OAuth are planned faults, or looked at as arguments.",
+    "logins": "It lets everybody in: refusals are planned faults, and ways to log in are looked at as arguments.",
     "clustering": "It ignores CLUSTER BY.",
     "quotients": "It divides as DuckDB does, in doubles, where the service gives NUMBER / NUMBER six decimals.",
     "swapped_tables": "It has no ALTER TABLE … SWAP WITH; the stand-in renames three times instead.",

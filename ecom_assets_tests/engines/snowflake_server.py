@@ -10,14 +10,20 @@ import socket
 import subprocess
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import new_engine
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-snowflake" / "bin" / "python"
 PROGRAM = Path(__file__).with_name("snowflake_stand_in.py")
+LIVE = "ECOM_LIVE_SNOWFLAKE"
 START_PATIENCE_S = 60.0
 NUMBERS = itertools.count()
 
@@ -46,6 +52,25 @@ def running_snowflake() -> Iterator[int]:
 def fresh_database(port: int) -> str:
     """Return the address of a database of its own; the stand-in makes it at the first login."""
     return f"snowflake://shop:hunter2@standin/TEST_{os.getpid()}_{next(NUMBERS)}?{options(port)}"
+
+
+@contextmanager
+def live_database() -> Iterator[str]:
+    """Make a database in a real account for the length of the block, and yield its address.
+
+    Raises:
+        AssertionError: No account is named.
+    """
+    url = os.environ.get(LIVE, "")
+    assert url, f"{LIVE} is not set: give it snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=… to run live tests."
+    name = f"ECOM_TEST_{uuid.uuid4().hex[:12].upper()}"
+    engine = new_engine(Settings(warehouse=url)).open()
+    engine.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        engine.execute(f"DROP DATABASE {name}")
+        engine.close()
 
 
 def options(port: int) -> str:

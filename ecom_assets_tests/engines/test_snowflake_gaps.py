@@ -65,7 +65,9 @@ def test_clustering(engine: SnowflakeEngine) -> None:
 @gap
 def test_quotients(engine: SnowflakeEngine) -> None:
     counts = ibis.table({"part": "int64", "whole": "int64"}, name="counts")
-    assert 'CAST("t0"."part" AS DOUBLE) / "t0"."whole"' in engine.compile(counts.select(share=counts.part / counts.whole))
+    assert 'CAST("t0"."part" AS DOUBLE) / "t0"."whole"' in engine.compile(
+        counts.select(share=counts.part / counts.whole)
+    )
 
 
 @gap
