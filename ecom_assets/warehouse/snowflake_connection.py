@@ -109,7 +109,7 @@ class SnowflakeAddress:
         with contextlib.ExitStack() as open_connection:
             try:
                 con = open_connection.enter_context(SnowflakeResource(**self.arguments()).get_connection())
-            except (errors.Error, ValueError, OSError) as error:
+            except (errors.Error, ValueError, TypeError, OSError) as error:
                 raise WarehouseError(
                     f"{self.shown} cannot be opened: {said(error)}; correct user and secret (ECOM_SNOWFLAKE_…), or the "
                     "account in the address."

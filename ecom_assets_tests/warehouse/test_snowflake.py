@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -274,3 +275,12 @@ def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, Any], exp
     assert {name: told[name] for name in names if told.get(name)} == expected
     assert "pw" not in repr(place)
     assert "tok" not in repr(place)
+
+
+def test_a_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    missing, broken = tmp_path / "missing.p8", tmp_path / "broken.p8"
+    broken.write_text("no key")
+    for key in (missing, broken):
+        engine = new_engine(Settings(warehouse=f"snowflake://shop@acme/SHOP?private_key_path={key}"))
+        with pytest.raises(WarehouseError, match="snowflake://shop@acme/SHOP cannot be opened"):
+            engine.open()
