@@ -1,11 +1,12 @@
 # Every target sets up what it needs. `make help` lists them.
 VENV := .venv
+STAND_IN_VENV := .venv-snowflake
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev browser clean
+.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev snowflake-stand-in browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,10 +17,10 @@ run: setup ## the whole platform over the sandbox shop, then a summary
 ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000
 	@$(BIN)/ecom ui
 
-test: setup-dev browser check ## lint, types and every test but the slow ones
+test: setup-dev snowflake-stand-in browser check ## lint, types and every test but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --cov --cov-report=term
 
-test-all: setup-dev browser check ## every test
+test-all: setup-dev snowflake-stand-in browser check ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
 check: setup-dev ## lint, format and types
@@ -31,14 +32,15 @@ fix: setup-dev ## mend what lint and format can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev ## measurements, side by side with the peers
+bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 	$(BIN)/python -m benchmarks
 
-docs: setup ## write the made parts of the documents anew
+docs: setup-dev ## write the made parts of the documents anew
 	@$(BIN)/python docs/make_docs.py
 
 setup: $(VENV)/core.done
 setup-dev: $(VENV)/dev.done
+snowflake-stand-in: $(STAND_IN_VENV)/done ## what stands in for Snowflake in tests
 
 $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
@@ -52,6 +54,11 @@ $(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(STAND_IN_VENV)/done: requirements/snowflake_stand_in.txt | $(VENV)/core.done
+	@$(PYTHON) -m venv $(STAND_IN_VENV)
+	@$(STAND_IN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/snowflake_stand_in.txt
+	@touch $@
+
 browser: ## Debian's Chromium, for the browser test
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 		|| echo "Chromium is missing: the browser test will be skipped"
@@ -63,7 +70,8 @@ lock: setup-dev ## make the hash-locked requirement sets anew
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes pyproject.toml -o requirements/deploy.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras requirements/snowflake_stand_in.in -o requirements/snowflake_stand_in.txt
 	rm .constraints.txt
 
 clean: ## remove the environment and everything the platform wrote here
-	rm -rf $(VENV) .ecom
+	rm -rf $(VENV) $(STAND_IN_VENV) .ecom

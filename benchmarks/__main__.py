@@ -18,12 +18,14 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FULL = {
+    "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"]],
     "one_more_day": [["one_more_day.py"]],
     "pipeline": [["pipeline.py"]],
 }
 QUICK = {
+    "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [
         ["funnel.py", "--events", "1000000", "--repetitions", "3"],

@@ -1,7 +1,7 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
-The picture of the asset graph, the data dictionary, and in the README the table of settings. Tests compare what lies
-here with what this would write. Not here: documents that people write.
+The picture of the asset graph, the data dictionary, the statements that create tables, and in the README the table of
+settings. Tests compare what lies here with what this would write. Not here: documents that people write.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,16 @@ from html import escape
 from pathlib import Path
 
 from ecom_assets.contracts.dictionary import data_dictionary
-from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import PREFIX, Settings
+from ecom_assets.warehouse.snowflake import SnowflakeEngine
 
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 README = ROOT / "README.md"
+SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
 LAYERS = {"raw": ("#eef2f7", "#5b6b82"), "staging": ("#eaf5ee", "#3f7d58"), "mart": ("#fdf3e3", "#a8701a")}
@@ -34,6 +36,7 @@ def main() -> None:
     """Write everything anew."""
     GRAPH.write_text(asset_graph(), encoding="utf-8")
     DICTIONARY.write_text(data_dictionary(), encoding="utf-8")
+    SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
     README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -44,11 +47,23 @@ def with_settings(readme: str) -> str:
     return before + SETTINGS_BEGIN + settings_table() + SETTINGS_END + after
 
 
+def snowflake_tables() -> str:
+    """Return the statements that create every table in Snowflake."""
+    engine = SnowflakeEngine(Settings(warehouse="snowflake://USER:PASSWORD@ACCOUNT/DATABASE"))
+    opening = (
+        "-- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements\n"
+        "-- by itself, and adds columns that contracts gain: run them by hand to look at the tables beforehand. Why\n"
+        "-- the types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.\n"
+    )
+    statements = dict.fromkeys(statement for contract in ALL for statement in engine.ddl(contract))
+    return opening + "".join(f"\n{statement};\n" for statement in statements)
+
+
 def settings_table() -> str:
     """Return the settings as a Markdown table."""
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default not in ("", ()) else "none"
+        default = f"`{field.default}`" if field.default or field.default == 0 else "none"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {escape(field.description or '', quote=False)} |")
     return "\n".join(lines) + "\n"
 

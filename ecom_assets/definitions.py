@@ -5,12 +5,13 @@ Not here: what any of them does.
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
-from ecom_assets.assets.raw import raw_events
+from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.jobs import everything_job
@@ -24,7 +25,7 @@ from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import EventSource, mapping_name
+from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
@@ -47,15 +48,19 @@ def build_definitions(
     given = rules(settings)
     pool = writers_pool(settings)
     with warnings.catch_warnings():
-        # Single-run backfills and mappings past the newest partition are marked beta; both are pinned and tested here.
+        # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
+        # and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = [asset.build(daily, given, pool) for asset in table_assets(settings)]
+        assets = [
+            *(asset.build(daily, given, pool) for asset in table_assets(settings)),
+            *sources(settings, daily),
+        ]
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
         jobs=[everything_job()],
         schedules=[daily_schedule(settings)],
-        sensors=[landing_sensor(settings)],
+        sensors=[arrival_sensor(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,
     )
@@ -105,7 +110,26 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [raw_events, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+    raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+
+
+def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
+    """Return what is observed outside of the warehouse: the table that events come from, if it is one."""
+    if not is_table(settings):
+        return []
+    from ecom_assets.assets.event_table import event_table  # noqa: PLC0415 (needs packages of the extra `snowflake`)
+
+    return [event_table(settings, daily)]
+
+
+def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that sees new events: in files, or in a table."""
+    if not is_table(settings):
+        return landing_sensor(settings)
+    from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (likewise)
+
+    return event_table_sensor(settings)
 
 
 def claims(settings: Settings) -> list[Claim]:
@@ -135,7 +159,14 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         return WarehouseIOManager(context.resources.warehouse, BY_KEY, progress)
 
     @dg.resource(required_resource_keys={"warehouse"})
-    def event_source(context: dg.InitResourceContext) -> EventSource:
-        return EventSource(file_reader(context.resources.warehouse, settings), settings, ensure_sandbox)
+    def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
+        engine = context.resources.warehouse
+        if not is_table(settings):
+            yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)
+            return
+        from ecom_assets.sources.event_table import TableEvents, opened_table  # noqa: PLC0415 (likewise)
+
+        with opened_table(settings, warehouse=engine) as table:
+            yield TableEvents(table)
 
     return {"warehouse": warehouse, "io_manager": io_manager, "event_source": event_source}

@@ -55,6 +55,14 @@ class Settings(BaseSettings):
         description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
+    snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
+    snowflake_private_key_path: Path | None = Field(
+        None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"
+    )
+    snowflake_private_key_password: SecretStr = Field(
+        SecretStr(""), description="What that key is encrypted with, if it is"
+    )
+    snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
 
     @field_validator("event_types", "funnel_steps", mode="before")
     @classmethod

@@ -1,9 +1,14 @@
 """Servers that many tests share. Not here: fixtures of one subject."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+from ecom_assets_tests.engines import snowflake_server
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 
@@ -39,3 +44,51 @@ def spark() -> Iterator[None]:
 def spark_warehouse(spark: None, tmp_path_factory: pytest.TempPathFactory) -> str:  # noqa: ARG001 (it ends Spark)
     """Address of an empty folder of Spark tables for the tests of one file."""
     return f"spark://local[2]{tmp_path_factory.mktemp('spark')}"
+
+
+@pytest.fixture(scope="session")
+def snowflake_server_port() -> Iterator[int]:
+    """Port of a stand-in for Snowflake that this test process has to itself."""
+    with snowflake_server.running_snowflake() as port:
+        yield port
+
+
+@pytest.fixture
+def snowflake_url(snowflake_server_port: int) -> str:
+    """Address of an empty Snowflake database."""
+    return snowflake_server.fresh_database(snowflake_server_port)
+
+
+@pytest.fixture
+def account(snowflake_url: str) -> Iterator[Engine]:
+    """A connection to that database, by which tests put rows into tables."""
+    engine = new_engine(Settings(warehouse=snowflake_url)).open()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Folder that the platform may write to."""
+    return tmp_path / "home"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a real account, unless it was asked for."""
+    if "live" not in config.option.markexpr:
+        live = [item for item in items if item.get_closest_marker("live")]
+        config.hook.pytest_deselected(items=live)
+        items[:] = [item for item in items if item not in live]
+
+
+@pytest.fixture(scope="module")
+def snowflake_live_warehouse() -> Iterator[str]:
+    """Address of a database of its own in the account that ECOM_LIVE_SNOWFLAKE names."""
+    with snowflake_server.live_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def snowflake_warehouse(snowflake_server_port: int) -> str:
+    """Address of an empty Snowflake database for the tests of one file."""
+    return snowflake_server.fresh_database(snowflake_server_port)

@@ -62,6 +62,10 @@ def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> 
     assert make_docs.DICTIONARY.read_text(encoding="utf-8") == data_dictionary(), "run `make docs`"
 
 
+def test_the_statements_for_snowflake_are_those_of_the_contracts(make_docs: ModuleType) -> None:
+    assert make_docs.SNOWFLAKE_TABLES.read_text(encoding="utf-8") == make_docs.snowflake_tables(), "run `make docs`"
+
+
 def test_the_readme_has_every_setting_and_no_other(make_docs: ModuleType) -> None:
     readme = README.read_text(encoding="utf-8")
     assert readme == make_docs.with_settings(readme), "run `make docs`"

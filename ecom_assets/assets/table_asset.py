@@ -41,19 +41,24 @@ class Reads:
 
 @dataclass(frozen=True)
 class TableAsset:
-    """A function that computes a table, and what it reads."""
+    """A function that computes a table, and what it reads.
 
-    function: Callable[..., ir.Table]
+    It returns an Ibis table, or another thing that the IO manager takes.
+    """
+
+    function: Callable[..., Any]
     contract: type[Table]
     reads: Mapping[str, Reads] = field(default_factory=dict)
     restates: Callable[..., ir.Table] | None = None
+    follows: tuple[dg.AssetKey, ...] = ()
+    """Assets outside of the warehouse that the function reads by itself."""
 
     @property
     def key(self) -> dg.AssetKey:
         """Return layer and name."""
         return dg.AssetKey([self.contract.layer, self.contract.name])
 
-    def __call__(self, *args: Any, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as the function itself)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
         """Compute the table, without Dagster."""
         return self.function(*args, **kwargs)
 
@@ -72,6 +77,7 @@ class TableAsset:
             key=self.key,
             description=self.contract.description(),
             ins={name: reads.asset_in(partitioned=bool(partitions)) for name, reads in self.reads.items()},
+            deps=self.follows,
             partitions_def=partitions,
             backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
             group_name=self.contract.group,
@@ -112,7 +118,7 @@ class TableAsset:
 
 def table_asset(
     contract: type[Table], *, restates: Callable[..., ir.Table] | None = None, **reads: Reads | type[Table]
-) -> Callable[[Callable[..., ir.Table]], TableAsset]:
+) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads`.
 
     The function's parameters are the names of `reads`, `days` (the days to compute), and what `definitions.py` gives to

@@ -16,7 +16,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import events_place, mapping_name, sandbox_is_missing
+from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
 from ecom_assets.warehouse.opening import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -103,9 +103,21 @@ def _warehouse(settings: Settings) -> Finding:
 def _events(settings: Settings) -> Finding:
     if not settings.events and sandbox_is_missing(settings):
         return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
+    if is_table(settings):
+        return _event_table(settings)
     mapping = load_mapping(mapping_name(settings))
     files = EventFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
     found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
+    return Finding("events", ok=True, found=found)
+
+
+def _event_table(settings: Settings) -> Finding:
+    from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (needs packages of the extra `snowflake`)
+
+    with opened_table(settings) as table:
+        days = table.newest_days
+        count = sum(state.row_count for state in table.states(days).values())
+        found = f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
     return Finding("events", ok=True, found=found)
 
 

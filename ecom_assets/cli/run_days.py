@@ -16,7 +16,7 @@ from ecom_assets.settings import Settings
 from ecom_assets.sources.event_coverage import days_to_compute
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.sources.event_source import events_place, is_table, mapping_name
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 
@@ -46,18 +46,12 @@ class DaysOfRun:
         return datetime.now(ZoneInfo(self.settings.timezone)).date()
 
     def covered(self) -> Days:
-        """Look at the files and return the days.
+        """Look at the files, or at the clock where events come from a table, and return the days.
 
         Raises:
             UsageError: The data lie outside of the days asked for, or of the partitions.
         """
-        with duckdb.connect() as con:
-            mapping = load_mapping(mapping_name(self.settings))
-            files = EventFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
-            if self.asked.first and self.asked.last:
-                first, last = self.asked.first, self.asked.last
-            else:
-                first, last = self._of_data(files)
+        first, last = self._of_table() if is_table(self.settings) else self._of_files()
         if last > self.today:
             self.say(f"Days after today, {self.today}, have no partition yet and are left out.")
         if first > self.today:
@@ -65,6 +59,20 @@ class DaysOfRun:
                 f"The data begin on {first}, after today, {self.today}; give data of days that have begun."
             )
         return Days.between(first, min(last, self.today) + ONE_DAY)
+
+    def _of_table(self) -> tuple[date, date]:
+        """Return the days asked for, else those in which late events arrive: a table may reach back for years."""
+        last = self.asked.last or self.today
+        first = self.asked.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
+        return first, last
+
+    def _of_files(self) -> tuple[date, date]:
+        with duckdb.connect() as con:
+            mapping = load_mapping(mapping_name(self.settings))
+            files = EventFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
+            if self.asked.first and self.asked.last:
+                return self.asked.first, self.asked.last
+            return self._of_data(files)
 
     def _of_data(self, files: EventFiles) -> tuple[date, date]:
         covered = days_to_compute(files, self.settings.late_days)

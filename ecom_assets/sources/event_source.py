@@ -1,10 +1,11 @@
-"""The events that the platform is set to take in: the shop's own files, or the sandbox shop's.
+"""The events that the platform is set to take in: the shop's own, in files or a table, or the sandbox shop's files.
 
-Not here: how files are read (`event_files.py`).
+Not here: how files (`event_files.py`) and tables (`event_table.py`) are read.
 """
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Protocol
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
@@ -14,6 +15,7 @@ from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.day_by_day import DayByDay
 
 SANDBOX = "sandbox"
 VIEW = "received_events"
@@ -30,7 +32,19 @@ def mapping_name(settings: Settings) -> str:
     return settings.events_mapping if settings.events else "ecommerce"
 
 
-class EventSource:
+def is_table(settings: Settings) -> bool:
+    """Tell whether events come from a table of Snowflake (see `event_table.py`) instead of files."""
+    return settings.events.startswith("snowflake://")
+
+
+class EventSource(Protocol):
+    """Events by arrival day."""
+
+    def received(self, days: Days) -> ir.Table | DayByDay:
+        """Rows of `RawEvents` that arrived on `days`."""
+
+
+class FileEvents:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
 
     def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:

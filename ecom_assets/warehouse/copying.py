@@ -11,7 +11,8 @@ import pyarrow as pa
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, schema_of
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
+from ecom_assets.warehouse.schema import schema_of
 
 
 @dataclass(frozen=True)

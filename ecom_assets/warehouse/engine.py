@@ -19,8 +19,9 @@ import sqlglot as sg
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.schema import conform, kind_of, schema_of
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
@@ -166,7 +167,7 @@ class Engine(ABC):
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
-        is_own = all(stored.source is self.con for stored in rows.op().find(ops.DatabaseTable))
+        is_own = all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
         with self.transaction():
             self.begin_slice(contract)
@@ -280,39 +281,6 @@ class Engine(ABC):
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)
-
-
-def schema_of(contract: type[Table]) -> ibis.Schema:
-    """Return the contract's columns as an Ibis schema."""
-    return ibis.schema(
-        {name: dt.dtype(column.type).copy(nullable=column.nullable) for name, column in contract.columns.items()}
-    )
-
-
-def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
-    """Bring `rows` into the contract's column order and types.
-
-    Raises:
-        ContractError: A column is missing or unknown.
-    """
-    missing = [name for name in contract.columns if name not in rows.columns]
-    unknown = [name for name in rows.columns if name not in contract.columns]
-    if missing or unknown:
-        raise ContractError(
-            f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make the columns "
-            "equal to those of its contract."
-        )
-    kinds = {name: kind_of(dt.dtype(column.type)) for name, column in contract.columns.items()}
-    columns = {
-        name: rows[name] if kind_of(rows[name].type()) == kind else rows[name].cast(kind)
-        for name, kind in kinds.items()
-    }
-    return rows.select(**columns)
-
-
-def kind_of(dtype: dt.DataType) -> dt.DataType:
-    """Return a type without whether it may be null."""
-    return dtype.copy(nullable=True)
 
 
 def _ignore(_step: str) -> None:

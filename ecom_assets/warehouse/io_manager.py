@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Written
 from ecom_assets.warehouse.lineage import Source, column_lineage
 
@@ -68,20 +69,30 @@ class WarehouseIOManager(dg.IOManager):
             return table
         return table.filter(_days_of(context).contain(table[contract.day_column]))
 
-    def handle_output(self, context: dg.OutputContext, obj: ir.Table | Restated) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: ir.Table | Restated | DayByDay) -> None:
         """Replace the slice that the asset computed, and say what was written."""
         contract = self._contracts[context.asset_key.to_user_string()]
-        rows, days = (obj.rows, obj.days) if isinstance(obj, Restated) else (obj, self._own_days(context, contract))
         self._progress.began(contract.qualified_name())
         started = time.monotonic()
-        written = self._engine.replace(contract, rows, days)
+        rows, days = self._given(context, contract, obj)
+        if isinstance(obj, DayByDay):
+            written = replace_day_by_day(self._engine, contract, obj)
+        else:
+            written = self._engine.replace(contract, rows, days)
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
         context.add_output_metadata(self._metadata(contract, rows, days, written, took_s))
 
     @staticmethod
-    def _own_days(context: dg.OutputContext, contract: type[Table]) -> Days | None:
-        return _days_of(context) if contract.day_column and context.has_asset_partitions else None
+    def _given(
+        context: dg.OutputContext, contract: type[Table], obj: ir.Table | Restated | DayByDay
+    ) -> tuple[ir.Table, Days | None]:
+        """Return the rows that an asset gave, and the days that they replace; None for all."""
+        if isinstance(obj, DayByDay):
+            return obj.source.rows(obj.days), obj.days
+        if isinstance(obj, Restated):
+            return obj.rows, obj.days
+        return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
     def _metadata(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written, took_s: float

@@ -27,7 +27,8 @@ def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[So
 def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
     if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
-        return {name: {(layer, op.name, name)} for name in op.schema.names}
+        # Contracts' names are lower case; an engine may store them in upper case.
+        return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
     if isinstance(op, ops.PhysicalTable):
         return {name: set() for name in op.schema.names}
     if isinstance(op, ops.Set):

@@ -10,7 +10,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.warehouse.engine import Engine, kind_of, schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.schema import kind_of, schema_of
 
 
 @dataclass(frozen=True)

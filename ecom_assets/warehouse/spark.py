@@ -20,7 +20,8 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Written, conform
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Written
+from ecom_assets.warehouse.schema import conform
 from ecom_assets.warehouse.spark_catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.spark_files import FileTables
 from ecom_assets.warehouse.spark_session import SparkAddress, end_session, session_for

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.engine import kind_of, schema_of
+from ecom_assets.warehouse.schema import kind_of, schema_of
 from ecom_assets.warehouse.spark_slice import write_batches
 from ecom_assets.warehouse.spark_sql import SparkBackend, SparkTypes, fetch
 from ecom_assets.warehouse.spark_stages import staged

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.engine import kind_of, schema_of
+from ecom_assets.warehouse.schema import kind_of, schema_of
 from ecom_assets.warehouse.slice_log import WHOLE, Manifest, Part
 from ecom_assets.warehouse.spark_sql import SparkTypes
 from ecom_assets.warehouse.spark_stages import staged

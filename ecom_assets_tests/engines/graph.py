@@ -17,8 +17,9 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.engine import Engine, schema_of
+from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.schema import schema_of
 
 Rows = list[tuple[Any, ...]]
 DayRange = tuple[date, date]

@@ -3,7 +3,7 @@
 Not here: the servers (`conftest.py` and the modules that it names).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 
-OTHERS = ("postgres", "spark")
+OTHERS = ("postgres", "snowflake", "spark")
 """Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""
 ALL_ENGINES = ("duckdb", *OTHERS)
 SEVERAL_WRITERS = OTHERS
@@ -30,6 +30,11 @@ def opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
 
-def on_one_worker_each(names: Iterable[str]) -> list[ParameterSet]:
-    """Return names as parameters whose tests one process runs, so that each warehouse is filled once."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+def on_one_worker_each(names: Collection[str]) -> list[ParameterSet]:
+    """Return names as parameters whose tests one process runs, so that each warehouse is filled once.
+
+    Beside the stand-in for Snowflake stands a real account, for those who ask for it with `-m live`.
+    """
+    here = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    live = pytest.param("snowflake_live", marks=[pytest.mark.live, pytest.mark.xdist_group("snowflake_live")])
+    return [*here, *([live] if "snowflake" in names else [])]

@@ -1,0 +1,58 @@
+"""The sensor that sees new rows in the table that events come from. Not here: the table (`sources/event_table.py`)."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from ecom_assets.assets.event_table import observations
+from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.schedules import run_request
+from ecom_assets.errors import WorkError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.event_table import opened_table
+from ecom_assets.transforms.days import ONE_DAY
+
+INTERVAL_S = 300
+"""Asking wakes a suspended warehouse, which is paid for by the minute."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def event_table_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+    """Return the sensor that looks at the last days, tells Dagster their versions, and asks for a run if one changed.
+
+    The cursor holds the version of each day as it was when the sensor last asked.
+    """
+
+    @dg.sensor(
+        name="event_table",
+        job_name=EVERYTHING,
+        minimum_interval_seconds=INTERVAL_S,
+        description="New rows in the table of events: materializes the days that they can belong to.",
+    )
+    def event_table(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        try:
+            with opened_table(settings, now=now) as table:
+                states, today = table.states(table.newest_days), table.today
+        except WorkError as error:
+            return dg.SensorResult(skip_reason=str(error))
+        found = {a_day.isoformat(): state.version for a_day, state in states.items()}
+        changed = [date.fromisoformat(a_day) for a_day in sorted(found) if seen.get(a_day) != found[a_day]]
+        if not changed:
+            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(found))
+        # Rows that arrive on a day belong to it, or to one of the days before that are not yet too late.
+        first = max(changed[0] - settings.late_days * ONE_DAY, settings.first_day)
+        key = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+        return dg.SensorResult(
+            run_requests=[run_request(first, today, run_key=f"{first}-{today}-{key}")],
+            asset_events=list(observations(states)),
+            cursor=json.dumps(found),
+        )
+
+    return event_table

@@ -1,0 +1,124 @@
+"""Taking in rows of another database a day at a time: what was fetched before, and is as it was, is not fetched again.
+
+A run that was killed goes on where it stopped when it is started again: each day is committed by itself, and noted with
+the version that its rows had at the source. Not here: any source.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Protocol, TypeVar
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.fetched_days import FetchedDays
+from ecom_assets.contracts.table import Table
+from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.engine import RETRY_PAUSES_S, Engine, Written
+from ecom_assets.warehouse.schema import schema_of
+
+Answer = TypeVar("Answer")
+
+
+class RemoteDays(Protocol):
+    """Rows of another database, by day."""
+
+    @property
+    def name(self) -> str:
+        """Return what tells this source from another."""
+
+    @property
+    def failure(self) -> WarehouseError | None:
+        """Return why the last stream of rows broke off, if it did."""
+
+    def rows(self, days: Days) -> ir.Table:
+        """Return the rows of some days."""
+
+    def versions(self, days: Days) -> Mapping[date, str]:
+        """Return, for each day that has rows, what changes whenever they do."""
+
+    def reconnect(self) -> None:
+        """Open a lost connection anew."""
+
+
+@dataclass(frozen=True)
+class DayByDay:
+    """What an asset returns whose rows are to be fetched a day at a time."""
+
+    source: RemoteDays
+    days: Days
+
+
+def replace_day_by_day(engine: Engine, contract: type[Table], given: DayByDay) -> Written:
+    """Replace each day's slice in a transaction of its own; days that are unchanged since they were fetched stay.
+
+    Raises:
+        ConnectionLostError: A connection stayed lost; days that were done are done.
+        WarehouseError: The source or the warehouse refused.
+    """
+    source = given.source
+    versions = _patiently(source, lambda: source.versions(given.days))
+    kept = _unchanged(engine, contract, given, versions)
+    count, sql = 0, str(source.rows(given.days).compile())
+    for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
+        written = _patiently(source, partial(_fetch, engine, contract, source, one))
+        note = _note(source.name, one.first, versions.get(one.first, ""), written.row_count)
+        engine.replace(FetchedDays, note, one)
+        count += written.row_count
+    return Written(count, sql)
+
+
+def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions: Mapping[date, str]) -> set[date]:
+    """Return the days that were fetched from this source in their present version, and are still whole."""
+    engine.ensure(FetchedDays)
+    engine.ensure(contract)
+    noted = engine.query(
+        f"SELECT {engine.columns_of(FetchedDays)} FROM {engine.name_of(FetchedDays)}"  # noqa: S608 (names come from contracts)
+        f"{engine.where(FetchedDays, given.days)}"
+    )
+    day_column = engine.quoted(str(contract.day_column))
+    counted = engine.query(
+        f"SELECT {day_column} AS received_date, count(*) AS n FROM {engine.name_of(contract)}"  # noqa: S608 (likewise)
+        f"{engine.where(contract, given.days)} GROUP BY 1"
+    )
+    present = {row["received_date"]: int(row["n"]) for row in counted}
+    return {
+        row["received_date"]
+        for row in noted
+        if row["source"] == given.source.name
+        and row["source_version"] == versions.get(row["received_date"], "")
+        and int(row["fetched_row_count"]) == present.get(row["received_date"], 0)
+    }
+
+
+def _fetch(engine: Engine, contract: type[Table], source: RemoteDays, days: Days) -> Written:
+    try:
+        return engine.replace(contract, source.rows(days), days)
+    except WarehouseError as error:
+        if source.failure is None:
+            raise
+        raise source.failure from error
+
+
+def _patiently(source: RemoteDays, ask: Callable[[], Answer]) -> Answer:
+    """Ask the source, again on a new connection where the old one broke; asking twice does no harm."""
+    for pause_s in RETRY_PAUSES_S:
+        try:
+            return ask()
+        except ConnectionLostError:
+            time.sleep(pause_s)
+            with suppress(WarehouseError):  # the next attempt says what is wrong
+                source.reconnect()
+    return ask()
+
+
+def _note(source: str, a_day: date, version: str, row_count: int) -> ir.Table:
+    values = {"source": source, "source_version": version, "fetched_row_count": row_count}
+    kinds = schema_of(FetchedDays)
+    one = ibis.literal(a_day, "date").name("received_date").as_table()
+    return one.mutate(**{name: ibis.literal(value, kinds[name]) for name, value in values.items()})

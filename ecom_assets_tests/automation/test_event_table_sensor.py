@@ -1,0 +1,91 @@
+"""New rows in the table of events: runs are asked for, versions observed; the command line takes such a table too."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from ecom_assets.assets.raw import EVENT_TABLE
+from ecom_assets.automation.event_table_sensor import event_table_sensor
+from ecom_assets.definitions import build_definitions
+from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.sources.event_table_rows import NOON, SECRET, address, settings_of, ship
+
+
+def test_doctor_tells_what_arrived(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+    ship(account)
+    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
+    said = ecom("doctor", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert "opens; 1 rows arrived from" in said.out
+    assert SECRET not in said.out + said.err
+
+
+def test_a_run_takes_the_days_asked_for(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+    ship(account)
+    words = ("run", "--json", "--from", "2026-03-28", "--to", "2026-03-30")
+    said = ecom(*words, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert said.exit_code == 0, said.err
+    assert said.json["tables"]["raw.events"] == 3
+    assert said.json["tables"]["staging.events"] == 3
+    assert SECRET not in said.out + said.err
+
+
+def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+    ship(account)
+    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE(), event_timestamp = SYSDATE()")
+    said = ecom("run", "--json", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert said.exit_code == 0, said.err
+    assert said.json["tables"]["raw.events"] == 3
+    first, last = (date.fromisoformat(said.json["days"][end]) for end in ("from", "to"))
+    assert (last - first).days == 7
+
+
+def test_the_sensor_asks_for_the_days_that_new_rows_belong_to(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    ship(account)
+    sensor = event_table_sensor(settings_of(home, address(snowflake_url)), now=lambda: NOON)
+    first = sensor(dg.build_sensor_context())
+    assert isinstance(first, dg.SensorResult)
+    [run] = first.run_requests or []
+    # Rows came on the 28th, 29th and 30th; those of the 28th may belong to the 22nd.
+    assert run.tags["dagster/asset_partition_range_start"] == "2026-03-22"
+    assert run.tags["dagster/asset_partition_range_end"] == "2026-03-30"
+    told = {str(one.partition): one.metadata["dagster/row_count"].value for one in first.asset_events}
+    assert told == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
+    again = sensor(dg.build_sensor_context(cursor=first.cursor))
+    assert isinstance(again, dg.SensorResult)
+    assert not again.run_requests
+    account.execute("UPDATE sales.ecommerce_events SET user_id = 'kim' WHERE event_id = 'e3'")
+    later = sensor(dg.build_sensor_context(cursor=first.cursor))
+    assert isinstance(later, dg.SensorResult)
+    assert [one.tags["dagster/asset_partition_range_start"] for one in later.run_requests or []] == ["2026-03-24"]
+
+
+def test_a_sensor_that_cannot_look_says_why(snowflake_url: str, home: Path) -> None:
+    found = event_table_sensor(settings_of(home, address(snowflake_url)))(dg.build_sensor_context())
+    assert isinstance(found, dg.SensorResult)
+    assert "there is no table" in str(found.skip_reason)
+
+
+def test_dagster_observes_each_day_s_version(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+    ship(account)
+    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
+    definitions = build_definitions(settings_of(home, address(snowflake_url)))
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["raw", "events"])).parent_keys == {EVENT_TABLE}
+    assert EVENT_TABLE not in graph.materializable_asset_keys
+    look = dg.define_asset_job("look", selection=dg.AssetSelection.assets(EVENT_TABLE))
+    source = [
+        one for one in definitions.assets or () if isinstance(one, dg.AssetsDefinition) and EVENT_TABLE in one.keys
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = dg.Definitions(assets=source, jobs=[look]).resolve_job_def("look")
+        assert job.execute_in_process(instance=instance).success
+        today = datetime.now(UTC).date().isoformat()
+        [seen] = [one for one in instance.fetch_observations(EVENT_TABLE, limit=5).records if one.partition_key]
+    assert seen.partition_key == today
+    assert seen.asset_observation is not None
+    assert seen.asset_observation.metadata["dagster/row_count"].value == 1
+    assert (seen.asset_observation.tags or {})["dagster/data_version"].startswith("1-")

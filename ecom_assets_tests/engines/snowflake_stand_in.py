@@ -1,0 +1,175 @@
+"""The program that stands in for Snowflake: fakesnow's server, with the service's errors, and faults on demand.
+
+Run by the interpreter of `.venv-snowflake`, never imported by tests: it needs versions of duckdb and sqlglot that Ibis
+cannot have. Its only argument is the port. Not here: how tests start it (`snowflake_server.py`).
+
+`POST /stand-in/faults` with `{"match": REGEX, "errno": N, "sqlstate": S, "message": M, "times": N}` makes the next
+statements that match fail so, before they run; with `"gone": true` they break the connection, and their session is
+forgotten. `match: "LOGIN"` makes a login fail.
+"""
+
+import importlib
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import fakesnow.arrow
+import pyarrow as pa
+import uvicorn
+from fakesnow.conn import FakeSnowflakeConnection
+from fakesnow.cursor import FakeSnowflakeCursor
+from snowflake.connector.errors import ProgrammingError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+ERRORS = (
+    (duckdb.ConstraintException, 100072, "22000"),
+    (duckdb.TransactionException, 625, "57014"),
+    (duckdb.Error, 100183, "22000"),
+)
+"""What the service would say; fakesnow answers these with HTTP 500, which the connector tries again for minutes."""
+
+
+ENDS = ("COMMIT", "ROLLBACK")
+LOCK_PATIENCE_S = 20.0
+"""How long a writer waits for another."""
+
+
+@dataclass
+class Faults:
+    """What is to go wrong."""
+
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    gone: list[FakeSnowflakeConnection] = field(default_factory=list)
+
+    def of(self, text: str) -> dict[str, Any] | None:
+        """Return the fault that a statement meets, if any."""
+        for fault in self.planned:
+            if fault["times"] and re.search(fault["match"], text, re.IGNORECASE):
+                fault["times"] -= 1
+                return fault
+        return None
+
+
+server = importlib.import_module("fakesnow.server")  # the package has a function of that name too
+faults = Faults()
+run_statement = FakeSnowflakeCursor.execute
+to_struct = fakesnow.arrow.timestamp_to_sf_struct
+
+
+def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) -> FakeSnowflakeCursor:
+    """Run a statement, with the service's errors."""
+    if kwargs.get("server") and (fault := faults.of(command)):
+        if fault.get("gone"):
+            faults.gone.append(self._conn)
+            run_statement(self, "ROLLBACK")  # as the service does with the session of a lost connection
+        raise ProgrammingError(msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"])
+    try:
+        for statement in bridged(command):
+            run_in_turn(self, statement, *args, **kwargs)
+    except duckdb.Error as error:
+        errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
+        raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+    return self
+
+
+def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwargs: Any) -> None:
+    """Run a statement; one that meets another's lock before its transaction has done anything waits, as in the service.
+
+    DuckDB refuses it at once, and the transaction with it.
+    """
+    began = statement == "BEGIN"
+    waits = getattr(cursor._conn, "has_just_begun", True)  # noqa: SLF001 (fakesnow's connection)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            run_statement(cursor, statement, *args, **kwargs)
+        except duckdb.TransactionException:
+            if not waits or time.monotonic() > deadline:
+                raise
+            run_statement(cursor, "ROLLBACK")
+            time.sleep(0.01)
+            if getattr(cursor._conn, "is_in_transaction", False):  # noqa: SLF001 (likewise)
+                run_statement(cursor, "BEGIN")
+        else:
+            break
+    in_transaction = began or (getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS)  # noqa: SLF001 (likewise)
+    cursor._conn.is_in_transaction = in_transaction  # noqa: SLF001 (likewise)
+    cursor._conn.has_just_begun = began or not in_transaction  # noqa: SLF001 (likewise)
+
+
+def bridged(command: str) -> list[str]:
+    """Return statements that fakesnow has for one that it lacks: exchanging two tables."""
+    found = re.fullmatch(r'ALTER TABLE (".+")\.(".+") SWAP WITH ".+"\.(".+")', command)
+    if found is None:
+        return [command]
+    schema, one, other = found.groups()
+    renames = [(one, '"SWAPPED"'), (other, one), ('"SWAPPED"', other)]
+    return [f"ALTER TABLE {schema}.{old} RENAME TO {schema}.{new}" for old, new in renames]
+
+
+def timestamps(values: pa.ChunkedArray) -> pa.StructArray:
+    """Return timestamps as the service sends them; fakesnow sends the missing ones as 1970."""
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    sent = to_struct(values.fill_null(0))
+    return pa.StructArray.from_arrays(sent.flatten(), fields=list(sent.type), mask=values.is_null())
+
+
+async def plan_fault(request: Request) -> Response:
+    """Take an order for a fault."""
+    faults.planned.append({"errno": 1, "sqlstate": "00000", "message": "", "times": 1} | await request.json())
+    return Response()
+
+
+async def login(request: Request) -> Response:
+    """Log in, or refuse to, as the service does."""
+    if fault := faults.of("LOGIN"):
+        return JSONResponse({"data": {}, "code": str(fault["errno"]), "message": fault["message"], "success": False})
+    answer: Response = await server.login_request(request)
+    return answer
+
+
+class BreaksOff:
+    """The server, with connections that break off: an answer is begun, and never ends."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer, or not."""
+        sent: list[dict[str, Any]] = []
+
+        async def hold(message: dict[str, Any]) -> None:  # the server calls it and waits
+            sent.append(message)
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await self.app(scope, receive, hold)
+        token = dict(scope["headers"]).get(b"authorization", b"").decode()[17:-1]
+        session = server.sessions.get(token)
+        if any(session is gone for gone in faults.gone):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+            raise ConnectionAbortedError
+        for message in sent:
+            await send(message)
+
+
+def main(port: int) -> None:
+    """Serve until the process is ended."""
+    FakeSnowflakeCursor.execute = execute
+    fakesnow.arrow.timestamp_to_sf_struct = timestamps
+    # The connector sets session parameters that the stand-in does not know.
+    server.shared_fs.nop_regexes = ["^ALTER SESSION"]
+    app = server.app
+    app.router.routes.insert(0, Route("/session/v1/login-request", login, methods=["POST"]))
+    app.router.routes.insert(0, Route("/stand-in/faults", plan_fault, methods=["POST"]))
+    uvicorn.run(BreaksOff(app), host="127.0.0.1", port=port, log_level="critical")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,125 @@
+"""Events from a table of Snowflake: the rows that a file of them gives, whatever types the columns have."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets_tests.sources.event_table_rows import (
+    DAYS,
+    FIELDS,
+    NOON,
+    SECRET,
+    address,
+    fill,
+    rows_of,
+    settings_of,
+    ship,
+)
+
+# Ann on the 28th, told a day later; Bob with an offset that makes it the 29th in Berlin; texts that are no times.
+TEXTS = """
+e1|ann|product_view|2026-03-28T10:00:00Z|lamp|light|s1|https://a.io|||2026-03-29T01:00:00Z|a|Opera|{"b": 1,  "a": 2.50}
+e2|bob|purchase|2026-03-28T23:30:00+01:00|||s2|||19.999|2026-03-28T22:45:00.123456Z|||
+e3|bob|purchase|2026-03-28 23:30:00|||s2|||1e2|2026-03-28 23:59:59|||
+e3|bob|purchase|2026-03-28 23:30:00|||s2|||1e2|2026-03-28 23:59:59|||
+e4|Zoë|page_view|yesterday|||s3||||2026-03-30T09:00:00-05:30|||
+|eva|page_view|2026-03-29T00:00:00.5Z|||s3|||twelve|2026-03-29T00:00:01Z|||
+"""
+
+
+def from_file(folder: Path, rows: list[dict[str, str]], timezone: str) -> list[dict[str, Any]]:
+    """Return what the file reader makes of the same rows."""
+    lines = ["|".join(FIELDS), *("|".join(row.values()) for row in rows)]
+    file = folder / "events.csv"
+    file.write_text("\n".join(lines).replace('"', '""').replace("|", '"|"').replace("\n", '"\n"').join('""') + "\n")
+    mapping = load_mapping("ecommerce").model_copy(update={"delimiter": "|"})
+    con = connect().con
+    found = con.execute(EventFiles.open(con, [file], mapping, timezone).received_sql())
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
+    ignored = {"source", "source_file", "event_date"}
+    return sorted(([value for name, value in row.items() if name not in ignored] for row in rows), key=repr)
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_texts_become_the_rows_that_a_file_of_them_gives(
+    account: SnowflakeEngine, snowflake_url: str, home: Path, tmp_path: Path, timezone: str
+) -> None:
+    fill(account, rows_of(TEXTS))
+    settings = settings_of(home, address(snowflake_url), timezone=timezone)
+    with opened_table(settings, now=lambda: NOON) as table:
+        found = table.rows(DAYS).to_pyarrow().to_pylist()
+    expected = from_file(tmp_path, rows_of(TEXTS), timezone)
+    assert len(expected) == 6
+    names = list(expected[0])
+    assert in_order([{name: row[name] for name in names} for row in found]) == in_order(expected)
+    assert {row["source_file"] for row in found} == {f"{account.place.database}.SALES.ECOMMERCE_EVENTS"}
+    assert {row["source"] for row in found} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
+
+
+def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    ship(account)
+    with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
+        found = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
+    assert found["e2"]["event_timestamp"] == "2026-03-28 22:30:00.25"
+    assert found["e2"]["event_at"] == datetime(2026, 3, 28, 22, 30, 0, 250_000)  # noqa: DTZ001 (instants are UTC without saying so)
+    assert (found["e2"]["cart_value"], str(found["e2"]["cart_amount"])) == ("20.00", "20.00")
+    assert found["e1"]["properties"] == '{"a":[1,2]}'
+    assert (found["e1"]["event_date"], found["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
+def test_times_with_a_zone_are_told_with_it(
+    account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str
+) -> None:
+    row = dict.fromkeys(FIELDS, "") | {"event_id": "e1", "event_timestamp": "2026-03-28 10:00:00+02:00"}
+    fill(account, [row], {"event_timestamp": kind})
+    with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
+        [found] = table.rows(DAYS).to_pyarrow().to_pylist()
+    assert found["event_timestamp"] == "2026-03-28 08:00:00+00"
+    assert found["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (likewise)
+
+
+def test_an_account_elsewhere_is_not_the_warehouse_s(snowflake_url: str, account: SnowflakeEngine, home: Path) -> None:
+    other = address(snowflake_url).replace("@standin", "@elsewhere")
+    assert not EventTable(settings_of(home, other), warehouse=account).is_in_warehouse
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "why"),
+    [
+        ("", {}, "names no table; write snowflake://"),
+        ("/A/B/C", {}, "names no table; write snowflake://"),
+        ("/EVENTS", {"events_mapping": "rees46"}, "ECOM_EVENTS_MAPPING='rees46' is for files"),
+    ],
+)
+def test_an_address_without_a_table_is_refused(
+    snowflake_url: str, home: Path, path: str, more: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(SettingError, match=why):
+        EventTable(settings_of(home, address(snowflake_url, path), **more))
+
+
+def test_a_table_that_is_not_there_or_lacks_a_column_is_said(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    settings = settings_of(home, address(snowflake_url))
+    with opened_table(settings) as table, pytest.raises(SourceError, match=r"no table .*SALES\.ECOMMERCE_EVENTS that"):
+        table.rows(DAYS)
+    fill(account, [])
+    account.execute("ALTER TABLE sales.ecommerce_events RENAME COLUMN user_id TO user_idx")
+    with opened_table(settings) as table, pytest.raises(SourceError, match=r"has no column 'user_id'.*'user_idx'"):
+        table.rows(DAYS)
