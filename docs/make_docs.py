@@ -4,16 +4,19 @@ The picture of the asset graph, the data dictionary, the statements that create 
 settings. Tests compare what lies here with what this would write. Not here: documents that people write.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
 
+from ibis.backends.postgres import Backend as PostgresBackend
+
 from ecom_assets.contracts.dictionary import data_dictionary
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import PREFIX, Settings
+from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.snowflake import SnowflakeEngine
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +24,7 @@ GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 README = ROOT / "README.md"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
+POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
 LAYERS = {"raw": ("#eef2f7", "#5b6b82"), "staging": ("#eaf5ee", "#3f7d58"), "mart": ("#fdf3e3", "#a8701a")}
@@ -37,6 +41,7 @@ def main() -> None:
     GRAPH.write_text(asset_graph(), encoding="utf-8")
     DICTIONARY.write_text(data_dictionary(), encoding="utf-8")
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
+    POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
     README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -50,13 +55,28 @@ def with_settings(readme: str) -> str:
 def snowflake_tables() -> str:
     """Return the statements that create every table in Snowflake."""
     engine = SnowflakeEngine(Settings(warehouse="snowflake://USER:PASSWORD@ACCOUNT/DATABASE"))
+    why = "Why\n-- the types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md."
+    return _script(why, (statement for contract in ALL for statement in engine.ddl(contract)))
+
+
+def postgres_tables() -> str:
+    """Return the statements that create every table in Postgres."""
+    engine = PostgresEngine(Settings(warehouse="postgres://USER:PASSWORD@HOST/DATABASE"))
+    engine.con = PostgresBackend()  # not connected: it only spells
+    schemas = (f"CREATE SCHEMA IF NOT EXISTS {engine.quoted(contract.layer)}" for contract in ALL)
+    tables = (statement for contract in ALL for statement in engine.create_statements(contract))
+    return _script(
+        "Why\n-- texts have a collation: docs/adr/0008-one-interface-for-four-engines.md.", [*schemas, *tables]
+    )
+
+
+def _script(why: str, statements: Iterable[str]) -> str:
     opening = (
         "-- Every table of the platform, made from the contracts by `make docs`. The platform runs these statements\n"
-        "-- by itself, and adds columns that contracts gain: run them by hand to look at the tables beforehand. Why\n"
-        "-- the types are what they are, and what ECOM_LOCKS is for: docs/adr/0009-snowflake-types.md.\n"
+        "-- by itself, and adds columns that contracts gain: run them by hand to look at the tables beforehand. "
+        f"{why}\n"
     )
-    statements = dict.fromkeys(statement for contract in ALL for statement in engine.ddl(contract))
-    return opening + "".join(f"\n{statement};\n" for statement in statements)
+    return opening + "".join(f"\n{statement};\n" for statement in dict.fromkeys(statements))
 
 
 def settings_table() -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
 import typer
 
 from ecom_assets.cli.app import app
 from ecom_assets.contracts.dictionary import data_dictionary
+from ecom_assets.contracts.registry import ALL
 from ecom_assets.settings import PREFIX, Settings
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
@@ -60,6 +62,17 @@ def test_the_picture_of_the_asset_graph_is_that_of_the_definitions(make_docs: Mo
 
 def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> None:
     assert make_docs.DICTIONARY.read_text(encoding="utf-8") == data_dictionary(), "run `make docs`"
+
+
+def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: ModuleType, postgres_url: str) -> None:
+    script = make_docs.POSTGRES_TABLES.read_text(encoding="utf-8")
+    assert script == make_docs.postgres_tables(), "run `make docs`"
+    with psycopg.connect(postgres_url) as con:
+        con.execute(script.encode())
+        con.execute((make_docs.POSTGRES_TABLES.parent / "ecommerce_events.sql").read_bytes())
+        found = con.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user")
+        names = {name for (name,) in found.fetchall()}
+    assert {*(one.qualified_name() for one in ALL), "public.ecommerce_events"} <= names
 
 
 def test_the_statements_for_snowflake_are_those_of_the_contracts(make_docs: ModuleType) -> None:

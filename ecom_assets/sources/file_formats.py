@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.warehouse.address import without_secrets
 
 Format = Literal["csv", "ndjson", "parquet"]
 
@@ -49,6 +50,11 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     """Every file that the paths (files, folders, globs) stand for, each once, in the order of their names."""
     if not paths:
         raise SourceError("no path of event files was given; give a file, a folder or a glob")
+    for address in (str(one) for one in paths if "://" in str(one)):
+        raise UsageError(
+            f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a table as "
+            "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
+        )
     found: dict[Path, InputFile] = {}
     for file in (file for given in paths for file in _files_of(str(given))):
         found.setdefault(Path(file.path).resolve(), file)

@@ -68,6 +68,15 @@ def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case 
     assert not home.exists()
 
 
+@pytest.mark.parametrize("command", [("run",), ("sessions",)])
+def test_an_address_that_is_no_file_s_is_refused_without_its_password(home: Path, command: tuple[str, ...]) -> None:
+    said = ecom(*command, "--events", "postgres://ann:s3cret@h/shop", home=home)
+    assert said.exit_code == 2
+    assert "s3cret" not in said.err
+    assert said.sentence.startswith("Events cannot come from postgres://ann@h/shop; name files")
+    assert not home.exists()
+
+
 def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "otto.jsonl"
     path.write_text('{"session": 1, "events": "none"}\n')
