@@ -167,7 +167,7 @@ class Engine(ABC):
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
-        is_own = all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
+        is_own = self.holds(rows)
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
         with self.transaction():
             self.begin_slice(contract)
@@ -181,6 +181,10 @@ class Engine(ABC):
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def holds(self, rows: ir.Table) -> bool:
+        """Tell whether everything that `rows` are computed from lies in this warehouse."""
+        return all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
 
     def begin_slice(self, _contract: type[Table]) -> None:
         """Keep other writers of the table out until the transaction ends, where the engine does not by itself."""

@@ -107,7 +107,7 @@ class SparkEngine(Engine):
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
-        is_own = all(stored.source is self.con for stored in rows.op().find(ops.DatabaseTable))
+        is_own = self.holds(rows)
         with self.transaction():
             with self._plain_errors(), self.tables.slice_of(contract, days) as new:
                 self.on_step("slice_begun")
