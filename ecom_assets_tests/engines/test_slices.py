@@ -1,5 +1,6 @@
 """What every engine promises of slices: whole or not at all, once or twice the same, whatever else writes."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,3 +203,10 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
     assert len({who[0] for who in left}) == 1
     for one in writers:
         one.close()
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process only")
+def test_tests_of_one_engine_run_in_one_process(engine: Engine, request: pytest.FixtureRequest) -> None:
+    assert request.node.nodeid.endswith(f"@{engine.address.partition(':')[0].removesuffix('ql')}"), (
+        "pytest-xdist no longer groups tests, so each process would fill each warehouse"
+    )
