@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
@@ -29,7 +31,12 @@ class Settings(BaseSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # the trace of a refusal must not show a password
     )
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
@@ -63,6 +70,21 @@ class Settings(BaseSettings):
         SecretStr(""), description="What that key is encrypted with, if it is"
     )
     snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
+    customer_api_url: str = Field("", description="Address of the customer API's list of customers")
+    customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
+    customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers asked for per page")
+    customer_api_passes: int = Field(5, ge=2, le=100, description="Passes over pages that shift, before giving up")
+    order_api_url: str = Field("", description="Address of the order report API")
+    order_api_nickname: str = Field("", description="Nickname that the order report API knows this shop by")
+    order_api_cohort: str = Field("", description="Cohort that the order report API knows this shop by")
+    order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
+    order_api_poll_s: float = Field(10.0, gt=0, description="Seconds between two looks at a report being made")
+    order_api_patience_s: float = Field(600.0, gt=0, description="Seconds that a report may take")
+    api_concurrency: int = Field(8, ge=1, le=64, description="Requests to an API that are under way at once")
+    api_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
+    api_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which an API must send something")
+    api_retry_base_s: float = Field(1.0, gt=0, description="Seconds before the first retry; each next waits twice that")
+    api_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")
 
     @field_validator("event_types", "funnel_steps", mode="before")
     @classmethod
@@ -85,6 +107,15 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
+
+    @field_validator("customer_api_url", "order_api_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
+        if value and not is_plain:
+            raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
+        return value.rstrip("/")
 
     @property
     def warehouse_url(self) -> str:
@@ -123,7 +154,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise SettingError(f"{name}={first['input']!r} is wrong: {reason}; correct or unset it.") from error
+        raise SettingError(f"{name}={_shown(first['input'])} is wrong: {reason}; correct or unset it.") from error
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -162,6 +193,11 @@ def about_setting(field: str) -> Iterator[None]:
         yield
     except DefinitionError as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
+
+
+def _shown(value: object) -> str:
+    """Return a refused value as a person may see it: an address can hold a password or a key."""
+    return repr(without_secrets(value) if isinstance(value, str) and "://" in value else value)
 
 
 def _refuse_unknown_names() -> None:

@@ -1,0 +1,148 @@
+"""Customers from a paginated API: `page`, `per_page`, `total`, `total_pages`, `data`, as reqres and others have it.
+
+Not here: retries (`http_retry.py`), shifting pages (`customer_pages.py`), what a record must hold
+(`customer_records.py`), tables.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.customer_pages import Page, Reading, read_until_settled
+from ecom_assets.sources.customer_records import Conflict, Customer, QuarantinedRecord, merged, read_record
+from ecom_assets.sources.http_cache import cached_session
+from ecom_assets.sources.http_session import Api, ApiSession, header_value
+from ecom_assets.sources.http_tally import HttpCosts
+from ecom_assets.warehouse.address import without_secrets
+
+MOST_PAGES = 1_000_000
+"""More than any shop has: an answer that announces more is broken."""
+
+
+class _Envelope(BaseModel):
+    """What surrounds the records of a page; what else is in it does not matter."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    page: int = Field(ge=1)
+    total: int = Field(ge=0)
+    total_pages: int = Field(ge=0, le=MOST_PAGES)
+    data: list[Any]
+
+
+@dataclass(frozen=True)
+class CustomerFetch:
+    """What one fetch brought, and what it cost. Customers do not show in its `repr`."""
+
+    customers: tuple[Customer, ...] = field(repr=False)
+    """Each customer once, in the order of pages."""
+    quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
+    conflicts: tuple[Conflict, ...] = field(repr=False)
+    unsettled_ids: tuple[int, ...] = field(repr=False)
+    """Customers whom only some passes found; all of them are in `customers`."""
+    is_settled: bool
+    """Whether two passes in a row found the same customers."""
+    total: int
+    """How many there are, as the API says."""
+    record_count: int
+    duplicate_count: int
+    """Records of the last pass that are further copies of a customer."""
+    pass_count: int
+    took_s: float
+    costs: HttpCosts
+
+    @property
+    def shortfall(self) -> str:
+        """Return what could not be made sure of, as a sentence; empty if nothing."""
+        if self.is_settled:
+            return ""
+        return (
+            f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
+            f"{len(self.unsettled_ids)} customers were in some passes only (all are taken), {len(self.customers)} were "
+            f"found, and the API says {self.total}; raise ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
+        )
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the figures for a materialization's metadata."""
+        return {
+            **asdict(self.costs),
+            "took_s": self.took_s,
+            "pass_count": self.pass_count,
+            "is_settled": self.is_settled,
+            "unsettled_count": len(self.unsettled_ids),
+            "record_count": self.record_count,
+            "customer_count": len(self.customers),
+            "duplicate_count": self.duplicate_count,
+            "conflict_count": len(self.conflicts),
+            "quarantined_count": len(self.quarantined),
+        }
+
+
+def fetch_customers(settings: Settings) -> CustomerFetch:
+    """Fetch every customer, several pages at once.
+
+    Answers are kept in `<ECOM_HOME>/http_cache`, and asked for again only if they have changed.
+
+    Raises:
+        SettingError: No address is set, or the key cannot be sent.
+        SourceError: The API cannot be reached, refuses, or does not speak this protocol.
+    """
+    if not settings.customer_api_url:
+        raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
+    api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
+    key = header_value(api.key_setting, settings.customer_api_key)
+    headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
+    began = time.monotonic()
+    with ApiSession(api, settings, cached_session(settings.home, "customer_api")) as session:
+        reading = read_until_settled(
+            partial(_read_page, session, headers, settings.customer_api_page_size),
+            session.stop,
+            concurrency=settings.api_concurrency,
+            most_passes=settings.customer_api_passes,
+        )
+        return _fetch(reading, session.tally.costs(), round(time.monotonic() - began, 3))
+
+
+def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
+    last = reading.passes[-1]
+    # Where no two passes agree, whoever was in any of them is there: nobody is lost, and it is said.
+    chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
+    result = merged(customer for one in chosen for customer in one.customers)
+    return CustomerFetch(
+        customers=result.customers,
+        quarantined=last.quarantined,
+        conflicts=result.conflicts,
+        unsettled_ids=reading.unsettled_ids,
+        is_settled=reading.is_settled,
+        total=last.total,
+        record_count=sum(len(page.records) for page in last.pages),
+        duplicate_count=len(last.customers) - len(last.ids),
+        pass_count=len(reading.passes),
+        took_s=took_s,
+        costs=costs,
+    )
+
+
+def _read_page(session: ApiSession, headers: dict[str, str], page_size: int, number: int) -> Page:
+    response = session.get(session.api.url, {"page": number, "per_page": page_size}, headers)
+    try:
+        envelope = _Envelope.model_validate(response.json())
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise SourceError(
+            f"Page {number} of the customer API at {without_secrets(session.api.url)} is none: "
+            f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
+            f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
+        ) from None
+    if envelope.page != number:
+        raise SourceError(
+            f"The customer API at {without_secrets(session.api.url)} was asked for page {number} and answers with page "
+            f"{envelope.page}; see that {session.api.url_setting} is the address of a list that takes `page`."
+        )
+    records = (read_record(record, number, position) for position, record in enumerate(envelope.data, start=1))
+    return Page(number, envelope.total, envelope.total_pages, tuple(records))
