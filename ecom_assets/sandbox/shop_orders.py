@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ecom_assets.sandbox import shop_rows as r
 from ecom_assets.sandbox import shop_traffic as t
 from ecom_assets.sandbox.shop_catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue
-from ecom_assets.sandbox.shop_dice import Flags, Ints
+from ecom_assets.sandbox.shop_dice import Dice, Flags, Ints
 from ecom_assets.sandbox.shop_files import Columns, write_parquet
 from ecom_assets.sandbox.shop_people import Schedule, known_customer_id
 from ecom_assets.sandbox.shop_rows import Rows
@@ -134,6 +134,7 @@ class OrderReport:
         order, visitor = orders[whole], orders["visitor"][whole]
         dice, catalogue = self._world.dice, self._world.catalogue
         city = city_of(dice, visitor)
+        names = names_of(dice, visitor)
         ids = zip(self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True)
         return pa.table(
             {
@@ -143,8 +144,8 @@ class OrderReport:
                 "city_id": city + 1,
                 "city_name": [t.CITIES[i][0] for i in city],
                 "customer_id": known_customer_id(visitor),
-                "first_name": [_FIRST_NAMES[i] for i in dice.below(len(_FIRST_NAMES), "first name", visitor)],
-                "last_name": [_LAST_NAMES[i] for i in dice.below(len(_LAST_NAMES), "last name", visitor)],
+                "first_name": [first for first, _ in names],
+                "last_name": [last for _, last in names],
                 "item_id": FIRST_PRODUCT_ID + product,
                 "item_name": [catalogue.names[i] for i in product],
                 "quantity": quantity,
@@ -153,6 +154,13 @@ class OrderReport:
             },
             schema=_SCHEMA,
         )
+
+
+def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
+    """Return each person's first and last name."""
+    first = dice.below(len(_FIRST_NAMES), "first name", visitor).tolist()
+    last = dice.below(len(_LAST_NAMES), "last name", visitor).tolist()
+    return [(_FIRST_NAMES[i], _LAST_NAMES[j]) for i, j in zip(first, last, strict=True)]
 
 
 def write_catalogue(catalogue: Catalogue, path: Path) -> None:

@@ -43,10 +43,14 @@ class ApiSession:
         settings: Settings,
         session: Session | None = None,
         fault_in: Callable[[Response], str] = fault_in_json,
+        tally: HttpTally | None = None,
     ) -> None:
-        """Use `session` (one with a cache, say), else a plain one; `fault_in` tells a body from half of one."""
+        """Use `session` (one with a cache, say), else a plain one.
+
+        `fault_in` says what is wrong with a body that came whole; a given `tally` is counted on.
+        """
         self.api = api
-        self.tally = HttpTally()
+        self.tally = tally or HttpTally()
         self._pause = Pause(self.tally)
         self._session = session or Session()
         self._timeouts = (settings.api_connect_timeout_s, settings.api_read_timeout_s)

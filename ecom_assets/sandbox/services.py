@@ -1,0 +1,69 @@
+"""Both stand-ins over one sandbox shop, and the settings to use them by. Not here: what they answer."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ecom_assets.sandbox import order_service
+from ecom_assets.sandbox.customer_service import CustomerService
+from ecom_assets.sandbox.order_service import OrderService
+from ecom_assets.sandbox.service_faults import Faults
+from ecom_assets.sandbox.shop_customers import ShopCustomers, make_customers
+
+TRUTH = "services_truth.json"
+
+
+@dataclass(frozen=True)
+class SandboxServices:
+    """What runs, and what is true about its data."""
+
+    customers: CustomerService
+    orders: OrderService
+    truth: dict[str, object]
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings that make the platform use these services."""
+        return {
+            "ECOM_CUSTOMER_API_URL": self.customers.api_url,
+            "ECOM_CUSTOMER_API_KEY": self.customers.key,
+            "ECOM_ORDER_API_URL": self.orders.api_url,
+            "ECOM_ORDER_API_NICKNAME": order_service.NICKNAME,
+            "ECOM_ORDER_API_COHORT": order_service.COHORT,
+            "ECOM_ORDER_API_KEY": self.orders.key,
+        }
+
+
+@contextmanager
+def running_services(
+    folder: Path, *, customer_port: int = 0, order_port: int = 0, faults: Faults | None = None
+) -> Iterator[SandboxServices]:
+    """Serve the sandbox shop in `folder`, with faults or without; the truth goes to `services_truth.json` there.
+
+    Raises:
+        UsageError: A port is in use.
+    """
+    made = customers_of(folder)
+    truth: dict[str, object] = {"customers": made.truth, "orders": _orders(folder)}
+    (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+    with (
+        CustomerService(made.records, customer_port, faults) as customers,
+        OrderService(folder / "orders.parquet", order_port, faults) as orders,
+    ):
+        yield SandboxServices(customers, orders, truth)
+
+
+def customers_of(folder: Path) -> ShopCustomers:
+    """Return the customers of the sandbox shop in a folder."""
+    settings = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["settings"]
+    first_day = date.fromisoformat(settings["first_day"])
+    return make_customers(
+        seed=settings["seed"], visitors=settings["visitors"], first_day=first_day, days=settings["days"]
+    )
+
+
+def _orders(folder: Path) -> object:
+    """What the shop counted while it made its orders."""
+    return json.loads((folder / "truth.json").read_text(encoding="utf-8"))["orders"]
