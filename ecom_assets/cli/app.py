@@ -29,6 +29,7 @@ app.command("migrate")(platform_commands.migrate)
 app.command("sessions")(adhoc_commands.sessions)
 app.command("funnel")(adhoc_commands.funnel)
 sandbox.command("data")(sandbox_commands.data)
+sandbox.command("up")(sandbox_commands.up)
 
 INTERRUPTED = 130
 """What shells expect of a program that was stopped from the keyboard, and what Typer makes of it."""

@@ -1,12 +1,15 @@
-"""Commands about the simulated shop. Not here: the simulation (`sandbox/`)."""
+"""Commands about the simulated shop. Not here: the simulation and its services (`sandbox/`)."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import Json, day_of
+from ecom_assets.settings import load_settings
 
 
 def data(
@@ -38,3 +41,35 @@ def data(
     typer.echo(json.dumps(truth, indent=None if as_json else 2))
     if not as_json:
         typer.echo(f"Written to {out}. Next: ecom run --events {out}/events", err=True)
+
+
+def up(
+    customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
+    order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
+    faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Serve stand-ins of the customer and the order report API over the sandbox shop, until Ctrl-C."""
+    from ecom_assets.sandbox.service_faults import Faults  # noqa: PLC0415 (only this command serves)
+    from ecom_assets.sandbox.services import running_services  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox.supply import ensure_sandbox  # noqa: PLC0415 (as above)
+
+    settings = load_settings()
+    ensure_sandbox(settings)
+    chosen = Faults.some_of_all() if faults else Faults()
+    serving = running_services(
+        settings.sandbox_folder, customer_port=customer_port, order_port=order_port, faults=chosen
+    )
+    with suppress(KeyboardInterrupt), serving as services:
+        environment = services.environment()
+        lines = [json.dumps(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
+        typer.echo("\n".join(lines))
+        if not as_json:
+            typer.echo(_STEERING.format(**environment), err=True)
+        Event().wait()
+
+
+_STEERING = (
+    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}; Ctrl-C stops both.\n"
+    "Faults at either, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults"
+)

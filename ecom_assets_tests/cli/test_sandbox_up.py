@@ -1,0 +1,64 @@
+"""`ecom sandbox up` in a process of its own: both stand-ins answer, faults can be set over HTTP, Ctrl-C ends it."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from ecom_assets.settings import load_settings
+from ecom_assets.sources.customer_api import fetch_customers
+from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
+
+pytestmark = pytest.mark.xdist_group("cli_processes")
+TIMEOUT_S = 10
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    small_shop(tmp_path / "home", days=1, visitors=20)
+    return tmp_path / "home"
+
+
+def test_both_services_serve_the_sandbox_shop_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("sandbox", "up", "--json", "--faults", "--customer-port", "0", "--order-port", "0")
+    with subprocess.Popen(
+        [*ECOM, *words], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        # Its faults come with Retry-After: 1, which nobody needs to wait for here.
+        calm = requests.put(f"{told['ECOM_ORDER_API_URL']}/control/faults", json={"every": 0}, timeout=TIMEOUT_S)
+        control = told["ECOM_CUSTOMER_API_URL"].replace("/api/customers", "/control/faults")
+        before = requests.get(control, timeout=TIMEOUT_S).json()
+        refused = requests.put(control, json={"retry_afterr": "0"}, timeout=TIMEOUT_S)
+        requests.put(control, json={"malformed_pages": 1}, timeout=TIMEOUT_S).raise_for_status()
+        fetched = fetch_customers(load_settings(home=home))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, out, err) == (0, "", "")
+    assert (calm.status_code, before["every"] > 0, refused.status_code) == (200, True, 400)
+    assert "retry_afterr='0' is no fault; the faults are latency_s, rate_limited," in refused.json()["error"]
+    assert (len(fetched.customers), len(fetched.quarantined)) == (20, 1)
+
+
+def test_a_port_that_is_taken_is_told(home: Path) -> None:
+    with subprocess.Popen(
+        [*ECOM, "sandbox", "up", "--json", "--customer-port", "0", "--order-port", "0"],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        port = json.loads(process.stdout.readline())["ECOM_ORDER_API_URL"].rpartition(":")[2]
+        said = ecom("sandbox", "up", "--customer-port", port, home=home)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+    assert (said.exit_code, said.sentence) == (
+        2,
+        f"Port {port} is not to be had (Address already in use); give another, or 0.",
+    )
