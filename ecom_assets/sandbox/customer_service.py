@@ -72,7 +72,8 @@ class CustomerService(Service):
             total = len(self._records)
             data: list[Any] = [dict(record) for record in self._records[(number - 1) * size : number * size]]
             self._page_count += 1
-            if faults.shift_every and self._page_count % faults.shift_every == 0 and self.plan.take("shift_count"):
+            is_due = faults.shift_every > 0 and self._page_count % faults.shift_every == 0
+            if self._records and is_due and self.plan.take("shift_count"):
                 self._records.append(self._records.pop(0))
         if data and number <= faults.duplicated_pages:
             data.append({**data[0], "city": "Elsewhere", "updated_at": earlier(data[0]["updated_at"], days=1)})

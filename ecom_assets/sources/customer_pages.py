@@ -2,7 +2,7 @@
 
 While pages are read, somebody on the first page may move to the last, and everybody between moves up by one: whoever
 crosses the edge of a page at the wrong moment is on none of those that were read, and the total is still right. So a
-pass counts only if the next one finds the same customers. Not here: HTTP, what a record holds.
+pass counts only if the next one confirms it. Not here: HTTP, what a record holds.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,8 +55,14 @@ class Pass:
         return len({page.total for page in self.pages}) == 1 and len(self.ids) <= self.total <= record_count
 
     def agrees_with(self, before: "Pass") -> bool:
-        """Whether this pass confirms the one before."""
-        return self.adds_up and self.total == before.total and self.ids == before.ids
+        """Whether this pass confirms the one before: page by page, or by the same customers, as many as the total.
+
+        The same customers alone prove nothing: two passes can miss the same one and meet another twice instead.
+        """
+        if not self.adds_up or self.total != before.total:
+            return False
+        is_same = [page.records for page in self.pages] == [page.records for page in before.pages]
+        return is_same or (self.ids == before.ids and len(self.ids) == self.total)
 
 
 @dataclass(frozen=True)

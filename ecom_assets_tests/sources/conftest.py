@@ -9,8 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets_tests.services import SIX, people
 
 REAL_FILES = Path(__file__).parents[3] / "shared" / "data"
 Row = dict[str, Any]
@@ -98,3 +100,10 @@ def write_parquet(path: Path, select: str) -> Path:
 def shop_parquet(path: Path) -> Path:
     rows = ", ".join("(" + ", ".join(f"'{value}'" for value in row.values()) + ")" for row in SHOP)
     return write_parquet(path, f"SELECT * FROM (VALUES {rows}) AS t({', '.join(SHOP[0])})")
+
+
+@pytest.fixture
+def customer_api() -> Iterator[CustomerService]:
+    """A stand-in of the customer API with six customers."""
+    with CustomerService(people(*SIX)) as service:
+        yield service

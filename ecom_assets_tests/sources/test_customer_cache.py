@@ -1,0 +1,64 @@
+"""What is kept of the customer API's answers on disk: only what was whole, and never the key. Not here: the fetch."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sandbox.customer_service import CustomerService
+from ecom_assets.sandbox.service_faults import Faults
+from ecom_assets.sources.customer_api import fetch_customers
+from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
+
+# What is kept on disk
+
+
+def test_a_second_fetch_receives_only_what_has_changed(customer_api: CustomerService, tmp_path: Path) -> None:
+    customers_fetched(customer_api, tmp_path)
+    again = customers_fetched(customer_api, tmp_path)
+    assert (ids_of(again), again.costs.unchanged_count, again.costs.received_bytes) == ([*SIX], 6, 0)
+    customer_api.records = [*people(1, 2, 3, 4, 5), {**people(6)[0], "city": "Bonn"}]
+    changed = customers_fetched(customer_api, tmp_path)
+    assert (changed.costs.unchanged_count, changed.customers[-1].city) == (5, "Bonn")
+
+
+def test_half_an_answer_is_never_kept(customer_api: CustomerService, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not JSON to its end"):
+        customers_fetched(customer_api, tmp_path, Faults(unfinished=4))
+    again = customers_fetched(customer_api, tmp_path)
+    assert (ids_of(again), again.costs.unchanged_count) == ([*SIX], 3)
+
+
+def test_a_damaged_cache_is_made_anew(customer_api: CustomerService, tmp_path: Path) -> None:
+    customers_fetched(customer_api, tmp_path)
+    kept = tmp_path / "http_cache" / "customer_api.sqlite"
+    for file in kept.parent.iterdir():
+        file.write_bytes(b"no database " * 1000)
+    assert (ids_of(customers_fetched(customer_api, tmp_path)), ids_of(customers_fetched(customer_api, tmp_path))) == (
+        [*SIX],
+        [*SIX],
+    )
+    assert kept.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_key_is_nowhere(customer_api: CustomerService, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = settings_for(tmp_path, customer_api, customer_api_page_size=2)
+    customer_api.faults = Faults(server_errors=1, rate_limited=1, retry_after="0")
+    fetched = fetch_customers(settings)
+    customer_api.faults = Faults(server_errors=4)
+    with pytest.raises(SourceError) as told:
+        fetch_customers(settings)
+    files = b"".join(file.read_bytes() for file in (tmp_path / "http_cache").iterdir())
+    assert b"N6" in files
+    seen = [
+        caplog.text,
+        repr(fetched),
+        repr(settings),
+        str(fetched.metrics()),
+        str(told.value),
+        repr(told.value.__cause__),
+    ]
+    assert "server_error" in caplog.text
+    assert [text for text in (*seen, files.decode("latin-1")) if customer_api.key in text] == []
