@@ -22,6 +22,7 @@ FULL = {
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"]],
     "one_more_day": [["one_more_day.py"]],
+    "paging": [["paging.py"]],
     "pipeline": [["pipeline.py"]],
 }
 QUICK = {
@@ -32,6 +33,7 @@ QUICK = {
         ["funnel_command.py", "--events", "1000000", "--repetitions", "3"],
     ],
     "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3"]],
+    "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],
 }
 HUGE = {"pipeline_100m": [["pipeline.py", "--size", "huge"]]}

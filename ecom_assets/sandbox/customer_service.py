@@ -47,6 +47,7 @@ class CustomerService(Service):
 
     @records.setter
     def records(self, records: list[Record]) -> None:
+        """Serve these from now on."""
         with self._changes:
             self._records = [dict(record) for record in records]
 

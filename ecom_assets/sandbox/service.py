@@ -90,6 +90,7 @@ class Service(ABC):
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
+        """Let these faults come, and no others."""
         self.plan.faults = faults
 
     @property

@@ -96,6 +96,7 @@ class FaultPlan:
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
+        """Deal these out from now on, counting from zero."""
         with self._lock:
             self._faults = Faults(**asdict(faults))
             self._requests = self._dealt = 0

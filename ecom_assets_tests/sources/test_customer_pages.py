@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.sandbox.customer_service import CustomerService
+from ecom_assets.sandbox.service import Answer, Request
 from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.sources.customer_api import fetch_customers
 from ecom_assets_tests.hypothesis_settings import examples
