@@ -85,3 +85,21 @@ def test_the_dagster_home_is_made_once_and_left_as_a_person_changed_it() -> None
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     assert not any(field.is_required() for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ftp://api.example", "api.example/customers", "https://", "https://ann:secret@api.example", "http://a?key=secret"],
+)
+def test_an_address_of_an_api_is_a_plain_one_and_a_refusal_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("ECOM_CUSTOMER_API_URL", value)
+    with pytest.raises(SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is no address such as https") as told:
+        load_settings()
+    assert "secret" not in str(told.value) + repr(told.value.__cause__)
+
+
+def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_ORDER_API_URL", "https://api.example/v1/")
+    assert load_settings().order_api_url == "https://api.example/v1"

@@ -6,6 +6,7 @@ Not here: which requests are made.
 
 import logging
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from requests_cache.backends.sqlite import SQLiteCache
 from ecom_assets.errors import SettingError
 
 FOLDER = "http_cache"
+KEPT = timedelta(days=30)
+"""Answers older than this are dropped, so that who is no longer a customer does not stay here for ever."""
 SECRET_HEADERS = ("X-API-KEY", "Authorization", "Cookie", "Set-Cookie", "X-Nickname", "X-Cohort")
 _logger = logging.getLogger(__name__)
 
@@ -65,12 +68,14 @@ def cached_session(home: Path, name: str) -> CachedSession:
             f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to another folder."
         ) from error
     try:
-        return _open(path)
+        session = _open(path)
+        session.cache.delete(older_than=KEPT)
     except sqlite3.DatabaseError:
         _logger.warning("%s was damaged and is made anew", path)
         for file in path.parent.glob(f"{path.name}*"):
             file.unlink()
-        return _open(path)
+        session = _open(path)
+    return session
 
 
 def _open(path: Path) -> CachedSession:

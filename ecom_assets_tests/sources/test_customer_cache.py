@@ -1,6 +1,7 @@
 """What is kept of the customer API's answers on disk: only what was whole, and never the key. Not here: the fetch."""
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ecom_assets.errors import SourceError
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sandbox.service_faults import Faults
+from ecom_assets.sources import http_cache
 from ecom_assets.sources.customer_api import fetch_customers
 from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
 
@@ -40,6 +42,16 @@ def test_a_damaged_cache_is_made_anew(customer_api: CustomerService, tmp_path: P
         [*SIX],
     )
     assert kept.parent.stat().st_mode & 0o077 == 0
+
+
+def test_answers_are_kept_for_a_month(
+    customer_api: CustomerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert timedelta(days=30) == http_cache.KEPT
+    customers_fetched(customer_api, tmp_path)
+    monkeypatch.setattr(http_cache, "KEPT", timedelta(microseconds=1))
+    again = customers_fetched(customer_api, tmp_path)
+    assert again.costs.unchanged_count == 3  # those of the second pass; without the month over it is all six
 
 
 def test_the_key_is_nowhere(customer_api: CustomerService, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
