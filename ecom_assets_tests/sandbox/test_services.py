@@ -26,7 +26,9 @@ from ecom_assets.sandbox.service_faults import KINDS, FaultPlan, Faults
 from ecom_assets.sandbox.services import SandboxServices, running_services
 from ecom_assets.sandbox.shop import generate
 from ecom_assets.sandbox.shop_customers import FLAWS, FUTURE, make_customers
-from ecom_assets_tests.services import people
+from ecom_assets.sources.customer_api import fetch_customers
+from ecom_assets.sources.order_report_api import fetch_increments
+from ecom_assets_tests.services import people, settings_for
 
 FIRST_DAY = date(2026, 1, 1)
 DAYS, VISITORS = 30, 600
@@ -180,6 +182,19 @@ def test_the_truth_lies_beside_the_shop(services: SandboxServices, folder: Path)
 
 
 # Faults
+
+
+def test_with_some_of_all_faults_everything_still_comes(folder: Path, tmp_path: Path) -> None:
+    days = [FIRST_DAY + timedelta(days=n) for n in range(DAYS)]
+    with running_services(folder, faults=Faults.some_of_all()) as running:
+        settings = settings_for(tmp_path, running.customers, running.orders, customer_api_page_size=50)
+        customers = fetch_customers(settings)
+        increments = list(fetch_increments(settings, days))
+    truth = json.loads((folder / "truth.json").read_text())["orders"]
+    assert (len(customers.customers), customers.is_settled, len(customers.quarantined)) == (VISITORS, True, 2)
+    assert sum(one.row_count for one in increments) == truth["order_lines"] + truth["refund_lines"]
+    retries = Counter(customers.costs.retry_counts) + Counter(increments[-1].costs.retry_counts)
+    assert set(retries) == {"rate_limited", "server_error", "dropped", "truncated"}
 
 
 def test_each_fault_is_what_it_says(api: CustomerService) -> None:

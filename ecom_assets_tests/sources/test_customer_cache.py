@@ -1,12 +1,14 @@
 """What is kept of the customer API's answers on disk: only what was whole, and never the key. Not here: the fetch."""
 
 import logging
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from requests_cache.backends.sqlite import SQLiteDict
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.sources import http_cache
@@ -52,6 +54,25 @@ def test_answers_are_kept_for_a_month(
     monkeypatch.setattr(http_cache, "KEPT", timedelta(microseconds=1))
     again = customers_fetched(customer_api, tmp_path)
     assert again.costs.unchanged_count == 3  # those of the second pass; without the month over it is all six
+
+
+def test_a_cache_that_fails_costs_time_and_not_the_fetch(
+    customer_api: CustomerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SQLiteDict, "__getitem__", fails)
+    monkeypatch.setattr(SQLiteDict, "__setitem__", fails)
+    fetched = customers_fetched(customer_api, tmp_path)
+    assert (ids_of(fetched), fetched.costs.unchanged_count) == ([*SIX], 0)
+    assert "cannot be written (database or disk is full); going on without" in caplog.text
+
+
+def test_a_place_that_cannot_be_written_is_told(customer_api: CustomerService, tmp_path: Path) -> None:
+    (tmp_path / "http_cache").write_text("a file where a folder should be")
+    with pytest.raises(SettingError, match=r"customer_api\.sqlite cannot be written .* set ECOM_HOME to another"):
+        customers_fetched(customer_api, tmp_path)
 
 
 def test_the_key_is_nowhere(customer_api: CustomerService, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
