@@ -22,6 +22,7 @@ from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets.extras import packages_of
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
@@ -118,7 +119,8 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     """Return what is observed outside of the warehouse: the table that events come from, if it is one."""
     if not is_table(settings):
         return []
-    from ecom_assets.assets.event_table import event_table  # noqa: PLC0415 (needs packages of the extra `snowflake`)
+    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+        from ecom_assets.assets.event_table import event_table  # noqa: PLC0415 (only tables need them)
 
     return [event_table(settings, daily)]
 

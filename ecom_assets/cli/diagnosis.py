@@ -13,6 +13,7 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.errors import EcomError
+from ecom_assets.extras import packages_of
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
@@ -112,7 +113,8 @@ def _events(settings: Settings) -> Finding:
 
 
 def _event_table(settings: Settings) -> Finding:
-    from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (needs packages of the extra `snowflake`)
+    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only tables need them)
 
     with opened_table(settings) as table:
         days = table.newest_days

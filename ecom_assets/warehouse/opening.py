@@ -10,18 +10,19 @@ from urllib.parse import urlsplit
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SettingError
+from ecom_assets.extras import packages_of
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets.warehouse.engine import Engine
 
 ENGINES = {
-    "postgres": "PostgresEngine",
-    "postgresql": "PostgresEngine",
-    "snowflake": "SnowflakeEngine",
-    "spark": "SparkEngine",
+    "postgres": ("postgres", "PostgresEngine"),
+    "postgresql": ("postgres", "PostgresEngine"),
+    "snowflake": ("snowflake", "SnowflakeEngine"),
+    "spark": ("spark", "SparkEngine"),
 }
-EXTRAS = {"psycopg": "postgres", "snowflake": "snowflake", "dagster_snowflake": "snowflake", "pyspark": "spark"}
+"""Module, which is also the extra with its packages, and class, by the scheme of the address."""
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
@@ -38,16 +39,9 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
             f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
             "duckdb:///path/to/file.duckdb, postgres://, snowflake:// or spark://."
         )
-    name = ENGINES[scheme]
-    try:
-        module = import_module(f"ecom_assets.warehouse.{name.removesuffix('Engine').lower()}")
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get(str(error.name).partition(".")[0])
-        if extra is None:
-            raise
-        raise SettingError(
-            f"ECOM_WAREHOUSE={scheme}://… needs packages: pip install 'ecom-assets[{extra}]'."
-        ) from error
+    module_name, name = ENGINES[scheme]
+    with packages_of(module_name, f"ECOM_WAREHOUSE={scheme}://…"):
+        module = import_module(f"ecom_assets.warehouse.{module_name}")
     engine: Engine = getattr(module, name)(settings)
     return engine
 

@@ -1,0 +1,42 @@
+"""What a person is told who names an engine or a source whose packages are not installed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import environment
+
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("setting", "address", "extra", "missing"),
+    [
+        ("ECOM_WAREHOUSE", "postgres://h/shop", "postgres", ["psycopg"]),
+        ("ECOM_WAREHOUSE", "snowflake://u@a/SHOP", "snowflake", ["snowflake", "snowflake.connector"]),
+        ("ECOM_WAREHOUSE", "spark://local", "spark", ["pyspark", "py4j", "py4j.protocol"]),
+        ("ECOM_EVENTS", "snowflake://u@a/SHOP/EVENTS", "snowflake", ["snowflake", "snowflake.connector"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PLR0917 (a case has that many sides)
+    tmp_path: Path, setting: str, address: str, extra: str, missing: list[str], command: str
+) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(missing=missing), command],
+        env=environment(tmp_path / "home", {setting: address}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert said.returncode != 0
+    assert (
+        f"{setting}={address.partition('://')[0]}://… needs packages that are not installed ("
+        in said.stdout + said.stderr
+    )
+    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
