@@ -14,4 +14,4 @@ def without_secrets(url: str) -> str:
         return f"{url.partition('://')[0]}://…"
     user, _, host = parts.netloc.rpartition("@")
     shown = f"{user.partition(':')[0]}@{host}" if user.partition(":")[0] else host
-    return parts._replace(netloc=shown, query="", fragment="").geturl()
+    return f"{parts.scheme}://{shown}{parts.path}"
