@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import SourceError
 
 FOLDER = "order_reports"
@@ -86,15 +87,6 @@ def land(body: bytes, path: Path) -> None:
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise SourceError(f"{path} cannot be written ({error.strerror}); mend that and run again.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk remember the new name, too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

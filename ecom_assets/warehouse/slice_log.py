@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 
 LOG = "_log"
@@ -219,13 +220,5 @@ def create_once(path: Path, text: str) -> bool:
         return False
     finally:
         fresh.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

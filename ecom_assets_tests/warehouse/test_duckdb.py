@@ -8,33 +8,19 @@ import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.contracts.table import Table, day, text
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse import duckdb as embedded
 from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets_tests.engines.visits_table import ONE, Visits, grown, stored
 
 VISIT = "struct<visit_date: date, visitor_id: string>"
-ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))
-
-
-class Visits(Table):
-    """One row per visitor and day."""
-
-    layer = "mart"
-    group = "behaviour"
-    key = ("visit_date", "visitor_id")
-    day_column = "visit_date"
-
-    visit_date = day("The day of the visit")
-    visitor_id = text("Who came")
 
 
 @pytest.fixture
@@ -48,10 +34,6 @@ def visits(*rows: tuple[date, str | None]) -> ir.Table:
     """Return rows of visits as an expression that needs no table, as assets give expressions."""
     structs = [{"visit_date": a_day, "visitor_id": who} for a_day, who in rows]
     return ibis.literal(structs, type=f"array<{VISIT}>").unnest().name("visit").as_table().unpack("visit")
-
-
-def stored(engine: DuckDBEngine, contract: type[Table] = Visits) -> list[tuple[Any, ...]]:
-    return sorted(tuple(row.values()) for row in engine.table(contract).to_pyarrow().to_pylist())
 
 
 def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
@@ -74,11 +56,6 @@ def test_a_missing_value_breaks_the_contract_in_a_sentence(engine: DuckDBEngine)
 def test_columns_other_than_the_contract_s_are_refused(engine: DuckDBEngine) -> None:
     with pytest.raises(ContractError, match=r"mart.visits was computed without \['visitor_id'\] and with \['who'\]"):
         engine.replace(Visits, visits((ONE, "ann")).rename(who="visitor_id"), Days((ONE,)))
-
-
-def grown(**more: Any) -> type[Table]:
-    """Return the contract with further columns, or with others in their place."""
-    return type("Visits", (Visits,), {"__doc__": Visits.__doc__, "name": "visits", **more})
 
 
 def test_clearing_empties_the_tables_that_exist(engine: DuckDBEngine) -> None:
