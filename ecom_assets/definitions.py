@@ -14,6 +14,7 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.jobs import everything_job
 from ecom_assets.automation.schedules import daily_schedule
 from ecom_assets.automation.sensors import landing_sensor
@@ -61,7 +62,7 @@ def build_definitions(
         asset_checks=[claim.build(pool) for claim in claims(settings)],
         jobs=[everything_job()],
         schedules=[daily_schedule(settings)],
-        sensors=[arrival_sensor(settings)],
+        sensors=[arrival_sensor(settings), *alert_sensors(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,
     )
@@ -132,6 +133,12 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
     from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (likewise)
 
     return event_table_sensor(settings)
+
+
+def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensor that tells people of failures, if it is set whom and how."""
+    alerts = Alerts.of(settings)
+    return [alert_sensor(alerts)] if alerts else []
 
 
 def claims(settings: Settings) -> list[Claim]:

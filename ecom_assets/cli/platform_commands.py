@@ -31,8 +31,11 @@ def run(
     asked = AskedDays.read(first, last)
     platform = PlatformRun.prepare(paths, events_mapping, asked, select, quiet=as_json)
     outcome = platform.materialize()
-    show_summary(platform.settings, outcome, as_json=as_json)
-    if not outcome.success or outcome.failed_checks:
+    try:
+        show_summary(platform.settings, outcome, as_json=as_json)
+    finally:
+        platform.tell_of_failures(outcome)
+    if not outcome.is_well:
         raise typer.Exit(1)
 
 
