@@ -110,6 +110,7 @@ class MailServer:
         with session:
             if self.is_starttls:
                 session.starttls(context=ssl.create_default_context())
+            session.ehlo_or_helo_if_needed()
             if self.user:
                 session.login(self.user, self.password)
             yield session

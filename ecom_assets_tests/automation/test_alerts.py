@@ -1,0 +1,364 @@
+"""One message for each run in which something failed: on a real instance, over a real SMTP server.
+
+Not here: how mail is sent (`test_mail.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from ecom_assets.automation import mail
+from ecom_assets.automation.alerts import ALERT_TAG, MOST_RUNS, Alerts, alert_sensor
+from ecom_assets.definitions import build_definitions
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.settings import Settings
+from ecom_assets_tests.command import Said, ecom, page_views, small_shop
+from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
+
+ANN = "ann@shop.example"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "RETRY_PAUSES_S", (0.0,))
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as served:
+        yield served
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+        yield made
+
+
+def settings_of(mailbox: Mailbox, home: Path = Path("never written"), **more: Any) -> Settings:
+    return Settings(home=home, smtp_url=f"smtp://{HOST}:{mailbox.port}", alert_email=ANN, **more)
+
+
+class Daemon:
+    """Looks at an instance as Dagster's daemon does, and keeps the cursor between two looks."""
+
+    def __init__(self, instance: dg.DagsterInstance, settings: Settings) -> None:
+        self.instance = instance
+        self.settings = settings
+        self.cursor: str | None = None
+        self.clock = datetime.now(UTC)
+
+    def look(self) -> str:
+        """Let the sensor look; return the line that its tick shows."""
+        alerts = Alerts.of(self.settings)
+        assert alerts is not None
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
+        found = alert_sensor(alerts, now=lambda: self.clock)(context)
+        assert isinstance(found, dg.SensorResult)
+        assert not found.run_requests
+        self.cursor = found.cursor
+        skip = found.skip_reason
+        return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
+
+
+@dg.asset
+def orders() -> None:
+    """Fail as our own code does."""
+    try:
+        int("no number")
+    except ValueError as error:
+        raise SourceError("orders.csv has no column 'id'; give another file.") from error
+
+
+@dg.asset
+def customers() -> None:
+    """Compute nothing."""
+
+
+def check_of_customers(*, passed: bool, blocking: bool) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=customers, name="enough", blocking=blocking)
+    def enough() -> dg.AssetCheckResult:
+        told: dict[str, Any] = {
+            "observed": 2,
+            "limit": 3,
+            "examples": dg.MetadataValue.json([{"city": "Riga"}, {"city": "Rom"}]),
+        }
+        return dg.AssetCheckResult(passed=passed, description="There are more than three customers.", metadata=told)
+
+    return enough
+
+
+def run(instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, tags: dict[str, str] | None = None) -> str:
+    """Run a job over some assets and checks; return the run's id."""
+    plain = [one for one in assets if not isinstance(one, dg.AssetChecksDefinition)]
+    checks = [one for one in assets if isinstance(one, dg.AssetChecksDefinition)]
+    job = dg.Definitions(
+        assets=plain, asset_checks=checks, jobs=[dg.define_asset_job("nightly", "*")], executor=dg.in_process_executor
+    ).resolve_job_def("nightly")
+    done = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET, tags=tags)
+    return done.run_id
+
+
+DAYS = {
+    "dagster/asset_partition_range_start": "2026-03-01",
+    "dagster/asset_partition_range_end": "2026-03-08",
+}
+
+
+def test_a_failed_run_gives_one_message_however_often_the_sensor_looks(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    daemon = Daemon(instance, settings_of(mailbox, dagster_url="https://dagster.shop.example/"))
+    assert daemon.look() == "Nothing failed."
+    run_id = run(instance, orders, customers, tags=DAYS)
+    assert daemon.look() == f"Told {ANN} of run {run_id}."
+    assert daemon.look() == "Nothing failed."
+    (message,) = mailbox.messages
+    assert (message["To"], message["From"]) == (ANN, ANN)
+    assert message["Subject"] == "[ecom] run failed: nightly, 2026-03-01 to 2026-03-08"
+    assert message["Message-ID"] == f"<{run_id}.alert@ecom-assets>"
+    assert message.get_content() == (
+        "Run failed: nightly, 2026-03-01 to 2026-03-08.\n"
+        "\n"
+        "Job:  nightly\n"
+        "Days: 2026-03-01 to 2026-03-08\n"
+        f"Run:  https://dagster.shop.example/runs/{run_id}\n"
+        "\n"
+        "Failed steps\n"
+        "  orders: orders.csv has no column 'id'; give another file.\n"
+    )
+
+
+def test_a_daemon_that_forgot_where_it_was_sends_nothing_again(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+    run(instance, orders)
+    for _ in range(3):
+        Daemon(instance, settings_of(mailbox)).look()
+    assert len(mailbox.messages) == 1
+
+
+def test_a_run_that_went_well_gives_none(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+    run(instance, customers, check_of_customers(passed=True, blocking=True))
+    assert Daemon(instance, settings_of(mailbox)).look() == "Nothing failed."
+    assert mailbox.messages == []
+
+
+def test_a_failing_check_that_does_not_block_is_told_with_what_was_seen(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    run_id = run(instance, customers, check_of_customers(passed=False, blocking=False))
+    Daemon(instance, settings_of(mailbox)).look()
+    (message,) = mailbox.messages
+    assert message["Subject"] == "[ecom] 1 check failed: nightly"
+    assert message.get_content() == (
+        "1 check failed: nightly.\n"
+        "\n"
+        "Job:  nightly\n"
+        "Days: whole tables\n"
+        f"Run:  http://127.0.0.1:3000/runs/{run_id}\n"
+        "\n"
+        "Failed checks\n"
+        "  customers, enough: There are more than three customers.\n"
+        "    observed 2, limit 3; 2 examples in the run\n"
+    )
+    assert "Riga" not in message.get_content(), "examples stay where their readers have a login"
+
+
+def test_a_blocking_check_and_the_run_that_it_fails_are_one_message(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    run(instance, customers, orders, check_of_customers(passed=False, blocking=True))
+    Daemon(instance, settings_of(mailbox)).look()
+    (message,) = mailbox.messages
+    assert message["Subject"] == "[ecom] run failed and 1 check failed: nightly"
+    steps, checks = message.get_content().split("Failed steps\n")[1].split("\nFailed checks\n")
+    assert steps == "  orders: orders.csv has no column 'id'; give another file.\n"
+    assert checks.startswith("  customers, enough: There are more")
+
+
+def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is_back(
+    instance: dg.DagsterInstance,
+) -> None:
+    port = free_port()
+    daemon = Daemon(instance, settings_of(Mailbox(port)))
+    first = run(instance, orders)
+    second = run(instance, orders)
+    run(instance, customers)
+    down = (
+        f"The mail server smtp://{HOST}:{port} did not take the message: Connection refused; start it or correct "
+        "ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER. 2 messages to be sent at the next look."
+    )
+    assert daemon.look() == down
+    daemon.clock += timedelta(days=3)
+    assert daemon.look() == down
+    with mail_server() as mailbox:
+        daemon.settings = settings_of(mailbox)
+        assert daemon.look() == f"Told {ANN} of run {first}. Told {ANN} of run {second}."
+        assert daemon.look() == "Nothing failed."
+    assert [message["Message-ID"] for message in mailbox.messages] == [
+        f"<{run_id}.alert@ecom-assets>" for run_id in (first, second)
+    ]
+
+
+def test_the_next_try_of_a_run_is_told_of_too_though_it_inherits_what_was_noted(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    daemon = Daemon(instance, settings_of(mailbox))
+    first = run(instance, orders, tags={"dagster/will_retry": "true"})
+    daemon.look()
+    inherited = instance.get_run_by_id(first)
+    assert inherited is not None
+    second = run(instance, orders, tags={ALERT_TAG: inherited.tags[ALERT_TAG]})
+    assert daemon.look() == f"Told {ANN} of run {second}."
+    assert ["It is tried again by itself." in message.get_content() for message in mailbox.messages] == [True, False]
+    run(instance, customers, tags={ALERT_TAG: "unsent"})
+    assert [daemon.look(), daemon.look()] == ["Nothing failed.", "Nothing failed."]
+    assert not list(instance.get_run_records(dg.RunsFilter(tags={ALERT_TAG: "unsent"})))
+
+
+def test_a_run_without_a_failed_step_is_told_by_what_dagster_says(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    lost = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
+    instance.report_run_failed(lost, message="The code location was restarted and has it no longer.")
+    Daemon(instance, settings_of(mailbox)).look()
+    (message,) = mailbox.messages
+    assert "  The code location was restarted and has it no longer.\n" in message.get_content()
+
+
+def test_a_run_that_a_person_stopped_is_no_failure(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+    stopped = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
+    instance.report_run_canceled(stopped)
+    assert Daemon(instance, settings_of(mailbox)).look() == "Nothing failed."
+    assert mailbox.messages == []
+
+
+def test_failures_while_the_daemon_was_away_are_told_when_it_is_back(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
+    daemon = Daemon(instance, settings_of(mailbox))
+    daemon.look()
+    run(instance, orders)
+    daemon.clock += timedelta(days=2)
+    daemon.look()
+    assert len(mailbox.messages) == 1
+
+
+def test_more_runs_than_one_look_takes_are_told_in_the_next(
+    instance: dg.DagsterInstance, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecom_assets.automation.alerts.MOST_RUNS", 2)
+    assert MOST_RUNS > 2
+    daemon = Daemon(instance, settings_of(mailbox))
+    told = [run(instance, orders) for _ in range(5)]
+    for _ in range(4):
+        daemon.look()
+    assert sorted(message["Message-ID"] for message in mailbox.messages) == sorted(
+        f"<{run_id}.alert@ecom-assets>" for run_id in told
+    )
+
+
+# Over the platform
+
+
+def broken_shop(home: Path) -> Said:
+    """Run a small shop, then spoil a table and run what is built on it."""
+    small_shop(home, days=1, visitors=20)
+    assert ecom("run", home=home).exit_code == 0
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        con.execute("UPDATE mart.session_days SET event_count = -1")
+    return ecom("run", "--select", "mart/sessions", home=home)
+
+
+def test_a_table_that_breaks_its_contract_is_told_by_the_sensor(
+    home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert broken_shop(home).exit_code == 1
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        daemon = Daemon(instance, settings_of(mailbox, home))
+        daemon.look()
+        daemon.look()
+    (message,) = mailbox.messages
+    assert message["Subject"].startswith("[ecom] run failed and ")
+    assert "Days: 2026-01-01\n" in message.get_content()
+    assert "  mart/sessions, contract_holds: Keys are unique, every column of mart.sessions is within its" in (
+        message.get_content()
+    )
+
+
+def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
+    home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env = {"ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}", "ECOM_ALERT_EMAIL": f"{ANN}, bob@shop.example"}
+    events = page_views(tmp_path / "events.csv", "2026-03-01")
+    assert ecom("run", "--events", events, home=home, env=env).exit_code == 0
+    assert mailbox.messages == []
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        con.execute("UPDATE mart.session_days SET event_count = -1")
+    said = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
+    assert said.exit_code == 1
+    assert f"Told {ANN}, bob@shop.example of run " in said.err
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        assert Daemon(instance, settings_of(mailbox, home)).look() == "Nothing failed."
+    assert mailbox.recipients == [[ANN, "bob@shop.example"]]
+
+
+def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
+    home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env = {"ECOM_SMTP_URL": f"smtp://ann:s3cret@{HOST}:{free_port()}", "ECOM_ALERT_EMAIL": ANN}
+    events = page_views(tmp_path / "events.csv", "2026-03-01")
+    assert ecom("run", "--events", events, home=home).exit_code == 0
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        con.execute("UPDATE mart.session_days SET event_count = -1")
+    said = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
+    assert said.exit_code == 1
+    assert "did not take the message: Connection refused;" in said.err
+    assert "s3cret" not in said.err + said.out
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        assert Daemon(instance, settings_of(mailbox, home)).look().startswith(f"Told {ANN} of run ")
+    assert len(mailbox.messages) == 1
+
+
+def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: Mailbox) -> None:
+    sensor = build_definitions(settings_of(mailbox)).resolve_sensor_def("alerts")
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    without = build_definitions(Settings(home=Path("never written")))
+    assert [one.name for one in without.sensors or ()] == ["landing_files"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"smtp_url": "smtp://u:s3cret@mail.example"}, "ECOM_SMTP_URL is set without ECOM_ALERT_EMAIL"),
+        ({"alert_email": ANN}, "ECOM_ALERT_EMAIL is set without ECOM_SMTP_URL"),
+        ({"alert_email": ANN, "smtp_url": "http://u:s3cret@x"}, "ECOM_SMTP_URL is no address of a mail server"),
+    ],
+)
+def test_half_a_setting_is_refused_at_start(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(SettingError, match=why) as refused:
+        build_definitions(Settings(**given))
+    assert "s3cret" not in str(refused.value)
+
+
+def test_doctor_tries_the_mail_server_without_sending(home: Path, mailbox: Mailbox) -> None:
+    def finding(**env: str) -> dict[str, object]:
+        said = ecom("doctor", "--json", home=home, env={f"ECOM_{name.upper()}": value for name, value in env.items()})
+        (found,) = [one for one in said.json if one["subject"] == "alerts"]
+        return {"ok": found["ok"], "found": found["found"]}
+
+    url = f"smtp://{HOST}:{mailbox.port}"
+    assert finding()["ok"] is True
+    assert finding(smtp_url=url, alert_email=ANN) == {"ok": True, "found": f"{url} answers; for {ANN}"}
+    down = finding(smtp_url=f"smtp://ann:s3cret@{HOST}:{free_port()}", alert_email=ANN)
+    assert (down["ok"], "Connection refused" in str(down["found"])) == (False, True)
+    assert "s3cret" not in str(down["found"])
+    assert (mailbox.messages, mailbox.session_count) == ([], 1)
