@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
@@ -56,6 +57,7 @@ def build_definitions(
         assets = [
             *(asset.build(daily, given, pool) for asset in table_assets(settings)),
             *sources(settings, daily),
+            *publications(settings, progress, pool),
         ]
     return dg.Definitions(
         assets=assets,
@@ -124,6 +126,11 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
         from ecom_assets.assets.event_table import event_table  # noqa: PLC0415 (only tables need them)
 
     return [event_table(settings, daily)]
+
+
+def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
+    """Return the asset that publishes the marts in Postgres, if it is set where."""
+    return [postgres_marts(settings, progress, pool)] if settings.postgres_url.get_secret_value() else []
 
 
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
