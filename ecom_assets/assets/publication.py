@@ -39,29 +39,26 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
         name = ".".join(KEY.path)
         progress.began(name)
         started = time.monotonic()
-        result = _publish(context.resources.warehouse, settings, context.run_id)
-        progress.ended(name, int((result.metadata or {}).get("rows_written", 0)), time.monotonic() - started)
-        return result
+        metadata = _publish(context.resources.warehouse, settings, context.run.run_id)
+        progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
+        version = metadata.get("data_version")
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
 
     return publication
 
 
-def _publish(warehouse: Engine, settings: Settings, run_id: str) -> dg.MaterializeResult[Any]:
+def _publish(warehouse: Engine, settings: Settings, run_id: str) -> dict[str, Any]:
     from ecom_assets.warehouse.publication import is_same_database, publish  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
         if is_same_database(warehouse, target):
-            return dg.MaterializeResult(metadata={"skipped": SKIPPED})
+            return {"skipped": SKIPPED}
         published = publish(warehouse, target, MARTS, run_id)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(published.data_version),
-            metadata={
-                "database": target.address,
-                "data_version": published.data_version,
-                "tables": len(published.row_counts),
-                "dagster/row_count": sum(published.row_counts.values()),
-                "rows_written": published.written,
-                "rows_by_table": dg.MetadataValue.json(published.row_counts),
-                "rows_written_by_table": dg.MetadataValue.json(published.written_row_counts),
-            },
-        )
+        return {
+            "database": target.address,
+            "data_version": published.data_version,
+            "dagster/row_count": sum(published.row_counts.values()),
+            "rows_written": published.written,
+            "rows_by_table": dg.MetadataValue.json(published.row_counts),
+            "rows_written_by_table": dg.MetadataValue.json(published.written_row_counts),
+        }

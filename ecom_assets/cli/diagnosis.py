@@ -60,6 +60,7 @@ def diagnose() -> list[Finding]:
         ("events", _events),
         ("dagster", _dagster_home),
         ("alerts", _alerts),
+        ("publishing", _publishing),
     ]
     findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
     for subject, look in looks:
@@ -140,6 +141,16 @@ def _alerts(settings: Settings) -> Finding:
         return Finding("alerts", ok=True, found="none set; failures are shown by Dagster and by `ecom run` only")
     alerts.server.try_login()
     return Finding("alerts", ok=True, found=f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}")
+
+
+def _publishing(settings: Settings) -> Finding:
+    from ecom_assets.cli.published import published_state  # noqa: PLC0415 (loads Dagster)
+
+    state = published_state(settings)
+    mend = "see the sentence above"
+    return Finding(
+        "publishing", ok=state.ok, found=state.found or "none set; the marts stay in the warehouse", mend=mend
+    )
 
 
 def _is_writable(folder: Path) -> bool:

@@ -5,11 +5,13 @@ Not here: what is shown afterwards (`run_summary.py`).
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 from rich.console import Console
 
+from ecom_assets.assets.publication import KEY as PUBLICATION
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.automation.run_report import step_sentence
@@ -42,13 +44,14 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to; `failures` are sentences, one per asset that failed."""
+    """What a run came to; `failures` are sentences, one per asset that failed, `published` what a publication told."""
 
     run_id: str
     days: Days
     success: bool
     checks: list[CheckOutcome]
     failures: list[str]
+    published: dict[str, Any] | None = None
 
     @property
     def is_well(self) -> bool:
@@ -188,4 +191,13 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
         for evaluation in result.get_asset_check_evaluations()
     ]
     failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
-    return RunOutcome(result.run_id, days, result.success, checks, failures)
+    return RunOutcome(result.run_id, days, result.success, checks, failures, _published(result))
+
+
+def _published(result: dg.ExecuteInProcessResult) -> dict[str, Any] | None:
+    """Return what the asset that publishes told of itself, None if it was not part of the run or failed."""
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == PUBLICATION:
+            told = event.step_materialization_data.materialization.metadata
+            return {name.rpartition("/")[2]: value.value for name, value in told.items()}
+    return None
