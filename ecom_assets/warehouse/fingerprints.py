@@ -16,6 +16,7 @@ from ecom_assets.warehouse.engine import Engine
 
 WHOLE = "all"
 """The slice of a table that has no days."""
+HASHES = 2**61
 MISSING, BETWEEN = "\x1e", "\x1f"
 """What stands for null, and between two values, in the text that is hashed; neither comes in on a keyboard."""
 
@@ -40,8 +41,9 @@ def fingerprints(engine: Engine, contract: type[Table]) -> dict[str, Fingerprint
 
 def _hashed(rows: ir.Table, contract: type[Table]) -> ir.Table:
     words = [rows[name].cast("string").fill_null(MISSING) for name in contract.columns]
-    hashed = ibis.literal(BETWEEN).join(words).hash().cast("decimal(38, 0)")
-    measures = {"row_count": rows.count(), "hash_sum": hashed.sum()}
+    # The remainder is a whole number of 64 bits with a sign also where a hash has none; the sum needs more.
+    hashed = ibis.literal(BETWEEN).join(words).hash() % HASHES
+    measures = {"row_count": rows.count(), "hash_sum": hashed.cast("decimal(38, 0)").sum()}
     if contract.day_column is None:
         return rows.agg(**measures).mutate(slice=ibis.literal(WHOLE))
     return rows.group_by(slice=rows[contract.day_column]).agg(**measures)

@@ -5,7 +5,6 @@ Not here: connections and processes that die (`test_publication_faults.py`), the
 """
 
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import ibis
@@ -14,11 +13,9 @@ import pytest
 from ecom_assets.contracts.table import count, text
 from ecom_assets.errors import ContractError, SettingError, WarehouseError
 from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.copying import content_of
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.fingerprints import fingerprints
 from ecom_assets.warehouse.opening import publication_target
 from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.publication import Published, is_same_database, newest_publication, publish
@@ -300,49 +297,3 @@ def test_the_warehouse_s_own_database_is_recognised_however_its_address_is_spell
     assert not is_same_database(postgres_source, target)
     assert not is_same_database(source, target)
     spelled.close()
-
-
-# What a day comes to
-
-
-@pytest.mark.parametrize("kind", ["source", "postgres_source"])
-def test_a_fingerprint_changes_with_every_value_and_with_nothing_else(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
-    engine: Engine = request.getfixturevalue(kind)
-    wide = grown(city=text("Where from", nullable=True), shop=text("Which", nullable=True))
-    engine.drop(Visits)
-    engine.ensure(wide)
-
-    def of(*rows: tuple[date, str, str | None, str | None]) -> str:
-        values = ", ".join(
-            f"(DATE '{a_day}', '{who}', " + ", ".join("NULL" if one is None else f"'{one}'" for one in rest) + ")"
-            for a_day, who, *rest in rows
-        )
-        engine.execute(f"DELETE FROM {engine.name_of(wide)}")
-        engine.execute(f"INSERT INTO {engine.name_of(wide)} VALUES {values}")
-        (found,) = fingerprints(engine, wide).values()
-        return f"{found.row_count} {found.hash_sum}"
-
-    same = (ONE, "kim", "Rom", "North")
-    told = of((ONE, "ann", "Riga", "Rom"), same)
-    assert of(same, (ONE, "ann", "Riga", "Rom")) == told
-    others = [
-        ("Rom", "Riga"),
-        ("Riga", None),
-        (None, "Riga"),
-        (None, None),
-        ("", ""),
-        ("RigaR", "om"),
-        ("Riga", "Riga"),
-    ]
-    found = [of((ONE, "ann", *values), same) for values in others]
-    assert len({told, *found}) == 1 + len(others)
-
-
-def test_days_have_their_own_fingerprints(source: DuckDBEngine) -> None:
-    found = fingerprints(source, Visits)
-    assert {name: one.row_count for name, one in found.items()} == {"2026-03-01": 2, "2026-03-02": 1}
-    source.replace(Visits, from_outside((TWO, "kim")), Days((TWO,)))
-    after = fingerprints(source, Visits)
-    assert [after[name] == found[name] for name in sorted(found)] == [True, False]
