@@ -125,13 +125,6 @@ class Settings(BaseSettings):
             raise ValueError("is no e-mail address, such as data@shop.example")
         return value
 
-    @field_validator("dagster_url")
-    @classmethod
-    def _web_address(cls, value: str) -> str:
-        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-            raise ValueError("is no address such as https://dagster.shop.example")
-        return value.rstrip("/")
-
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -141,7 +134,7 @@ class Settings(BaseSettings):
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
 
-    @field_validator("customer_api_url", "order_api_url")
+    @field_validator("customer_api_url", "order_api_url", "dagster_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)

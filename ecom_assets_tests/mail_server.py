@@ -38,6 +38,7 @@ class Mailbox:
     answers: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     session_count: int = 0
+    goodbye: str = "221 Bye"
 
     async def handle_EHLO(  # noqa: N802 (aiosmtpd's name)
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -67,6 +68,10 @@ class Mailbox:
         self.messages.append(message)
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 OK"
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802 (likewise)
+        """Say goodbye."""
+        return self.goodbye
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Self, TypeVar
@@ -52,13 +52,16 @@ class MailServer:
             raise _no_address()
         if is_tls and is_starttls:
             raise SettingError("ECOM_SMTP_URL asks for smtps:// and for starttls, of which a server has one; drop one.")
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if not (user + password).isascii():
+            raise SettingError("ECOM_SMTP_URL has a user or password beyond ASCII, which logins to SMTP cannot carry.")
         return cls(
             host=parts.hostname,
             port=port or (STARTTLS_PORT if is_starttls else PORTS[parts.scheme]),
             is_tls=is_tls,
             is_starttls=is_starttls,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
+            user=user,
+            password=password,
         )
 
     @property
@@ -107,13 +110,15 @@ class MailServer:
             session: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, name, timeout=TIMEOUT_S, context=context)
         else:
             session = smtplib.SMTP(self.host, self.port, name, timeout=TIMEOUT_S)
-        with session:
+        with closing(session):
             if self.is_starttls:
                 session.starttls(context=ssl.create_default_context())
             session.ehlo_or_helo_if_needed()
             if self.user:
                 session.login(self.user, self.password)
             yield session
+            with suppress(smtplib.SMTPException, OSError):  # what was sent is sent, however the server says goodbye
+                session.quit()
 
     def _said(self, error: Exception) -> str:
         if isinstance(error, smtplib.SMTPRecipientsRefused):

@@ -113,6 +113,13 @@ def test_a_server_that_asks_to_come_back_is_asked_again_a_few_times() -> None:
     assert len(mailbox.answers) == 6, "three tries"
 
 
+def test_a_server_that_takes_a_message_and_then_behaves_oddly_does_not_get_it_twice() -> None:
+    with mail_server() as mailbox:
+        mailbox.goodbye = "500 what?"
+        MailServer.parse(f"smtp://{HOST}:{mailbox.port}").send(letter("ann@x.example"))
+    assert len(mailbox.messages) == 1
+
+
 def test_a_message_that_is_refused_for_good_is_not_tried_again() -> None:
     with mail_server() as mailbox:
         mailbox.answers = ["554 5.7.1 spam"] * 2
@@ -165,6 +172,7 @@ def test_the_address_says_port_and_encryption(url: str, port: int, is_tls: bool,
         "mail.example",
         "http://u:s3cret@mail.example",
         "smtp://u:s3cret@",
+        "smtp://u:s3cret%C3%BC@mail.example",
         "smtp://u:s3cret@mail.example:mail",
         "smtp://u:s3cret@mail.example:70000",
         "smtp://u:s3cret@[::1",
