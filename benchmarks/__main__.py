@@ -24,6 +24,7 @@ FULL = {
     "one_more_day": [["one_more_day.py"]],
     "paging": [["paging.py"]],
     "pipeline": [["pipeline.py"]],
+    "publication": [["publication.py"]],
 }
 QUICK = {
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
@@ -35,6 +36,7 @@ QUICK = {
     "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3"]],
     "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],
+    "publication": [["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]],
 }
 HUGE = {"pipeline_100m": [["pipeline.py", "--size", "huge"]]}
 PACKAGES = ("duckdb", "ibis-framework", "dagster", "pandas", "pyarrow", "numpy", "chdb", "polars")

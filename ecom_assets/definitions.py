@@ -11,9 +11,11 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.jobs import everything_job
 from ecom_assets.automation.schedules import daily_schedule
 from ecom_assets.automation.sensors import landing_sensor
@@ -55,13 +57,14 @@ def build_definitions(
         assets = [
             *(asset.build(daily, given, pool) for asset in table_assets(settings)),
             *sources(settings, daily),
+            *publications(settings, progress, pool),
         ]
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
         jobs=[everything_job()],
         schedules=[daily_schedule(settings)],
-        sensors=[arrival_sensor(settings)],
+        sensors=[arrival_sensor(settings), *alert_sensors(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,
     )
@@ -125,6 +128,11 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     return [event_table(settings, daily)]
 
 
+def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
+    """Return the asset that publishes the marts in Postgres, if it is set where."""
+    return [postgres_marts(settings, progress, pool)] if settings.postgres_url.get_secret_value() else []
+
+
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that sees new events: in files, or in a table."""
     if not is_table(settings):
@@ -132,6 +140,12 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
     from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (likewise)
 
     return event_table_sensor(settings)
+
+
+def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensor that tells people of failures, if it is set whom and how."""
+    alerts = Alerts.of(settings)
+    return [alert_sensor(alerts)] if alerts else []
 
 
 def claims(settings: Settings) -> list[Claim]:

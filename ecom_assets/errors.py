@@ -9,6 +9,7 @@
         ├── SourceError       input is missing, empty or unreadable
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
         │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
+        ├── MailError         an alert could not be sent
         └── ContractError     data break the contract of their table
 
 A message is one sentence: what was wrong, where, and what to do. Not here: retry policy.
@@ -56,6 +57,10 @@ class WarehouseError(WorkError):
 
 class ConnectionLostError(WarehouseError):
     """The connection to the warehouse broke; what was begun was not committed, or may be done again safely."""
+
+
+class MailError(WorkError):
+    """An alert could not be sent; it may be sent later."""
 
 
 class ContractError(WorkError):

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     spark_conf: SecretStr = Field(
         SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value"
     )
+    postgres_url: SecretStr = Field(
+        SecretStr(""), description="Postgres that the marts are published to: postgres://user:password@host/database"
+    )
     events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -62,6 +65,15 @@ class Settings(BaseSettings):
         description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Server that sends alerts: smtp://user:password@host:port, with ?starttls=true, or smtps://",
+    )
+    alert_email: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Who gets a message when a run or a check fails, separated by commas"
+    )
+    alert_sender: str = Field("", description="Sender of alerts; default the first who gets them")
+    dagster_url: str = Field("http://127.0.0.1:3000", description="Where people reach Dagster's UI; alerts link to it")
     snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
     snowflake_private_key_path: Path | None = Field(
         None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"
@@ -86,7 +98,7 @@ class Settings(BaseSettings):
     api_retry_base_s: float = Field(1.0, gt=0, description="Seconds before the first retry; each next waits twice that")
     api_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")
 
-    @field_validator("event_types", "funnel_steps", mode="before")
+    @field_validator("event_types", "funnel_steps", "alert_email", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -99,6 +111,20 @@ class Settings(BaseSettings):
             raise ValueError(f"is no size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
         return value
 
+    @field_validator("alert_email")
+    @classmethod
+    def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            cls._mail_address(address)
+        return value
+
+    @field_validator("alert_sender")
+    @classmethod
+    def _mail_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", value):
+            raise ValueError("is no e-mail address, such as data@shop.example")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -108,7 +134,7 @@ class Settings(BaseSettings):
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
 
-    @field_validator("customer_api_url", "order_api_url")
+    @field_validator("customer_api_url", "order_api_url", "dagster_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)

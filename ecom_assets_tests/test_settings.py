@@ -103,3 +103,31 @@ def test_an_address_of_an_api_is_a_plain_one_and_a_refusal_shows_no_secret(
 def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOM_ORDER_API_URL", "https://api.example/v1/")
     assert load_settings().order_api_url == "https://api.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("ALERT_EMAIL", "ann@shop.example,bob", "is no e-mail address"),
+        ("ALERT_SENDER", "Ann <ann@shop.example>", "is no e-mail address"),
+        ("DAGSTER_URL", "dagster.shop.example", "is no address such as https://"),
+    ],
+)
+def test_addresses_of_people_and_of_the_ui_are_checked(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(f"ECOM_{name}", value)
+    with pytest.raises(SettingError, match=rf"ECOM_{name}=.* is wrong: {why}"):
+        load_settings()
+
+
+def test_passwords_in_addresses_are_in_no_refusal_and_in_nothing_that_python_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECOM_SMTP_URL", "smtp://shop:s3cret@mail.example")
+    monkeypatch.setenv("ECOM_POSTGRES_URL", "postgres://shop:s3cret@db.example/shop")
+    assert "s3cret" not in repr(load_settings())
+    monkeypatch.setenv("ECOM_DAGSTER_URL", "ftp://shop:s3cret@dagster.example")
+    with pytest.raises(SettingError) as refused:
+        load_settings()
+    assert "s3cret" not in f"{refused.value} {refused.value.__cause__}"

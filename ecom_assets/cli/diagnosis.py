@@ -59,6 +59,8 @@ def diagnose() -> list[Finding]:
         ("warehouse", _warehouse),
         ("events", _events),
         ("dagster", _dagster_home),
+        ("alerts", _alerts),
+        ("publishing", _publishing),
     ]
     findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
     for subject, look in looks:
@@ -129,6 +131,26 @@ def _dagster_home(settings: Settings) -> Finding:
     found = f"{home}" + ("" if ready else " is made at the first run")
     writable = not home.exists() or _is_writable(home)
     return Finding("dagster", ok=writable, found=found, mend=f"make {home} writable, or set DAGSTER_HOME")
+
+
+def _alerts(settings: Settings) -> Finding:
+    from ecom_assets.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
+
+    alerts = Alerts.of(settings)
+    if alerts is None:
+        return Finding("alerts", ok=True, found="none set; failures are shown by Dagster and by `ecom run` only")
+    alerts.server.try_login()
+    return Finding("alerts", ok=True, found=f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}")
+
+
+def _publishing(settings: Settings) -> Finding:
+    from ecom_assets.cli.published import published_state  # noqa: PLC0415 (loads Dagster)
+
+    state = published_state(settings)
+    mend = "see the sentence above"
+    return Finding(
+        "publishing", ok=state.ok, found=state.found or "none set; the marts stay in the warehouse", mend=mend
+    )
 
 
 def _is_writable(folder: Path) -> bool:

@@ -31,8 +31,11 @@ def run(
     asked = AskedDays.read(first, last)
     platform = PlatformRun.prepare(paths, events_mapping, asked, select, quiet=as_json)
     outcome = platform.materialize()
-    show_summary(platform.settings, outcome, as_json=as_json)
-    if not outcome.success or outcome.failed_checks:
+    try:
+        show_summary(platform.settings, outcome, as_json=as_json)
+    finally:
+        platform.tell_of_failures(outcome)
+    if not outcome.is_well:
         raise typer.Exit(1)
 
 
@@ -70,7 +73,7 @@ def ui(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, the warehouse and the events; each finding says what mends it."""
+    """Check settings, versions, disk, warehouse, events, alerts and publishing; each finding says what mends it."""
     from ecom_assets.cli.diagnosis import show_diagnosis  # noqa: PLC0415 (loads Ibis)
 
     if not show_diagnosis(as_json=as_json):

@@ -5,27 +5,29 @@ Not here: what is shown afterwards (`run_summary.py`).
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 from rich.console import Console
 
-from ecom_assets import errors
+from ecom_assets.assets.publication import KEY as PUBLICATION
+from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.run_report import step_sentence
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.definitions import build_definitions
-from ecom_assets.errors import UsageError, WarehouseError
+from ecom_assets.errors import MailError, UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
 
-OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
-"""Names of the errors whose message is the whole sentence; what caused them says less."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -42,13 +44,19 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to; `failures` are sentences, one per asset that failed."""
+    """What a run came to; `failures` are sentences, one per asset that failed, `published` what a publication told."""
 
     run_id: str
     days: Days
     success: bool
     checks: list[CheckOutcome]
     failures: list[str]
+    published: dict[str, Any] | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether nothing failed."""
+        return self.success and not self.failed_checks
 
     @property
     def failed_checks(self) -> list[CheckOutcome]:
@@ -91,6 +99,9 @@ class PlatformRun:
     def materialize(self, *, may_rebuild: bool = True) -> RunOutcome:
         """Run; once more where the run found a part of the warehouse that cannot be read."""
         job = self.definitions.resolve_job_def(EVERYTHING)
+        run_id = str(uuid4())
+        alerts_tag = tag_of(run_id, LEFT_TO_COMMAND) if Alerts.of(self.settings) else {}
+        days_tags = {RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()}
         self.progress.expect(len(self.chosen))
         with patient_history(), dg.DagsterInstance.get() as instance, self.progress:
             try:
@@ -99,7 +110,8 @@ class PlatformRun:
                     run_config=QUIET,
                     raise_on_error=False,
                     asset_selection=self.chosen,
-                    tags={RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()},
+                    run_id=run_id,
+                    tags={**days_tags, **alerts_tag},
                 )
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
@@ -109,6 +121,20 @@ class PlatformRun:
             _open_for(self.settings, self.progress)
             return self.materialize(may_rebuild=False)
         return outcome
+
+    def tell_of_failures(self, outcome: RunOutcome) -> None:
+        """Send the run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
+        alerts = Alerts.of(self.settings)
+        if alerts is None or outcome.is_well:
+            return
+        with patient_history(), dg.DagsterInstance.get() as instance:
+            run = instance.get_run_by_id(outcome.run_id)
+            try:
+                said = alerts.tell(instance, run) if run else ""
+            except MailError as error:
+                self.progress.warn(f"{error} The daemon, if it runs, tries again.")
+            else:
+                self.progress.say(said)
 
 
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
@@ -164,15 +190,14 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
         )
         for evaluation in result.get_asset_check_evaluations()
     ]
-    failures = [_sentence(event) for event in result.all_events if event.is_step_failure]
-    return RunOutcome(result.run_id, days, result.success, checks, failures)
+    failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
+    return RunOutcome(result.run_id, days, result.success, checks, failures, _published(result))
 
 
-def _sentence(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
-        error = error.cause
-    text = (error.message if error is not None else event.message or "").strip().splitlines()
-    name, _, rest = (text or ["it failed"])[0].partition(": ")
-    step = (event.step_key or "").replace("__", "/", 1)
-    return f"{step}: {rest or name}"
+def _published(result: dg.ExecuteInProcessResult) -> dict[str, Any] | None:
+    """Return what the asset that publishes told of itself, None if it was not part of the run or failed."""
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == PUBLICATION:
+            told = event.step_materialization_data.materialization.metadata
+            return {name.rpartition("/")[2]: value.value for name, value in told.items()}
+    return None

@@ -57,6 +57,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
             "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
         },
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
+        "published": outcome.published,
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
@@ -115,9 +116,17 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _published_lines(told: dict[str, Any] | None) -> list[str]:
+    if told is None or "skipped" in told:
+        return [told["skipped"]] if told else []
+    rows = f"{told['row_count']:,} rows of {len(told['rows_by_table'])} tables, {told['rows_written']:,} of them new"
+    return [f"Published in {told['database']}: {rows}, version {told['data_version']}"]
+
+
 def _where_lines(summary: dict[str, Any]) -> list[str]:
     rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items())
     return [
         f"Tables in {summary['warehouse']}: {rows}",
+        *_published_lines(summary["published"]),
         f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
     ]

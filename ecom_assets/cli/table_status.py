@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ecom_assets.cli.published import PublishedState, published_state
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import build_definitions
@@ -32,17 +33,24 @@ def show_status(*, as_json: bool) -> None:
     try:
         with dg.DagsterInstance.get() as instance:
             failing = _failing_checks(instance, build_definitions(settings))
-            rows = [_state(engine, instance, contract, failing) for contract in ALL]
+            published = published_state(settings)
+            rows = [_state(engine, instance, contract, failing, published) for contract in ALL]
     finally:
         engine.close()
     if as_json:
         typer.echo(json.dumps(rows))
     else:
         _draw(rows)
+        if published.found:
+            typer.echo(published.found)
 
 
 def _state(
-    engine: Engine, instance: dg.DagsterInstance, contract: type[Table], failing: dict[str, list[str]]
+    engine: Engine,
+    instance: dg.DagsterInstance,
+    contract: type[Table],
+    failing: dict[str, list[str]],
+    published: PublishedState,
 ) -> dict[str, Any]:
     key = dg.AssetKey([contract.layer, contract.name])
     event = instance.get_latest_materialization_event(key)
@@ -58,6 +66,7 @@ def _state(
         "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
+        "published_rows": published.row_counts.get(contract.qualified_name()),
     }
 
 

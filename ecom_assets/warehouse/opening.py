@@ -5,6 +5,7 @@ An engine's module is imported only when its address is used, so that the core n
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ibis.backends.duckdb import Backend
@@ -15,6 +16,9 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets.warehouse.engine import Engine
+
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.postgres import PostgresEngine
 
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
@@ -44,6 +48,24 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
         module = import_module(f"ecom_assets.warehouse.{module_name}")
     engine: Engine = getattr(module, name)(settings)
     return engine
+
+
+def publication_target(settings: Settings) -> "PostgresEngine":
+    """Return the Postgres that the marts are published to, not yet opened.
+
+    Raises:
+        SettingError: The address is not one of Postgres, or its packages are not installed.
+    """
+    url = settings.postgres_url.get_secret_value()
+    if url.partition("://")[0] not in {"postgres", "postgresql"}:
+        raise SettingError(
+            "ECOM_POSTGRES_URL is no address of a Postgres; write postgres://user:password@host/database."
+        )
+    try:
+        from ecom_assets.warehouse.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
+    except ModuleNotFoundError as error:
+        raise SettingError("ECOM_POSTGRES_URL needs packages: pip install 'ecom-assets[postgres]'.") from error
+    return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
 
 
 def file_reader(engine: Engine, settings: Settings) -> Backend:

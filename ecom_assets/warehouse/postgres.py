@@ -40,9 +40,11 @@ class PostgresEngine(Engine):
 
     con: Backend
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
+        """Take the address from the settings; `setting` is the one that people are told to correct."""
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
+        self._setting = setting
 
     def open(self) -> Self:
         """Connect.
@@ -55,7 +57,7 @@ class PostgresEngine(Engine):
         except psycopg.Error as error:
             said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
             raise WarehouseError(
-                f"{self.address} cannot be opened: {said}; correct ECOM_WAREHOUSE, or start the server."
+                f"{self.address} cannot be opened: {said}; correct {self._setting}, or start the server."
             ) from error
         return self
 
@@ -158,7 +160,7 @@ class PostgresEngine(Engine):
                 ) from error
             advice = "nothing was changed; mend what it says, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
-                advice = "nothing was changed; grant the right to the user of ECOM_WAREHOUSE, and run again."
+                advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
             raise WarehouseError(f"{self.address}: {_said(error)}; {advice}") from error
 
 

@@ -82,6 +82,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "duplicates": int,
         "checks": {"passed": int, "failed": []},
         "tables": dict.fromkeys(TABLES, int),
+        "published": type(None),
         "warehouse": str,
         "dagster_home": str,
     }
@@ -139,6 +140,7 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "last_run_at": str,
         "last_run_id": str,
         "failing_checks": [],
+        "published_rows": type(None),
     }
     assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]
     assert {row["newest_day"] for row in rows} == {"2026-01-03"}
@@ -156,6 +158,6 @@ def test_doctor_looks_at_settings_versions_disk_warehouse_events_and_dagster(sho
     findings = said.json
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "mend": str}
     subjects = [finding["subject"] for finding in findings]
-    assert subjects == ["settings", "versions", "disk", "warehouse", "events", "dagster"]
+    assert subjects == ["settings", "versions", "disk", "warehouse", "events", "dagster", "alerts", "publishing"]
     assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

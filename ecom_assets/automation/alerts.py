@@ -1,0 +1,190 @@
+"""One message for each run in which something failed, however often the sensor looks.
+
+A tag of the run says whether its message was sent, so that it is neither lost when the mail server is down nor sent
+again when the daemon restarts. Not here: how mail is sent (`mail.py`), what failed (`run_report.py`).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+import dagster as dg
+
+from ecom_assets.automation.mail import MailServer
+from ecom_assets.automation.run_report import FailedCheck, RunReport, report_on
+from ecom_assets.errors import MailError, SettingError
+from ecom_assets.settings import Settings
+
+INTERVAL_S = 30
+ALERT_TAG = "ecom/alert"
+UNSENT, SENT, LEFT_TO_COMMAND = "unsent", "sent", "left to the command"
+"""What the tag says; the latter two with the run's id, because a run that is tried again inherits its parent's tags."""
+OVERLAP = timedelta(minutes=5)
+"""Runs that ended so long before the last look are looked at again: their end may have been written late."""
+MOST_RUNS = 100
+"""Runs that are looked at in one tick; more wait for the next."""
+ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """Who is told of failures, by which server, with links to where."""
+
+    server: MailServer
+    sender: str
+    recipients: tuple[str, ...]
+    dagster_url: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Alerts | None":
+        """Return the alerts that are set; None where none are.
+
+        Raises:
+            SettingError: The server's address is none, or one of two settings is missing.
+        """
+        url = settings.smtp_url.get_secret_value()
+        if not url and not settings.alert_email:
+            return None
+        if not url or not settings.alert_email:
+            there, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
+            raise SettingError(f"ECOM_{there} is set without ECOM_{missing}; set both to get alerts, or neither.")
+        sender = settings.alert_sender or settings.alert_email[0]
+        return cls(MailServer.parse(url), sender, settings.alert_email, settings.dagster_url)
+
+    def tell(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+        """Send the message about a run, if anything failed in it, and note that; return a line about what was done.
+
+        Raises:
+            MailError: It could not be sent; it is noted that it remains to be.
+        """
+        report = report_on(instance, run)
+        if report.is_well:
+            note(instance, run, SENT if ALERT_TAG in run.tags else "")
+            return ""
+        try:
+            refused = self.server.send(self.message(report))
+        except MailError:
+            note(instance, run, UNSENT)
+            raise
+        note(instance, run, SENT)
+        but = f", but the server refused {', '.join(refused)}" if refused else ""
+        return f"Told {', '.join(self.recipients)} of run {run.run_id}{but}."
+
+    def message(self, report: RunReport) -> EmailMessage:
+        """Write the message about a run."""
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = ", ".join(self.recipients)
+        message["Subject"] = " ".join(f"[ecom] {_headline(report)}".split())
+        message["Date"] = format_datetime(_now())
+        # The same for each attempt at one message, so that a copy is known as one.
+        message["Message-ID"] = f"<{report.run_id}.alert@ecom-assets>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content("\n".join(_lines(report, f"{self.dagster_url}/runs/{report.run_id}")) + "\n")
+        return message
+
+
+def tag_of(run_id: str, state: str) -> dict[str, str]:
+    """Return the tag that says how far a run's message is."""
+    return {ALERT_TAG: state if state == UNSENT else f"{state}: {run_id}"}
+
+
+def note(instance: dg.DagsterInstance, run: dg.DagsterRun, state: str) -> None:
+    """Note how far a run's message is, if there is something to note."""
+    if state:
+        instance.add_run_tags(run.run_id, tag_of(run.run_id, state))
+
+
+def alert_sensor(alerts: Alerts, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+    """Return the sensor that sends a message for each run that failed, or had a failing check.
+
+    Dagster's own run-failure sensor passes over a failure whose message could not be sent, and knows nothing of checks.
+    The cursor holds when this one last looked; its first look begins a few minutes back.
+    """
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A failed run or check: sends one message for the run, also when the mail server was down.",
+    )
+    def failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        looked_at = now()
+        since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
+        owed = list(_unsent(context.instance))
+        fresh, until = _ended(context.instance, since - OVERLAP, looked_at)
+        said: list[str] = []
+        for number, run in enumerate([*owed, *fresh]):
+            try:
+                said.append(alerts.tell(context.instance, run))
+            except MailError as error:
+                later = _note_unsent(context.instance, [*owed, *fresh][number:])
+                said.append(f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next look.")
+                break
+        line = " ".join(filter(None, said)) or "Nothing failed."
+        return dg.SensorResult(skip_reason=line, cursor=until.isoformat())
+
+    return failures
+
+
+def _unsent(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
+    filters = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
+    for record in instance.get_run_records(filters, limit=MOST_RUNS, ascending=True):
+        yield record.dagster_run
+
+
+def _ended(instance: dg.DagsterInstance, since: datetime, now: datetime) -> tuple[list[dg.DagsterRun], datetime]:
+    """Return the runs that have ended and of which nobody was told, and up to when they were looked for."""
+    filters = dg.RunsFilter(statuses=ENDED, updated_after=since)
+    records = instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True)
+    runs = [record.dagster_run for record in records if not _is_noted(record.dagster_run)]
+    until = records[-1].update_timestamp.replace(tzinfo=UTC) + OVERLAP if len(records) == MOST_RUNS else now
+    return runs, until
+
+
+def _is_noted(run: dg.DagsterRun) -> bool:
+    state = run.tags.get(ALERT_TAG, "")
+    return state == UNSENT or state.endswith(run.run_id)
+
+
+def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int:
+    """Note the runs of which somebody is still to be told, and return how many they are."""
+    owed = [run for run in runs if not report_on(instance, run).is_well]
+    for run in owed:
+        note(instance, run, UNSENT)
+    return len(owed)
+
+
+def _headline(report: RunReport) -> str:
+    count = len(report.failed_checks)
+    checks = f"{count} check{'s' if count > 1 else ''} failed"
+    what = " and ".join([*(["run failed"] if report.has_failed else []), *([checks] if count else [])])
+    return f"{what}: {report.job_name}" + (f", {report.days}" if report.days else "")
+
+
+def _lines(report: RunReport, link: str) -> Iterator[str]:
+    yield f"{_headline(report)[0].upper()}{_headline(report)[1:]}."
+    if report.is_tried_again:
+        yield "It is tried again by itself."
+    yield ""
+    yield f"Job:  {report.job_name}"
+    yield f"Days: {report.days or 'whole tables'}"
+    yield f"Run:  {link}"
+    if report.failed_steps:
+        yield from ("", "Failed steps", *(f"  {sentence}" for sentence in report.failed_steps))
+    if report.failed_checks:
+        yield from ("", "Failed checks")
+        for check in report.failed_checks:
+            yield from _about(check)
+
+
+def _about(check: FailedCheck) -> Iterator[str]:
+    yield f"  {check.table}, {check.name}: {check.claim}"
+    shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
+    yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"

@@ -1,0 +1,106 @@
+"""What went wrong in a run, from Dagster's history: failed steps as sentences, and failed checks.
+
+Not here: who is told, and how (`alerts.py`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from ecom_assets import errors
+from ecom_assets.checks.claim import PARTITION, RANGE_END, RANGE_START
+
+OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
+"""Names of the errors whose message is the whole sentence; what caused them says less."""
+TOLD = {
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.RUN_FAILURE,
+}
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A claim that did not hold: what was claimed, and what was seen; examples are counted, not shown."""
+
+    table: str
+    name: str
+    claim: str
+    observed: Any = None
+    limit: Any = None
+    example_count: int = 0
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run that ended: its days as people write them, and what failed in it."""
+
+    run_id: str
+    job_name: str
+    days: str
+    has_failed: bool
+    is_tried_again: bool
+    failed_steps: tuple[str, ...] = ()
+    failed_checks: tuple[FailedCheck, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether there is nothing to tell."""
+        return not (self.has_failed or self.failed_checks)
+
+
+def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
+    """Read what the run's events say."""
+    events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=TOLD)]
+    has_failed = run.status == dg.DagsterRunStatus.FAILURE
+    checks = tuple(_failed_check(event.asset_check_evaluation_data) for event in events if _is_failed_check(event))
+    steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
+    if has_failed and not steps and not checks:
+        steps = tuple(_first_line(event.message) for event in events if event.is_run_failure)
+    is_tried_again = run.tags.get("dagster/will_retry") == "true"
+    return RunReport(run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks)
+
+
+def step_sentence(event: dg.DagsterEvent) -> str:
+    """Return what a failed step failed with, led by the table's name."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
+        error = error.cause
+    name, _, rest = _first_line(error.message if error is not None else event.message).partition(": ")
+    step = (event.step_key or "").replace("__", "/", 1)
+    return f"{step}: {rest or name}"
+
+
+def _is_failed_check(event: dg.DagsterEvent) -> bool:
+    is_check = event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return is_check and not event.asset_check_evaluation_data.passed
+
+
+def _is_about_a_check(event: dg.DagsterEvent) -> bool:
+    """Tell whether a step failed only because a blocking check did, which is told already."""
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
+
+
+def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
+    told = {name: value.value for name, value in evaluation.metadata.items()}
+    examples = told.get("examples")
+    return FailedCheck(
+        table=evaluation.asset_key.to_user_string(),
+        name=evaluation.check_name,
+        claim=evaluation.description or "",
+        observed=told.get("observed"),
+        limit=told.get("limit"),
+        example_count=len(examples) if isinstance(examples, list) else 0,
+    )
+
+
+def _days(run: dg.DagsterRun) -> str:
+    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
+    last = run.tags.get(RANGE_END) or first
+    return first if first == last else f"{first} to {last}"
+
+
+def _first_line(text: str | None) -> str:
+    return ((text or "").strip().splitlines() or ["it failed"])[0]
