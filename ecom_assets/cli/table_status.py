@@ -1,7 +1,7 @@
 """`ecom status`: each table's rows, newest data, last run and failing checks. Not here: the run itself."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -56,9 +56,8 @@ def _state(
     event = instance.get_latest_materialization_event(key)
     row_count, newest = None, None
     if engine.has(contract):
-        table = engine.table(contract)
         row_count = engine.row_count(contract)
-        newest = table[contract.day_column].max().to_pyarrow().as_py() if contract.day_column else None
+        newest = _newest_day(engine, contract) if contract.day_column else None
     return {
         "table": contract.qualified_name(),
         "rows": row_count,
@@ -68,6 +67,13 @@ def _state(
         "failing_checks": failing.get(contract.qualified_name(), []),
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
+
+
+def _newest_day(engine: Engine, contract: type[Table]) -> date | None:
+    day_column = engine.quoted(str(contract.day_column))
+    (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    newest: date | None = row["newest"]
+    return newest
 
 
 def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:
