@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings, load_settings
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.warehouse.opening import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -106,7 +106,7 @@ def _events(settings: Settings) -> Finding:
     if is_table(settings):
         return _event_table(settings)
     mapping = load_mapping(mapping_name(settings))
-    files = EventFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
+    files = RecordFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
     found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
     return Finding("events", ok=True, found=found)
 

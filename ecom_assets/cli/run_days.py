@@ -14,9 +14,9 @@ from ecom_assets.cli.options import AskedDays
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_coverage import days_to_compute
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 
@@ -69,12 +69,12 @@ class DaysOfRun:
     def _of_files(self) -> tuple[date, date]:
         with duckdb.connect() as con:
             mapping = load_mapping(mapping_name(self.settings))
-            files = EventFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
+            files = RecordFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
             if self.asked.first and self.asked.last:
                 return self.asked.first, self.asked.last
             return self._of_data(files)
 
-    def _of_data(self, files: EventFiles) -> tuple[date, date]:
+    def _of_data(self, files: RecordFiles) -> tuple[date, date]:
         covered = days_to_compute(files, self.settings.late_days)
         first, last = self.asked.first or covered.first, self.asked.last or covered.dates[-1]
         if last < first:
@@ -87,7 +87,7 @@ class DaysOfRun:
             first = self._first_from(files, self.settings.first_day)
         return first, last
 
-    def _first_from(self, files: EventFiles, start: date) -> date:
+    def _first_from(self, files: RecordFiles, start: date) -> date:
         """Pass over the few rows of a clock that was never set, which would else keep all others out."""
         rows = files.received_sql(start)
         found = files.con.execute(f"SELECT min(received_date) FROM ({rows})").fetchone()  # noqa: S608 (quoted by sql_text)

@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms.days import Days
 
 ONE_DAY = timedelta(days=1)
 
 
-def days_to_compute(files: EventFiles, late_days: int) -> Days:
+def days_to_compute(files: RecordFiles, late_days: int) -> Days:
     """Return every day from the first to the last that the files' rows count for, arrival days included.
 
     Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival

@@ -1,6 +1,6 @@
 """The events that the platform is set to take in: the shop's own, in files or a table, or the sandbox shop's files.
 
-Not here: how files (`event_files.py`) and tables (`event_table.py`) are read.
+Not here: how files (`record_files.py`) and tables (`event_table.py`) are read.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.settings import Settings
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.day_by_day import DayByDay
@@ -54,12 +54,12 @@ class FileEvents:
         self._prepare = prepare
 
     @cached_property
-    def files(self) -> EventFiles:
+    def files(self) -> RecordFiles:
         """The files, checked against their mapping."""
         if not self._settings.events:
             self._prepare(self._settings)
         mapping = load_mapping(mapping_name(self._settings))
-        return EventFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
+        return RecordFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
 
     def received(self, days: Days) -> ir.Table:
         """Rows of `RawEvents` that arrived on `days`."""
