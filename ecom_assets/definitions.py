@@ -29,7 +29,7 @@ from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
-from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily
+from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
@@ -62,7 +62,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
-        jobs=[everything_job()],
+        jobs=[everything_job(without_source(settings))],
         schedules=[daily_schedule(settings)],
         sensors=[arrival_sensor(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
@@ -121,6 +121,14 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+
+
+def without_source(settings: Settings) -> set[dg.AssetKey]:
+    """Return the assets that nothing comes in for: where own events were given and no orders, or the reverse."""
+    empty: list[TableAsset] = []
+    empty += [] if has_events(settings) else event_assets(settings)
+    empty += [] if has_orders(settings) else SALES_ASSETS
+    return {asset.key for asset in empty}
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:

@@ -16,6 +16,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
+from ecom_assets.sources.order_source import has_events, has_orders, open_orders, orders_place
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.warehouse.opening import new_engine
 
@@ -57,6 +58,7 @@ def diagnose() -> list[Finding]:
         ("disk", _disk),
         ("warehouse", _warehouse),
         ("events", _events),
+        ("orders", _orders),
         ("dagster", _dagster_home),
     ]
     findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
@@ -101,6 +103,8 @@ def _warehouse(settings: Settings) -> Finding:
 
 
 def _events(settings: Settings) -> Finding:
+    if not has_events(settings):
+        return Finding("events", ok=True, found="none set; the tables of behaviour are skipped")
     if not settings.events and sandbox_is_missing(settings):
         return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
     if is_table(settings):
@@ -109,6 +113,18 @@ def _events(settings: Settings) -> Finding:
     files = RecordFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
     found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
     return Finding("events", ok=True, found=found)
+
+
+def _orders(settings: Settings) -> Finding:
+    if not has_orders(settings):
+        return Finding("orders", ok=True, found="none set; the tables of sales are skipped")
+    if not settings.orders and sandbox_is_missing(settings):
+        return Finding("orders", ok=True, found="none set; the sandbox shop is made at the first run")
+    files = open_orders(duckdb.connect(), settings)
+    places = ", ".join(orders_place(settings))
+    return Finding(
+        "orders", ok=True, found=f"{len(files.files())} files in {places} fit the mapping {files.mapping.name}"
+    )
 
 
 def _event_table(settings: Settings) -> Finding:

@@ -86,6 +86,7 @@ class DuplicateOrders(Table):
     uniq_id = text("The line that came more than once")
     surplus_count = count("Copies of this day that were left out", unit="rows")
     kept_received_date = day("The day on which the copy that stays arrived")
+    kept_order_date = day("The day of the order by the copy that stays")
 
 
 class UserOrderLog(Table):

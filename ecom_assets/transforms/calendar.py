@@ -23,13 +23,13 @@ def day_table(days: Days) -> ir.Table:
         both = numbers.cross_join(tens)
         numbers = both.select(number=both.number + both.more)
     numbers = numbers.filter(numbers.number < span)
-    dated = numbers.select(day=(ibis.literal(days.first) + numbers.number.as_interval("D")).cast("date"))
+    dated = numbers.select(day=_moved(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
 def week_start(day: ir.DateValue) -> ir.DateValue:
     """Return the Monday of the ISO week that a day is in."""
-    return (day - day.day_of_week.index().cast("int64").as_interval("D")).cast("date")
+    return _moved(day, -day.day_of_week.index().cast("int64"))
 
 
 def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
@@ -52,7 +52,7 @@ def calendar(days: Days) -> ir.Table:
         year_number=table.day.year().cast("int64"),
         quarter_number=table.day.quarter().cast("int64"),
         month_number=table.day.month().cast("int64"),
-        month_start_date=(table.day - (table.day.day().cast("int64") - 1).as_interval("D")).cast("date"),
+        month_start_date=_moved(table.day, 1 - table.day.day().cast("int64")),
         iso_year_number=iso_year_number(monday),
         iso_week_number=iso_week_number(monday),
         week_start_date=monday,
@@ -62,4 +62,9 @@ def calendar(days: Days) -> ir.Table:
 
 
 def _thursday(monday: ir.DateValue) -> ir.DateValue:
-    return (monday + ibis.interval(days=3)).cast("date")
+    return _moved(monday, ibis.literal(3, "int64"))
+
+
+def _moved(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
+    # Engines make an instant of a day and an interval, which Ibis takes for a day and would not cast to one.
+    return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")

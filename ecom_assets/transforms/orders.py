@@ -82,9 +82,8 @@ def duplicate_orders(raw: ir.Table, days: Days) -> ir.Table:
     touching = clean.filter(days.contain(clean.received_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
-    return surplus.group_by("received_date", "order_date", "uniq_id", "kept_received_date").agg(
-        surplus_count=surplus.count()
-    )
+    unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
+    return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
 
 def copies_of_arrivals(raw: ir.Table, days: Days) -> ir.Table:
@@ -97,7 +96,7 @@ def copies_of_arrivals(raw: ir.Table, days: Days) -> ir.Table:
 def changed_days(lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
     """Days of order that what arrived on `days` can change, in a column `day`.
 
-    They are those of the lines that arrived, and those of the copies that lost their place to them.
+    They are those of all copies of the lines of which a copy arrived, as `copies_of_arrivals` has them.
 
     Args:
         lines: All rows of `UserOrderLog`.
@@ -105,8 +104,9 @@ def changed_days(lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
         days: Arrival days.
     """
     arrived = lines.filter(days.contain(lines.received_date)).select(day="order_date")
-    lost = duplicates.filter(days.contain(duplicates.kept_received_date)).select(day="order_date")
-    return stacked(arrived, lost).distinct()
+    concerned = days.contain(duplicates.received_date) | days.contain(duplicates.kept_received_date)
+    copies = duplicates.semi_join(duplicates.filter(concerned), "uniq_id")
+    return stacked(arrived, copies.select(day="order_date"), copies.select(day="kept_order_date")).distinct()
 
 
 def _clean(raw: ir.Table) -> ir.Table:
@@ -115,12 +115,13 @@ def _clean(raw: ir.Table) -> ir.Table:
 
 
 def _ranked(copies: ir.Table) -> ir.Table:
-    """Number each line's copies in `place`, the one that counts being 0, and say when that one arrived."""
+    """Number each line's copies in `place`, the one that counts being 0, with the days of that one."""
     latest_first = [key.desc() for key in _arrival_keys(copies)]
     in_order = ibis.window(group_by="uniq_id", order_by=latest_first)
-    of_line = ibis.window(group_by="uniq_id")
     return copies.mutate(
-        place=ibis.row_number().over(in_order), kept_received_date=copies.received_date.max().over(of_line)
+        place=ibis.row_number().over(in_order),
+        kept_received_date=copies.received_date.first().over(in_order),
+        kept_order_date=copies.order_date.first().over(in_order),
     )
 
 
