@@ -42,8 +42,8 @@ def orders_place(settings: Settings) -> list[str]:
 
 
 def comes_daily(settings: Settings) -> bool:
-    """Tell whether orders come as a file a day: in landing folders that are named by the day."""
-    return any(in_landing_folders(place) for place in orders_place(settings))
+    """Tell whether all orders come as a file a day: in landing folders that are named by the day."""
+    return all(in_landing_folders(place) for place in orders_place(settings))
 
 
 def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:

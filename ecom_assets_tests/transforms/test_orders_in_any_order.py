@@ -40,7 +40,7 @@ def random_plan(dice: random.Random) -> Plan:
     rows = [_line(dice, f"o{n:02}") for n in range(dice.randint(3, 14))]
     rows += [_copy(dice, dice.choice(rows)) for _ in range(dice.choice((0, 3, 8)))]
     rows += [_correction(dice, row) for row in dice.sample(rows, dice.randint(0, 3))]
-    steps: list[Arrive | Run] = [Arrive(day, _due(day, rows)) for day in ALL_DAYS.dates]
+    steps: list[Arrive | Run] = [Arrive(day, _due(day, rows)) for day in (*ARRIVAL_DAYS.dates, LATER)]
     if dice.random() < 0.5:
         steps.append(Run(ALL_DAYS))
         steps += [_change(dice, rows) for _ in range(dice.randint(1, 3))]
