@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import EventMapping, load_mapping, shipped_mappings
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.sources.conftest import (
     SHOP,
     Read,
@@ -28,7 +28,7 @@ LINE = "id,kind,at,who\n1,view,2026-01-01,ann\n"
 def read_with(path: Path, **mapping: Any) -> list[Row]:
     parsed = EventMapping.model_validate({"name": "mine", "fields": BASE, **mapping})
     with duckdb.connect() as con:
-        return rows_of(con, EventFiles.open(con, [path], parsed).received_sql())
+        return rows_of(con, RecordFiles.open(con, [path], parsed).received_sql())
 
 
 @pytest.mark.parametrize(
