@@ -275,8 +275,8 @@ def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> N
     page = (Path(__file__).parents[2] / "docs" / "mappings.md").read_text()
     blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
     [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: klickpfad")]
-    [sample] = [body for kind, body in blocks if kind == "csv"]
-    [table] = [body for kind, body in blocks if kind == "result"]
+    sample, _ = [body for kind, body in blocks if kind == "csv"]
+    table, _ = [body for kind, body in blocks if kind == "result"]
     mapping = write(tmp_path / "klickpfad.yaml", example)
     assert yaml.safe_load(example)["name"] == "klickpfad"
     rows = sorted(read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"]))

@@ -143,6 +143,21 @@ def test_the_shipped_mappings_are_those_of_the_interface() -> None:
     assert shipped(OrderMapping) == ["online_retail", "user_order_log"]
 
 
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mappings.md").read_text(encoding="utf-8")
+    blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
+    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: bestellungen")]
+    _, sample = [body for kind, body in blocks if kind == "csv"]
+    _, table = [body for kind, body in blocks if kind == "result"]
+    mapping = load_order_mapping(write(tmp_path / "bestellungen.yaml", example))
+    rows = read(write(tmp_path / "orders.csv", sample.rstrip()), mapping)
+    names = [name.strip() for name in table.splitlines()[0].split("|")]
+    found = [
+        [str(row[name]) for name in names] for row in sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
+    ]
+    assert found == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+
+
 # With a catalogue, as the platform takes them in
 
 
