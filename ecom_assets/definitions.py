@@ -13,6 +13,7 @@ import dagster as dg
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
+from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
@@ -23,12 +24,15 @@ from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.invariants import invariant_claims
+from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.extras import packages_of
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
+from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
@@ -62,7 +66,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
-        jobs=[everything_job()],
+        jobs=[everything_job(without_source(settings))],
         schedules=[daily_schedule(settings)],
         sensors=[arrival_sensor(settings), *alert_sensors(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
@@ -114,8 +118,21 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
+    return [*event_assets(settings), *SALES_ASSETS]
+
+
+def event_assets(settings: Settings) -> list[TableAsset]:
+    """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+
+
+def without_source(settings: Settings) -> set[dg.AssetKey]:
+    """Return the assets that nothing comes in for: where own events were given and no orders, or the reverse."""
+    empty: list[TableAsset] = []
+    empty += [] if has_events(settings) else event_assets(settings)
+    empty += [] if has_orders(settings) else SALES_ASSETS
+    return {asset.key for asset in empty}
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
@@ -154,11 +171,13 @@ def claims(settings: Settings) -> list[Claim]:
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
         *invariant_claims(),
+        *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
+        *sales_claims(),
     ]
 
 
 def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Return what assets need while they run: the open warehouse, what writes to it, and where events come from."""
+    """Return what assets need while they run: the open warehouse, what writes to it, and where data come from."""
 
     @dg.resource
     def warehouse(context: dg.InitResourceContext) -> Iterator[Engine]:
@@ -185,4 +204,13 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         with opened_table(settings, warehouse=engine) as table:
             yield TableEvents(table)
 
-    return {"warehouse": warehouse, "io_manager": io_manager, "event_source": event_source}
+    @dg.resource(required_resource_keys={"warehouse"})
+    def order_source(context: dg.InitResourceContext) -> OrderSource:
+        return FileOrders(file_reader(context.resources.warehouse, settings), settings, ensure_sandbox)
+
+    return {
+        "warehouse": warehouse,
+        "io_manager": io_manager,
+        "event_source": event_source,
+        "order_source": order_source,
+    }

@@ -53,6 +53,14 @@ class Settings(BaseSettings):
     )
     events: str = Field("", description="Where events come from: a file, folder or glob; default the sandbox shop")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
+    orders: str = Field("", description="Where orders come from: a file, folder or glob; default the sandbox shop")
+    orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
+    catalogue: Path | None = Field(
+        None, description="CSV or Parquet file with product_id and category, for order lines that carry no category"
+    )
+    order_customers_over: int = Field(
+        3, ge=0, description="A day's orders must be of more customers than this, or nothing is built on them"
+    )
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Event types beyond the platform's own that are clean, separated by commas"
     )

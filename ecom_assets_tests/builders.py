@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from ecom_assets.contracts.events import CleanEvents, RawEvents
+from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.contracts.table import Table
 
 DAY_ONE = date(2026, 3, 10)
@@ -75,6 +76,30 @@ def journeys(people: Mapping[str, Iterable[Step]], *, day: date = DAY_ONE, timez
             event_id = values.pop("event_id", f"{who}-{number}")
             rows.append(received(event_id, at(clock, day), timezone=timezone, **values))
     return rows
+
+
+def order_line(uniq_id: str | None, day: date, customer_id: str | None = "anna", **values: Any) -> Row:
+    """Return one row of `raw/user_order_log`: a hat for 20.00, ordered at noon and received the same day."""
+    ordered_at = values.get("ordered_at", datetime.combine(day, time(12)))
+    row: Row = dict.fromkeys(RawUserOrderLog.columns)
+    row |= {
+        "uniq_id": uniq_id,
+        "customer_id": customer_id,
+        "ordered_at": ordered_at,
+        "order_date": day,
+        "date_time": ordered_at and ordered_at.isoformat(),
+        "city_id": "1",
+        "city_name": "Berlin",
+        "item_id": "7",
+        "item_name": "Hat",
+        "item_category": "hats",
+        "quantity": 1,
+        "payment_amount": 20,
+        "received_date": day,
+        "source": "test",
+        "source_file": "orders.csv",
+    }
+    return row | values
 
 
 def clean_events(rows: Iterable[Row]) -> pa.Table:

@@ -12,10 +12,12 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.table_asset import Reads, TableAsset
 from ecom_assets.contracts.events import RawEvents
+from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.contracts.table import Table
-from ecom_assets.definitions import rules, table_assets
+from ecom_assets.definitions import event_assets, rules
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
@@ -23,13 +25,15 @@ from ecom_assets_tests.builders import Row, as_table
 
 
 class Platform:
-    """One warehouse in memory, with every asset after `raw/events`."""
+    """One warehouse in memory, with every asset that is made of events, after `raw/events`."""
+
+    raw: type[Table] = RawEvents
 
     def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
         """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
         self.settings = settings or Settings(home=Path("never written"))
         self.rules: dict[str, Any] = rules(self.settings) | rule
-        self.assets: list[TableAsset] = table_assets(self.settings)[1:]
+        self.assets = self.assets_of(self.settings)
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.engine.con.raw_sql("SET threads = 1")
@@ -38,18 +42,22 @@ class Platform:
         self._landed = self.engine.con.table("landed")
         _remember_sql(self.engine)
 
+    def assets_of(self, settings: Settings) -> list[TableAsset]:
+        """Return every asset after raw, in order."""
+        return event_assets(settings)[1:]
+
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
         arrived = [row for row in rows if row["received_date"] in days.dates]
         self._land(arrived)
-        self.engine.replace(RawEvents, self._landed, days)
+        self.engine.replace(self.raw, self._landed, days)
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
         for asset in self.assets:
             if only is None or asset.contract.name in only:
                 rows, restated = self._computed(asset, days)
-                self.engine.replace(asset.contract, rows, restated)
+                self.engine.replace(asset.contract, rows, restated if asset.contract.day_column else None)
 
     def touched(self, arrival_days: Iterable[date]) -> Days:
         """Return the event days that a change of what arrived on some days can touch."""
@@ -71,8 +79,10 @@ class Platform:
         return {asset.contract.qualified_name(): as_rows(self.engine, asset.contract) for asset in self.assets}
 
     def by_day(self, contract: type[Table]) -> dict[date, list[tuple[Any, ...]]]:
-        """Return a table's sorted rows by day."""
-        place = list(contract.columns).index(str(contract.day_column))
+        """Return a table's sorted rows by day; one that is not cut by day has all of them on no day."""
+        if contract.day_column is None:
+            return {date.min: as_rows(self.engine, contract)}
+        place = list(contract.columns).index(contract.day_column)
         days: dict[date, list[tuple[Any, ...]]] = {}
         for row in as_rows(self.engine, contract):
             days.setdefault(row[place], []).append(row)
@@ -80,7 +90,7 @@ class Platform:
 
     def clear(self) -> None:
         """Empty every table."""
-        contracts: list[type[Table]] = [RawEvents, *(asset.contract for asset in self.assets)]
+        contracts: list[type[Table]] = [self.raw, *(asset.contract for asset in self.assets)]
         for contract in contracts:
             self.engine.ensure(contract)
             self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
@@ -90,7 +100,7 @@ class Platform:
         self.engine.close()
 
     def _land(self, rows: Iterable[Row]) -> None:
-        self.engine.con.con.register("landed", as_table(rows, RawEvents))
+        self.engine.con.con.register("landed", as_table(rows, self.raw))
 
     def _computed(self, asset: TableAsset, days: Days) -> tuple[ir.Table, Days]:
         if asset.restates is None:
@@ -115,6 +125,16 @@ class Platform:
             return table
         seen = days.widened(before=reads.days_before, after=reads.days_after)
         return table.filter(seen.contain(table[reads.contract.day_column]))
+
+
+class OrderPlatform(Platform):
+    """One warehouse in memory, with every asset that is made of order lines, after `raw/user_order_log`."""
+
+    raw = RawUserOrderLog
+
+    def assets_of(self, settings: Settings) -> list[TableAsset]:  # noqa: ARG002 (these depend on none)
+        """Return every asset after raw, in order."""
+        return [*SALES_ASSETS[1:]]
 
 
 def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:

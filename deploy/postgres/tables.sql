@@ -201,3 +201,216 @@ CREATE TABLE "mart"."engagement_daily" (
   "stickiness_rate" DOUBLE PRECISION,
   PRIMARY KEY ("event_date")
 );
+
+CREATE TABLE "raw"."user_order_log" (
+  "id" text COLLATE "C",
+  "uniq_id" text COLLATE "C",
+  "order_id" text COLLATE "C",
+  "date_time" text COLLATE "C",
+  "city_id" text COLLATE "C",
+  "city_name" text COLLATE "C",
+  "country" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "item_id" text COLLATE "C",
+  "item_name" text COLLATE "C",
+  "item_category" text COLLATE "C",
+  "received_quantity" text COLLATE "C",
+  "received_payment_amount" text COLLATE "C",
+  "status" text COLLATE "C",
+  "ordered_at" TIMESTAMP(6),
+  "order_date" DATE,
+  "id_number" BIGINT,
+  "quantity" BIGINT,
+  "payment_amount" DECIMAL(18, 2),
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C"
+);
+
+CREATE INDEX ON "raw"."user_order_log" ("received_date");
+
+CREATE TABLE "staging"."quarantined_orders" (
+  "id" text COLLATE "C",
+  "uniq_id" text COLLATE "C",
+  "order_id" text COLLATE "C",
+  "date_time" text COLLATE "C",
+  "city_id" text COLLATE "C",
+  "city_name" text COLLATE "C",
+  "country" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "item_id" text COLLATE "C",
+  "item_name" text COLLATE "C",
+  "item_category" text COLLATE "C",
+  "received_quantity" text COLLATE "C",
+  "received_payment_amount" text COLLATE "C",
+  "status" text COLLATE "C",
+  "ordered_at" TIMESTAMP(6),
+  "order_date" DATE,
+  "id_number" BIGINT,
+  "quantity" BIGINT,
+  "payment_amount" DECIMAL(18, 2),
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C",
+  "reject_reason" text COLLATE "C" NOT NULL
+);
+
+CREATE INDEX ON "staging"."quarantined_orders" ("received_date");
+
+CREATE TABLE "staging"."duplicate_orders" (
+  "received_date" DATE NOT NULL,
+  "order_date" DATE NOT NULL,
+  "uniq_id" text COLLATE "C" NOT NULL,
+  "surplus_count" BIGINT NOT NULL,
+  "kept_received_date" DATE NOT NULL,
+  "kept_order_date" DATE NOT NULL,
+  PRIMARY KEY ("received_date", "order_date", "uniq_id")
+);
+
+CREATE TABLE "staging"."user_order_log" (
+  "id" text COLLATE "C",
+  "uniq_id" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C" NOT NULL,
+  "ordered_at" TIMESTAMP(6) NOT NULL,
+  "order_date" DATE NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "city_name" text COLLATE "C",
+  "country" text COLLATE "C",
+  "customer_id" text COLLATE "C" NOT NULL,
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "item_id" text COLLATE "C" NOT NULL,
+  "item_name" text COLLATE "C",
+  "item_category" text COLLATE "C" NOT NULL,
+  "quantity" BIGINT NOT NULL,
+  "payment_amount" DECIMAL(18, 2) NOT NULL,
+  "status" text COLLATE "C" NOT NULL,
+  "received_date" DATE NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("uniq_id")
+);
+
+CREATE INDEX ON "staging"."user_order_log" ("order_date");
+
+CREATE TABLE "mart"."city" (
+  "city_id" text COLLATE "C" NOT NULL,
+  "city_name" text COLLATE "C" NOT NULL,
+  "region" text COLLATE "C" NOT NULL,
+  "country" text COLLATE "C" NOT NULL,
+  "lookup_version" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("city_id")
+);
+
+CREATE TABLE "mart"."item" (
+  "item_id" text COLLATE "C" NOT NULL,
+  "item_name" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("item_id")
+);
+
+CREATE TABLE "mart"."customer" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "city_id" text COLLATE "C" NOT NULL,
+  "first_order_date" DATE,
+  "last_order_date" DATE,
+  "order_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("customer_id")
+);
+
+CREATE TABLE "mart"."calendar" (
+  "calendar_date" DATE NOT NULL,
+  "year_number" BIGINT NOT NULL,
+  "quarter_number" BIGINT NOT NULL,
+  "month_number" BIGINT NOT NULL,
+  "month_start_date" DATE NOT NULL,
+  "iso_year_number" BIGINT NOT NULL,
+  "iso_week_number" BIGINT NOT NULL,
+  "week_start_date" DATE NOT NULL,
+  "weekday_number" BIGINT NOT NULL,
+  "is_weekend" BOOLEAN NOT NULL,
+  PRIMARY KEY ("calendar_date")
+);
+
+CREATE TABLE "mart"."sales" (
+  "uniq_id" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C" NOT NULL,
+  "ordered_at" TIMESTAMP(6) NOT NULL,
+  "order_date" DATE NOT NULL,
+  "customer_id" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "item_id" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "status" text COLLATE "C" NOT NULL,
+  "quantity" BIGINT NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("uniq_id")
+);
+
+CREATE INDEX ON "mart"."sales" ("order_date");
+
+CREATE TABLE "mart"."product_sales_daily" (
+  "order_count" BIGINT NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "customer_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "average_order_value" DOUBLE PRECISION,
+  "order_date" DATE NOT NULL,
+  "item_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("order_date", "item_id")
+);
+
+CREATE TABLE "mart"."revenue_daily" (
+  "order_count" BIGINT NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "customer_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "average_order_value" DOUBLE PRECISION,
+  "order_date" DATE NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("order_date", "channel", "city_id", "item_category")
+);
+
+CREATE TABLE "mart"."customer_retention" (
+  "week_start_date" DATE NOT NULL,
+  "iso_year_number" BIGINT NOT NULL,
+  "iso_week_number" BIGINT NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "customers_count" BIGINT NOT NULL,
+  "new_customers_count" BIGINT NOT NULL,
+  "returning_customers_count" BIGINT NOT NULL,
+  "refunded_customers_count" BIGINT NOT NULL,
+  "one_order_customers_count" BIGINT NOT NULL,
+  "several_orders_customers_count" BIGINT NOT NULL,
+  "new_orders_count" BIGINT NOT NULL,
+  "returning_orders_count" BIGINT NOT NULL,
+  "refunded_orders_count" BIGINT NOT NULL,
+  "new_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "returning_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("week_start_date", "item_category", "city_id")
+);

@@ -95,7 +95,7 @@ class TableAsset:
 
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
-            days = _days_of(context)
+            days = _days_of(context) if self.contract.day_column else Days(())
             resources = {name: getattr(context.resources, name) for name in self._resources(given)}
             offered = {**given, **resources, **tables, "days": days}
             if self.restates is None:

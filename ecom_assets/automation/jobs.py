@@ -1,5 +1,6 @@
 """Jobs. Not here: when they run."""
 
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -7,10 +8,10 @@ import dagster as dg
 EVERYTHING = "everything"
 
 
-def everything_job() -> Any:  # noqa: ANN401 (Dagster does not export the class of this)
-    """Return the job that materializes every table, with its checks, for the days of the run."""
+def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)
+    """Return the job that materializes every table but the `skipped` ones, with its checks, for the days of the run."""
     return dg.define_asset_job(
         EVERYTHING,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*skipped),
         description="Every table, with its checks, for the days of the run.",
     )

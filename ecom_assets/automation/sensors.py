@@ -1,4 +1,4 @@
-"""Sensors. Not here: what a landing file holds (`sources/event_files.py`)."""
+"""Sensors. Not here: what a landing file holds (`sources/record_files.py`)."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ from ecom_assets.automation.schedules import day_of, run_request
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_coverage import days_to_compute
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY
 
 INTERVAL_S = 60
@@ -82,6 +82,6 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
 
 
 @contextmanager
-def _opened(settings: Settings, paths: list[str]) -> Iterator[EventFiles]:
+def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
     with duckdb.connect() as con:
-        yield EventFiles.open(con, paths, load_mapping(mapping_name(settings)), settings.timezone)
+        yield RecordFiles.open(con, paths, load_mapping(mapping_name(settings)), settings.timezone)

@@ -23,11 +23,16 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a claim came to: how many things break it, out of how many looked at, and a few of them."""
+    """What a claim came to: how many things break it, out of how many looked at, and a few of them.
+
+    A claim about one number says what it `observed` and its `limit`; else these are the broken things and none.
+    """
 
     broken_count: int
     looked_at_count: int
     examples: list[dict[str, Any]] = field(default_factory=list)
+    observed: int | None = None
+    limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class Claim:
                 severity=dg.AssetCheckSeverity.ERROR,
                 description=self.description,
                 metadata={
-                    "observed": verdict.broken_count,
-                    "limit": 0,
+                    "observed": verdict.broken_count if verdict.observed is None else verdict.observed,
+                    "limit": verdict.limit,
                     "looked_at": verdict.looked_at_count,
                     "examples": dg.MetadataValue.json([_plain(example) for example in verdict.examples]),
                 },

@@ -15,9 +15,10 @@ from packaging.requirements import Requirement
 from ecom_assets.errors import EcomError
 from ecom_assets.extras import packages_of
 from ecom_assets.settings import Settings, load_settings
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
+from ecom_assets.sources.order_source import has_events, has_orders, open_orders, orders_place
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.warehouse.opening import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -58,6 +59,7 @@ def diagnose() -> list[Finding]:
         ("disk", _disk),
         ("warehouse", _warehouse),
         ("events", _events),
+        ("orders", _orders),
         ("dagster", _dagster_home),
         ("alerts", _alerts),
         ("publishing", _publishing),
@@ -104,14 +106,28 @@ def _warehouse(settings: Settings) -> Finding:
 
 
 def _events(settings: Settings) -> Finding:
+    if not has_events(settings):
+        return Finding("events", ok=True, found="none set; the tables of behaviour are skipped")
     if not settings.events and sandbox_is_missing(settings):
         return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
     if is_table(settings):
         return _event_table(settings)
     mapping = load_mapping(mapping_name(settings))
-    files = EventFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
+    files = RecordFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
     found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
     return Finding("events", ok=True, found=found)
+
+
+def _orders(settings: Settings) -> Finding:
+    if not has_orders(settings):
+        return Finding("orders", ok=True, found="none set; the tables of sales are skipped")
+    if not settings.orders and sandbox_is_missing(settings):
+        return Finding("orders", ok=True, found="none set; the sandbox shop is made at the first run")
+    files = open_orders(duckdb.connect(), settings)
+    places = ", ".join(orders_place(settings))
+    return Finding(
+        "orders", ok=True, found=f"{len(files.files())} files in {places} fit the mapping {files.mapping.name}"
+    )
 
 
 def _event_table(settings: Settings) -> Finding:

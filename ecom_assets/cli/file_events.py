@@ -11,8 +11,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings import Settings
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import EventMapping, load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms import clean
 from ecom_assets.transforms.clean import CleaningRule
@@ -28,7 +28,7 @@ class FileEvents:
     """Files with the mapping that they fit, open in an engine of their own."""
 
     con: Backend
-    files: EventFiles
+    files: RecordFiles
     mapping: EventMapping
     settings: Settings
 
@@ -44,7 +44,7 @@ class FileEvents:
         con = connect()
         con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
         mapping = load_mapping(settings.events_mapping)
-        return cls(con, EventFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
+        return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
 
     def clean(self, *, more_types: Sequence[str] = (), repeats_matter: bool = True) -> ir.Table:
         """Return the rows of `CleanEvents`.

@@ -14,6 +14,10 @@ Events = Annotated[
     typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too)."),
 ]
 MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
+Orders = Annotated[
+    list[str] | None,
+    typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
+]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 
 
@@ -26,6 +30,40 @@ def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:
     if more and not events:
         raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
     return [*(events or []), *(more or [])]
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """A shop's own data as a person gave them; what is empty was not given."""
+
+    events: list[str]
+    events_mapping: str | None
+    orders: list[str]
+    orders_mapping: str | None
+
+    @classmethod
+    def read(
+        cls,
+        events: list[str] | None,
+        orders: list[str] | None,
+        more: list[str] | None,
+        mappings: tuple[str | None, str | None],
+    ) -> "OwnData":
+        """Give further paths to the one option that they can belong to; `mappings` are those of events and orders.
+
+        Raises:
+            UsageError: Paths without an option in front of them, or with two that they may belong to.
+        """
+        if more and events and orders:
+            raise UsageError(
+                f"{more[0]!r} may be events or orders; write --events or --orders in front of it, or quote the glob."
+            )
+        found = cls([*(events or [])], mappings[0], [*(orders or [])], mappings[1])
+        if orders:
+            found.orders.extend(more or [])
+        else:
+            found.events[:] = paths_of(events, more)
+        return found
 
 
 @dataclass(frozen=True)

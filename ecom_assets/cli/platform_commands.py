@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, paths_of
+from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData
 from ecom_assets.errors import UsageError
 
 
@@ -16,6 +16,8 @@ def run(
     more: MorePaths = None,
     events: Events = None,
     events_mapping: Mapping = None,
+    orders: Orders = None,
+    orders_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
     select: Annotated[
@@ -27,9 +29,9 @@ def run(
     from ecom_assets.cli.platform_run import PlatformRun  # noqa: PLC0415 (loads Dagster)
     from ecom_assets.cli.run_summary import show_summary  # noqa: PLC0415 (loads Ibis)
 
-    paths = paths_of(events, more)
+    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
     asked = AskedDays.read(first, last)
-    platform = PlatformRun.prepare(paths, events_mapping, asked, select, quiet=as_json)
+    platform = PlatformRun.prepare(own, asked, select, quiet=as_json)
     outcome = platform.materialize()
     try:
         show_summary(platform.settings, outcome, as_json=as_json)

@@ -16,14 +16,15 @@ from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.automation.run_report import step_sentence
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
-from ecom_assets.cli.options import AskedDays
+from ecom_assets.cli.options import AskedDays, OwnData
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
 from ecom_assets.cli.run_progress import RunProgress
-from ecom_assets.definitions import build_definitions
+from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.errors import MailError, UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
@@ -75,22 +76,23 @@ class PlatformRun:
     days: Days
 
     @classmethod
-    def prepare(
-        cls, paths: list[str], mapping: str | None, asked: AskedDays, select: str | None, *, quiet: bool
-    ) -> "PlatformRun":
+    def prepare(cls, own: OwnData, asked: AskedDays, select: str | None, *, quiet: bool) -> "PlatformRun":
         """Look at everything that was asked for, and at the files, before anything is written."""
-        settings = load_settings(events=",".join(paths) or None, events_mapping=mapping)
+        settings = _settings_for(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
         new_engine(settings)
         days = DaysOfRun(settings, asked, progress.say)
         definitions = build_definitions(settings, progress=progress)
-        chosen = _selected(definitions, select)
-        if settings.events:
+        chosen = _selected(definitions, select, without_source(settings))
+        is_own = bool(settings.events or settings.orders)
+        if is_own:
             covered = days.covered()
         prepare_dagster_home(settings)
         _open_for(settings, progress)
-        if not settings.events:
+        if is_own:
+            _say_what_is_skipped(settings, progress)
+        else:
             progress.say("No events were given: this is the sandbox shop. Your own: ecom run --events PATH")
             ensure_sandbox(settings)
             covered = days.covered()
@@ -137,6 +139,22 @@ class PlatformRun:
                 self.progress.say(said)
 
 
+def _settings_for(own: OwnData) -> Settings:
+    return load_settings(
+        events=",".join(own.events) or None,
+        events_mapping=own.events_mapping,
+        orders=",".join(own.orders) or None,
+        orders_mapping=own.orders_mapping,
+    )
+
+
+def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
+    if not has_orders(settings):
+        progress.say("No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH")
+    if not has_events(settings):
+        progress.say("No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH")
+
+
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
     """Stop where Dagster took Ctrl-C for the failure of a step."""
     for event in result.all_events:
@@ -161,9 +179,9 @@ def _open_for(settings: Settings, progress: RunProgress) -> None:
         _open_for(settings, progress)
 
 
-def _selected(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:
+def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.AssetKey]) -> list[dg.AssetKey]:
     graph = definitions.resolve_asset_graph()
-    everything = sorted(graph.materializable_asset_keys)
+    everything = sorted(graph.materializable_asset_keys - skipped)
     if select is None:
         return everything
     try:
@@ -172,10 +190,10 @@ def _selected(definitions: dg.Definitions, select: str | None) -> list[dg.AssetK
         selection = dg.AssetSelection.keys(select)
     except Exception as error:
         raise UsageError(f"--select {select!r} is no asset selection: {str(error).splitlines()[0]}.") from error
-    chosen = sorted(selection.resolve(graph, allow_missing=True))
+    chosen = sorted(selection.resolve(graph, allow_missing=True) - skipped)
     if not chosen:
         names = ", ".join(key.to_user_string() for key in everything)
-        raise UsageError(f"--select {select!r} selects no table; there are {names}.")
+        raise UsageError(f"--select {select!r} selects no table that has data; there are {names}.")
     return chosen
 
 

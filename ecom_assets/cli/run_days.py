@@ -13,10 +13,11 @@ import duckdb
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
-from ecom_assets.sources.event_coverage import days_to_compute
-from ecom_assets.sources.event_files import EventFiles
-from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_coverage import arrival_days, days_to_compute
+from ecom_assets.sources.event_mapping import EVENT, load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name
+from ecom_assets.sources.order_source import has_events, has_orders, open_orders
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 
@@ -51,7 +52,7 @@ class DaysOfRun:
         Raises:
             UsageError: The data lie outside of the days asked for, or of the partitions.
         """
-        first, last = self._of_table() if is_table(self.settings) else self._of_files()
+        first, last = self._span()
         if last > self.today:
             self.say(f"Days after today, {self.today}, have no partition yet and are left out.")
         if first > self.today:
@@ -66,16 +67,34 @@ class DaysOfRun:
         first = self.asked.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
         return first, last
 
-    def _of_files(self) -> tuple[date, date]:
+    def _span(self) -> tuple[date, date]:
         with duckdb.connect() as con:
-            mapping = load_mapping(mapping_name(self.settings))
-            files = EventFiles.open(con, events_place(self.settings), mapping, self.settings.timezone)
+            opened = self._opened(con)
             if self.asked.first and self.asked.last:
                 return self.asked.first, self.asked.last
-            return self._of_data(files)
+            covered = [self._days_of(files) for files in opened]
+            if is_table(self.settings):
+                first, last = self._of_table()
+                covered.append(Days.between(first, last + ONE_DAY))
+            return self._asked_of(Days.of(a_day for days in covered for a_day in days.dates), opened)
 
-    def _of_data(self, files: EventFiles) -> tuple[date, date]:
-        covered = days_to_compute(files, self.settings.late_days)
+    def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
+        """Return the files of events and of orders, as far as these come from files."""
+        opened = []
+        if has_events(self.settings) and not is_table(self.settings):
+            mapping = load_mapping(mapping_name(self.settings))
+            opened.append(RecordFiles.open(con, events_place(self.settings), mapping, self.settings.timezone))
+        if has_orders(self.settings):
+            opened.append(open_orders(con, self.settings))
+        return opened
+
+    def _days_of(self, files: RecordFiles) -> Days:
+        if files.mapping.kind is EVENT:
+            return days_to_compute(files, self.settings.late_days)
+        # However late an order line comes, a run over the day of its arrival restates the day of the order.
+        return arrival_days(files)
+
+    def _asked_of(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
         first, last = self.asked.first or covered.first, self.asked.last or covered.dates[-1]
         if last < first:
             raise UsageError(
@@ -84,19 +103,22 @@ class DaysOfRun:
         if last < self.settings.first_day:
             raise self._too_early(first)
         if first < self.settings.first_day:
-            first = self._first_from(files, self.settings.first_day)
+            first = self._first_from(opened, self.settings.first_day)
         return first, last
 
-    def _first_from(self, files: EventFiles, start: date) -> date:
+    def _first_from(self, opened: list[RecordFiles], start: date) -> date:
         """Pass over the few rows of a clock that was never set, which would else keep all others out."""
-        rows = files.received_sql(start)
-        found = files.con.execute(f"SELECT min(received_date) FROM ({rows})").fetchone()  # noqa: S608 (quoted by sql_text)
-        first: date | None = found[0] if found else None
-        if first is None:
+        found = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
+        arrivals: list[date] = [row[0] for row in found if row and row[0]]
+        if not arrivals:
             raise self._too_early(start)
         self.say(f"Rows of days before the first partition, {start}, are left out; set ECOM_FIRST_DAY to take them in.")
-        return first
+        return min(arrivals)
 
     @staticmethod
     def _too_early(a_day: date) -> UsageError:
         return UsageError(f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day.")
+
+
+def _first_arrival(files: RecordFiles, start: date) -> str:
+    return f"SELECT min(received_date) FROM ({files.received_sql(start)})"  # noqa: S608 (quoted by sql_text)

@@ -1,4 +1,7 @@
-"""What a run ends with: sessions, funnel, quarantined rows, checks, and where to look next. Not here: the run."""
+"""What a run ends with: sessions, funnel, sales, quarantined rows, checks, and where to look next.
+
+Not here: the run; the numbers of sales (`sales_summary.py`).
+"""
 
 import json
 from typing import Any
@@ -8,12 +11,14 @@ import typer
 
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
-from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents
+from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
+from ecom_assets.sources.order_source import has_orders
 from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -50,6 +55,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
+        "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
+        "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
@@ -83,13 +90,19 @@ def _cut(engine: Engine, contract: type[Table], days: Days) -> ir.Table:
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:
+    lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
+    if summary["tables"][RawEvents.qualified_name()] or summary["sales"] is None:
+        lines += _behaviour_lines(summary)
+    if summary["sales"] is not None:
+        lines += sales_lines(summary)
+    lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
+    return lines
+
+
+def _behaviour_lines(summary: dict[str, Any]) -> list[str]:
     sessions = summary["sessions"]
     of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
-    lines = [
-        "",
-        f"{summary['days']['from']} to {summary['days']['to']}",
-        f"  {sessions['events']:,} clean events {of_whom}",
-    ]
+    lines = [f"  {sessions['events']:,} clean events {of_whom}"]
     if sessions["sessions"]:
         lines.append(
             f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
@@ -98,7 +111,6 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     for unit in ("session", "visitor"):
         if summary["funnel"][unit]:
             lines += ["", f"Funnel per {unit}, by the day it started", *funnel_chart(summary["funnel"][unit])]
-    lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 
 
@@ -106,6 +118,12 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
     quarantined = summary["quarantined"]
     lines = [f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"]
     lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
+    if (sales := summary["sales"]) is not None:
+        refused = sales["quarantined"]
+        lines.append(
+            f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
+        )
+        lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
     checks = summary["checks"]
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed")
     lines += [

@@ -1,8 +1,11 @@
 """Every contract, by the key of its asset. Not here: contracts themselves."""
 
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
 
@@ -16,5 +19,17 @@ ALL: tuple[type[Table], ...] = (
     Sessions,
     ConversionFunnel,
     EngagementDaily,
+    RawUserOrderLog,
+    QuarantinedOrders,
+    DuplicateOrders,
+    UserOrderLog,
+    City,
+    Item,
+    Customer,
+    Calendar,
+    Sales,
+    ProductSalesDaily,
+    RevenueDaily,
+    CustomerRetention,
 )
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}

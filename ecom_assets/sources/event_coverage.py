@@ -1,20 +1,17 @@
-"""Which days a set of event files concerns. Not here: reading them."""
+"""Which days a set of files concerns. Not here: reading them."""
 
 from datetime import timedelta
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.event_files import EventFiles
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone
 from ecom_assets.transforms.days import Days
 
 ONE_DAY = timedelta(days=1)
 
 
-def days_to_compute(files: EventFiles, late_days: int) -> Days:
-    """Return every day from the first to the last that the files' rows count for, arrival days included.
-
-    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival
-    day to a day after it, so no others are looked at.
+def arrival_days(files: RecordFiles) -> Days:
+    """Return every day from the first to the last on which rows of the files arrived.
 
     Raises:
         SourceError: The files hold no rows.
@@ -23,7 +20,20 @@ def days_to_compute(files: EventFiles, late_days: int) -> Days:
     if covered is None:
         named = ", ".join(sorted({file.path for file in files.files()})[:3])
         raise SourceError(f"{named} holds no rows; give files that do.")
-    first, last = covered
+    return Days.between(covered[0], covered[1] + ONE_DAY)
+
+
+def days_to_compute(files: RecordFiles, late_days: int) -> Days:
+    """Return every day from the first to the last that the event files' rows count for, arrival days included.
+
+    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival
+    day to a day after it, so no others are looked at.
+
+    Raises:
+        SourceError: The files hold no rows.
+    """
+    arrivals = arrival_days(files)
+    first, last = arrivals.first, arrivals.dates[-1]
     own = day_in_zone("event_at", files.timezone)
     parts = [
         files.received_sql(first, first + (late_days + 1) * ONE_DAY),

@@ -1,6 +1,6 @@
 """The events that the platform is set to take in: the shop's own, in files or a table, or the sandbox shop's files.
 
-Not here: how files (`event_files.py`) and tables (`event_table.py`) are read.
+Not here: how files (`record_files.py`) and tables (`event_table.py`) are read.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.settings import Settings
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.sql_text import day_in_zone
+from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.sql_text import day_in_zone, select, text
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.day_by_day import DayByDay
 
@@ -54,25 +54,26 @@ class FileEvents:
         self._prepare = prepare
 
     @cached_property
-    def files(self) -> EventFiles:
+    def files(self) -> RecordFiles:
         """The files, checked against their mapping."""
         if not self._settings.events:
             self._prepare(self._settings)
         mapping = load_mapping(mapping_name(self._settings))
-        return EventFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
+        return RecordFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
 
     def received(self, days: Days) -> ir.Table:
         """Rows of `RawEvents` that arrived on `days`."""
         con = self._reader
-        con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {self._sql(days)}")
+        sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
+        con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
         return con.table(VIEW, database=("temp", "main"))
 
-    def _sql(self, days: Days) -> str:
-        origin = self._settings.events or SANDBOX
-        rows = " UNION ALL ".join(self.files.received_sql(first, end) for first, end in days.runs())
-        quoted = origin.replace("'", "''")
-        own_day = day_in_zone("event_at", self._settings.timezone)
-        return f"SELECT *, {own_day} AS event_date, '{quoted}' AS source FROM ({rows})"  # noqa: S608 (quoted above)
+
+def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:
+    """SELECT of the records that arrived on `days`, with their own day and where they came from."""
+    rows = " UNION ALL ".join(files.received_sql(first, end) for first, end in days.runs())
+    own_day = day_in_zone(files.mapping.kind.at, files.timezone)
+    return select(f"*, {own_day} AS {day_column}, {text(origin)} AS source", f"({rows})")
 
 
 def sandbox_is_missing(settings: Settings) -> bool:

@@ -13,31 +13,29 @@ from typing import Any
 import duckdb
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.event_mapping import (
-    EventField,
-    EventMapping,
-    IdField,
-    TimeField,
-    did_you_mean,
-    load_mapping,
-    shipped_mappings,
-)
-from ecom_assets.sources.event_sql import field_sql
 from ecom_assets.sources.file_columns import FileColumns
 from ecom_assets.sources.file_formats import InputFile
+from ecom_assets.sources.record_mapping import (
+    IdField,
+    RecordMapping,
+    SourceField,
+    TimeField,
+    did_you_mean,
+    load,
+    shipped,
+)
+from ecom_assets.sources.record_sql import field_sql
 from ecom_assets.sources.sql_text import ident, select
 
-# JSON leaves out what is empty, so only these fields must be seen in the lines that are looked at.
-_NEVER_EMPTY = frozenset({"event_id", "event_type", "event_timestamp"})
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 
-def columns_used(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> dict[str, tuple[str, ...]]:
+def columns_used(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     """The columns of the file that each field of a mapping is made of."""
     return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
 
 
-def check_expressions(con: duckdb.DuckDBPyConnection, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> None:
+def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
     """MappingError unless the engine accepts every expression over columns that are all text."""
     for name, field in mapping.given():
         if field.expression is None:
@@ -53,7 +51,7 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: EventMapping, use
             ) from error
 
 
-def check_fit(file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> None:
+def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
     """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
     fit = _Fit(file, found, mapping, used)
     fit.check_missing()
@@ -64,7 +62,7 @@ def check_fit(file: InputFile, found: FileColumns, mapping: EventMapping, used: 
             fit.check_type(name, field, field.column)
 
 
-def unknown_column(file: InputFile, column: str, mapping: EventMapping) -> str:
+def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
     """The sentence about a column that a mapping does not know."""
     return (
         f"unknown column {column!r} in {file.name} with mapping {mapping.name!r}; add it to the mapping under"
@@ -78,7 +76,7 @@ class _Fit:
 
     file: InputFile
     found: FileColumns
-    mapping: EventMapping
+    mapping: RecordMapping
     used: dict[str, tuple[str, ...]]
 
     @cached_property
@@ -97,8 +95,8 @@ class _Fit:
                 if column not in self.found.columns and not self._may_lack(name, column):
                     raise MappingError(self._missing(name, column))
 
-    def check_type(self, name: str, field: EventField, column: str) -> None:
-        expected, kinds = _expected(name, field)
+    def check_type(self, name: str, field: SourceField, column: str) -> None:
+        expected, kinds = _expected(self.mapping, name, field)
         found = self.found.columns[column]
         if found.kind not in kinds:
             raise MappingError(
@@ -121,8 +119,8 @@ class _Fit:
         if self.mapping.may_lack(name, column):
             return True
         # JSON leaves out what is empty; but a key that is nearly the same is a misspelt one.
-        is_hashed = name == "event_id" and self.mapping.fields.event_id.hash_of is not None
-        is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in _NEVER_EMPTY)
+        is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
+        is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
         return is_tolerant and not did_you_mean(column, self.unknown)
 
     def _missing(self, name: str, column: str) -> str:
@@ -133,7 +131,8 @@ class _Fit:
 
     def _looks_like(self) -> str:
         with duckdb.connect() as con:
-            others = [load_mapping(name) for name in shipped_mappings() if name != self.mapping.name]
+            kind = type(self.mapping)
+            others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
             fitting = [other.name for other in others if _needed(con, other) <= self.found.columns.keys()]
         return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
 
@@ -148,7 +147,7 @@ class _Fit:
             )
 
 
-def _needed(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> set[str]:
+def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
     """The columns that a file of this mapping always has."""
     used = columns_used(con, mapping)
     columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}
@@ -158,7 +157,7 @@ def _needed(con: duckdb.DuckDBPyConnection, mapping: EventMapping) -> set[str]:
     return columns
 
 
-def _expected(name: str, field: EventField) -> tuple[str, set[str]]:
+def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:
     """What a field expects, in words and as kinds of columns."""
     if isinstance(field, TimeField):
         kinds = {"text", "null", "mixed"}
@@ -168,12 +167,12 @@ def _expected(name: str, field: EventField) -> tuple[str, set[str]]:
         return f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)", kinds
     if name == "properties":
         return "text or nested values", {"text", "nested", "null", "mixed"}
-    if name == "cart_value":
+    if name in mapping.kind.numbers:
         return "a number", {"number", "text", "null", "mixed"}
     return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
 
 
-def _origins(con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, field: EventField) -> Iterator[str]:
+def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
     if field.column:
         yield field.column
     elif field.expression:
@@ -182,7 +181,7 @@ def _origins(con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, f
         yield from field.hash_of
 
 
-def _references(con: duckdb.DuckDBPyConnection, mapping: EventMapping, name: str, expression: str) -> list[str]:
+def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, expression: str) -> list[str]:
     row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if tree["error"] or len(tree["statements"]) != 1:

@@ -23,14 +23,14 @@ _ENDINGS: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 _KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz) and .parquet"
-_LANDING = re.compile(r"received_date=(.*)")
+_LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
 _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file of events: where it lies, what it is, and when it arrived if its landing folder says so."""
+    """A file of records: where it lies, what it is, and when it arrived if its landing folder says so."""
 
     path: str
     relative: str
@@ -59,6 +59,12 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     for file in (file for given in paths for file in _files_of(str(given))):
         found.setdefault(Path(file.path).resolve(), file)
     return sorted(found.values(), key=lambda file: file.path)
+
+
+def in_landing_folders(place: str) -> bool:
+    """Tell whether a path (file, folder or glob) leads to landing folders, whatever lies in them."""
+    below = [path.name for path in Path(place).iterdir()] if Path(place).is_dir() else []
+    return any(_LANDING.fullmatch(part) for part in (*Path(place).absolute().parts, *below))
 
 
 def head_of(file: InputFile) -> bytes:
@@ -157,9 +163,9 @@ def _landing_date(path: Path) -> date | None:
     for part in reversed(path.absolute().parts[:-1]):
         if match := _LANDING.fullmatch(part):
             try:
-                return date.fromisoformat(match[1])
+                return date.fromisoformat(match[2])
             except ValueError as error:
                 raise SourceError(
-                    f"the folder {part} of {path} has no date like received_date=2026-01-31; rename it"
+                    f"the folder {part} of {path} has no date like {match[1]}=2026-01-31; rename it"
                 ) from error
     return None

@@ -61,10 +61,8 @@ def publication_target(settings: Settings) -> "PostgresEngine":
         raise SettingError(
             "ECOM_POSTGRES_URL is no address of a Postgres; write postgres://user:password@host/database."
         )
-    try:
+    with packages_of("postgres", "ECOM_POSTGRES_URL"):
         from ecom_assets.warehouse.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
-    except ModuleNotFoundError as error:
-        raise SettingError("ECOM_POSTGRES_URL needs packages: pip install 'ecom-assets[postgres]'.") from error
     return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("cli_processes")
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("processes") / "home"
-    small_shop(home, days=1, visitors=20)
+    small_shop(home, days=1, visitors=100)
     return home
 
 
@@ -68,7 +68,7 @@ def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
 
 def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    small_shop(home, days=2, visitors=40)
+    small_shop(home, days=2, visitors=150)
     with subprocess.Popen(
         [*ECOM, "run"], env=environment(home), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
     assert "Traceback" not in err
     assert ecom("run", "--json", home=home).exit_code == 0
     whole = tmp_path / "undisturbed" / "home"
-    small_shop(whole, days=2, visitors=40)
+    small_shop(whole, days=2, visitors=150)
     ecom("run", home=whole)
     assert contents(home / "warehouse.duckdb") == contents(whole / "warehouse.duckdb")
 

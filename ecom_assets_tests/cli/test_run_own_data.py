@@ -109,7 +109,7 @@ def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(h
 
 @pytest.mark.xdist_group("cli_origin")
 def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
-    small_shop(home, days=1, visitors=20)
+    small_shop(home, days=1, visitors=100)
     assert ecom("run", home=home).exit_code == 0
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     broken = tmp_path / "broken.csv"

@@ -37,7 +37,33 @@ TABLES = [
     "mart.sessions",
     "mart.conversion_funnel",
     "mart.engagement_daily",
+    "raw.user_order_log",
+    "staging.quarantined_orders",
+    "staging.duplicate_orders",
+    "staging.user_order_log",
+    "mart.city",
+    "mart.item",
+    "mart.customer",
+    "mart.calendar",
+    "mart.sales",
+    "mart.product_sales_daily",
+    "mart.revenue_daily",
+    "mart.customer_retention",
 ]
+UNCUT = {"mart.city", "mart.item", "mart.customer"}
+"""Tables that are not cut by day."""
+SALES = {
+    "orders": int,
+    "customers": int,
+    "items_sold": int,
+    "shipped_amount": str,
+    "refunded_amount": str,
+    "revenue_amount": str,
+    "average_order_value": str,
+    "quarantined": {},
+    "duplicates": int,
+}
+OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "days": {"from": str, "to": str},
         "sessions": SESSIONS,
         "funnel": {"session": [STEP], "visitor": [STEP]},
+        "sales": SALES,
+        "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
         "duplicates": int,
         "checks": {"passed": int, "failed": []},
         "tables": dict.fromkeys(TABLES, int),
@@ -113,9 +141,28 @@ def test_the_funnel_of_sessions_is_the_one_that_was_planted(shop: Shop) -> None:
     assert found == shop.truth["funnel_sessions"]
 
 
+def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
+    found, planted = shop.summary["sales"], shop.truth["orders"]
+    assert found["orders"] == planted["orders"]
+    assert found["shipped_amount"] == planted["shipped_amount"]
+    assert found["refunded_amount"].removeprefix("-") == planted["refunded_amount"]
+    assert found["revenue_amount"] == planted["revenue"]
+    lines = planted["order_lines"] + planted["refund_lines"]
+    assert {shop.summary["tables"][f"{layer}.user_order_log"] for layer in ("raw", "staging")} == {lines}
+    assert shop.summary["tables"]["mart.sales"] == lines
+
+
+def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
+    week = shop.summary["retention"]
+    assert week["week_start_date"] == "2025-12-29"
+    assert week["new"]["customers"] == shop.summary["sales"]["customers"]
+    assert week["new"]["amount"] == shop.truth["orders"]["shipped_amount"]
+    assert week["returning"] == {"customers": 0, "orders": 0, "amount": "0.00"}
+
+
 def test_every_check_ran_and_passed(shop: Shop) -> None:
-    # Nine contracts, the accounting, and five invariants.
-    assert shop.summary["checks"] == {"passed": 15, "failed": []}
+    # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five.
+    assert shop.summary["checks"] == {"passed": 35, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -124,10 +171,10 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
-    assert "Checks: 15 passed, 0 failed" in again.out
+    assert "Checks: 35 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("No events were given: this is the sandbox shop.")
-    assert [line.split()[0] for line in again.err.splitlines()[1:]] == TABLES
+    assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)
 
 
 def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:
@@ -143,7 +190,11 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "published_rows": type(None),
     }
     assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]
-    assert {row["newest_day"] for row in rows} == {"2026-01-03"}
+    newest = {row["table"]: row["newest_day"] for row in rows if row["rows"] and row["table"] not in UNCUT}
+    assert newest.pop("mart.customer_retention") == "2025-12-29"
+    last_order = {newest.pop(one) for one in newest.copy() if "order" in one or "sale" in one or "revenue" in one}
+    assert last_order == {"2026-01-02"}, "nobody ordered on the last day"
+    assert set(newest.values()) == {"2026-01-03"}
 
 
 def test_status_draws_a_table_for_people(shop: Shop) -> None:
@@ -153,11 +204,13 @@ def test_status_draws_a_table_for_people(shop: Shop) -> None:
     assert all(name in said.out for name in TABLES)
 
 
-def test_doctor_looks_at_settings_versions_disk_warehouse_events_and_dagster(shop: Shop) -> None:
+def test_doctor_looks_at_settings_versions_disk_warehouse_events_orders_and_dagster(shop: Shop) -> None:
     said = ecom("doctor", "--json", home=shop.home)
     findings = said.json
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "mend": str}
     subjects = [finding["subject"] for finding in findings]
-    assert subjects == ["settings", "versions", "disk", "warehouse", "events", "dagster", "alerts", "publishing"]
+    assert subjects == [
+        "settings", "versions", "disk", "warehouse", "events", "orders", "dagster", "alerts", "publishing",
+    ]  # fmt: skip
     assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

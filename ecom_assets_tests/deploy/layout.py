@@ -45,7 +45,7 @@ class Layout:
         self.variables |= ports | {"LISTEN_ADDRESS": ADDRESS, "DAGSTER_CODE_HOST": ADDRESS, "DAGSTER_PG_HOST": ADDRESS}
         for place in (self.home, self.folder / "logs"):
             place.mkdir(parents=True)
-        self.truth = small_shop(self.home, days=6, visitors=60)
+        self.truth = small_shop(self.home, days=6, visitors=120)
         for line in final_stage():
             if line.word == "COPY" and not line.rest.startswith("--from"):
                 *sources, target = line.rest.split()

@@ -38,6 +38,40 @@ odd-15,ann,page_view,2026-03-31T23:45:00+01:00,,,s-3,https://shop.example/,,
 """
 
 
+ORDER_HEADER = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+    "payment_amount,status"
+)
+ODD_ORDERS = """
+1,Line-1,2026-03-28T22:59:59.999999Z,1,Zürich,c_1,Zoë,O'Neil,i\\1,"Hat, red",1,19.999,shipped
+2,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
+3,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
+10,line-1,2026-03-29T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,_hat,2,7,shipped
+4,line-2,2026-03-30T10:00:00Z,,,c 2,,,i2,,3,9999999999.99,shipped
+5,line-3,2026-03-30T10:00:00Z,(all),東京,c 2,A,,i2,Ä,1,5,refunded
+6,line-4,2026-03-30T10:00:00Z,2,_x,,,,i2,,1,5,shipped
+7,line-5,2026-03-30T10:00:00Z,2,B,c 3,,,i2,,2.5,5,shipped
+8,line-6,2026-03-30T10:00:00Z,2,a,c 3,,,i2,,1,-5,shipped
+9,line-7,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,,shipped
+11,line-8,yesterday,2,A b,c 3,,,i2,,1,5,shipped
+12,line-9,2026-04-09T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
+13,line-10,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,0,5,shipped
+14,line-11,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,lost
+15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
+"""
+CATALOGUE = "product_id,category\ni2,Ünder_wear\n"
+
+
+def write_orders(folder: Path) -> tuple[list[str], Path]:
+    """Write odd order lines beside the shop's report into `folder`; return the paths to read, and a catalogue."""
+    odd = folder / "odd_orders" / "increment_date=2026-03-30" / "user_order_log_inc.csv"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(ORDER_HEADER + ODD_ORDERS, encoding="utf-8")
+    catalogue = folder / "catalogue.csv"
+    catalogue.write_text(CATALOGUE, encoding="utf-8")
+    return [str(folder / "shop" / "orders.parquet"), str(odd.parents[1])], catalogue
+
+
 def write_shop(folder: Path) -> list[str]:
     """Write landing folders and the odd rows into `folder`; return the paths to read."""
     days = (LAST_DAY - FIRST_DAY).days + 1

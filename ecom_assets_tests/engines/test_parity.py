@@ -16,7 +16,7 @@ from ecom_assets.transforms.session_rule import PRESETS, SessionRule
 from ecom_assets.transforms.sessions import whole_sessions
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
-from ecom_assets_tests.engines.shop_input import RANGES, write_shop
+from ecom_assets_tests.engines.shop_input import RANGES, write_orders, write_shop
 from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 TIMEZONE = "Europe/Berlin"
@@ -42,28 +42,48 @@ class Left:
     checks: Mapping[str, bool]
 
 
-@pytest.fixture(scope="module")
-def events(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Addresses of the events that every engine is given."""
-    return ",".join(write_shop(tmp_path_factory.mktemp("shop")))
+@dataclass(frozen=True)
+class Input:
+    """Addresses of what every engine is given."""
+
+    events: str
+    orders: str
+    catalogue: Path
 
 
 @pytest.fixture(scope="module")
-def embedded(events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """What DuckDB makes of the events."""
-    return everything_on("", events, tmp_path_factory.mktemp("embedded"))
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Input:
+    """A shop's events and orders, and odd ones."""
+    folder = tmp_path_factory.mktemp("shop")
+    events = write_shop(folder)
+    orders, catalogue = write_orders(folder)
+    return Input(",".join(events), ",".join(orders), catalogue)
+
+
+@pytest.fixture(scope="module")
+def embedded(shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """What DuckDB makes of the shop."""
+    return everything_on("", shop, tmp_path_factory.mktemp("embedded"))
 
 
 @pytest.fixture(scope="module", params=on_one_worker_each(OTHERS))
-def other(request: pytest.FixtureRequest, events: str, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """What another engine makes of the same events."""
+def other(request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """What another engine makes of the same shop."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")
-    return everything_on(warehouse, events, tmp_path_factory.mktemp(request.param))
+    return everything_on(warehouse, shop, tmp_path_factory.mktemp(request.param))
 
 
-def everything_on(warehouse: str, events: str, home: Path) -> Left:
+def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
     """Run everything, range by range, on a warehouse."""
-    settings = Settings(home=home, warehouse=warehouse, events=events, timezone=TIMEZONE)
+    settings = Settings(
+        home=home,
+        warehouse=warehouse,
+        events=shop.events,
+        orders=shop.orders,
+        catalogue=shop.catalogue,
+        order_customers_over=0,
+        timezone=TIMEZONE,
+    )
     checks = run_everything(settings, RANGES)
     return Left(settings, stored_tables(settings), checks)
 

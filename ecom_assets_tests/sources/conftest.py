@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from ecom_assets.sandbox.customer_service import CustomerService
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.services import SIX, people
 
 REAL_FILES = Path(__file__).parents[3] / "shared" / "data"
@@ -51,7 +51,9 @@ def read(con: duckdb.DuckDBPyConnection) -> Read:
     """All rows of files under a mapping, as dicts in the order of event_id and raw line."""
 
     def _read(paths: str | Path | Sequence[str | Path], mapping: str | Path = "ecommerce", **more: Any) -> list[Row]:
-        files = EventFiles.open(con, [paths] if isinstance(paths, str | Path) else paths, load_mapping(mapping), **more)
+        files = RecordFiles.open(
+            con, [paths] if isinstance(paths, str | Path) else paths, load_mapping(mapping), **more
+        )
         return rows_of(con, files.received_sql())
 
     return _read

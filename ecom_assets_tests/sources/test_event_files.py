@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, rows_of, write
 
 ECOMMERCE = load_mapping("ecommerce")
@@ -80,14 +80,14 @@ def test_each_file_falls_back_on_its_own_day(tmp_path: Path, read: Read) -> None
     }  # fmt: skip
 
 
-def landed(tmp_path: Path) -> EventFiles:
+def landed(tmp_path: Path) -> RecordFiles:
     # Landed on the 2nd: events of Jan 1 and 2. On the 3rd: a late one of Dec 30. On the 5th: one of it and
     # one of 2099, which no day of events can be.
     root = tmp_path / "landing"
     timed(root / "received_date=2026-01-02" / "e.csv", ["2026-01-01", "2026-01-02"], "2026-02-01")
     timed(root / "received_date=2026-01-03" / "e.csv", ["2025-12-30"], "2026-02-01")
     timed(root / "received_date=2026-01-05" / "e.csv", ["2026-01-05", "2099-01-01"], "2026-02-01")
-    return EventFiles.open(duckdb.connect(), [root], ECOMMERCE)
+    return RecordFiles.open(duckdb.connect(), [root], ECOMMERCE)
 
 
 def test_only_the_landing_folders_of_the_days_asked_for_are_opened(tmp_path: Path) -> None:
@@ -120,32 +120,32 @@ def test_days_are_half_open_and_a_day_without_a_folder_is_empty(tmp_path: Path) 
 def test_received_and_touched_days(tmp_path: Path) -> None:
     files = landed(tmp_path)
     assert files.received_days() == (date(2026, 1, 2), date(2026, 1, 5))
-    assert files.touched_event_days([date(2026, 1, 2)]) == (date(2026, 1, 1), date(2026, 1, 2))
-    assert files.touched_event_days([date(2026, 1, 2), date(2026, 1, 3)]) == (
+    assert files.touched_days([date(2026, 1, 2)]) == (date(2026, 1, 1), date(2026, 1, 2))
+    assert files.touched_days([date(2026, 1, 2), date(2026, 1, 3)]) == (
         date(2025, 12, 30),
         date(2026, 1, 2),
     )
-    assert files.touched_event_days([date(2026, 1, 5)]) == (date(2026, 1, 5), date(2026, 1, 5))
-    assert files.touched_event_days([date(2026, 1, 4)]) is None
+    assert files.touched_days([date(2026, 1, 5)]) == (date(2026, 1, 5), date(2026, 1, 5))
+    assert files.touched_days([date(2026, 1, 4)]) is None
 
 
 def test_days_without_landing_folders(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
     timed(tmp_path / "a.csv", ["2026-01-01", "2026-01-03", "?"], "2026-02-01")
     timed(tmp_path / "b.csv", ["2026-01-08"], "2026-02-01")
-    files = EventFiles.open(con, [tmp_path], ECOMMERCE)
+    files = RecordFiles.open(con, [tmp_path], ECOMMERCE)
     assert files.received_days() == (date(2026, 1, 1), date(2026, 1, 8))
     sql = files.received_sql(date(2026, 1, 3), date(2026, 1, 8))
     assert [(row["event_timestamp"], str(row["received_date"])) for row in rows_of(con, sql)] == [
         ("2026-01-03", "2026-01-03"), ("?", "2026-01-03"),
     ]  # fmt: skip
     assert "b.csv" not in sql  # it holds no row of these days
-    assert files.touched_event_days([date(2026, 1, 8)]) == (date(2026, 1, 8), date(2026, 1, 8))
+    assert files.touched_days([date(2026, 1, 8)]) == (date(2026, 1, 8), date(2026, 1, 8))
 
 
 def test_no_rows_have_no_days(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
-    files = EventFiles.open(con, [write(tmp_path / "e.csv", ",".join(SHOP[0]) + "\n")], ECOMMERCE)
+    files = RecordFiles.open(con, [write(tmp_path / "e.csv", ",".join(SHOP[0]) + "\n")], ECOMMERCE)
     assert files.received_days() is None
-    assert files.touched_event_days([date(2026, 1, 1)]) is None
+    assert files.touched_days([date(2026, 1, 1)]) is None
     assert rows_of(con, files.received_sql()) == []
 
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import EventMapping, load_mapping, shipped_mappings
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.sources.conftest import (
     SHOP,
     Read,
@@ -28,7 +28,7 @@ LINE = "id,kind,at,who\n1,view,2026-01-01,ann\n"
 def read_with(path: Path, **mapping: Any) -> list[Row]:
     parsed = EventMapping.model_validate({"name": "mine", "fields": BASE, **mapping})
     with duckdb.connect() as con:
-        return rows_of(con, EventFiles.open(con, [path], parsed).received_sql())
+        return rows_of(con, RecordFiles.open(con, [path], parsed).received_sql())
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> N
     page = (Path(__file__).parents[2] / "docs" / "mappings.md").read_text()
     blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
     [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: klickpfad")]
-    [sample] = [body for kind, body in blocks if kind == "csv"]
-    [table] = [body for kind, body in blocks if kind == "result"]
+    sample, _ = [body for kind, body in blocks if kind == "csv"]
+    table, _ = [body for kind, body in blocks if kind == "result"]
     mapping = write(tmp_path / "klickpfad.yaml", example)
     assert yaml.safe_load(example)["name"] == "klickpfad"
     rows = sorted(read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"]))

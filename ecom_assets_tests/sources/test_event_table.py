@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.snowflake import SnowflakeEngine
 from ecom_assets_tests.sources.event_table_rows import (
@@ -42,7 +42,7 @@ def from_file(folder: Path, rows: list[dict[str, str]], timezone: str) -> list[d
     file.write_text("\n".join(lines).replace('"', '""').replace("|", '"|"').replace("\n", '"\n"').join('""') + "\n")
     mapping = load_mapping("ecommerce").model_copy(update={"delimiter": "|"})
     con = connect().con
-    found = con.execute(EventFiles.open(con, [file], mapping, timezone).received_sql())
+    found = con.execute(RecordFiles.open(con, [file], mapping, timezone).received_sql())
     names = [column[0] for column in found.description or ()]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import EventMapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import instant
 from ecom_assets_tests.sources.conftest import SHOP, csv_text, rows_of, write, write_parquet
 
@@ -113,7 +113,7 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     mapping = EventMapping.model_validate({"name": "m", "fields": fields})
     texts = ["2026-07-01 12:00:00", "01.07.2026 12:00", "noon"]
     rows = [{**row, "event_timestamp": text} for row, text in zip(SHOP, texts, strict=True)]
-    read = rows_of(con, EventFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql())
+    read = rows_of(con, RecordFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql())
     assert [(str(row["event_at"]), row["event_timestamp"]) for row in read] == [
         ("2026-07-01 10:00:00", texts[0]),
         ("2026-07-01 10:00:00", texts[1]),
@@ -146,5 +146,5 @@ def test_typed_times_of_parquet(
     }
     mapping = EventMapping.model_validate({"name": "m", "fields": {**fields, "user_id": "who"}})
     con.execute(f"SET TimeZone = '{session}'")
-    [row] = rows_of(con, EventFiles.open(con, [file], mapping).received_sql())
+    [row] = rows_of(con, RecordFiles.open(con, [file], mapping).received_sql())
     assert (str(row["event_at"]), row["user_id"]) == (utc, "7")

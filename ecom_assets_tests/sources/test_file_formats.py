@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.event_sql import EVENT_COLUMNS
+from ecom_assets.sources.event_mapping import EVENT
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, shop_parquet, write
 
 CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)
@@ -17,7 +17,7 @@ def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read,
     file = write(tmp_path / name, CSV if "csv" in name else NDJSON)
     expected = read(shop_parquet(tmp_path / "p" / "e.parquet"))
     rows = read(file)
-    assert [tuple(row) for row in rows] == [EVENT_COLUMNS] * 3
+    assert [tuple(row) for row in rows] == [tuple(EVENT.columns)] * 3
     assert [{**row, "source_file": ""} for row in rows] == [{**row, "source_file": ""} for row in expected]
     assert [
         (row["event_id"], str(row["event_at"]), row["cart_amount"] and str(row["cart_amount"])) for row in rows

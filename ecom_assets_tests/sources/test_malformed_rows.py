@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import EventMapping, load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write
 
 MAPPING = EventMapping.model_validate(
@@ -24,7 +24,7 @@ HEADER = ",".join(SHOP[0])
 def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None]], list[str]]:
     """The values of sound rows and the malformed lines, of a file with the columns a, b, c."""
     with duckdb.connect() as con:
-        rows = rows_of(con, EventFiles.open(con, [path], MAPPING).received_sql())
+        rows = rows_of(con, RecordFiles.open(con, [path], MAPPING).received_sql())
     for row in rows:
         if row["malformed_row"] is not None:
             assert {name for name, value in row.items() if value is not None} == {
@@ -160,7 +160,7 @@ def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_pat
     file.write_bytes(gzip.compress("\n".join(["a,b,c", *lines]).encode(), 1))
     for threads in (1, 8):
         with duckdb.connect(config={"threads": threads}) as con:
-            sql = EventFiles.open(con, [file], MAPPING).received_sql()
+            sql = RecordFiles.open(con, [file], MAPPING).received_sql()
             counted = con.execute(
                 f"SELECT count(event_id), count(DISTINCT event_id), count(malformed_row) FROM ({sql})"
             )
@@ -176,7 +176,7 @@ def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path)
     with duckdb.connect() as con:
         con.execute("BEGIN")
         con.execute("CREATE TABLE mine AS SELECT 1 AS x")
-        sql = EventFiles.open(con, [file], MAPPING).received_sql()
+        sql = RecordFiles.open(con, [file], MAPPING).received_sql()
         con.execute(f"INSERT INTO mine SELECT count(*) FROM ({sql})")
         con.execute("COMMIT")
         assert con.execute("SELECT max(x) FROM mine").fetchone() == (2,)

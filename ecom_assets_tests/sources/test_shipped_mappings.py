@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.sources.event_files import EventFiles
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets_tests.sources.conftest import Read, Row, ndjson_text, rows_of, write
 
 RealFile = Callable[[str], Path]
@@ -247,7 +247,7 @@ def test_snowplow_with_a_column_per_schema(tmp_path: Path, con: duckdb.DuckDBPyC
     copy.parent.mkdir()
     con.execute(f"COPY (FROM read_ndjson('{source}')) TO '{copy}' (FORMAT parquet)")
     for file in (source, copy):
-        [row] = rows_of(con, EventFiles.open(con, [file], load_mapping("snowplow")).received_sql())
+        [row] = rows_of(con, RecordFiles.open(con, [file], load_mapping("snowplow")).received_sql())
         assert (row["event_type"], row["product_id"], row["product_category"]) == (
             "product_view",
             "lamp",

@@ -1,7 +1,7 @@
-"""Events in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns of `raw/events`.
+"""Records in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns that `raw` keeps of them.
 
 Here: which files there are, which of them are opened for which arrival days, and the SELECT over them.
-Not here: what a mapping may say (`event_mapping`), cleaning (that is `staging`), loading into a warehouse.
+Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`), loading into a warehouse.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,22 +14,16 @@ import duckdb
 
 from ecom_assets.errors import MappingError, UsageError
 from ecom_assets.sources import row_sql
-from ecom_assets.sources.event_mapping import EventMapping, valid_zone
-from ecom_assets.sources.event_sql import EVENT_COLUMNS, FileDays, arrivals_sql, dated_sql, events_sql
 from ecom_assets.sources.file_columns import FileColumns, columns_of
 from ecom_assets.sources.file_damage import find_damage, readable_copy
 from ecom_assets.sources.file_fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.file_formats import InputFile, find_files
+from ecom_assets.sources.record_mapping import RecordMapping, valid_zone
+from ecom_assets.sources.record_sql import FileDays, arrivals_sql, dated_sql, records_sql
 from ecom_assets.sources.row_sql import Layout
 from ecom_assets.sources.sql_text import day, day_in_zone, select
 
 _ONE_DAY = timedelta(days=1)
-_TYPES = {
-    "event_at": "TIMESTAMP",
-    "cart_amount": "DECIMAL(18, 2)",
-    "received_at": "TIMESTAMP",
-    "received_date": "DATE",
-}
 
 
 @dataclass(frozen=True)
@@ -42,11 +36,11 @@ class ArrivalDays:
 
 
 @dataclass(frozen=True)
-class EventFiles:
+class RecordFiles:
     """The files of one source with the mapping that fits them all."""
 
     con: duckdb.DuckDBPyConnection
-    mapping: EventMapping
+    mapping: RecordMapping
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
@@ -57,9 +51,9 @@ class EventFiles:
         cls,
         con: duckdb.DuckDBPyConnection,
         paths: Sequence[str | Path],
-        mapping: EventMapping,
+        mapping: RecordMapping,
         timezone: str = "UTC",
-    ) -> "EventFiles":
+    ) -> "RecordFiles":
         """Find the files and check header and types of each against the mapping, before anything runs."""
         try:
             valid_zone(timezone)
@@ -81,7 +75,7 @@ class EventFiles:
         return [file for file, _ in self.layouts]
 
     def received_sql(self, first: date | None = None, end: date | None = None) -> str:
-        """SELECT of the raw/events columns for the arrival days in [first, end).
+        """SELECT of the columns of the mapping's kind of record for the arrival days in [first, end).
 
         Landing folders of other days are not opened, nor are files that hold no rows of these days.
         """
@@ -91,7 +85,7 @@ class EventFiles:
         loose = [(f, y) for f, y in loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
         selects = [self._select(group) for group in _groups(landed)]
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
-        return " UNION ALL ".join(selects) if selects else _no_rows()
+        return " UNION ALL ".join(selects) if selects else self._no_rows()
 
     def received_days(self) -> tuple[date, date] | None:
         """The first and the last arrival day of the files; None if they hold no rows."""
@@ -100,15 +94,15 @@ class EventFiles:
         days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
-    def touched_event_days(self, received: Collection[date]) -> tuple[date, date] | None:
-        """The first and last event day that rows arriving on these days belong to; None if there are none.
+    def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
+        """The first and last day that rows arriving on these days belong to; None if there are none.
 
-        Days later than the day after the arrival are no event days: such rows are rejected as future ones.
+        Days later than the day after the arrival are no such days: these rows are rejected as future ones.
         """
         found: list[date] = []
         for arrived in sorted(received):
             own = select(
-                f"{day_in_zone('event_at', self.timezone)} AS own",
+                f"{day_in_zone(self.mapping.kind.at, self.timezone)} AS own",
                 self.received_sql(arrived, arrived + _ONE_DAY),
             )
             query = select("min(own), max(own)", own, f"own <= {day(arrived + _ONE_DAY)}")
@@ -116,11 +110,16 @@ class EventFiles:
             found += [one for one in row or () if one]
         return (min(found), max(found)) if found else None
 
+    def _no_rows(self) -> str:
+        columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
+        return select(columns, "(VALUES (0))", "false")
+
     def _select(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         """The SELECT over files of one layout."""
-        return dated_sql(self._events(group), [self._days_of(file) for file, _ in group], self.timezone)
+        files = [self._days_of(file) for file, _ in group]
+        return dated_sql(self._records(group), self.mapping.kind, files, self.timezone)
 
-    def _events(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+    def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         layout = group[0][1]
         self._look_for_damage(group)
         sound = [file.path for file, _ in group if not self._copies[file.path]]
@@ -129,7 +128,7 @@ class EventFiles:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.damaged_rows(layout, file.path, copy[0], is_gzip=copy[1]))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
-        return events_sql(united, self.mapping, layout.needed, layout.moments())
+        return records_sql(united, self.mapping, layout.needed, layout.moments())
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         """Note which files need reading line by line, from a copy where they are not UTF-8."""
@@ -150,17 +149,18 @@ class EventFiles:
         new = [(file, layout) for file, layout in loose if file.path not in self._arrivals]
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
-            found = self.con.execute(arrivals_sql(self._events(group), files, self.timezone)).fetchall()
+            sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
+            found = self.con.execute(sql).fetchall()
             for path, first, last, fallback in found:
                 self._arrivals[path] = ArrivalDays(first, last, fallback)
         return self._arrivals
 
 
-def _layout(file: InputFile, found: FileColumns, mapping: EventMapping, used: dict[str, tuple[str, ...]]) -> Layout:
+def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
     # A column that is only hashed for the id is told nowhere else, so it goes to the properties too.
-    only_hashed = mapping.fields.event_id.hash_of and mapping.other_columns == "properties"
-    named = {column for name in used if not (only_hashed and name == "event_id") for column in used[name]}
+    only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
+    named = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
     named |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
     return Layout(
         format=file.format,
@@ -188,11 +188,6 @@ def _within(rows: str, first: date | None, end: date | None) -> str:
     bounds = [f"received_date >= {day(first)}"] if first else []
     bounds += [f"received_date < {day(end)}"] if end else []
     return select("*", rows, " AND ".join(bounds)) if bounds else rows
-
-
-def _no_rows() -> str:
-    columns = ", ".join(f"NULL::{_TYPES.get(name, 'VARCHAR')} AS {name}" for name in EVENT_COLUMNS)
-    return select(columns, "(VALUES (0))", "false")
 
 
 def _is_in(one: date, first: date | None, end: date | None) -> bool:

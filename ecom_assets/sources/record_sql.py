@@ -1,25 +1,15 @@
-"""SQL that turns rows of a file (as `row_sql` reads them) into the columns of `raw/events`.
+"""SQL that turns rows of a file (as `row_sql` reads them) into the columns of a kind of record, as `raw` keeps them.
 
-Here: fields, event types, ids and instants; and the rule for `received_date`. Not here: reading.
+Here: fields, translated values, ids and instants; and the rule for `received_date`. Not here: reading.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ecom_assets.sources.event_mapping import EVENT_FIELDS, EventField, EventMapping, IdField, TimeField
+from ecom_assets.sources.record_mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.row_sql import moment_name
 from ecom_assets.sources.sql_text import day, day_in_zone, from_wall, ident, instant, select, text
-
-EVENT_COLUMNS = (
-    *EVENT_FIELDS,
-    "event_at",
-    "cart_amount",
-    "received_at",
-    "received_date",
-    "source_file",
-    "malformed_row",
-)
 
 
 @dataclass(frozen=True)
@@ -33,33 +23,34 @@ class FileDays:
     fallback_date: date | None
 
 
-def events_sql(rows: str, mapping: EventMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
+def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
     """The fields of each row, with `__file`; `columns` are the names that `rows` gives, `moments` its timestamps."""
-    own_id = mapping.fields.event_id
-    fields = [f"{_id_sql(own_id, columns)} AS event_id"]
-    fields += [f"{field_sql(mapping, name)} AS {name}" for name in EVENT_FIELDS if name != "event_id"]
-    fields.append(f"{_instant_of(mapping.fields.event_timestamp, moments)} AS event_at")
+    own_id, kind = mapping.id_field, mapping.kind
+    fields = [f"{_id_sql(own_id, columns)} AS {kind.id}"]
+    fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
+    fields.append(f"{_instant_of(mapping.time_field, moments)} AS {kind.at}")
     fields.append(f"{_instant_of(mapping.fields.received_at, moments)} AS received_at")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     return select([*fields, "__file", "__malformed"], source)
 
 
-def dated_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
-    """The columns of `raw/events`, in their order, from the fields of each row."""
+def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
+    """The columns of the kind of record, in their order, from the fields of each row."""
     received = "f.received_date"
     if files[0].received_date is None:
-        received = f"coalesce({_said_date(zone)}, f.fallback_date, f.modified_date)"
-    columns = [f"e.{name}" for name in (*EVENT_FIELDS, "event_at")]
-    columns += ["TRY_CAST(e.cart_value AS DECIMAL(18, 2)) AS cart_amount", "e.received_at"]
-    columns += [f"{received} AS received_date", "f.relative AS source_file", "e.__malformed AS malformed_row"]
-    return select(columns, _with_files(events, files))
+        received = f"coalesce({_said_date(kind, zone)}, f.fallback_date, f.modified_date)"
+    columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
+    columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
+    columns += ["e.received_at", f"{received} AS received_date"]
+    columns += ["f.relative AS source_file", "e.__malformed AS malformed_row"]
+    return select(columns, _with_files(records, files))
 
 
-def arrivals_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
+def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
     """Per file: path, first and last arrival day of its rows, and the day for rows that do not say theirs."""
-    own = day_in_zone("e.event_at", zone)
+    own = day_in_zone(f"e.{kind.at}", zone)
     usable = f"CASE WHEN {own} <= f.modified_date THEN {own} END AS usable"
-    said = select(f"f.path, f.modified_date, {_said_date(zone)} AS said, {usable}", _with_files(events, files))
+    said = select(f"f.path, f.modified_date, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
     days = select(
         "path, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent,"
         " coalesce(max(usable), any_value(modified_date)) AS fallback",
@@ -71,35 +62,35 @@ def arrivals_sql(events: str, files: Sequence[FileDays], zone: str) -> str:
     return select(["path", first, last, "fallback"], days)
 
 
-def _said_date(zone: str) -> str:
+def _said_date(kind: RecordKind, zone: str) -> str:
     """The arrival day that the row tells: when it was received, else its own day if that is not to come."""
-    own = day_in_zone("e.event_at", zone)
+    own = day_in_zone(f"e.{kind.at}", zone)
     received = day_in_zone("e.received_at", zone)
     return f"coalesce({received}, CASE WHEN {own} <= f.modified_date THEN {own} END)"
 
 
-def _with_files(events: str, files: Sequence[FileDays]) -> str:
+def _with_files(records: str, files: Sequence[FileDays]) -> str:
     values = ", ".join(
         f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)})"
         for f in files
     )
     names = "path, relative, received_date, modified_date, fallback_date"
-    return f"({events}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
+    return f"({records}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
 
 
-def field_sql(mapping: EventMapping, name: str) -> str:
+def field_sql(mapping: RecordMapping, name: str) -> str:
     """The text of a field, from the columns of a row."""
-    field: EventField | None = getattr(mapping.fields, name)
+    field: SourceField | None = getattr(mapping.fields, name)
     value = _origin_sql(field)
-    if name == "event_type" and mapping.event_types:
-        pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in mapping.event_types.items())
+    if ours_by_theirs := mapping.translations().get(name):
+        pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in ours_by_theirs.items())
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"
     return value
 
 
-def _origin_sql(field: EventField | None) -> str:
+def _origin_sql(field: SourceField | None) -> str:
     if field is None:
         return "NULL::VARCHAR"
     if field.column:

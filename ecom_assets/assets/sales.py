@@ -1,0 +1,153 @@
+"""Order lines, received and clean, and the star schema that is built on them. Not here: how (`transforms/`).
+
+Tables that are cut by day restate every day that a run can change: see docs/adr/0003. City, item and customer are
+computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts import sales as contracts
+from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.sources.order_source import OrderSource
+from ecom_assets.transforms import calendar as calendars
+from ecom_assets.transforms import customer_retention as retention
+from ecom_assets.transforms import order_dimensions as dimensions
+from ecom_assets.transforms import orders
+from ecom_assets.transforms import sales as selling
+from ecom_assets.transforms.days import Days
+
+EVERY_COPY = Reads(RawUserOrderLog, whole=True)
+EVERY_LINE = Reads(UserOrderLog, whole=True)
+EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
+EVERY_SALE = Reads(contracts.Sales, whole=True)
+
+
+@table_asset(RawUserOrderLog)
+def raw_user_order_log(order_source: OrderSource, days: Days) -> ir.Table:
+    """Take the order lines that arrived on `days` from the source."""
+    return order_source.received(days)
+
+
+@table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
+def quarantined_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Keep what is not clean, with the reason."""
+    return orders.quarantined_orders(raw_user_order_log, days)
+
+
+def restated_arrivals(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Days on which other copies of the lines arrived."""
+    copies = orders.copies_of_arrivals(raw_user_order_log, days)
+    return copies.select(day="received_date").distinct()
+
+
+@table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
+def duplicate_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Count the copies that are left out."""
+    return orders.duplicate_orders(raw_user_order_log, days)
+
+
+def restated_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Days of order of all copies of the lines that arrived."""
+    copies = orders.copies_of_arrivals(raw_user_order_log, days)
+    return copies.select(day="order_date").distinct()
+
+
+@table_asset(UserOrderLog, raw_user_order_log=EVERY_COPY, restates=restated_orders)
+def user_order_log(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Keep each clean line once."""
+    return orders.user_order_log(raw_user_order_log, days)
+
+
+@table_asset(contracts.City, user_order_log=EVERY_LINE)
+def city(user_order_log: ir.Table) -> ir.Table:
+    """Describe the cities."""
+    return dimensions.city(user_order_log)
+
+
+@table_asset(contracts.Item, user_order_log=EVERY_LINE)
+def item(user_order_log: ir.Table) -> ir.Table:
+    """Describe the items."""
+    return dimensions.item(user_order_log)
+
+
+@table_asset(contracts.Customer, user_order_log=EVERY_LINE)
+def customer(user_order_log: ir.Table) -> ir.Table:
+    """Describe the customers."""
+    return dimensions.customer(user_order_log)
+
+
+def restated_sales(user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+    """Days of order that what arrived on the run's days can change."""
+    return orders.changed_days(user_order_log, duplicate_orders, days)
+
+
+@table_asset(contracts.Calendar, user_order_log=EVERY_LINE, duplicate_orders=EVERY_SURPLUS, restates=restated_sales)
+def calendar(days: Days) -> ir.Table:
+    """Describe the days."""
+    return calendars.calendar(days)
+
+
+@table_asset(contracts.Sales, user_order_log=EVERY_LINE, duplicate_orders=EVERY_SURPLUS, restates=restated_sales)
+def sales(user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Turn lines into sales."""
+    return selling.sales(user_order_log, days)
+
+
+@table_asset(
+    contracts.ProductSalesDaily,
+    sales=EVERY_SALE,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_sales,
+)
+def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
+    """Add up each item's day."""
+    return selling.product_sales_daily(sales, days)
+
+
+@table_asset(
+    contracts.RevenueDaily,
+    sales=EVERY_SALE,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_sales,
+)
+def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
+    """Add up each day, in total and by dimension."""
+    return selling.revenue_daily(sales, days)
+
+
+def restated_weeks(sales: ir.Table, user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+    """Weeks from the first one that the run can change."""
+    return retention.changed_weeks(sales, orders.changed_days(user_order_log, duplicate_orders, days), days)
+
+
+@table_asset(
+    CustomerRetention,
+    sales=EVERY_SALE,
+    customer=contracts.Customer,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_weeks,
+)
+def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
+    """Count each week's new, returning and refunded customers."""
+    return retention.customer_retention(sales, customer, days)
+
+
+SALES_ASSETS = (
+    raw_user_order_log,
+    quarantined_orders,
+    duplicate_orders,
+    user_order_log,
+    city,
+    item,
+    customer,
+    calendar,
+    sales,
+    product_sales_daily,
+    revenue_daily,
+    customer_retention,
+)

@@ -1,0 +1,106 @@
+"""Gates in front of the sales tables, and the accounting of order lines. Not here: the star schema (`sales.py`).
+
+Where orders come as a file a day, a run is judged by its newest day, so that a day which failed does not keep the
+days after it out; else by all of its days together.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.transforms import orders
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.stacking import stacked
+
+TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count")
+
+
+def order_claims(customers_over: int, is_daily: Callable[[], bool]) -> list[Claim]:
+    """Return the claims that hold back what is built on order lines.
+
+    Args:
+        customers_over: How many customers a report must exceed.
+        is_daily: Tells whether orders come as a file a day; asked when a check runs.
+    """
+    return [
+        Claim(
+            contract=RawUserOrderLog,
+            name="report_was_generated",
+            description="The order report is there and holds lines.",
+            judge=partial(_is_there, is_daily),
+            tables=(RawUserOrderLog,),
+            blocking=True,
+        ),
+        Claim(
+            contract=RawUserOrderLog,
+            name="report_has_enough_customers",
+            description=f"The order report holds more than {customers_over} customers.",
+            judge=partial(_has_customers, customers_over, is_daily),
+            tables=(RawUserOrderLog,),
+            blocking=True,
+        ),
+        Claim(
+            contract=UserOrderLog,
+            name="received_is_clean_plus_quarantined_plus_surplus",
+            description="Per day of arrival, received lines = clean lines + quarantined lines + surplus copies.",
+            judge=_accounts,
+            tables=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders),
+            blocking=True,
+        ),
+    ]
+
+
+def order_accounting(
+    days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table
+) -> ir.Table:
+    """One row per day of arrival, in `day`, with the four counts and the `residue` that they leave; zero is well."""
+    terms = stacked(
+        _counted(raw, days, "received_count", lambda rows: rows.count()),
+        _counted(clean, days, "clean_count", lambda rows: rows.count()),
+        _counted(quarantined, days, "quarantined_count", lambda rows: rows.count()),
+        _counted(surplus, days, "surplus_count", lambda rows: rows.surplus_count.sum()),
+    )
+    per_day = terms.group_by("day").agg(**{term: terms[term].sum() for term in TERMS})
+    left = per_day.received_count - per_day.clean_count - per_day.quarantined_count - per_day.surplus_count
+    return per_day.mutate(residue=left)
+
+
+def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.Table], ir.IntegerScalar]) -> ir.Table:
+    rows = of_days(rows, "received_date", days)
+    counts = rows.group_by(day="received_date").agg(number=number(rows))
+    zero = ibis.literal(0, "int64")
+    return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
+
+
+def _accounts(days: Days | None, raw: ir.Table, *others: ir.Table) -> Verdict:
+    if days is not None:
+        # A line that came again takes its place from a copy that came on another day.
+        copies = orders.copies_of_arrivals(raw, days).select("received_date").distinct()
+        days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
+    per_day = order_accounting(days, raw, *others)
+    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+def _is_there(is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> Verdict:
+    found = int(_report(is_daily, days, raw).count().to_pyarrow().as_py())
+    return Verdict(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
+
+
+def _has_customers(over: int, is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> Verdict:
+    report = _report(is_daily, days, raw)
+    found = int(report.customer_id.nunique().to_pyarrow().as_py())
+    return Verdict(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
+
+
+def _report(is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> ir.Table:
+    if days is not None and is_daily():
+        days = Days(days.dates[-1:])
+    return of_days(raw, "received_date", days)
+
+
+def _missing(days: Days | None) -> list[dict[str, object]]:
+    return [{"newest_day": days.dates[-1].isoformat()}] if days else []

@@ -1,0 +1,133 @@
+"""Contracts of the star schema: order lines with the dimensions that they point to, and what is added up over them.
+
+Not here: order lines as received and as cleaned (`orders.py`), weekly retention (`customer_retention.py`).
+"""
+
+from ecom_assets.contracts.orders import STATUSES
+from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, text
+
+
+class City(Table):
+    """One row per city that an order line names, with the attributes of its latest line."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("city_id",)
+
+    city_id = text("The city's id; `(none)` for lines without one")
+    city_name = text("Its name, `unknown` without one")
+    region = text("Its state or region, `unknown` for a name that is not in the lookup")
+    country = text("Its country: as received, else by the lookup, else `unknown`")
+    lookup_version = text("Version of the lookup of regions and countries")
+
+
+class Item(Table):
+    """One row per item that was ordered, with the attributes of its latest line."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("item_id",)
+
+    item_id = text("The item")
+    item_name = text("Its name, `unknown` without one")
+    item_category = text("Its category, `(none)` without one")
+
+
+class Customer(Table):
+    """One row per customer with an order line, with the attributes of the latest."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("customer_id",)
+
+    customer_id = text("The customer", pii=True)
+    first_name = text("First name", nullable=True, pii=True)
+    last_name = text("Last name", nullable=True, pii=True)
+    city_id = text("City of the latest line")
+    first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
+    last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
+    order_count = count("Orders with a shipped line", unit="orders")
+    shipped_amount = amount("Σ shipped", at_least=0)
+    refunded_amount = Column("decimal(18, 2)", "Σ refunded, negative", unit="money", at_most=0)
+    revenue_amount = amount("Shipped less refunded")
+
+
+class Calendar(Table):
+    """One row per day that was run, or on which something was ordered."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("calendar_date",)
+    day_column = "calendar_date"
+
+    calendar_date = day("The day, in the reporting zone")
+    year_number = Column("int64", "Year", at_least=1)
+    quarter_number = Column("int64", "Quarter of the year", at_least=1, at_most=4)
+    month_number = Column("int64", "Month of the year", at_least=1, at_most=12)
+    month_start_date = day("First day of the month")
+    iso_year_number = Column("int64", "Year that the ISO week belongs to", at_least=1)
+    iso_week_number = Column("int64", "ISO week of that year", at_least=1, at_most=53)
+    week_start_date = day("Monday of the ISO week")
+    weekday_number = Column("int64", "Day of the week, Monday is 1", at_least=1, at_most=7)
+    is_weekend = flag("Whether it is a Saturday or Sunday")
+
+
+class Sales(Table):
+    """One row per order line, refunds negative."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("uniq_id",)
+    day_column = "order_date"
+
+    uniq_id = text("The line")
+    order_id = text("The order that it is part of")
+    ordered_at = instant("When it was ordered, or paid back")
+    order_date = day("The day of that, see mart.calendar")
+    customer_id = text("See mart.customer", pii=True)
+    city_id = text("See mart.city")
+    item_id = text("See mart.item")
+    item_category = text("The item's category when the line was taken in, `(none)` without one")
+    channel = text("What led to the order; `(none)` until sessions have channels")
+    status = text("Whether it was shipped, or paid back", one_of=STATUSES)
+    quantity = Column("int64", "How many, negative for refunds", unit="items")
+    revenue_amount = amount("What was paid for all of them, negative for refunds")
+
+
+class _Revenue(Table):
+    """What is added up over order lines."""
+
+    layer = "mart"
+    group = "sales"
+
+    order_count = count("Orders with a shipped line", unit="orders")
+    refund_count = count("Refunds: orders with a refunded line", unit="refunds")
+    customer_count = count("Customers with a shipped line", unit="customers")
+    sold_item_count = count("Items shipped", unit="items")
+    refunded_item_count = count("Items refunded", unit="items")
+    shipped_amount = amount("Gross revenue: Σ shipped", at_least=0)
+    refunded_amount = Column("decimal(18, 2)", "Σ refunded, negative", unit="money", at_most=0)
+    revenue_amount = amount("Net revenue: shipped less refunded")
+    average_order_value = Column("float64", "revenue_amount ÷ order_count", unit="money per order", nullable=True)
+
+
+class ProductSalesDaily(_Revenue):
+    """One row per day and item of which a line was shipped or refunded."""
+
+    key = ("order_date", "item_id")
+    day_column = "order_date"
+
+    order_date = day("The day of the orders, or of the refunds")
+    item_id = text("See mart.item")
+
+
+class RevenueDaily(_Revenue):
+    """One row per day and channel, per day and city, per day and category, and per day: `(all)` in what is summed."""
+
+    key = ("order_date", "channel", "city_id", "item_category")
+    day_column = "order_date"
+
+    order_date = day("The day of the orders, or of the refunds")
+    channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
+    city_id = text("See mart.city; `(all)` likewise")
+    item_category = text("The category; `(all)` likewise")

@@ -1,0 +1,61 @@
+"""Who ordered what, where: the dimensions of the star schema, each attribute that of the latest line.
+
+These are computed whole, from a few columns of all order lines. Not here: the lines (`sales.py`), days (`calendar.py`).
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.sales import City, Customer, Item
+from ecom_assets.transforms.known_cities import KNOWN_CITIES, VERSION
+from ecom_assets.transforms.sales import MONEY
+
+UNKNOWN = "unknown"
+
+
+def city(lines: ir.Table) -> ir.Table:
+    """One row per city of `UserOrderLog`."""
+    latest = _latest(lines, "city_id", ("city_name", "country"))
+    name = latest.city_name.fill_null(UNKNOWN)
+    regions = [(known, region) for known, (region, _) in KNOWN_CITIES.items()]
+    countries = [(known, country) for known, (_, country) in KNOWN_CITIES.items()]
+    return latest.mutate(
+        city_name=name,
+        region=name.cases(*regions, else_=UNKNOWN),
+        country=ibis.coalesce(latest.country, name.cases(*countries, else_=UNKNOWN)),
+        lookup_version=ibis.literal(VERSION),
+    ).select(*City.columns)
+
+
+def item(lines: ir.Table) -> ir.Table:
+    """One row per item of `UserOrderLog`."""
+    latest = _latest(lines, "item_id", ("item_name", "item_category"))
+    return latest.mutate(item_name=latest.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+
+
+def customer(lines: ir.Table) -> ir.Table:
+    """One row per customer of `UserOrderLog`."""
+    latest = _latest(lines, "customer_id", ("first_name", "last_name", "city_id"))
+    is_shipped = lines.status == "shipped"
+    zero = ibis.literal(0, MONEY)
+    sums = lines.group_by("customer_id").agg(
+        first_order_date=lines.order_date.min(where=is_shipped),
+        last_order_date=lines.order_date.max(where=is_shipped),
+        order_count=lines.order_id.nunique(where=is_shipped),
+        shipped_amount=lines.payment_amount.sum(where=is_shipped).fill_null(zero).cast(MONEY),
+        refunded_amount=(-lines.payment_amount).sum(where=~is_shipped).fill_null(zero).cast(MONEY),
+    )
+    joined = latest.join(sums, "customer_id")
+    return joined.mutate(revenue_amount=(joined.shipped_amount + joined.refunded_amount).cast(MONEY)).select(
+        *Customer.columns
+    )
+
+
+def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
+    """One row per key with the attributes of its latest line; of several at once, the greatest by the alphabet."""
+    seen = lines.group_by(key, *attributes).agg(last_at=lines.ordered_at.max())
+    order = [seen.last_at.desc(), *(seen[name].fill_null("").desc() for name in attributes)]
+    placed = seen.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=order)))
+    return placed.filter(placed.place == 0).select(key, *attributes)

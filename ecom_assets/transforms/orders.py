@@ -1,0 +1,133 @@
+"""From received order lines to clean ones: reasons to refuse a line, and which of its copies counts.
+
+A line may come again at any time, as it was or changed; of its clean copies the latest received counts. Every received
+line is accounted to the day on which it arrived, as clean, quarantined or surplus. Not here: the star schema
+(`sales.py`).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.orders import STATUSES, UserOrderLog
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.stacking import stacked
+
+NONE = "(none)"
+ALL = "(all)"
+"""Stands for the total; a shop's own city or category may not pass for it."""
+
+CONTENT = (
+    "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name", "last_name", "item_id",
+    "item_name", "item_category", "received_quantity", "received_payment_amount", "status", "id",
+)  # fmt: skip
+
+
+def classify(raw: ir.Table) -> ir.Table:
+    """Add `reject_reason` (null for a clean line) to received order lines; a missing status becomes `shipped`."""
+    raw = raw.mutate(status=raw.status.fill_null("shipped"))
+    day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
+    reason = ibis.cases(
+        (raw.malformed_row.notnull(), "malformed_row"),
+        (raw.uniq_id.isnull(), "missing_uniq_id"),
+        (raw.ordered_at.isnull(), "unparseable_date_time"),
+        (raw.order_date > day_after, "future_date_time"),
+        (raw.customer_id.isnull(), "missing_customer"),
+        (raw.item_id.isnull(), "missing_item"),
+        (raw.quantity.isnull(), "missing_quantity"),
+        (raw.quantity <= 0, "quantity_not_positive"),
+        (raw.payment_amount.isnull(), "missing_amount"),
+        (raw.payment_amount < 0, "negative_amount"),
+        (raw.status.notin(STATUSES), "unknown_status"),
+        else_=ibis.null("string"),
+    )
+    return raw.mutate(reject_reason=reason)
+
+
+def quarantined_orders(raw: ir.Table, days: Days) -> ir.Table:
+    """Lines that arrived on `days` and are not clean, as they came, each with its first reason."""
+    arrived = raw.filter(days.contain(raw.received_date))
+    classified = classify(arrived.mutate(received_status=arrived.status))
+    refused = classified.filter(classified.reject_reason.notnull())
+    return refused.mutate(status=refused.received_status).drop("received_status")
+
+
+def user_order_log(raw: ir.Table, days: Days) -> ir.Table:
+    """The clean lines ordered on `days`, each once.
+
+    Args:
+        raw: All rows of `RawUserOrderLog`.
+        days: Order days.
+    """
+    clean = _clean(raw)
+    touching = clean.filter(days.contain(clean.order_date))
+    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
+    kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
+    second = kept.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    kept = kept.mutate(
+        order_id=ibis.coalesce(kept.order_id, kept.customer_id.concat("-").concat(second)),
+        city_id=kept.city_id.nullif(ALL).fill_null(NONE),
+        item_category=kept.item_category.nullif(ALL).fill_null(NONE),
+    )
+    return kept.select(*UserOrderLog.columns)
+
+
+def duplicate_orders(raw: ir.Table, days: Days) -> ir.Table:
+    """Surplus copies that arrived on `days`.
+
+    Args:
+        raw: All rows of `RawUserOrderLog`.
+        days: Arrival days.
+    """
+    clean = _clean(raw)
+    touching = clean.filter(days.contain(clean.received_date))
+    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
+    surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
+    unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
+    return surplus.group_by(*unit).agg(surplus_count=surplus.count())
+
+
+def copies_of_arrivals(raw: ir.Table, days: Days) -> ir.Table:
+    """Every clean copy, of whatever day, of the lines of which a copy arrived on `days`."""
+    clean = _clean(raw)
+    arrived = clean.filter(days.contain(clean.received_date))
+    return clean.semi_join(arrived, "uniq_id")
+
+
+def changed_days(lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
+    """Days of order that what arrived on `days` can change, in a column `day`.
+
+    They are those of all copies of the lines of which a copy arrived, as `copies_of_arrivals` has them.
+
+    Args:
+        lines: All rows of `UserOrderLog`.
+        duplicates: All rows of `DuplicateOrders`.
+        days: Arrival days.
+    """
+    arrived = lines.filter(days.contain(lines.received_date)).select(day="order_date")
+    concerned = days.contain(duplicates.received_date) | days.contain(duplicates.kept_received_date)
+    copies = duplicates.semi_join(duplicates.filter(concerned), "uniq_id")
+    return stacked(arrived, copies.select(day="order_date"), copies.select(day="kept_order_date")).distinct()
+
+
+def _clean(raw: ir.Table) -> ir.Table:
+    classified = classify(raw)
+    return classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
+
+
+def _ranked(copies: ir.Table) -> ir.Table:
+    """Number each line's copies in `place`, the one that counts being 0, with the days of that one."""
+    latest_first = [key.desc() for key in _arrival_keys(copies)]
+    in_order = ibis.window(group_by="uniq_id", order_by=latest_first)
+    return copies.mutate(
+        place=ibis.row_number().over(in_order),
+        kept_received_date=copies.received_date.first().over(in_order),
+        kept_order_date=copies.order_date.first().over(in_order),
+    )
+
+
+def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
+    # Engines disagree on where nulls sort, so none takes part. Copies that tie are equal in every column.
+    received_at = copies.received_at.fill_null(ibis.timestamp("1970-01-01 00:00:00"))
+    file_place = [copies.source_file, copies.id_number.fill_null(-1)]
+    content = [copies[name].fill_null("") for name in CONTENT]
+    return [copies.received_date, received_at, *file_place, copies.ordered_at, *content]

@@ -1,0 +1,208 @@
+"""Order lines from files, through the shipped mappings and one's own. Not here: what files may look like at all."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets.contracts.orders import RawUserOrderLog
+from ecom_assets.errors import MappingError, SourceError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.order_mapping import OrderMapping, load_order_mapping
+from ecom_assets.sources.order_source import FileOrders, comes_daily
+from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.record_mapping import shipped
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets_tests.builders import Row
+
+HEADER = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+)
+LINE = "1,81f4,2022-11-09T00:00:00,0,Москва,0,Оксана,Федорова,3,Молоко 5%,4,2000"
+RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+
+
+def read(place: Path, mapping: str | OrderMapping = "user_order_log") -> list[Row]:
+    """Return every line under a path, as raw keeps it."""
+    parsed = load_order_mapping(mapping) if isinstance(mapping, str) else mapping
+    with duckdb.connect() as con:
+        found = con.execute(RecordFiles.open(con, [place], parsed).received_sql())
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_an_older_file_has_no_status(tmp_path: Path) -> None:
+    [row] = read(write(tmp_path / "log.csv", HEADER, LINE))
+    assert row["status"] is None
+    assert (row["uniq_id"], row["customer_id"], row["city_id"]) == ("81f4", "0", "0"), "ids start at 0"
+    assert (row["ordered_at"], row["quantity"], row["payment_amount"]) == (datetime(2022, 11, 9), 4, Decimal(2000))  # noqa: DTZ001 (UTC, as tables have it)
+    assert (row["received_quantity"], row["received_payment_amount"]) == ("4", "2000")
+    assert row["id_number"] == 1
+
+
+def test_a_file_with_status_keeps_it(tmp_path: Path) -> None:
+    rows = read(write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},refunded", f"{LINE},shipped"))
+    assert [row["status"] for row in rows] == ["refunded", "shipped"]
+
+
+@pytest.mark.parametrize("name", ["increment_date", "received_date"])
+def test_a_landing_folder_says_when_its_lines_arrived(tmp_path: Path, name: str) -> None:
+    write(tmp_path / f"{name}=2022-12-05" / "user_order_log_inc.csv", HEADER, LINE)
+    [row] = read(tmp_path)
+    assert row["received_date"] == date(2022, 12, 5)
+    assert row["source_file"] == f"{name}=2022-12-05/user_order_log_inc.csv"
+
+
+def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_path: Path) -> None:
+    [row] = read(write(tmp_path / "log.csv", HEADER, LINE))
+    assert row["received_date"] == date(2022, 11, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("4", 4), ("4.0", 4), ("2.5", None), ("four", None), ("", None), ("-3", -3), ("1e20", None)]
+)
+def test_only_a_whole_number_is_a_quantity(tmp_path: Path, text: str, number: int | None) -> None:
+    [row] = read(write(tmp_path / "log.csv", HEADER, LINE.replace(",4,2000", f",{text},2000")))
+    assert row["quantity"] == number
+
+
+def test_a_line_that_cannot_be_split_is_kept_whole(tmp_path: Path) -> None:
+    rows = read(write(tmp_path / "log.csv", HEADER, LINE, "2,only two"))
+    assert sorted(str(row["malformed_row"]) for row in rows) == ["2,only two", "None"]
+
+
+def test_online_retail_s_cancellations_are_refunds_of_positive_quantity(tmp_path: Path) -> None:
+    rows = read(
+        write(
+            tmp_path / "retail.csv",
+            RETAIL_HEADER,
+            "536365,85123A,WHITE HOLDER ,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom",
+            "C536379,D,Discount,-1,2010-12-01 09:41:00,27.5,14527.0,United Kingdom",
+            "536414,22139,,56,2010-12-01 11:52:00,0.0,,United Kingdom",
+            "536415,22139,CUP,0,2010-12-01 11:52:00,1.0,12345,France",
+        ),
+        "online_retail",
+    )
+    found = {
+        row["order_id"]: (row["customer_id"], row["quantity"], row["payment_amount"], row["status"]) for row in rows
+    }
+    assert found == {
+        "536365": ("17850", 6, Decimal("15.30"), "shipped"),
+        "C536379": ("14527", 1, Decimal("27.50"), "refunded"),
+        "536414": (None, 56, None, "shipped"),
+        "536415": ("12345", None, None, "shipped"),
+    }
+    assert {row["item_name"] for row in rows} == {"WHITE HOLDER", "Discount", None, "CUP"}
+
+
+def test_online_retail_s_double_entries_are_one_line(tmp_path: Path) -> None:
+    line = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
+    rows = read(
+        write(tmp_path / "retail.csv", RETAIL_HEADER, line, line, line.replace("6,2010", "7,2010")), "online_retail"
+    )
+    assert len({row["uniq_id"] for row in rows}) == 2
+
+
+def test_statuses_can_be_translated(tmp_path: Path) -> None:
+    own = load_order_mapping("user_order_log").model_copy(update={"statuses": {"retour": "refunded"}})
+    rows = read(write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},retour", f"{LINE},shipped"), own)
+    assert [row["status"] for row in rows] == ["refunded", "shipped"]
+
+
+def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match=r"unknown column 'colour' in log\.csv with mapping 'user_order_log'"):
+        read(write(tmp_path / "log.csv", f"{HEADER},colour", f"{LINE},red"))
+
+
+def test_the_layout_of_another_shipped_mapping_is_recognized(tmp_path: Path) -> None:
+    line = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
+    with pytest.raises(MappingError, match="it looks like `--mapping online_retail`"):
+        read(write(tmp_path / "retail.csv", RETAIL_HEADER, line))
+
+
+def test_a_mapping_of_events_is_none_of_orders() -> None:
+    with pytest.raises(MappingError, match="shipped are online_retail, user_order_log"):
+        load_order_mapping("rees46")
+
+
+def test_what_is_left_over_cannot_be_kept_as_properties() -> None:
+    with pytest.raises(ValueError, match="refuse"):
+        OrderMapping.model_validate({"name": "m", "fields": {}, "other_columns": "properties"})
+
+
+def test_the_shipped_mappings_are_those_of_the_interface() -> None:
+    assert shipped(OrderMapping) == ["online_retail", "user_order_log"]
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mappings.md").read_text(encoding="utf-8")
+    blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
+    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: bestellungen")]
+    _, sample = [body for kind, body in blocks if kind == "csv"]
+    _, table = [body for kind, body in blocks if kind == "result"]
+    mapping = load_order_mapping(write(tmp_path / "bestellungen.yaml", example))
+    rows = read(write(tmp_path / "orders.csv", sample.rstrip()), mapping)
+    names = [name.strip() for name in table.splitlines()[0].split("|")]
+    found = [
+        [str(row[name]) for name in names] for row in sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
+    ]
+    assert found == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+
+
+# With a catalogue, as the platform takes them in
+
+
+def received(orders: Path, catalogue: Path | None) -> list[Row]:
+    settings = Settings(home=orders.parent / "home", orders=str(orders), catalogue=catalogue)
+    source = FileOrders(connect(), settings, lambda _: None)
+    rows: list[Row] = source.received(Days((date(2022, 11, 9),))).to_pyarrow().to_pylist()
+    return rows
+
+
+def test_the_catalogue_gives_categories_to_lines_that_carry_none(tmp_path: Path) -> None:
+    orders = write(
+        tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own", LINE.replace(",3,", ",4,") + ","
+    )
+    catalogue = write(tmp_path / "catalogue.csv", "product_id,category,price", "3,Dairy,10")
+    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == ["Dairy", "None", "Own"]
+
+
+def test_lines_are_taken_in_with_the_columns_of_raw(tmp_path: Path) -> None:
+    [row] = received(write(tmp_path / "log.csv", HEADER, LINE), None)
+    assert set(row) == set(RawUserOrderLog.columns)
+
+
+@pytest.mark.parametrize("text", ["sku,category\n3,Dairy\n", None])
+def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -> None:
+    catalogue = tmp_path / "catalogue.csv"
+    if text is not None:
+        catalogue.write_text(text)
+    with pytest.raises(SourceError, match="give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and"):
+        received(write(tmp_path / "log.csv", HEADER, LINE), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_daily"),
+    [
+        ("reports", True),
+        ("reports/increment_date=2022-12-05", True),
+        ("reports/increment_date=2022-12-05/inc.csv", True),
+        ("reports/*/inc.csv", False),
+        ("log.csv", False),
+        ("reports,log.csv", False),
+    ],
+)
+def test_orders_come_daily_where_all_lie_in_folders_of_days(tmp_path: Path, place: str, *, is_daily: bool) -> None:
+    write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
+    write(tmp_path / "log.csv", HEADER, LINE)
+    places = ",".join(str(tmp_path / one) for one in place.split(","))
+    assert comes_daily(Settings(orders=places)) is is_daily
