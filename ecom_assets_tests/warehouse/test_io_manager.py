@@ -18,13 +18,15 @@ pytestmark = pytest.mark.xdist_group("io_manager")
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 Materialized = dict[str, list[dg.AssetMaterialization]]
+EMPTY = {"staging/quarantined_orders", "staging/duplicate_orders"}
+"""Tables without a row, because the simulated shop's order report has no faults."""
 
 
 @pytest.fixture(scope="module")
 def materialized(tmp_path_factory: pytest.TempPathFactory) -> Materialized:
     """Every materialization of one run over three days, by table."""
     home = tmp_path_factory.mktemp("io_manager") / "home"
-    small_shop(home)
+    small_shop(home, visitors=300)
     job = build_definitions(Settings(home=home)).resolve_job_def("everything")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]})
@@ -50,7 +52,7 @@ def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Material
 def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
     for key in BY_KEY:
         shown = metadata(materialized, key)
-        assert shown["dagster/row_count"] > 0, key
+        assert (shown["dagster/row_count"] == 0) is (key in EMPTY), key
         assert shown["dagster/table_name"] == key.replace("/", ".")
         assert shown["sql"].startswith("```sql\n")
         assert "SELECT" in shown["sql"]
@@ -75,7 +77,7 @@ def test_previews_hide_what_could_name_a_person(materialized: Materialized) -> N
     for key, contract in BY_KEY.items():
         head, _, *rows = metadata(materialized, key)["preview"].splitlines()
         assert cells(head) == list(contract.columns)
-        assert 1 <= len(rows) <= PREVIEW_ROWS
+        assert (0 if key in EMPTY else 1) <= len(rows) <= PREVIEW_ROWS
         for row in rows:
             shown = dict(zip(contract.columns, cells(row), strict=True))
             assert {shown[name] for name, column in contract.columns.items() if column.pii} <= {"•••"}, key
@@ -94,7 +96,7 @@ def test_the_days_that_were_written_are_told_where_they_are_more_than_the_run_s(
 
 def test_materializing_a_day_twice_equals_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    truth = small_shop(home, days=1, visitors=20)
+    truth = small_shop(home, days=1, visitors=100)
     job = build_definitions(Settings(home=home)).resolve_job_def("everything")
     for _ in range(2):
         with dg.DagsterInstance.ephemeral() as instance:
