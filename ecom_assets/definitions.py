@@ -18,8 +18,8 @@ from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.jobs import everything_job
-from ecom_assets.automation.schedules import daily_schedule
+from ecom_assets.automation.jobs import customers_job, everything_job
+from ecom_assets.automation.schedules import customers_schedule, daily_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
@@ -71,8 +71,8 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
-        jobs=[everything_job(without_source(settings))],
-        schedules=[daily_schedule(settings)],
+        jobs=[everything_job(without_source(settings)), customers_job()],
+        schedules=[daily_schedule(settings), customers_schedule(settings)],
         sensors=[arrival_sensor(settings), *alert_sensors(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         description="Revenue in 365 days from which a customer is premium",
     )
     tier_enterprise_amount: Decimal = Field(
-        Decimal(1000),
+        Decimal(500),
         ge=0,
         max_digits=18,
         decimal_places=2,

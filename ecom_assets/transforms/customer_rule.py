@@ -26,7 +26,7 @@ class CustomerRule:
     high_sessions: int = 5
     high_engaged_s: int = 600
     premium_amount: Decimal = Decimal(100)
-    enterprise_amount: Decimal = Decimal(1000)
+    enterprise_amount: Decimal = Decimal(500)
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from ecom_assets.definitions import claims
 from ecom_assets.transforms.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
+from ecom_assets_tests.services import people
 
 DAYS = Days.between(DAY_ONE - timedelta(days=1), DAY_ONE + timedelta(days=3))
 VISIT: list[Step] = [
@@ -34,6 +35,8 @@ def good_shop() -> Iterator[Platform]:
     rows = journeys({"anna": VISIT, "ben": VISIT[:2]})
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]
     platform.receive(rows, DAYS)
+    platform.receive_customers([*people(1, 2), people(1)[0] | {"city": "Bonn"}, {"id": "none"}], DAY_ONE)
+    platform.receive_customers([people(1)[0] | {"city": "Paris"}], DAY_ONE + timedelta(days=1))
     platform.run(DAYS)
     yield platform
     platform.close()
@@ -72,10 +75,29 @@ HOMES = "mart.sessions: every_piece_is_in_one_session"
 NARROW = "mart.conversion_funnel: steps_never_increase"
 TOTAL = "mart.conversion_funnel: categories_add_up_to_total"
 ENGAGED = "mart.engagement_daily: sessions_agree"
+RECEIVED = "staging.customers: received_is_customers_plus_quarantined_plus_surplus"
+CURRENT = "staging.customers: one_version_is_current"
+SECOND, SECOND_NOW = (f"{layer}.customers WHERE customer_id = '2'" for layer in ("raw", "staging"))
 ANNA_CROSSING = "mart.sessions WHERE visitor_id = 'anna' AND started_date <> ended_date"
 ANNA_CROSSES = "visitor_id = 'anna' AND started_date <> ended_date"
 
 DEFECTS: dict[str, tuple[str, str]] = {
+    "a customer is lost": (RECEIVED, "DELETE FROM staging.customers WHERE customer_id = '2'"),
+    "a quarantined customer is forgotten": (RECEIVED, "DELETE FROM staging.quarantined_customers"),
+    "a record of a customer arrives after the versions": (
+        RECEIVED,
+        f"INSERT INTO raw.customers BY NAME SELECT * REPLACE ('3' AS customer_id, 9 AS record_number) FROM {SECOND}",
+    ),
+    "a customer is two at once": (
+        RECEIVED,
+        f"INSERT INTO staging.customers BY NAME SELECT * REPLACE (DATE '2026-03-09' AS valid_from) FROM {SECOND_NOW}",
+    ),
+    "no version is current": (CURRENT, "UPDATE staging.customers SET is_current = FALSE WHERE customer_id = '2'"),
+    "an old version is current": (CURRENT, "UPDATE staging.customers SET is_current = TRUE WHERE customer_id = '1'"),
+    "a version ends before the next begins": (
+        CURRENT,
+        "UPDATE staging.customers SET valid_to = valid_from WHERE NOT is_current",
+    ),
     "a received row is lost in cleaning": (ACCOUNTING, "DELETE FROM staging.events WHERE event_id = 'ben-0'"),
     "a clean event is there twice": (
         ACCOUNTING,
