@@ -16,7 +16,6 @@ from ecom_assets.checks.accounting import accounting
 from ecom_assets.cli.file_events import FileEvents
 from ecom_assets.cli.numbers import funnel_steps
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
-from ecom_assets.contracts.customers import Customers
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import (
     EVENT_TYPES,
@@ -280,34 +279,3 @@ def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform
         counts.setdefault(key, {})[row["event_type"]] = str(row["unit_count"])
     named = ("cohort_date", "unit", "product_category")
     assert counts == {tuple(line[name] for name in named): {s: line[s] for s in THREE_STEPS} for line in expected}
-
-
-# Customers
-
-
-def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
-    told, done, expected = tables("Fields of a customer")
-    same = {"created_at": "2025-01-01T00:00:00Z", "updated_at": "2026-03-01T00:00:00Z"}
-    platform.receive_customers([{**line, "id": int(line["id"]), **same} for line in told], date(2026, 3, 10))
-    lines = [{**line, "cart_amount": Decimal(line["cart_amount"] or 0)} for line in done]
-    run(platform, rows_of(lines))
-    assert as_shown(platform.rows(Customers), expected) == expected
-
-
-def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:
-    told, expected = tables("Versions of a customer")
-    for line in told:
-        record = {"id": 1, "city": line["city"], "last_login_at": line["last_login_at"]}
-        platform.receive_customers([record], date.fromisoformat(line["received_date"]))
-    platform.run(DAYS, only=["customers"])
-    assert as_shown(platform.rows(Customers), expected) == expected
-
-
-def test_the_thresholds_of_the_page_are_those_of_the_settings() -> None:
-    text = " ".join(section(PAGE, "Fields of a customer").text.split())
-    one = Settings()
-    assert f"`ECOM_CUSTOMER_ACTIVE_DAYS` ({one.customer_active_days})" in text
-    assert f"from {one.engagement_high_sessions} sessions **and** {one.engagement_high_s} engaged seconds" in text
-    assert f"`medium` from {one.engagement_medium_sessions} and {one.engagement_medium_s}, else `low`" in text
-    assert f"`premium` from {one.tier_premium_amount} (`ECOM_TIER_PREMIUM_AMOUNT`)" in text
-    assert f"`enterprise` from {one.tier_enterprise_amount} (`ECOM_TIER_ENTERPRISE_AMOUNT`)" in text
