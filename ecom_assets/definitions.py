@@ -231,16 +231,17 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
     def order_source(context: dg.InitResourceContext) -> OrderSource:
         return FileOrders(file_reader(context.resources.warehouse, settings), settings, ensure_sandbox)
 
-    @dg.resource
-    def customer_source(_context: dg.InitResourceContext) -> CustomerSource:
-        if settings.customer_api_url:
-            return ApiCustomers(settings)
-        return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()
-
     return {
         "warehouse": warehouse,
         "io_manager": io_manager,
         "event_source": event_source,
         "order_source": order_source,
-        "customer_source": customer_source,
+        "customer_source": dg.ResourceDefinition(lambda _context: customer_source(settings)),
     }
+
+
+def customer_source(settings: Settings) -> CustomerSource:
+    """Return where customers come from: the API that is set, the sandbox's where nothing own was given, or nowhere."""
+    if settings.customer_api_url:
+        return ApiCustomers(settings)
+    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()
