@@ -11,29 +11,34 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.jobs import everything_job
-from ecom_assets.automation.schedules import daily_schedule
+from ecom_assets.automation.jobs import customers_job, everything_job
+from ecom_assets.automation.schedules import customers_schedule, daily_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
+from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.extras import packages_of
+from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
+from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
 from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
 from ecom_assets.transforms.clean import CleaningRule
+from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.warehouse.engine import Engine
@@ -66,8 +71,8 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
-        jobs=[everything_job(without_source(settings))],
-        schedules=[daily_schedule(settings)],
+        jobs=[everything_job(without_source(settings)), customers_job()],
+        schedules=[daily_schedule(settings), customers_schedule(settings)],
         sensors=[arrival_sensor(settings), *alert_sensors(settings)],
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,
@@ -101,9 +106,25 @@ def rules(settings: Settings) -> dict[str, Any]:
             event_types=settings.known_event_types, late_days=settings.late_days, timezone=settings.timezone
         ),
         "session_rule": session_rule,
+        "customer_rule": customer_rule(settings),
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
     }
+
+
+def customer_rule(settings: Settings) -> CustomerRule:
+    """Return where engaged, active and valuable customers begin."""
+    with about_setting("engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S or ECOM_TIER_ENTERPRISE_AMOUNT"):
+        return CustomerRule(
+            active_days=settings.customer_active_days,
+            medium_sessions=settings.engagement_medium_sessions,
+            medium_engaged_s=settings.engagement_medium_s,
+            high_sessions=settings.engagement_high_sessions,
+            high_engaged_s=settings.engagement_high_s,
+            premium_amount=settings.tier_premium_amount,
+            enterprise_amount=settings.tier_enterprise_amount,
+            timezone=settings.timezone,
+        )
 
 
 def daily_funnel(settings: Settings) -> Funnel:
@@ -118,13 +139,13 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -132,6 +153,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty: list[TableAsset] = []
     empty += [] if has_events(settings) else event_assets(settings)
     empty += [] if has_orders(settings) else SALES_ASSETS
+    empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     return {asset.key for asset in empty}
 
 
@@ -173,6 +195,7 @@ def claims(settings: Settings) -> list[Claim]:
         *invariant_claims(),
         *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
         *sales_claims(),
+        *customer_claims(),
     ]
 
 
@@ -213,4 +236,12 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "io_manager": io_manager,
         "event_source": event_source,
         "order_source": order_source,
+        "customer_source": dg.ResourceDefinition(lambda _context: customer_source(settings)),
     }
+
+
+def customer_source(settings: Settings) -> CustomerSource:
+    """Return where customers come from: the API that is set, the sandbox's where nothing own was given, or nowhere."""
+    if settings.customer_api_url:
+        return ApiCustomers(settings)
+    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -94,6 +95,25 @@ class Settings(BaseSettings):
     customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
     customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers asked for per page")
     customer_api_passes: int = Field(5, ge=2, le=100, description="Passes over pages that shift, before giving up")
+    customer_active_days: int = Field(30, ge=1, le=3650, description="Days in which an active customer was seen")
+    engagement_medium_sessions: int = Field(2, ge=0, description="Sessions in 30 days from which engagement is medium")
+    engagement_medium_s: int = Field(60, ge=0, description="Engaged seconds that medium engagement takes, too")
+    engagement_high_sessions: int = Field(5, ge=0, description="Sessions in 30 days from which engagement is high")
+    engagement_high_s: int = Field(600, ge=0, description="Engaged seconds that high engagement takes, too")
+    tier_premium_amount: Decimal = Field(
+        Decimal(100),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
+        description="Revenue in 365 days from which a customer is premium",
+    )
+    tier_enterprise_amount: Decimal = Field(
+        Decimal(500),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
+        description="Revenue in 365 days from which a customer is enterprise",
+    )
     order_api_url: str = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname that the order report API knows this shop by")
     order_api_cohort: str = Field("", description="Cohort that the order report API knows this shop by")

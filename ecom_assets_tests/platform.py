@@ -12,20 +12,24 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.assets.customers import CUSTOMER_ASSETS
 from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.table_asset import Reads, TableAsset
+from ecom_assets.contracts.customers import RawCustomers
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import event_assets, rules
 from ecom_assets.settings import Settings
+from ecom_assets.sources.customer_records import ReceivedRecord, read_record
+from ecom_assets.sources.customer_rows import customer_rows
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets_tests.builders import Row, as_table
 
 
 class Platform:
-    """One warehouse in memory, with every asset that is made of events, after `raw/events`."""
+    """One warehouse in memory, with every asset that is made of events or customers, after the raw ones."""
 
     raw: type[Table] = RawEvents
 
@@ -44,13 +48,18 @@ class Platform:
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return event_assets(settings)[1:]
+        return [*event_assets(settings)[1:], *CUSTOMER_ASSETS[1:]]
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
         arrived = [row for row in rows if row["received_date"] in days.dates]
         self._land(arrived)
         self.engine.replace(self.raw, self._landed, days)
+
+    def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
+        """Let the given records be what the customer API told on a day, all on one page."""
+        told = [ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(records, start=1)]
+        self.engine.replace(RawCustomers, customer_rows(told, day, "test"), Days((day,)))
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
@@ -90,7 +99,7 @@ class Platform:
 
     def clear(self) -> None:
         """Empty every table."""
-        contracts: list[type[Table]] = [self.raw, *(asset.contract for asset in self.assets)]
+        contracts: list[type[Table]] = [self.raw, RawCustomers, *(asset.contract for asset in self.assets)]
         for contract in contracts:
             self.engine.ensure(contract)
             self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')

@@ -414,3 +414,82 @@ CREATE TABLE "mart"."customer_retention" (
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
+
+CREATE TABLE "raw"."customers" (
+  "received_date" DATE NOT NULL,
+  "record_number" BIGINT NOT NULL,
+  "page_number" BIGINT NOT NULL,
+  "page_position" BIGINT NOT NULL,
+  "reject_reason" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "email" text COLLATE "C",
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "city" text COLLATE "C",
+  "region" text COLLATE "C",
+  "country" text COLLATE "C",
+  "created_timestamp" text COLLATE "C",
+  "updated_timestamp" text COLLATE "C",
+  "last_login_timestamp" text COLLATE "C",
+  "created_at" TIMESTAMP(6),
+  "updated_at" TIMESTAMP(6),
+  "last_login_at" TIMESTAMP(6),
+  "payload" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "staging"."quarantined_customers" (
+  "received_date" DATE NOT NULL,
+  "record_number" BIGINT NOT NULL,
+  "page_number" BIGINT NOT NULL,
+  "page_position" BIGINT NOT NULL,
+  "reject_reason" text COLLATE "C" NOT NULL,
+  "payload" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "mart"."first_touches" (
+  "event_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  "page_url" text COLLATE "C",
+  "referrer_url" text COLLATE "C",
+  "user_agent" text COLLATE "C",
+  PRIMARY KEY ("event_date", "visitor_id")
+);
+
+CREATE TABLE "staging"."customers" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "valid_from" DATE NOT NULL,
+  "valid_to" DATE,
+  "is_current" BOOLEAN NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "last_received_date" DATE NOT NULL,
+  "full_name" text COLLATE "C",
+  "email" text COLLATE "C",
+  "email_domain" text COLLATE "C" NOT NULL,
+  "city" text COLLATE "C",
+  "region" text COLLATE "C",
+  "country" text COLLATE "C",
+  "market_segment" text COLLATE "C" NOT NULL,
+  "created_at" TIMESTAMP(6),
+  "updated_at" TIMESTAMP(6),
+  "last_login_at" TIMESTAMP(6),
+  "seen_at" TIMESTAMP(6),
+  "activity_status" text COLLATE "C" NOT NULL,
+  "recent_session_count" BIGINT NOT NULL,
+  "recent_engaged_s" DOUBLE PRECISION NOT NULL,
+  "engagement_level" text COLLATE "C" NOT NULL,
+  "acquisition_channel" text COLLATE "C",
+  "year_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "customer_tier" text COLLATE "C" NOT NULL,
+  "flawed_fields" text COLLATE "C",
+  "data_quality_score" BIGINT NOT NULL,
+  "quality_band" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("customer_id", "valid_from")
+);
+
+CREATE INDEX ON "staging"."customers" ("valid_from");

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.jobs import CUSTOMERS, EVERYTHING
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.settings import Settings
 
@@ -32,6 +32,29 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
         return run_request(first, last, run_key=last.isoformat())
 
     return daily
+
+
+def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that fetches customers every evening, for the day that is still on.
+
+    Customers are told as they are now, so the nightly run, which is over days that have ended, cannot fetch them. It
+    computes them again, with all events of the day.
+    """
+
+    @dg.schedule(
+        name="daily_customers",
+        cron_schedule="0 23 * * *",
+        execution_timezone=settings.timezone,
+        job_name=CUSTOMERS,
+        description="Customers from their API, for the day that is still on.",
+    )
+    def daily_customers(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not settings.customer_api_url:
+            return dg.SkipReason("ECOM_CUSTOMER_API_URL is not set.")
+        today = day_of(context.scheduled_execution_time, settings)
+        return run_request(today, today, run_key=today.isoformat())
+
+    return daily_customers
 
 
 def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import dagster as dg
 from rich.console import Console
 
+from ecom_assets.assets.customers import raw_customers
 from ecom_assets.assets.publication import KEY as PUBLICATION
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.jobs import EVERYTHING
@@ -24,6 +25,7 @@ from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.errors import MailError, UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
@@ -96,6 +98,8 @@ class PlatformRun:
             progress.say("No events were given: this is the sandbox shop. Your own: ecom run --events PATH")
             ensure_sandbox(settings)
             covered = days.covered()
+        if settings.customer_api_url and raw_customers.key in chosen and days.today not in covered.dates:
+            progress.say(f"Customers are fetched for today, {days.today}, only; to fetch them add --to {days.today}.")
         return cls(settings, progress, definitions, chosen, covered)
 
     def materialize(self, *, may_rebuild: bool = True) -> RunOutcome:
@@ -153,6 +157,8 @@ def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
         progress.say("No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH")
     if not has_events(settings):
         progress.say("No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH")
+    if not has_customers(settings):
+        progress.say("ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.")
 
 
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:

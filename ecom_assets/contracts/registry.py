@@ -2,6 +2,7 @@
 
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
@@ -31,5 +32,9 @@ ALL: tuple[type[Table], ...] = (
     ProductSalesDaily,
     RevenueDaily,
     CustomerRetention,
+    RawCustomers,
+    QuarantinedCustomers,
+    FirstTouches,
+    Customers,
 )
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}

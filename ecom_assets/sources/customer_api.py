@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_pages import Page, Reading, read_until_settled
-from ecom_assets.sources.customer_records import Conflict, Customer, QuarantinedRecord, merged, read_record
+from ecom_assets.sources.customer_records import (
+    Conflict,
+    Customer,
+    QuarantinedRecord,
+    ReceivedRecord,
+    merged,
+    read_record,
+)
 from ecom_assets.sources.http_cache import cached_session
 from ecom_assets.sources.http_session import Api, ApiSession, header_value
 from ecom_assets.sources.http_tally import HttpCosts
@@ -42,6 +49,8 @@ class CustomerFetch:
     customers: tuple[Customer, ...] = field(repr=False)
     """Each customer once, in the order of pages."""
     quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
+    records: tuple[ReceivedRecord, ...] = field(repr=False)
+    """Everything of the last pass as it stood there; then, if that is not settled, what only earlier ones had."""
     conflicts: tuple[Conflict, ...] = field(repr=False)
     unsettled_ids: tuple[int, ...] = field(repr=False)
     """Customers whom only some passes found; all of them are in `customers`."""
@@ -116,6 +125,7 @@ def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     return CustomerFetch(
         customers=result.customers,
         quarantined=last.quarantined,
+        records=(*last.records, *_of_earlier_passes(reading, result.customers)),
         conflicts=result.conflicts,
         unsettled_ids=reading.unsettled_ids,
         is_settled=reading.is_settled,
@@ -126,6 +136,16 @@ def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
         took_s=took_s,
         costs=costs,
     )
+
+
+def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
+    """Return the records of customers that were taken from a pass before the last, one each."""
+    *earlier, last = reading.passes
+    missing = {one.payload for one in customers} - {one.payload for one in last.customers}
+    found = {
+        one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
+    }
+    return [found[one.payload] for one in customers if one.payload in missing]
 
 
 def _read_page(session: ApiSession, headers: dict[str, str], page_size: int, number: int) -> Page:

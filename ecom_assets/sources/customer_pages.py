@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from ecom_assets.sources.customer_records import Customer, QuarantinedRecord
+from ecom_assets.sources.customer_records import Customer, QuarantinedRecord, ReceivedRecord
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class Pass:
     """All pages, read once, in their order."""
 
     pages: tuple[Page, ...]
+
+    @property
+    def records(self) -> list[ReceivedRecord]:
+        """Every record in the order of pages."""
+        return [
+            ReceivedRecord(page.number, position, record)
+            for page in self.pages
+            for position, record in enumerate(page.records, start=1)
+        ]
 
     @property
     def customers(self) -> list[Customer]:

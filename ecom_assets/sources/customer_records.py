@@ -18,6 +18,15 @@ _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
+def instant_of(said: str | None) -> datetime | None:
+    """Return the UTC instant that a text tells, which without a zone is UTC; None if it is no time."""
+    try:
+        read = datetime.fromisoformat(said or "")
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _storable(text: str) -> str:
     """Refuse text that warehouses cannot hold."""
     if _NOT_STORABLE.search(text):
@@ -48,11 +57,7 @@ class Customer(BaseModel):
     @property
     def updated_instant(self) -> datetime:
         """Return when this version was made, in UTC; what is no time is older than everything."""
-        try:
-            said = datetime.fromisoformat(self.updated_at or "")
-            return (said if said.tzinfo else said.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return _LONG_AGO
+        return instant_of(self.updated_at) or _LONG_AGO
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,15 @@ class QuarantinedRecord:
     position: int
     reason: str
     payload: str
+
+
+@dataclass(frozen=True)
+class ReceivedRecord:
+    """A record, good or not, with the place where it stood (both from 1)."""
+
+    page: int
+    position: int
+    record: Customer | QuarantinedRecord
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Not here: how an engine stores anything (`engine.py`), or which assets there are
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import dagster as dg
@@ -24,10 +24,14 @@ WHOLE_TABLE = "ecom/whole_table"
 
 @dataclass(frozen=True)
 class Restated:
-    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`."""
+    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`.
+
+    Without days nothing is replaced. `metadata` is told with the materialization.
+    """
 
     rows: ir.Table
     days: Days
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Progress(Protocol):
@@ -81,7 +85,8 @@ class WarehouseIOManager(dg.IOManager):
             written = self._engine.replace(contract, rows, days)
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
-        context.add_output_metadata(self._metadata(contract, rows, days, written, took_s))
+        told = obj.metadata if isinstance(obj, Restated) else {}
+        context.add_output_metadata({**told, **self._metadata(contract, rows, days, written, took_s)})
 
     @staticmethod
     def _given(

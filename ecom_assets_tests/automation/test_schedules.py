@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.schedules import daily_schedule
+from ecom_assets.automation.schedules import customers_schedule, daily_schedule
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import Settings
@@ -61,3 +61,22 @@ def test_the_days_asked_for_have_partitions() -> None:
     assert raw.partitions_def is not None
     assert raw.partitions_def.has_partition_key(first)
     assert raw.partitions_def.has_partition_key(last)
+
+
+def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
+    settings = Settings(timezone="Europe/Berlin", customer_api_url="https://api.example.com/customers")
+    at = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
+    result = customers_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(result, dg.RunRequest)
+    assert (result.tags[RANGE_START], result.tags[RANGE_END]) == ("2026-03-10", "2026-03-10")
+    chosen = build_definitions(settings).resolve_job_def("customers").asset_layer.executable_asset_keys
+    assert {key.to_user_string() for key in chosen} == {
+        "raw/customers", "staging/customers", "staging/quarantined_customers",
+    }  # fmt: skip
+
+
+def test_without_a_customer_api_nobody_is_fetched() -> None:
+    at = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
+    result = customers_schedule(Settings())(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(result, dg.SkipReason)
+    assert result.skip_message == "ECOM_CUSTOMER_API_URL is not set."

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import ecom, page_views, real_file, small_shop
+from ecom_assets_tests.services import people
 
 
 @pytest.fixture
@@ -128,3 +130,41 @@ def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: 
 
 def _rows(home: Path) -> Row:
     return {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}
+
+
+def test_own_data_without_a_customer_api_leave_the_customer_tables_out_and_say_so(home: Path, tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "2026-01-01")
+    said = ecom("run", "--events", events, home=home)
+    assert said.exit_code == 0
+    assert "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped." in said.err
+    assert "raw.customers  " not in said.err
+    assert "Customers at the end" not in said.out
+    refused = ecom("run", "--events", events, "--select", "raw/customers", home=home)
+    assert refused.exit_code == 2
+    assert refused.sentence.startswith("--select 'raw/customers' selects no table that has data; there are ")
+
+
+def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    yesterday = str(today - timedelta(days=1))
+    events = page_views(tmp_path / "own.csv", yesterday)
+    with CustomerService(people(*range(1, 7))) as api:
+        env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
+        said = ecom("run", "--events", events, home=home, env=env)
+        assert f"Customers are fetched for today, {today}, only; to fetch them add --to {today}." in said.err
+        assert (said.exit_code, _rows(home)["staging.customers"]) == (0, 0)
+        said = ecom("run", "--events", events, "--from", yesterday, "--to", str(today), home=home, env=env)
+    assert said.exit_code == 0
+    assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in said.out
+
+
+def test_an_api_that_refuses_fails_its_tables_and_no_others(home: Path, tmp_path: Path) -> None:
+    today = str(datetime.now(UTC).date())
+    events = page_views(tmp_path / "own.csv", today)
+    with CustomerService(people(1)) as api:
+        env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": "wrong-secret"}
+        said = ecom("run", "--events", events, home=home, env=env)
+    assert said.exit_code == 1
+    assert said.sentence.startswith("raw/customers: The customer API at ")
+    assert "wrong-secret" not in said.out + said.err
+    assert _rows(home)["staging.events"] == 1

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
+from ecom_assets.sandbox.services import customers_of
 from ecom_assets_tests.command import Said, ecom, shape, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
@@ -49,6 +51,10 @@ TABLES = [
     "mart.product_sales_daily",
     "mart.revenue_daily",
     "mart.customer_retention",
+    "raw.customers",
+    "staging.quarantined_customers",
+    "mart.first_touches",
+    "staging.customers",
 ]
 UNCUT = {"mart.city", "mart.item", "mart.customer"}
 """Tables that are not cut by day."""
@@ -107,6 +113,13 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "funnel": {"session": [STEP], "visitor": [STEP]},
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
+        "customers": {
+            "count": int,
+            "as_of": str,
+            "tiers": dict.fromkeys(CUSTOMER_TIERS, int),
+            "segments": dict.fromkeys(MARKET_SEGMENTS, int),
+            "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
+        },
         "duplicates": int,
         "checks": {"passed": int, "failed": []},
         "tables": dict.fromkeys(TABLES, int),
@@ -160,9 +173,25 @@ def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
     assert week["returning"] == {"customers": 0, "orders": 0, "amount": "0.00"}
 
 
+def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(shop: Shop) -> None:
+    planted = customers_of(shop.home / "sandbox").truth
+    found, tables = shop.summary["customers"], shop.summary["tables"]
+    assert (found["count"], found["as_of"]) == (planted["customers"], "2026-01-03")
+    assert tables["staging.customers"] == planted["customers"]
+    # Two pages, each of which the API spoils by a copy and a record that is none, and one by a conflicting copy.
+    assert tables["raw.customers"] == planted["records"] + 5
+    assert tables["staging.quarantined_customers"] == 2
+    assert {sum(found[name].values()) for name in ("tiers", "segments", "quality_bands")} == {planted["customers"]}
+    flaws = planted["flaws"]
+    # An empty name costs 20 points, and half of the missing dates are two; every other flaw costs 10.
+    assert flaws["empty_name"] <= found["quality_bands"]["medium"] <= flaws["empty_name"] + flaws["missing_date"]
+    assert found["quality_bands"]["low"] == 0
+
+
 def test_every_check_ran_and_passed(shop: Shop) -> None:
-    # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five.
-    assert shop.summary["checks"] == {"passed": 35, "failed": []}
+    # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
+    # customers four contracts, the accounting, and that one version is current.
+    assert shop.summary["checks"] == {"passed": 41, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -171,7 +200,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
-    assert "Checks: 35 passed, 0 failed" in again.out
+    assert "Checks: 41 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("No events were given: this is the sandbox shop.")
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)

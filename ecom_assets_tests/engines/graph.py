@@ -3,7 +3,7 @@
 Not here: which engines are compared (`test_parity.py`), what comes in (`shop_input.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -26,11 +26,16 @@ DayRange = tuple[date, date]
 """First and last day, both included."""
 
 
-def run_everything(settings: Settings, ranges: Iterable[DayRange]) -> dict[str, bool]:
-    """Materialize every table for each range in turn, one run each; return the last run's checks by name."""
+def run_everything(
+    settings: Settings, ranges: Iterable[DayRange], resources: Mapping[str, Any] | None = None
+) -> dict[str, bool]:
+    """Materialize every table for each range in turn, one run each; return the last run's checks by name.
+
+    `resources` stand in for the platform's own.
+    """
     checks: dict[str, bool] = {}
     with dg.DagsterInstance.ephemeral() as instance:
-        job = build_definitions(settings).resolve_job_def(EVERYTHING)
+        job = build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
         for first, last in ranges:
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)

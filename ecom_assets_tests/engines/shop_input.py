@@ -5,8 +5,17 @@ Not here: what comes of it.
 
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from ecom_assets.sandbox.shop import generate
+from ecom_assets.sandbox.shop_customers import make_customers
+from ecom_assets.sources.customer_records import ReceivedRecord, read_record
+from ecom_assets.sources.customer_rows import customer_rows
+from ecom_assets.sources.customer_source import ReceivedCustomers
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.command import HEADER
 
 FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)
@@ -70,6 +79,43 @@ def write_orders(folder: Path) -> tuple[list[str], Path]:
     catalogue = folder / "catalogue.csv"
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     return [str(folder / "shop" / "orders.parquet"), str(odd.parents[1])], catalogue
+
+
+ODD_CUSTOMERS: list[Any] = [
+    {"id": 1, "email": "zoë@ÜBER.example", "first_name": "Jose\u0301", "last_name": "Núñez", "country": "us"},
+    {"id": 2, "email": "a'b@x-y.example", "first_name": "\t李", "last_name": "\\n", "city": "TOKYO"},
+    {"id": 3, "created_at": "0001-01-01T00:00:00Z", "updated_at": "9999-12-31T23:59:59Z", "country": "Germany"},
+    {"id": 4, "created_at": "2026-03-29T00:59:59.999999+01:00", "last_login_at": "2026-03-30T22:00:00Z", "city": ""},
+    {"id": "four"},
+    "a line",
+]
+
+
+class ToldCustomers:
+    """The shop's customers as an API tells them on three of the days, with moves, copies and odd records between."""
+
+    def __init__(self) -> None:
+        """Make the shop's customers."""
+        days = (LAST_DAY - FIRST_DAY).days + 1
+        records = make_customers(seed=11, visitors=150, first_day=FIRST_DAY, days=days).records
+        moved = [one | {"city": "Sydney", "country": "AU"} if one["id"] % 3 else one for one in records]
+        fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
+        self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
+
+    def received(self, days: Days) -> ReceivedCustomers:
+        """Return what was told on those of the days on which anything was."""
+        told = Days.of(day for day in days.dates if day in self._fetches)
+        tables = [
+            customer_rows(
+                (ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(self._fetches[day], start=1)),
+                day,
+                "test",
+            ).to_pyarrow()
+            for day in told.dates
+        ]
+        con = connect()
+        con.con.register("told", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
+        return ReceivedCustomers(con.table("told"), told)
 
 
 def write_shop(folder: Path) -> list[str]:

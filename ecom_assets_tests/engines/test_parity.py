@@ -16,7 +16,7 @@ from ecom_assets.transforms.session_rule import PRESETS, SessionRule
 from ecom_assets.transforms.sessions import whole_sessions
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
-from ecom_assets_tests.engines.shop_input import RANGES, write_orders, write_shop
+from ecom_assets_tests.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
 from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 TIMEZONE = "Europe/Berlin"
@@ -84,7 +84,7 @@ def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
         order_customers_over=0,
         timezone=TIMEZONE,
     )
-    checks = run_everything(settings, RANGES)
+    checks = run_everything(settings, RANGES, {"customer_source": ToldCustomers()})
     return Left(settings, stored_tables(settings), checks)
 
 

@@ -1,0 +1,64 @@
+"""Where engaged, active and valuable customers begin. Not here: what is counted (`customers.py`)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+
+MONTH_DAYS = 30
+YEAR_DAYS = 365
+
+
+@dataclass(frozen=True)
+class CustomerRule:
+    """Thresholds, all inclusive.
+
+    `medium` and `high` engagement: at least so many sessions **and** so many engaged seconds in the last 30 days.
+    `active_days` (days): seen so long ago at most, a day being 24 h. Amounts are of the last 365 days.
+    """
+
+    active_days: int = 30
+    medium_sessions: int = 2
+    medium_engaged_s: int = 60
+    high_sessions: int = 5
+    high_engaged_s: int = 600
+    premium_amount: Decimal = Decimal(100)
+    enterprise_amount: Decimal = Decimal(500)
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that are the wrong way round.
+
+        Raises:
+            DefinitionError: A higher level begins below a lower one.
+        """
+        for what, lower, higher in (
+            ("sessions of high engagement", self.medium_sessions, self.high_sessions),
+            ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),
+            ("revenue of the tier enterprise", self.premium_amount, self.enterprise_amount),
+        ):
+            if higher < lower:
+                raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
+
+    def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
+        """Return high, medium or low; nothing known is low."""
+        return ibis.cases(
+            ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
+            ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
+            else_="low",
+        )
+
+    def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
+        """Return enterprise, premium or basic."""
+        return ibis.cases(
+            (revenue_amount >= _amount(self.enterprise_amount), "enterprise"),
+            (revenue_amount >= _amount(self.premium_amount), "premium"),
+            else_="basic",
+        )
+
+
+def _amount(value: Decimal) -> ir.DecimalScalar:
+    return ibis.literal(value, "decimal(18, 2)")
