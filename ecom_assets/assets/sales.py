@@ -75,7 +75,7 @@ def item(user_order_log: ir.Table) -> ir.Table:
     return dimensions.item(user_order_log)
 
 
-@table_asset(contracts.Customer, user_order_log=EVERY_LINE)
+@table_asset(contracts.Customer, follows=(city.key,), user_order_log=EVERY_LINE)
 def customer(user_order_log: ir.Table) -> ir.Table:
     """Describe the customers."""
     return dimensions.customer(user_order_log)
@@ -92,7 +92,13 @@ def calendar(days: Days) -> ir.Table:
     return calendars.calendar(days)
 
 
-@table_asset(contracts.Sales, user_order_log=EVERY_LINE, duplicate_orders=EVERY_SURPLUS, restates=restated_sales)
+@table_asset(
+    contracts.Sales,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_sales,
+    follows=(calendar.key, city.key, item.key, customer.key),
+)
 def sales(user_order_log: ir.Table, days: Days) -> ir.Table:
     """Turn lines into sales."""
     return selling.sales(user_order_log, days)

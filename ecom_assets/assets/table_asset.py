@@ -51,7 +51,7 @@ class TableAsset:
     reads: Mapping[str, Reads] = field(default_factory=dict)
     restates: Callable[..., ir.Table] | None = None
     follows: tuple[dg.AssetKey, ...] = ()
-    """Assets outside of the warehouse that the function reads by itself."""
+    """Assets that must be up to date before, beside those it is handed."""
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
     """When Dagster computes it by itself, beside the jobs that it is part of."""
 
@@ -124,6 +124,7 @@ def table_asset(
     *,
     restates: Callable[..., ir.Table] | None = None,
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None,
+    follows: tuple[dg.AssetKey, ...] = (),
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads`.
@@ -136,10 +137,11 @@ def table_asset(
         restates: For a table whose other days also change with a day's input: a function of the same parameters that
             returns the days concerned, in a column `day`. They are computed and replaced together with the run's own.
         automation: When Dagster computes it by itself.
+        follows: Assets that must be up to date before, beside those of `reads`.
         reads: Upstream tables by parameter name.
     """
     ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
-    return lambda function: TableAsset(function, contract, ins, restates, automation=automation)
+    return lambda function: TableAsset(function, contract, ins, restates, follows, automation)
 
 
 def _arguments(function: Callable[..., ir.Table], offered: Mapping[str, Any]) -> dict[str, Any]:
