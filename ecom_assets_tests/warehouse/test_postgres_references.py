@@ -38,7 +38,9 @@ def shop() -> Iterator[OrderPlatform]:
     platform.close()
 
 
-def write(engine: PostgresEngine, shop: OrderPlatform, tables: tuple[type[Table], ...], *lines: dict[str, object]) -> None:
+def write(
+    engine: PostgresEngine, shop: OrderPlatform, tables: tuple[type[Table], ...], *lines: dict[str, object]
+) -> None:
     """Let a shop have these order lines, and write its tables as its assets do."""
     shop.receive(lines, DAYS)
     shop.run(DAYS)
