@@ -6,6 +6,7 @@ for good with a chance that is beta distributed (a, b). All logarithms, so that 
 Not here: what an order is (`lifetime_value.py`), what it is worth (`gamma_gamma.py`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ NEAR_ONE = 1e-7
 class Histories:
     """Equal histories once each, with how many customers have them; times in weeks.
 
-    `orders` (x) after the first, `first_to_last` (t_x) from the first to the last, `observed` (T) from the first until now.
+    `orders` (x) after the first; `first_to_last` (t_x) from the first to the last; `observed` (T) from the first to now.
     """
 
     orders: Floats
@@ -95,8 +96,8 @@ class BgNbd:
 def fit_bg_nbd(told: Histories) -> "Fitted[BgNbd] | NoFit":
     """Return the parameters under which histories are likeliest, or why there are none.
 
-    Searched are the mean rate and chance to leave, and how far each is spread; of customers who are all alike the spread
-    has no best value, and ends at a limit.
+    Searched are the mean rate and chance to leave, and how far each is spread; of customers who are all alike the
+    spread has no best value, and ends at a limit.
     """
     again = told.orders > 0
     if not again.any():
@@ -106,8 +107,9 @@ def fit_bg_nbd(told: Histories) -> "Fitted[BgNbd] | NoFit":
     if len(told.customers) == 1:
         return NoFit.NO_SPREAD
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
-    rate = told.orders @ told.customers / (told.observed @ told.customers)
-    place = top_of(lambda here: _uphill(told, here), (np.log(rate), 0.0, -1.0, 0.0), bounds, told.customers.sum())
+    rate = float(told.orders @ told.customers / (told.observed @ told.customers))
+    start = (math.log(rate), 0.0, -1.0, 0.0)
+    place = top_of(lambda here: _uphill(told, here), start, bounds, float(told.customers.sum()))
     if place is None:
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(one) for one in _parameters(place)))
@@ -133,7 +135,9 @@ def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
     return model.log_likelihood(told), np.array(slope)
 
 
-def grouped(orders: npt.NDArray[Any], first_to_last_days: npt.NDArray[Any], observed_days: npt.NDArray[Any]) -> Histories:
+def grouped(
+    orders: npt.NDArray[Any], first_to_last_days: npt.NDArray[Any], observed_days: npt.NDArray[Any]
+) -> Histories:
     """Return whole numbers of orders and days as histories, in one order whatever that of the customers."""
     days = int(observed_days.max(initial=0)) + 1
     keys = (orders.astype(np.int64) * days + first_to_last_days) * days + observed_days

@@ -37,7 +37,7 @@ class NoFit(StrEnum):
 
 @dataclass(frozen=True)
 class Fitted(Generic[Model]):
-    """A model, the log-likelihood of what it was fitted to, and which of its shapes would go on growing or shrinking."""
+    """A model, the log-likelihood of what it was fitted to, and which parameters would go on growing or shrinking."""
 
     model: Model
     log_likelihood: float
