@@ -19,7 +19,7 @@ def value_claims() -> list[Claim]:
         Claim(
             contract=CustomerSegments,
             name="segmented_are_the_customers",
-            description="Everybody with a shipped order is in one segment, with orders and revenue as in mart.customer.",
+            description="Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer.",
             judge=_segmented_are_customers,
             tables=(Customer, CustomerSegments),
         ),

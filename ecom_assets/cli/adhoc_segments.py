@@ -1,4 +1,4 @@
-"""`ecom segments`: customers by segment, from files. Not here: what segments are (`transforms/customer_segments.py`)."""
+"""`ecom segments`: customers in segments, from files. Not here: what these are (`transforms/customer_segments.py`)."""
 
 from dataclasses import asdict
 from datetime import date

@@ -28,7 +28,7 @@ NEAR_ONE = 1e-7
 class Histories:
     """Equal histories once each, with how many customers have them; times in weeks.
 
-    `orders` (x) after the first; `first_to_last` (t_x) from the first to the last; `observed` (T) from the first to now.
+    `orders` (x) after the first; `first_to_last` (t_x) from first to last; `observed` (T) from the first until now.
     """
 
     orders: Floats
