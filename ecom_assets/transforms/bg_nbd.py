@@ -20,8 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_REPEAT_CUSTOMERS = 10
 """Customers who came again, below which four parameters say nothing."""
-NEAR_ONE = 1e-7
-"""The expectation is 0 ÷ 0 where `a` is 1; so far beside it it is exact to seven digits."""
+NEARLY, TINY = 1e-7, 1e-12
+"""Where `a` is 1, or a + b + x is, the expectation is 0 ÷ 0; so far beside these it is exact to six digits."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,19 @@ class BgNbd:
     def expected_if_alive(self, orders: Floats, observed: Floats, ahead: float) -> Floats:
         """Return the orders to expect `ahead` weeks from now of customers who still are; times the chance of that.
 
-        Equation 10 without its denominator, by Euler's transformation of its hypergeometric function: the powers, which
-        overflow for busy customers, go with it.
+        Equation 10 without its denominator, its hypergeometric function by Euler's transformation where that is tamer.
         """
-        a = self.a if abs(self.a - 1) > NEAR_ONE else 1 + NEAR_ONE
+        a = self.a if abs(self.a - 1) > NEARLY else 1 + NEARLY
         over = ahead / (self.alpha + observed + ahead)
-        term = hyp2f1(a + self.b - 1 - self.r, a - 1, a + self.b + orders - 1, over)
-        stays = np.exp((a - 1) * np.log1p(-over)) * term
-        return np.asarray((a + self.b + orders - 1) * (1 - stays) / (a - 1), dtype=np.float64)
+        total = a + self.b + orders - 1
+        total = np.where(np.abs(total) > TINY, total, TINY)
+        # Of the function's two forms the one that stays finite however far ahead: nothing overflows for busy customers.
+        as_printed = a - 1 > self.r + orders
+        one = np.where(as_printed, self.r + orders, a + self.b - 1 - self.r)
+        other = np.where(as_printed, self.b + orders, a - 1)
+        power = np.where(as_printed, self.r + orders, a - 1)
+        stays = np.exp(power * np.log1p(-over)) * hyp2f1(one, other, total, over)
+        return np.asarray(total * (1 - stays) / (a - 1), dtype=np.float64)
 
     def _log_odds_left(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return ln of (has left ÷ is alive); minus infinity for those who never came again."""
