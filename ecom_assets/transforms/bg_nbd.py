@@ -8,11 +8,13 @@ Not here: what an order is (`lifetime_value.py`), what it is worth (`gamma_gamma
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma, expit, gammaln, hyp2f1
+from scipy.linalg import eigh_tridiagonal
+from scipy.special import digamma, expit, gammaln
 
 from ecom_assets.transforms.likelihood import SCALE, SHAPE, Fitted, NoFit, at_limits, rounded, top_of
 
@@ -20,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_REPEAT_CUSTOMERS = 10
 """Customers who came again, below which four parameters say nothing."""
-NEARLY, TINY = 1e-7, 1e-12
-"""Where `a` is 1, or a + b + x is, the expectation is 0 ÷ 0; so far beside these it is exact to six digits."""
+NODES = 100
+"""Points of the integral: ten digits for hundreds of orders to come, six for ten thousand."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,16 @@ class BgNbd:
     def expected_if_alive(self, orders: Floats, observed: Floats, ahead: float) -> Floats:
         """Return the orders to expect `ahead` weeks from now of customers who still are; times the chance of that.
 
-        Equation 10 without its denominator, its hypergeometric function by Euler's transformation where that is tamer.
+        Equation 10 without its denominator, as the integral over the chance to leave that it comes from. The paper's
+        hypergeometric function overflows, or ends in 0 ÷ 0, for parameters that real shops have; this never does.
         """
-        a = self.a if abs(self.a - 1) > NEARLY else 1 + NEARLY
-        over = ahead / (self.alpha + observed + ahead)
-        total = a + self.b + orders - 1
-        total = np.where(np.abs(total) > TINY, total, TINY)
-        # Of the function's two forms the one that stays finite however far ahead: nothing overflows for busy customers.
-        as_printed = a - 1 > self.r + orders
-        one = np.where(as_printed, self.r + orders, a + self.b - 1 - self.r)
-        other = np.where(as_printed, self.b + orders, a - 1)
-        power = np.where(as_printed, self.r + orders, a - 1)
-        stays = np.exp(power * np.log1p(-over)) * hyp2f1(one, other, total, over)
-        return np.asarray(total * (1 - stays) / (a - 1), dtype=np.float64)
+        found = np.empty(len(orders))
+        for x in np.unique(orders):
+            here = orders == x
+            leave, weights = _beta_nodes(self.a, self.b + float(x))
+            span = ahead / (self.alpha + observed[here])
+            found[here] = weights @ (-np.expm1(-(self.r + x) * np.log1p(np.outer(leave, span))) / leave[:, np.newaxis])
+        return found
 
     def _log_odds_left(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return ln of (has left ÷ is alive); minus infinity for those who never came again."""
@@ -138,6 +137,23 @@ def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
         model.a * by_a + model.b * by_b,
     ]
     return model.log_likelihood(told), np.array(slope)
+
+
+@lru_cache(maxsize=4096)
+def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
+    """Return where to look at a function of a beta distributed number, and with which weights: Gauss and Jacobi's rule.
+
+    By Golub and Welsch (1969): the eigenvalues of the matrix of the polynomials' recurrence, and their first components.
+    """
+    sizes = 2 * np.arange(1, NODES) + a + b - 2
+    n = np.arange(2, NODES)
+    over = (sizes[1:] ** 2) * (sizes[1:] ** 2 - 1)
+    middle = np.array([(a - b) / (a + b), *(a - b) * (a + b - 2) / (sizes * (sizes + 2))])
+    first = 4 * a * b / ((a + b) ** 2 * (a + b + 1))
+    squares = np.array([first, *4 * n * (n + a - 1) * (n + b - 1) * (n + a + b - 2) / over])
+    places, vectors = eigh_tridiagonal(middle, np.sqrt(squares))
+    leave = (1 + places) / 2
+    return np.where(leave == 0, np.finfo(np.float64).tiny, leave), vectors[0] ** 2
 
 
 def grouped(
