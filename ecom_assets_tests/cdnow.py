@@ -1,7 +1,7 @@
-"""The CDNOW purchases that BG/NBD and Gamma-Gamma were published with: 2,357 customers, a tenth of those of early 1997.
+"""The CDNOW purchases that both models were published with: 2,357 customers, a tenth of those of early 1997.
 
-The file comes with the package `lifetimes`, from Bruce Hardie's page; nothing of it is copied here, nor is the package's
-code run. Not here: what is published about them.
+The file comes with the package `lifetimes`, which has it from Bruce Hardie's page. Nothing of it is copied here, and no
+code of the package is run. Not here: what is published about them.
 """
 
 from dataclasses import dataclass

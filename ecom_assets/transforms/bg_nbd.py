@@ -143,7 +143,7 @@ def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
 def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
     """Return where to look at a function of a beta distributed number, and with which weights: Gauss and Jacobi's rule.
 
-    By Golub and Welsch (1969): the eigenvalues of the matrix of the polynomials' recurrence, and their first components.
+    By Golub and Welsch (1969): eigenvalues of the matrix of the polynomials' recurrence, and vectors' first components.
     """
     sizes = 2 * np.arange(1, NODES) + a + b - 2
     n = np.arange(2, NODES)

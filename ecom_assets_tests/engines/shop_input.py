@@ -69,8 +69,8 @@ ODD_ORDERS = """
 15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
 """
 REGULARS = tuple(
-    f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,{7 * who % 11 + day * who % 5}.1{who % 10},"
-    "shipped"
+    f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
+    f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped"
     for n, (who, day) in enumerate((who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5))
 )
 """Lines of customers who come again, more or less often, so that there is something to expect of them."""
