@@ -170,7 +170,12 @@ def jobs(settings: Settings) -> list[Any]:
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers}
     left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
-    return [everything_job(skipped), *(source_job(name, key, left_out) for name, key in there.items())]
+    # Where there are orders, purchase events say nothing about segments and value.
+    of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
+    return [
+        everything_job(skipped),
+        *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
+    ]
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
