@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_CUSTOMERS = 10
 """Customers with a value, below which three parameters say nothing."""
+LEAST_Q = 1.01
+"""Where q is 1 or less there is no mean to expect; just above, one that a single customer decides."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoF
         return NoFit.NOT_CONVERGED
     p, q, v = _parameters(place)
     model = GammaGamma(rounded(p), rounded(q), rounded(v * scale))
-    if model.q <= 1:
+    if model.q < LEAST_Q:
         return NoFit.NO_FINITE_MEAN
     names = ("spread_of_orders", "spread_of_means", "mean")
     return Fitted(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
