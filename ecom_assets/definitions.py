@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
@@ -26,6 +27,7 @@ from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
+from ecom_assets.checks.customer_value import value_claims
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
@@ -46,6 +48,7 @@ from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.value_rule import ValueRule
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
 
@@ -110,6 +113,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         ),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
+        "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
     }
@@ -142,7 +146,7 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS, *VALUE_ASSETS]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -166,7 +170,12 @@ def jobs(settings: Settings) -> list[Any]:
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers}
     left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
-    return [everything_job(skipped), *(source_job(name, key, left_out) for name, key in there.items())]
+    # Where there are orders, purchase events say nothing about segments and value.
+    of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
+    return [
+        everything_job(skipped),
+        *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
+    ]
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -227,4 +236,5 @@ def claims(settings: Settings) -> list[Claim]:
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
         *customer_claims(),
+        *value_claims(),
     ]

@@ -114,6 +114,10 @@ class Settings(BaseSettings):
         decimal_places=2,
         description="Revenue in 365 days from which a customer is enterprise",
     )
+    value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value looks ahead")
+    value_discount_rate: float = Field(
+        0.1, ge=0, le=1, description="Share by which money is worth less a year later, in a customer's value"
+    )
     order_api_url: str = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname that the order report API knows this shop by")
     order_api_cohort: str = Field("", description="Cohort that the order report API knows this shop by")

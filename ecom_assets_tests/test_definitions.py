@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import Settings
@@ -87,6 +88,18 @@ def test_jobs_schedules_and_sensors_are_there(definitions: dg.Definitions) -> No
         assert definitions.resolve_schedule_def(f"daily_{source}").cron_schedule == at
     assert definitions.resolve_sensor_def("landing_files").job_name == "events"
     assert definitions.resolve_sensor_def("following").name == "following"
+
+
+def test_segments_and_value_follow_orders_and_purchase_events_where_there_are_none(definitions: dg.Definitions) -> None:
+    events_only = build_definitions(Settings(home=Path("never written"), events="clicks.csv"))
+    of_value = {asset.key for asset in VALUE_ASSETS}
+    for made, job, follows in (
+        (definitions, "events", False),
+        (definitions, "orders", True),
+        (events_only, "events", True),
+    ):
+        chosen = set(made.resolve_job_def(job).asset_layer.executable_asset_keys)
+        assert of_value & chosen == (of_value if follows else set())
 
 
 def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProcess[str]:

@@ -510,3 +510,43 @@ CREATE TABLE "staging"."customers" (
 );
 
 CREATE INDEX ON "staging"."customers" ("valid_from");
+
+CREATE TABLE "mart"."customer_segments" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "last_order_date" DATE NOT NULL,
+  "recency_days" BIGINT NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "recency_score" BIGINT NOT NULL,
+  "frequency_score" BIGINT NOT NULL,
+  "monetary_score" BIGINT NOT NULL,
+  "segment" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("customer_id")
+);
+
+CREATE TABLE "mart"."lifetime_value" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "repeat_order_count" BIGINT NOT NULL,
+  "first_to_last_days" BIGINT NOT NULL,
+  "observed_days" BIGINT NOT NULL,
+  "repeat_amount" DECIMAL(18, 2) NOT NULL,
+  "alive_probability" DOUBLE PRECISION,
+  "expected_order_count" DOUBLE PRECISION,
+  "expected_order_value" DOUBLE PRECISION,
+  "lifetime_value_amount" DECIMAL(18, 2),
+  "no_model_reason" text COLLATE "C",
+  "no_order_value_reason" text COLLATE "C",
+  "r" DOUBLE PRECISION,
+  "alpha" DOUBLE PRECISION,
+  "a" DOUBLE PRECISION,
+  "b" DOUBLE PRECISION,
+  "p" DOUBLE PRECISION,
+  "q" DOUBLE PRECISION,
+  "v" DOUBLE PRECISION,
+  "horizon_days" BIGINT NOT NULL,
+  "value_months" BIGINT NOT NULL,
+  "discount_rate" DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY ("customer_id")
+);

@@ -2,6 +2,7 @@
 
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
@@ -36,6 +37,8 @@ ALL: tuple[type[Table], ...] = (
     QuarantinedCustomers,
     FirstTouches,
     Customers,
+    CustomerSegments,
+    LifetimeValue,
 )
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}
 

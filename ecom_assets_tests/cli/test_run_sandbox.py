@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.contracts.customer_value import SEGMENTS
 from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
 from ecom_assets.sandbox.services import customers_of
 from ecom_assets_tests.command import Said, ecom, shape, small_shop
@@ -55,9 +56,22 @@ TABLES = [
     "staging.quarantined_customers",
     "mart.first_touches",
     "staging.customers",
+    "mart.customer_segments",
+    "mart.lifetime_value",
 ]
 UNCUT = {"mart.city", "mart.item", "mart.customer"}
 """Tables that are not cut by day."""
+OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
+VALUE = {
+    "as_of_date": str,
+    "horizon_days": int,
+    "value_months": int,
+    "no_model_reason": str,
+    "no_order_value_reason": str,
+    "expected_alive": type(None),
+    "expected_orders": type(None),
+    "lifetime_value_amount": type(None),
+}
 SALES = {
     "orders": int,
     "customers": int,
@@ -103,6 +117,8 @@ def test_the_run_ends_well_and_says_nothing_but_json(shop: Shop) -> None:
 
 def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
     found = shape(shop.summary)
+    # Null in a segment without anybody.
+    found["segments"]["segments"][0].pop("mean_recency_days")
     assert found.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
     del found["fetched"]
     assert found == {
@@ -121,6 +137,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
             "segments": dict.fromkeys(MARKET_SEGMENTS, int),
             "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
         },
+        "segments": {"customers": int, "segments": [OF_SEGMENT], "value": VALUE},
         "duplicates": int,
         "checks": {"passed": int, "failed": []},
         "tables": dict.fromkeys(TABLES, int),
@@ -138,6 +155,16 @@ def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     # A report, its file and its increment for three days would be ten requests if all went well.
     assert fetched["raw/user_order_log"]["request_count"] > 10
     assert fetched["raw/user_order_log"]["retry_counts"]["truncated"] >= 3, "empty, short and cut files"
+
+
+def test_segments_and_value_are_of_all_who_ordered(shop: Shop) -> None:
+    told, sales = shop.summary["segments"], shop.summary["sales"]
+    assert [one["segment"] for one in told["segments"]] == list(SEGMENTS)
+    assert told["customers"] == sum(one["customers"] for one in told["segments"]) == sales["customers"]
+    assert sum(one["orders"] for one in told["segments"]) == sales["orders"]
+    # In three days hardly anybody comes again.
+    assert told["value"]["no_model_reason"] in {"no_repeat_orders", "too_few_customers"}
+    assert told["value"]["as_of_date"] == "2026-01-03"
 
 
 def test_it_covers_every_day_on_which_something_arrived(shop: Shop) -> None:
@@ -202,7 +229,7 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
 def test_every_check_ran_and_passed(shop: Shop) -> None:
     # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
     # customers four contracts, the accounting, and that one version is current.
-    assert shop.summary["checks"] == {"passed": 41, "failed": []}
+    assert shop.summary["checks"] == {"passed": 45, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -211,7 +238,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
-    assert "Checks: 41 passed, 0 failed" in again.out
+    assert "Checks: 45 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)

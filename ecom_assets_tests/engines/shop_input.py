@@ -68,6 +68,12 @@ ODD_ORDERS = """
 14,line-11,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,lost
 15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
 """
+REGULARS = tuple(
+    f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
+    f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped"
+    for n, (who, day) in enumerate((who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5))
+)
+"""Lines of customers who come again, more or less often, so that there is something to expect of them."""
 CATALOGUE = "product_id,category\ni2,Ünder_wear\n"
 
 
@@ -76,6 +82,9 @@ def write_orders(folder: Path) -> tuple[list[str], Path]:
     odd = folder / "odd_orders" / "increment_date=2026-03-30" / "user_order_log_inc.csv"
     odd.parent.mkdir(parents=True)
     odd.write_text(ORDER_HEADER + ODD_ORDERS, encoding="utf-8")
+    regular = odd.parents[1] / "increment_date=2026-03-31" / "user_order_log_inc.csv"
+    regular.parent.mkdir()
+    regular.write_text("\n".join((ORDER_HEADER, *REGULARS)) + "\n", encoding="utf-8")
     catalogue = folder / "catalogue.csv"
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     return [str(folder / "shop" / "orders.parquet"), str(odd.parents[1])], catalogue

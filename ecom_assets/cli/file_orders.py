@@ -1,0 +1,65 @@
+"""Sales straight from files of order lines, by the definitions of the platform's tables, without setting anything up.
+
+Not here: what is asked about them; events (`file_events.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import UsageError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.order_mapping import load_order_mapping
+from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.sql_text import day, day_in_zone, select
+from ecom_assets.transforms import orders
+from ecom_assets.transforms import sales as selling
+from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.warehouse.duckdb import connect
+
+VIEW = "file_orders"
+
+
+@dataclass(frozen=True)
+class FileOrders:
+    """Files with the mapping that they fit, open in an engine of their own."""
+
+    con: Backend
+    files: RecordFiles
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
+        """Find the files and check them.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
+        con = connect()
+        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        mapping = load_order_mapping(settings.orders_mapping)
+        return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone))
+
+    def sales(self) -> ir.Table:
+        """Return the rows of `Sales`; none where the files hold no clean line."""
+        own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
+        rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
+        # Copies are looked for in several passes, and a file is dear to read.
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {VIEW} AS {rows}")
+        lines = self.con.table(VIEW, database=("temp", "main"))
+        days = self._days()
+        return selling.sales(orders.user_order_log(lines, days), days)
+
+    def _days(self) -> Days:
+        """Return every day on which a clean line can have been ordered."""
+        covered = self.files.received_days()
+        if covered is None:
+            return Days(())
+        last = covered[1] + ONE_DAY
+        query = select("min(order_date)", VIEW, f"order_date <= {day(last)}")
+        first: date | None = (self.con.con.execute(query).fetchone() or (None,))[0]
+        return Days.between(first, last + ONE_DAY) if first else Days(())
