@@ -17,6 +17,7 @@ from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.assets.trust import RECONCILIATION_ASSETS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.jobs import customers_job, everything_job
 from ecom_assets.automation.schedules import customers_schedule, daily_schedule
@@ -27,6 +28,7 @@ from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.reconciliation import reconciliation_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.extras import packages_of
@@ -40,6 +42,7 @@ from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_dail
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress, WarehouseIOManager
@@ -108,6 +111,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "funnel": daily_funnel(settings),
+        "reconciliation_rule": ReconciliationRule(),
         "timezone": settings.timezone,
     }
 
@@ -139,7 +143,7 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS, *RECONCILIATION_ASSETS]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -154,6 +158,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_events(settings) else event_assets(settings)
     empty += [] if has_orders(settings) else SALES_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
+    empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
     return {asset.key for asset in empty}
 
 
@@ -196,6 +201,7 @@ def claims(settings: Settings) -> list[Claim]:
         *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
         *sales_claims(),
         *customer_claims(),
+        *reconciliation_claims(),
     ]
 
 

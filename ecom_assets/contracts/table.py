@@ -40,6 +40,9 @@ class Table:
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without."""
+    counted_from: ClassVar[tuple[type["Table"], ...]] = ()
+    """For a table of daily numbers that people are told: the clean tables whose late rows change them. Each change of
+    such a number is logged in `mart.restatements`; empty for all other tables."""
     owner: ClassVar[str] = "team:analytics"
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
@@ -55,6 +58,12 @@ class Table:
         ]
         if unknown:
             raise TypeError(f"{cls.__name__} names {unknown}, which are not among its columns")
+
+    @classmethod
+    def numbers(cls) -> tuple[str, ...]:
+        """Return the columns that hold numbers, the key's apart."""
+        kinds = ("int64", "float64", "decimal")
+        return tuple(name for name, one in cls.columns.items() if one.type.startswith(kinds) and name not in cls.key)
 
     @classmethod
     def qualified_name(cls) -> str:

@@ -1,0 +1,52 @@
+"""What must hold of orders against events whatever the data: the differences explain the totals to the cent.
+
+Not here: the comparison itself (`transforms/reconciliation.py`).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.contracts.events import CleanEvents
+from ecom_assets.contracts.orders import UserOrderLog
+from ecom_assets.contracts.reconciliation import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.sales import MONEY
+from ecom_assets.transforms.stacking import stacked
+
+
+def reconciliation_claims() -> list[Claim]:
+    """Return the claims about orders against events."""
+    return [
+        Claim(
+            contract=OrderEventReconciliationDaily,
+            name="causes_add_up_to_the_difference",
+            description="Per day, orders less events are the differences by cause, exactly; each term is counted anew.",
+            judge=_adds_up,
+            tables=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
+        )
+    ]
+
+
+def _adds_up(days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table) -> Verdict:
+    events = events.filter(events.event_type.isin(("purchase", "refund")))
+    ordered = lines.payment_amount
+    paid = events.cart_amount.fill_null(ibis.literal(0, MONEY))
+    daily = daily.mutate(
+        causes_amount=sum((daily[f"{cause}_amount"] for cause in CAUSES), ibis.literal(0, MONEY)).cast(MONEY)
+    )
+    terms = stacked(
+        _term(lines, "order_date", "orders", (lines.status == "refunded").ifelse(-ordered, ordered)),
+        _term(events, "event_date", "events", (events.event_type == "refund").ifelse(-paid, paid)),
+        _term(rows, "reconciled_date", "differences", rows.difference_amount),
+        _term(daily, "reconciled_date", "orders", -daily.order_amount),
+        _term(daily, "reconciled_date", "events", -daily.event_amount),
+        _term(daily, "reconciled_date", "differences", -daily.difference_amount),
+        _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
+    )
+    sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
+    return verdict_of(sums.filter(sums.residue != 0), sums)
+
+
+def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:
+    return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
