@@ -17,7 +17,7 @@ from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
-from ecom_assets.assets.trust import RECONCILIATION_ASSETS
+from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.jobs import customers_job, everything_job
 from ecom_assets.automation.schedules import customers_schedule, daily_schedule
@@ -143,7 +143,7 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS, *RECONCILIATION_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS, *RECONCILIATION_ASSETS, restatements]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:

@@ -1,14 +1,24 @@
-"""Whether events and orders tell the same. Not here: how that is found out (`transforms/reconciliation.py`)."""
+"""Whether events and orders tell the same, and which published numbers have changed.
 
+Not here: how differences are found (`transforms/reconciliation.py`), logging (`warehouse/restatement_log.py`).
+"""
+
+from dataclasses import replace
+
+import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import DuplicateOrders, UserOrderLog
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.contracts.registry import PUBLISHED
+from ecom_assets.contracts.restatements import Restatements
 from ecom_assets.transforms import reconciliation
-from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.days import NO, Days
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_EVENT = Reads(CleanEvents, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
@@ -57,3 +67,14 @@ def order_event_reconciliation_daily(
 
 RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
 """Those that need events and orders."""
+
+
+@table_asset(Restatements)
+def logged_restatements(warehouse: Engine) -> Restated:
+    """Tell what the run has logged; the entries are written with the numbers that they are about."""
+    return Restated(warehouse.table(Restatements).filter(NO), Days(()))
+
+
+restatements = replace(
+    logged_restatements, follows=tuple(dg.AssetKey([contract.layer, contract.name]) for contract in PUBLISHED)
+)

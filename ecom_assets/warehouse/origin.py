@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.contracts.orders import RawUserOrderLog
-from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.registry import ALL, NOTES
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
@@ -24,7 +24,7 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
     origins = {"events": _origins(engine, RawEvents), "orders": _origins(engine, RawUserOrderLog)}
     given = [noun for noun, place in (("events", settings.events), ("orders", settings.orders)) if place]
     if given and any(SANDBOX in found for found in origins.values()):
-        engine.clear(ALL)
+        engine.clear((*ALL, *NOTES))
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {' and '.join(given)}.")
     for noun, found in origins.items():
         if not given and found - {SANDBOX}:
