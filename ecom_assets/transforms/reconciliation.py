@@ -80,9 +80,9 @@ def reconciled_days(events: ir.Table, lines: ir.Table, duplicates: ir.Table, day
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     changed = changed_days(lines, duplicates, days)
+    midnight = changed.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
     around = [
-        changed.select(day=(changed.day + ibis.interval(days=n)).cast("date"))
-        for n in range(-REACH_DAYS, REACH_DAYS + 1)
+        changed.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)
     ]
     return stacked(
         *around,
