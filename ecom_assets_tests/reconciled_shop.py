@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
 
 import ibis.expr.types as ir
 
-from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.table import Table
@@ -59,6 +57,7 @@ class ReconciledShop:
     def __init__(self) -> None:
         self._con = connect()
         self._con.raw_sql("SET threads = 1")
+        self._compiled: dict[tuple[str, Days], str] = {}
         self.land([], [])
 
     def land(self, events: Iterable[Row], lines: Iterable[Row]) -> None:
@@ -76,10 +75,12 @@ class ReconciledShop:
         return self._asked(OrderEventReconciliationDaily, days)
 
     def _asked(self, contract: type[Table], days: Days) -> list[Row]:
-        found = self._con.con.sql(self._sql(contract, days)).to_arrow_table().to_pylist()
+        key = (contract.name, days)
+        if key not in self._compiled:
+            self._compiled[key] = self._sql(contract, days)
+        found = self._con.con.sql(self._compiled[key]).to_arrow_table().to_pylist()
         return sorted(found, key=lambda row: tuple(row[name] for name in contract.key))
 
-    @cache  # noqa: B019 (one shop per test file)
     def _sql(self, contract: type[Table], days: Days) -> str:
         events, lines = self._con.table("events"), self._con.table("lines")
         rows: ir.Table
@@ -93,4 +94,4 @@ class ReconciledShop:
 def told(rows: Iterable[Row]) -> list[Difference]:
     """Return rows of differences as the reference tells them."""
     names = ("reconciled_date", "kind", "cause", "side", "record_id", "difference_amount")
-    return sorted(tuple(row[name] for name in names) for row in rows)  # type: ignore[misc]  # of six
+    return sorted(tuple(row[name] for name in names) for row in rows)

@@ -31,18 +31,24 @@ class Order:
 
     @property
     def at(self) -> datetime:
-        return min(line["ordered_at"] for line in self.lines)
+        """Return when the first of the lines was ordered."""
+        moments: list[datetime] = [line["ordered_at"] for line in self.lines]
+        return min(moments)
 
     @property
     def who(self) -> str:
-        return min(line["customer_id"] for line in self.lines)
+        """Return who ordered."""
+        customers: list[str] = [line["customer_id"] for line in self.lines]
+        return min(customers)
 
     @property
     def names(self) -> set[str]:
+        """Return what events may call it."""
         return {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines)}
 
     @property
     def amount(self) -> Decimal:
+        """Return what the lines come to."""
         return sum((line["payment_amount"] for line in self.lines), Decimal(0))
 
 

@@ -53,7 +53,9 @@ class Ledger:
 
     def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
         """Add what events say too much, leave out what they do not say, and repeat some."""
-        dearer, nameless = (orders["number"][chosen] for chosen in (orders["fault"] == DEARER, self._who(orders) == _NAMELESS))
+        dearer, nameless = (
+            orders["number"][chosen] for chosen in (orders["fault"] == DEARER, self._who(orders) == _NAMELESS)
+        )
         bought = events["type"] == r.PURCHASE
         events["cents"] += np.where(bought & np.isin(events["number"], dearer), SHIPPING_CENTS, 0)
         events["order"][bought & np.isin(events["number"], nameless)] = r.NOTHING

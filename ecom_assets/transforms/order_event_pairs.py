@@ -138,9 +138,7 @@ def _mutual(candidates: ir.Table) -> ir.Table:
     apart_s = _apart_s(candidates.event_at, candidates.ordered_at)
     by_order = ibis.window(group_by=[*ORDER], order_by=["preference", apart_s, "event_at", "event_id"])
     by_event = ibis.window(group_by=[*EVENT], order_by=["preference", apart_s, "ordered_at", "order_id"])
-    ranked = candidates.mutate(
-        order_rank=ibis.row_number().over(by_order), event_rank=ibis.row_number().over(by_event)
-    )
+    ranked = candidates.mutate(order_rank=ibis.row_number().over(by_order), event_rank=ibis.row_number().over(by_event))
     return ranked.filter(ranked.order_rank == 0, ranked.event_rank == 0).select(*ORDER, *EVENT, "matched_by")
 
 

@@ -81,9 +81,7 @@ def reconciled_days(events: ir.Table, lines: ir.Table, duplicates: ir.Table, day
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     changed = changed_days(lines, duplicates, days)
     midnight = changed.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
-    around = [
-        changed.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)
-    ]
+    around = [changed.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
     return stacked(
         *around,
         events.filter(near.contain(events.event_date)).select(day="event_date").distinct(),
@@ -123,9 +121,7 @@ def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
     shifted = other.filter(is_shifted)
     shift = ibis.literal("time_zone_shift")
     return (
-        _row(
-            other.filter(other.rest != 0), side="order", cause=ibis.literal("amount_differs"), difference=other.rest
-        ),
+        _row(other.filter(other.rest != 0), side="order", cause=ibis.literal("amount_differs"), difference=other.rest),
         _row(shifted, side="order", cause=shift, difference=shifted.said),
         _row(shifted, side="event", cause=shift, difference=-shifted.said),
     )

@@ -16,13 +16,12 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
-import sqlglot as sg
-from ibis.backends.sql import SQLBackend
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.schema import columns_to_add, conform, kind_of, schema_of
+from ecom_assets.warehouse.sql_names import SqlNames
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
@@ -51,14 +50,12 @@ class Written:
     sql: str
 
 
-class Engine(ABC):
+class Engine(SqlNames, ABC):
     """One open warehouse. Tables are created on first use, empty, from their contracts.
 
     What an engine must know by itself: to open and close, to run statements in a transaction, to spell a table's DDL,
     and to take in rows that come from outside.
     """
-
-    con: SQLBackend
 
     def __init__(self, address: str) -> None:
         """Take the address as people may see it, without secrets."""
@@ -154,9 +151,7 @@ class Engine(ABC):
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
-    def replace(
-        self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None
-    ) -> Written:
+    def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
 
         `watch` takes part in the transaction, and begins anew with it. Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
@@ -271,26 +266,6 @@ class Engine(ABC):
         """Return a few rows of the slice of `days`, no particular ones."""
         where = self.where(contract, days)
         return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (likewise)
-
-    def quoted(self, name: str) -> str:
-        """Return the name of a schema, table or column as the engine's SQL spells it."""
-        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
-
-    def name_of(self, contract: type[Table]) -> str:
-        """Return the table's name for SQL."""
-        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
-
-    def columns_of(self, contract: type[Table]) -> str:
-        """Return the names of the table's columns for SQL, in the contract's order."""
-        return ", ".join(self.quoted(name) for name in contract.columns)
-
-    def where(self, contract: type[Table], days: Days | None) -> str:
-        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
-        if days is None:
-            return ""
-        column = self.quoted(str(contract.day_column))
-        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
-        return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, as Ibis sees them."""

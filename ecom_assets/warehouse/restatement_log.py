@@ -46,8 +46,9 @@ class RestatementLog:
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
             return None
-        for needed in (PublishedDays, Restatements, *contract.counted_from):
-            self.engine.ensure(needed)
+        needed: list[type[Table]] = [PublishedDays, Restatements, *contract.counted_from]
+        for one in needed:
+            self.engine.ensure(one)
         return Watch(self, contract, days, own)
 
     def rewritten(self, source: type[Table]) -> set[date]:
@@ -93,7 +94,8 @@ class Watch:
     def _sources(self) -> dict[date, Counts]:
         """Return what each day is counted from now; days that cannot have changed keep what was noted."""
         found: dict[date, Counts] = {
-            day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {} for day in self.days.dates
+            day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
+            for day in self.days.dates
         }
         for source in self.contract.counted_from:
             name = source.qualified_name()
