@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 REACH_DAYS = 5
-"""How far a change of one day's orders or events can change differences: a match looks a day ahead or back, the match of
-the other side again, first by order id and then by customer, and a repeated event looks at its neighbours' matches."""
+"""Days that a change of one day's orders or events can reach: a match looks a day ahead or back, and so does that of
+the other side, first by order id and then by customer; a repeated event looks at its neighbours' matches."""
 
 
 @dataclass(frozen=True)

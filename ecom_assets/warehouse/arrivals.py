@@ -75,7 +75,8 @@ def some_ids(engine: Engine, source: type[Table], arrivals: Mapping[date, Iterab
     if not conditions:
         return {}
     numbered = (
-        f"SELECT {day} AS sampled_day, {record} AS id, row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "  # noqa: S608 (likewise)
+        f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (likewise)
+        f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
         f"FROM {engine.name_of(source)} WHERE {' OR '.join(conditions)}"
     )
     found: dict[date, list[str]] = {}

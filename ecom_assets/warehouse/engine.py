@@ -154,8 +154,9 @@ class Engine(SqlNames, ABC):
     def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
 
-        `watch` takes part in the transaction, and begins anew with it. Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
-        written again, which is safe because a slice written twice equals one written once.
+        Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
+        written again, which is safe because a slice written twice equals one written once. `watch` takes part in the
+        transaction, and begins anew with it.
 
         Raises:
             ContractError: `rows` lacks a column of the contract, or has one that it does not know.
