@@ -13,13 +13,14 @@ from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
+from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
-from ecom_assets.sources.order_source import has_orders
+from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -59,6 +60,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
+        "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
+        "restatements": summarize_restatements(engine, outcome.run_id),
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
@@ -70,6 +73,10 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
+
+
+def _has_both(settings: Settings) -> bool:
+    return has_events(settings) and has_orders(settings)
 
 
 def _funnel(engine: Engine, days: Days, unit: str) -> list[dict[str, Any]]:
@@ -98,6 +105,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     if summary["sales"] is not None:
         lines += sales_lines(summary)
     lines += customer_lines(summary["customers"])
+    lines += trust_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 
