@@ -1,6 +1,6 @@
-"""What must hold of orders against events whatever the data: the differences explain the totals to the cent.
+"""What must hold of orders against events, and of the log of changed numbers, whatever the data.
 
-Not here: the comparison itself (`transforms/reconciliation.py`).
+Not here: the comparison itself (`transforms/reconciliation.py`), logging (`warehouse/restatement_log.py`).
 """
 
 import ibis
@@ -10,7 +10,8 @@ from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.reconciliation import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
-from ecom_assets.transforms.days import Days
+from ecom_assets.contracts.restatements import Restatements
+from ecom_assets.transforms.days import NO, Days
 from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
@@ -24,7 +25,14 @@ def reconciliation_claims() -> list[Claim]:
             description="Per day, orders less events are the differences by cause, exactly; each term is counted anew.",
             judge=_adds_up,
             tables=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
-        )
+        ),
+        Claim(
+            contract=Restatements,
+            name="each_restatement_begins_where_the_last_ended",
+            description="What a number was before a restatement is what the restatement before it left.",
+            judge=_chained,
+            tables=(Restatements,),
+        ),
     ]
 
 
@@ -46,6 +54,18 @@ def _adds_up(days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Tabl
     )
     sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
     return verdict_of(sums.filter(sums.residue != 0), sums)
+
+
+def _chained(days: Days | None, logged: ir.Table) -> Verdict:
+    logged = of_days(logged, "restated_date", days)
+    number = ["restated_date", "table_name", "row_key", "column_name"]
+    in_order = ibis.window(group_by=number, order_by="restatement_number")
+    # Null says that there was no number, and the first entry of a number has none before it.
+    logged = logged.mutate(
+        is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
+    )
+    is_same = (logged.left == logged.before_value) | (logged.left.isnull() & logged.before_value.isnull())
+    return verdict_of(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
 
 
 def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:

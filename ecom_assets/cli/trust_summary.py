@@ -64,12 +64,8 @@ def trust_lines(summary: dict[str, Any]) -> list[str]:
 def _reconciliation_lines(found: dict[str, Any] | None) -> list[str]:
     if found is None or not found["order_count"] + found["event_count"]:
         return []
-    lines = [
-        "",
-        "Orders against purchase events",
-        f"  {found['order_count']:,} orders and refunds, {found['matched_count']:,} with an event of the same amount; "
-        f"orders less events {found['difference_amount']}",
-    ]
+    counts = f"{found['order_count']:,} orders and refunds, {found['matched_count']:,} with an event of the same amount"
+    lines = ["", "Orders against purchase events", f"  {counts}; orders less events {found['difference_amount']}"]
     return [*lines, *(f"  {cause:16} {one['count']:>6,} {one['amount']:>14}" for cause, one in found["causes"].items())]
 
 
@@ -78,11 +74,9 @@ def _restatement_lines(found: dict[str, Any]) -> list[str]:
         return ["", "Published numbers: none changed"]
     causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in found["causes"].items())
     one = found["largest"]
-    return [
-        "",
-        f"Published numbers changed: {causes}; the largest change is {one['table']} {one['day']} {one['column']}"
-        f"{_row(one['row'])}, from {_number(one['before'])} to {_number(one['after'])}",
-    ]
+    name = f"{one['table']} {one['day']} {one['column']}{_row(one['row'])}"
+    change = f"{name}, from {_number(one['before'])} to {_number(one['after'])}"
+    return ["", f"Published numbers changed: {causes}; the largest change is {change}"]
 
 
 def _largest(logged: ir.Table) -> dict[str, Any]:
