@@ -493,3 +493,66 @@ CREATE TABLE "staging"."customers" (
 );
 
 CREATE INDEX ON "staging"."customers" ("valid_from");
+
+CREATE TABLE "mart"."order_event_reconciliation" (
+  "reconciled_date" DATE NOT NULL,
+  "kind" text COLLATE "C" NOT NULL,
+  "cause" text COLLATE "C" NOT NULL,
+  "side" text COLLATE "C" NOT NULL,
+  "record_id" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C",
+  "order_date" DATE,
+  "ordered_at" TIMESTAMP(6),
+  "event_id" text COLLATE "C",
+  "event_date" DATE,
+  "event_at" TIMESTAMP(6),
+  "named_order_id" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "matched_by" text COLLATE "C",
+  "order_amount" DECIMAL(18, 2),
+  "event_amount" DECIMAL(18, 2),
+  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("reconciled_date", "kind", "side", "record_id", "cause")
+);
+
+CREATE TABLE "mart"."order_event_reconciliation_daily" (
+  "reconciled_date" DATE NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "event_count" BIGINT NOT NULL,
+  "matched_count" BIGINT NOT NULL,
+  "order_amount" DECIMAL(18, 2) NOT NULL,
+  "event_amount" DECIMAL(18, 2) NOT NULL,
+  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_event_count" BIGINT NOT NULL,
+  "missing_event_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_order_count" BIGINT NOT NULL,
+  "missing_order_amount" DECIMAL(18, 2) NOT NULL,
+  "amount_differs_count" BIGINT NOT NULL,
+  "amount_differs_amount" DECIMAL(18, 2) NOT NULL,
+  "duplicate_count" BIGINT NOT NULL,
+  "duplicate_amount" DECIMAL(18, 2) NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "refund_amount" DECIMAL(18, 2) NOT NULL,
+  "time_zone_shift_count" BIGINT NOT NULL,
+  "time_zone_shift_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("reconciled_date")
+);
+
+CREATE TABLE "mart"."restatements" (
+  "restated_date" DATE NOT NULL,
+  "table_name" text COLLATE "C" NOT NULL,
+  "restatement_number" BIGINT NOT NULL,
+  "row_key" text COLLATE "C" NOT NULL,
+  "column_name" text COLLATE "C" NOT NULL,
+  "before_value" DOUBLE PRECISION,
+  "after_value" DOUBLE PRECISION,
+  "difference" DOUBLE PRECISION,
+  "cause" text COLLATE "C" NOT NULL,
+  "late_row_count" BIGINT NOT NULL,
+  "withdrawn_row_count" BIGINT NOT NULL,
+  "late_row_ids" text COLLATE "C",
+  "published_run_id" text COLLATE "C" NOT NULL,
+  "run_id" text COLLATE "C" NOT NULL,
+  "restated_at" TIMESTAMP(6) NOT NULL,
+  PRIMARY KEY ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
+);
