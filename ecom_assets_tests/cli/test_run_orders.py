@@ -56,7 +56,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log, increment = real_file("user_order_log.csv"), real_file("user_order_log_inc.csv")
     said = ecom("run", "--json", "--orders", log, "--orders", increment, home=home)
     assert said.exit_code == 0, said.err
-    assert said.json["checks"] == {"passed": 20, "failed": []}
+    assert said.json["checks"] == {"passed": 22, "failed": []}
     return home
 
 
