@@ -81,7 +81,8 @@ def _restatement_lines(found: dict[str, Any]) -> list[str]:
 
 def _largest(logged: ir.Table) -> dict[str, Any]:
     """Return the change that is largest in the number's own unit; of equal ones the first by day and name."""
-    size = logged.difference.abs().fill_null(ibis.literal(-1.0))
+    size = logged["difference"].abs()  # a table has a method of that name
+    size = size.fill_null(ibis.literal(-1.0))
     keys = ["restated_date", "table_name", "row_key", "column_name", "restatement_number"]
     row = logged.order_by([size.desc(), *keys]).limit(1).to_pyarrow().to_pylist()[0]
     return {
