@@ -252,8 +252,6 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
     assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]
     newest = {row["table"]: row["newest_day"] for row in rows if row["rows"] and row["table"] not in UNCUT}
     assert newest.pop("mart.customer_retention") == "2025-12-29"
-    last_order = {newest.pop(one) for one in newest.copy() if "order" in one or "sale" in one or "revenue" in one}
-    assert last_order == {"2026-01-02"}, "nobody ordered on the last day"
     assert set(newest.values()) == {"2026-01-03"}
 
 
