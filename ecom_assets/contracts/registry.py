@@ -47,3 +47,8 @@ NOTES: tuple[type[Table], ...] = (PublishedDays,)
 PUBLISHED: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.counted_from)
 """Tables of daily numbers whose changes are logged."""
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}
+
+
+def referring_to(contract: type[Table]) -> list[tuple[type[Table], str]]:
+    """Return the tables that hold a contract's key, each with the column that does."""
+    return [(table, name) for table in ALL for name, target in table.references if target is contract]

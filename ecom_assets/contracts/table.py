@@ -43,6 +43,8 @@ class Table:
     counted_from: ClassVar[tuple[type["Table"], ...]] = ()
     """For a table of daily numbers that people are told: the clean tables whose late rows change them. Each change of
     such a number is logged in `mart.restatements`; empty for all other tables."""
+    references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
+    """Columns that hold another table's key: a foreign key where the engine has them."""
     owner: ClassVar[str] = "team:analytics"
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]

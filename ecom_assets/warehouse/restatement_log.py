@@ -71,12 +71,12 @@ class Watch:
         """Take the published days as they are, before they are removed."""
         engine = self.log.engine
         counts = engine.day_counts(self.contract, self.days)
-        # Days that something else than a run has changed, such as a migration, are published anew.
+        # Days that something else than a run has emptied, such as a migration, are published anew.
         self.notes = {
             row["published_date"]: row
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
             if row["table_name"] == self.contract.qualified_name()
-            and row["row_count"] == counts.get(row["published_date"], 0)
+            and (row["row_count"] == 0 or counts.get(row["published_date"]))
         }
         self.old = engine.slice_rows(self.contract, Days.of(self.notes)) if self.notes else None
 
