@@ -5,6 +5,7 @@ Not here: what is logged when (`warehouse/test_restatements.py`).
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_changed_number_is_logged_once_beside_those_of_other_tables(shop: Publ
          row["late_row_count"], json.loads(row["late_row_ids"] or "[]"), row["run_id"])
         for row in shop.rows(Restatements)
     ]  # fmt: skip
-    none = ("definition_changed", 0, [], "run 2")
+    none: tuple[Any, ...] = ("definition_changed", 0, [], "run 2")
     assert logged == [
         (MONDAY, "daily_numbers", 1, 'all"', "visits", 10, 11, 1, *none),
         (MONDAY, "daily_numbers", 2, 'all"', "share", 0.5, 0.25, -0.25, "late_rows", 1, ["e2"], "run 3"),
