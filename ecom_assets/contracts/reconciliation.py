@@ -49,6 +49,7 @@ class OrderEventReconciliationDaily(Table):
     key = ("reconciled_date",)
     day_column = "reconciled_date"
     counted_from = (CleanEvents, UserOrderLog)
+    counted_types = KINDS
 
     reconciled_date = day("The day")
     order_count = count("Orders and refunds in the order log", unit="orders")

@@ -43,6 +43,8 @@ class Table:
     counted_from: ClassVar[tuple[type["Table"], ...]] = ()
     """For a table of daily numbers that people are told: the clean tables whose late rows change them. Each change of
     such a number is logged in `mart.restatements`; empty for all other tables."""
+    counted_types: ClassVar[tuple[str, ...]] = ()
+    """The event types that such a table counts; empty for all."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold another table's key: a foreign key where the engine has them."""
     owner: ClassVar[str] = "team:analytics"

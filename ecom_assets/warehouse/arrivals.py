@@ -15,6 +15,7 @@ from ecom_assets.warehouse.engine import Engine
 SAMPLE = 5
 """Ids that are named of the rows that came late."""
 
+TYPE = "event_type"
 Counts = dict[str, dict[str, int]]
 """Rows of one day, by table and ISO day of arrival."""
 
@@ -52,22 +53,25 @@ def as_text(counts: Counts) -> str:
     return json.dumps(counts, sort_keys=True, separators=(",", ":"))
 
 
-def counted(engine: Engine, source: type[Table], days: Days) -> dict[date, dict[str, int]]:
-    """Return the rows of each day by day of arrival."""
+def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]) -> dict[date, dict[str, int]]:
+    """Return the rows of each day by day of arrival; of events, those of the types, where any are named."""
     if not days.dates:
         return {}
     day, arrival = engine.quoted(str(source.day_column)), engine.quoted("received_date")
     found: dict[date, dict[str, int]] = {}
+    slices = f"SELECT * FROM {engine.name_of(source)}{engine.where(source, days)}"  # noqa: S608 (names come from contracts)
     for row in engine.query(
-        f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM {engine.name_of(source)}"  # noqa: S608 (names come from contracts)
-        f"{engine.where(source, days)} GROUP BY 1, 2"
+        f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM ({slices}) AS t "  # noqa: S608 (likewise)
+        f"WHERE {_of_types(engine, source, types)} GROUP BY 1, 2"
     ):
         found.setdefault(row["counted_day"], {})[str(row["arrival"])] = int(row["n"])
     return found
 
 
-def some_ids(engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]]) -> dict[date, list[str]]:
-    """Return ids of a few rows of each day that arrived on the given days, the first in their order."""
+def some_ids(
+    engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]], types: tuple[str, ...]
+) -> dict[date, list[str]]:
+    """Return ids of a few rows of each day that arrived on the given days, the first in their order; likewise."""
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
     dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in arrivals.items()}
@@ -77,7 +81,7 @@ def some_ids(engine: Engine, source: type[Table], arrivals: Mapping[date, Iterab
     numbered = (
         f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (likewise)
         f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
-        f"FROM {engine.name_of(source)} WHERE {' OR '.join(conditions)}"
+        f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) AND {_of_types(engine, source, types)}"
     )
     found: dict[date, list[str]] = {}
     for row in engine.query(
@@ -85,3 +89,10 @@ def some_ids(engine: Engine, source: type[Table], arrivals: Mapping[date, Iterab
     ):
         found.setdefault(row["sampled_day"], []).append(str(row["id"]))
     return found
+
+
+def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> str:
+    if not types or TYPE not in source.columns:
+        return "1 = 1"
+    names = ", ".join(f"'{one}'" for one in types)
+    return f"{engine.quoted(TYPE)} IN ({names})"

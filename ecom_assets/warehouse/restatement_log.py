@@ -101,7 +101,7 @@ class Watch:
             name = source.qualified_name()
             moved = {*self.own.dates, *self.log.rewritten(source)}
             asked = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
-            counts = counted(self.log.engine, source, asked)
+            counts = counted(self.log.engine, source, asked, self.contract.counted_types)
             for day in asked.dates:
                 found[day] = {**found[day], name: counts.get(day, {})}
         return found
@@ -170,7 +170,8 @@ class Watch:
         for source in self.contract.counted_from:
             name = source.qualified_name()
             arrivals = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
-            for day, ids in some_ids(self.log.engine, source, arrivals).items():
+            types = self.contract.counted_types
+            for day, ids in some_ids(self.log.engine, source, arrivals, types).items():
                 found.setdefault(day, []).extend(ids)
         return {day: ids[:5] for day, ids in found.items()}
 
