@@ -19,6 +19,7 @@ from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS, raw_user_order_log
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
 from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, everything_job, source_job
@@ -31,6 +32,7 @@ from ecom_assets.checks.customer_value import value_claims
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.reconciliation import reconciliation_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.extras import packages_of
@@ -47,6 +49,7 @@ from ecom_assets.sources.order_source import (
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.value_rule import ValueRule
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
@@ -115,6 +118,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "customer_rule": customer_rule(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnel": daily_funnel(settings),
+        "reconciliation_rule": ReconciliationRule(),
         "timezone": settings.timezone,
     }
 
@@ -146,7 +150,8 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS, *VALUE_ASSETS]
+    of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *of_customers, *RECONCILIATION_ASSETS, restatements]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -161,6 +166,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_events(settings) else event_assets(settings)
     empty += [] if has_orders(settings) else SALES_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
+    empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
     return {asset.key for asset in empty}
 
 
@@ -237,4 +243,5 @@ def claims(settings: Settings) -> list[Claim]:
         *sales_claims(),
         *customer_claims(),
         *value_claims(),
+        *reconciliation_claims(),
     ]

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from ecom_assets.warehouse.duckdb import DuckDBEngine
@@ -20,6 +22,7 @@ from ecom_assets_tests.crash_driver import UNREPORTED, Attempt
 
 pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
 
+Logged = list[tuple[Any, ...]]
 KILLED = -signal.SIGKILL
 MOMENTS = 10
 SEED = 20_261_120
@@ -124,6 +127,45 @@ def contents_after_recovery(home: Path) -> dict[str, tuple[int, int]]:
     """Read the tables as the next to open the warehouse finds them."""
     DuckDBEngine(home / "warehouse.duckdb").open().close()
     return contents(home / "warehouse.duckdb")
+
+
+@pytest.fixture(scope="module")
+def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that has published two days, and into which a third day's rows have come since, late ones among them."""
+    home = driver.new_home(tmp_path_factory.mktemp("late"))
+    third = home / "sandbox" / "events" / "received_date=2026-01-03"
+    aside = third.rename(home.parent / "third")
+    assert driver.run(Attempt(str(home)))[0] == 0
+    aside.rename(third)
+    return home
+
+
+@pytest.fixture(scope="module")
+def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    """What a run logs that nothing disturbs."""
+    home = Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home"))
+    assert driver.run(Attempt(str(home)))[0] == 0
+    found = logged_in(home)
+    assert found, "without late rows there is nothing to lose"
+    return found
+
+
+@pytest.mark.parametrize("moment", [("slice_written", 9), ("committed", 9), ("slice_written", 27)])
+def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
+    driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
+) -> None:
+    home = Path(shutil.copytree(late, tmp_path / "home"))
+    assert driver.run(Attempt(str(home), *moment))[0] == KILLED
+    for _ in range(2):
+        assert driver.run(Attempt(str(home)))[0] == 0
+    assert logged_in(home) == logged
+
+
+def logged_in(home: Path) -> Logged:
+    """Return what was logged, but for times and runs."""
+    of_runs = "published_run_id, run_id, restated_at"
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        return con.execute(f"SELECT * EXCLUDE ({of_runs}) FROM mart.restatements ORDER BY ALL").fetchall()
 
 
 def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(driver: Driver, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ecom_assets.cli.run_progress import RunProgress
-from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.registry import ALL, NOTES
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import load_settings
 from ecom_assets.warehouse.copying import copy_table
@@ -26,7 +26,7 @@ def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None
         raise UsageError("--from and --to are the same warehouse; name two.")
     with ExitStack() as stack:
         source, target = (_opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to")))
-        tables = [contract for contract in ALL if source.has(contract)]
+        tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
             raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
         taken = [one.qualified_name() for one in tables if target.has(one) and target.row_count(one)]

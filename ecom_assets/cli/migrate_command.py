@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import typer
 
-from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.registry import ALL, NOTES
 from ecom_assets.settings import load_settings
 from ecom_assets.warehouse.migration import Change, changes, migrate
 from ecom_assets.warehouse.opening import new_engine
@@ -22,7 +22,7 @@ def migrate_tables(*, do_it: bool, as_json: bool) -> None:
         return
     engine.open()
     try:
-        plan = {contract: changes(engine, contract) for contract in ALL}
+        plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
         if do_it:
             for contract in (one for one, found in plan.items() if found):
                 migrate(engine, contract)

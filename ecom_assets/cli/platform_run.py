@@ -161,6 +161,8 @@ def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
         progress.say("No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH")
     if not has_events(settings):
         progress.say("No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH")
+    if not (has_events(settings) and has_orders(settings)):
+        progress.say("Orders and events are compared only where there are both: the tables of that are skipped.")
     if not has_customers(settings):
         progress.say("ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.")
 

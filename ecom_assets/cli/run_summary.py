@@ -13,6 +13,7 @@ from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
+from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
 from ecom_assets.cli.value_summary import summarize_value, value_lines
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
@@ -20,7 +21,7 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
-from ecom_assets.sources.order_source import has_orders
+from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -63,6 +64,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
         "segments": summarize_value(engine),
+        "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
+        "restatements": summarize_restatements(engine, outcome.run_id),
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
@@ -75,6 +78,10 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
+
+
+def _has_both(settings: Settings) -> bool:
+    return has_events(settings) and has_orders(settings)
 
 
 def _funnel(engine: Engine, days: Days, unit: str) -> list[dict[str, Any]]:
@@ -104,6 +111,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         lines += sales_lines(summary)
     lines += customer_lines(summary["customers"])
     lines += value_lines(summary["segments"])
+    lines += trust_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 

@@ -1,5 +1,6 @@
 """Contract of the daily funnel. Not here: funnel definitions (`transforms/funnel.py`)."""
 
+from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Table, count, day, rate, text
 
 
@@ -10,6 +11,7 @@ class ConversionFunnel(Table):
     group = "behaviour"
     key = ("cohort_date", "unit", "product_category", "step")
     day_column = "cohort_date"
+    counted_from = (CleanEvents,)
 
     cohort_date = day("The day on which the session, or the visitor's try, started")
     unit = text("What is counted", one_of=("session", "visitor"))

@@ -1,5 +1,6 @@
 """Contract of daily engagement. Not here: the sessions that it is made of."""
 
+from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Column, Table, count, day, rate, seconds
 
 
@@ -10,6 +11,7 @@ class EngagementDaily(Table):
     group = "behaviour"
     key = ("event_date",)
     day_column = "event_date"
+    counted_from = (CleanEvents,)
 
     event_date = day("The day")
     session_count = count("Sessions that started on the day", unit="sessions")

@@ -7,6 +7,8 @@ from ecom_assets.contracts.customers import Customers, FirstTouches, Quarantined
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.contracts.restatements import PublishedDays, Restatements
 from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
@@ -39,7 +41,14 @@ ALL: tuple[type[Table], ...] = (
     Customers,
     CustomerSegments,
     LifetimeValue,
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+    Restatements,
 )
+NOTES: tuple[type[Table], ...] = (PublishedDays,)
+"""What no asset makes, and yet belongs to the tables: copied, cleared and migrated with them."""
+PUBLISHED: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.counted_from)
+"""Tables of daily numbers whose changes are logged."""
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}
 
 

@@ -3,7 +3,7 @@
 Not here: order lines as received and as cleaned (`orders.py`), weekly retention (`customer_retention.py`).
 """
 
-from ecom_assets.contracts.orders import STATUSES
+from ecom_assets.contracts.orders import STATUSES, UserOrderLog
 from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, text
 
 
@@ -118,6 +118,7 @@ class ProductSalesDaily(_Revenue):
 
     key = ("order_date", "item_id")
     day_column = "order_date"
+    counted_from = (UserOrderLog,)
     references = (("order_date", Calendar), ("item_id", Item))
 
     order_date = day("The day of the orders, or of the refunds")
@@ -129,6 +130,7 @@ class RevenueDaily(_Revenue):
 
     key = ("order_date", "channel", "city_id", "item_category")
     day_column = "order_date"
+    counted_from = (UserOrderLog,)
 
     order_date = day("The day of the orders, or of the refunds")
     channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")

@@ -40,6 +40,11 @@ class Table:
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without."""
+    counted_from: ClassVar[tuple[type["Table"], ...]] = ()
+    """For a table of daily numbers that people are told: the clean tables whose late rows change them. Each change of
+    such a number is logged in `mart.restatements`; empty for all other tables."""
+    counted_types: ClassVar[tuple[str, ...]] = ()
+    """The event types that such a table counts; empty for all."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold another table's key: a foreign key where the engine has them."""
     owner: ClassVar[str] = "team:analytics"
@@ -57,6 +62,12 @@ class Table:
         ]
         if unknown:
             raise TypeError(f"{cls.__name__} names {unknown}, which are not among its columns")
+
+    @classmethod
+    def numbers(cls) -> tuple[str, ...]:
+        """Return the columns that hold numbers, the key's apart."""
+        kinds = ("int64", "float64", "decimal")
+        return tuple(name for name, one in cls.columns.items() if one.type.startswith(kinds) and name not in cls.key)
 
     @classmethod
     def qualified_name(cls) -> str:

@@ -1,8 +1,8 @@
 """The simulated shop: writes landing folders of events, an order report, a catalogue, and the truth of them.
 
-`generate` is the entry; `shop_people`, `shop_visits` and `shop_bots` decide what happens, `shop_faults` what
-goes wrong, `shop_files` and `shop_orders` write, `shop_truth` counts. Not here: the `ecom sandbox data`
-command, and the stand-ins of outside services.
+`generate` is the entry; `shop_people`, `shop_visits` and `shop_bots` decide what happens, `shop_faults` and
+`shop_ledger` what goes wrong, `shop_files` and `shop_orders` write, `shop_truth` and `shop_ledger_truth` count.
+Not here: the `ecom sandbox data` command, and the stand-ins of outside services.
 """
 
 import json
@@ -20,6 +20,8 @@ from ecom_assets.sandbox.shop_catalogue import make_catalogue
 from ecom_assets.sandbox.shop_dice import Dice
 from ecom_assets.sandbox.shop_files import Columns, write_csv, write_parquet
 from ecom_assets.sandbox.shop_folder import replaced_folder
+from ecom_assets.sandbox.shop_ledger import UNRECORDED, UNTOLD, Ledger, arrived
+from ecom_assets.sandbox.shop_ledger_truth import LedgerTally
 from ecom_assets.sandbox.shop_orders import OrderReport, Refunds, refund_events, write_catalogue
 from ecom_assets.sandbox.shop_people import make_schedule
 from ecom_assets.sandbox.shop_rows import Rows, joined
@@ -90,6 +92,8 @@ class Shop:
         self._refunds = Refunds(self.world, self.schedule, visitors)
         bots = bot_count(visitors)
         self._tally = Tally(first_day=first_day, days=days, people=visitors, bots=bots)
+        self._ledger = Ledger(dice, self.world.end_us)
+        self._ledger_tally = LedgerTally(first_day=first_day, days=days)
         self._first_bot_visit = len(self.schedule.visits)
         self._number = 0
         self._on_the_way: dict[int, list[Rows]] = {}
@@ -100,17 +104,15 @@ class Shop:
         report = OrderReport(self.world, self.columns, folder / "orders.parquet")
         for day in range(self.days):
             for part, (begin, end) in enumerate(self._chunks(day)):
-                events, orders = self.people(begin, end)
+                events, orders = self._disturbed(*self.people(begin, end))
                 if part == 0:
                     events, orders = self._with_others(day, events, orders)
-                events = f.receive(self.world.dice, events, self.world.end_us)
-                orders = orders[orders["is_refund"] | np.isin(orders["number"], events["number"])]
+                events, orders = arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
                 self._land(folder, day, part, self._delivered(events, is_first=day == part == 0))
-                self._account(orders)
-                report.add(orders)
+                report.add(self._recorded(events, orders))
             progress(day + 1, self.days)
         report.close()
-        return self._tally.truth(self._settings())
+        return {**self._tally.truth(self._settings()), "order_event_differences": self._ledger_tally.truth()}
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
@@ -128,8 +130,8 @@ class Shop:
         """Add what happens beside the visits of people: robots and refunds."""
         first_visit = len(self.schedule.visits) + day * bot_count(self.visitors)
         bots = bot_events(self.world, day, self.visitors, first_visit, self._number)
-        refunds = self._refunds.of_day(day)
-        paid_back = refund_events(self.world, refunds, self._number + len(bots))
+        refunds = self._ledger.untold(self._refunds.of_day(day))
+        paid_back = refund_events(self.world, refunds[refunds["fault"] != UNTOLD], self._number + len(bots))
         self._number += len(bots) + len(paid_back)
         return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
 
@@ -145,9 +147,20 @@ class Shop:
         self._tally.add_broken(broken)
         return joined([events, copies, broken])
 
-    def _account(self, orders: Rows) -> None:
+    def _disturbed(self, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
+        """Let events and orders differ."""
+        before = self._number
+        events, orders = self._ledger.disturb(events, orders, before)
+        self._number = before + len(events) + len(orders)
+        return events, orders
+
+    def _recorded(self, events: Rows, orders: Rows) -> Rows:
+        """Count what the order log will hold, and return that."""
+        self._ledger_tally.add(events, orders, self.world.catalogue)
+        orders = orders[orders["fault"] != UNRECORDED]
         self._tally.add_orders(orders, self.world.catalogue)
         self._refunds.plan(orders[~orders["is_refund"]])
+        return orders
 
     def _land(self, folder: Path, day: int, part: int, rows: Rows) -> None:
         """Write what arrives today, with what earlier days left for today; keep the rest for its day."""

@@ -53,6 +53,7 @@ EVENT = np.dtype(
         ("order", np.int64),  # the number of the purchase, in purchase and refund rows
         ("flaw", np.int8),  # 0, or 1 + the index of the reject reason that the row was made for
         ("variant", np.int8),  # which of several ways to be wrong
+        ("is_repeated", np.bool_),  # a purchase that is told again under another id
     ]
 )
 
@@ -66,6 +67,7 @@ ORDER = np.dtype(
         ("lines", np.int64),
         ("properties", np.int64),
         ("is_refund", np.bool_),
+        ("fault", np.int8),  # what goes wrong with it in the order log
     ]
 )
 

@@ -8,20 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import date
+from typing import Any, Protocol, Self
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
-import sqlglot as sg
-from ibis.backends.sql import SQLBackend
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.schema import conform, kind_of, schema_of
+from ecom_assets.warehouse.schema import columns_to_add, conform, kind_of, schema_of
+from ecom_assets.warehouse.sql_names import SqlNames
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
@@ -32,6 +32,16 @@ BATCH_ROWS = 100_000
 """Rows that are held in memory at a time when they come from outside the engine."""
 
 
+class Watch(Protocol):
+    """Who sees a slice being replaced, and may rewrite other tables in the same transaction."""
+
+    def before(self) -> None:
+        """Hear that the old rows are about to go."""
+
+    def after(self) -> None:
+        """Hear that the new rows are there."""
+
+
 @dataclass(frozen=True)
 class Written:
     """What a replaced slice came to."""
@@ -40,14 +50,12 @@ class Written:
     sql: str
 
 
-class Engine(ABC):
+class Engine(SqlNames, ABC):
     """One open warehouse. Tables are created on first use, empty, from their contracts.
 
     What an engine must know by itself: to open and close, to run statements in a transaction, to spell a table's DDL,
     and to take in rows that come from outside.
     """
-
-    con: SQLBackend
 
     def __init__(self, address: str) -> None:
         """Take the address as people may see it, without secrets."""
@@ -143,11 +151,12 @@ class Engine(ABC):
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
-    def replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
+    def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
 
         Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
-        written again, which is safe because a slice written twice equals one written once.
+        written again, which is safe because a slice written twice equals one written once. `watch` takes part in the
+        transaction, and begins anew with it.
 
         Raises:
             ContractError: `rows` lacks a column of the contract, or has one that it does not know.
@@ -155,7 +164,7 @@ class Engine(ABC):
         """
         for pause_s in (*RETRY_PAUSES_S, None):
             try:
-                return self._replace(contract, rows, days)
+                return self._replace(contract, rows, days, watch)
             except ConnectionLostError:
                 if pause_s is None:
                     raise
@@ -164,7 +173,7 @@ class Engine(ABC):
                     self.reconnect()
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
@@ -172,15 +181,43 @@ class Engine(ABC):
         with self.transaction():
             self.begin_slice(contract)
             self.on_step("slice_begun")
+            if watch:
+                watch.before()
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
             if is_own:
                 count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
             else:
                 count = self.take_in(contract, rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
             self.end_slice(contract)
+            if watch:
+                watch.after()
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days, as a transaction that is open has left them."""
+        where = self.where(contract, days)
+        rows = self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
+        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+
+    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
+        """Return the number of rows of each of some days that has any, likewise."""
+        day = self.quoted(str(contract.day_column))
+        return {
+            row["counted_day"]: int(row["n"])
+            for row in self.query(
+                f"SELECT {day} AS counted_day, count(*) AS n FROM {self.name_of(contract)}"  # noqa: S608 (likewise)
+                f"{self.where(contract, days)} GROUP BY 1"
+            )
+        }
+
+    def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
+        """Within a transaction, put what `make` makes of the rows of some days in their place."""
+        self.begin_slice(contract)
+        made = make(self.slice_rows(contract, days))
+        self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (likewise)
+        self.take_in(contract, made.to_reader())
 
     def holds(self, rows: ir.Table) -> bool:
         """Tell whether everything that `rows` are computed from lies in this warehouse."""
@@ -231,26 +268,6 @@ class Engine(ABC):
         where = self.where(contract, days)
         return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (likewise)
 
-    def quoted(self, name: str) -> str:
-        """Return the name of a schema, table or column as the engine's SQL spells it."""
-        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
-
-    def name_of(self, contract: type[Table]) -> str:
-        """Return the table's name for SQL."""
-        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
-
-    def columns_of(self, contract: type[Table]) -> str:
-        """Return the names of the table's columns for SQL, in the contract's order."""
-        return ", ".join(self.quoted(name) for name in contract.columns)
-
-    def where(self, contract: type[Table], days: Days | None) -> str:
-        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
-        if days is None:
-            return ""
-        column = self.quoted(str(contract.day_column))
-        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
-        return " WHERE " + (" OR ".join(runs) or "1 = 0")
-
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, as Ibis sees them."""
         return self.con.get_schema(contract.name, database=contract.layer)
@@ -261,22 +278,8 @@ class Engine(ABC):
 
     def _migrate(self, contract: type[Table]) -> None:
         found = self.stored_schema(contract)
-        wanted = schema_of(contract)
-        for name in found:
-            if name not in wanted or kind_of(found[name]) != kind_of(wanted[name]):
-                claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
-                raise WarehouseError(
-                    f"{contract.qualified_name()} has column {name!r} as {kind_of(found[name])}, which its contract "
-                    f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
-                )
-        for name in wanted:
-            if name not in found and not wanted[name].nullable:
-                raise WarehouseError(
-                    f"{contract.qualified_name()} has no column {name!r}, which its contract has and never null; run "
-                    "`ecom migrate` to see what it takes."
-                )
-            if name not in found:
-                self.add_column(contract, name)
+        for name in columns_to_add(contract, found):
+            self.add_column(contract, name)
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""

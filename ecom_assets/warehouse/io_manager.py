@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.restatements import Restatements
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
-from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.lineage import Source, column_lineage
+from ecom_assets.warehouse.restatement_log import RestatementLog
 
 PREVIEW_ROWS = 5
 LAYERS = ("raw", "staging", "mart", "export")
@@ -63,6 +65,7 @@ class WarehouseIOManager(dg.IOManager):
         self._progress = progress
         self._engine = engine
         self._contracts = contracts
+        self._log: RestatementLog | None = None
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
         """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
@@ -82,11 +85,21 @@ class WarehouseIOManager(dg.IOManager):
         if isinstance(obj, DayByDay):
             written = replace_day_by_day(self._engine, contract, obj)
         else:
-            written = self._engine.replace(contract, rows, days)
+            written = self._engine.replace(contract, rows, days, self._watch(context, contract, days))
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
-        told = obj.metadata if isinstance(obj, Restated) else {}
+        told = dict(obj.metadata) if isinstance(obj, Restated) else {}
+        if contract is Restatements and self._log:
+            told |= {f"changed_by_{cause}": number for cause, number in self._log.causes.items()}
         context.add_output_metadata({**told, **self._metadata(contract, rows, days, written, took_s)})
+
+    def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
+        """Return what logs changes of published numbers, if the slice holds any."""
+        if days is None or not context.has_asset_partitions:
+            return None
+        if self._log is None or self._log.run_id != context.run_id:
+            self._log = RestatementLog(self._engine, context.run_id)
+        return self._log.watching(contract, days, _days_of(context))
 
     @staticmethod
     def _given(

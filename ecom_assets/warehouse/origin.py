@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ecom_assets.contracts.customers import RawCustomers
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.contracts.orders import RawUserOrderLog
-from ecom_assets.contracts.registry import ALL
+from ecom_assets.contracts.registry import ALL, NOTES
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
@@ -26,7 +26,7 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
     """
     found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
     if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
-        engine.clear(ALL)
+        engine.clear((*ALL, *NOTES))
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
     for noun, origins in found.items():
         if not settings.has_own_data and origins - {SANDBOX}:

@@ -5,7 +5,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.table import Table
-from ecom_assets.errors import ContractError
+from ecom_assets.errors import ContractError, WarehouseError
 
 
 def schema_of(contract: type[Table]) -> ibis.Schema:
@@ -34,6 +34,30 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
         for name, kind in kinds.items()
     }
     return rows.select(**columns)
+
+
+def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
+    """Return the columns that a stored table lacks of its contract, all of which may be null.
+
+    Raises:
+        WarehouseError: It differs in a way that adding columns does not mend.
+    """
+    wanted = schema_of(contract)
+    for name in found:
+        if name not in wanted or kind_of(found[name]) != kind_of(wanted[name]):
+            claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
+            raise WarehouseError(
+                f"{contract.qualified_name()} has column {name!r} as {kind_of(found[name])}, which its contract "
+                f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
+            )
+    missing = [name for name in wanted if name not in found]
+    for name in missing:
+        if not wanted[name].nullable:
+            raise WarehouseError(
+                f"{contract.qualified_name()} has no column {name!r}, which its contract has and never null; run "
+                "`ecom migrate` to see what it takes."
+            )
+    return missing
 
 
 def kind_of(dtype: dt.DataType) -> dt.DataType:

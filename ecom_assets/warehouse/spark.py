@@ -6,7 +6,8 @@ Not here: starting Spark (`spark_session.py`), where rows lie (`spark_files.py`,
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from typing import Any, Self
 
 import ibis
@@ -20,7 +21,7 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Written
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
 from ecom_assets.warehouse.schema import conform
 from ecom_assets.warehouse.spark_catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.spark_files import FileTables
@@ -104,22 +105,43 @@ class SparkEngine(Engine):
         """Return a context in which every slice is committed, or none."""
         return self.tables.transaction()
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         with self.transaction():
             with self._plain_errors(), self.tables.slice_of(contract, days) as new:
                 self.on_step("slice_begun")
+                if watch:
+                    watch.before()
                 sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
                 if is_own:
                     new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
                     new.fill_from(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
-                self.on_step("slice_written")
+                if not watch:
+                    self.on_step("slice_written")
             count = new.row_count
+            if watch:
+                watch.after()
+                self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days, as a transaction that is open has left them."""
+        with self._plain_errors():
+            return self.tables.rows_of(contract, days)
+
+    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
+        """Return the number of rows of each of some days that has any, likewise."""
+        with self._plain_errors():
+            return self.tables.day_counts(contract, days)
+
+    def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
+        """Within a transaction, put what `make` makes of the rows of some days in their place."""
+        with self._plain_errors(), self.tables.slice_of(contract, days) as new:
+            new.fill_from(make(self.tables.rows_of(contract, days)).to_reader())
 
     def reconnect(self) -> None:
         """Start Spark anew where it has died, for the tables that were handed out too."""

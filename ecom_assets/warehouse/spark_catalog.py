@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,20 @@ class CatalogTables:
         columns = ", ".join(f"`{name}`" for name in contract.columns)
         where = condition(contract, days)
         return self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where} LIMIT {limit}")  # noqa: S608 (likewise)
+
+    def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days."""
+        columns = ", ".join(f"`{name}`" for name in contract.columns)
+        where = condition(contract, days)
+        rows = self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where}")  # noqa: S608 (names come from contracts)
+        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+
+    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
+        """Return the rows of each of some days that has any."""
+        day, where = f"`{contract.day_column}`", condition(contract, days)
+        name = self.name_of(contract)
+        rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (likewise)
+        return {row["day"]: int(row["n"]) for row in rows}
 
     def show(self, layer: str, name: str) -> None:
         """See what others have committed to a table since."""

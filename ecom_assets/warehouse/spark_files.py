@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.schema import schema_of
 from ecom_assets.warehouse.slice_log import TRANSACTIONS, Change, Manifest, Part, SliceLog, commit
 from ecom_assets.warehouse.spark_slice import FileSlice, plain_file_errors
 from ecom_assets.warehouse.spark_sql import SparkBackend, SparkTypes, view_name
@@ -151,6 +153,36 @@ class FileTables:
                     own = {str(manifest.day_column): date.fromisoformat(day)} if day else {}
                     found += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
         return [{name: row.get(name) for name in contract.columns} for row in found]
+
+    def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
+        schema = schema_of(contract).to_pyarrow()
+        found = [schema.empty_table()]
+        for day, part in self._slices(contract, days).items():
+            for name in part.files:
+                with pq.ParquetFile(self.log(contract.layer, contract.name).folder / name) as file:
+                    rows = file.read()
+                own = {str(contract.day_column): pa.scalar(date.fromisoformat(day), pa.date32())}
+                columns = [
+                    pa.repeat(own[one.name], rows.num_rows)
+                    if one.name in own
+                    else rows[one.name].cast(one.type)
+                    if one.name in rows.schema.names
+                    else pa.nulls(rows.num_rows, one.type)
+                    for one in schema
+                ]
+                found.append(pa.Table.from_arrays(columns, schema=schema))
+        return pa.concat_tables(found)
+
+    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
+        """Return the rows of each of some days that has any, as the files say; likewise."""
+        return {date.fromisoformat(day): part.row_count for day, part in self._slices(contract, days).items()}
+
+    def _slices(self, contract: type[Table], days: Days) -> dict[str, Part]:
+        manifest = self.manifest(contract)
+        staged = (self._staged or {}).get(str(self.log(contract.layer, contract.name).folder))
+        slices = (staged.onto(manifest) if staged else manifest).slices
+        return {str(day): slices[str(day)] for day in days.dates if str(day) in slices}
 
     def show(self, layer: str, name: str) -> None:
         """Let the session see the newest state of a table, if there is one."""

@@ -1,6 +1,7 @@
 """`ecom run` with nothing given: the sandbox shop, whose truth is known. One run serves the whole module."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ TABLES = [
     "staging.customers",
     "mart.customer_segments",
     "mart.lifetime_value",
+    "mart.order_event_reconciliation",
+    "mart.order_event_reconciliation_daily",
+    "mart.restatements",
 ]
 UNCUT = {"mart.city", "mart.item", "mart.customer"}
 """Tables that are not cut by day."""
@@ -82,6 +86,14 @@ SALES = {
     "average_order_value": str,
     "quarantined": {},
     "duplicates": int,
+}
+RECONCILIATION = {
+    "order_count": int,
+    "event_count": int,
+    "matched_count": int,
+    "order_amount": str,
+    "event_amount": str,
+    "difference_amount": str,
 }
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
@@ -119,6 +131,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
     found = shape(shop.summary)
     # Null in a segment without anybody.
     found["segments"]["segments"][0].pop("mean_recency_days")
+    causes = found["reconciliation"].pop("causes")
+    assert all(one == {"count": int, "amount": str} for one in causes.values())
     assert found.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
     del found["fetched"]
     assert found == {
@@ -139,6 +153,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         },
         "segments": {"customers": int, "segments": [OF_SEGMENT], "value": VALUE},
         "duplicates": int,
+        "reconciliation": RECONCILIATION,
+        "restatements": {"changed": int, "causes": {}, "largest": type(None)},
         "checks": {"passed": int, "failed": []},
         "tables": dict.fromkeys(TABLES, int),
         "published": type(None),
@@ -203,6 +219,21 @@ def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
     assert shop.summary["tables"]["mart.sales"] == lines
 
 
+def test_orders_and_events_differ_for_the_causes_that_were_planted(shop: Shop) -> None:
+    found, planted = shop.summary["reconciliation"], shop.truth["order_event_differences"]
+    counts = {cause: count for cause, count in planted["by_cause"].items() if count}
+    assert {cause: one["count"] for cause, one in found["causes"].items()} == counts
+    assert counts, "a shop without a difference proves nothing"
+    days = planted["by_date"].values()
+    for cause, one in found["causes"].items():
+        assert Decimal(one["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
+    assert Decimal(found["difference_amount"]) == sum(Decimal(one["amount"]) for one in found["causes"].values())
+
+
+def test_a_first_run_and_its_repetition_change_no_published_number(shop: Shop) -> None:
+    assert shop.summary["restatements"] == {"changed": 0, "causes": {}, "largest": None}
+
+
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
     week = shop.summary["retention"]
     assert week["week_start_date"] == "2025-12-29"
@@ -230,6 +261,8 @@ def test_every_check_ran_and_passed(shop: Shop) -> None:
     # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
     # customers four contracts, the accounting, and that one version is current.
     assert shop.summary["checks"] == {"passed": 45, "failed": []}
+    # customers four contracts, the accounting, and that one version is current; of trust three, and two invariants.
+    assert shop.summary["checks"] == {"passed": 46, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -239,6 +272,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
     assert "Checks: 45 passed, 0 failed" in again.out
+    assert "Checks: 46 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)

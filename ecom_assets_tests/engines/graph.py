@@ -22,6 +22,8 @@ from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.schema import schema_of
 
 Rows = list[tuple[Any, ...]]
+OF_THE_RUN = ("run_id", "published_run_id", "restated_at")
+"""Columns that tell of the run and not of the data."""
 DayRange = tuple[date, date]
 """First and last day, both included."""
 
@@ -58,6 +60,6 @@ def stored_tables(settings: Settings) -> dict[str, Rows]:
 def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
     """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
-    found = engine.table(contract).select(*contract.columns).to_pyarrow().cast(kinds)
-    return sorted(zip(*(found[name].to_pylist() for name in contract.columns), strict=True), key=repr)
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds if one.name not in OF_THE_RUN])
+    found = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
+    return sorted(zip(*(found[name].to_pylist() for name in kinds.names), strict=True), key=repr)

@@ -4,6 +4,7 @@ Not here: whether the shop is believable, and how its folder comes about.
 """
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -105,18 +106,57 @@ def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: R
     assert month.pairs(f"select day, count(*) from ({started}) group by 1") == by_day
 
 
-def test_orders_and_purchase_events_are_the_same_orders(month: Recount) -> None:
-    report = """
-        select split_part(uniq_id, '-', 1) as order_id, status, any_value(customer_id)::varchar as user_id,
-            any_value(date_time) as t, sum(payment_amount) as amount,
-            count(distinct (customer_id, date_time)) as n
-        from orders group by 1, 2"""
+def test_orders_and_events_differ_for_the_causes_that_were_planted(month: Recount) -> None:
+    month.con.execute(
+        """
+        create or replace table ordered as
+        select split_part(uniq_id, '-', 1) as order_id, status = 'refunded' as is_refund, min(date_time) as t,
+            any_value(customer_id)::varchar as user_id, sum(payment_amount) as amount
+        from orders group by 1, 2;
+        create or replace table told as
+        select properties->>'order_id' as order_id, event_type = 'refund' as is_refund, t, user_id,
+            cast(cart_value as decimal(18, 2)) as amount,
+            row_number() over (partition by order_id, event_type, if(order_id is null, event_id, '') order by t) as nth
+        from clean where event_type in ('purchase', 'refund');
+        create or replace table nameless as
+        select o.order_id from told as e join ordered as o using (user_id, amount, t) where e.order_id is null;
+        """
+    )
+    same = "told as e join ordered as o using (order_id, is_refund) where nth = 1"
+    lone_order = (
+        "ordered where (order_id, is_refund) not in (select (order_id, is_refund) from told where order_id <> '')"
+    )
+    lone_order += " and order_id not in (from nameless)"
+    lone_event = (
+        "told where order_id <> '' and (order_id, is_refund) not in (select (order_id, is_refund) from ordered)"
+    )
+    found = {
+        "missing_event": month.one(f"select count(*) from {lone_order} and not is_refund"),
+        "missing_order": month.one(f"select count(*) from {lone_event} and not is_refund and nth = 1"),
+        "amount_differs": month.one(f"select count(*) from {same} and e.amount <> o.amount"),
+        "duplicate": month.one("select count(*) from told where nth > 1"),
+        "refund": month.one(f"select count(*) from {lone_order} and is_refund"),
+        "time_zone_shift": month.one(f"select count(*) from {same} and e.t::date <> o.t::date"),
+    }
+    assert found == month.truth["order_event_differences"]["by_cause"]
+    assert min(found.values()) > 0
+    assert month.one(f"select count(*) from {same} and e.user_id <> o.user_id") == 0
+    assert (
+        month.one("select count(*) from told where order_id is null") == month.one("select count(*) from nameless") > 0
+    )
+
+
+def test_the_differences_of_each_day_are_what_orders_come_to_less_what_events_say(month: Recount) -> None:
+    orders = "select date_time::date as day, if(status = 'refunded', -1, 1) * payment_amount as amount from orders"
     events = """
-        select properties->>'order_id', if(event_type = 'refund', 'refunded', 'shipped'), user_id, t,
-            cast(cart_value as decimal(38, 2)), 1
-        from clean where event_type in ('purchase', 'refund')"""
-    assert month.one(f"select count(*) from (({events}) except all ({report}))") == 0
-    assert month.one(f"select count(*) from (({report}) except all ({events}))") == 0
+        select t::date, if(event_type = 'refund', 1, -1) * cast(cart_value as decimal(18, 2)) from clean
+        where event_type in ('purchase', 'refund')"""
+    found = month.pairs(f"select day::varchar, sum(amount) from ({orders} union all {events}) group by 1")
+    planted = month.truth["order_event_differences"]["by_date"]
+    assert len(planted) == 30
+    assert found == {
+        day: sum(map(Decimal, causes.values()), Decimal(0)) for day, causes in planted.items() if day in found
+    }
 
 
 def test_the_money_adds_up(month: Recount) -> None:

@@ -1,0 +1,80 @@
+"""Whether events and orders tell the same, and which published numbers have changed.
+
+Not here: how differences are found (`transforms/reconciliation.py`), logging (`warehouse/restatement_log.py`).
+"""
+
+from dataclasses import replace
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts.events import CleanEvents
+from ecom_assets.contracts.orders import DuplicateOrders, UserOrderLog
+from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.contracts.registry import PUBLISHED
+from ecom_assets.contracts.restatements import Restatements
+from ecom_assets.transforms import reconciliation
+from ecom_assets.transforms.days import NO, Days
+from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import Restated
+
+EVERY_EVENT = Reads(CleanEvents, whole=True)
+EVERY_LINE = Reads(UserOrderLog, whole=True)
+EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
+
+
+def restated_days(events: ir.Table, user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+    """Days near those whose events or orders the run can change."""
+    return reconciliation.reconciled_days(events, user_order_log, duplicate_orders, days)
+
+
+@table_asset(
+    OrderEventReconciliation,
+    events=EVERY_EVENT,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_days,
+)
+def order_event_reconciliation(
+    events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
+) -> ir.Table:
+    """Find each difference between orders and events, with its cause."""
+    return reconciliation.order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
+
+
+@table_asset(
+    OrderEventReconciliationDaily,
+    events=EVERY_EVENT,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    order_event_reconciliation=Reads(OrderEventReconciliation, whole=True),
+    restates=restated_days,
+)
+def order_event_reconciliation_daily(
+    events: ir.Table,
+    user_order_log: ir.Table,
+    order_event_reconciliation: ir.Table,
+    reconciliation_rule: ReconciliationRule,
+    days: Days,
+) -> ir.Table:
+    """Add up orders, events and differences of each day."""
+    return reconciliation.reconciliation_daily(
+        events, user_order_log, order_event_reconciliation, reconciliation_rule, days
+    )
+
+
+RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
+"""Those that need events and orders."""
+
+
+@table_asset(Restatements)
+def logged_restatements(warehouse: Engine) -> Restated:
+    """Tell what the run has logged; the entries are written with the numbers that they are about."""
+    return Restated(warehouse.table(Restatements).filter(NO), Days(()))
+
+
+restatements = replace(
+    logged_restatements, follows=tuple(dg.AssetKey([contract.layer, contract.name]) for contract in PUBLISHED)
+)

@@ -1,0 +1,183 @@
+"""Orders against purchase events by the definition, in plain Python: slow and obvious, over everything at once.
+
+It shares no code with the platform. Not here: the stories and random shops that it is held against.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+Row = dict[str, Any]
+Difference = tuple[date, str, str, str, str, Decimal]
+"""Day, kind, cause, side, the id of that side's record, and what it adds to orders less events."""
+KEYS = ("order_id", "transaction_id", "transactionid")
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Order:
+    """The shipped or the refunded lines of an order on one day."""
+
+    kind: str
+    order_id: str
+    day: date
+    lines: list[Row] = field(default_factory=list)
+    event: "Event | None" = None
+
+    @property
+    def at(self) -> datetime:
+        """Return when the first of the lines was ordered."""
+        moments: list[datetime] = [line["ordered_at"] for line in self.lines]
+        return min(moments)
+
+    @property
+    def who(self) -> str:
+        """Return who ordered."""
+        customers: list[str] = [line["customer_id"] for line in self.lines]
+        return min(customers)
+
+    @property
+    def names(self) -> set[str]:
+        """Return what events may call it."""
+        return {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines)}
+
+    @property
+    def amount(self) -> Decimal:
+        """Return what the lines come to."""
+        return sum((line["payment_amount"] for line in self.lines), Decimal(0))
+
+
+@dataclass
+class Event:
+    """A purchase or refund event."""
+
+    kind: str
+    event_id: str
+    day: date
+    at: datetime
+    who: str
+    amount: Decimal | None
+    named: str | None
+    order: Order | None = None
+    matched_by: str = ""
+
+
+def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[Difference]:
+    """Return every difference, sorted, from rows of `staging/events` and `staging/user_order_log`."""
+    orders, bought = orders_of(lines), [event_of(row) for row in events if row["event_type"] in {"purchase", "refund"}]
+    naming = pair_by_id(orders, bought)
+    pair_by_customer([one for one in orders if one.event is None], [e for e in bought if id(e) not in naming])
+    return sorted([*of_orders(orders), *of_events(bought, naming)])
+
+
+def orders_of(lines: Iterable[Row]) -> list[Order]:
+    found: dict[tuple[str, str, date], Order] = {}
+    for line in lines:
+        kind = "refund" if line["status"] == "refunded" else "purchase"
+        key = (kind, line["order_id"], line["order_date"])
+        found.setdefault(key, Order(*key)).lines.append(line)
+    return list(found.values())
+
+
+def event_of(row: Row) -> Event:
+    said = json.loads(row["properties"] or "{}")
+    named = next((str(said[key]) for key in KEYS if said.get(key)), None)
+    who = row["visitor_id"]
+    return Event(row["event_type"], row["event_id"], row["event_date"], row["event_at"], who, row["cart_amount"], named)
+
+
+def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
+    """Pair events with the orders that they name, at most a day apart; return the events that name any."""
+    candidates = [
+        (abs((event.day - order.day).days), order, event)
+        for event in events
+        for order in orders
+        if event.kind == order.kind and event.named in order.names and abs((event.day - order.day).days) <= 1
+    ]
+    keep_mutual(candidates, "order_id")
+    return {id(event) for _, _, event in candidates}
+
+
+def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
+    """Pair what is left by customer: the nth of an amount with the nth, or one that is near in time."""
+    order_place = places(orders, lambda one: (one.at, one.order_id))
+    event_place = places(events, lambda one: (one.at, one.event_id))
+    candidates = []
+    for order in orders:
+        for event in events:
+            if (event.kind, event.who) != (order.kind, order.who):
+                continue
+            apart, days = abs(whole_s(event.at) - whole_s(order.at)), abs((event.day - order.day).days)
+            if event.amount == order.amount:
+                if event_place[id(event)] == order_place[id(order)] and days <= 1 and apart <= 14 * 3600:
+                    candidates.append((days, order, event))
+            elif days == 0 and apart <= 3600:
+                candidates.append((2, order, event))
+    keep_mutual(candidates, "customer")
+
+
+def places(records: list[Any], by: Any) -> dict[int, int]:
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for one in sorted(records, key=by):
+        groups[one.kind, one.who, one.amount, one.day].append(one)
+    return {id(one): place for group in groups.values() for place, one in enumerate(group)}
+
+
+def keep_mutual(candidates: list[tuple[int, Order, Event]], matched_by: str) -> None:
+    """Make pairs of those that are each other's best."""
+    best_event: dict[int, Any] = {}
+    best_order: dict[int, Any] = {}
+    for preference, order, event in candidates:
+        apart = abs(whole_s(event.at) - whole_s(order.at))
+        for_order = (preference, apart, event.at, event.event_id)
+        for_event = (preference, apart, order.at, order.order_id)
+        if id(order) not in best_event or for_order < best_event[id(order)][0]:
+            best_event[id(order)] = (for_order, event)
+        if id(event) not in best_order or for_event < best_order[id(event)][0]:
+            best_order[id(event)] = (for_event, order)
+    for _, order, event in candidates:
+        if best_event[id(order)][1] is event and best_order[id(event)][1] is order:
+            order.event, event.order, event.matched_by = event, order, matched_by
+
+
+def of_orders(orders: list[Order]) -> Iterator[Difference]:
+    for order in orders:
+        sign = -1 if order.kind == "refund" else 1
+        who = (order.day, order.kind)
+        if order.event is None:
+            cause = "refund" if order.kind == "refund" else "missing_event"
+            yield (*who, cause, "order", order.order_id, sign * order.amount)
+            continue
+        said = order.event.amount or Decimal(0)
+        if said != order.amount:
+            yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - said))
+        if order.event.day != order.day:
+            yield (*who, "time_zone_shift", "order", order.order_id, sign * said)
+            yield (order.event.day, order.kind, "time_zone_shift", "event", order.event.event_id, -sign * said)
+
+
+def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
+    paired = [event for event in events if event.order]
+    for event in events:
+        if event.order:
+            continue
+        is_again = id(event) in naming or any(
+            (one.kind, one.who, one.amount) == (event.kind, event.who, event.amount)
+            and event.amount is not None
+            and abs(whole_s(one.at) - whole_s(event.at)) <= 3600
+            for one in paired
+        )
+        alone = "refund" if event.kind == "refund" else "missing_order"
+        sign = 1 if event.kind == "refund" else -1
+        cause = "duplicate" if is_again else alone
+        yield (event.day, event.kind, cause, "event", event.event_id, sign * (event.amount or Decimal(0)))
+
+
+def whole_s(moment: datetime) -> int:
+    """Return whole seconds since 1970."""
+    return (moment - datetime(1970, 1, 1)) // timedelta(seconds=1)  # noqa: DTZ001 (rows carry UTC without saying so)
