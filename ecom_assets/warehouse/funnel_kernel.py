@@ -19,15 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.transforms.funnel_definition import (
-    Funnel,
-    FunnelStep,
-    Scalar,
-    check_comparable,
-    json_path,
-    kind_of,
-)
+from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.funnel_matching import Matching
+from ecom_assets.transforms.funnel_step import FunnelStep, Scalar, check_comparable, json_path, kind_of
 from ecom_assets.warehouse.funnel_passes import Contest, Ints, Plan, levels_of
 
 if TYPE_CHECKING:
