@@ -44,16 +44,20 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
                 "conversion_from_start": count / counts[0] if counts[0] else None,
                 "conversion_from_previous": count / previous if previous else None,
             }
-            | _times(found[place] if count and place > 1 else None)
+            | _times(found[place] if count and place > 1 else None, funnel.within_s)
         )
     return answers
 
 
-def _times(row: Row | None) -> Row:
-    """Quantiles in seconds, a value between two ranks in proportion; and the histogram of times from the step before."""
+def _times(row: Row | None, within_s: int) -> Row:
+    """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
     times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
     ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
-    bars = [{"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]} for n, (low, high) in enumerate(ends)] if row else []
+    bars = [
+        {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+        for n, (low, high) in enumerate(ends)
+        if row and low <= within_s
+    ] if row else []
     return {**times, "histogram_from_previous": bars}
 
 
