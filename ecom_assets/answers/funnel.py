@@ -1,7 +1,7 @@
 """A funnel asked of clean events, as the `ecom funnel` command and `POST /analytics/funnel` answer it.
 
-Not here: what a funnel means (`transforms/funnel.py`, `transforms/funnel_chains.py`), and which of kernel and expression
-counts it (`funnel_numbers.py`).
+Not here: what a funnel means (`transforms/funnel.py`, `transforms/funnel_chains.py`), and whether the kernel or the
+expression counts it (`funnel_numbers.py`).
 """
 
 import json

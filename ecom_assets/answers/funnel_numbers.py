@@ -53,11 +53,15 @@ def _times(row: Row | None, within_s: int) -> Row:
     """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
     times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
     ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
-    bars = [
-        {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
-        for n, (low, high) in enumerate(ends)
-        if row and low <= within_s
-    ] if row else []
+    bars = (
+        [
+            {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+            for n, (low, high) in enumerate(ends)
+            if row and low <= within_s
+        ]
+        if row
+        else []
+    )
     return {**times, "histogram_from_previous": bars}
 
 

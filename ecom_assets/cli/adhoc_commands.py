@@ -1,4 +1,7 @@
-"""Questions to files, without setting anything up: sessions. Not here: funnels (`funnel_command.py`), what answers mean."""
+"""Questions to files, without setting anything up: sessions.
+
+Not here: funnels (`funnel_command.py`), and what the answers mean.
+"""
 
 import json
 from pathlib import Path

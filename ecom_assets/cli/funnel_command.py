@@ -1,4 +1,7 @@
-"""`ecom funnel` as a person types it: its options, and the answer in lines. Not here: the answer (`adhoc_funnel.py`)."""
+"""`ecom funnel` as a person types it: its options, and the answer in lines.
+
+Not here: the answer (`adhoc_funnel.py`).
+"""
 
 import json
 from pathlib import Path
@@ -27,7 +30,7 @@ Who = Annotated[Path | None, typer.Option(help="Write who is at each step to thi
 Definition = Annotated[Path | None, typer.Option(help="A YAML or JSON file instead of --steps and the rest.")]
 
 
-def funnel(  # noqa: PLR0913, PLR0917 (each is an option)
+def funnel(
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,

@@ -30,7 +30,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
     Args:
         events: The unit column(s), `event_id`, `event_at`, `event_type`, and what the definition names. For the orders
-            `strict_order`, `allow_reentry` and `exact` all events of a unit, for the others at least those of its steps.
+            `strict_order`, `allow_reentry` and `exact` all events of a unit, for the others those of its steps.
         funnel: The definition.
         unit: Column or columns that name the unit; by default what `funnel.per` says.
 
@@ -99,9 +99,7 @@ def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], exclude
 
 
 def _longest(tries: ir.Table, units: Sequence[str]) -> ir.Table:
-    best_first = ibis.window(
-        group_by=list(units), order_by=[tries.step.desc(), tries.start_at], rows=(None, 0)
-    )
+    best_first = ibis.window(group_by=list(units), order_by=[tries.step.desc(), tries.start_at], rows=(None, 0))
     told = tries.mutate(best_start_at=tries.start_at.first().over(best_first))
     return told.filter(told.start_at == told.best_start_at).select(*units, "step", "event_at")
 

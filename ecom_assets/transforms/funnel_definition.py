@@ -136,7 +136,9 @@ class Funnel:
     def _check_order(self) -> None:
         words = ", ".join(WALKED)
         if self.exclude and self.order not in WALKED:
-            raise DefinitionError(f"The order {self.order!r} takes no exclusions; use one of {words}, or leave them out.")
+            raise DefinitionError(
+                f"The order {self.order!r} takes no exclusions; use one of {words}, or leave them out."
+            )
         if self.per == "totals" and self.order not in WALKED:
             raise DefinitionError(f"The order {self.order!r} has no totals; use one of {words}, or count per user.")
 

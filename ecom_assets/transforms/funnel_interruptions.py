@@ -48,7 +48,9 @@ def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str])
     """Per unit and step, the first event after step 1 that matches no step, or whose step before is not reached."""
     begun = reached.filter(reached.step == 1).select(*units, begun_at="reached_at")
     later = rows.join(begun, list(units))
-    is_later = ibis.cases((later.step == NO_STEP, later.event_at > later.begun_at), else_=later.event_at >= later.begun_at)
+    is_later = ibis.cases(
+        (later.step == NO_STEP, later.event_at > later.begun_at), else_=later.event_at >= later.begun_at
+    )
     later = later.filter(is_later, later.step != 1)
     if order == "allow_reentry":
         later = later.filter(later.step == NO_STEP)

@@ -1,8 +1,8 @@
 """What a funnel's chains tell: how many took each step, how long it took them, and whose value they count for.
 
-Everything is counted from the rows of `funnel_chains`, so the list of who is at a step is as long as its number, and the
-values of a breakdown add up to the total. Times are whole microseconds, and quantiles are taken from their ranks, so
-every engine finds the same ones. Not here: the chains, and the shape of an answer (`answers/funnel.py`).
+Everything is counted from the rows of `funnel_chains`, so the list of who is at a step is as long as its number, and
+the values of a breakdown add up to the total. Times are whole microseconds, and quantiles are taken from their ranks,
+so every engine finds the same ones. Not here: the chains, and the shape of an answer (`answers/funnel.py`).
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
 
     Returns:
         `label` if it was asked for, `step`, `count`; per time (`from_previous`, `from_start`) and quantile two columns
-        `…_low_us` and `…_high_us`, the values that it lies between; per bar of `from_previous` a column `bar_<n>_count`.
+        `…_low_us` and `…_high_us`, the values that it lies between; per bar of `from_previous` `bar_<n>_count`.
     """
     timed = _timed(chains)
     group = [*label, "step"]

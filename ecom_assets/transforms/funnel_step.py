@@ -156,8 +156,6 @@ def _check_condition(event_type: str, column: object, value: object) -> None:
         )
 
 
-
-
 def _check_key(key: object, known: tuple[str, ...], place: str) -> None:
     if key not in known:
         raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")

@@ -75,9 +75,7 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     none = {name: ibis.null(current[name].type()) for name in kept}
     clock = current.event_at.type()
     both = ibis.union(
-        current.select(
-            *units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")
-        ),
+        current.select(*units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")),
         candidates.select(
             *units, "event_at", **none, candidate_at=candidates.event_at, is_candidate=ibis.literal(1, "int8")
         ),

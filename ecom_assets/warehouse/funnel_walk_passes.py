@@ -103,9 +103,9 @@ def _of_longest(taken: Taken, part: Sorted) -> StepTimes:
     is_told = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
     at = starts.copy()
     from_previous, from_start = [], []
-    for tries, now in taken:
-        mine = is_told[tries]
-        tries, now = tries[mine], now[mine]
+    for every, times in taken:
+        mine = is_told[every]
+        tries, now = every[mine], times[mine]
         from_previous.append((now - at[tries]) * part.resolution)
         from_start.append((now - starts[tries]) * part.resolution)
         at[tries] = now
