@@ -23,7 +23,7 @@ def streams_of(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def first_longest_chain(stream: Sequence[Event], funnel: Funnel) -> Times:
-    """The times of the longest chain; of several the one that begins first, then has the earliest second step, …"""
+    """The times of the longest chain; of several the one that begins first, then has the earliest second step."""
     chains = [tuple(stream[n].at for n in chain) for chain in _chains(stream, funnel, ())]
     return min(chains, key=lambda times: (-len(times), times), default=())
 
@@ -65,7 +65,7 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> tuple[list[Times], 
     return tries, touched
 
 
-def _is_excluded(
+def _is_excluded(  # noqa: PLR0913, PLR0917 (what a try knows)
     stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int | None, ends: int
 ) -> bool:
     for one in funnel.exclude:

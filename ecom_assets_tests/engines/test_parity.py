@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import pytest
 
@@ -44,8 +45,9 @@ TOLD_IN_FULL = {
     "without people who removed": Funnel(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
     "every try with one product": Funnel(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
     "by category": Funnel(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
-    "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="all"),
+    "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
 }
+PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
 TABLES = [contract.qualified_name() for contract in ALL]
 
 
@@ -131,7 +133,9 @@ def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str)
     funnel = TOLD_IN_FULL[name]
 
     def told(engine: Engine) -> ir.Table:
-        chains = funnel_chains(engine.table(CleanEvents), funnel)
+        events = engine.table(CleanEvents)
+        plans = ((events.event_type == kind, plan) for kind, plan in PLANS.items())
+        chains = funnel_chains(events.mutate(properties=ibis.cases(*plans, else_=ibis.null("string"))), funnel)
         return step_numbers(labelled(chains, funnel), ["label"]) if funnel.by else chains
 
     assert_same_answer(embedded, other, told)
