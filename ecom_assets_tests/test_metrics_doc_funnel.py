@@ -25,6 +25,7 @@ from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.test_metrics_doc import tables
 
 STEPS = ["product_view", "add_to_cart", "purchase"]
+NONE: list[str | None] = [None]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def con() -> Iterator[Backend]:
 def events_of(con: Backend, lines: list[Line]) -> ir.Table:
     """The events of a table of the page: `09:00 product_view hats, …` per visitor."""
     rows = [
-        (line["visitor"], datetime.fromisoformat(f"2026-03-10 {clock}"), kind, *(rest or [None]))
+        (line["visitor"], datetime.fromisoformat(f"2026-03-10 {clock}"), kind, *(rest or NONE))
         for line in lines
         for clock, kind, *rest in (told.split(" ") for told in line["events"].split(", "))
     ]
