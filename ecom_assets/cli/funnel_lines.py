@@ -10,9 +10,10 @@ Step = Mapping[str, Any]
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
-def step_lines(steps: Sequence[Step]) -> list[str]:
-    """Draw the funnel, with the median time that each step took."""
-    chart = funnel_chart(steps)
+def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
+    """Draw the funnel, with the median time that each step took; in any order a step is so many of them."""
+    named = [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
+    chart = funnel_chart(named)
     return [line + _time(step) for line, step in zip(chart, steps, strict=True)]
 
 

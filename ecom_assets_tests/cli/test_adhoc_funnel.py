@@ -130,6 +130,11 @@ def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Pa
     assert said.out.splitlines()[-1].split() == ["Other", "1", "1", "100.0%"]
 
 
+def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
+    said = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
+    assert [line.split()[:3] for line in said.out.splitlines()] == [["1", "any", "1"], ["2", "any", "2"]]
+
+
 def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, events: Path) -> None:
     events.write_text(f"{HEADER}\n,,product_view,2026-01-01T10:00:00Z,p1,,,,,\n")
     for words in ((), ("--by", "product_category"), ("--order", "any")):
