@@ -86,5 +86,8 @@ def _exclusion(text: str) -> dict[str, Any]:
 def _lines(found: dict[str, Any], who: Path | None) -> list[str]:
     from ecom_assets.cli.funnel_lines import breakdown_lines, step_lines  # noqa: PLC0415 (loads Ibis)
 
-    lines = [*step_lines(found["definition"], found["steps"]), *breakdown_lines(found["definition"], found["breakdown"])]
+    lines = [
+        *step_lines(found["definition"], found["steps"]),
+        *breakdown_lines(found["definition"], found["breakdown"]),
+    ]
     return lines + ([f"Written to {who}."] if who else [])
