@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 FULL = {
     "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
-    "funnel": [["funnel.py"], ["funnel_command.py"]],
+    "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
     "one_more_day": [["one_more_day.py"]],
     "one_more_order_day": [["one_more_order_day.py"]],
     "paging": [["paging.py"]],
@@ -33,6 +33,7 @@ QUICK = {
     "funnel": [
         ["funnel.py", "--events", "1000000", "--repetitions", "3"],
         ["funnel_command.py", "--events", "1000000", "--repetitions", "3"],
+        ["funnel_orders.py", "--events", "100000"],
     ],
     "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3"]],
     "one_more_order_day": [["one_more_order_day.py", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]],

@@ -35,12 +35,14 @@ from ecom_assets.checks.orders import order_claims
 from ecom_assets.checks.reconciliation import reconciliation_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL
+from ecom_assets.errors import DefinitionError
 from ecom_assets.extras import packages_of
 from ecom_assets.resources import platform_resources
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import is_table, mapping_name
+from ecom_assets.sources.funnel_file import read_funnels
 from ecom_assets.sources.order_source import (
     has_events,
     has_orders,
@@ -48,6 +50,7 @@ from ecom_assets.sources.order_source import (
 )
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
+from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
@@ -117,7 +120,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
-        "funnel": daily_funnel(settings),
+        "funnels": daily_funnels(settings),
         "reconciliation_rule": ReconciliationRule(),
         "timezone": settings.timezone,
     }
@@ -138,14 +141,23 @@ def customer_rule(settings: Settings) -> CustomerRule:
         )
 
 
-def daily_funnel(settings: Settings) -> Funnel:
-    """Return the funnel of the mart: the steps that are set, else those that the mapping can give, else all five."""
+def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
+    """Return the mart's funnels: those declared, else one with the steps that are set, the mapping's, or all five.
+
+    Raises:
+        SettingError: One of them cannot be counted, or both ways of declaring them are used.
+    """
+    if settings.funnels is not None:
+        with about_setting("funnels"):
+            if settings.funnel_steps:
+                raise DefinitionError("ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings.")
+            return read_funnels(settings.funnels)
     names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
     steps = tuple(FunnelStep(name) for name in names) or FIVE_STEP_FUNNEL.steps
     with about_setting("funnel_window"):
         within_s = parse_duration(settings.funnel_window)
     with about_setting("funnel_steps"):
-        return Funnel(steps, within_s=within_s)
+        return (DailyFunnel(DEFAULT_NAME, Funnel(steps, within_s=within_s)),)
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:

@@ -69,9 +69,12 @@ class Settings(BaseSettings):
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
     first_day: date = Field(date(2015, 1, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
+    funnels: Path | None = Field(
+        None, description="YAML or JSON file that declares the daily funnels, a name to each definition"
+    )
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",
+        description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
     smtp_url: SecretStr = Field(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from chdb import session
 
 from ecom_assets.transforms.funnel import Funnel, FunnelStep, funnel_levels
+from ecom_assets.transforms.funnel_chains import funnel_chains
 from ecom_assets.warehouse.funnel_kernel import funnel_rows
 from ecom_assets_tests.ibis_duckdb import connect
 
@@ -79,6 +80,16 @@ def by_expression(table: pa.Table, funnel: Funnel) -> dict[str, int]:
     return _as_dict(levels)
 
 
+def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
+    """When each unit took its steps, in microseconds after EPOCH, by the portable expression."""
+    found = funnel_chains(ibis.memtable(table), funnel).order_by("visitor_id", "step")
+    times: dict[str, list[int]] = defaultdict(list)
+    for row in connect().to_pyarrow(found).to_pylist():
+        times[row["visitor_id"]].append((row["event_at"] - EPOCH) // dt.timedelta(microseconds=1))
+        assert row["step"] == len(times[row["visitor_id"]]), "a step is told twice, or left out"
+    return {who: tuple(found) for who, found in times.items()}
+
+
 def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:
     """The DuckDB kernel."""
     con = duckdb.connect()
@@ -114,7 +125,7 @@ def _longest_chain(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ..
         return len(chain)
     best = len(chain)
     for number, event in enumerate(stream):
-        if number not in chain and _fits(event, funnel.steps[len(chain)]) and _follows(stream, chain, event, funnel):
+        if number not in chain and fits(event, funnel.steps[len(chain)]) and _follows(stream, chain, event, funnel):
             best = max(best, _longest_chain(stream, funnel, (*chain, number)))
     return best
 
@@ -127,7 +138,8 @@ def _follows(stream: Sequence[Event], chain: tuple[int, ...], event: Event, funn
     return is_later and event.at - first <= funnel.within_s * SECOND
 
 
-def _fits(event: Event, step: FunnelStep) -> bool:
+def fits(event: Event, step: FunnelStep) -> bool:
+    """Whether an event matches a step."""
     known = {"category": event.category, "price": event.price}
     known |= {f"properties.{key}": value for key, value in (event.properties or {}).items()}
     return event.event_type == step.event_type and all(

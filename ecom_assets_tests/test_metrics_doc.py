@@ -28,6 +28,7 @@ from ecom_assets.contracts.events import (
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.settings import Settings
 from ecom_assets.transforms import clean
+from ecom_assets.transforms.daily_funnel import DailyFunnel
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import funnel_levels
 from ecom_assets.transforms.funnel_definition import Funnel
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Platform]:
-    one = Platform(funnel=funnel_of(*THREE_STEPS, within="7d"))
+    one = Platform(funnels=[DailyFunnel("default", funnel_of(*THREE_STEPS, within="7d"))])
     yield one
     one.close()
 

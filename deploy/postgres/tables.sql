@@ -172,6 +172,7 @@ CREATE TABLE "mart"."sessions" (
 CREATE INDEX ON "mart"."sessions" ("started_date");
 
 CREATE TABLE "mart"."conversion_funnel" (
+  "funnel_name" text COLLATE "C" NOT NULL,
   "cohort_date" DATE NOT NULL,
   "unit" text COLLATE "C" NOT NULL,
   "product_category" text COLLATE "C" NOT NULL,
@@ -180,8 +181,10 @@ CREATE TABLE "mart"."conversion_funnel" (
   "unit_count" BIGINT NOT NULL,
   "conversion_from_start_rate" DOUBLE PRECISION,
   "conversion_from_previous_rate" DOUBLE PRECISION,
-  PRIMARY KEY ("cohort_date", "unit", "product_category", "step")
+  PRIMARY KEY ("funnel_name", "cohort_date", "unit", "product_category", "step")
 );
+
+CREATE INDEX ON "mart"."conversion_funnel" ("cohort_date");
 
 CREATE TABLE "mart"."engagement_daily" (
   "event_date" DATE NOT NULL,

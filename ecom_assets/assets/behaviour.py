@@ -4,6 +4,8 @@ Each of these tables restates every day that a change can touch, so that one run
 differs from a computation over all of history: see docs/adr/0003.
 """
 
+from collections.abc import Sequence
+
 import ibis.expr.types as ir
 
 from ecom_assets.assets.table_asset import Reads, table_asset
@@ -11,11 +13,11 @@ from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
-from ecom_assets.transforms import conversion_funnel as funnels
+from ecom_assets.transforms import conversion_funnel as funnel_counting
 from ecom_assets.transforms import engagement
 from ecom_assets.transforms import sessions as sessionizing
+from ecom_assets.transforms.daily_funnel import DailyFunnel, window_days
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.stacking import stacked
 
@@ -45,9 +47,11 @@ def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> i
     return sessionizing.sessions(session_days, session_rule, days)
 
 
-def restated_cohorts(session_days: ir.Table, session_rule: SessionRule, funnel: Funnel, days: Days) -> ir.Table:
+def restated_cohorts(
+    session_days: ir.Table, session_rule: SessionRule, funnels: Sequence[DailyFunnel], days: Days
+) -> ir.Table:
     """Days whose sessions changed, and those whose visitors' windows reach into the run's days."""
-    open_days = days.widened(before=funnels.window_days(funnel))
+    open_days = days.widened(before=window_days(funnels))
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
     return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
 
@@ -64,11 +68,11 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     session_days: ir.Table,
     sessions: ir.Table,
     days: Days,
-    funnel: Funnel,
+    funnels: Sequence[DailyFunnel],
     session_rule: SessionRule,
 ) -> ir.Table:
-    """Count who reached each step."""
-    return funnels.conversion_funnel(session_events, session_days, sessions, days, funnel, session_rule)
+    """Count who reached each step of each funnel."""
+    return funnel_counting.conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
 
 
 def restated_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:

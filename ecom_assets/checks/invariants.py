@@ -44,7 +44,7 @@ def invariant_claims() -> list[Claim]:
         Claim(
             contract=ConversionFunnel,
             name="categories_add_up_to_total",
-            description="Per day, unit and step, the categories add up to the total.",
+            description="Per funnel, day, unit and step, the categories add up to the total.",
             judge=_categories_add_up,
             tables=(ConversionFunnel,),
         ),
@@ -105,7 +105,7 @@ def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
 
 def _steps_narrow(days: Days | None, funnel: ir.Table) -> Verdict:
     funnel = of_days(funnel, "cohort_date", days)
-    in_order = ibis.window(group_by=["cohort_date", "unit", "product_category"], order_by="step")
+    in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
     funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
     return verdict_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
@@ -113,7 +113,7 @@ def _steps_narrow(days: Days | None, funnel: ir.Table) -> Verdict:
 def _categories_add_up(days: Days | None, funnel: ir.Table) -> Verdict:
     funnel = of_days(funnel, "cohort_date", days)
     is_total = funnel.product_category == ALL_CATEGORIES
-    sums = funnel.group_by("cohort_date", "unit", "step").agg(
+    sums = funnel.group_by("funnel_name", "cohort_date", "unit", "step").agg(
         total_count=funnel.unit_count.sum(where=is_total).fill_null(0),
         category_count=funnel.unit_count.sum(where=~is_total).fill_null(0),
     )

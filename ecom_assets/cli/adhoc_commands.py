@@ -1,4 +1,7 @@
-"""Questions to files, without setting anything up: sessions and funnels. Not here: the answers' definitions."""
+"""Questions to files, without setting anything up: sessions.
+
+Not here: funnels (`funnel_command.py`), and what the answers mean.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of
-from ecom_assets.errors import UsageError
 
 
 def sessions(
@@ -24,30 +26,6 @@ def sessions(
 
     answer = answer_sessions(paths_of(events, more), mapping, rule, idle, out)
     typer.echo(json.dumps(answer) if as_json else "\n".join(_session_lines(answer, out)))
-
-
-def funnel(
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
-    steps: Annotated[str | None, typer.Option(help="Event types, separated by commas.")] = None,
-    within: Annotated[str, typer.Option(help="From the first step to the last, such as 7d, 12h, 30m or 45s.")] = "7d",
-    order: Annotated[str, typer.Option(help="ordered or strict_increase.")] = "ordered",
-    per: Annotated[str, typer.Option(help="user or session.")] = "user",
-    definition: Annotated[
-        Path | None, typer.Option(help="A YAML or JSON file instead of --steps and the rest.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Count who got how far through the steps."""
-    from ecom_assets.cli.adhoc_funnel import answer_funnel, definition_of  # noqa: PLC0415 (loads the engine)
-    from ecom_assets.cli.numbers import funnel_chart  # noqa: PLC0415 (loads Ibis)
-
-    if (steps is None) == (definition is None):
-        raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
-    given: dict[str, Any] = {"within": within, "order": order, "per": per}
-    answer = answer_funnel(paths_of(events, more), mapping, definition_of(definition, steps, given))
-    typer.echo(json.dumps(answer) if as_json else "\n".join(funnel_chart(answer["steps"])))
 
 
 def _session_lines(answer: dict[str, Any], out: Path | None) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.cli.file_purchases import FilePurchases
-from ecom_assets.cli.rows_file import check_out, write_rows
 from ecom_assets.cli.value_totals import segment_totals
+from ecom_assets.cli.written_files import check_format, write_rows
 from ecom_assets.transforms.customer_segments import SegmentRule, customer_segments
 
 
@@ -23,10 +23,10 @@ def answer_segments(
         until: The last day to look at; None for the newest in the data.
         out: A Parquet or CSV file.
     """
-    check_out(out)
+    check_format("--out", out)
     files = FilePurchases.open(*paths, mapping, until)
     found = customer_segments(files.purchases, rule)
     if out is not None:
-        write_rows(files.con, found, out, ("customer_id",))
+        write_rows(files.con, found.order_by("customer_id"), out)
     source = "orders" if paths[0] else "purchase_events"
     return {"definition": {**asdict(rule), "source": source}, "as_of_date": files.newest_day(), **segment_totals(found)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from ecom_assets.cli.file_events import FileEvents
 from ecom_assets.cli.numbers import session_totals
-from ecom_assets.cli.rows_file import check_out, write_rows
+from ecom_assets.cli.written_files import check_format, write_rows
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.settings import load_settings
 from ecom_assets.transforms.funnel_definition import parse_duration
@@ -19,10 +19,10 @@ def answer_sessions(
 ) -> dict[str, Any]:
     """Return the totals of INTERFACE's `sessions`; write the sessions themselves where `out` is given."""
     session_rule = SessionRule.preset(rule, idle_timeout_s=parse_duration(idle) if idle else None)
-    check_out(out)
+    check_format("--out", out)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
     found = whole_sessions(files.clean(), session_rule).select(*Sessions.columns)
     if out is not None:
-        write_rows(files.con, found, out, ("started_at", "session_id"))
+        write_rows(files.con, found.order_by("started_at", "session_id"), out)
         found = files.con.read_parquet(out) if out.suffix == ".parquet" else found
     return {"definition": {"rule": rule, **asdict(session_rule)}, **session_totals(found)}

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from ecom_assets.cli.file_purchases import FilePurchases
-from ecom_assets.cli.rows_file import check_out, write_rows
 from ecom_assets.cli.value_totals import value_totals
+from ecom_assets.cli.written_files import check_format, write_rows
 from ecom_assets.contracts.customer_value import LifetimeValue
 from ecom_assets.transforms.lifetime_value import ValueModels, histories, lifetime_value, value_correlation
 from ecom_assets.transforms.likelihood import Fitted, NoFit
@@ -28,14 +28,14 @@ def answer_value(
         until: The last day to look at; None for the newest in the data.
         out: A Parquet or CSV file.
     """
-    check_out(out)
+    check_format("--out", out)
     files = FilePurchases.open(*paths, mapping, until)
     told = histories(files.purchases).to_pyarrow()
     models = ValueModels.fit(told)
     rows = lifetime_value(told, models, rule).select(list(LifetimeValue.columns))
     if out is not None:
         files.con.con.register("lifetime_value", rows)
-        write_rows(files.con, files.con.table("lifetime_value"), out, ("customer_id",))
+        write_rows(files.con, files.con.table("lifetime_value").order_by("customer_id"), out)
     return {"model": "bg_nbd", **_answer(rows, models, rule, "orders" if paths[0] else "purchase_events", files, told)}
 
 

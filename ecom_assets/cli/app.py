@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from ecom_assets.cli import adhoc_commands, platform_commands, sandbox_commands, value_commands
+from ecom_assets.cli import adhoc_commands, funnel_command, platform_commands, sandbox_commands, value_commands
 from ecom_assets.cli.faults import outside_fault
 from ecom_assets.errors import EcomError, WorkError
 
@@ -27,7 +27,7 @@ app.command("status")(platform_commands.status)
 app.command("copy")(platform_commands.copy)
 app.command("migrate")(platform_commands.migrate)
 app.command("sessions")(adhoc_commands.sessions)
-app.command("funnel")(adhoc_commands.funnel)
+app.command("funnel")(funnel_command.funnel)
 app.command("segments")(value_commands.segments)
 app.command("value")(value_commands.value)
 sandbox.command("data")(sandbox_commands.data)

@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 import typer
 
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
-from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
+from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
+from ecom_assets.cli.numbers import percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
@@ -22,7 +23,7 @@ from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
 from ecom_assets.sources.order_source import has_events, has_orders
-from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
+from ecom_assets.transforms.daily_funnel import DEFAULT_NAME
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
@@ -53,13 +54,15 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
     surplus = _cut(engine, DuplicateEvents, outcome.days)
     failed = outcome.failed_checks
+    funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
     return {
         "run_id": outcome.run_id,
         "success": outcome.success,
         "failures": outcome.failures,
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
-        "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
+        "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
+        "funnels": funnels,
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
@@ -82,15 +85,6 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
 
 def _has_both(settings: Settings) -> bool:
     return has_events(settings) and has_orders(settings)
-
-
-def _funnel(engine: Engine, days: Days, unit: str) -> list[dict[str, Any]]:
-    rows = _cut(engine, ConversionFunnel, days)
-    rows = rows.filter(rows.unit == unit, rows.product_category == ALL_CATEGORIES)
-    sums = (
-        rows.group_by("step", "event_type").agg(units=rows.unit_count.sum()).order_by("step").to_pyarrow().to_pylist()
-    )
-    return funnel_steps([row["event_type"] for row in sums], [int(row["units"]) for row in sums])
 
 
 def _row_count(engine: Engine, contract: type[Table]) -> int:
@@ -125,10 +119,7 @@ def _behaviour_lines(summary: dict[str, Any]) -> list[str]:
             f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
             f"session, median {sessions['median_duration_s']:.0f} s"
         )
-    for unit in ("session", "visitor"):
-        if summary["funnel"][unit]:
-            lines += ["", f"Funnel per {unit}, by the day it started", *funnel_chart(summary["funnel"][unit])]
-    return lines
+    return lines + funnel_lines(summary["funnels"])
 
 
 def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:

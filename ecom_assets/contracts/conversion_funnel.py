@@ -1,18 +1,19 @@
-"""Contract of the daily funnel. Not here: funnel definitions (`transforms/funnel.py`)."""
+"""Contract of the daily funnels. Not here: funnel definitions (`transforms/funnel.py`)."""
 
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Table, count, day, rate, text
 
 
 class ConversionFunnel(Table):
-    """One row per day, unit, category and step of the five-step funnel; category `(all)` holds the totals."""
+    """One row per funnel, day, unit, category and step; category `(all)` holds the totals."""
 
     layer = "mart"
     group = "behaviour"
-    key = ("cohort_date", "unit", "product_category", "step")
+    key = ("funnel_name", "cohort_date", "unit", "product_category", "step")
     day_column = "cohort_date"
     counted_from = (CleanEvents,)
 
+    funnel_name = text("The funnel's name, `default` where none are declared")
     cohort_date = day("The day on which the session, or the visitor's try, started")
     unit = text("What is counted", one_of=("session", "visitor"))
     product_category = text("First category seen in the try, `(none)` without one, `(all)` for the total")

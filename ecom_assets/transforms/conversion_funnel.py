@@ -1,13 +1,18 @@
-"""The daily funnel of sessions and visitors, by category and in total. Not here: the engine (`funnel.py`)."""
+"""The daily funnels of sessions and visitors, by category and in total.
 
+Not here: the engine (`funnel.py`), and which funnels are counted daily (`daily_funnel.py`).
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.transforms.daily_funnel import DailyFunnel
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.funnel import funnel_levels
-from ecom_assets.transforms.funnel_definition import MAX_WINDOW_S, Funnel
+from ecom_assets.transforms.funnel import funnel_levels, matches
+from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.sessions import stitch
@@ -15,37 +20,45 @@ from ecom_assets.transforms.stacking import stacked
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
-CLOCK_CHANGE_S = 3 * 3600
-"""The most by which clocks go forward in a window, so that its last day is later by the calendar."""
 
 
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+    events: ir.Table,
+    pieces: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+    rule: SessionRule,
 ) -> ir.Table:
-    """Units of each day that reached each step, by the first category that they saw, and in total.
+    """Units of each day that reached each step of each funnel, by the first category that they saw, and in total.
 
     Args:
         events: All rows of `SessionEvents`.
         pieces: All rows of `SessionDays`.
         sessions: All rows of `Sessions`.
         days: Cohort days: those on which the session, or the visitor's try, started.
-        funnel: Steps and a visitor's window.
+        funnels: The definitions.
         rule: The rule that cut the sessions.
     """
-    events = events.filter(events.event_type.isin([step.event_type for step in funnel.steps]))
-    of_sessions = _session_levels(events, pieces, sessions, days, funnel, rule)
-    of_visitors = _visitor_levels(events, pieces, days, funnel)
-    reached = _reached(stacked(of_sessions, of_visitors), funnel)
+    parts = []
+    for daily in funnels:
+        types = daily.event_types
+        relevant = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        levels = []
+        if "session" in daily.units:
+            levels.append(_session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule))
+        if "visitor" in daily.units:
+            levels.append(_visitor_levels(relevant, pieces, days, daily))
+        parts.append(_steps(_with_totals(_reached(stacked(*levels), daily.funnel)), daily))
+    return stacked(*parts)
+
+
+def _with_totals(reached: ir.Table) -> ir.Table:
     counts = [name for name in reached.columns if name.startswith("reached_")]
     total = reached.group_by("cohort_date", "unit").agg(
         product_category=ibis.literal(ALL_CATEGORIES), **{name: reached[name].sum() for name in counts}
     )
-    return _steps(stacked(reached, total), funnel)
-
-
-def window_days(funnel: Funnel) -> int:
-    """Return the days after a cohort day into which a visitor's window can reach, where clocks change too."""
-    return -(-(funnel.within_s + CLOCK_CHANGE_S) // 86_400)
+    return stacked(reached, total)
 
 
 def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -67,8 +80,7 @@ def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     alone = alone.mutate(session_started_at=alone.piece_started_at)
     crossing = events.join(stitched, keys).select(alone.columns)
     unit = ["visitor_id", "session_started_at"]
-    whole = replace(funnel, within_s=MAX_WINDOW_S)
-    levels = funnel_levels(stacked(alone, crossing), whole, unit)
+    levels = funnel_levels(stacked(alone, crossing), funnel, unit)
     mine = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
     return joined.select(
@@ -79,18 +91,18 @@ def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     )
 
 
-def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, funnel: Funnel) -> ir.Table:
-    span = window_days(funnel)
+def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+    funnel, span = daily.funnel, daily.window_days
     first, *others = funnel.steps
     first_type = first.event_type
-    starts = events.filter(events.event_type == first_type, days.contain(events.event_date))
+    starts = events.filter(matches(events, first), days.contain(events.event_date))
     tries = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
     tries = tries.mutate(closes_at=tries.last_start_at + ibis.interval(seconds=funnel.within_s))
     later = events.filter(days.widened(after=span).contain(events.event_date))
     on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
     tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try])
     tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
-    if first_type in [step.event_type for step in others]:
+    if first_type in [step.event_type for step in (*others, *(one.event for one in funnel.exclude))]:
         funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
     else:
         tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)
@@ -125,18 +137,19 @@ def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:
     return levels.group_by("cohort_date", "unit", "product_category").agg(**reached)
 
 
-def _steps(reached: ir.Table, funnel: Funnel) -> ir.Table:
+def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
     rows = [
         reached.select(
             "cohort_date",
             "unit",
             "product_category",
+            funnel_name=ibis.literal(daily.name),
             step=ibis.literal(n, "int64"),
             event_type=ibis.literal(step.event_type),
             unit_count=reached[f"reached_{n}"],
             conversion_from_start_rate=ratio(reached[f"reached_{n}"], reached.reached_1),
             conversion_from_previous_rate=ratio(reached[f"reached_{n}"], reached[f"reached_{max(n - 1, 1)}"]),
         )
-        for n, step in enumerate(funnel.steps, start=1)
+        for n, step in enumerate(daily.funnel.steps, start=1)
     ]
     return stacked(*rows)

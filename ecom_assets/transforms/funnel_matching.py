@@ -12,7 +12,8 @@ from itertools import combinations
 from typing import Final
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.transforms.funnel_definition import Funnel, FunnelStep, kind_of
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.funnel_step import FunnelStep, kind_of
 
 MAX_RIVALS: Final = 6
 """Conditions that may overlap one another: each further one doubles the sets to count."""

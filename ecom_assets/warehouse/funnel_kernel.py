@@ -7,28 +7,24 @@ imported, so that a command that counts one funnel starts at once. Not here: wha
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.transforms.funnel_definition import (
-    Funnel,
-    FunnelStep,
-    Scalar,
-    check_comparable,
-    json_path,
-    kind_of,
-)
+from ecom_assets.transforms.funnel_definition import WALKED, Funnel
 from ecom_assets.transforms.funnel_matching import Matching
+from ecom_assets.transforms.funnel_step import check_comparable, json_path
+from ecom_assets.warehouse.funnel_kernel_sql import literal, quoted, signature_sql, step_sql
 from ecom_assets.warehouse.funnel_passes import Contest, Ints, Plan, levels_of
+from ecom_assets.warehouse.funnel_walk_passes import StepTimes, step_times, together
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,11 +36,8 @@ MAX_WORKERS: Final = 4
 """Batches that NumPy works on at a time; more would wait for memory, not for a processor."""
 
 _NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
-_JSON_TYPES: Final = {
-    "text": ("VARCHAR", "'VARCHAR'"),
-    "number": ("DOUBLE", "'UBIGINT', 'BIGINT', 'DOUBLE'"),
-    "boolean": ("BOOLEAN", "'BOOLEAN'"),
-}
+Found = TypeVar("Found")
+
 _numbers = count()
 
 
@@ -82,10 +75,27 @@ def funnel_rows(
 
     with _gathered(con, events_sql, funnel, unit) as (table, plan, units):
         levels = np.concatenate([np.zeros(0, np.int8), *_levels(con, table, plan)])
-        names = ", ".join(_quoted(column) for column in units)
+        names = ", ".join(quoted(column) for column in units)
         rows = con.sql(f"SELECT {names} FROM {table} ORDER BY rowid").to_arrow_table()  # noqa: S608  # quoted
     rows = rows.append_column("level", pa.array(levels, pa.int64()))
     return rows.filter(pa.array(levels > 0))
+
+
+def funnel_times(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> StepTimes:
+    """How long each step took the units that got through it; there are as many times as units.
+
+    Takes and raises what `funnel_counts` does.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        return together(list(_batched(con, table, plan, step_times)), plan.steps)
+
+
+def suits(funnel: Funnel) -> bool:
+    """Whether the kernel can count this funnel; the expression can count every one."""
+    is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
+    return funnel.order in WALKED and is_plain
 
 
 @contextmanager
@@ -95,13 +105,14 @@ def _gathered(
     """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
     units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
     _check_columns(con, events_sql, funnel, units)
+    units += funnel.hold
     matching = Matching.of(funnel)
     is_counted = funnel.order == "ordered" and not matching.is_disjoint
-    code, codes = _signature_sql(matching) if is_counted else _step_sql(funnel, matching)
+    code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)
     plan = _plan(funnel, matching, codes, is_counted=is_counted)
-    names = ", ".join(_quoted(column) for column in units)
-    present = " AND ".join(f"{_quoted(column)} IS NOT NULL" for column in (*units, "event_at"))
-    types = ", ".join(sorted({_literal(step.event_type) for step in funnel.steps}))
+    names = ", ".join(quoted(column) for column in units)
+    present = " AND ".join(f"{quoted(column)} IS NOT NULL" for column in (*units, "event_at"))
+    types = ", ".join(sorted({literal(step.event_type) for step in funnel.steps}))
     table = f"funnel_kernel_{next(_numbers)}"
     con.execute(f"""
         CREATE TEMP TABLE {table} AS
@@ -119,12 +130,19 @@ def _gathered(
 
 
 def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
-    """The levels of all units in order of rowid; NumPy works on batches while the next one is fetched."""
+    """The levels of all units in order of rowid."""
+    return _batched(con, table, plan, levels_of)
+
+
+def _batched(
+    con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Found]
+) -> Iterator[Found]:
+    """What the passes find in each batch, in order of rowid; NumPy works on batches while the next one is fetched."""
     sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
     wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
     is_ordered, threads = _settings(con)
     with ThreadPoolExecutor(max_workers=threads) as workers:
-        running: deque[Future[npt.NDArray[np.int8]]] = deque()
+        running: deque[Future[Found]] = deque()
         for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
             # Without a promise of order, each event has to bring the number of its unit along: slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
@@ -133,7 +151,7 @@ def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[
             units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else found["unit"]
             if len(running) > threads:
                 yield running.popleft().result()
-            running.append(workers.submit(levels_of, found["packed"], units, last - first, plan))
+            running.append(workers.submit(passes, found["packed"], units, last - first, plan))
         while running:
             yield running.popleft().result()
 
@@ -182,59 +200,11 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
     return replace(size, weights=weights, owns=owns, contests=contests)
 
 
-def _step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """SQL for the step of an event, one row per step where it is for several; and what each code means."""
-    steps = len(funnel.steps)
-    numbers = range(1, steps + 1) if funnel.order == "ordered" else range(steps, 0, -1)
-    codes = [frozenset({condition}) for condition in matching.condition_of]
-    if matching.is_disjoint:
-        return _by_type([(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]), codes
-    cases = [_by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)]
-    return f"unnest([{', '.join(cases)}])", codes
-
-
-def _signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """SQL for a number that says which conditions an event matches; and these sets, number 1 first."""
-    codes: list[frozenset[int]] = []
-    cases = []
-    for group in matching.groups:
-        conditions = [matching.conditions[n] for n in group]
-        bits = [f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)]
-        cases += [(step, f"{len(codes)} + {' + '.join(bits)}") for step in conditions]
-        masks = range(1, 1 << len(group))
-        codes += [frozenset(n for bit, n in enumerate(group) if mask >> bit & 1) for mask in masks]
-    return _by_type(cases), codes
-
-
-def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
-    """SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
-    per_type: dict[str, list[str]] = {}
-    for step, value in cases:
-        per_type.setdefault(step.event_type, []).append(f"WHEN {_where_sql(step)} THEN {value}")
-    chosen = (f"WHEN {_literal(kind)} THEN CASE {' '.join(tests)} END" for kind, tests in per_type.items())
-    return f"CASE event_type {' '.join(chosen)} END"
-
-
-def _where_sql(step: FunnelStep) -> str:
-    tests = []
-    for column, value in step.where.items():
-        keys = json_path(column)
-        tests.append(f"{_json_sql(column, keys, value) if keys else _quoted(column)} = {_literal(value)}")
-    return " AND ".join(tests) or "TRUE"
-
-
-def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
-    """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
-    found = f"CAST({_quoted(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
-    target, types = _JSON_TYPES[kind_of(value)]
-    read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
-    return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"
-
-
 def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
     asked = [(column, value) for step in funnel.steps for column, value in step.where.items()]
-    for column in (*units, "event_at", "event_type", *(column.partition(".")[0] for column, _ in asked)):
+    named = (column.partition(".")[0] for column in (*(column for column, _ in asked), *funnel.hold))
+    for column in (*units, "event_at", "event_type", *named):
         if column not in types:
             raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, types)}.")
     for column, value in asked:
@@ -246,15 +216,3 @@ def _kind_of_column(kind: str) -> str:
     if kind.startswith(_NUMBERS) and kind != "UUID" and "[" not in kind:
         return "number"
     return {"VARCHAR": "text", "BOOLEAN": "boolean"}.get(kind, kind)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return f"CAST({value!r} AS DOUBLE)" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ cannot leak from one to the next and no pass looks at units. Not here: SQL, and 
 (`funnel_kernel.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +54,25 @@ class Plan:
     contests: tuple[tuple[Contest, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Packed events with their unit in front, in order.
+
+    Attributes:
+        keys: Unit, time and code in one number, rising.
+        time_bits: Bits that the time takes.
+        unit_count: How many units there are; numbers begin at 0.
+        plan: The funnel, its window in the unit of these times.
+        resolution: Microseconds in a unit of these times.
+    """
+
+    keys: Ints
+    time_bits: int
+    unit_count: int
+    plan: Plan
+    resolution: int
+
+
 def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
     """The level of each unit, 0 for one that did not do step 1.
 
@@ -66,38 +85,52 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDA
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
     """
-    levels = np.zeros(unit_count, dtype=np.int8)
+    parts = []
+    for part in sorted_parts(packed, units, unit_count, plan):
+        levels = np.zeros(part.unit_count, dtype=np.int8)
+        if len(part.keys):
+            passes = _passes_by_instant if plan.weights else _passes_by_event
+            passes(part.keys, part.time_bits, part.plan, levels)
+        parts.append(levels)
+    return np.concatenate(parts)
+
+
+def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int = 1) -> Iterator[Sorted]:
+    """The events with their units in front, in order; in several parts only if one number cannot hold them all."""
     if len(packed) == 0:
-        return levels
+        yield Sorted(packed, 0, unit_count, plan, resolution)
+        return
     origin = int(packed.min()) >> plan.scale_bits
     span = (int(packed.max()) >> plan.scale_bits) - origin
-    window = min(plan.window, span)
+    plan = replace(plan, window=min(plan.window, span))
     packed -= origin << plan.scale_bits
-    time_bits = (span + window + 1).bit_length()
+    time_bits = (span + plan.window + 1).bit_length()
     if (unit_count - 1).bit_length() + time_bits + plan.scale_bits > _KEY_BITS:
-        return _in_coarser_time_or_halves(packed, units, unit_count, replace(plan, window=window))
+        yield from _in_coarser_time_or_halves(packed, units, unit_count, plan, resolution)
+        return
     packed += units << (time_bits + plan.scale_bits)
     packed.sort()
-    passes = _passes_by_instant if plan.weights else _passes_by_event
-    passes(packed, time_bits, replace(plan, window=window), levels)
-    return levels
+    yield Sorted(packed, time_bits, unit_count, plan, resolution)
 
 
-def _in_coarser_time_or_halves(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
+def _in_coarser_time_or_halves(
+    packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int
+) -> Iterator[Sorted]:
     """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
     times = packed >> plan.scale_bits
-    for resolution in _RESOLUTIONS:
-        if plan.window % resolution == 0 and not (times % resolution).any():
+    for coarser in _RESOLUTIONS:
+        if plan.window % coarser == 0 and not (times % coarser).any():
             codes = packed & ((1 << plan.scale_bits) - 1)
-            packed = ((times // resolution) << plan.scale_bits) + codes
-            return levels_of(packed, units, unit_count, replace(plan, window=plan.window // resolution))
+            packed = ((times // coarser) << plan.scale_bits) + codes
+            plan = replace(plan, window=plan.window // coarser)
+            yield from sorted_parts(packed, units, unit_count, plan, resolution * coarser)
+            return
     if unit_count == 1:
         raise WorkError("The events of one unit span over a century; check the values of event_at.")
     half = unit_count // 2
     is_low = units < half
-    low = levels_of(packed[is_low], units[is_low], half, plan)
-    high = levels_of(packed[~is_low], units[~is_low] - half, unit_count - half, plan)
-    return np.concatenate((low, high))
+    yield from sorted_parts(packed[is_low], units[is_low], half, plan, resolution)
+    yield from sorted_parts(packed[~is_low], units[~is_low] - half, unit_count - half, plan, resolution)
 
 
 def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
@@ -127,11 +160,7 @@ def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray
 
 def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
     """Events that match several steps: one row per unit and instant, as `transforms/funnel.py` explains."""
-    codes = keys & ((1 << plan.scale_bits) - 1)
-    times = keys >> plan.scale_bits
-    firsts = np.flatnonzero(np.diff(times, prepend=-1))
-    counts = [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
-    times = times[firsts]
+    times, counts = instants_of(keys, plan)
     never = np.int64(-plan.window - 1)
     reached: list[Ints] = [times]
     starts = times
@@ -146,6 +175,14 @@ def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArr
         before[1:] = np.maximum.accumulate(np.where(hits, starts, never))[:-1]
         reached.append(before)
         starts = np.where(is_here, starts, before)
+
+
+def instants_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
+    """The instants, and per rivalry how many of their events take part in it."""
+    codes = keys & ((1 << plan.scale_bits) - 1)
+    times = keys >> plan.scale_bits
+    firsts = np.flatnonzero(np.diff(times, prepend=-1))
+    return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
 
 
 def _earliest_needed(times: Ints, counts: Ints, contested: Sequence[int], reached: list[Ints]) -> Ints:

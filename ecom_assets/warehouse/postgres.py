@@ -23,6 +23,7 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.postgres_compiler import Compiler
 
 CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "ecom_assets"}
 SESSION = (
@@ -55,6 +56,7 @@ class PostgresEngine(Engine):
         """
         try:
             self.con = ibis.postgres.from_connection(self._connect())
+            self.con.compiler = Compiler()
         except psycopg.Error as error:
             said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
             raise WarehouseError(

@@ -23,6 +23,8 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 from pyspark.sql import DataFrame, SparkSession
 
+from ecom_assets.warehouse.spark_json import JsonReading
+
 US_PER_S = 1_000_000
 Sql = Any
 """An expression of sqlglot's, as Ibis' untyped compiler hands it about."""
@@ -37,7 +39,7 @@ class SparkTypes(PySparkType):  # type: ignore[misc]  # Ibis ships no types
         return sge.DataType(this=kind)
 
 
-class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # likewise
+class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # likewise
     """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
 
     __slots__ = ()

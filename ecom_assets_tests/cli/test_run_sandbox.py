@@ -142,6 +142,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "days": {"from": str, "to": str},
         "sessions": SESSIONS,
         "funnel": {"session": [STEP], "visitor": [STEP]},
+        "funnels": {"default": {"session": [STEP], "visitor": [STEP]}},
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
         "customers": {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import pytest
 
@@ -11,7 +12,9 @@ from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.funnel import funnel_levels
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Funnel, FunnelStep
+from ecom_assets.transforms.funnel_chains import funnel_chains
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Exclusion, Funnel, FunnelStep
+from ecom_assets.transforms.funnel_report import labelled, step_numbers
 from ecom_assets.transforms.session_rule import PRESETS, SessionRule
 from ecom_assets.transforms.sessions import whole_sessions
 from ecom_assets.warehouse.engine import Engine
@@ -30,6 +33,21 @@ FUNNELS = {
         (FunnelStep("page_view", {"page_url": HOME}), FunnelStep("product_view", {"is_bot": False})), 86_400
     ),
 }
+VIEWS = (FunnelStep("page_view"), FunnelStep("product_view"), FunnelStep("add_to_cart"))
+TWICE = (FunnelStep("page_view"), FunnelStep("page_view"), FunnelStep("product_view"))
+CART = (Exclusion(FunnelStep("remove_from_cart")), Exclusion(FunnelStep("search"), after=2, before=3))
+TOLD_IN_FULL = {
+    "strict order": Funnel(VIEWS, order="strict_order"),
+    "no repeats": Funnel(TWICE, order="strict_deduplication"),
+    "any order": Funnel(TWICE, 3600, order="any"),
+    "neighbours": Funnel(VIEWS, 3600, order="exact"),
+    "without removals": Funnel(VIEWS, 86_400, exclude=CART),
+    "without people who removed": Funnel(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
+    "every try with one product": Funnel(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
+    "by category": Funnel(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
+    "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
+}
+PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
 TABLES = [contract.qualified_name() for contract in ALL]
 
 
@@ -108,6 +126,19 @@ def test_sessions_by_every_rule_are_the_same(embedded: Left, other: Left, name: 
 @pytest.mark.parametrize("name", FUNNELS)
 def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
     assert_same_answer(embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name]))
+
+
+@pytest.mark.parametrize("name", TOLD_IN_FULL)
+def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str) -> None:
+    funnel = TOLD_IN_FULL[name]
+
+    def told(engine: Engine) -> ir.Table:
+        events = engine.table(CleanEvents)
+        plans = ((events.event_type == kind, plan) for kind, plan in PLANS.items())
+        chains = funnel_chains(events.mutate(properties=ibis.cases(*plans, else_=ibis.null("string"))), funnel)
+        return step_numbers(labelled(chains, funnel), ["label"]) if funnel.by else chains
+
+    assert_same_answer(embedded, other, told)
 
 
 def assert_same_answer(embedded: Left, other: Left, ask: Callable[[Engine], ir.Table]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.settings import Settings
-from ecom_assets.transforms.conversion_funnel import window_days
+from ecom_assets.transforms.daily_funnel import DailyFunnel, window_days
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import Funnel, FunnelStep
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
@@ -31,7 +31,7 @@ Counts = dict[tuple[Any, ...], int]
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
-    platform = Platform(funnel=Funnel(STEPS, within_s=7 * 86_400))
+    platform = Platform(funnels=[DailyFunnel("default", Funnel(STEPS, within_s=7 * 86_400))])
     yield platform
     platform.close()
 
@@ -39,7 +39,7 @@ def shop() -> Iterator[Platform]:
 def counts(shop: Platform) -> Counts:
     """Return the units at each step, by (day, unit, category, step), without zeros."""
     rows = shop.rows(ConversionFunnel)
-    keys = ConversionFunnel.key
+    keys = ("cohort_date", "unit", "product_category", "step")
     return {tuple(row[name] for name in keys): row["unit_count"] for row in rows if row["unit_count"]}
 
 
@@ -105,9 +105,9 @@ def test_rates_are_shares_of_the_start_and_of_the_step_before(shop: Platform) ->
 def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_three_hours() -> None:
     # Berlin, 2026-03-25 22:30 UTC is 23:30; 168 hours later it is 00:30 on April 2nd, eight days on by the
     # calendar.
-    funnel = Funnel(STEPS, within_s=7 * 86_400)
-    assert window_days(funnel) == 8
-    berlin = Platform(Settings(timezone="Europe/Berlin"), funnel=funnel)
+    funnels = [DailyFunnel("default", Funnel(STEPS, within_s=7 * 86_400))]
+    assert window_days(funnels) == 8
+    berlin = Platform(Settings(timezone="Europe/Berlin"), funnels=funnels)
     day = datetime(2026, 3, 25).date()  # noqa: DTZ001
     steps: list[Step] = [("22:30", "page_view"), ("22:31", "add_to_cart"), ("+7 22:30", "purchase")]
     days = Days.between(day, day + timedelta(days=10))
@@ -203,9 +203,9 @@ def _visits(theirs: list[Row]) -> list[list[Row]]:
 def check(world: World, seeds: range) -> None:
     """Compare the platform's funnel of random rows with the count by hand."""
     within = timedelta(days=1)
-    funnel = Funnel(STEPS, within_s=86_400)
+    funnel = DailyFunnel("default", Funnel(STEPS, within_s=86_400))
     settings = Settings(home=Path("never written"), timezone=world.timezone, late_days=LATE_DAYS)
-    platform = Platform(settings, funnel=funnel)
+    platform = Platform(settings, funnels=[funnel])
     for seed in seeds:
         plan = random_plan(world, random.Random(seed))  # noqa: S311 (stories, not secrets)
         platform.clear()
@@ -228,7 +228,7 @@ def test_thousands_of_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
 
 def test_a_step_that_comes_back_later_in_the_funnel_counts_on_later_days_too() -> None:
     steps = tuple(FunnelStep(kind) for kind in ("page_view", "add_to_cart", "page_view"))
-    platform = Platform(funnel=Funnel(steps, within_s=7 * 86_400))
+    platform = Platform(funnels=[DailyFunnel("default", Funnel(steps, within_s=7 * 86_400))])
     journey: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart"), ("+1 09:00", "page_view")]
     assert reached(platform, {"anna": journey}, "visitor") == [[1, 1, 1], [1, 0, 0]]
     platform.close()

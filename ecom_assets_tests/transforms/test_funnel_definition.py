@@ -6,7 +6,13 @@ What a funnel counts is tested in `test_funnel.py`.
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.funnel_definition import (
+    FIVE_STEP_FUNNEL,
+    Exclusion,
+    Funnel,
+    FunnelStep,
+    parse_duration,
+)
 
 
 def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
@@ -32,12 +38,23 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         "within": "30m",
         "order": "strict_increase",
         "per": "session",
+        "hold": ["product_id"],
+        "exclude": ["refund", {"event_type": "view", "where": {"price": 1}, "after": 1, "before": 2}],
+        "exclusion_rule": "posthog",
+        "by": "properties.plan",
+        "by_attribution": "step_2",
     }
     made = Funnel.from_mapping(raw)
     assert made.unit_column == "session_id"
     assert made.within_s == 1_800
     assert made.steps == (FunnelStep("view"), FunnelStep("cart", {"price": 2}))
+    assert made.exclude[0] == Exclusion(FunnelStep("refund"), after=1, before=2)
     assert Funnel.from_mapping(made.to_mapping()) == made
+
+
+def test_what_a_body_leaves_null_is_not_given() -> None:
+    raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
+    assert Funnel.from_mapping(raw) == Funnel((FunnelStep("view"), FunnelStep("cart")))
 
 
 REFUSED = [
@@ -46,9 +63,19 @@ REFUSED = [
     ({"steps": ["a", "b"], "order": "orderd"}, "did you mean 'ordered'"),
     ({"steps": ["a", "b"], "per": "users"}, "did you mean 'user'"),
     ({"steps": ["a", "b"], "withn": "7d"}, "did you mean 'within'"),
-    ({"steps": ["a", "b"], "hold": ["session_id"]}, "`hold` in a funnel definition is not supported yet"),
-    ({"steps": ["a", "b"], "exclude": []}, "`exclude` in a funnel definition is not supported yet"),
-    ({"steps": ["a", "b"], "by_attribution": "first"}, "`by_attribution` in a funnel definition is not"),
+    ({"steps": ["a", "b"], "within": "0s"}, "a time of at least one second"),
+    ({"steps": ["a", "b"], "hold": "session_id"}, "needs `hold`, a list of columns"),
+    ({"steps": ["a", "b"], "hold": ["x.y"]}, "only properties has keys"),
+    ({"steps": ["a", "b"], "by": 5}, "names the column 5; write a column"),
+    ({"steps": ["a", "b"], "by": "c", "by_attribution": "step_3"}, "did you mean 'step_2'"),
+    ({"steps": ["a", "b"], "by": "c", "limit": 0}, "from 1 to 1000; got 0"),
+    ({"steps": ["a", "b"], "exclude": "c"}, "needs `exclude`, a list of event types"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "befor": 2}]}, "in an exclusion; did you mean 'before'"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]}, "after step 2 and before step 2"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]}, "one first|name two of the 2 steps"),
+    ({"steps": ["a", "b"], "exclude": ["c"], "exclusion_rule": "heap"}, "known: mixpanel, posthog"),
+    ({"steps": ["a", "b"], "exclude": ["c"], "order": "exact"}, "takes no exclusions; use one of ordered"),
+    ({"steps": ["a", "b"], "per": "totals", "order": "any"}, "has no totals; use one of ordered"),
     ({"steps": ["a", {"event": "b"}]}, "did you mean 'event_type'"),
     ({"steps": ["a", ""]}, "needs an event type"),
     ({"steps": ["a", 5]}, "a funnel step is an event type"),

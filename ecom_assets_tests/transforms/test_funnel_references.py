@@ -41,7 +41,7 @@ CONDITIONS = (
 funnels = st.builds(
     Funnel,
     steps=st.lists(st.sampled_from(CONDITIONS), min_size=2, max_size=5).map(tuple),
-    within_s=st.integers(0, 6),
+    within_s=st.integers(1, 6),
     order=st.sampled_from(["ordered", "ordered", "strict_increase"]),
 )
 
@@ -75,7 +75,7 @@ def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int
 def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = tuple(draw.choices(CONDITIONS, k=draw.randint(2, 6)))
-    funnel = Funnel(steps, within_s=draw.randint(0, 7))
+    funnel = Funnel(steps, within_s=draw.randint(1, 7))
     table = table_of(random_streams(seed, streams=3_000, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
     assert by_kernel(table, funnel) == expected
@@ -90,7 +90,7 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, t
         FunnelStep("view", {"category": "shoes"}),
         CONDITIONS[-1],
     )
-    funnel = Funnel(tuple(draw.sample(steps, k=3)), within_s=draw.randint(0, 7))
+    funnel = Funnel(tuple(draw.sample(steps, k=3)), within_s=draw.randint(1, 7))
     table = table_of(random_streams(seed, streams=3_000, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path)
     assert by_kernel(table, funnel) == expected

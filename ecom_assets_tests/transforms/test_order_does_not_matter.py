@@ -16,6 +16,7 @@ from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.sessions import SessionEvents, Sessions
 from ecom_assets.settings import Settings
+from ecom_assets.transforms.daily_funnel import DailyFunnel
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.funnel import Funnel, FunnelStep
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
@@ -37,8 +38,8 @@ WORLDS = {
 @cache
 def platform(timezone: str) -> Platform:
     """One warehouse per zone, emptied between plans, so that it compiles a slice once."""
-    funnel = Funnel(STEPS, within_s=86_400)
-    return Platform(Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS), funnel=funnel)
+    funnel = DailyFunnel("default", Funnel(STEPS, within_s=86_400))
+    return Platform(Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS), funnels=[funnel])
 
 
 class Ledger:

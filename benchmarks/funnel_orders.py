@@ -1,0 +1,119 @@
+"""Funnels told in full, in every order, beside ClickHouse's mode of that name; and what 20 steps cost against 5.
+
+"In full" is counts, times between steps, and the events that each unit took them by, from the portable expression on
+DuckDB; ClickHouse counts levels only. Counts are compared first. Not here: counts by the kernel (`funnel.py`).
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import ibis.expr.types as ir
+from chdb import session as chdb_session
+from funnel import make_events
+from ibis.backends.duckdb import Backend
+from measuring import Result, say, tell
+
+from ecom_assets.transforms.funnel import funnel_levels
+from ecom_assets.transforms.funnel_chains import funnel_chains
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.transforms.funnel_report import step_numbers
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.funnel_kernel import funnel_counts
+
+MODES = {
+    "ordered": "",
+    "clickhouse_default": "",
+    "strict_increase": ", 'strict_once', 'strict_increase'",
+    "strict_order": ", 'strict_order'",
+    "strict_deduplication": ", 'strict_deduplication'",
+}
+GROWTH = 4.0
+DAY_S = 86_400
+
+
+def clickhouse(session: Any, file: Path, modes: str) -> list[int]:  # noqa: ANN401 (chdb ships no types)
+    """ClickHouse's counts per step, in whole microseconds."""
+    conditions = ", ".join(f"event_type = '{step.event_type}'" for step in FIVE_STEP_FUNNEL.steps)
+    sql = f"""
+        SELECT level, count() FROM (
+            SELECT windowFunnel({FIVE_STEP_FUNNEL.within_s * 1_000_000}{modes})
+                (toUInt64(toUnixTimestamp64Micro(event_at)), {conditions}) AS level
+            FROM file('{file}', Parquet) GROUP BY visitor_id
+        ) GROUP BY level SETTINGS max_threads = {os.cpu_count()}"""
+    lines = [line.split(",") for line in str(session.query(sql, "CSV")).split()]
+    return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(FIVE_STEP_FUNNEL.steps) + 1)]
+
+
+def told(con: Backend, events: ir.Table, funnel: Funnel) -> list[int]:
+    """Our counts per step, from chains with their times."""
+    rows = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
+    found = {row["step"]: row["count"] for row in rows}
+    return [found.get(step, 0) for step in range(1, len(funnel.steps) + 1)]
+
+
+def clocked(work: Callable[[], list[int]], repetitions: int) -> tuple[float, list[int]]:
+    """CPU seconds, the median of several times, and what came out."""
+    spent = []
+    for _ in range(repetitions):
+        begun = time.process_time()
+        found = work()
+        spent.append(time.process_time() - begun)
+    return median(spent), found
+
+
+def orders(con: Backend, file: Path, repetitions: int) -> None:
+    """Each order in full beside ClickHouse's level."""
+    session: Any = chdb_session
+    opened = session.Session()
+    events = con.sql(f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)")
+    for order, modes in MODES.items():
+        mine_s, mine = clocked(partial(told, con, events, Funnel(FIVE_STEP_FUNNEL.steps, order=order)), repetitions)
+        theirs_s, theirs = clocked(partial(clickhouse, opened, file, modes), repetitions)
+        if mine != theirs:
+            raise SystemExit(f"{order}: {mine} here and {theirs} in ClickHouse, so there is nothing to compare.")
+        say(f"{order}: {mine}, the same from both")
+        tell(Result(f"funnel, {order} told in full / chDB levels, warm, CPU", mine_s / theirs_s, "x"))
+
+
+def growth(con: Backend, events: int, repetitions: int) -> None:
+    """What 20 steps cost against 5, in one window of a month, by kernel and by expression."""
+    con.raw_sql(f"""
+        CREATE OR REPLACE TEMP TABLE many_types AS
+        SELECT 'v' || i % {events // 20} AS visitor_id, i AS event_id, 'e' || hash(i * 7) % 20 AS event_type,
+            make_timestamp(1735689600000000 + (hash(i) % {90 * DAY_S})::BIGINT * 1000000) AS event_at
+        FROM range({events}) AS r(i)""")
+    table = con.table("many_types", database=("temp", "main"))
+    ways: dict[str, Callable[[Funnel], Any]] = {
+        "kernel": lambda funnel: funnel_counts(con.con, "SELECT * FROM temp.many_types", funnel),
+        "expression": lambda funnel: con.to_pyarrow(funnel_levels(table, funnel).count()),
+        "told in full": lambda funnel: told(con, table, funnel),
+    }
+    for name, count in ways.items():
+        spent = {
+            steps: clocked(partial(count, funnel), repetitions)[0]
+            for steps in (5, 20)
+            for funnel in [Funnel(tuple(FunnelStep(f"e{n}") for n in range(steps)), 30 * DAY_S)]
+        }
+        tell(Result(f"funnel, 20 steps / 5 steps, {name}, CPU", spent[20] / spent[5], "x", GROWTH, about={"s": spent}))
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    given = parser.parse_args()
+    con = connect()
+    con.con.execute(f"SET threads = {os.cpu_count()}")
+    orders(con, make_events(given.events), given.repetitions)
+    growth(con, given.events // 10, given.repetitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A funnel asked of clean events, as the `ecom funnel` command and `POST /analytics/funnel` answer it.
+
+Not here: what a funnel means (`transforms/funnel.py`, `transforms/funnel_chains.py`), and whether the kernel or the
+expression counts it (`funnel_numbers.py`).
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.answers.funnel_numbers import fast_numbers, step_answers
+from ecom_assets.contracts.events import EVENT_TYPES
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.transforms.funnel_chains import funnel_chains
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.funnel_report import OTHER, key_columns, labelled, step_numbers
+from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.sessions import session_events
+
+Keep = Callable[[ir.Table], object]
+Rows = list[dict[str, Any]]
+
+SESSION = ("visitor_id", "session_started_at")
+
+
+def answer_funnel(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, *, rule: SessionRule | None = None, keep: Keep | None = None
+) -> dict[str, Any]:
+    """Answer with the definition, a number and times per step, and the breakdown if one is asked for.
+
+    Args:
+        con: The engine in which the events are.
+        events: Rows of `CleanEvents`.
+        funnel: The definition.
+        rule: When a session ends, for a funnel per session; GA4's by default.
+        keep: Called with the list of who is at each step: a row per unit and step, in order.
+
+    Raises:
+        DefinitionError: A column, or an event type that no event has, is unknown; or the funnel cannot be computed.
+    """
+    events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
+    numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
+    breakdown: Rows = []
+    if numbers is None:
+        chains = funnel_chains(events, funnel, unit)
+        with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
+            numbers = found_rows(con, step_numbers(found))
+            if funnel.by:
+                breakdown = _breakdown(funnel, found_rows(con, step_numbers(found, ["label"])))
+            if keep:
+                keep(found.order_by("step", *key_columns(found)))
+    _refuse_unknown_types(con, events, funnel, numbers)
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": step_answers(funnel, numbers),
+        "breakdown": breakdown,
+    }
+
+
+def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
+    """Clean events with the columns that a funnel may name, and the columns of its unit.
+
+    `session_id` and `cart_value` are there under the names that a shop gave them in, too.
+    """
+    events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
+    if funnel.per != "session":
+        return events, [funnel.unit_column]
+    return session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at"), [*SESSION]
+
+
+def found_rows(con: SQLBackend, table: ir.Table) -> Rows:
+    """The rows of a small table."""
+    found: Rows = con.to_pyarrow(table).to_pylist()
+    return found
+
+
+def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
+    """An entry per value, the most frequent first, "Other" last."""
+    by_label: dict[str, Rows] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    sizes = {label: sum(row["count"] for row in found if row["step"] == 1) for label, found in by_label.items()}
+    in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    return [{"value": label, "steps": step_answers(funnel, by_label[label])} for label in in_order]
+
+
+def _refuse_unknown_types(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Sequence[Mapping[str, Any]]
+) -> None:
+    """A step that nobody took may be misspelt: zero is an answer only for an event type that exists."""
+    taken = {row["step"] for row in numbers if row["count"]}
+    asked = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number not in taken}
+    asked |= {one.event.event_type for one in funnel.exclude}
+    unknown = asked - set(EVENT_TYPES)
+    if not unknown:
+        return
+    present = {row["event_type"] for row in found_rows(con, events.select("event_type").distinct())}
+    for event_type in sorted(unknown - present if present else ()):
+        known = sorted(present | set(EVENT_TYPES))
+        raise DefinitionError(f"No event has the type {event_type!r}; {did_you_mean(event_type, known)}.")
