@@ -14,6 +14,7 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
+from ecom_assets.assets.retention import RETENTION_ASSETS
 from ecom_assets.assets.sales import SALES_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
@@ -109,6 +110,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "customer_rule": customer_rule(settings),
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
+        "week_start": settings.week_start,
     }
 
 
@@ -145,7 +147,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *RETENTION_ASSETS, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
     first_day: date = Field(date(2015, 1, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
+    )
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",

@@ -6,6 +6,7 @@ from ecom_assets.contracts.customers import Customers, FirstTouches, Quarantined
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
@@ -20,6 +21,8 @@ ALL: tuple[type[Table], ...] = (
     Sessions,
     ConversionFunnel,
     EngagementDaily,
+    ReturningVisitorsDaily,
+    RetentionCohorts,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,
