@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
@@ -28,6 +29,7 @@ from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.retention import retention_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.extras import packages_of
@@ -38,6 +40,7 @@ from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, No
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
 from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
+from ecom_assets.transforms.cart_abandonment import CartRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
@@ -111,6 +114,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
         "week_start": settings.week_start,
+        "cart_rule": CartRule(cart_value=settings.cart_value),
     }
 
 
@@ -147,7 +151,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *RETENTION_ASSETS, first_touches]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -195,6 +199,7 @@ def claims(settings: Settings) -> list[Claim]:
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
         *invariant_claims(),
+        *retention_claims(),
         *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
         *sales_claims(),
         *customer_claims(),

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
     )
+    cart_value: Literal["cart", "item"] = Field(
+        "cart", description="What an event's cart_value tells: the worth of the whole cart, or of the item"
+    )
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Event types of the daily funnel's steps, separated by commas; default the mapping's, or all five",

@@ -70,14 +70,10 @@ def _of_events(
     paths: Sequence[str], settings: Settings, rule: RetentionRule
 ) -> tuple[Backend, ir.Table, RetentionRule]:
     files = FileEvents.open(paths, settings)
-    translated = {
-        name: files.mapping.translate(value)
-        for name, value in (("start", rule.start), ("returning", rule.returning))
-        if value is not None
-    }
-    rule = replace(rule, **translated)
+    start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
+    rule = replace(rule, start=start, returning=returning)
     known = [*settings.known_event_types, *files.mapping.event_types.values()]
-    more = [name for name in translated.values() if name not in known]
+    more = [name for name in (start, returning) if name and name not in known]
     if more:
         received = files.received()
         there = received.select("event_type").distinct().to_pyarrow()["event_type"].to_pylist()

@@ -52,7 +52,9 @@ class FileOrders:
         if self.files.received_days() is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         raw = self.received()
-        first, last = raw.agg(first=raw.order_date.min(), last=raw.order_date.max()).to_pyarrow().to_pylist()[0].values()
+        first, last = (
+            raw.agg(first=raw.order_date.min(), last=raw.order_date.max()).to_pyarrow().to_pylist()[0].values()
+        )
         days = Days.between(first, last + ONE_DAY) if first else Days(())
         return user_order_log(raw, days)
 

@@ -11,7 +11,7 @@ from ecom_assets.errors import UsageError
 SHOWN_CELLS = 13
 
 
-def retention(  # noqa: PLR0913, PLR0917 (a question has that many sides)
+def retention(
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -76,11 +76,9 @@ def retention_lines(answer: dict[str, Any]) -> list[str]:
     if not cohorts:
         return [f"Nobody began with {began}, so there is no cohort."]
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
-    lines = [
-        f"Began with {began}, came back with {rule['returning'] or 'any event'}, {rule['mode']} {rule['period']} "
-        f"({rule['clock']}); * is not whole yet",
-        f"{'cohort':10} {'size':>9} " + "".join(f"{title:>8}" for title in titles),
-    ]
+    asked = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
+    lines = [f"{asked}: {rule['mode']}, {rule['clock']} clock; * is not whole yet"]
+    lines.append(f"{'cohort':10} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:
         shares = zip(one["returned"], one["complete"], strict=True)
         shown = [f"{count / one['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]

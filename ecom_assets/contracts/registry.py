@@ -1,5 +1,6 @@
 """Every contract, by the key of its asset. Not here: contracts themselves."""
 
+from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
@@ -23,6 +24,7 @@ ALL: tuple[type[Table], ...] = (
     EngagementDaily,
     ReturningVisitorsDaily,
     RetentionCohorts,
+    CartAbandonment,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,

@@ -251,9 +251,7 @@ def _grid(starts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach
         when |= {"first_start_at": starts.start_at.min(), "last_start_at": starts.start_at.max()}
     cohorts = starts.group_by("cohort_number").agg(visitor_count=starts.count(), **when)
     grid = cohorts.cross_join(cell_table(cells))
-    newest, opened = (
-        period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date)
-    )
+    newest, opened = (period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date))
     if rule.clock == "rolling":
         length_s = ROLLING_DAYS[rule.period] * 86_400
         begins_at = grid.first_start_at + (grid.first_period * length_s).as_interval("s")

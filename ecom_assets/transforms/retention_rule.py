@@ -75,7 +75,7 @@ class RetentionRule:
         check_choice("preset", name, PRESETS)
         return PRESETS[name]
 
-    def changed(self, **given: Any) -> "RetentionRule":
+    def changed(self, **given: Any) -> "RetentionRule":  # noqa: ANN401 (as its fields)
         """Return the rule with what was given in place of its own; None was not given."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
