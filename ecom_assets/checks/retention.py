@@ -1,4 +1,4 @@
-"""What must hold of cohorts and carts whatever the data. Not here: contracts, sessions and funnels (`invariants.py`)."""
+"""What must hold of cohorts and carts whatever the data. Not here: contracts, sessions and funnels."""
 
 import ibis
 import ibis.expr.types as ir
@@ -17,7 +17,7 @@ def retention_claims() -> list[Claim]:
         Claim(
             contract=ReturningVisitorsDaily,
             name="visitors_and_purchases_agree",
-            description="Per day, visitors and revenue are those of the sessions' pieces, and nobody came before first.",
+            description="Per day, visitors and revenue are those of the sessions' pieces; first is before last.",
             judge=_returns_agree,
             tables=(SessionDays, ReturningVisitorsDaily),
         ),
@@ -31,14 +31,14 @@ def retention_claims() -> list[Claim]:
         Claim(
             contract=RetentionCohorts,
             name="retention_only_falls",
-            description="Everybody came in period 0, unbounded retention never rises, and is never below N-day retention.",
+            description="Everybody came in period 0; unbounded retention never rises, nor is below N-day retention.",
             judge=_retention_falls,
             tables=(RetentionCohorts,),
         ),
         Claim(
             contract=CartAbandonment,
             name="carts_agree",
-            description="Session carts are sessions with one; a longer horizon leaves fewer behind; recovered were bought.",
+            description="Session carts are sessions with one; longer horizons leave fewer; recovered were bought.",
             judge=_carts_agree,
             tables=(Sessions, CartAbandonment),
         ),
