@@ -3,11 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,11 +49,14 @@ def by_definition(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "U
         starts = [deed.at for deed in stream if rule.start in {None, deed.event_type}]
         if starts:
             cohorts[period_of(local_day(min(starts), timezone), rule)].append((min(starts), stream))
-    newest = max((deed.at for deed in deeds), default=datetime.min)
-    cells = rule.cells(400)
-    found = (
-        _cell(one, n, cells[n], cohorts[one], rule, timezone, newest) for one in cohorts for n in range(len(cells))
-    )
+    if not cohorts:
+        return []
+    newest = max(deed.at for deed in deeds)
+    found = [
+        _cell(cohort, number, bracket, members, rule, timezone, newest)
+        for cohort, members in cohorts.items()
+        for number, bracket in enumerate(rule.cells(400))
+    ]
     return sorted(cell for cell in found if cell is not None)
 
 
@@ -130,8 +132,7 @@ def by_clickhouse(
     It is asked cohort by cohort, as its first condition is the cohort: to have come in that week, and in none before.
     """
     file = folder / "deeds.parquet"
-    rows = [{"who": deed.who, "at": deed.at.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone))} for deed in deeds]
-    told = [{"who": row["who"], "day": row["at"].date()} for row in rows]
+    told = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
     pq.write_table(pa.Table.from_pylist(told, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
     clickhouse: Any = session
     asked = clickhouse.Session()

@@ -7,6 +7,7 @@ here: stories (`test_retention.py`).
 import random
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_weekly_cohorts_are_those_of_clickhouse(tmp_path: Path) -> None:
 @examples(15)
 def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(seed: int, rule: RetentionRule) -> None:
     found = cells(stream(seed, "UTC", date(2026, 3, 1)), rule)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.cohort != before.cohort or after.returned <= before.returned
     assert all(cell.returned <= cell.size for cell in found)
 
@@ -114,7 +115,7 @@ def test_who_began_is_in_one_cohort_and_whole_cells_do_not_change_when_more_days
     seed: int, rule: RetentionRule
 ) -> None:
     deeds = stream(seed, "UTC", date(2026, 3, 1))
-    until = datetime(2026, 3, 20)
+    until = datetime.fromisoformat("2026-03-20")
     early = cells([deed for deed in deeds if deed.at < until], rule)
     whole = {(cell.cohort, cell.cell): cell for cell in early if cell.is_complete}
     later = {(cell.cohort, cell.cell): cell for cell in cells(deeds, rule)}
