@@ -49,21 +49,31 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     # Everything else is asked of this table, and files are read once.
     con.create_table(ACTIVITY, rows, temp=True)
     activity = con.table(ACTIVITY, database=("temp", "main"))
-    reach, period_count, newest_date = _reach(activity, rule, asked.whole_until, settings.timezone)
-    found = retention(activity, rule, period_count, reach)
+    known = _known(activity, rule, asked.whole_until, settings.timezone)
+    found = retention(activity, rule, known.period_count, known.reach)
     cells = found.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
     sums = totals(found).order_by("cell").to_pyarrow().to_pylist()
-    whole_until = asked.whole_until or (newest_date - ONE_DAY if newest_date else None)
     return {
-        "definition": {
-            **rule.to_mapping(),
-            "timezone": settings.timezone,
-            "newest_date": newest_date and str(newest_date),
-            "whole_until_date": whole_until and str(whole_until),
-        },
-        "cohorts": _cohorts(cells),
-        "totals": [_total(row) for row in sums],
+        "definition": {**rule.to_mapping(), "timezone": settings.timezone, **known.days()},
+        "cohorts": _cohorts(cells, has_money=known.has_money),
+        "totals": [_total(row, has_money=known.has_money) for row in sums],
     }
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the data before cohorts are counted; the days are None where there is nobody."""
+
+    newest_date: date | None
+    whole_until: date | None
+    reach: Reach
+    period_count: int
+    has_money: bool
+
+    def days(self) -> dict[str, str | None]:
+        """Return the days as JSON has them."""
+        told = {"newest_date": self.newest_date, "whole_until_date": self.whole_until}
+        return {name: str(day) if day else None for name, day in told.items()}
 
 
 def _of_events(
@@ -98,48 +108,54 @@ def _check_types(asked: Iterable[str], known: Iterable[str]) -> None:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
 
 
-def _reach(
-    activity: ir.Table, rule: RetentionRule, whole_until: date | None, timezone: str
-) -> tuple[Reach, int, date | None]:
-    """Return how far the data reach, in days and in periods from the first to the last."""
-    numbers = period_number(activity.event_date, rule.period, rule.week_start)
+def _known(activity: ir.Table, rule: RetentionRule, whole_until: date | None, timezone: str) -> Known:
     is_rolling = rule.clock == "rolling"
+    numbers = period_number(activity.event_date, rule.period, rule.week_start)
     newest = activity.event_at.max() if is_rolling else activity.event_date.max()
-    row = activity.agg(
-        span=numbers.max() - numbers.min(), days=activity.event_date.max().delta(activity.event_date.min(), unit="day"),
-        newest_date=activity.event_date.max(), newest=newest,
-    ).to_pyarrow().to_pylist()[0]  # fmt: skip
+    asked = activity.agg(
+        span=numbers.max() - numbers.min(),
+        first_date=activity.event_date.min(),
+        newest_date=activity.event_date.max(),
+        newest=newest,
+        money=activity.amount.count(),
+    )
+    row = asked.to_pyarrow().to_pylist()[0]
     newest_date: date | None = row["newest_date"]
+    if newest_date is None:
+        nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
+        return Known(None, whole_until, nothing, 1, has_money=False)
+    # Who says that the files are whole until a later day says that nobody came there.
+    newest_date = max(newest_date, whole_until or newest_date)
     open_date = whole_until + ONE_DAY if whole_until else newest_date
-    # Rolling months of 30 days may be more than those of the calendar.
-    period_count = (row["span"] or 0) + 1 + (row["days"] or 0) // 365 + is_rolling
     reach = Reach(ibis.literal(newest_date, "date"), ibis.literal(open_date, "date"))
     if is_rolling:
-        open_at = day_starts_at(open_date, timezone) if whole_until and open_date else row["newest"]
-        reach = replace(reach, newest_at=_instant(row["newest"]), open_at=_instant(open_at))
-    return reach, period_count, newest_date
+        open_at = day_starts_at(open_date, timezone) if whole_until else row["newest"]
+        reach = replace(reach, newest_at=_instant(max(row["newest"], open_at)), open_at=_instant(open_at))
+    # Months of 30 days are more than those of the calendar.
+    more = (newest_date - row["first_date"]).days // 365 + 1 if is_rolling else 0
+    more += (newest_date - row["newest_date"]).days
+    return Known(newest_date, open_date - ONE_DAY, reach, row["span"] + 1 + more, has_money=row["money"] > 0)
 
 
-def _instant(moment: datetime | None) -> ir.TimestampScalar:
+def _instant(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, "timestamp(6)")
 
 
-def _cohorts(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _cohorts(cells: Iterable[dict[str, Any]], *, has_money: bool) -> list[dict[str, Any]]:
+    lists: tuple[str, ...] = ("returned", "complete", "revenue", "lifetime_value")
     cohorts: dict[date, dict[str, Any]] = {}
     for cell in cells:
-        cohort = cohorts.setdefault(
-            cell["cohort_date"],
-            {"cohort": str(cell["cohort_date"]), "size": int(cell["visitor_count"]), "returned": [], "complete": []}
-            | {"revenue": [], "lifetime_value": []},
-        )
+        size, paid = int(cell["visitor_count"]), cell["cumulative_revenue_amount"]
+        new = {"cohort": str(cell["cohort_date"]), "size": size, **{name: [] for name in lists}}
+        cohort = cohorts.setdefault(cell["cohort_date"], new)
         cohort["returned"].append(int(cell["returned_count"]))
         cohort["complete"].append(bool(cell["is_complete"]))
-        cohort["revenue"].append(f"{cell['cumulative_revenue_amount']:.2f}")
-        cohort["lifetime_value"].append(float(cell["cumulative_revenue_amount"]) / int(cell["visitor_count"]))
+        cohort["revenue"].append(f"{paid:.2f}" if has_money else None)
+        cohort["lifetime_value"].append(float(paid) / size if has_money else None)
     return list(cohorts.values())
 
 
-def _total(row: dict[str, Any]) -> dict[str, Any]:
+def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
     first, last = int(row["first_period"]), int(row["last_period"])
     return {
         "period": str(first) if first == last else f"{first}-{last}",
@@ -147,6 +163,6 @@ def _total(row: dict[str, Any]) -> dict[str, Any]:
         "size": int(row["visitor_count"]),
         "returned": int(row["returned_count"]),
         "rate": row["retention_rate"],
-        "revenue": f"{row['cumulative_revenue_amount']:.2f}",
-        "lifetime_value": row["lifetime_value"],
+        "revenue": f"{row['cumulative_revenue_amount']:.2f}" if has_money else None,
+        "lifetime_value": row["lifetime_value"] if has_money else None,
     }

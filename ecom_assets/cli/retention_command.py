@@ -84,7 +84,8 @@ def retention_lines(answer: dict[str, Any]) -> list[str]:
         shown = [f"{count / one['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]
         lines.append(f"{one['cohort']:10} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
     lines.append(_line("whole", "share", [_share(one["rate"]) for one in sums]))
-    lines.append(_line("per head", "revenue", [_money(one["lifetime_value"]) for one in sums]))
+    if any(one["lifetime_value"] is not None for one in sums):
+        lines.append(_line("per head", "revenue", [_money(one["lifetime_value"]) for one in sums]))
     if len(sums) > SHOWN_CELLS:
         lines.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json tells all.")
     return lines

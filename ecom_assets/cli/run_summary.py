@@ -12,6 +12,7 @@ import typer
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.retention_summary import cart_totals, cohort_totals, retention_lines
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
@@ -56,6 +57,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
+        "cohorts": cohort_totals(engine),
+        "carts": cart_totals(engine, outcome.days),
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
@@ -95,6 +98,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     if summary["tables"][RawEvents.qualified_name()] or summary["sales"] is None:
         lines += _behaviour_lines(summary)
+        lines += retention_lines(summary["cohorts"], summary["carts"])
     if summary["sales"] is not None:
         lines += sales_lines(summary)
     lines += customer_lines(summary["customers"])

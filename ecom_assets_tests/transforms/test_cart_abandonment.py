@@ -149,7 +149,7 @@ def random_rows(seed: int) -> list[Row]:
     """Return carts and purchases near midnights and horizons, and a chain of events over days."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     kinds = ("add_to_cart", "add_to_cart", "purchase", "checkout_start", "remove_from_cart", "page_view")
-    rows = []
+    rows: list[Row] = []
     for _ in range(dice.randint(1, 14)):
         who = dice.choice(("anna", "ben", "cara"))
         midnight = day_starts_at(FIRST + timedelta(days=dice.randint(0, 9)), ZONE)
