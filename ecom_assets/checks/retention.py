@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
-from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.contracts.retention_cohorts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.contracts.sessions import SessionDays, Sessions
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
@@ -74,8 +74,15 @@ def _sizes_agree(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdi
     began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
     starts = cohorts.filter(cohorts.period_number == 0)
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
-    both = sizes.left_join(began, "cohort_by").select(sizes, began.began_count)
-    return verdict_of(both.filter(both.size_count != both.began_count.fill_null(0)), both)
+    expected = began.cross_join(stacked(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
+    both = expected.outer_join(sizes, ["cohort_by", "period"])
+    both = both.select(
+        cohort_by=ibis.coalesce(both.cohort_by, both.cohort_by_right),
+        period=ibis.coalesce(both.period, both.period_right),
+        began_count=both.began_count.fill_null(0),
+        size_count=both.size_count.fill_null(0),
+    )
+    return verdict_of(both.filter(both.size_count != both.began_count), both)
 
 
 def _retention_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:

@@ -47,12 +47,17 @@ def retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[s
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
     if carts:
         lines += ["", "Carts left behind, where the time for a purchase is over"]
-        lines += [
-            f"  {NAMES.get(one['horizon_s'], str(one['horizon_s']) + ' s'):15} {one['abandoned']:>9,} of "
-            f"{one['carts']:>9,} {percent(one['rate'])}, worth {_shown(one['abandoned_amount'])}"
-            for one in carts
-        ]
+        lines += [_cart_line(one) for one in carts]
     return lines
+
+
+def _cart_line(one: dict[str, Any]) -> str:
+    name = NAMES.get(one["horizon_s"], f"{one['horizon_s']} s")
+    left = (
+        f"{one['abandoned']:>9,} of {one['carts']:>9,} {percent(one['rate'])}, worth {_shown(one['abandoned_amount'])}"
+    )
+    recovered = "" if one["recovered"] is None else f"; {one['recovered']:,} were paid for after the visit"
+    return f"  {name:15} {left}{recovered}"
 
 
 def _added(carts: ir.Table) -> ir.Table:

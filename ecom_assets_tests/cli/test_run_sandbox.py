@@ -39,6 +39,9 @@ TABLES = [
     "mart.sessions",
     "mart.conversion_funnel",
     "mart.engagement_daily",
+    "mart.returning_visitors_daily",
+    "mart.retention_cohorts",
+    "mart.cart_abandonment",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
@@ -56,7 +59,7 @@ TABLES = [
     "mart.first_touches",
     "staging.customers",
 ]
-UNCUT = {"mart.city", "mart.item", "mart.customer"}
+UNCUT = {"mart.city", "mart.item", "mart.customer", "mart.retention_cohorts"}
 """Tables that are not cut by day."""
 SALES = {
     "orders": int,
@@ -68,6 +71,16 @@ SALES = {
     "average_order_value": str,
     "quarantined": {},
     "duplicates": int,
+}
+COHORTS = {"period": int, "size": int, "returned": int, "rate": float, "lifetime_value": float}
+CARTS = {
+    "unit": str,
+    "horizon_s": int,
+    "carts": int,
+    "abandoned": int,
+    "recovered": type(None),  # of sessions
+    "rate": float,
+    "abandoned_amount": str,
 }
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
@@ -111,6 +124,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "days": {"from": str, "to": str},
         "sessions": SESSIONS,
         "funnel": {"session": [STEP], "visitor": [STEP]},
+        "cohorts": {"day": [COHORTS], "week": [], "month": []},
+        "carts": [CARTS],
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
         "customers": {
