@@ -7,6 +7,7 @@ computed whole from a few columns of all order lines, because any line may be an
 import ibis.expr.types as ir
 
 from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.automation.following import follows_sales
 from ecom_assets.contracts import sales as contracts
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
@@ -17,6 +18,7 @@ from ecom_assets.transforms import order_dimensions as dimensions
 from ecom_assets.transforms import orders
 from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
@@ -25,9 +27,10 @@ EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
 @table_asset(RawUserOrderLog)
-def raw_user_order_log(order_source: OrderSource, days: Days) -> ir.Table:
+def raw_user_order_log(order_source: OrderSource, days: Days) -> Restated:
     """Take the order lines that arrived on `days` from the source."""
-    return order_source.received(days)
+    found = order_source.received(days)
+    return Restated(found.rows, found.days, found.metadata)
 
 
 @table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
@@ -72,7 +75,7 @@ def item(user_order_log: ir.Table) -> ir.Table:
     return dimensions.item(user_order_log)
 
 
-@table_asset(contracts.Customer, user_order_log=EVERY_LINE)
+@table_asset(contracts.Customer, follows=(city.key,), user_order_log=EVERY_LINE)
 def customer(user_order_log: ir.Table) -> ir.Table:
     """Describe the customers."""
     return dimensions.customer(user_order_log)
@@ -89,7 +92,13 @@ def calendar(days: Days) -> ir.Table:
     return calendars.calendar(days)
 
 
-@table_asset(contracts.Sales, user_order_log=EVERY_LINE, duplicate_orders=EVERY_SURPLUS, restates=restated_sales)
+@table_asset(
+    contracts.Sales,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_sales,
+    follows=(calendar.key, city.key, item.key, customer.key),
+)
 def sales(user_order_log: ir.Table, days: Days) -> ir.Table:
     """Turn lines into sales."""
     return selling.sales(user_order_log, days)
@@ -131,6 +140,7 @@ def restated_weeks(sales: ir.Table, user_order_log: ir.Table, duplicate_orders: 
     user_order_log=EVERY_LINE,
     duplicate_orders=EVERY_SURPLUS,
     restates=restated_weeks,
+    automation=follows_sales(),
 )
 def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
     """Count each week's new, returning and refunded customers."""

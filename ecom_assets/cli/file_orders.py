@@ -52,10 +52,8 @@ class FileOrders:
         if self.files.received_days() is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         raw = self.received()
-        first, last = (
-            raw.agg(first=raw.order_date.min(), last=raw.order_date.max()).to_pyarrow().to_pylist()[0].values()
-        )
-        days = Days.between(first, last + ONE_DAY) if first else Days(())
+        (span,) = raw.agg(first=raw.order_date.min(), last=raw.order_date.max()).to_pyarrow().to_pylist()
+        days = Days.between(span["first"], span["last"] + ONE_DAY) if span["first"] else Days(())
         return user_order_log(raw, days)
 
     def received(self) -> ir.Table:
