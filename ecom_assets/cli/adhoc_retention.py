@@ -11,6 +11,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.cli.file_events import FileEvents
 from ecom_assets.cli.file_orders import FileOrders
+from ecom_assets.cli.options import OwnData
 from ecom_assets.errors import DefinitionError, UsageError, did_you_mean
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.transforms.days import ONE_DAY, day_starts_at
@@ -25,10 +26,7 @@ ORDER_TYPES = ("purchase", "refund")
 class Asked:
     """Where events or orders come from, and the last day that they hold whole, if a person says so."""
 
-    events: Sequence[str]
-    events_mapping: str | None
-    orders: Sequence[str]
-    orders_mapping: str | None
+    data: OwnData
     whole_until: date | None
 
 
@@ -38,14 +36,15 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     Raises:
         UsageError: Neither or both of events and orders were given, or an event type is unknown.
     """
-    if bool(asked.events) == bool(asked.orders):
+    data = asked.data
+    if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
-    if asked.orders:
-        settings = load_settings(orders_mapping=asked.orders_mapping)
-        con, rows, rule = _of_orders(asked.orders, settings, rule)
+    if data.orders:
+        settings = load_settings(orders_mapping=data.orders_mapping)
+        con, rows, rule = _of_orders(data.orders, settings, rule)
     else:
-        settings = load_settings(events_mapping=asked.events_mapping)
-        con, rows, rule = _of_events(asked.events, settings, rule)
+        settings = load_settings(events_mapping=data.events_mapping)
+        con, rows, rule = _of_events(data.events, settings, rule)
     # Everything else is asked of this table, and files are read once.
     con.create_table(ACTIVITY, rows, temp=True)
     activity = con.table(ACTIVITY, database=("temp", "main"))

@@ -5,10 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, day_of, paths_of
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, day_of
 from ecom_assets.errors import UsageError
 
 SHOWN_CELLS = 13
+
+Period = Annotated[str | None, typer.Option(help="day, week or month; week if not given.")]
+Mode = Annotated[
+    str | None, typer.Option(help="on (came in exactly that period), on_or_after, or bracket; on if not given.")
+]
+Start = Annotated[str | None, typer.Option(help="Event type whose first occurrence begins a cohort; any if not given.")]
+Return = Annotated[
+    str | None, typer.Option("--return", help="Event type that counts as coming back; any if not given.")
+]
+Clock = Annotated[str | None, typer.Option(help="calendar, or rolling: 24 h, 7 d or 30 d from each visitor's start.")]
+WeekStart = Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")]
+Brackets = Annotated[str | None, typer.Option(help="Periods counted as one, such as 0,1-3,4-7; for --mode bracket.")]
+Periods = Annotated[int | None, typer.Option(help="Tell periods up to this one; all if not given.")]
+Preset = Annotated[str, typer.Option(help="n_day, amplitude, mixpanel or posthog: their defaults.")]
+WholeUntil = Annotated[
+    str | None, typer.Option(help="Last day that the files hold whole; the day before the newest if not given.")
+]
 
 
 def retention(
@@ -17,28 +34,16 @@ def retention(
     mapping: Mapping = None,
     orders: Orders = None,
     orders_mapping: Mapping = None,
-    period: Annotated[str | None, typer.Option(help="day, week or month; week if not given.")] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="on (came in exactly that period), on_or_after, or bracket; on if not given.")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Event type whose first occurrence begins a cohort; any if not given.")
-    ] = None,
-    returning: Annotated[
-        str | None, typer.Option("--return", help="Event type that counts as coming back; any if not given.")
-    ] = None,
-    clock: Annotated[
-        str | None, typer.Option(help="calendar, or rolling: 24 h, 7 d or 30 d from each visitor's start.")
-    ] = None,
-    week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")] = None,
-    brackets: Annotated[
-        str | None, typer.Option(help="Periods counted as one, such as 0,1-3,4-7; for --mode bracket.")
-    ] = None,
-    periods: Annotated[int | None, typer.Option(help="Tell periods up to this one; all if not given.")] = None,
-    preset: Annotated[str, typer.Option(help="n_day, amplitude, mixpanel or posthog: their defaults.")] = "n_day",
-    whole_until: Annotated[
-        str | None, typer.Option(help="Last day that the files hold whole; the day before the newest if not given.")
-    ] = None,
+    period: Period = None,
+    mode: Mode = None,
+    start: Start = None,
+    returning: Return = None,
+    clock: Clock = None,
+    week_start: WeekStart = None,
+    brackets: Brackets = None,
+    periods: Periods = None,
+    preset: Preset = "n_day",
+    whole_until: WholeUntil = None,
     as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
@@ -47,25 +52,15 @@ def retention(
 
     if brackets and mode not in {None, "bracket"}:
         raise UsageError(f"--brackets belong to --mode bracket, not to {mode}; leave one of them out.")
+    given = {"period": period, "start": start, "returning": returning, "clock": clock, "week_start": week_start}
     rule = RetentionRule.preset(preset).changed(
-        period=period,
         mode="bracket" if brackets else mode,
-        start=start,
-        returning=returning,
-        clock=clock,
-        week_start=week_start,
         brackets=parse_brackets(brackets) if brackets else None,
         last_period=periods,
+        **given,
     )
-    further = [] if events else list(more or []) if orders else paths_of(events, more)
-    asked = Asked(
-        [*(events or []), *(more or [] if events else [])],
-        mapping,
-        [*(orders or []), *further],
-        orders_mapping,
-        day_of(whole_until, "--whole-until"),
-    )
-    answer = answer_retention(asked, rule)
+    own = OwnData.read(events, orders, more, (mapping, orders_mapping))
+    answer = answer_retention(Asked(own, day_of(whole_until, "--whole-until")), rule)
     typer.echo(json.dumps(answer) if as_json else "\n".join(retention_lines(answer)))
 
 

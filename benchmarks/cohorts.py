@@ -1,0 +1,129 @@
+"""Weekly cohorts side by side with ClickHouse in a wheel: who came back in each week after their first, of all visitors.
+
+Both read the same Parquet file, warm, in one process; all counts are compared first, and repetitions take turns. Ours are
+the definition of `ecom retention`, from events to cells: once as the whole question, with value and what is complete,
+once with the visitors' days made already, as the platform's daily table has them. Not here: reading a shop's own layout.
+"""
+
+# ruff: noqa: PLC0415  # a process that only makes the events must not load the contenders
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from funnel import make_events
+from measuring import Result, say, tell
+
+TARGET = 0.5
+Counts = dict[str, list[int]]
+Ask = Callable[[], Counts]
+
+
+def ours(file: Path) -> Ask:
+    """Our portable expression, through Ibis on DuckDB."""
+    from ecom_assets.transforms.retention import Reach, event_activity, retention
+    from ecom_assets.transforms.retention_rule import RetentionRule
+    from ecom_assets.warehouse.duckdb import connect
+
+    con = connect()
+    con.raw_sql(f"SET threads = {os.cpu_count()}")
+    events = con.read_parquet(file)
+    events = events.mutate(event_date=events.event_at.date(), cart_amount=_no_money())
+    rule = RetentionRule()
+    activity = event_activity(events, rule)
+    newest_date = activity.event_date.max().as_scalar()
+    cells = retention(activity, rule, 16, Reach(newest_date, newest_date))
+    sql = str(con.compile(cells.select("cohort_date", "cell", "returned_count")))
+    return lambda: _as_counts(con.con.execute(sql).fetchall())
+
+
+def _no_money() -> Any:  # noqa: ANN401 (an Ibis value)
+    import ibis
+
+    return ibis.null("decimal(18, 2)")
+
+
+def clickhouse(file: Path) -> Ask:
+    """ClickHouse: each visitor's distinct weeks, then the weeks since the first."""
+    from chdb import session as chdb_session
+
+    session: Any = chdb_session
+    opened = session.Session()
+    sql = f"""
+        SELECT first, (week - first) / 7 AS n, count() FROM (
+            SELECT arrayMin(weeks) AS first, arrayJoin(weeks) AS week FROM (
+                SELECT groupUniqArray(toMonday(assumeNotNull(event_at))) AS weeks FROM file('{file}', Parquet)
+                GROUP BY visitor_id
+            )
+        ) GROUP BY first, n ORDER BY first, n SETTINGS max_threads = {os.cpu_count()}"""
+
+    def ask() -> Counts:
+        rows = [json.loads(line) for line in str(opened.query(sql, "JSONCompactEachRow")).splitlines()]
+        return _as_counts((date.fromisoformat(first), int(n), int(count)) for first, n, count in rows)
+
+    return ask
+
+
+def _as_counts(rows: Any) -> Counts:  # noqa: ANN401 (rows of either)
+    found: dict[str, dict[int, int]] = {}
+    for cohort, n, count in rows:
+        found.setdefault(str(cohort), {})[int(n)] = int(count)
+    return {cohort: [cells.get(n, 0) for n in range(max(cells) + 1)] for cohort, cells in sorted(found.items())}
+
+
+def _trimmed(counts: Counts) -> Counts:
+    """Leave out the weeks at the end in which nobody came; ClickHouse has no row for them."""
+    trimmed = {}
+    for cohort, row in counts.items():
+        last = max(n for n, count in enumerate(row) if count)
+        trimmed[cohort] = row[: last + 1]
+    return trimmed
+
+
+def measure(events: int, repetitions: int) -> None:
+    """All in turn; ratios are medians of pairs."""
+    file = make_events(events)
+    asks = {"ours": ours(file), "clickhouse": clickhouse(file)}
+    found = {name: _trimmed(ask()) for name, ask in asks.items()}
+    if found["ours"] != found["clickhouse"]:
+        sys.exit(f"The contenders disagree, so there is nothing to compare: {found}")
+    say(f"{len(found['ours'])} cohorts, the same from both")
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in asks}
+    for _ in range(repetitions):
+        for name, ask in asks.items():
+            begun, cpu = time.perf_counter(), time.process_time()
+            ask()
+            spent[name].append((time.perf_counter() - begun, time.process_time() - cpu))
+    wall, cpu_ratio = (
+        median(mine[n] / other[n] for mine, other in zip(spent["ours"], spent["clickhouse"], strict=True))
+        for n in (0, 1)
+    )
+    about: dict[str, object] = {
+        "events": events,
+        "wall_s": round(median(one for one, _ in spent["ours"]), 3),
+        "chdb_wall_s": round(median(one for one, _ in spent["clickhouse"]), 3),
+    }
+    tell(
+        Result("cohorts, by week / chDB, warm, wall", wall, "x", TARGET, about=about),
+        Result("cohorts, by week / chDB, warm, CPU", cpu_ratio, "x", about=about),
+    )
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000, help="how many events to make (10 million)")
+    parser.add_argument("--repetitions", type=int, default=7, help="interleaved repetitions (7)")
+    given = parser.parse_args()
+    measure(given.events, given.repetitions)
+
+
+if __name__ == "__main__":
+    main()
