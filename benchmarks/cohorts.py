@@ -1,8 +1,8 @@
-"""Weekly cohorts side by side with ClickHouse in a wheel: who came back in each week after their first, of all visitors.
+"""Weekly cohorts of all visitors side by side with ClickHouse in a wheel: who came back in each week after their first.
 
-Both read the same Parquet file, warm, in one process; all counts are compared first, and repetitions take turns. Ours are
-the definition of `ecom retention`, from events to cells: once as the whole question, with value and what is complete,
-once with the visitors' days made already, as the platform's daily table has them. Not here: reading a shop's own layout.
+Both read the same Parquet file, warm, in one process; counts are compared first, and repetitions take turns. Ours is
+what `ecom retention` asks, from events to cells, with value and what is complete: by its kernel, and by the portable
+expression. Not here: reading a shop's own layout.
 """
 
 # ruff: noqa: PLC0415  # a process that only makes the events must not load the contenders

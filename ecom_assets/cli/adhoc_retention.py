@@ -14,9 +14,20 @@ from ecom_assets.cli.file_orders import FileOrders
 from ecom_assets.cli.options import OwnData
 from ecom_assets.errors import DefinitionError, UsageError, did_you_mean
 from ecom_assets.settings import Settings, load_settings
+from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, day_starts_at
-from ecom_assets.transforms.retention import Reach, event_activity, order_activity, period_number, retention, totals
-from ecom_assets.transforms.retention_rule import RetentionRule
+from ecom_assets.transforms.retention import (
+    Reach,
+    by_day,
+    cells_of,
+    event_activity,
+    order_activity,
+    period_number,
+    retention,
+    totals,
+)
+from ecom_assets.transforms.retention_rule import ROLLING_DAYS, RetentionRule
+from ecom_assets.warehouse.retention_kernel import BITS, tally
 
 ACTIVITY = "activity"
 ORDER_TYPES = ("purchase", "refund")
@@ -40,23 +51,46 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
     if data.orders:
-        settings = load_settings(orders_mapping=data.orders_mapping)
-        con, rows, rule = _of_orders(data.orders, settings, rule)
+        question = _of_orders(data.orders, load_settings(orders_mapping=data.orders_mapping), rule)
     else:
-        settings = load_settings(events_mapping=data.events_mapping)
-        con, rows, rule = _of_events(data.events, settings, rule)
-    # Everything else is asked of this table, and files are read once.
-    con.create_table(ACTIVITY, rows, temp=True)
-    activity = con.table(ACTIVITY, database=("temp", "main"))
-    known = _known(activity, rule, asked.whole_until, settings.timezone)
-    found = retention(activity, rule, known.period_count, known.reach)
+        question = _of_events(data.events, load_settings(events_mapping=data.events_mapping), rule)
+    known, found = _cells(question, asked.whole_until)
     cells = found.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
     sums = totals(found).order_by("cell").to_pyarrow().to_pylist()
     return {
-        "definition": {**rule.to_mapping(), "timezone": settings.timezone, **known.days()},
+        "definition": {**question.rule.to_mapping(), "timezone": question.timezone, **known.days()},
         "cohorts": _cohorts(cells, has_money=known.has_money),
         "totals": [_total(row, has_money=known.has_money) for row in sums],
     }
+
+
+@dataclass(frozen=True)
+class Question:
+    """Activity in an engine of its own, and what is asked of it; `days` are those on which rows arrived."""
+
+    con: Backend
+    activity: ir.Table
+    rule: RetentionRule
+    timezone: str
+    days: int
+
+
+def _cells(question: Question, whole_until: date | None) -> tuple["Known", ir.Table]:
+    """Return what is known of the data, and the rows of `retention`: by the kernel, where the periods fit into it."""
+    con, rule = question.con, question.rule
+    fits = question.days < BITS * ROLLING_DAYS[rule.period]
+    counted = tally(con, question.activity, rule) if fits and rule.clock == "calendar" else None
+    if counted is not None:
+        known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
+        for name, rows in (("cohorts", counted.cohorts), ("counts", counted.counts)):
+            con.con.register(name, rows)
+        cells = cells_of(con.table("cohorts"), con.table("counts"), rule, known.period_count, known.reach)
+        return replace(known, has_money=counted.has_money), cells
+    # Everything else is asked of this table, and files are read once.
+    con.create_table(ACTIVITY, question.activity if rule.clock == "rolling" else by_day(question.activity), temp=True)
+    activity = con.table(ACTIVITY, database=("temp", "main"))
+    known = _known(activity, question, whole_until)
+    return known, retention(activity, rule, known.period_count, known.reach)
 
 
 @dataclass(frozen=True)
@@ -75,9 +109,7 @@ class Known:
         return {name: str(day) if day else None for name, day in told.items()}
 
 
-def _of_events(
-    paths: Sequence[str], settings: Settings, rule: RetentionRule
-) -> tuple[Backend, ir.Table, RetentionRule]:
+def _of_events(paths: Sequence[str], settings: Settings, rule: RetentionRule) -> Question:
     files = FileEvents.open(paths, settings)
     start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
     rule = replace(rule, start=start, returning=returning)
@@ -87,17 +119,22 @@ def _of_events(
         received = files.received()
         there = received.select("event_type").distinct().to_pyarrow()["event_type"].to_pylist()
         _check_types(more, [*known, *(name for name in there if name)])
-    return files.con, event_activity(files.clean(more_types=more), rule), rule
+    activity = event_activity(files.clean(more_types=more), rule)
+    return Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
 
 
-def _of_orders(
-    paths: Sequence[str], settings: Settings, rule: RetentionRule
-) -> tuple[Backend, ir.Table, RetentionRule]:
+def _of_orders(paths: Sequence[str], settings: Settings, rule: RetentionRule) -> Question:
     """Orders know purchases and refunds; what is not asked is about purchases."""
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     _check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     files = FileOrders.open(paths, settings)
-    return files.con, order_activity(files.clean(), rule), rule
+    activity = order_activity(files.clean(), rule)
+    return Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
+
+
+def _day_count(files: RecordFiles) -> int:
+    arrived = files.received_days()
+    return (arrived[1] - arrived[0]).days + 1 if arrived else 0
 
 
 def _check_types(asked: Iterable[str], known: Iterable[str]) -> None:
@@ -107,33 +144,38 @@ def _check_types(asked: Iterable[str], known: Iterable[str]) -> None:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
 
 
-def _known(activity: ir.Table, rule: RetentionRule, whole_until: date | None, timezone: str) -> Known:
-    is_rolling = rule.clock == "rolling"
+def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
+    rule, is_rolling = question.rule, question.rule.clock == "rolling"
     numbers = period_number(activity.event_date, rule.period, rule.week_start)
-    newest = activity.event_at.max() if is_rolling else activity.event_date.max()
     asked = activity.agg(
         span=numbers.max() - numbers.min(),
         first_date=activity.event_date.min(),
         newest_date=activity.event_date.max(),
-        newest=newest,
+        newest_at=activity.event_at.max() if is_rolling else ibis.null("timestamp(6)"),
         money=activity.amount.count(),
     )
     row = asked.to_pyarrow().to_pylist()[0]
-    newest_date: date | None = row["newest_date"]
-    if newest_date is None:
+    if row["newest_date"] is None:
         nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
         return Known(None, whole_until, nothing, 1, has_money=False)
-    # Who says that the files are whole until a later day says that nobody came there.
-    newest_date = max(newest_date, whole_until or newest_date)
+    # Months of 30 days are more than those of the calendar.
+    more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if is_rolling else 0
+    known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
+    return replace(known, has_money=row["money"] > 0)
+
+
+def _reached(
+    newest_date: date, newest_at: datetime | None, period_count: int, question: Question, whole_until: date | None
+) -> Known:
+    """Return how far the data reach: to their newest day, or to the later one until which they are said to be whole."""
+    more = max((whole_until - newest_date).days, 0) if whole_until else 0
+    newest_date += more * ONE_DAY
     open_date = whole_until + ONE_DAY if whole_until else newest_date
     reach = Reach(ibis.literal(newest_date, "date"), ibis.literal(open_date, "date"))
-    if is_rolling:
-        open_at = day_starts_at(open_date, timezone) if whole_until else row["newest"]
-        reach = replace(reach, newest_at=_instant(max(row["newest"], open_at)), open_at=_instant(open_at))
-    # Months of 30 days are more than those of the calendar.
-    more = (newest_date - row["first_date"]).days // 365 + 1 if is_rolling else 0
-    more += (newest_date - row["newest_date"]).days
-    return Known(newest_date, open_date - ONE_DAY, reach, row["span"] + 1 + more, has_money=row["money"] > 0)
+    if newest_at is not None:
+        open_at = day_starts_at(open_date, question.timezone) if whole_until else newest_at
+        reach = replace(reach, newest_at=_instant(max(newest_at, open_at)), open_at=_instant(open_at))
+    return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
 def _instant(moment: datetime) -> ir.TimestampScalar:

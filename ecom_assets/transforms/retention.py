@@ -1,7 +1,7 @@
 """Retention of cohorts, and what they were worth: METRICS "Retention". Ibis in, Ibis out.
 
-Activity is a row per visitor and day, or per event on the rolling clock: who, when, whether it starts a cohort,
-whether it counts as coming back, and what was paid. Not here: what may be asked (`retention_rule.py`), the platform's
+Activity is a row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as coming
+back, and what was paid. Not here: what may be asked (`retention_rule.py`), the platform's
 table (`retention_cohorts.py`), new and returning customers by week (`customer_retention.py`).
 """
 
@@ -45,7 +45,7 @@ def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
         events: Rows of `CleanEvents`.
         rule: Which types start and return.
     """
-    rows = events.select(
+    return events.select(
         "visitor_id",
         "event_date",
         "event_at",
@@ -53,7 +53,6 @@ def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
         is_return=_is_type(events, rule.returning),
         amount=(events.event_type == "purchase").ifelse(events.cart_amount, ibis.null(MONEY)),
     )
-    return rows if rule.clock == "rolling" else by_day(rows)
 
 
 def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
@@ -65,7 +64,7 @@ def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
     """
     is_refund = lines.status == "refunded"
     lines = lines.mutate(event_type=is_refund.ifelse("refund", "purchase"))
-    rows = lines.select(
+    return lines.select(
         visitor_id="customer_id",
         event_date="order_date",
         event_at="ordered_at",
@@ -73,11 +72,10 @@ def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
         is_return=_is_type(lines, rule.returning),
         amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
     )
-    return rows if rule.clock == "rolling" else by_day(rows)
 
 
 def by_day(rows: ir.Table) -> ir.Table:
-    """Add activity up to one row per visitor and day, without instants."""
+    """Add activity up to one row per visitor and day, without instants: all that the calendar's clock asks for."""
     return rows.group_by("visitor_id", "event_date").agg(
         is_start=rows.is_start.max(), is_return=rows.is_return.max(), amount=rows.amount.sum().cast(MONEY)
     )
@@ -97,11 +95,23 @@ def retention(activity: ir.Table, rule: RetentionRule, period_count: int, reach:
         `visitor_count`, `returned_count`, `is_complete`, `revenue_amount` (paid since the cell before) and
         `cumulative_revenue_amount`.
     """
-    cells = rule.cells(period_count)
     starts = _starts(activity, rule)
-    visits = _visits(activity, starts, rule)
-    grid = _grid(starts, cells, rule, reach)
-    rows = filled_grid(grid, counted(visits, cells, rule.mode), ["cohort_number"])
+    counts = counted(_visits(activity, starts, rule), rule.cells(period_count), rule.mode)
+    return cells_of(_cohorts(starts, rule), counts, rule, period_count, reach)
+
+
+def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
+    """Return the rows of `retention` from cohorts and counts that are known already.
+
+    Args:
+        cohorts: cohort_number, visitor_count and start_date, the first day on which any of them began; on the rolling
+            clock also first_start_at and last_start_at.
+        counts: Rows of `counted`.
+        rule: What is counted.
+        period_count: As for `retention`.
+        reach: How far the data reach.
+    """
+    rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, ["cohort_number"])
     returned = rows.on_or_after_count if rule.mode == "on_or_after" else rows.on_count
     return rows.mutate(returned_count=returned).drop("on_count", "on_or_after_count", "cohort_number")
 
@@ -245,11 +255,14 @@ def _visits(activity: ir.Table, starts: ir.Table, rule: RetentionRule) -> ir.Tab
     return visits.filter(visits.place >= 0)
 
 
-def _grid(starts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
+def _cohorts(starts: ir.Table, rule: RetentionRule) -> ir.Table:
     when = {"start_date": starts.start_date.min()}
     if rule.clock == "rolling":
         when |= {"first_start_at": starts.start_at.min(), "last_start_at": starts.start_at.max()}
-    cohorts = starts.group_by("cohort_number").agg(visitor_count=starts.count(), **when)
+    return starts.group_by("cohort_number").agg(visitor_count=starts.count(), **when)
+
+
+def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
     grid = cohorts.cross_join(cell_table(cells))
     newest, opened = (period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date))
     if rule.clock == "rolling":
