@@ -195,14 +195,15 @@ def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home
 
 
 def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home: Path, tmp_path: Path) -> None:
-    few = ecom("run", "--json", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abc"), home=home)
+    env = {"ECOM_ORDER_CUSTOMERS_OVER": "3"}
+    few = ecom("run", "--json", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abc"), home=home, env=env)
     assert few.exit_code == 1
     [failed] = few.json["checks"]["failed"]
     assert (failed["table"], failed["name"]) == ("raw/user_order_log", "report_has_enough_customers")
     assert (failed["observed"], failed["limit"]) == (3, 3)
     assert rows_by_table(few)["raw.user_order_log"] == 3
     assert rows_by_table(few)["staging.user_order_log"] == 0
-    enough = ecom("run", "--json", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
+    enough = ecom("run", "--json", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)
     assert enough.exit_code == 0
     assert rows_by_table(enough)["mart.sales"] == 4
 
