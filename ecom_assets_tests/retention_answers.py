@@ -46,8 +46,8 @@ def sql(rule: RetentionRule, what: str) -> str:
     return str(warehouse().compile(answer))
 
 
-def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
-    """Return the rows of `retention`, or of its `totals`."""
+def given(deeds: Iterable[Deed], timezone: str) -> None:
+    """Put deeds into the warehouse."""
     rows = [
         {
             "visitor_id": deed.who,
@@ -58,9 +58,13 @@ def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *,
         }
         for deed in deeds
     ]
-    con = warehouse()
-    con.con.register("deeds", pa.Table.from_pylist(rows, schema=SHAPE))
-    found = con.con.execute(sql(rule, what))
+    warehouse().con.register("deeds", pa.Table.from_pylist(rows, schema=SHAPE))
+
+
+def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
+    """Return the rows of `retention`, or of its `totals`."""
+    given(deeds, timezone)
+    found = warehouse().con.execute(sql(rule, what))
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
