@@ -52,6 +52,8 @@ def kernel(file: Path) -> Ask:
         import ibis
 
         found = tally(con, activity, rule)
+        if found is None:
+            sys.exit("The events span more weeks than the kernel has bits.")
         con.con.register("cohorts", found.cohorts)
         con.con.register("counts", found.counts)
         newest_date = ibis.literal(found.newest_date)
