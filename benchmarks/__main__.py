@@ -18,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FULL = {
+    "cohorts": [["cohorts.py"]],
     "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
@@ -28,6 +29,7 @@ FULL = {
     "publication": [["publication.py"]],
 }
 QUICK = {
+    "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [

@@ -12,10 +12,12 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
+from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
+from ecom_assets.assets.retention import RETENTION_ASSETS
 from ecom_assets.assets.sales import SALES_ASSETS, raw_user_order_log
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
@@ -33,6 +35,7 @@ from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
 from ecom_assets.checks.reconciliation import reconciliation_claims
+from ecom_assets.checks.retention import retention_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.errors import DefinitionError
@@ -48,6 +51,7 @@ from ecom_assets.sources.order_source import (
     has_orders,
     judged_days,
 )
+from ecom_assets.transforms.cart_abandonment import CartRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
@@ -123,6 +127,8 @@ def rules(settings: Settings) -> dict[str, Any]:
         "funnels": daily_funnels(settings),
         "reconciliation_rule": ReconciliationRule(),
         "timezone": settings.timezone,
+        "week_start": settings.week_start,
+        "cart_rule": CartRule(cart_value=settings.cart_value),
     }
 
 
@@ -169,7 +175,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -251,6 +257,7 @@ def claims(settings: Settings) -> list[Claim]:
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
         *invariant_claims(),
+        *retention_claims(),
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
         *customer_claims(),

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     funnels: Path | None = Field(
         None, description="YAML or JSON file that declares the daily funnels, a name to each definition"
     )
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
+    )
+    cart_value: Literal["cart", "item"] = Field(
+        "cart", description="What an event's cart_value tells: the worth of the whole cart, or of the item"
+    )
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",

@@ -205,6 +205,53 @@ CREATE TABLE "mart"."engagement_daily" (
   PRIMARY KEY ("event_date")
 );
 
+CREATE TABLE "mart"."returning_visitors_daily" (
+  "event_date" DATE NOT NULL,
+  "cohort_by" text COLLATE "C" NOT NULL,
+  "first_date" DATE NOT NULL,
+  "previous_date" DATE NOT NULL,
+  "visitor_count" BIGINT NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("event_date", "cohort_by", "first_date", "previous_date")
+);
+
+CREATE TABLE "mart"."retention_cohorts" (
+  "cohort_by" text COLLATE "C" NOT NULL,
+  "period" text COLLATE "C" NOT NULL,
+  "cohort_date" DATE NOT NULL,
+  "period_number" BIGINT NOT NULL,
+  "visitor_count" BIGINT NOT NULL,
+  "returned_on_count" BIGINT NOT NULL,
+  "returned_on_or_after_count" BIGINT NOT NULL,
+  "retention_on_rate" DOUBLE PRECISION NOT NULL,
+  "retention_on_or_after_rate" DOUBLE PRECISION NOT NULL,
+  "is_complete" BOOLEAN NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "cumulative_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "lifetime_value" DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY ("cohort_by", "period", "cohort_date", "period_number")
+);
+
+CREATE TABLE "mart"."cart_abandonment" (
+  "cart_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "horizon_s" BIGINT NOT NULL,
+  "cart_count" BIGINT NOT NULL,
+  "converted_cart_count" BIGINT NOT NULL,
+  "abandoned_cart_count" BIGINT NOT NULL,
+  "recovered_cart_count" BIGINT,
+  "cart_abandonment_rate" DOUBLE PRECISION,
+  "checkout_count" BIGINT NOT NULL,
+  "abandoned_checkout_count" BIGINT NOT NULL,
+  "checkout_abandonment_rate" DOUBLE PRECISION,
+  "valued_cart_count" BIGINT NOT NULL,
+  "cart_amount" DECIMAL(18, 2),
+  "abandoned_cart_amount" DECIMAL(18, 2),
+  "recovered_cart_amount" DECIMAL(18, 2),
+  "final_from_date" DATE NOT NULL,
+  PRIMARY KEY ("cart_date", "unit", "horizon_s")
+);
+
 CREATE TABLE "raw"."user_order_log" (
   "id" text COLLATE "C",
   "uniq_id" text COLLATE "C",

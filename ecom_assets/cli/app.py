@@ -5,7 +5,14 @@ from typing import NoReturn
 
 import typer
 
-from ecom_assets.cli import adhoc_commands, funnel_command, platform_commands, sandbox_commands, value_commands
+from ecom_assets.cli import (
+    adhoc_commands,
+    funnel_command,
+    platform_commands,
+    retention_command,
+    sandbox_commands,
+    value_commands,
+)
 from ecom_assets.cli.faults import outside_fault
 from ecom_assets.errors import EcomError, WorkError
 
@@ -30,6 +37,7 @@ app.command("sessions")(adhoc_commands.sessions)
 app.command("funnel")(funnel_command.funnel)
 app.command("segments")(value_commands.segments)
 app.command("value")(value_commands.value)
+app.command("retention")(retention_command.retention)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
 

@@ -1,4 +1,4 @@
-"""Sales straight from files of order lines, by the definitions of the platform's tables, without setting anything up.
+"""Order lines straight from files, by the definitions of the platform's tables, without setting anything up.
 
 Not here: what is asked about them; events (`file_events.py`).
 """
@@ -10,17 +10,17 @@ from datetime import date
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.order_mapping import load_order_mapping
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day, day_in_zone, select
-from ecom_assets.transforms import orders
 from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.transforms.orders import user_order_log
 from ecom_assets.warehouse.duckdb import connect
 
-VIEW = "file_orders"
+LINES = "file_orders"
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,28 @@ class FileOrders:
         mapping = load_order_mapping(settings.orders_mapping)
         return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone))
 
+    def clean(self) -> ir.Table:
+        """Return the rows of `UserOrderLog`, of every day that there is.
+
+        Raises:
+            SourceError: The files hold no rows.
+        """
+        if self.files.received_days() is None:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        received = self._received()
+        return user_order_log(received, self._days())
+
     def sales(self) -> ir.Table:
         """Return the rows of `Sales`; none where the files hold no clean line."""
+        received, days = self._received(), self._days()
+        return selling.sales(user_order_log(received, days), days)
+
+    def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
         rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
         # Copies are looked for in several passes, and a file is dear to read.
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {VIEW} AS {rows}")
-        lines = self.con.table(VIEW, database=("temp", "main"))
-        days = self._days()
-        return selling.sales(orders.user_order_log(lines, days), days)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
+        return self.con.table(LINES, database=("temp", "main"))
 
     def _days(self) -> Days:
         """Return every day on which a clean line can have been ordered."""
@@ -60,6 +73,6 @@ class FileOrders:
         if covered is None:
             return Days(())
         last = covered[1] + ONE_DAY
-        query = select("min(order_date)", VIEW, f"order_date <= {day(last)}")
+        query = select("min(order_date)", LINES, f"order_date <= {day(last)}")
         first: date | None = (self.con.con.execute(query).fetchone() or (None,))[0]
         return Days.between(first, last + ONE_DAY) if first else Days(())

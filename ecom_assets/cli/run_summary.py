@@ -13,6 +13,7 @@ from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.retention_summary import cart_totals, cohort_totals, retention_lines
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
 from ecom_assets.cli.value_summary import summarize_value, value_lines
@@ -63,6 +64,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
         "funnels": funnels,
+        "cohorts": cohort_totals(engine),
+        "carts": cart_totals(engine, outcome.days),
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
@@ -101,6 +104,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     if summary["tables"][RawEvents.qualified_name()] or summary["sales"] is None:
         lines += _behaviour_lines(summary)
+        lines += retention_lines(summary["cohorts"], summary["carts"])
     if summary["sales"] is not None:
         lines += sales_lines(summary)
     lines += customer_lines(summary["customers"])

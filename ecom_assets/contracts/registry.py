@@ -1,5 +1,6 @@
 """Every contract, by the key of its asset. Not here: contracts themselves."""
 
+from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
@@ -9,6 +10,7 @@ from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, Quarantin
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.restatements import PublishedDays, Restatements
+from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
@@ -23,6 +25,9 @@ ALL: tuple[type[Table], ...] = (
     Sessions,
     ConversionFunnel,
     EngagementDaily,
+    ReturningVisitorsDaily,
+    RetentionCohorts,
+    CartAbandonment,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,

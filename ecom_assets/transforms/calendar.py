@@ -15,21 +15,33 @@ SATURDAY = 6
 
 def day_table(days: Days) -> ir.Table:
     """Return the days as rows of one column, `day`, made of literals alone; there must be one at least."""
-    span = (days.end - days.first).days
-    digits = stacked(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
-    numbers = digits.select(number="digit")
-    for power in range(1, len(str(span - 1))):
-        tens = digits.select(more=digits.digit * 10**power)
-        both = numbers.cross_join(tens)
-        numbers = both.select(number=both.number + both.more)
-    numbers = numbers.filter(numbers.number < span)
+    numbers = number_table((days.end - days.first).days)
     dated = numbers.select(day=_moved(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
-def week_start(day: ir.DateValue) -> ir.DateValue:
-    """Return the Monday of the ISO week that a day is in."""
-    return _moved(day, -day.day_of_week.index().cast("int64"))
+def number_table(count: int) -> ir.Table:
+    """Return the whole numbers from 0, so many and one at least, as rows of one column, `number`, made of literals."""
+    digits = stacked(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
+    numbers = digits.select(number="digit")
+    for power in range(1, len(str(count - 1))):
+        tens = digits.select(more=digits.digit * 10**power)
+        both = numbers.cross_join(tens)
+        numbers = both.select(number=both.number + both.more)
+    return numbers.filter(numbers.number < count)
+
+
+def week_start(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
+    """Return the first day of the week that a day is in: the Monday, or another weekday counted from it."""
+    since = day.day_of_week.index().cast("int64")
+    if weekday:
+        since = (since + 7 - weekday) % 7
+    return _moved(day, -since)
+
+
+def month_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the month that a day is in."""
+    return _moved(day, 1 - day.day().cast("int64"))
 
 
 def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
@@ -52,7 +64,7 @@ def calendar(days: Days) -> ir.Table:
         year_number=table.day.year().cast("int64"),
         quarter_number=table.day.quarter().cast("int64"),
         month_number=table.day.month().cast("int64"),
-        month_start_date=_moved(table.day, 1 - table.day.day().cast("int64")),
+        month_start_date=month_start(table.day),
         iso_year_number=iso_year_number(monday),
         iso_week_number=iso_week_number(monday),
         week_start_date=monday,

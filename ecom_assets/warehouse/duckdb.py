@@ -71,6 +71,8 @@ def connect(path: Path | None = None, *, read_only: bool = False) -> Backend:
     con = ibis.duckdb.connect(path or ":memory:", read_only=read_only)
     con.raw_sql("SET TimeZone = 'UTC'")
     con.raw_sql("SET preserve_insertion_order = false")
+    # In an interpreter without a script of its own it draws a bar into standard output, in the middle of JSON.
+    con.raw_sql("SET enable_progress_bar = false")
     # It stores what two parts of a query both scan, whole and wide: three times the time of scanning twice.
     con.raw_sql("SET disabled_optimizers = 'common_subplan'")
     return con

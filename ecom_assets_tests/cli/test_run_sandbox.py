@@ -41,6 +41,9 @@ TABLES = [
     "mart.sessions",
     "mart.conversion_funnel",
     "mart.engagement_daily",
+    "mart.returning_visitors_daily",
+    "mart.retention_cohorts",
+    "mart.cart_abandonment",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
@@ -63,7 +66,7 @@ TABLES = [
     "mart.order_event_reconciliation_daily",
     "mart.restatements",
 ]
-UNCUT = {"mart.city", "mart.item", "mart.customer"}
+UNCUT = {"mart.city", "mart.item", "mart.customer", "mart.retention_cohorts"}
 """Tables that are not cut by day."""
 OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
 VALUE = {
@@ -94,6 +97,16 @@ RECONCILIATION = {
     "order_amount": str,
     "event_amount": str,
     "difference_amount": str,
+}
+COHORTS = {"period": int, "size": int, "returned": int, "rate": float, "lifetime_value": float}
+CARTS = {
+    "unit": str,
+    "horizon_s": int,
+    "carts": int,
+    "abandoned": int,
+    "recovered": type(None),  # of sessions
+    "rate": float,
+    "abandoned_amount": str,
 }
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
@@ -143,6 +156,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "sessions": SESSIONS,
         "funnel": {"session": [STEP], "visitor": [STEP]},
         "funnels": {"default": {"session": [STEP], "visitor": [STEP]}},
+        "cohorts": {"day": [COHORTS], "week": [], "month": []},
+        "carts": [CARTS],
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
         "customers": {

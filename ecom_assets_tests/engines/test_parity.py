@@ -15,6 +15,8 @@ from ecom_assets.transforms.funnel import funnel_levels
 from ecom_assets.transforms.funnel_chains import funnel_chains
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Exclusion, Funnel, FunnelStep
 from ecom_assets.transforms.funnel_report import labelled, step_numbers
+from ecom_assets.transforms.retention import Reach, event_activity, retention
+from ecom_assets.transforms.retention_rule import RetentionRule
 from ecom_assets.transforms.session_rule import PRESETS, SessionRule
 from ecom_assets.transforms.sessions import whole_sessions
 from ecom_assets.warehouse.engine import Engine
@@ -48,6 +50,11 @@ TOLD_IN_FULL = {
     "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
 }
 PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
+RETENTIONS = {
+    "weeks from Sunday, or later": RetentionRule(mode="on_or_after", week_start="sunday", returning="purchase"),
+    "brackets of days": RetentionRule(period="day", mode="bracket", brackets=((0, 0), (1, 2), (4, 9))),
+    "days of 24 hours": RetentionRule(period="day", clock="rolling", start="search"),
+}
 TABLES = [contract.qualified_name() for contract in ALL]
 
 
@@ -139,6 +146,19 @@ def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str)
         return step_numbers(labelled(chains, funnel), ["label"]) if funnel.by else chains
 
     assert_same_answer(embedded, other, told)
+
+
+@pytest.mark.parametrize("name", RETENTIONS)
+def test_retention_is_the_same(embedded: Left, other: Left, name: str) -> None:
+    assert_same_answer(embedded, other, lambda engine: cohorts(engine, RETENTIONS[name]))
+
+
+def cohorts(engine: Engine, rule: RetentionRule) -> ir.Table:
+    """Return the cohorts of a warehouse's clean events."""
+    activity = event_activity(engine.table(CleanEvents), rule)
+    newest_date = activity.event_date.max().as_scalar()
+    newest_at = activity.event_at.max().as_scalar() if rule.clock == "rolling" else None
+    return retention(activity, rule, 12, Reach(newest_date, newest_date, newest_at, newest_at))
 
 
 def assert_same_answer(embedded: Left, other: Left, ask: Callable[[Engine], ir.Table]) -> None:

@@ -1,0 +1,113 @@
+"""What must hold of cohorts and carts whatever the data. Not here: contracts, sessions and funnels."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.contracts.cart_abandonment import CartAbandonment
+from ecom_assets.contracts.retention_cohorts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.contracts.sessions import SessionDays, Sessions
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.stacking import stacked
+
+
+def retention_claims() -> list[Claim]:
+    """Return every claim about cohorts and carts."""
+    return [
+        Claim(
+            contract=ReturningVisitorsDaily,
+            name="visitors_and_purchases_agree",
+            description="Per day, visitors and revenue are those of the sessions' pieces; first is before last.",
+            judge=_returns_agree,
+            tables=(SessionDays, ReturningVisitorsDaily),
+        ),
+        Claim(
+            contract=RetentionCohorts,
+            name="everybody_is_in_one_cohort",
+            description="Per kind of cohort, the sizes by day, week and month add up to the visitors who began.",
+            judge=_sizes_agree,
+            tables=(ReturningVisitorsDaily, RetentionCohorts),
+        ),
+        Claim(
+            contract=RetentionCohorts,
+            name="retention_only_falls",
+            description="Everybody came in period 0; unbounded retention never rises, nor is below N-day retention.",
+            judge=_retention_falls,
+            tables=(RetentionCohorts,),
+        ),
+        Claim(
+            contract=CartAbandonment,
+            name="carts_agree",
+            description="Session carts are sessions with one; longer horizons leave fewer; recovered were bought.",
+            judge=_carts_agree,
+            tables=(Sessions, CartAbandonment),
+        ),
+    ]
+
+
+def _returns_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> Verdict:
+    pieces, came = (of_days(rows, "event_date", days) for rows in (pieces, came))
+    everybody = came.filter(came.cohort_by == "first_activity")
+    found = everybody.group_by("event_date").agg(
+        found_count=everybody.visitor_count.sum(),
+        found_amount=everybody.revenue_amount.sum().cast("decimal(18, 2)"),
+        backwards_count=(everybody.first_date > everybody.previous_date).ifelse(1, 0).sum(),
+    )
+    expected = pieces.group_by("event_date").agg(
+        expected_count=pieces.visitor_id.nunique(),
+        expected_amount=pieces.purchase_amount.sum().cast("decimal(18, 2)"),
+    )
+    both = expected.outer_join(found, "event_date")
+    both = both.select(
+        event_date=ibis.coalesce(both.event_date, both.event_date_right),
+        expected_count=both.expected_count.fill_null(0),
+        found_count=both.found_count.fill_null(0),
+        backwards_count=both.backwards_count.fill_null(0),
+        amount_left=both.expected_amount.fill_null(0) - both.found_amount.fill_null(0),
+    )
+    differs = (both.expected_count != both.found_count) | (both.amount_left != 0) | (both.backwards_count > 0)
+    return verdict_of(both.filter(differs), both)
+
+
+def _sizes_agree(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdict:
+    began = came.filter(came.event_date == came.first_date)
+    began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
+    starts = cohorts.filter(cohorts.period_number == 0)
+    sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
+    expected = began.cross_join(stacked(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
+    both = expected.outer_join(sizes, ["cohort_by", "period"])
+    both = both.select(
+        cohort_by=ibis.coalesce(both.cohort_by, both.cohort_by_right),
+        period=ibis.coalesce(both.period, both.period_right),
+        began_count=both.began_count.fill_null(0),
+        size_count=both.size_count.fill_null(0),
+    )
+    return verdict_of(both.filter(both.size_count != both.began_count), both)
+
+
+def _retention_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:
+    in_order = ibis.window(group_by=["cohort_by", "period", "cohort_date"], order_by="period_number")
+    rows = cohorts.mutate(previous_count=cohorts.returned_on_or_after_count.lag().over(in_order))
+    absent = (rows.period_number == 0) & (rows.returned_on_count != rows.visitor_count)
+    rises = (rows.returned_on_or_after_count > rows.previous_count).fill_null(ibis.literal(value=False))
+    return verdict_of(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
+
+
+def _carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdict:
+    carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
+    in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
+    rows = carts.mutate(shorter_count=carts.abandoned_cart_count.lag().over(in_order))
+    wrong = (rows.abandoned_cart_count > rows.shorter_count) | (rows.recovered_cart_count > rows.converted_cart_count)
+    broken = rows.filter(wrong).select("cart_date", "unit", "horizon_s", found_count="abandoned_cart_count")
+    filled = sessions.filter(sessions.add_to_cart_count > 0)
+    expected = filled.group_by(cart_date="started_date").agg(expected_count=filled.count())
+    told = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
+    both = expected.outer_join(told, "cart_date")
+    differs = both.filter(both.expected_count.fill_null(0) != both.found_count.fill_null(0))
+    lost = differs.select(
+        cart_date=ibis.coalesce(differs.cart_date, differs.cart_date_right),
+        unit=ibis.literal("session"),
+        horizon_s=ibis.literal(0, "int64"),
+        found_count=differs.found_count.fill_null(0),
+    )
+    return verdict_of(stacked(broken, lost), carts)
