@@ -13,6 +13,8 @@ import dagster as dg
 
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.journeys import JOURNEY_ASSETS
+from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS, raw_user_order_log
@@ -42,9 +44,13 @@ from ecom_assets.sources.order_source import (
     has_orders,
     judged_days,
 )
+from ecom_assets.sources.stock_source import has_stock
+from ecom_assets.transforms import product_performance as performance
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.inventory_rule import InventoryRule
+from ecom_assets.transforms.journey_rule import JourneyRule
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
@@ -111,6 +117,9 @@ def rules(settings: Settings) -> dict[str, Any]:
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "funnel": daily_funnel(settings),
+        "journey_rule": JourneyRule(),
+        "inventory_rule": InventoryRule(),
+        "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
         "timezone": settings.timezone,
     }
 
@@ -142,13 +151,13 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS]
+    return [*event_assets(settings), *SALES_ASSETS, *PRODUCT_ASSETS, *CUSTOMER_ASSETS]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *JOURNEY_ASSETS, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -156,6 +165,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty: list[TableAsset] = []
     empty += [] if has_events(settings) else event_assets(settings)
     empty += [] if has_orders(settings) else SALES_ASSETS
+    empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     return {asset.key for asset in empty}
 

@@ -5,7 +5,10 @@ from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
+from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance, SearchPerformance
 from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
@@ -20,6 +23,10 @@ ALL: tuple[type[Table], ...] = (
     Sessions,
     ConversionFunnel,
     EngagementDaily,
+    Journeys,
+    JourneyTransitions,
+    SearchPerformance,
+    CategoryPerformance,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,
@@ -32,6 +39,9 @@ ALL: tuple[type[Table], ...] = (
     ProductSalesDaily,
     RevenueDaily,
     CustomerRetention,
+    ProductPerformance,
+    RawStock,
+    InventoryAlerts,
     RawCustomers,
     QuarantinedCustomers,
     FirstTouches,
