@@ -12,6 +12,7 @@ import typer
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.product_summary import product_lines, summarize_products
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
@@ -61,6 +62,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "customers": customer_totals(engine),
+        **summarize_products(engine, outcome.days),
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
@@ -101,6 +103,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     if summary["sales"] is not None:
         lines += sales_lines(summary)
     lines += customer_lines(summary["customers"])
+    lines += product_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 

@@ -69,15 +69,23 @@ def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table
         sessions: What `session_starts` returns.
         rule: How many steps of a path are kept.
     """
+    told = paths_of(steps, rule).join(sessions, list(SESSION))
+    return told.rename(started_at="session_started_at").select(*Journeys.columns)
+
+
+def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return `path`, `step_count` and `is_cut` per session and dimension.
+
+    Engines agree on no ordered way to join texts of rows, so each place of a path is a column before it is text.
+    """
     kept = {f"step_{n}": steps.step.max(where=steps.place == n) for n in range(1, rule.most_steps + 1)}
     found = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
-    texts = [found.step_1.fill_null(""), *(found[name].fill_null("") for name in list(kept)[1:])]
-    arrows = [(text != "").ifelse(ibis.literal(ARROW).concat(text), "") for text in texts[1:]]
+    first, *others = (found[name].fill_null("") for name in kept)
+    later = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in others]
     is_cut = found.step_count > rule.most_steps
     ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
-    path = reduce(lambda left, right: left.concat(right), [texts[0], *arrows, ending]).nullif("")
-    told = found.select(*JOURNEY, "step_count", path=path, is_cut=is_cut)
-    return told.join(sessions, list(SESSION)).rename(started_at="session_started_at").select(*Journeys.columns)
+    path = reduce(lambda left, right: left.concat(right), [first, *later, ending]).nullif("")
+    return found.select(*JOURNEY, "step_count", path=path, is_cut=is_cut)
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -88,15 +96,21 @@ def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) 
         sessions: What `session_starts` returns.
         rule: Up to which place transitions are told apart.
     """
-    found = steps.join(sessions, list(SESSION))
-    place = ibis.least(found.place, ibis.literal(rule.most_places, "int64"))
-    return (
-        found.group_by("started_date", "dimension", place=place, from_step=found.step, to_step=found.next_step)
-        .agg(
-            transition_count=found.count(),
-            converted_transition_count=found.is_converted.ifelse(1, 0).sum(),
-        )
-        .select(*JourneyTransitions.columns)
+    found = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
+    return found.select(*JourneyTransitions.columns)
+
+
+def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Table:
+    """Count transitions by place, per dimension and `unit`.
+
+    Args:
+        steps: What `journey_steps` returns, with `is_converted` of their sessions.
+        rule: Up to which place transitions are told apart.
+        unit: Further columns to count by.
+    """
+    place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+    return steps.group_by(*unit, "dimension", place=place, from_step=steps.step, to_step=steps.next_step).agg(
+        transition_count=steps.count(), converted_transition_count=steps.is_converted.ifelse(1, 0).sum()
     )
 
 
@@ -123,3 +137,21 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
         step=named,
     )
     return starts, seen
+
+
+def sessions_of(events: ir.Table) -> ir.Table:
+    """Return what `journey_steps` needs to know of sessions, from all of their events."""
+    return events.group_by(*SESSION).agg(is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1)
+
+
+def top_paths(told: ir.Table, most: int) -> ir.Table:
+    """Return the paths that most sessions took: `path`, `is_cut`, `session_count`, `converted_session_count`.
+
+    Args:
+        told: Rows of `Journeys`, of one dimension.
+        most: How many paths at most; equally frequent ones by their text.
+    """
+    found = told.group_by("path", "is_cut").agg(
+        session_count=told.count(), converted_session_count=told.is_converted.ifelse(1, 0).sum()
+    )
+    return found.order_by(found.session_count.desc(), found.path.fill_null("")).limit(most)
