@@ -30,7 +30,9 @@ from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
+from ecom_assets.checks.journeys import journey_claims
 from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.products import product_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.extras import packages_of
@@ -234,7 +236,9 @@ def claims(settings: Settings) -> list[Claim]:
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
         *invariant_claims(),
+        *journey_claims(),
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
+        *product_claims(),
         *customer_claims(),
     ]

@@ -63,9 +63,7 @@ def path_rows(told: ir.Table, top: int) -> list[dict[str, Any]]:
 
 
 def _transitions(steps: ir.Table, by: tuple[str, ...]) -> list[dict[str, Any]]:
-    sums = steps.group_by(*by).agg(
-        count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum()
-    )
+    sums = steps.group_by(*by).agg(count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum())
     first = [sums.place] if "place" in by else []
     ordered = sums.order_by(*first, sums["count"].desc(), sums.from_step, sums.to_step)
     return [

@@ -33,9 +33,7 @@ class RawStock(Table):
     received_reorder_point = text("Below how many more are to be ordered, as received", nullable=True)
     received_lead_time_days = text("Days from an order to its arrival, as received", nullable=True)
     stock_count = Column("int64", "The number in received_stock; below zero if more was sold", "items", nullable=True)
-    reorder_point_count = Column(
-        "int64", "The number in received_reorder_point", "items", nullable=True, at_least=0
-    )
+    reorder_point_count = Column("int64", "The number in received_reorder_point", "items", nullable=True, at_least=0)
     lead_time_days = Column("int64", "The number in received_lead_time_days", "days", nullable=True, at_least=0)
     reject_reason = text("Why the line says nothing; null if it does", nullable=True, one_of=STOCK_REJECT_REASONS)
     source = text("Where it came from: `sandbox`, or the path or address that was given")
@@ -61,7 +59,5 @@ class InventoryAlerts(Table):
     daily_sold_items = Column(
         "float64", "sold_item_count ÷ sales_days_count", "items per day", nullable=True, at_least=0
     )
-    days_of_cover = Column(
-        "float64", "stock_count ÷ daily_sold_items; null if none was sold", "days", nullable=True
-    )
+    days_of_cover = Column("float64", "stock_count ÷ daily_sold_items; null if none was sold", "days", nullable=True)
     last_sold_date = day("The last day on which one was shipped, as far as sales reach back", nullable=True)

@@ -23,8 +23,8 @@ from ecom_assets.sandbox.shop_folder import replaced_folder
 from ecom_assets.sandbox.shop_orders import OrderReport, Refunds, refund_events, write_catalogue
 from ecom_assets.sandbox.shop_people import make_schedule
 from ecom_assets.sandbox.shop_rows import Rows, joined
-from ecom_assets.sandbox.shop_traffic import Pages
 from ecom_assets.sandbox.shop_stock import make_stock
+from ecom_assets.sandbox.shop_traffic import Pages
 from ecom_assets.sandbox.shop_truth import GENERATOR, Tally
 from ecom_assets.sandbox.shop_visits import World, walk
 

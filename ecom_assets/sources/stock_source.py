@@ -70,7 +70,9 @@ class FileStock:
         """
         rows = duckdb.connect()
         is_parquet = self._place.endswith((".parquet", ".pq"))
-        source = f"read_parquet({text(self._place)})" if is_parquet else f"read_csv({text(self._place)}, all_varchar=true)"
+        source = (
+            f"read_parquet({text(self._place)})" if is_parquet else f"read_csv({text(self._place)}, all_varchar=true)"
+        )
         try:
             columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
             if "stock" not in columns:

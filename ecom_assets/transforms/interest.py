@@ -40,9 +40,7 @@ def search_performance(events: ir.Table) -> ir.Table:
     )
     found = per_session.group_by("started_date", "search_term").agg(
         session_count=per_session.count(),
-        **{
-            name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")
-        },
+        **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
     )
     return found.mutate(
         unclicked_search_count=found.search_count - found.clicked_search_count,

@@ -5,7 +5,6 @@ none of them reads JSON or decodes addresses like another.
 """
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import ibis
 import ibis.expr.types as ir
@@ -14,8 +13,10 @@ PROPERTY_NAMES = ("query", "search_query", "search_term", "search_text", "term",
 """Names of JSON values that hold a term."""
 PARAMETER_NAMES = ("q", "query", "search", "search_query", "search_term", "term", "keyword", "text", "s")
 """Parameters of an address that hold a term."""
-LETTERS = "äöüßéèêëàâáãåæçíìîïñóòôõøœúùûýžšőűąęłńśćźż'\"&,/+:()!?#-.%"
-"""What is decoded beside spaces: in addresses its UTF-8 bytes in percent, in JSON its number; `%` comes last."""
+LETTERS = "äöüßéèêàáâçíñóôúœÄÖÜÉ"
+"""What is decoded beside spaces: in addresses its UTF-8 bytes in percent, in JSON its number. Others stay encoded."""
+MARKS = "'\"&,/+:()!#%"
+"""Decoded too, where it is in percent; `%` itself comes last."""
 LONGEST_TERM = 200
 QUOTE = "\u2033"
 
@@ -46,13 +47,12 @@ def plain_term(received: ir.StringValue) -> ir.StringValue:
     term = received.lower()
     for encoded, letter in _encodings():
         term = term.replace(encoded, letter)
-    term = term.lower().re_replace(" +", " ").strip()
-    return term.substr(0, LONGEST_TERM).nullif("")
+    return term.re_replace(" +", " ").substr(0, LONGEST_TERM).strip().nullif("")
 
 
 def _encodings() -> Iterator[tuple[str, str]]:
+    """What stands for a letter once all letters are small, and that letter."""
     for letter in LETTERS:
-        yield f"\\u{ord(letter):04x}", letter
-        upper = letter.upper()
-        for form in dict.fromkeys((letter, upper if len(upper) == 1 else letter)):
-            yield quote(form, safe="").lower() if ord(form) > 127 else f"%{ord(form):02x}", letter
+        yield f"\\u{ord(letter):04x}", letter.lower()
+    for letter in LETTERS + MARKS:
+        yield "".join(f"%{byte:02x}" for byte in letter.encode()), letter.lower()
