@@ -33,7 +33,7 @@ def _lines(answer: dict[str, Any]) -> list[str]:
     lines = [f"{answer['sessions']:,} sessions, {answer['converted_sessions']:,} of them with a purchase"]
     for title, name in (
         ("Paths of all sessions", "top_paths"),
-        ("Paths that end in a purchase or go through one", "converting_paths"),
+        ("Paths with a purchase", "converting_paths"),
         ("Paths without a purchase", "other_paths"),
     ):
         if answer[name]:

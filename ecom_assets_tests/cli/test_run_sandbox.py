@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
+from ecom_assets.contracts.inventory import ALERTS
 from ecom_assets.sandbox.services import customers_of
+from ecom_assets.sandbox.shop_traffic import QUERIES
 from ecom_assets_tests.command import Said, ecom, shape, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
@@ -39,6 +42,10 @@ TABLES = [
     "mart.sessions",
     "mart.conversion_funnel",
     "mart.engagement_daily",
+    "mart.journeys",
+    "mart.journey_transitions",
+    "mart.search_performance",
+    "mart.category_performance",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
@@ -51,12 +58,15 @@ TABLES = [
     "mart.product_sales_daily",
     "mart.revenue_daily",
     "mart.customer_retention",
+    "mart.product_performance",
+    "raw.stock",
+    "mart.inventory_alerts",
     "raw.customers",
     "staging.quarantined_customers",
     "mart.first_touches",
     "staging.customers",
 ]
-UNCUT = {"mart.city", "mart.item", "mart.customer"}
+UNCUT = {"mart.city", "mart.item", "mart.customer", "mart.inventory_alerts"}
 """Tables that are not cut by day."""
 SALES = {
     "orders": int,
@@ -69,6 +79,15 @@ SALES = {
     "quarantined": {},
     "duplicates": int,
 }
+PATH = {
+    "path": [str],
+    "is_cut": bool,
+    "sessions": int,
+    "share": float,
+    "converted_sessions": int,
+    "conversion_rate": float,
+}
+TERM = {"search_term": str, "searches": int, "clicked": int}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
 
@@ -120,6 +139,14 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
             "tiers": dict.fromkeys(CUSTOMER_TIERS, int),
             "segments": dict.fromkeys(MARKET_SEGMENTS, int),
             "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
+        },
+        "journeys": {"sessions": int, "converted_sessions": int, "top_paths": [PATH]},
+        "search": {"searches": int, "click_rate": float, "top_terms": [TERM]},
+        "inventory": {
+            "as_of": str,
+            "products": int,
+            "alerts": dict.fromkeys(ALERTS, int),
+            "unreadable_lines": int,
         },
         "duplicates": int,
         "checks": {"passed": int, "failed": []},
@@ -176,6 +203,23 @@ def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
     assert shop.summary["tables"]["mart.sales"] == lines
 
 
+def test_journeys_are_those_of_the_sessions_and_searches_those_that_were_planted(shop: Shop) -> None:
+    found, searched = shop.summary["journeys"], shop.summary["search"]
+    assert found["sessions"] == shop.truth["sessions"]["total"]
+    assert found["converted_sessions"] == shop.truth["funnel_sessions"]["purchase"]
+    assert searched["searches"] == shop.truth["events"]["clean_by_type"]["search"]
+    assert 0 < searched["click_rate"] < 1
+    assert [one["search_term"] for one in searched["top_terms"] if one["search_term"] not in QUERIES] == []
+
+
+def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
+    found = shop.summary["inventory"]
+    assert (found["as_of"], found["products"], found["unreadable_lines"]) == ("2026-01-03", 480, 0)
+    stock = pq.read_table(shop.home / "sandbox" / "catalogue.parquet").column("stock").to_pylist()
+    assert found["alerts"]["out_of_stock"] == sum(count == 0 for count in stock) > 0
+    assert found["alerts"]["dead"] == 0, "three days of sales cannot tell"
+
+
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
     week = shop.summary["retention"]
     assert week["week_start_date"] == "2025-12-29"
@@ -201,8 +245,9 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
 
 def test_every_check_ran_and_passed(shop: Shop) -> None:
     # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
-    # customers four contracts, the accounting, and that one version is current.
-    assert shop.summary["checks"] == {"passed": 41, "failed": []}
+    # journeys, searches and categories four and as many invariants; of products and stock three and two; of customers
+    # four contracts, the accounting, and that one version is current.
+    assert shop.summary["checks"] == {"passed": 54, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -211,7 +256,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
-    assert "Checks: 41 passed, 0 failed" in again.out
+    assert "Checks: 54 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)
