@@ -105,6 +105,7 @@ CREATE TABLE "mart"."session_events" (
   "product_category" text COLLATE "C",
   "page_url" text COLLATE "C",
   "cart_amount" DECIMAL(18, 2),
+  "search_term" text COLLATE "C",
   "until_next_s" DOUBLE PRECISION,
   "is_bot" BOOLEAN NOT NULL,
   PRIMARY KEY ("event_date", "event_id")
@@ -200,6 +201,62 @@ CREATE TABLE "mart"."engagement_daily" (
   "monthly_visitor_count" BIGINT NOT NULL,
   "stickiness_rate" DOUBLE PRECISION,
   PRIMARY KEY ("event_date")
+);
+
+CREATE TABLE "mart"."journeys" (
+  "session_id" text COLLATE "C" NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "started_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "started_at" TIMESTAMP(6) NOT NULL,
+  "path" text COLLATE "C",
+  "step_count" BIGINT NOT NULL,
+  "is_cut" BOOLEAN NOT NULL,
+  "is_converted" BOOLEAN NOT NULL,
+  "is_bot" BOOLEAN NOT NULL,
+  PRIMARY KEY ("session_id", "dimension")
+);
+
+CREATE INDEX ON "mart"."journeys" ("started_date");
+
+CREATE TABLE "mart"."journey_transitions" (
+  "started_date" DATE NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "place" BIGINT NOT NULL,
+  "from_step" text COLLATE "C" NOT NULL,
+  "to_step" text COLLATE "C" NOT NULL,
+  "transition_count" BIGINT NOT NULL,
+  "converted_transition_count" BIGINT NOT NULL,
+  PRIMARY KEY ("started_date", "dimension", "place", "from_step", "to_step")
+);
+
+CREATE TABLE "mart"."search_performance" (
+  "started_date" DATE NOT NULL,
+  "search_term" text COLLATE "C" NOT NULL,
+  "search_count" BIGINT NOT NULL,
+  "session_count" BIGINT NOT NULL,
+  "clicked_search_count" BIGINT NOT NULL,
+  "unclicked_search_count" BIGINT NOT NULL,
+  "cart_search_count" BIGINT NOT NULL,
+  "click_rate" DOUBLE PRECISION NOT NULL,
+  "cart_rate" DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY ("started_date", "search_term")
+);
+
+CREATE TABLE "mart"."category_performance" (
+  "started_date" DATE NOT NULL,
+  "product_category" text COLLATE "C" NOT NULL,
+  "category_view_count" BIGINT NOT NULL,
+  "product_view_count" BIGINT NOT NULL,
+  "add_to_cart_count" BIGINT NOT NULL,
+  "viewing_session_count" BIGINT NOT NULL,
+  "cart_session_count" BIGINT NOT NULL,
+  "any_cart_session_count" BIGINT NOT NULL,
+  "purchase_session_count" BIGINT NOT NULL,
+  "cart_rate" DOUBLE PRECISION,
+  "any_cart_rate" DOUBLE PRECISION,
+  "purchase_rate" DOUBLE PRECISION,
+  PRIMARY KEY ("started_date", "product_category")
 );
 
 CREATE TABLE "raw"."user_order_log" (
@@ -430,6 +487,62 @@ CREATE TABLE "mart"."customer_retention" (
   "returning_revenue_amount" DECIMAL(18, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
+);
+
+CREATE TABLE "mart"."product_performance" (
+  "event_date" DATE NOT NULL,
+  "product_id" text COLLATE "C" NOT NULL,
+  "product_category" text COLLATE "C",
+  "product_view_count" BIGINT NOT NULL,
+  "add_to_cart_count" BIGINT NOT NULL,
+  "remove_from_cart_count" BIGINT NOT NULL,
+  "viewing_visitor_count" BIGINT NOT NULL,
+  "cart_visitor_count" BIGINT NOT NULL,
+  "purchase_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "cart_rate" DOUBLE PRECISION,
+  "purchases_per_cart" DOUBLE PRECISION,
+  "purchases_per_view" DOUBLE PRECISION,
+  "sales_source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "product_id")
+);
+
+CREATE TABLE "raw"."stock" (
+  "received_date" DATE NOT NULL,
+  "record_number" BIGINT NOT NULL,
+  "product_id" text COLLATE "C",
+  "product_name" text COLLATE "C",
+  "product_category" text COLLATE "C",
+  "received_stock" text COLLATE "C",
+  "received_reorder_point" text COLLATE "C",
+  "received_lead_time_days" text COLLATE "C",
+  "stock_count" BIGINT,
+  "reorder_point_count" BIGINT,
+  "lead_time_days" BIGINT,
+  "reject_reason" text COLLATE "C",
+  "source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "mart"."inventory_alerts" (
+  "product_id" text COLLATE "C" NOT NULL,
+  "product_name" text COLLATE "C",
+  "product_category" text COLLATE "C",
+  "alert" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "stock_count" BIGINT NOT NULL,
+  "reorder_point_count" BIGINT,
+  "lead_time_days" BIGINT,
+  "sold_item_count" BIGINT NOT NULL,
+  "sales_days_count" BIGINT NOT NULL,
+  "daily_sold_items" DOUBLE PRECISION,
+  "days_of_cover" DOUBLE PRECISION,
+  "last_sold_date" DATE,
+  PRIMARY KEY ("product_id")
 );
 
 CREATE TABLE "raw"."customers" (
