@@ -47,7 +47,8 @@ def plain_term(received: ir.StringValue) -> ir.StringValue:
     term = received.lower()
     for encoded, letter in _encodings():
         term = term.replace(encoded, letter)
-    return term.re_replace(" +", " ").substr(0, LONGEST_TERM).strip().nullif("")
+    # Spark's own trimming takes an `f` or a `v` for white space.
+    return term.re_replace(" +", " ").substr(0, LONGEST_TERM).re_replace("^ | $", "").nullif("")
 
 
 def _encodings() -> Iterator[tuple[str, str]]:
