@@ -14,7 +14,7 @@ import dagster as dg
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
-from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS
+from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.sales import SALES_ASSETS, raw_user_order_log
@@ -22,8 +22,8 @@ from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
-from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, everything_job, source_job
-from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule
+from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everything_job, source_job
+from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
@@ -175,7 +175,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
 def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
-    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers}
+    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     return [everything_job(skipped), *(source_job(name, key, left_out) for name, key in there.items())]
@@ -185,6 +185,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """Return the schedule of each source that there is."""
     by_source = [
         (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
+        (has_stock, stock_schedule),
     ]  # fmt: skip
     return [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
 

@@ -10,7 +10,8 @@ from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.settings import Settings
 from ecom_assets.sources.catalogue_api import fetch_catalogue
 from ecom_assets.sources.event_source import SANDBOX
-from ecom_assets.sources.stock_source import ReceivedStock
+from ecom_assets.sources.received import Received
+from ecom_assets.sources.stock_source import fetched_stock, no_stock
 from ecom_assets.transforms.days import Days
 
 
@@ -22,15 +23,15 @@ class SandboxStock:
         self._settings = settings
         self._prepare = prepare
 
-    def received(self, days: Days) -> ReceivedStock:
+    def received(self, days: Days) -> Received:
         """Fetch, if the shop's last day is among the days; else leave all as it is."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
         if today not in days.dates:
-            return ReceivedStock.nothing(f"stock is told as it is now, {today} in the sandbox")
+            return no_stock(f"stock is told as it is now, {today} in the sandbox")
         faults = Faults(server_errors=1, truncated=1)
         with CatalogueService(folder / "catalogue.parquet", faults=faults) as service:
             there = {"catalogue_api_url": service.api_url, "catalogue_api_key": SecretStr(service.key)}
             settings = self._settings.model_copy(update={**there, "api_retry_base_s": RETRY_BASE_S})
-            return ReceivedStock.of(fetch_catalogue(settings), today, SANDBOX)
+            return fetched_stock(fetch_catalogue(settings), today, SANDBOX)

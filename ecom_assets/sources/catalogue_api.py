@@ -3,6 +3,7 @@
 Not here: retries (`http_retry.py`), what a product's stock says (`stock_rows.py`).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.http_session import Api, ApiSession, header_value
+from ecom_assets.sources.http_tally import HttpCosts
 from ecom_assets.warehouse.address import without_secrets
 
 PAGE_SIZE = 500
@@ -28,8 +30,16 @@ class _Envelope(BaseModel):
     data: list[dict[str, Any]]
 
 
-def fetch_catalogue(settings: Settings) -> list[dict[str, Any]]:
-    """Fetch every product, page by page; products with `product_id`, `stock` and what else there is.
+@dataclass(frozen=True)
+class CatalogueFetch:
+    """The products of one fetch, with `product_id`, `stock` and what else there is, and what it cost."""
+
+    products: list[dict[str, Any]]
+    costs: HttpCosts
+
+
+def fetch_catalogue(settings: Settings) -> CatalogueFetch:
+    """Fetch every product, page by page.
 
     Raises:
         SettingError: The key cannot be sent.
@@ -44,12 +54,13 @@ def fetch_catalogue(settings: Settings) -> list[dict[str, Any]]:
         products += first.data
         for number in range(2, first.total_pages + 1):
             products += _page(session, headers, number).data
+        costs = session.tally.costs()
     if len(products) != first.total:
         raise SourceError(
             f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and told "
             f"{len(products):,}; it changed meanwhile, so run again."
         )
-    return products
+    return CatalogueFetch(products, costs)
 
 
 def _page(session: ApiSession, headers: dict[str, str], number: int) -> _Envelope:

@@ -5,54 +5,51 @@ Not here: how the API is asked (`catalogue_api.py`), what a line says (`stock_ro
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
-import ibis.expr.types as ir
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
-from ecom_assets.sources.catalogue_api import fetch_catalogue
+from ecom_assets.sources.catalogue_api import CatalogueFetch, fetch_catalogue
+from ecom_assets.sources.received import Received
 from ecom_assets.sources.sql_text import ident, select, text
 from ecom_assets.sources.stock_rows import OPTIONAL, REQUIRED, stock_rows
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 
-@dataclass(frozen=True)
-class ReceivedStock:
-    """Rows of `RawStock`, the days whose rows they replace, and what to tell about them."""
+def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> Received:
+    """Return what a file told, in the place of what was told earlier of the same day."""
+    return Received(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
 
-    rows: ir.Table
-    days: Days
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def nothing(cls, reason: str) -> "ReceivedStock":
-        """Return no rows for no days: what the table has stays."""
-        return cls(stock_rows((), date.min, ""), Days(()), {"fetched": False, "not_fetched_because": reason})
+def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> Received:
+    """Return what an API told, likewise."""
+    told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
+    return Received(stock_rows(fetch.products, day, source), Days((day,)), told)
 
-    @classmethod
-    def of(cls, records: Iterable[Mapping[str, Any]], day: date, source: str) -> "ReceivedStock":
-        """Return what was told, in the place of what was told earlier of the same day."""
-        return cls(stock_rows(records, day, source), Days((day,)), {"fetched": True, "stock_day": str(day)})
+
+def no_stock(reason: str) -> Received:
+    """Return no rows for no days: what the table has stays."""
+    return Received.nothing(stock_rows((), date.min, ""), reason)
 
 
 class StockSource(Protocol):
     """How much there is."""
 
-    def received(self, days: Days) -> ReceivedStock:
+    def received(self, days: Days) -> Received:
         """Return the stock of the newest of the days, or nothing, so that all stays as it is."""
 
 
 class NoStock:
     """For a shop that has set no catalogue."""
 
-    def received(self, _days: Days) -> ReceivedStock:
+    def received(self, _days: Days) -> Received:
         """Leave all as it is."""
-        return ReceivedStock.nothing("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
+        return no_stock("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
 
 
 class FileStock:
@@ -62,7 +59,7 @@ class FileStock:
         """Take the settings, which name the file."""
         self._place = str(settings.catalogue)
 
-    def received(self, days: Days) -> ReceivedStock:
+    def received(self, days: Days) -> Received:
         """Return the file's lines as of the newest of the days.
 
         Raises:
@@ -76,7 +73,7 @@ class FileStock:
         try:
             columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
             if "stock" not in columns:
-                return ReceivedStock.nothing(f"{self._place} has no column stock")
+                return no_stock(f"{self._place} has no column stock")
             if "product_id" not in columns:
                 raise SourceError(
                     f"The catalogue {self._place} has a column stock and none called product_id; name the column that "
@@ -93,7 +90,7 @@ class FileStock:
         finally:
             rows.close()
         records = (dict(zip(told, row, strict=True)) for row in found)
-        return ReceivedStock.of(records, days.dates[-1], self._place)
+        return stock_of(records, days.dates[-1], self._place)
 
 
 def _now() -> datetime:
@@ -108,7 +105,7 @@ class ApiStock:
         self._settings = settings
         self._now = now
 
-    def received(self, days: Days) -> ReceivedStock:
+    def received(self, days: Days) -> Received:
         """Fetch, if the newest of the days is today or yesterday; else leave all as it is.
 
         Raises:
@@ -117,10 +114,10 @@ class ApiStock:
         today = self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
         newest = days.dates[-1]
         if newest not in {today, today - ONE_DAY}:
-            return ReceivedStock.nothing(f"stock is told as it is now, {today}, and these days end with {newest}")
-        return ReceivedStock.of(fetch_catalogue(self._settings), newest, self._settings.catalogue_api_url)
+            return no_stock(f"stock is told as it is now, {today}, and these days end with {newest}")
+        return fetched_stock(fetch_catalogue(self._settings), newest, self._settings.catalogue_api_url)
 
 
 def has_stock(settings: Settings) -> bool:
     """Tell whether there is stock to take in: from an API, a file, or the sandbox's where nothing own was given."""
-    return bool(settings.catalogue_api_url or settings.catalogue) or not (settings.events or settings.orders)
+    return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data

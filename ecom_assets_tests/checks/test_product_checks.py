@@ -27,7 +27,7 @@ Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))
 LATER = DAY_ONE + timedelta(days=5)
 CLAIMS = {claim.name: claim for claim in (*journey_claims(), *product_claims())}
-SHARED = {"started_date": DAY_ONE, "event_date": DAY_ONE, "order_date": DAY_ONE, "as_of_date": DAY_ONE}
+SHARED: dict[str, Any] = {"started_date": DAY_ONE, "event_date": DAY_ONE, "order_date": DAY_ONE, "as_of_date": DAY_ONE}
 
 
 def journey(dimension: str, step_count: int) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def broken(name: str, tables: Mapping[type[Table], Rows], days: Days | None = DA
     """Return how many things break a claim over these tables."""
     claim, con = CLAIMS[name], connect()
     for contract in claim.tables:
-        rows = [SHARED | row for row in tables[contract]]
+        rows = [{**SHARED, **row} for row in tables[contract]]
         is_stock = contract is RawStock
         con.con.register(
             contract.__name__, stock_rows(rows, DAY_ONE, "test").to_pyarrow() if is_stock else as_table(rows, contract)

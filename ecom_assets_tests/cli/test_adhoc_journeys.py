@@ -139,7 +139,10 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--by", "pagetype"), "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category."),
+        (
+            ("--by", "pagetype"),
+            "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category.",
+        ),
         (("--top", "0"), "--top 0 tells no path; give 1 or more."),
     ],
 )

@@ -159,9 +159,12 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
 
 def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     fetched = shop.summary["fetched"]
-    assert set(fetched) == {"raw/customers", "raw/user_order_log"}
+    assert set(fetched) == {"raw/customers", "raw/stock", "raw/user_order_log"}
     for told in fetched.values():
         assert set(told) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes"}
+    # One page of stock, and two tries that failed.
+    assert fetched["raw/stock"]["request_count"] == 3
+    assert fetched["raw/stock"]["retry_counts"] == {"server_error": 1, "truncated": 1}
     # A report, its file and its increment for three days would be ten requests if all went well.
     assert fetched["raw/user_order_log"]["request_count"] > 10
     assert fetched["raw/user_order_log"]["retry_counts"]["truncated"] >= 3, "empty, short and cut files"

@@ -21,7 +21,8 @@ from ecom_assets.sandbox.shop import generate
 from ecom_assets.sandbox.stock_source import SandboxStock
 from ecom_assets.settings import Settings
 from ecom_assets.sources.catalogue_api import fetch_catalogue
-from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, ReceivedStock, has_stock
+from ecom_assets.sources.received import Received
+from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, has_stock
 from ecom_assets.transforms.days import Days
 from ecom_assets_tests.services import BASE_S
 
@@ -30,7 +31,7 @@ DAYS = Days((date(2026, 3, 9), TODAY))
 PRODUCTS = [{"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point": 2} for n in range(5)]
 
 
-def rows(received: ReceivedStock) -> list[dict[str, Any]]:
+def rows(received: Received) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = received.rows.order_by("record_number").to_pyarrow().to_pylist()
     return found
 
@@ -38,7 +39,7 @@ def rows(received: ReceivedStock) -> list[dict[str, Any]]:
 # A file
 
 
-def of_file(path: Path, text: str) -> ReceivedStock:
+def of_file(path: Path, text: str) -> Received:
     path.write_text(text)
     return FileStock(Settings(home=path.parent, catalogue=path)).received(DAYS)
 
@@ -120,7 +121,11 @@ def api(tmp_path: Path) -> Iterator[CatalogueService]:
 
 
 def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
-    told = {"catalogue_api_url": api.api_url, "catalogue_api_key": SecretStr(api.key), "api_retry_base_s": BASE_S}
+    told: dict[str, Any] = {
+        "catalogue_api_url": api.api_url,
+        "catalogue_api_key": SecretStr(api.key),
+        "api_retry_base_s": BASE_S,
+    }
     return Settings(home=home, **(told | given))
 
 
@@ -129,7 +134,7 @@ def test_every_product_comes_through_every_fault(
 ) -> None:
     monkeypatch.setattr("ecom_assets.sources.catalogue_api.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
-    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path))] == [f"p{n}" for n in range(5)]
+    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [f"p{n}" for n in range(5)]
     assert api.counts.request_count == 7  # three pages, and four tries that failed
 
 
@@ -145,6 +150,7 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
     assert found.days == Days((fetched_of,) if fetched_of else ())
     assert len(rows(found)) == (5 if fetched_of else 0)
     assert ("not_fetched_because" in found.metadata) is (fetched_of is None)
+    assert found.metadata.get("request_count") == (1 if fetched_of else None)
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,11 @@ def test_sales_after_the_stock_s_day_do_not_count() -> None:
 
 def test_of_several_lines_the_last_good_one_counts_and_only_the_newest_day() -> None:
     old = [{"product_id": "old", "stock": 0}]
-    lines = [{"product_id": "a", "stock": 0}, {"product_id": "a", "stock": 5}, {"product_id": "a", "stock": "many"}]
+    lines: list[Row] = [
+        {"product_id": "a", "stock": 0},
+        {"product_id": "a", "stock": 5},
+        {"product_id": "a", "stock": "many"},
+    ]
     assert alerts({"a": {0: 1}}, *lines, {"product_id": "b", "stock": 0}, earlier=old) == {"b": ("out_of_stock", None)}
 
 

@@ -22,8 +22,8 @@ def terms(properties: str | None, page_url: str | None) -> tuple[str | None, str
     con = connect().con
     con.execute("CREATE TABLE searches (properties VARCHAR, page_url VARCHAR)")
     con.execute("INSERT INTO searches VALUES (?, ?)", [properties, page_url])
-    [row] = con.sql(sql()).fetchall()
-    return row
+    [(received, plain)] = con.sql(sql()).fetchall()
+    return received, plain
 
 
 @pytest.mark.parametrize(
