@@ -134,7 +134,9 @@ def test_every_product_comes_through_every_fault(
 ) -> None:
     monkeypatch.setattr("ecom_assets.sources.catalogue_api.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
-    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [f"p{n}" for n in range(5)]
+    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
+        f"p{n}" for n in range(5)
+    ]
     assert api.counts.request_count == 7  # three pages, and four tries that failed
 
 
