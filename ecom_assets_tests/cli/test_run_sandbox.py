@@ -80,9 +80,8 @@ SALES = {
     "duplicates": int,
 }
 PATH = {
-    **{"path": [str], "is_cut": bool, "sessions": int, "share": float},
-    **{"converted_sessions": int, "conversion_rate": float},
-}
+    "path": [str], "is_cut": bool, "sessions": int, "share": float, "converted_sessions": int, "conversion_rate": float,
+}  # fmt: skip
 TERM = {"search_term": str, "searches": int, "clicked": int}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
