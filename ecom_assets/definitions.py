@@ -15,6 +15,8 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.journeys import JOURNEY_ASSETS
+from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.retention import RETENTION_ASSETS
@@ -24,8 +26,8 @@ from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
-from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, everything_job, source_job
-from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule
+from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everything_job, source_job
+from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.claim import Claim
@@ -33,7 +35,9 @@ from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customer_value import value_claims
 from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
+from ecom_assets.checks.journeys import journey_claims
 from ecom_assets.checks.orders import order_claims
+from ecom_assets.checks.products import product_claims
 from ecom_assets.checks.reconciliation import reconciliation_claims
 from ecom_assets.checks.retention import retention_claims
 from ecom_assets.checks.sales import sales_claims
@@ -51,11 +55,15 @@ from ecom_assets.sources.order_source import (
     has_orders,
     judged_days,
 )
+from ecom_assets.sources.stock_source import has_stock
+from ecom_assets.transforms import product_performance as performance
 from ecom_assets.transforms.cart_abandonment import CartRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.inventory_rule import InventoryRule
+from ecom_assets.transforms.journey_rule import JourneyRule
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.value_rule import ValueRule
@@ -126,6 +134,9 @@ def rules(settings: Settings) -> dict[str, Any]:
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnels": daily_funnels(settings),
         "reconciliation_rule": ReconciliationRule(),
+        "journey_rule": JourneyRule(),
+        "inventory_rule": InventoryRule(),
+        "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
@@ -169,13 +180,15 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    return [*event_assets(settings), *SALES_ASSETS, *of_customers, *RECONCILIATION_ASSETS, restatements]
+    of_sales = [*SALES_ASSETS, *PRODUCT_ASSETS]
+    return [*event_assets(settings), *of_sales, *of_customers, *RECONCILIATION_ASSETS, restatements]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, first_touches]
+    behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -183,6 +196,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty: list[TableAsset] = []
     empty += [] if has_events(settings) else event_assets(settings)
     empty += [] if has_orders(settings) else SALES_ASSETS
+    empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
     return {asset.key for asset in empty}
@@ -191,7 +205,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
 def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
-    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers}
+    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # Where there are orders, purchase events say nothing about segments and value.
@@ -206,6 +220,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """Return the schedule of each source that there is."""
     by_source = [
         (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
+        (has_stock, stock_schedule),
     ]  # fmt: skip
     return [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
 
@@ -258,8 +273,10 @@ def claims(settings: Settings) -> list[Claim]:
         accounting_claim(settings.late_days),
         *invariant_claims(),
         *retention_claims(),
+        *journey_claims(),
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
+        *product_claims(),
         *customer_claims(),
         *value_claims(),
         *reconciliation_claims(),

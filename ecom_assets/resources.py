@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.contracts.registry import BY_KEY
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.orders_source import SandboxOrders
+from ecom_assets.sandbox.stock_source import SandboxStock
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
@@ -24,6 +25,7 @@ from ecom_assets.sources.order_source import (
     OrderSource,
     has_orders,
 )
+from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, StockSource, has_stock
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.warehouse.opening import file_reader, new_engine
@@ -66,6 +68,7 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "io_manager": io_manager,
         "event_source": event_source,
         "order_source": order_source,
+        "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }
 
@@ -87,3 +90,12 @@ def customer_source_of(settings: Settings) -> CustomerSource:
     if settings.customer_api_url:
         return ApiCustomers(settings)
     return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()
+
+
+def stock_source_of(settings: Settings) -> StockSource:
+    """Return where stock comes from: the API that is set, else the file, the sandbox's, or nowhere."""
+    if settings.catalogue_api_url:
+        return ApiStock(settings)
+    if settings.catalogue:
+        return FileStock(settings)
+    return SandboxStock(settings, ensure_sandbox) if has_stock(settings) else NoStock()

@@ -57,8 +57,12 @@ class Settings(BaseSettings):
     orders: str = Field("", description="Where orders come from: a file, folder or glob; default the sandbox shop")
     orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
     catalogue: Path | None = Field(
-        None, description="CSV or Parquet file with product_id and category, for order lines that carry no category"
+        None,
+        description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
+        "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
+    catalogue_api_url: str = Field("", description="Address of the catalogue API's list of products with their stock")
+    catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
     order_customers_over: int = Field(
         3, ge=0, description="A day's orders must be of more customers than this, or nothing is built on them"
     )
@@ -175,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
 
-    @field_validator("customer_api_url", "order_api_url", "dagster_url")
+    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)

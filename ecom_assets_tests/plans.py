@@ -14,7 +14,10 @@ from ecom_assets_tests.builders import Row, received
 
 EVENT_DAYS = 4
 LATE_DAYS = 1
-KINDS = ("page_view", "page_view", "page_view", "product_view", "add_to_cart", "purchase", "refund")
+KINDS = (
+    "page_view", "page_view", "page_view", "product_view", "add_to_cart", "purchase", "refund",
+    "search", "category_view",
+)  # fmt: skip
 CORRUPTIONS: Sequence[Row] = (
     {"event_id": None},
     {"event_at": None, "event_date": None, "event_timestamp": "yesterday"},
@@ -127,7 +130,8 @@ def _row(world: World, moment: datetime, kind: str, late: int, who: Row) -> Row:
     row = received("", moment, timezone=world.timezone, event_type=kind, **who)
     days = world.arrival_days.dates
     row["received_date"] = min(max(row["event_date"] + timedelta(days=late), days[0]), days[-1])
-    row["product_category"] = {"product_view": "hats", "add_to_cart": "shoes"}.get(kind)
+    row["product_category"] = {"product_view": "hats", "add_to_cart": "shoes", "category_view": "shoes"}.get(kind)
+    row["page_url"] = "https://shop.test/?q=Red+hat" if kind == "search" else None
     return row | {"cart_amount": 20 if kind == "purchase" else None}
 
 

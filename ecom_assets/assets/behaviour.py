@@ -18,6 +18,7 @@ from ecom_assets.transforms import engagement
 from ecom_assets.transforms import sessions as sessionizing
 from ecom_assets.transforms.daily_funnel import DailyFunnel, window_days
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.search_terms import with_search_terms
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.stacking import stacked
 
@@ -27,7 +28,7 @@ ALL_PIECES = Reads(SessionDays, whole=True)
 @table_asset(SessionEvents, events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
-    return sessionizing.session_events(events, session_rule).select(*SessionEvents.columns)
+    return with_search_terms(sessionizing.session_events(events, session_rule)).select(*SessionEvents.columns)
 
 
 @table_asset(SessionDays, session_events=SessionEvents)

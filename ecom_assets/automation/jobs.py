@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 EVERYTHING = "everything"
-EVENTS, ORDERS, CUSTOMERS = "events", "orders", "customers"
+EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 
 
 def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS
+from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.settings import Settings
 
@@ -24,6 +24,11 @@ def orders_schedule(settings: Settings) -> dg.ScheduleDefinition:
     However late a line comes, its arrival brings its day up to date; the days before are for nights that failed.
     """
     return _nightly(settings, ORDERS, "0 1 * * *", "so that a night that failed is made up for")
+
+
+def stock_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that asks soon after midnight what there is in stock, for the day that has just ended."""
+    return _nightly(settings, STOCK, "30 0 * * *", "so that it lies before the sales of the night are added up")
 
 
 def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.ScheduleDefinition:

@@ -8,6 +8,7 @@ import typer
 from ecom_assets.cli import (
     adhoc_commands,
     funnel_command,
+    journey_commands,
     platform_commands,
     retention_command,
     sandbox_commands,
@@ -38,6 +39,7 @@ app.command("funnel")(funnel_command.funnel)
 app.command("segments")(value_commands.segments)
 app.command("value")(value_commands.value)
 app.command("retention")(retention_command.retention)
+app.command("journeys")(journey_commands.journeys)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
 

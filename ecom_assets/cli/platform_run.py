@@ -27,6 +27,7 @@ from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.order_source import has_events, has_orders
+from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
@@ -163,6 +164,8 @@ def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
         progress.say("No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH")
     if not (has_events(settings) and has_orders(settings)):
         progress.say("Orders and events are compared only where there are both: the tables of that are skipped.")
+    if not has_stock(settings):
+        progress.say("No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API")
     if not has_customers(settings):
         progress.say("ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.")
 

@@ -13,6 +13,7 @@ from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.product_summary import product_lines, summarize_products
 from ecom_assets.cli.retention_summary import cart_totals, cohort_totals, retention_lines
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
@@ -72,6 +73,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "segments": summarize_value(engine),
         "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
         "restatements": summarize_restatements(engine, outcome.run_id),
+        **summarize_products(engine, outcome.days),
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
@@ -110,6 +112,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     lines += customer_lines(summary["customers"])
     lines += value_lines(summary["segments"])
     lines += trust_lines(summary)
+    lines += product_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 

@@ -46,10 +46,11 @@ def data(
 def up(
     customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
     order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
+    catalogue_port: Annotated[int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")] = 8303,
     faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Serve stand-ins of the customer and the order report API over the sandbox shop, until Ctrl-C."""
+    """Serve stand-ins of the customer, order report and catalogue APIs over the sandbox shop, until Ctrl-C."""
     from ecom_assets.sandbox.service_faults import Faults  # noqa: PLC0415 (only this command serves)
     from ecom_assets.sandbox.services import running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sandbox.supply import ensure_sandbox  # noqa: PLC0415 (as above)
@@ -58,7 +59,11 @@ def up(
     ensure_sandbox(settings)
     chosen = Faults.some_of_all() if faults else Faults()
     serving = running_services(
-        settings.sandbox_folder, customer_port=customer_port, order_port=order_port, faults=chosen
+        settings.sandbox_folder,
+        customer_port=customer_port,
+        order_port=order_port,
+        catalogue_port=catalogue_port,
+        faults=chosen,
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
@@ -70,6 +75,7 @@ def up(
 
 
 _STEERING = (
-    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}; Ctrl-C stops both.\n"
-    "Faults at either, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults"
+    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with their stock at "
+    "{ECOM_CATALOGUE_API_URL}; Ctrl-C stops all.\n"
+    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults"
 )

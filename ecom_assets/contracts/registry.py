@@ -7,7 +7,10 @@ from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
+from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance, SearchPerformance
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.restatements import PublishedDays, Restatements
 from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
@@ -28,6 +31,10 @@ ALL: tuple[type[Table], ...] = (
     ReturningVisitorsDaily,
     RetentionCohorts,
     CartAbandonment,
+    Journeys,
+    JourneyTransitions,
+    SearchPerformance,
+    CategoryPerformance,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,
@@ -40,6 +47,9 @@ ALL: tuple[type[Table], ...] = (
     ProductSalesDaily,
     RevenueDaily,
     CustomerRetention,
+    ProductPerformance,
+    RawStock,
+    InventoryAlerts,
     RawCustomers,
     QuarantinedCustomers,
     FirstTouches,

@@ -25,6 +25,7 @@ class SessionEvents(Table):
     product_category = text("The product's category", nullable=True)
     page_url = text("The page", nullable=True)
     cart_amount = amount("The money that the event carries", nullable=True)
+    search_term = text("What was searched, as its properties or address carry it, encoded as it is", nullable=True)
     until_next_s = seconds("Time to the next event of the run; unknown for the last, never zero", nullable=True)
     is_bot = flag("Whether the user agent calls itself a robot")
 

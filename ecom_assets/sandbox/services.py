@@ -1,4 +1,4 @@
-"""Both stand-ins over one sandbox shop, and the settings to use them by. Not here: what they answer."""
+"""All stand-ins over one sandbox shop, and the settings to use them by. Not here: what they answer."""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from ecom_assets.sandbox import order_service
+from ecom_assets.sandbox.catalogue_service import CatalogueService
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sandbox.order_service import OrderService
 from ecom_assets.sandbox.service_faults import Faults
@@ -23,6 +24,7 @@ class SandboxServices:
     folder: Path
     customers: CustomerService
     orders: OrderService
+    catalogue: CatalogueService
     truth: dict[str, object]
 
     def environment(self) -> dict[str, str]:
@@ -35,12 +37,19 @@ class SandboxServices:
             "ECOM_ORDER_API_NICKNAME": order_service.NICKNAME,
             "ECOM_ORDER_API_COHORT": order_service.COHORT,
             "ECOM_ORDER_API_KEY": self.orders.key,
+            "ECOM_CATALOGUE_API_URL": self.catalogue.api_url,
+            "ECOM_CATALOGUE_API_KEY": self.catalogue.key,
         }
 
 
 @contextmanager
 def running_services(
-    folder: Path, *, customer_port: int = 0, order_port: int = 0, faults: Faults | None = None
+    folder: Path,
+    *,
+    customer_port: int = 0,
+    order_port: int = 0,
+    catalogue_port: int = 0,
+    faults: Faults | None = None,
 ) -> Iterator[SandboxServices]:
     """Serve the sandbox shop in `folder`, with faults or without; the truth goes to `services_truth.json` there.
 
@@ -53,8 +62,9 @@ def running_services(
     with (
         CustomerService(made.records, customer_port, faults) as customers,
         OrderService(folder / "orders.parquet", order_port, faults) as orders,
+        CatalogueService(folder / "catalogue.parquet", catalogue_port, faults) as catalogue,
     ):
-        yield SandboxServices(folder.absolute(), customers, orders, truth)
+        yield SandboxServices(folder.absolute(), customers, orders, catalogue, truth)
 
 
 def customers_of(folder: Path) -> ShopCustomers:

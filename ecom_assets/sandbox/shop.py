@@ -25,6 +25,7 @@ from ecom_assets.sandbox.shop_ledger_truth import LedgerTally
 from ecom_assets.sandbox.shop_orders import OrderReport, Refunds, refund_events, write_catalogue
 from ecom_assets.sandbox.shop_people import make_schedule
 from ecom_assets.sandbox.shop_rows import Rows, joined
+from ecom_assets.sandbox.shop_stock import make_stock
 from ecom_assets.sandbox.shop_traffic import Pages
 from ecom_assets.sandbox.shop_truth import GENERATOR, Tally
 from ecom_assets.sandbox.shop_visits import World, walk
@@ -100,7 +101,8 @@ class Shop:
 
     def write(self, folder: Path, progress: Callable[[int, int], None]) -> dict[str, object]:
         """Write every file but the truth, and return that."""
-        write_catalogue(self.world.catalogue, folder / "catalogue.parquet")
+        stock = make_stock(self.world.dice, self.world.catalogue, self.visitors)
+        write_catalogue(self.world.catalogue, stock, folder / "catalogue.parquet")
         report = OrderReport(self.world, self.columns, folder / "orders.parquet")
         for day in range(self.days):
             for part, (begin, end) in enumerate(self._chunks(day)):

@@ -1,6 +1,6 @@
-"""The products of the simulated shop: names, categories, prices, costs, stock and how popular each is.
+"""The products of the simulated shop: names, categories, prices, costs and how popular each is.
 
-Not here: who looks at them (`shop_visits`).
+Not here: who looks at them (`shop_visits`), how many are left (`shop_stock`).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,6 @@ class Catalogue:
     category: Ints
     price_cents: Ints
     cost_cents: Ints
-    stock: Ints
     bounds: Floats
     """Upper bounds of each product's share of [0, 1): popularity, with categories side by side."""
 
@@ -71,9 +70,7 @@ def make_catalogue(dice: Dice) -> Catalogue:
     factor = 0.4 + 1.8 * dice.unit("price", product) ** 2
     price = np.maximum((typical * factor).astype(np.int64) // 100 * 100 + 90, 490)
     cost = (price * (0.4 + 0.3 * dice.unit("cost", product))).astype(np.int64)
-    stock = (dice.unit("stock", product) ** 3 * 900).astype(np.int64)
-    stock[dice.chance(0.04, "sold out", product)] = 0
-    return Catalogue(_names(), category, price, cost, stock, _popularity(dice))
+    return Catalogue(_names(), category, price, cost, _popularity(dice))
 
 
 def _names() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from ecom_assets.sandbox.shop_dice import Dice, Flags, Ints
 from ecom_assets.sandbox.shop_files import Columns, write_parquet
 from ecom_assets.sandbox.shop_people import Schedule, known_customer_id
 from ecom_assets.sandbox.shop_rows import Rows
+from ecom_assets.sandbox.shop_stock import Stock
 from ecom_assets.sandbox.shop_visits import World, city_of
 
 REFUND_RATE = 0.07
@@ -163,7 +164,7 @@ def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
     return [(_FIRST_NAMES[i], _LAST_NAMES[j]) for i, j in zip(first, last, strict=True)]
 
 
-def write_catalogue(catalogue: Catalogue, path: Path) -> None:
+def write_catalogue(catalogue: Catalogue, stock: Stock, path: Path) -> None:
     """Write `catalogue.parquet`, a row per product."""
     size = len(catalogue.names)
     columns = {
@@ -172,7 +173,9 @@ def write_catalogue(catalogue: Catalogue, path: Path) -> None:
         "category": [CATEGORIES[i] for i in catalogue.category],
         "price": euros(catalogue.price_cents),
         "cost": euros(catalogue.cost_cents),
-        "stock": catalogue.stock,
+        "stock": stock.count,
+        "reorder_point": stock.reorder_point,
+        "lead_time_days": stock.lead_time_days,
     }
     write_parquet(pa.table(columns), path)
 

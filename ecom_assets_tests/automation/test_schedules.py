@@ -79,11 +79,12 @@ def test_each_source_that_is_set_has_its_schedule() -> None:
     def scheduled(**given: str) -> set[str]:
         return {schedule.name for schedule in schedules(Settings.model_validate(given))}
 
-    every = {"daily_events", "daily_orders", "daily_customers"}
+    every = {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert scheduled() == every, "the sandbox shop has them all"
     assert scheduled(events="some/events") == {"daily_events"}
     assert scheduled(order_api_url="https://api.example.com") == {"daily_orders"}
     assert scheduled(customer_api_url="https://api.example.com") == {"daily_customers"}
+    assert scheduled(events="some/events", catalogue="stock.csv") == {"daily_events", "daily_stock"}
 
 
 def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:

@@ -28,6 +28,7 @@ VISIT: list[Step] = [
     ("09:02", "add_to_cart"),
     ("23:50", "page_view"),
     ("+1 00:10", "purchase", {"cart_amount": 20}),
+    ("+1 00:11", "search"),
 ]
 
 
@@ -70,7 +71,7 @@ def verdict(platform: Platform, one: Claim, days: Days | None = DAYS) -> Verdict
 def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
     judged = [one for one in claims(shop.settings) if ours.issuperset(one.tables)]
-    assert {one.contract for one in judged} == ours, "sales are looked at by the tests of their own checks"
+    assert {one.contract for one in judged} == ours, "sales and stock are looked at by the tests of their own checks"
     for one in judged:
         found = verdict(shop, one, days)
         assert (found.broken_count, found.examples) == (0, []), one.name

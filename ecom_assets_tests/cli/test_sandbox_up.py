@@ -1,4 +1,4 @@
-"""`ecom sandbox up` in a process of its own: both stand-ins answer, faults can be set over HTTP, Ctrl-C ends it."""
+"""`ecom sandbox up` in a process of its own: all stand-ins answer, faults can be set over HTTP, Ctrl-C ends it."""
 
 import json
 import signal
@@ -14,6 +14,7 @@ from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 TIMEOUT_S = 10
+FREE_PORTS = ("--customer-port", "0", "--order-port", "0", "--catalogue-port", "0")
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_both_services_serve_the_sandbox_shop_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("sandbox", "up", "--json", "--faults", "--customer-port", "0", "--order-port", "0")
+    words = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
     with subprocess.Popen(
         [*ECOM, *words], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -48,7 +49,7 @@ def test_both_services_serve_the_sandbox_shop_until_ctrl_c(home: Path, monkeypat
 
 def test_a_port_that_is_taken_is_told(home: Path) -> None:
     with subprocess.Popen(
-        [*ECOM, "sandbox", "up", "--json", "--customer-port", "0", "--order-port", "0"],
+        [*ECOM, "sandbox", "up", "--json", *FREE_PORTS],
         env=environment(home),
         stdout=subprocess.PIPE,
         text=True,

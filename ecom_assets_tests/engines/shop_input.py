@@ -44,6 +44,11 @@ odd-12,ann,purchase,2026-03-30T10:00:02Z,,,s-3,https://shop.example/,,twelve
 odd-13,ann,teleport,2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
 odd-14,ann,page_view,yesterday,,,s-3,https://shop.example/,,
 odd-15,ann,page_view,2026-03-31T23:45:00+01:00,,,s-3,https://shop.example/,,
+odd-16,bea,search,2026-03-29T21:58:00Z,,,s-4,https://shop.example/s?x=1&q=%C3%9Cber++Schuhe%2f&utm_source=a,,
+odd-17,bea,product_view,2026-03-29T22:01:00Z,p1,A → b,s-4,https://shop.example/,,
+odd-18,bea,search,2026-03-29T22:02:00Z,,,s-4,https://shop.example/?q=&b=2,,
+odd-19,bea,add_to_cart,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
+odd-20,bea,product_view,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
 """
 
 
@@ -74,7 +79,14 @@ REGULARS = tuple(
     for n, (who, day) in enumerate((who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5))
 )
 """Lines of customers who come again, more or less often, so that there is something to expect of them."""
-CATALOGUE = "product_id,category\ni2,Ünder_wear\n"
+CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days
+i2,Bär,Ünder_wear,0,1,7
+1001,One,Shoes,1,5,3
+1002,Two,Shoes,100000,,
+1003,Three,Shoes,9,3,
+1003,Three,Shoes,-2,3,
+1005,Five,Shoes,many,,
+"""
 
 
 def write_orders(folder: Path) -> tuple[list[str], Path]:

@@ -1,0 +1,80 @@
+"""Journeys, and what searches and categories lead to: all of them inside of sessions. Not here: how (`transforms/`).
+
+Each restates the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
+from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
+from ecom_assets.contracts.performance import CategoryPerformance, SearchPerformance
+from ecom_assets.contracts.sessions import SessionEvents, Sessions
+from ecom_assets.transforms import interest
+from ecom_assets.transforms import journeys as paths
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.journey_rule import JourneyRule
+from ecom_assets.transforms.session_members import events_of_sessions
+from ecom_assets.transforms.session_rule import SessionRule
+
+ALL_EVENTS = Reads(SessionEvents, whole=True)
+ALL_SESSIONS = Reads(Sessions, whole=True)
+
+
+@table_asset(
+    Journeys, session_events=ALL_EVENTS, session_days=ALL_PIECES, sessions=ALL_SESSIONS, restates=restated_sessions
+)
+def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Put each session's steps in order."""
+    starts = paths.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return paths.journeys(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+
+
+@table_asset(
+    JourneyTransitions,
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    sessions=ALL_SESSIONS,
+    restates=restated_sessions,
+)
+def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Count which step led to which."""
+    starts = paths.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return paths.journey_transitions(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+
+
+@table_asset(SearchPerformance, session_events=ALL_EVENTS, session_days=ALL_PIECES, restates=restated_sessions)
+def search_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count what came of searches."""
+    told = session_events.filter(session_events.event_type.isin(interest.SEARCH_TYPES))
+    return interest.search_performance(events_of_sessions(told, session_days, days, session_rule))
+
+
+@table_asset(CategoryPerformance, session_events=ALL_EVENTS, session_days=ALL_PIECES, restates=restated_sessions)
+def category_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count what came of looking at categories."""
+    told = session_events.filter(session_events.event_type.isin(interest.CATEGORY_TYPES))
+    return interest.category_performance(events_of_sessions(told, session_days, days, session_rule))
+
+
+JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

@@ -1,0 +1,111 @@
+"""What must hold of journeys and searches whatever the data: who comes in goes out. Not here: contracts."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
+from ecom_assets.contracts.performance import CategoryPerformance, SearchPerformance
+from ecom_assets.contracts.sessions import Sessions
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.journey_rule import DIMENSIONS, EXIT, START
+from ecom_assets.transforms.stacking import stacked
+
+
+def journey_claims() -> list[Claim]:
+    """Return every invariant of journeys, and of what searches and categories lead to."""
+    return [
+        Claim(
+            contract=Journeys,
+            name="every_session_has_its_journeys",
+            description="Per day and dimension there are as many journeys as sessions.",
+            judge=_journeys_are_sessions,
+            tables=(Sessions, Journeys),
+        ),
+        Claim(
+            contract=JourneyTransitions,
+            name="starts_and_exits_are_the_sessions",
+            description="Per day and dimension, starts and exits are the journeys, and all transitions their steps.",
+            judge=_transitions_add_up,
+            tables=(Journeys, JourneyTransitions),
+        ),
+        Claim(
+            contract=SearchPerformance,
+            name="searches_are_the_sessions_searches",
+            description="Per day, the searches of all terms are those of the sessions.",
+            judge=_searches_add_up,
+            tables=(Sessions, SearchPerformance),
+        ),
+        Claim(
+            contract=CategoryPerformance,
+            name="no_category_is_seen_more_than_all",
+            description="Per day, the views and carts of categories are no more than those of the sessions.",
+            judge=_categories_are_sessions,
+            tables=(Sessions, CategoryPerformance),
+        ),
+    ]
+
+
+def _journeys_are_sessions(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> Verdict:
+    per_day = sessions.group_by("started_date").agg(expected=sessions.count())
+    expected = stacked(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
+    counts = journeys.group_by("started_date", "dimension").agg(found=journeys.count())
+    return _compared(days, expected, counts.mutate(expected=0))
+
+
+def _transitions_add_up(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> Verdict:
+    told = journeys.group_by("started_date", "dimension").agg(
+        starts=journeys.count(), steps=(journeys.step_count + 1).sum()
+    )
+    count = transitions.transition_count
+    found = transitions.group_by("started_date", "dimension").agg(
+        starts=count.sum(where=transitions.from_step == START).fill_null(0),
+        exits=count.sum(where=transitions.to_step == EXIT).fill_null(0),
+        steps=count.sum(),
+    )
+    names = {"starts": "starts", "exits": "starts", "steps": "steps"}
+    sides = [
+        rows.select(
+            "started_date",
+            dimension=rows.dimension.concat(f" {name}"),
+            expected=rows[own] if is_told else ibis.literal(0),
+            found=ibis.literal(0) if is_told else rows[name],
+        )
+        for name, own in names.items()
+        for rows, is_told in ((told, True), (found, False))
+    ]
+    return _compared(days, *sides)
+
+
+def _searches_add_up(days: Days | None, sessions: ir.Table, searches: ir.Table) -> Verdict:
+    return _compared(
+        days,
+        sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count", found=0),
+        searches.select("started_date", dimension=ibis.literal("searches"), expected=0, found="search_count"),
+    )
+
+
+def _categories_are_sessions(days: Days | None, sessions: ir.Table, categories: ir.Table) -> Verdict:
+    names = ("category_view_count", "product_view_count", "add_to_cart_count")
+    sides = [
+        stacked(
+            sessions.select("started_date", dimension=ibis.literal(name), expected=name, found=0),
+            categories.select("started_date", dimension=ibis.literal(name), expected=0, found=name),
+        )
+        for name in names
+    ]
+    sums = _summed(days, *sides)
+    return verdict_of(sums.filter(sums.found > sums.expected), sums)
+
+
+def _compared(days: Days | None, *sides: ir.Table) -> Verdict:
+    sums = _summed(days, *sides)
+    return verdict_of(sums.filter(sums.expected != sums.found), sums)
+
+
+def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
+    """Add up what is expected and what is found, per day and dimension; a lost day differs, too."""
+    columns = ("started_date", "dimension", "expected", "found")
+    both = stacked(*(side.select(*columns) for side in sides))
+    both = of_days(both, "started_date", days)
+    return both.group_by("started_date", "dimension").agg(expected=both.expected.sum(), found=both.found.sum())

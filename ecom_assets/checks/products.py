@@ -1,0 +1,62 @@
+"""What must hold of products and their stock whatever the data. Not here: contracts, journeys."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
+from ecom_assets.contracts.performance import ProductPerformance
+from ecom_assets.contracts.sales import Sales
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.inventory import newest_stock
+from ecom_assets.transforms.product_performance import ORDERS
+from ecom_assets.transforms.sales import MONEY
+from ecom_assets.transforms.stacking import stacked
+
+
+def product_claims() -> list[Claim]:
+    """Return every invariant of products and stock."""
+    return [
+        Claim(
+            contract=ProductPerformance,
+            name="products_add_up_to_sales",
+            description="Per day on which there are orders, the products' revenue and items are those of the sales.",
+            judge=_products_add_up,
+            tables=(Sales, ProductPerformance),
+        ),
+        Claim(
+            contract=InventoryAlerts,
+            name="alerts_are_about_the_newest_stock",
+            description="Every alert is of a product's newest stock; who has none left is out of stock, nobody else.",
+            judge=_alerts_are_true,
+            tables=(RawStock, InventoryAlerts),
+        ),
+    ]
+
+
+def _products_add_up(days: Days | None, sold: ir.Table, products: ir.Table) -> Verdict:
+    told = products.filter(products.sales_source == ORDERS)
+    both = stacked(
+        sold.select(day="order_date", items="quantity", money="revenue_amount"),
+        told.select(
+            day="event_date",
+            items=told.refunded_item_count - told.sold_item_count,
+            money=(-told.revenue_amount).cast(MONEY),
+        ),
+    )
+    both = of_days(both, "day", days)
+    sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
+    # Where events tell what was sold, there may be orders of older days.
+    sums = sums.semi_join(told, sums.day == told.event_date)
+    return verdict_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
+
+
+def _alerts_are_true(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> Verdict:
+    newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
+    joined = alerts.left_join(newest, "product_id")
+    same = (joined.newest_date == joined.as_of_date) & (joined.newest_count == joined.stock_count)
+    right = same & ((joined.alert == "out_of_stock") == (joined.stock_count <= 0))
+    wrong = joined.filter(~right.fill_null(ibis.literal(value=False))).select("product_id", "alert", "as_of_date")
+    silent = newest.filter(newest.newest_count <= 0).anti_join(alerts, "product_id")
+    unsaid = silent.select("product_id", alert=ibis.literal("missing"), as_of_date="newest_date")
+    return verdict_of(stacked(wrong, unsaid), alerts)

@@ -1,0 +1,100 @@
+"""What each product was viewed, put into carts, bought and paid back, day by day. Not here: sessions, stock.
+
+A purchase event names one product of an order and no quantities, so that what was sold is taken from orders where a
+shop has them. Without orders a purchase event is one item of its product, and its amount is the revenue: true of logs
+that tell each bought item, as REES46's.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.performance import ProductPerformance
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.ratio import ratio
+from ecom_assets.transforms.sales import MONEY, added_up
+from ecom_assets.transforms.stacking import stacked
+
+ORDERS, EVENTS = "orders", "events"
+TYPES = ("product_view", "add_to_cart", "remove_from_cart")
+COUNTS = (
+    *(f"{kind}_count" for kind in TYPES),
+    "viewing_visitor_count", "cart_visitor_count", "purchase_count", "sold_item_count", "refunded_item_count",
+)  # fmt: skip
+AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
+
+
+def product_performance(events: ir.Table, sold: ir.Table, days: Days, sales_source: str) -> ir.Table:
+    """One row per day of `days` and product.
+
+    Args:
+        events: All rows of `SessionEvents`.
+        sold: All rows of `Sales`.
+        days: The days asked for.
+        sales_source: `orders`, or `events` for a shop without orders.
+    """
+    events = events.filter(days.contain(events.event_date), events.product_id.notnull())
+    parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
+    told = stacked(*(part.select("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS) for part in parts))
+    found = told.group_by("event_date", "product_id").agg(
+        product_category=told.product_category.min(),
+        **{name: told[name].sum() for name in COUNTS},
+        **{name: told[name].sum().cast(MONEY) for name in AMOUNTS},
+    )
+    return found.mutate(
+        cart_rate=ratio(found.cart_visitor_count, found.viewing_visitor_count),
+        purchases_per_cart=ratio(found.purchase_count, found.add_to_cart_count),
+        purchases_per_view=ratio(found.purchase_count, found.product_view_count),
+        sales_source=ibis.literal(sales_source),
+    ).select(*ProductPerformance.columns)
+
+
+def _interest(events: ir.Table) -> ir.Table:
+    """Views and carts, which events alone tell."""
+    events = events.filter(events.event_type.isin(TYPES))
+    each = events.group_by("event_date", "product_id", "visitor_id").agg(
+        product_category=events.product_category.min(),
+        **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in TYPES},
+    )
+    has_viewed = each.product_view_count > 0
+    found = each.group_by("event_date", "product_id").agg(
+        product_category=each.product_category.min(),
+        viewing_visitor_count=has_viewed.ifelse(1, 0).sum(),
+        cart_visitor_count=(has_viewed & (each.add_to_cart_count > 0)).ifelse(1, 0).sum(),
+        **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in TYPES},
+    )
+    return _completed(found)
+
+
+def _sold(sold: ir.Table, days: Days) -> ir.Table:
+    """What order lines tell."""
+    sold = sold.filter(days.contain(sold.order_date))
+    found = added_up(sold, ["order_date", "item_id"])
+    return _completed(found.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
+
+
+def _bought(events: ir.Table) -> ir.Table:
+    """What events of purchases and refunds tell."""
+    events = events.filter(events.event_type.isin(("purchase", "refund")))
+    is_refund = events.event_type == "refund"
+    money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
+    nothing = ibis.literal(0, MONEY)
+    found = events.group_by("event_date", "product_id").agg(
+        product_category=events.product_category.min(),
+        purchase_count=is_refund.ifelse(0, 1).sum(),
+        sold_item_count=is_refund.ifelse(0, 1).sum(),
+        refunded_item_count=is_refund.ifelse(1, 0).sum(),
+        shipped_amount=is_refund.ifelse(nothing, money).sum().cast(MONEY),
+        refunded_amount=is_refund.ifelse(-money, nothing).sum().cast(MONEY),
+        revenue_amount=is_refund.ifelse(-money, money).sum().cast(MONEY),
+    )
+    return _completed(found)
+
+
+def _completed(found: ir.Table) -> ir.Table:
+    """Return the rows with nothing in the columns that they do not tell."""
+    nothing = {
+        **dict.fromkeys(COUNTS, ibis.literal(0, "int64")),
+        **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),
+        "product_category": ibis.null("string"),
+    }
+    return found.mutate(**{name: value for name, value in nothing.items() if name not in found.columns})

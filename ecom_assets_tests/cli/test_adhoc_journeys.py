@@ -1,0 +1,174 @@
+"""`ecom journeys`: journeys from files, without setting anything up. Not here: what a journey is (`transforms/`)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom, real_file, shape
+
+# Ann views a page twice, a hat, then buys; an hour later she views a page. Bob only searches.
+STORY = """\
+a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,,,
+a2,ann,page_view,2026-01-01T10:01:00Z,,,s1,,,
+a3,ann,product_view,2026-01-01T10:02:00Z,p1,hats,s1,,,
+a4,ann,purchase,2026-01-01T10:03:00Z,,,s1,,,20
+a5,ann,page_view,2026-01-01T11:30:00Z,,,s1,,,
+b1,bob,search,2026-01-01T23:59:00Z,,,s2,,,
+b2,bob,page_view,2026-01-02T00:10:00Z,,,s2,,,
+"""
+PATH = {
+    "path": [str],
+    "is_cut": bool,
+    "sessions": int,
+    "share": float,
+    "converted_sessions": int,
+    "conversion_rate": float,
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def asked(home: Path, story: str, *words: str) -> Said:
+    """Ask about a story."""
+    path = home.parent / "story.csv"
+    path.write_text(f"{HEADER}\n{story}")
+    return ecom("journeys", "--events", path, *words, home=home)
+
+
+def pairs(answer: dict[str, Any]) -> dict[tuple[str, str], int]:
+    return {(one["from"], one["to"]): one["count"] for one in answer["transitions"]}
+
+
+def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
+    answer = asked(home, STORY, "--json").json
+    definition = answer.pop("definition")
+    assert (definition["by"], definition["session_rule"], definition["idle_timeout_s"]) == ("page_type", "ga4", 1800)
+    assert (definition["most_steps"], definition["most_places"]) == (20, 10)
+    transition = {"from": str, "to": str, "count": int, "converted": int}
+    assert shape(answer) == {
+        "sessions": int,
+        "converted_sessions": int,
+        "transitions": [transition],
+        "steps": [{"step": int, **transition}],
+        "top_paths": [PATH],
+        "converting_paths": [PATH],
+        "other_paths": [PATH],
+    }
+
+
+def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
+    answer = asked(home, STORY, "--json").json
+    assert (answer["sessions"], answer["converted_sessions"]) == (3, 1)
+    assert [(one["path"], one["sessions"], one["conversion_rate"]) for one in answer["top_paths"]] == [
+        (["page_view"], 1, 0.0),
+        (["page_view", "product_view", "purchase"], 1, 1.0),
+        (["search", "page_view"], 1, 0.0),
+    ]
+    assert [one["path"][-1] for one in answer["converting_paths"]] == ["purchase"]
+    assert {one["share"] for one in answer["other_paths"]} == {0.5}
+    assert pairs(answer) == {
+        ("(start)", "page_view"): 2,
+        ("page_view", "(exit)"): 2,
+        ("page_view", "product_view"): 1,
+        ("product_view", "purchase"): 1,
+        ("purchase", "(exit)"): 1,
+        ("(start)", "search"): 1,
+        ("search", "page_view"): 1,
+    }
+    assert {"step": 2, "from": "product_view", "to": "purchase", "count": 1, "converted": 1} in answer["steps"]
+
+
+def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
+    answer = asked(home, STORY, "--by", "category", "--json").json
+    assert pairs(answer) == {("(start)", "(exit)"): 2, ("(start)", "hats"): 1, ("hats", "(exit)"): 1}
+    assert [(one["path"], one["sessions"]) for one in answer["top_paths"]] == [([], 2), (["hats"], 1)]
+
+
+def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
+    kinds = ("page_view", "search")
+    lines = [f"e{n:03},ann,{kinds[n % 2]},2026-01-01T10:{n // 60:02}:{n % 60:02}Z,,,s,,,\n" for n in range(101)]
+    answer = asked(home, "".join(lines), "--json").json
+    [path] = answer["top_paths"]
+    assert (len(path["path"]), path["is_cut"]) == (20, True)
+    assert pairs(answer) == {
+        ("(start)", "page_view"): 1,
+        ("page_view", "search"): 50,
+        ("search", "page_view"): 50,
+        ("page_view", "(exit)"): 1,
+    }
+
+
+def test_only_so_many_paths_are_told_as_were_asked_for(home: Path) -> None:
+    answer = asked(home, STORY, "--top", "1", "--json").json
+    assert [len(answer[name]) for name in ("top_paths", "converting_paths", "other_paths")] == [1, 1, 1]
+
+
+def test_people_read_lines(home: Path) -> None:
+    said = asked(home, STORY, "--top", "1")
+    assert said.out.splitlines() == [
+        "3 sessions, 1 of them with a purchase",
+        "",
+        "Paths of all sessions",
+        "          1  33.3%  page_view",
+        "",
+        "Paths with a purchase",
+        "          1 100.0%  page_view → product_view → purchase",
+        "",
+        "Paths without a purchase",
+        "          1  50.0%  page_view",
+        "",
+        "Most frequent transitions",
+        "          2  (start) → page_view",
+    ]
+
+
+def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
+    answer = asked(home, "a1,ann,teleport,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
+    assert answer.pop("definition")
+    assert answer == {
+        "sessions": 0,
+        "converted_sessions": 0,
+        **{name: [] for name in ("transitions", "steps", "top_paths", "converting_paths", "other_paths")},
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--by", "pagetype"),
+            "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category.",
+        ),
+        (("--top", "0"), "--top 0 tells no path; give 1 or more."),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], said: str) -> None:
+    refused = asked(home, STORY, *words)
+    assert (refused.exit_code, refused.sentence) == (2, said)
+
+
+def test_an_empty_file_is_told(home: Path) -> None:
+    refused = asked(home, "")
+    assert (refused.exit_code, refused.sentence) == (
+        1,
+        f"{home.parent / 'story.csv'} holds no rows; give a file that does.",
+    )
+
+
+def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
+    path = real_file("rees46_2019_10_01.csv")
+    answer = ecom("journeys", "--events", path, "--mapping", "rees46", "--json", home=home).json
+    counts = pairs(answer)
+    starts = sum(count for (one, _), count in counts.items() if one == "(start)")
+    exits = sum(count for (_, other), count in counts.items() if other == "(exit)")
+    assert starts == exits == answer["sessions"]
+    # 192 of the 193 buyers viewed first, counted with other tools; the hours are too few for a second session.
+    assert answer["converted_sessions"] == 193
+    assert [one for one in answer["transitions"] if one["from"] == "(start)"] == [
+        {"from": "(start)", "to": "product_view", "count": answer["sessions"] - 1, "converted": 192},
+        {"from": "(start)", "to": "purchase", "count": 1, "converted": 1},
+    ]

@@ -1,0 +1,214 @@
+"""Stock from a file, an API and the sandbox: what comes is kept, and what cannot be read is said.
+
+Not here: alerts (`transforms/test_products.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import SecretStr
+
+from ecom_assets.errors import EcomError, SourceError
+from ecom_assets.sandbox.catalogue_service import CatalogueService
+from ecom_assets.sandbox.service import Answer, Request
+from ecom_assets.sandbox.service_faults import Faults
+from ecom_assets.sandbox.shop import generate
+from ecom_assets.sandbox.stock_source import SandboxStock
+from ecom_assets.settings import Settings
+from ecom_assets.sources.catalogue_api import fetch_catalogue
+from ecom_assets.sources.received import Received
+from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, has_stock
+from ecom_assets.transforms.days import Days
+from ecom_assets_tests.services import BASE_S
+
+TODAY = date(2026, 3, 10)
+DAYS = Days((date(2026, 3, 9), TODAY))
+PRODUCTS = [{"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point": 2} for n in range(5)]
+
+
+def rows(received: Received) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = received.rows.order_by("record_number").to_pyarrow().to_pylist()
+    return found
+
+
+# A file
+
+
+def of_file(path: Path, text: str) -> Received:
+    path.write_text(text)
+    return FileStock(Settings(home=path.parent, catalogue=path)).received(DAYS)
+
+
+def test_a_file_is_told_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> None:
+    found = of_file(tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n")
+    assert found.days == Days((TODAY,))
+    [row] = rows(found)
+    assert (row["received_date"], row["record_number"], row["product_name"], row["product_category"]) == (
+        TODAY, 1, "Hat", None,
+    )  # fmt: skip
+    assert (row["stock_count"], row["reorder_point_count"], row["lead_time_days"]) == (7, 10, 3)
+    assert row["reject_reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (",5,,", "missing_product_id"),
+        ("hat,,,", "missing_stock"),
+        ("hat,many,,", "unparseable_stock"),
+        ("hat,1.5,,", "unparseable_stock"),
+        ("hat,NaN,,", "unparseable_stock"),
+        ("hat,99999999999999999999,,", "unparseable_stock"),
+        ("hat,1,-1,", "unparseable_reorder_point"),
+        ("hat,1,,soon", "unparseable_lead_time"),
+        ("hat,-4,,", None),
+        ("hat,12.0,0,0", None),
+    ],
+)
+def test_a_line_that_says_nothing_is_kept_with_its_reason(tmp_path: Path, line: str, reason: str | None) -> None:
+    [row] = rows(of_file(tmp_path / "c.csv", f"product_id,stock,reorder_point,lead_time_days\n{line}\n"))
+    assert row["reject_reason"] == reason
+    assert row["received_stock"] == (line.split(",")[1] or None)
+
+
+def test_parquet_is_read_too(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"product_id": [1, 2], "stock": [3.0, None]}), tmp_path / "c.parquet")
+    found = rows(FileStock(Settings(home=tmp_path, catalogue=tmp_path / "c.parquet")).received(DAYS))
+    assert [(row["product_id"], row["stock_count"], row["reject_reason"]) for row in found] == [
+        ("1", 3, None), ("2", None, "missing_stock"),
+    ]  # fmt: skip
+
+
+def test_a_catalogue_of_categories_only_has_no_stock_and_that_is_said(tmp_path: Path) -> None:
+    found = of_file(tmp_path / "c.csv", "product_id,category\nhat,hats\n")
+    assert (found.days, rows(found)) == (Days(()), [])
+    assert found.metadata["not_fetched_because"] == f"{tmp_path / 'c.csv'} has no column stock"
+
+
+def test_a_catalogue_without_a_line_tells_that_there_is_nothing(tmp_path: Path) -> None:
+    found = of_file(tmp_path / "c.csv", "product_id,stock\n")
+    assert (found.days, rows(found)) == (Days((TODAY,)), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sku,stock\nhat,1\n", "has a column stock and none called product_id"),
+        (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and stock"),
+    ],
+)
+def test_a_catalogue_of_no_products_is_refused(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "c.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SourceError, match=said):
+        FileStock(Settings(home=tmp_path, catalogue=path)).received(DAYS)
+
+
+# An API
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[CatalogueService]:
+    pq.write_table(pa.Table.from_pylist(PRODUCTS), tmp_path / "catalogue.parquet")
+    with CatalogueService(tmp_path / "catalogue.parquet") as service:
+        yield service
+
+
+def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
+    told: dict[str, Any] = {
+        "catalogue_api_url": api.api_url,
+        "catalogue_api_key": SecretStr(api.key),
+        "api_retry_base_s": BASE_S,
+    }
+    return Settings(home=home, **(told | given))
+
+
+def test_every_product_comes_through_every_fault(
+    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecom_assets.sources.catalogue_api.PAGE_SIZE", 2)
+    api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
+    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
+        f"p{n}" for n in range(5)
+    ]
+    assert api.counts.request_count == 7  # three pages, and four tries that failed
+
+
+@pytest.mark.parametrize(
+    ("hour", "fetched_of"), [(1, date(2026, 3, 10)), (23, date(2026, 3, 10)), (49, None), (-25, None)]
+)
+def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
+    api: CatalogueService, tmp_path: Path, hour: int, fetched_of: date | None
+) -> None:
+    """At one o'clock of the 10th, an hour before its end, at one of the 12th, and at 23 of the 8th."""
+    now = datetime.fromtimestamp(datetime(2026, 3, 10, tzinfo=UTC).timestamp() + hour * 3600, UTC)
+    found = ApiStock(settings(api, tmp_path), lambda: now).received(DAYS)
+    assert found.days == Days((fetched_of,) if fetched_of else ())
+    assert len(rows(found)) == (5 if fetched_of else 0)
+    assert ("not_fetched_because" in found.metadata) is (fetched_of is None)
+    assert found.metadata.get("request_count") == (1 if fetched_of else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"catalogue_api_key": SecretStr("wrong")}, "answers 403.*set ECOM_CATALOGUE_API_KEY to one that it takes"),
+        ({"catalogue_api_key": SecretStr("käse")}, "ECOM_CATALOGUE_API_KEY holds characters that no HTTP header"),
+        ({"catalogue_api_url": "http://127.0.0.1:9"}, "does not answer.*ECOM_CATALOGUE_API_URL is right"),
+    ],
+)
+def test_an_api_that_refuses_is_told_in_a_sentence(
+    api: CatalogueService, tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(EcomError, match=said) as refused:
+        fetch_catalogue(settings(api, tmp_path, **given))
+    assert "wrong" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"page": 1, "total": 2, "total_pages": 1, "data": [{"product_id": "a"}]}, "announced 2 products and told 1"),
+        ({"page": 2, "total": 1, "total_pages": 1, "data": [{}]}, "asked for page 1 and answers with page 2"),
+        ({"page": 1, "total": 1, "total_pages": 1, "data": ["a"]}, "is none: data.0: Input should be"),
+        ([], "is none: the answer: Input should be"),
+    ],
+)
+def test_an_answer_that_is_no_page_is_refused(
+    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object, said: str
+) -> None:
+    def other(_self: CatalogueService, _request: Request) -> Answer:
+        return Answer.json(answer)
+
+    monkeypatch.setattr(CatalogueService, "answer", other)
+    with pytest.raises(SourceError, match=said):
+        fetch_catalogue(settings(api, tmp_path))
+
+
+# The sandbox, and none
+
+
+def test_the_sandbox_tells_its_stock_on_its_last_day_only(tmp_path: Path) -> None:
+    mine = Settings(home=tmp_path)
+    generate(mine.sandbox_folder, days=2, visitors=20)
+    source = SandboxStock(mine, lambda _settings: None)
+    assert source.received(Days((date(2026, 1, 1),))).days == Days(())
+    found = source.received(Days((date(2026, 1, 1), date(2026, 1, 2))))
+    told = rows(found)
+    assert (found.days, len(told)) == (Days((date(2026, 1, 2),)), 480)
+    assert all(row["reject_reason"] is None and row["lead_time_days"] >= 3 for row in told)
+    assert any(row["stock_count"] == 0 for row in told)
+
+
+def test_a_shop_without_a_catalogue_has_no_stock() -> None:
+    assert NoStock().received(DAYS).metadata["not_fetched_because"].startswith("neither ECOM_CATALOGUE_API_URL nor")
+    assert not has_stock(Settings(events="clicks.csv"))
+    assert has_stock(Settings(events="clicks.csv", catalogue=Path("c.csv")))
+    assert has_stock(Settings(orders="orders.csv", catalogue_api_url="https://shop.example/products"))
+    assert has_stock(Settings())

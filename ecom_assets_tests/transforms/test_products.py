@@ -1,0 +1,300 @@
+"""Products day by day, and the stock that needs attention: stories, and any order of days.
+
+Not here: where stock comes from (`sources/test_stock_source.py`).
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.assets.products import inventory_alerts, product_performance
+from ecom_assets.assets.sales import SALES_ASSETS
+from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.contracts.inventory import RawStock
+from ecom_assets.contracts.orders import RawUserOrderLog
+from ecom_assets.contracts.performance import ProductPerformance
+from ecom_assets.definitions import event_assets
+from ecom_assets.errors import DefinitionError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.stock_rows import stock_rows
+from ecom_assets.transforms import inventory
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.inventory_rule import InventoryRule
+from ecom_assets_tests.builders import DAY_ONE, Row, Step, as_table, journeys, order_line
+from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets_tests.platform import Platform
+
+ONE_DAY = timedelta(days=1)
+EVENTS = ("duplicate_events", "events", "session_events")
+ORDERS = ("duplicate_orders", "user_order_log", "sales")
+
+
+class ProductPlatform(Platform):
+    """One warehouse with what products are made of: events and order lines."""
+
+    def assets_of(self, settings: Settings) -> list[TableAsset]:
+        """Return these assets, upstream first."""
+        made = [*event_assets(settings), *SALES_ASSETS]
+        needed = [one for one in made if one.contract.layer != "raw" and one.contract.name in {*EVENTS, *ORDERS}]
+        return [*needed, product_performance, inventory_alerts]
+
+    def order(self, lines: Iterable[Row], days: Days) -> None:
+        """Let the given lines be what arrived on the given days."""
+        arrived = [line for line in lines if line["received_date"] in days.dates]
+        self.engine.con.con.register("ordered", as_table(arrived, RawUserOrderLog))
+        self.engine.replace(RawUserOrderLog, self.engine.con.table("ordered"), days)
+
+    def stock(self, day: date, *lines: Mapping[str, Any]) -> None:
+        """Let the catalogue tell these lines on a day."""
+        self.engine.replace(RawStock, stock_rows(lines, day, "test"), Days((day,)))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[dict[str, ProductPlatform]]:
+    """A shop with orders, and one whose events alone tell what was sold."""
+    both = {source: ProductPlatform(sales_source=source) for source in ("orders", "events")}
+    yield both
+    for one in both.values():
+        one.close()
+
+
+@pytest.fixture
+def shop(opened: dict[str, ProductPlatform]) -> ProductPlatform:
+    return emptied(opened["orders"])
+
+
+@pytest.fixture
+def eventful(opened: dict[str, ProductPlatform]) -> ProductPlatform:
+    return emptied(opened["events"])
+
+
+def emptied(shop: ProductPlatform) -> ProductPlatform:
+    shop.clear()
+    for contract in (RawStock, RawUserOrderLog):
+        shop.engine.ensure(contract)
+        shop.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
+    return shop
+
+
+def products(shop: Platform, *names: str) -> dict[str, tuple[Any, ...]]:
+    """Return columns of the first day's products."""
+    rows = [row for row in shop.rows(ProductPerformance) if row["event_date"] == DAY_ONE]
+    return {row["product_id"]: tuple(row[name] for name in names) for row in rows}
+
+
+PEOPLE: dict[str, Sequence[Step]] = {
+    "anna": [
+        ("09:00", "product_view", {"product_id": "hat", "product_category": "hats"}),
+        ("09:01", "product_view", {"product_id": "hat"}),
+        ("09:02", "add_to_cart", {"product_id": "hat"}),
+        ("09:03", "purchase", {"product_id": "hat", "cart_amount": Decimal("20.00")}),
+    ],
+    "ben": [
+        ("09:00", "product_view", {"product_id": "hat"}),
+        ("09:01", "add_to_cart", {"product_id": "scarf"}),
+        ("09:02", "remove_from_cart", {"product_id": "scarf"}),
+        ("09:30", "refund", {"product_id": "shoe", "cart_amount": Decimal("5.50")}),
+    ],
+}
+LINES = (
+    order_line("o-1", DAY_ONE, "anna", item_id="hat", quantity=2, payment_amount=Decimal("40.10")),
+    order_line("o-2", DAY_ONE, "cara", item_id="hat", quantity=1, payment_amount=Decimal("20.00")),
+    order_line("o-3", DAY_ONE, "dora", item_id="hat", quantity=1, payment_amount=Decimal("19.90"), status="refunded"),
+)
+SOLD = ("purchase_count", "sold_item_count", "refunded_item_count", "revenue_amount")
+
+
+def test_views_and_carts_come_from_events_and_sales_from_orders(shop: ProductPlatform) -> None:
+    days = Days((DAY_ONE,))
+    shop.receive(journeys(PEOPLE), days)
+    shop.order(LINES, days)
+    shop.run(days)
+    assert products(shop, "product_view_count", "add_to_cart_count", "remove_from_cart_count") == {
+        "hat": (3, 1, 0),
+        "scarf": (0, 1, 1),
+    }
+    # Of the two who viewed it one put it into the cart.
+    assert products(shop, "viewing_visitor_count", "cart_visitor_count", "cart_rate", "product_category") == {
+        "hat": (2, 1, 0.5, "hats"),
+        "scarf": (0, 0, None, None),
+    }
+    assert products(shop, *SOLD)["hat"] == (2, 3, 1, Decimal("40.20"))
+    assert products(shop, "purchases_per_cart", "purchases_per_view")["hat"] == (2.0, 2 / 3)
+    assert products(shop, "purchases_per_cart", "purchases_per_view")["scarf"] == (0.0, None)
+
+
+def test_without_orders_purchase_events_tell_what_was_sold(eventful: ProductPlatform) -> None:
+    days = Days((DAY_ONE,))
+    eventful.receive(journeys(PEOPLE), days)
+    eventful.run(days)
+    assert products(eventful, *SOLD, "sales_source") == {
+        "hat": (1, 1, 0, Decimal("20.00"), "events"),
+        "scarf": (0, 0, 0, Decimal("0.00"), "events"),
+        "shoe": (0, 0, 1, Decimal("-5.50"), "events"),
+    }
+
+
+def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform) -> None:
+    dice = random.Random(5)  # noqa: S311 (stories, not secrets)
+    days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)
+    kinds = ("product_view", "product_view", "add_to_cart", "remove_from_cart")
+    people = {
+        who: [
+            (f"+{n % 3} 10:{n:02}", dice.choice(kinds), {"product_id": dice.choice("xyz")})
+            for n in range(dice.randint(1, 20))
+        ]
+        for who in "abcdef"
+    }
+    rows = journeys(people)
+    shop.receive(rows, days)
+    shop.run(days)
+    seen = Counter((row["event_date"], row["product_id"], row["event_type"]) for row in rows)
+    did = {(row["event_date"], row["product_id"], row["event_type"], row["user_id"]) for row in rows}
+    found = {(row["event_date"], row["product_id"]): row for row in shop.rows(ProductPerformance)}
+    assert set(found) == {key[:2] for key in seen}
+    for (day, product), row in found.items():
+        assert [row[f"{kind}_count"] for kind in kinds[1:]] == [seen[day, product, kind] for kind in kinds[1:]]
+        viewers = {who for who in "abcdef" if (day, product, "product_view", who) in did}
+        carters = {who for who in viewers if (day, product, "add_to_cart", who) in did}
+        assert (row["viewing_visitor_count"], row["cart_visitor_count"]) == (len(viewers), len(carters))
+
+
+def test_days_in_any_order_and_late_lines_end_as_all_at_once(shop: ProductPlatform) -> None:
+    days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)
+    lines = [order_line(f"o-{n}", DAY_ONE + (n % 3) * ONE_DAY, item_id=f"{n % 3}", quantity=n + 1) for n in range(8)]
+    # These arrive on the last day, for the first; one of them is a changed copy that takes a line to another day.
+    lines += [
+        order_line("late", DAY_ONE, item_id="1", received_date=days.dates[-1]),
+        order_line("o-0", DAY_ONE + ONE_DAY, item_id="0", quantity=9, received_date=days.dates[-1]),
+    ]
+    rows = journeys({"anna": [(f"+{n} 09:00", "product_view", {"product_id": f"{n}"}) for n in range(3)]})
+    shop.receive(rows, days)
+    shop.order(lines, days)
+    shop.stock(days.dates[-1], *({"product_id": f"{n}", "stock": 1} for n in range(3)))
+    shop.run(days)
+    at_once = shop.state()
+    emptied(shop)
+    for day in reversed(days.dates):
+        one = Days((day,))
+        shop.receive(rows, one)
+        shop.order(lines, one)
+        if day == days.dates[-1]:
+            shop.stock(day, *({"product_id": f"{n}", "stock": 1} for n in range(3)))
+        shop.run(one)
+    assert shop.state() == at_once
+    assert at_once["mart.inventory_alerts"] == []
+
+
+# Stock
+
+
+LAST = DAY_ONE + 200 * ONE_DAY
+"""The day that the stock is of."""
+
+
+@cache
+def warehouse() -> Backend:
+    """A DuckDB in memory whose tables the tests exchange."""
+    con = connect()
+    con.con.register("stock", stock_rows((), LAST, "test").to_pyarrow())
+    con.con.register("products", as_table([], ProductPerformance))
+    return con
+
+
+@cache
+def alerts_sql() -> str:
+    """Compile once."""
+    con = warehouse()
+    return str(con.compile(inventory.inventory_alerts(con.table("stock"), con.table("products"), InventoryRule())))
+
+
+def alerts(
+    sold: Mapping[str, Mapping[int, int]], *lines: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, tuple[Any, ...]]:
+    """Return alerts where items were sold so many days before the stock's day."""
+    told = [
+        {"event_date": LAST - ago * ONE_DAY, "product_id": product, "sold_item_count": count}
+        for product, counts in sold.items()
+        for ago, count in counts.items()
+    ]
+    stock = [stock_rows(told_then, day, "test").to_pyarrow() for told_then, day in ((earlier, DAY_ONE), (lines, LAST))]
+    con = warehouse().con
+    con.register("products", as_table(told, ProductPerformance))
+    con.register("stock", pa.concat_tables(stock))
+    found = con.sql(alerts_sql()).to_arrow_table().to_pylist()
+    return {row["product_id"]: (row["alert"], row["days_of_cover"]) for row in found}
+
+
+LONG_AGO = {"ancient": {199: 1}}
+"""So that sales reach back far enough to tell what sells no more."""
+
+
+def test_who_has_none_left_is_out_of_stock_below_zero_too() -> None:
+    found = alerts(LONG_AGO, {"product_id": "a", "stock": 0}, {"product_id": "b", "stock": "-3"})
+    assert found == {"a": ("out_of_stock", None), "b": ("out_of_stock", None)}
+
+
+def test_stock_is_low_below_the_reorder_point() -> None:
+    lines = [{"product_id": f"{n}", "stock": n, "reorder_point": 5} for n in (4, 5)]
+    assert alerts({"4": {0: 1}, "5": {0: 1}}, *lines) == {"4": ("low", 4.0)}
+
+
+def test_stock_is_low_if_it_lasts_less_long_than_a_delivery_takes() -> None:
+    # 56 in 28 days are two a day: 14 last a week.
+    lines = [{"product_id": f"{n}", "stock": 14, "lead_time_days": n} for n in (7, 8)]
+    sold = {"7": {27: 56}, "8": {27: 56}}
+    assert alerts(sold, *lines) == {"8": ("low", 7.0)}
+
+
+def test_stock_that_lasts_more_than_180_days_is_too_much() -> None:
+    # 28 in 28 days are one a day.
+    lines = [{"product_id": f"{n}", "stock": n} for n in (180, 181)]
+    sold = {"180": {27: 28}, "181": {0: 28}, **LONG_AGO}
+    assert alerts(sold, *lines) == {"181": ("overstock", 181.0)}
+
+
+def test_what_was_not_sold_in_90_days_is_dead() -> None:
+    sold = {"89": {89: 1}, "90": {90: 1}, **LONG_AGO}
+    lines = [{"product_id": name, "stock": 1} for name in ("89", "90", "never")]
+    assert alerts(sold, *lines) == {"90": ("dead", None), "never": ("dead", None)}
+
+
+@pytest.mark.parametrize(("first", "dead"), [(88, False), (89, True)])
+def test_nothing_is_dead_while_sales_reach_back_less_than_90_days(first: int, *, dead: bool) -> None:
+    assert bool(alerts({"other": {first: 1}}, {"product_id": "never", "stock": 1})) is dead
+
+
+def test_where_sales_reach_back_ten_days_the_mean_is_of_ten() -> None:
+    found = alerts({"a": {9: 5, 0: 5}}, {"product_id": "a", "stock": 3, "lead_time_days": 4})
+    assert found == {"a": ("low", 3.0)}
+
+
+def test_sales_after_the_stock_s_day_do_not_count() -> None:
+    assert alerts({"a": {-1: 100}}, {"product_id": "a", "stock": 1, "lead_time_days": 9}) == {}
+
+
+def test_of_several_lines_the_last_good_one_counts_and_only_the_newest_day() -> None:
+    old = [{"product_id": "old", "stock": 0}]
+    lines: list[Row] = [
+        {"product_id": "a", "stock": 0},
+        {"product_id": "a", "stock": 5},
+        {"product_id": "a", "stock": "many"},
+    ]
+    assert alerts({"a": {0: 1}}, *lines, {"product_id": "b", "stock": 0}, earlier=old) == {"b": ("out_of_stock", None)}
+
+
+def test_without_stock_there_are_no_alerts() -> None:
+    assert alerts({"a": {0: 1}}) == {}
+
+
+def test_a_rule_of_no_days_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="dead_days of 0 says nothing about stock; give 1 or more"):
+        InventoryRule(dead_days=0)
