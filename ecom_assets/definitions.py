@@ -10,11 +10,12 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
-from ecom_assets.assets.sales import SALES_ASSETS
+from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
@@ -33,10 +34,13 @@ from ecom_assets.extras import packages_of
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, about_setting, load_settings
+from ecom_assets.sources.channel_sources import source_lists
 from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
 from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
+from ecom_assets.transforms.attribution_rule import AttributionRule
+from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
@@ -107,6 +111,8 @@ def rules(settings: Settings) -> dict[str, Any]:
         ),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
+        "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
+        "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "funnel": daily_funnel(settings),
         "timezone": settings.timezone,
     }
@@ -139,19 +145,20 @@ def daily_funnel(settings: Settings) -> Funnel:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
-    return [*event_assets(settings), *SALES_ASSETS, *CUSTOMER_ASSETS]
+    lines_first = [*LINE_ASSETS, conversions, *STAR_ASSETS]
+    return [*event_assets(settings), *lines_first, *CREDIT_ASSETS, *CUSTOMER_ASSETS]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches]
+    return [raw, *staging_assets(settings.late_days), *BEHAVIOUR_ASSETS, first_touches, *TOUCH_ASSETS]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
     """Return the assets that nothing comes in for: where own events were given and no orders, or the reverse."""
     empty: list[TableAsset] = []
-    empty += [] if has_events(settings) else event_assets(settings)
+    empty += [] if has_events(settings) else [*event_assets(settings), *CREDIT_ASSETS]
     empty += [] if has_orders(settings) else SALES_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     return {asset.key for asset in empty}

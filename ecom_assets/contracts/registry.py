@@ -1,5 +1,12 @@
 """Every contract, by the key of its asset. Not here: contracts themselves."""
 
+from ecom_assets.contracts.attribution import (
+    Arrivals,
+    ChannelAttribution,
+    ChannelRemovalEffects,
+    Conversions,
+    Touches,
+)
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
@@ -20,10 +27,13 @@ ALL: tuple[type[Table], ...] = (
     Sessions,
     ConversionFunnel,
     EngagementDaily,
+    Arrivals,
+    Touches,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,
     UserOrderLog,
+    Conversions,
     City,
     Item,
     Customer,
@@ -32,6 +42,8 @@ ALL: tuple[type[Table], ...] = (
     ProductSalesDaily,
     RevenueDaily,
     CustomerRetention,
+    ChannelRemovalEffects,
+    ChannelAttribution,
     RawCustomers,
     QuarantinedCustomers,
     FirstTouches,
