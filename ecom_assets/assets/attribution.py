@@ -5,12 +5,10 @@ What is built on touches restates the days of conversions after a change, as far
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
 from ecom_assets.assets.credit_days import EVERY_CONVERSION, EVERY_TOUCH, WHAT_CHANGED, restated_credit
@@ -24,11 +22,11 @@ from ecom_assets.transforms import conversions as converting
 from ecom_assets.transforms import touches as touching
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.channel_groups import ChannelRule
-from ecom_assets.transforms.channel_steps import channel_steps
+from ecom_assets.transforms.channel_steps import converting_days, step_spans, steps_on
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.markov import removal_effects
 from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.schema import schema_of
+from ecom_assets.warehouse.removal_effects import Chain, removal_effect_rows
 
 
 @table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)
@@ -75,13 +73,15 @@ def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Solve each day's chain; the engine counts its steps, the few equations are solved here."""
-    steps = channel_steps(conversions, touches, attribution_rule, days)
-    converted = attribution.touched_conversion_days(conversions, touches, attribution_rule, days)
-    counted = steps.semi_join(converted, ["unit", "day"]).to_pyarrow().to_pylist()
-    return _as_table(list(_effects(counted)))
+    spans = step_spans(conversions, touches, attribution_rule, days)
+    counted = steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
+    con = connect()
+    chains = _chains(counted.to_pyarrow().to_pylist())
+    con.con.register("removal_effects", removal_effect_rows(chains))
+    return con.table("removal_effects")
 
 
-def _effects(counted: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
     """Solve the chain of each day and unit."""
 
     def chain(row: dict[str, Any]) -> tuple[date, str]:
@@ -89,22 +89,7 @@ def _effects(counted: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
     for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):
         steps = {(row["here"], row["there"]): int(row["step_count"]) for row in rows}
-        for rank, one in enumerate(removal_effects(steps, attribution.UNITS_OF_ONE), start=1):
-            yield {
-                "converted_date": day,
-                "unit": unit,
-                "channel": one.channel,
-                "removal_effect_rate": one.effect,
-                "credit_share": Decimal(one.units).scaleb(-9),
-                "rank_number": rank,
-            }
-
-
-def _as_table(rows: list[dict[str, Any]]) -> ir.Table:
-    kinds = schema_of(contracts.ChannelRemovalEffects).to_pyarrow()
-    con = connect()
-    con.con.register("removal_effects", pa.Table.from_pylist(rows, schema=pa.schema([(k.name, k.type) for k in kinds])))
-    return con.table("removal_effects")
+        yield day, unit, removal_effects(steps, attribution.UNITS_OF_ONE)
 
 
 @table_asset(

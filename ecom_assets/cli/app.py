@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from ecom_assets.cli import adhoc_commands, platform_commands, sandbox_commands
+from ecom_assets.cli import adhoc_commands, attribution_command, platform_commands, sandbox_commands
 from ecom_assets.cli.faults import outside_fault
 from ecom_assets.errors import EcomError, WorkError
 
@@ -28,6 +28,7 @@ app.command("copy")(platform_commands.copy)
 app.command("migrate")(platform_commands.migrate)
 app.command("sessions")(adhoc_commands.sessions)
 app.command("funnel")(adhoc_commands.funnel)
+app.command("attribution")(attribution_command.attribution)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
 

@@ -122,6 +122,9 @@ class ChannelAttribution(Table):
     model = text("How credit is shared among touches", one_of=MODELS)
     channel = text("The channel; `(none)` for conversions without a touch", one_of=(*CHANNELS, NO_CHANNEL))
     credit = Column(
-        "decimal(18, 9)", "Conversions credited; over channels they add up to the conversions", "conversions", at_least=0
+        "decimal(18, 9)",
+        "Conversions credited; over channels they add up to the conversions",
+        "conversions",
+        at_least=0,
     )
     revenue_amount = amount("Revenue credited, net of refunds; over channels it adds up to the revenue of the day")

@@ -173,7 +173,9 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
 def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
     # Asked at a place and just before it: there the touch's own weight is taken off again.
     def due(place: ir.IntegerValue) -> ir.IntegerValue:
-        so_far = (place == placed.place).ifelse(placed.weight_so_far, placed.weight_so_far - placed.weight.cast("float64"))
+        so_far = (place == placed.place).ifelse(
+            placed.weight_so_far, placed.weight_so_far - placed.weight.cast("float64")
+        )
         units = (so_far / placed.weight_in_all * float(UNITS_OF_ONE)).floor().cast("int64")
         return (place >= placed.touch_count).ifelse(UNITS_OF_ONE, units)
 
@@ -232,14 +234,6 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
         credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"), cents=bare.total_cents.sum().cast("int64")
     )
     return stacked(touched, untouched)
-
-
-def touched_conversion_days(
-    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
-) -> ir.Table:
-    """Return the days of `days`, as `day`, and units of which a conversion has a touch."""
-    walked = paths(conversions, touches, rule, days)
-    return walked.filter(walked.is_touched, ~walked.is_refund).select("unit", day="converted_date").distinct()
 
 
 def channel_attribution(

@@ -64,4 +64,3 @@ class ChannelRule:
             (is_push, "Mobile Push Notifications"),
             else_="Unassigned",
         )
-

@@ -17,8 +17,8 @@ from ecom_assets.transforms.stacking import stacked
 STEP = ["unit", "here", "there"]
 
 
-def channel_steps(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """One row per day of `days`, unit and step: `day`, `unit`, `here`, `there`, `step_count`.
+def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """Steps with the days on which they count for a chain: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
 
     Args:
         conversions: All rows of `Conversions`.
@@ -30,8 +30,26 @@ def channel_steps(conversions: ir.Table, touches: ir.Table, rule: AttributionRul
     converted = paths(conversions, touches, rule, watched)
     started = touches.filter(watched.contain(touches.started_date))
     own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
-    spans = stacked(_to_conversions(converted, rule), _to_nothing(started, own, rule))
-    return _on_days(spans, days)
+    return stacked(_to_conversions(converted, rule), _to_nothing(started, own, rule))
+
+
+def steps_on(spans: ir.Table, days: Days) -> ir.Table:
+    """Count, for each day, the steps that count on it: `day`, `unit`, `here`, `there`, `step_count`."""
+    changes = stacked(
+        spans.select(*STEP, day="begin", change="step_count"),
+        spans.select(*STEP, day="until", change=-spans.step_count),
+    )
+    asked = spans.select(*STEP).distinct().cross_join(day_table(days))
+    changes = stacked(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
+    changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
+    so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
+    counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))
+    return counts.filter(days.contain(counts.day), counts.step_count > 0).select("day", *STEP, "step_count")
+
+
+def converting_days(spans: ir.Table) -> ir.Table:
+    """Return the days, as `day`, and units of which a conversion has a touch."""
+    return spans.filter(spans.there == CONVERTED).select("unit", day="begin").distinct()
 
 
 def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
@@ -87,7 +105,9 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
     known = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
     known = known.mutate(until=ibis.least(known.led_date.fill_null(FAR), _later(known.begin, rule.period_days)))
     in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
-    following = {f"next_{name}": known[name].lead().over(in_order) for name in ("channel", "started_at", "begin", "until")}
+    following = {
+        f"next_{name}": known[name].lead().over(in_order) for name in ("channel", "started_at", "begin", "until")
+    }
     known = known.mutate(**following)
     silence = known.next_started_at > known.started_at + ibis.interval(seconds=rule.lookback_s)
     return known.mutate(is_linked=known.next_channel.notnull() & ~silence)
@@ -104,17 +124,3 @@ FAR = ibis.date("9999-01-01")
 
 def _later(day: ir.DateValue, days: int) -> ir.DateValue:
     return (day + ibis.interval(days=days)).cast("date")
-
-
-def _on_days(spans: ir.Table, days: Days) -> ir.Table:
-    """Count, for each day, the spans that it lies in: what began so far less what ended."""
-    changes = stacked(
-        spans.select(*STEP, day="begin", change="step_count"),
-        spans.select(*STEP, day="until", change=-spans.step_count),
-    )
-    asked = spans.select(*STEP).distinct().cross_join(day_table(days))
-    changes = stacked(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
-    changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
-    so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
-    counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))
-    return counts.filter(days.contain(counts.day), counts.step_count > 0).select("day", *STEP, "step_count")

@@ -24,11 +24,22 @@ def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> i
         session_events: Rows of `SessionEvents`, of the same days.
         rule: Sites and own domains.
     """
-    sourced = with_source(events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains)
+    sourced = with_source(
+        events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
+    )
     sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
-    placed = session_events.select("event_id", *PIECE, "event_at", "event_number").join(sourced, ["event_date", "event_id"])
-    first = placed.mutate(place=ibis.row_number().over(ibis.window(group_by=PIECE, order_by="event_number")))
-    first = first.filter(first.place == 0)
+    placed = session_events.select("event_id", *PIECE, "event_at", "event_number")
+    return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
+
+
+def whole_arrivals(placed: ir.Table, rule: ChannelRule) -> ir.Table:
+    """The same of events that are numbered within whole sessions; their `event_date` is the session's first day."""
+    return _first(with_source(placed, rule.lists, rule.own_domains), rule)
+
+
+def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
+    first = sourced.mutate(nth=ibis.row_number().over(ibis.window(group_by=PIECE, order_by="event_number")))
+    first = first.filter(first.nth == 0)
     return first.mutate(
         channel=rule.channel(first.source, first.medium, first.campaign),
         source_lists_version=ibis.literal(rule.lists.version),

@@ -49,9 +49,7 @@ def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]
         has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
     )
     is_outside = events.referrer_host.notnull() & ~_is_own(events.referrer_host, events.page_host, own_domains)
-    events = events.mutate(is_referred=is_outside).filter(
-        lambda t: t.has_tags | t.has_click_id | t.is_referred
-    )
+    events = events.mutate(is_referred=is_outside).filter(lambda t: t.has_tags | t.has_click_id | t.is_referred)
     is_engine = events.referrer_host.re_search(lists.pattern("engine"))
     name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
     events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
