@@ -23,6 +23,7 @@ from ecom_assets.automation.jobs import customers_job, everything_job
 from ecom_assets.automation.schedules import customers_schedule, daily_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
+from ecom_assets.checks.attribution import attribution_claims
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customers import customer_claims
@@ -202,6 +203,7 @@ def claims(settings: Settings) -> list[Claim]:
         *invariant_claims(),
         *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
         *sales_claims(),
+        *attribution_claims(),
         *customer_claims(),
     ]
 

@@ -30,7 +30,7 @@ NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsew
 NO_PURCHASES = "There is no purchase to give credit for."
 
 
-def answer_attribution(  # noqa: PLR0913, PLR0917 (a parameter per option of the command)
+def answer_attribution(
     paths: list[str], mapping: str | None, model: str, lookback: str, half_life: str, two_touches: str
 ) -> dict[str, Any]:
     """Return INTERFACE's `attribution`."""
@@ -99,7 +99,7 @@ def _kept(con: Backend, name: str, rows: ir.Table) -> ir.Table:
     return con.create_table(name, rows, temp=True)
 
 
-def _credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def _credit(
     con: Backend, bought: ir.Table, touched: ir.Table, model: str, rule: AttributionRule, last: Days
 ) -> list[dict[str, Any]]:
     everything = last.widened(before=ALL_TIME_DAYS)
@@ -112,7 +112,7 @@ def _credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
 
 
-def _by_markov(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def _by_markov(
     con: Backend, walked: ir.Table, bought: ir.Table, touched: ir.Table, rule: AttributionRule, last: Days
 ) -> list[dict[str, Any]]:
     spans = _kept(con, "spans", step_spans(bought, touched, rule, last))

@@ -33,4 +33,4 @@ def attribution(
 def _lines(answer: dict[str, Any]) -> list[str]:
     lines = [f"{answer['conversions']:,} purchases, by {answer['model']}"]
     lines += [f"  {one['channel']:26} {one['credit']:>14,.2f} {one['revenue']:>16,.2f}" for one in answer["channels"]]
-    return lines + answer["notes"]
+    return [*lines, *answer["notes"]]

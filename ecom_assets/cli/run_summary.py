@@ -9,6 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 import typer
 
+from ecom_assets.cli.attribution_summary import channel_lines, channel_totals
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.numbers import funnel_chart, funnel_steps, percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
@@ -58,6 +59,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "funnel": {unit: _funnel(engine, outcome.days, unit) for unit in ("session", "visitor")},
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
+        "channels": channel_totals(engine, outcome.days, "order" if has_orders(settings) else "purchase"),
         "customers": customer_totals(engine),
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
@@ -97,6 +99,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         lines += _behaviour_lines(summary)
     if summary["sales"] is not None:
         lines += sales_lines(summary)
+    lines += channel_lines(summary["channels"])
     lines += customer_lines(summary["customers"])
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
