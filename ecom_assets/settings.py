@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         (),
         description="Domains that bring nobody new, beside the shop's own: its others, payment providers; by commas",
     )
-    ai_assistant_channel: bool = Field(False, description="Whether AI assistants are a channel of their own")
+    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a channel of their own")
     attribution_lookback_days: int = Field(
         30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
     )

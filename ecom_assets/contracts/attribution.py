@@ -75,7 +75,7 @@ class Touches(_Arrival):
 
 
 class Conversions(Table):
-    """One row per purchase event and refund event, and per order and refund of order lines: what credit is given for."""
+    """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
 
     layer = "mart"
     group = "attribution"

@@ -1,9 +1,9 @@
 """The lists of sites by which channels are told, shipped as data with a version. Not here: the rules.
 
 `channel_sources.csv` follows the "source categories" that Google publishes with GA4's default channel group
-(https://support.google.com/analytics/answer/9756891): the sites of it that still send visitors, written as patterns where
-it has a line per country, with networks that came later. `engine` holds the hosts whose visits GA4 calls organic; they
-count as search too. `assistant` is ours.
+(https://support.google.com/analytics/answer/9756891): the sites of it that still send visitors, written as patterns
+where it has a line per country, with networks that came later. `engine` holds the hosts whose visits GA4 calls organic;
+they count as search too. `assistant` is ours.
 """
 
 import csv

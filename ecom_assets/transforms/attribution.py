@@ -1,8 +1,8 @@
 """Credit of conversions to the channels of the touches before them: METRICS "Attribution".
 
-Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with it,
-rounded down, less what was due before it, so that the parts of a conversion add up to the whole on every engine. Not here:
-removal effects (`markov.py`).
+Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with
+it, rounded down, less what was due before it, so that the parts of a conversion add up to the whole on every engine.
+Not here: removal effects (`markov.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ SHARING = tuple(model for model in MODELS if model != "markov")
 def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
     """One row per conversion or refund of `days` and touch of it, in order from `place` 1 to `touch_count`.
 
-    Without a touch there is one row, of the channel `(none)`. A refund has the touches of the purchase that it takes back
-    from: the visitor's last one of `rule.refund_days` before it.
+    Without a touch there is one row, of the channel `(none)`. A refund has the touches of the purchase that it takes
+    back from: the visitor's last one of `rule.refund_days` before it.
 
     Args:
         conversions: All rows of `Conversions`.

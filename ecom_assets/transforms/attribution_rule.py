@@ -17,8 +17,8 @@ TWO_TOUCHES = ("normalised", "split")
 class AttributionRule:
     """Which touches a conversion has, and how some models share its credit.
 
-    `lookback_s` (seconds): a touch counts if its session started so long before the conversion at most, and not after it;
-    both bounds are included. 30 days, as in Mixpanel.
+    `lookback_s` (seconds): a touch counts if its session started so long before the conversion at most, and not after
+    it; both bounds are included. 30 days, as in Mixpanel.
     `half_life_s` (seconds): `time_decay` halves a touch's weight for each of these before the conversion, its age taken
     in whole seconds. 7 days, as in Mixpanel.
     `two_touches`: what `position` and `j` do where nothing lies between: `normalised` keeps the proportion of first to
@@ -47,13 +47,12 @@ class AttributionRule:
         if self.half_life_s <= 0:
             raise DefinitionError(f"A half-life of {self.half_life_s} s cannot be: give more than 0 s, such as 7d.")
         if self.two_touches not in TWO_TOUCHES:
-            raise DefinitionError(
-                f"There is no way {self.two_touches!r} to share two touches; {did_you_mean(self.two_touches, TWO_TOUCHES)}."
-            )
+            hint = did_you_mean(self.two_touches, TWO_TOUCHES)
+            raise DefinitionError(f"There is no way {self.two_touches!r} to share two touches; {hint}.")
 
     @property
     def lookback_days(self) -> int:
-        """Return the days before a conversion's own on which a touch of it can have started, where clocks change too."""
+        """Return the days before a conversion's own on which a touch of it can have started; clocks may change."""
         return -(-self.lookback_s // ONE_DAY_S) + 1
 
     @property

@@ -25,8 +25,8 @@ class ChannelRule:
     """How a source becomes a channel.
 
     `lists`: the sites. `own_domains`: domains that are no source, beside the page's own: the shop's others, and payment
-    providers that send people back. `ai_assistants`: whether AI Assistant is a channel, as peers' users ask for; GA4 has
-    none, so it is off.
+    providers that send people back. `ai_assistants`: whether AI Assistant is a channel, as peers' users ask for; GA4
+    has none, so it is off.
     """
 
     lists: SourceLists

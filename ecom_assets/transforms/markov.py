@@ -25,12 +25,12 @@ class RemovalEffect:
 def conversion_rate(steps: Steps, without: str | None = None) -> float:
     """Return the chance to get from the start to a conversion, with steps to one channel leading to nothing.
 
-    States are taken out one by one, their comings led on to where they go. There is no subtraction in it, so that nothing
-    is lost to rounding (Grassmann, Taksar and Heyman 1985), and no order of addition that a machine could choose.
+    States are taken out one by one, their comings led on to where they go. There is no subtraction in it, so that
+    nothing is lost to rounding (Grassmann, Taksar and Heyman 1985), and no order that a machine could choose.
     """
     flow: dict[str, dict[str, float]] = {}
     for (here, there), count in sorted(steps.items()):
-        if here != there and here != without:
+        if here not in {there, without}:
             reached = NOTHING if there == without else there
             row = flow.setdefault(here, {})
             row[reached] = row.get(reached, 0.0) + count

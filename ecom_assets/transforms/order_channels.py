@@ -14,8 +14,8 @@ from ecom_assets.transforms.days import Days
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
     """One row per order and refund of `days` with its `channel`, keyed as order lines are.
 
-    Without a touch that is not direct it is Direct, without any touch `(none)`. A refund has the channel of the order that
-    it takes back.
+    Without a touch that is not direct it is Direct, without any touch `(none)`. A refund has the channel of the order
+    that it takes back.
 
     Args:
         conversions: All rows of `Conversions`.
