@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from ecom_assets.contracts.attribution import NO_CHANNEL
 
@@ -62,7 +63,7 @@ def markov_shares(stories: Sequence[Story]) -> Shares:
     steps: Counter[tuple[str, str]] = Counter()
     for story in stories:
         for path in _paths(story):
-            steps.update(zip(path, path[1:], strict=False))
+            steps.update(pairwise(path))
     whole = _reaches(steps)
     if not whole:
         return {}

@@ -1,8 +1,8 @@
 """Credit of conversions to the channels of the touches before them: METRICS "Attribution".
 
 Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with
-it, rounded down, less what was due before it, so that the parts of a conversion add up to the whole on every engine.
-Not here: removal effects (`markov.py`).
+it, rounded, less what was due before it, rounded, so that the parts of a conversion add up to the whole on every
+engine. Not here: removal effects (`markov.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -87,16 +87,18 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir
     parts: dict[str, ir.Value] = {}
     for model in models:
         due = DUE[model](placed, rule)
-        parts |= {f"after_{model}": due(placed.place), f"before_{model}": due(placed.place - 1)}
-    due_table = placed.mutate(**parts)
+        for when, place in (("after", placed.place), ("before", placed.place - 1)):
+            part, whole = due(place)
+            parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
+            parts[f"cents_{when}_{model}"] = _rounded(placed.cents.abs(), part, whole)
+    dues = placed.mutate(**parts)
     sums: dict[str, ir.Value] = {}
     for model in models:
-        after, before = due_table[f"after_{model}"], due_table[f"before_{model}"]
-        credit = due_table.is_refund.ifelse(0, after - before)
-        cents = _cents_due(due_table, after) - _cents_due(due_table, before)
-        cents = (due_table.cents < 0).ifelse(-cents, cents)
+        credit = dues.is_refund.ifelse(0, dues[f"after_{model}"] - dues[f"before_{model}"])
+        cents = dues[f"cents_after_{model}"] - dues[f"cents_before_{model}"]
+        cents = (dues.cents < 0).ifelse(-cents, cents)
         sums |= {f"credit_{model}": credit.sum().cast("int64"), f"cents_{model}": cents.sum().cast("int64")}
-    return due_table.group_by("unit", "converted_date", "channel").agg(**sums)
+    return dues.group_by("unit", "converted_date", "channel").agg(**sums)
 
 
 def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> dict[str, ir.Value]:
@@ -109,8 +111,8 @@ def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> 
         weight = decayed_weight(walked.anchor_at, walked.touched_at, rule)
         so_far = ibis.cumulative_window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
         named["weight"] = weight
-        named["weight_so_far"] = weight.sum().over(so_far).cast("float64")
-        named["weight_in_all"] = weight.sum().over(whole).cast("float64")
+        named["weight_so_far"] = weight.sum().over(so_far).cast("int64")
+        named["weight_in_all"] = weight.sum().over(whole).cast("int64")
     return named
 
 
@@ -131,25 +133,28 @@ def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValu
     return ibis.greatest(weight.floor().cast("int64"), ibis.literal(1, "int64"))
 
 
-Due = Callable[[ir.IntegerValue], ir.IntegerValue]
-"""What is due, in units, to all touches up to and with a place."""
+Part = tuple[ir.NumericValue, ir.NumericValue]
+"""A part and the whole that it is of."""
+Due = Callable[[ir.IntegerValue], Part]
+"""Which part of a conversion is due to all touches up to and with a place."""
+ONE = ibis.literal(1, "int64")
 
 
 def _due_first(_placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: (place >= 1).ifelse(UNITS_OF_ONE, 0)
+    return lambda place: ((place >= 1).ifelse(1, 0), ONE)
 
 
 def _due_last(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: (place >= placed.touch_count).ifelse(UNITS_OF_ONE, 0)
+    return lambda place: ((place >= placed.touch_count).ifelse(1, 0), ONE)
 
 
 def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
     chosen = (placed.led_place > 0).ifelse(placed.led_place, placed.touch_count)
-    return lambda place: (place >= chosen).ifelse(UNITS_OF_ONE, 0)
+    return lambda place: ((place >= chosen).ifelse(1, 0), ONE)
 
 
 def _due_linear(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: _units(place, placed.touch_count)
+    return lambda place: (place, placed.touch_count)
 
 
 def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
@@ -159,25 +164,25 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
     def of_shape(placed: ir.Table, rule: AttributionRule) -> Due:
         count = placed.touch_count
         two = 100 * first // (first + last) if rule.two_touches == "normalised" else first + middle // 2
-        between = count - 2
-        return lambda place: ibis.cases(
-            (place < 1, 0),
-            (place >= count, UNITS_OF_ONE),
-            (count == 2, two * UNITS_OF_ONE // 100),  # noqa: PLR2004 (nothing lies between)
-            else_=_units(first * between + middle * (place - 1), 100 * between),
-        )
+        # Where nothing lies between, `two` is all that is due before the last.
+        between = ibis.greatest(count - 2, ONE)
+        has_between = count > 2  # noqa: PLR2004 (the first and the last)
+
+        def due(place: ir.IntegerValue) -> Part:
+            so_far = has_between.ifelse(first * between + middle * (place - 1), two)
+            whole = 100 * between
+            return ibis.cases((place < 1, 0), (place >= count, whole), else_=so_far), whole
+
+        return due
 
     return of_shape
 
 
 def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
     # Asked at a place and just before it: there the touch's own weight is taken off again.
-    def due(place: ir.IntegerValue) -> ir.IntegerValue:
-        so_far = (place == placed.place).ifelse(
-            placed.weight_so_far, placed.weight_so_far - placed.weight.cast("float64")
-        )
-        units = (so_far / placed.weight_in_all * float(UNITS_OF_ONE)).floor().cast("int64")
-        return (place >= placed.touch_count).ifelse(UNITS_OF_ONE, units)
+    def due(place: ir.IntegerValue) -> Part:
+        before = placed.weight_so_far - placed.weight
+        return (place == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
 
     return due
 
@@ -193,15 +198,10 @@ DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
 }
 
 
-def _units(part: ir.IntegerValue, whole: ir.IntegerValue) -> ir.IntegerValue:
-    # In doubles on every engine; exact, because all numbers are whole and below 2^53.
-    return (part.cast("float64") * float(UNITS_OF_ONE) / whole.cast("float64").nullif(0.0)).floor().cast("int64")
-
-
-def _cents_due(placed: ir.Table, units: ir.IntegerValue) -> ir.IntegerValue:
-    cents = placed.cents.abs()
-    part = (cents.cast("float64") * units.cast("float64") / float(UNITS_OF_ONE)).floor().cast("int64")
-    return (units >= UNITS_OF_ONE).ifelse(cents, part)
+def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericValue) -> ir.IntegerValue:
+    """Return `amount * part / whole`, rounded to a whole number; in doubles, which all engines compute alike."""
+    exact = amount.cast("float64") * part.cast("float64") / whole.cast("float64")
+    return (exact + 0.5).floor().cast("int64")
 
 
 def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
@@ -218,8 +218,7 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
     effects = effects.select("unit", "channel", "credit_share", "rank_number", anchor_date="converted_date")
     joined = totals.filter(totals.is_touched).join(effects, ["unit", "anchor_date"])
     units = (joined.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
-    part = (joined.total_cents.abs().cast("float64") * units.cast("float64") / float(UNITS_OF_ONE)).floor()
-    part = part.cast("int64")
+    part = _rounded(joined.total_cents.abs(), units, ibis.literal(UNITS_OF_ONE))
     joined = joined.mutate(
         credit=joined.conversion_count * units, part_cents=(joined.total_cents < 0).ifelse(-part, part)
     )
