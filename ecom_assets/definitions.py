@@ -4,23 +4,25 @@ Not here: what any of them does.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
-from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches
+from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
-from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS
+from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.jobs import customers_job, everything_job
-from ecom_assets.automation.schedules import customers_schedule, daily_schedule
+from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
+from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, everything_job, source_job
+from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.attribution import attribution_claims
@@ -30,25 +32,26 @@ from ecom_assets.checks.customers import customer_claims
 from ecom_assets.checks.invariants import invariant_claims
 from ecom_assets.checks.orders import order_claims
 from ecom_assets.checks.sales import sales_claims
-from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets.contracts.registry import ALL
 from ecom_assets.extras import packages_of
-from ecom_assets.sandbox.customers_source import SandboxCustomers
-from ecom_assets.sandbox.supply import ensure_sandbox
+from ecom_assets.resources import platform_resources
 from ecom_assets.settings import Settings, about_setting, load_settings
 from ecom_assets.sources.channel_sources import source_lists
-from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
+from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import EventSource, FileEvents, is_table, mapping_name
-from ecom_assets.sources.order_source import FileOrders, OrderSource, comes_daily, has_events, has_orders
+from ecom_assets.sources.event_source import is_table, mapping_name
+from ecom_assets.sources.order_source import (
+    has_events,
+    has_orders,
+    judged_days,
+)
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.session_rule import SessionRule
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress, WarehouseIOManager
-from ecom_assets.warehouse.opening import file_reader, new_engine
+from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
 
 def build_definitions(
@@ -76,9 +79,9 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=[claim.build(pool) for claim in claims(settings)],
-        jobs=[everything_job(without_source(settings)), customers_job()],
-        schedules=[daily_schedule(settings), customers_schedule(settings)],
-        sensors=[arrival_sensor(settings), *alert_sensors(settings)],
+        jobs=jobs(settings),
+        schedules=schedules(settings),
+        sensors=sensors(settings),
         resources={**platform_resources(settings, progress), **(resources or {})},
         executor=dg.in_process_executor,
     )
@@ -165,6 +168,29 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     return {asset.key for asset in empty}
 
 
+def jobs(settings: Settings) -> list[Any]:
+    """Return the job over everything, and one for each source that there is."""
+    skipped = without_source(settings)
+    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers}
+    left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
+    there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
+    return [everything_job(skipped), *(source_job(name, key, left_out) for name, key in there.items())]
+
+
+def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """Return the schedule of each source that there is."""
+    by_source = [
+        (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
+    ]  # fmt: skip
+    return [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
+
+
+def sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return what looks for new events, for what is to follow, and for failures."""
+    arrivals = [arrival_sensor(settings)] if has_events(settings) else []
+    return [*arrivals, following_sensor(), *alert_sensors(settings)]
+
+
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     """Return what is observed outside of the warehouse: the table that events come from, if it is one."""
     if not is_table(settings):
@@ -177,7 +203,12 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
     """Return the asset that publishes the marts in Postgres, if it is set where."""
-    return [postgres_marts(settings, progress, pool)] if settings.postgres_url.get_secret_value() else []
+    return [postgres_marts(settings, progress, pool)] if publishes(settings) else []
+
+
+def publishes(settings: Settings) -> bool:
+    """Tell whether the marts go to a Postgres beside the warehouse."""
+    return bool(settings.postgres_url.get_secret_value())
 
 
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -201,56 +232,8 @@ def claims(settings: Settings) -> list[Claim]:
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
         *invariant_claims(),
-        *order_claims(settings.order_customers_over, lambda: comes_daily(settings)),
+        *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
         *attribution_claims(),
         *customer_claims(),
     ]
-
-
-def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Return what assets need while they run: the open warehouse, what writes to it, and where data come from."""
-
-    @dg.resource
-    def warehouse(context: dg.InitResourceContext) -> Iterator[Engine]:
-        engine = new_engine(settings).open()
-        try:
-            if engine.notice and context.log:
-                context.log.warning(engine.notice)
-            yield engine
-        finally:
-            engine.close()
-
-    @dg.io_manager(required_resource_keys={"warehouse"})
-    def io_manager(context: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(context.resources.warehouse, BY_KEY, progress)
-
-    @dg.resource(required_resource_keys={"warehouse"})
-    def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
-        engine = context.resources.warehouse
-        if not is_table(settings):
-            yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)
-            return
-        from ecom_assets.sources.event_table import TableEvents, opened_table  # noqa: PLC0415 (likewise)
-
-        with opened_table(settings, warehouse=engine) as table:
-            yield TableEvents(table)
-
-    @dg.resource(required_resource_keys={"warehouse"})
-    def order_source(context: dg.InitResourceContext) -> OrderSource:
-        return FileOrders(file_reader(context.resources.warehouse, settings), settings, ensure_sandbox)
-
-    return {
-        "warehouse": warehouse,
-        "io_manager": io_manager,
-        "event_source": event_source,
-        "order_source": order_source,
-        "customer_source": dg.ResourceDefinition(lambda _context: customer_source(settings)),
-    }
-
-
-def customer_source(settings: Settings) -> CustomerSource:
-    """Return where customers come from: the API that is set, the sandbox's where nothing own was given, or nowhere."""
-    if settings.customer_api_url:
-        return ApiCustomers(settings)
-    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecom_assets.contracts.events import EVENT_TYPES
@@ -179,10 +179,22 @@ class Settings(BaseSettings):
             raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
         return value.rstrip("/")
 
+    @field_validator("order_api_url")
+    @classmethod
+    def _one_source_of_orders(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("orders"):
+            raise ValueError("order lines come from files already, by --orders or ECOM_ORDERS")
+        return value
+
     @property
     def warehouse_url(self) -> str:
         """Return the warehouse's address, the embedded engine's file unless another is set."""
         return self.warehouse or f"duckdb://{(self.home / 'warehouse.duckdb').absolute()}"
+
+    @property
+    def has_own_data(self) -> bool:
+        """Tell whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
+        return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
 
     @property
     def sandbox_folder(self) -> Path:

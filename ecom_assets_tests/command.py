@@ -24,6 +24,8 @@ HEADER = (
     "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
     "cart_value"
 )
+SMALL = {"ECOM_ORDER_CUSTOMERS_OVER": "0"}
+"""The shops of tests have few customers a day."""
 ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
 
 
@@ -59,7 +61,7 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
         # What a command sets for Dagster is taken back too, as these names are.
         patch.setenv("DAGSTER_HOME", "")
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-        for name, value in {"ECOM_HOME": str(home), **(env or {})}.items():
+        for name, value in {"ECOM_HOME": str(home), **SMALL, **(env or {})}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["ecom", *map(str, words)])
         patch.chdir(cwd or home.parent)
@@ -73,7 +75,7 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
 def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that runs the command: this one's, without its settings."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
-    return {**mine, "ECOM_HOME": str(home), **(env or {})}
+    return {**mine, "ECOM_HOME": str(home), **SMALL, **(env or {})}
 
 
 def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None = None) -> Said:

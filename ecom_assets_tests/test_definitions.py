@@ -82,8 +82,11 @@ def test_runs_take_turns_only_where_the_warehouse_has_one_writer(warehouse: str,
 
 def test_jobs_schedules_and_sensors_are_there(definitions: dg.Definitions) -> None:
     assert definitions.resolve_job_def("everything").name == "everything"
-    assert definitions.resolve_schedule_def("daily").cron_schedule == "0 2 * * *"
-    assert definitions.resolve_sensor_def("landing_files").job_name == "everything"
+    for source, at in (("events", "0 2 * * *"), ("orders", "0 1 * * *"), ("customers", "0 23 * * *")):
+        assert definitions.resolve_job_def(source).name == source
+        assert definitions.resolve_schedule_def(f"daily_{source}").cron_schedule == at
+    assert definitions.resolve_sensor_def("landing_files").job_name == "events"
+    assert definitions.resolve_sensor_def("following").name == "following"
 
 
 def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProcess[str]:

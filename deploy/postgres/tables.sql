@@ -327,8 +327,11 @@ CREATE TABLE "mart"."customer" (
   "shipped_amount" DECIMAL(18, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
   "revenue_amount" DECIMAL(18, 2) NOT NULL,
-  PRIMARY KEY ("customer_id")
+  PRIMARY KEY ("customer_id"),
+  FOREIGN KEY ("city_id") REFERENCES "mart"."city" ("city_id") DEFERRABLE INITIALLY DEFERRED
 );
+
+CREATE INDEX ON "mart"."customer" ("city_id");
 
 CREATE TABLE "mart"."calendar" (
   "calendar_date" DATE NOT NULL,
@@ -357,10 +360,20 @@ CREATE TABLE "mart"."sales" (
   "status" text COLLATE "C" NOT NULL,
   "quantity" BIGINT NOT NULL,
   "revenue_amount" DECIMAL(18, 2) NOT NULL,
-  PRIMARY KEY ("uniq_id")
+  PRIMARY KEY ("uniq_id"),
+  FOREIGN KEY ("order_date") REFERENCES "mart"."calendar" ("calendar_date") DEFERRABLE INITIALLY DEFERRED,
+  FOREIGN KEY ("customer_id") REFERENCES "mart"."customer" ("customer_id") DEFERRABLE INITIALLY DEFERRED,
+  FOREIGN KEY ("city_id") REFERENCES "mart"."city" ("city_id") DEFERRABLE INITIALLY DEFERRED,
+  FOREIGN KEY ("item_id") REFERENCES "mart"."item" ("item_id") DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE INDEX ON "mart"."sales" ("order_date");
+
+CREATE INDEX ON "mart"."sales" ("customer_id");
+
+CREATE INDEX ON "mart"."sales" ("city_id");
+
+CREATE INDEX ON "mart"."sales" ("item_id");
 
 CREATE TABLE "mart"."product_sales_daily" (
   "order_count" BIGINT NOT NULL,
@@ -374,8 +387,12 @@ CREATE TABLE "mart"."product_sales_daily" (
   "average_order_value" DOUBLE PRECISION,
   "order_date" DATE NOT NULL,
   "item_id" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("order_date", "item_id")
+  PRIMARY KEY ("order_date", "item_id"),
+  FOREIGN KEY ("order_date") REFERENCES "mart"."calendar" ("calendar_date") DEFERRABLE INITIALLY DEFERRED,
+  FOREIGN KEY ("item_id") REFERENCES "mart"."item" ("item_id") DEFERRABLE INITIALLY DEFERRED
 );
+
+CREATE INDEX ON "mart"."product_sales_daily" ("item_id");
 
 CREATE TABLE "mart"."revenue_daily" (
   "order_count" BIGINT NOT NULL,

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.automation.following import PUBLICATION, follows_marts
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
@@ -16,7 +17,6 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.opening import publication_target
 
-KEY = dg.AssetKey(["serving", "postgres_marts"])
 MARTS: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.layer == "mart")
 SKIPPED = "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
 
@@ -26,7 +26,8 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
     publication_target(settings)  # a wrong address is refused at start
 
     @dg.asset(
-        key=KEY,
+        key=PUBLICATION,
+        automation_condition=follows_marts(),
         deps=[dg.AssetKey([contract.layer, contract.name]) for contract in MARTS],
         group_name="serving",
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
@@ -36,7 +37,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
         pool=pool,
     )
     def publication(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        name = ".".join(KEY.path)
+        name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
         metadata = _publish(context.resources.warehouse, settings, context.run.run_id)

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.assets.credit_days import EVERY_CONVERSION, EVERY_TOUCH, WHAT_CHANGED, restated_credit
 from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.automation.following import follows_sales
 from ecom_assets.contracts import sales as contracts
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
@@ -20,6 +21,7 @@ from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.order_channels import order_channels
+from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
@@ -28,9 +30,10 @@ EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
 @table_asset(RawUserOrderLog)
-def raw_user_order_log(order_source: OrderSource, days: Days) -> ir.Table:
+def raw_user_order_log(order_source: OrderSource, days: Days) -> Restated:
     """Take the order lines that arrived on `days` from the source."""
-    return order_source.received(days)
+    found = order_source.received(days)
+    return Restated(found.rows, found.days, found.metadata)
 
 
 @table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
@@ -75,7 +78,7 @@ def item(user_order_log: ir.Table) -> ir.Table:
     return dimensions.item(user_order_log)
 
 
-@table_asset(contracts.Customer, user_order_log=EVERY_LINE)
+@table_asset(contracts.Customer, follows=(city.key,), user_order_log=EVERY_LINE)
 def customer(user_order_log: ir.Table) -> ir.Table:
     """Describe the customers."""
     return dimensions.customer(user_order_log)
@@ -93,7 +96,12 @@ def calendar(days: Days) -> ir.Table:
 
 
 @table_asset(
-    contracts.Sales, conversions=EVERY_CONVERSION, touches=EVERY_TOUCH, restates=restated_credit, **WHAT_CHANGED
+    contracts.Sales,
+    conversions=EVERY_CONVERSION,
+    touches=EVERY_TOUCH,
+    restates=restated_credit,
+    follows=(calendar.key, city.key, item.key, customer.key),
+    **WHAT_CHANGED,
 )
 def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -134,6 +142,7 @@ def restated_weeks(sales: ir.Table, user_order_log: ir.Table, duplicate_orders: 
     user_order_log=EVERY_LINE,
     duplicate_orders=EVERY_SURPLUS,
     restates=restated_weeks,
+    automation=follows_sales(),
 )
 def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
     """Count each week's new, returning and refunded customers."""

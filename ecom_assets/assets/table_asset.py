@@ -51,7 +51,9 @@ class TableAsset:
     reads: Mapping[str, Reads] = field(default_factory=dict)
     restates: Callable[..., ir.Table] | None = None
     follows: tuple[dg.AssetKey, ...] = ()
-    """Assets outside of the warehouse that the function reads by itself."""
+    """Assets that must be up to date before, beside those it is handed."""
+    automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
+    """When Dagster computes it by itself, beside the jobs that it is part of."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -78,6 +80,7 @@ class TableAsset:
             description=self.contract.description(),
             ins={name: reads.asset_in(partitioned=bool(partitions)) for name, reads in self.reads.items()},
             deps=self.follows,
+            automation_condition=self.automation,
             partitions_def=partitions,
             backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
             group_name=self.contract.group,
@@ -117,7 +120,12 @@ class TableAsset:
 
 
 def table_asset(
-    contract: type[Table], *, restates: Callable[..., ir.Table] | None = None, **reads: Reads | type[Table]
+    contract: type[Table],
+    *,
+    restates: Callable[..., ir.Table] | None = None,
+    automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None,
+    follows: tuple[dg.AssetKey, ...] = (),
+    **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads`.
 
@@ -128,10 +136,12 @@ def table_asset(
         contract: What the function returns.
         restates: For a table whose other days also change with a day's input: a function of the same parameters that
             returns the days concerned, in a column `day`. They are computed and replaced together with the run's own.
+        automation: When Dagster computes it by itself.
+        follows: Assets that must be up to date before, beside those of `reads`.
         reads: Upstream tables by parameter name.
     """
     ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
-    return lambda function: TableAsset(function, contract, ins, restates)
+    return lambda function: TableAsset(function, contract, ins, restates, follows, automation)
 
 
 def _arguments(function: Callable[..., ir.Table], offered: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A tag of the run says whether its message was sent, so that it is neither lost w
 again when the daemon restarts. Not here: how mail is sent (`mail.py`), what failed (`run_report.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -14,6 +14,7 @@ import dagster as dg
 
 from ecom_assets.automation.mail import MailServer
 from ecom_assets.automation.run_report import FailedCheck, RunReport, report_on
+from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.settings import Settings
 
@@ -26,10 +27,6 @@ OVERLAP = timedelta(minutes=5)
 MOST_RUNS = 100
 """Runs that are looked at in one tick; more wait for the next."""
 ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Alerts:
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Subject"] = " ".join(f"[ecom] {_headline(report)}".split())
-        message["Date"] = format_datetime(_now())
+        message["Date"] = format_datetime(now_utc())
         # The same for each attempt at one message, so that a copy is known as one.
         message["Message-ID"] = f"<{report.run_id}.alert@ecom-assets>"
         message["Auto-Submitted"] = "auto-generated"
@@ -101,7 +98,7 @@ def note(instance: dg.DagsterInstance, run: dg.DagsterRun, state: str) -> None:
         instance.add_run_tags(run.run_id, tag_of(run.run_id, state))
 
 
-def alert_sensor(alerts: Alerts, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sends a message for each run that failed, or had a failing check.
 
     Dagster's own run-failure sensor passes over a failure whose message could not be sent, and knows nothing of checks.

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 
 from ecom_assets.assets.event_table import observations
-from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.jobs import EVENTS
 from ecom_assets.automation.schedules import run_request
+from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import WorkError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_table import opened_table
@@ -19,11 +19,7 @@ INTERVAL_S = 300
 """Asking wakes a suspended warehouse, which is paid for by the minute."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def event_table_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that looks at the last days, tells Dagster their versions, and asks for a run if one changed.
 
     The cursor holds the version of each day as it was when the sensor last asked.
@@ -31,7 +27,7 @@ def event_table_sensor(settings: Settings, *, now: Callable[[], datetime] = _now
 
     @dg.sensor(
         name="event_table",
-        job_name=EVERYTHING,
+        job_name=EVENTS,
         minimum_interval_seconds=INTERVAL_S,
         description="New rows in the table of events: materializes the days that they can belong to.",
     )

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 EVERYTHING = "everything"
-CUSTOMERS = "customers"
+EVENTS, ORDERS, CUSTOMERS = "events", "orders", "customers"
 
 
 def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)
@@ -18,10 +18,10 @@ def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN40
     )
 
 
-def customers_job() -> Any:  # noqa: ANN401 (as above)
-    """Return the job that fetches customers and what is built on them, for the day of the run."""
+def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]) -> Any:  # noqa: ANN401 (as above)
+    """Return the job that takes in `source` and computes what is built on it, but for the assets `left_out`."""
     return dg.define_asset_job(
-        CUSTOMERS,
-        selection=dg.AssetSelection.assets(dg.AssetKey(["raw", "customers"])).downstream(),
-        description="Customers from their API and what is built on them, with its checks, for the day of the run.",
+        name,
+        selection=dg.AssetSelection.assets(source).downstream() - dg.AssetSelection.assets(*left_out),
+        description=f"{source.to_user_string()} and what is built on it, with its checks, for the days of the run.",
     )

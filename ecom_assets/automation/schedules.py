@@ -5,56 +5,66 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ecom_assets.automation.jobs import CUSTOMERS, EVERYTHING
+from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.settings import Settings
 
 
-def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that takes yesterday and the `late_days` days before it, in one run, every night.
+def events_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that takes yesterday's events and those of the `late_days` days before it, every night.
 
     An event may arrive `late_days` days after its own day, so that day's tables are computed again as often.
     """
-    late_days = settings.late_days
+    return _nightly(settings, EVENTS, "0 2 * * *", "so that late events are absorbed")
 
+
+def orders_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that takes yesterday's orders and those of the `late_days` days before it, every night.
+
+    However late a line comes, its arrival brings its day up to date; the days before are for nights that failed.
+    """
+    return _nightly(settings, ORDERS, "0 1 * * *", "so that a night that failed is made up for")
+
+
+def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name="daily",
-        cron_schedule="0 2 * * *",
+        name=f"daily_{job}",
+        cron_schedule=cron,
         execution_timezone=settings.timezone,
-        job_name=EVERYTHING,
-        description=f"Yesterday and the {late_days} days before it, in one run, so that late events are absorbed.",
+        job_name=job,
+        description=f"Yesterday and the {settings.late_days} days before it, in one run, {purpose}.",
     )
-    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         last = day_of(context.scheduled_execution_time, settings) - timedelta(days=1)
         if last < settings.first_day:
             return dg.SkipReason(f"{last} is before the first partition, {settings.first_day}.")
-        first = max(last - timedelta(days=late_days), settings.first_day)
+        first = max(last - timedelta(days=settings.late_days), settings.first_day)
         return run_request(first, last, run_key=last.isoformat())
 
-    return daily
+    return nightly
 
 
 def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that fetches customers every evening, for the day that is still on.
 
-    Customers are told as they are now, so the nightly run, which is over days that have ended, cannot fetch them. It
+    Customers are told as they are now, so a nightly run, which is over days that have ended, cannot fetch them. It
     computes them again, with all events of the day.
     """
 
     @dg.schedule(
-        name="daily_customers",
+        name=f"daily_{CUSTOMERS}",
         cron_schedule="0 23 * * *",
         execution_timezone=settings.timezone,
         job_name=CUSTOMERS,
         description="Customers from their API, for the day that is still on.",
     )
-    def daily_customers(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def evening(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not settings.customer_api_url:
             return dg.SkipReason("ECOM_CUSTOMER_API_URL is not set.")
         today = day_of(context.scheduled_execution_time, settings)
         return run_request(today, today, run_key=today.isoformat())
 
-    return daily_customers
+    return evening
 
 
 def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:

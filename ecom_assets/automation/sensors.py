@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 import duckdb
 
-from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.jobs import EVENTS
 from ecom_assets.automation.schedules import day_of, run_request
+from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_coverage import days_to_compute
@@ -22,11 +23,7 @@ from ecom_assets.transforms.days import ONE_DAY
 INTERVAL_S = 60
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def landing_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sees new or changed landing files and asks for the days that they touch.
 
     The cursor holds each file's size and time of modification, as they were when the sensor last asked.
@@ -34,7 +31,7 @@ def landing_sensor(settings: Settings, *, now: Callable[[], datetime] = _now) ->
 
     @dg.sensor(
         name="landing_files",
-        job_name=EVERYTHING,
+        job_name=EVENTS,
         minimum_interval_seconds=INTERVAL_S,
         description="New or changed event files: materializes the days that their rows belong to.",
     )

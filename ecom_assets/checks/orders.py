@@ -1,8 +1,4 @@
-"""Gates in front of the sales tables, and the accounting of order lines. Not here: the star schema (`sales.py`).
-
-Where orders come as a file a day, a run is judged by its newest day, so that a day which failed does not keep the
-days after it out; else by all of its days together.
-"""
+"""Gates in front of the sales tables, and the accounting of order lines. Not here: the star schema (`sales.py`)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,22 +12,23 @@ from ecom_assets.transforms import orders
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
+JudgedDays = Callable[[Days], Days]
 TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count")
 
 
-def order_claims(customers_over: int, is_daily: Callable[[], bool]) -> list[Claim]:
+def order_claims(customers_over: int, judged: JudgedDays) -> list[Claim]:
     """Return the claims that hold back what is built on order lines.
 
     Args:
         customers_over: How many customers a report must exceed.
-        is_daily: Tells whether orders come as a file a day; asked when a check runs.
+        judged: Returns those of a run's days whose lines must be there; asked when a check runs.
     """
     return [
         Claim(
             contract=RawUserOrderLog,
             name="report_was_generated",
             description="The order report is there and holds lines.",
-            judge=partial(_is_there, is_daily),
+            judge=partial(_is_there, judged),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -39,7 +36,7 @@ def order_claims(customers_over: int, is_daily: Callable[[], bool]) -> list[Clai
             contract=RawUserOrderLog,
             name="report_has_enough_customers",
             description=f"The order report holds more than {customers_over} customers.",
-            judge=partial(_has_customers, customers_over, is_daily),
+            judge=partial(_has_customers, customers_over, judged),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -85,21 +82,17 @@ def _accounts(days: Days | None, raw: ir.Table, *others: ir.Table) -> Verdict:
     return verdict_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-def _is_there(is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> Verdict:
-    found = int(_report(is_daily, days, raw).count().to_pyarrow().as_py())
-    return Verdict(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
+def _is_there(judged: JudgedDays, days: Days | None, raw: ir.Table) -> Verdict:
+    asked = judged(days) if days else None
+    found = int(of_days(raw, "received_date", asked).count().to_pyarrow().as_py())
+    return Verdict(int(found == 0), found, _missing(asked) if not found else [], observed=found, limit=1)
 
 
-def _has_customers(over: int, is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> Verdict:
-    report = _report(is_daily, days, raw)
+def _has_customers(over: int, judged: JudgedDays, days: Days | None, raw: ir.Table) -> Verdict:
+    asked = judged(days) if days else None
+    report = of_days(raw, "received_date", asked)
     found = int(report.customer_id.nunique().to_pyarrow().as_py())
-    return Verdict(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
-
-
-def _report(is_daily: Callable[[], bool], days: Days | None, raw: ir.Table) -> ir.Table:
-    if days is not None and is_daily():
-        days = Days(days.dates[-1:])
-    return of_days(raw, "received_date", days)
+    return Verdict(int(found <= over), found, _missing(asked) if found <= over else [], observed=found, limit=over)
 
 
 def _missing(days: Days | None) -> list[dict[str, object]]:

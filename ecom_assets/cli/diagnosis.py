@@ -123,6 +123,8 @@ def _orders(settings: Settings) -> Finding:
         return Finding("orders", ok=True, found="none set; the tables of sales are skipped")
     if not settings.orders and sandbox_is_missing(settings):
         return Finding("orders", ok=True, found="none set; the sandbox shop is made at the first run")
+    if not settings.orders:
+        return Finding("orders", ok=True, found=f"come from {settings.order_api_url or 'the sandbox shop'}")
     files = open_orders(duckdb.connect(), settings)
     places = ", ".join(orders_place(settings))
     return Finding(

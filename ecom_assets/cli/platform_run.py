@@ -12,8 +12,8 @@ import dagster as dg
 from rich.console import Console
 
 from ecom_assets.assets.customers import raw_customers
-from ecom_assets.assets.publication import KEY as PUBLICATION
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
+from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.automation.run_report import step_sentence
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
@@ -87,7 +87,7 @@ class PlatformRun:
         days = DaysOfRun(settings, asked, progress.say)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))
-        is_own = bool(settings.events or settings.orders)
+        is_own = settings.has_own_data
         if is_own:
             covered = days.covered()
         prepare_dagster_home(settings)
@@ -95,7 +95,7 @@ class PlatformRun:
         if is_own:
             _say_what_is_skipped(settings, progress)
         else:
-            progress.say("No events were given: this is the sandbox shop. Your own: ecom run --events PATH")
+            progress.say("Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH")
             ensure_sandbox(settings)
             covered = days.covered()
         if settings.customer_api_url and raw_customers.key in chosen and days.today not in covered.dates:

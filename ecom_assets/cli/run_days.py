@@ -5,18 +5,18 @@ Not here: the run.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date
 
 import duckdb
 
 from ecom_assets.cli.options import AskedDays
+from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_coverage import arrival_days, days_to_compute
 from ecom_assets.sources.event_mapping import EVENT, load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name
-from ecom_assets.sources.order_source import has_events, has_orders, open_orders
+from ecom_assets.sources.order_source import has_events, open_orders
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, Days
 
@@ -44,7 +44,7 @@ class DaysOfRun:
     @property
     def today(self) -> date:
         """Return the last day that has begun."""
-        return datetime.now(ZoneInfo(self.settings.timezone)).date()
+        return today_in(self.settings.timezone)
 
     def covered(self) -> Days:
         """Look at the files, or at the clock where events come from a table, and return the days.
@@ -61,11 +61,15 @@ class DaysOfRun:
             )
         return Days.between(first, min(last, self.today) + ONE_DAY)
 
-    def _of_table(self) -> tuple[date, date]:
-        """Return the days asked for, else those in which late events arrive: a table may reach back for years."""
-        last = self.asked.last or self.today
+    def _newest(self, last: date) -> Days:
+        """Return the days asked for, else those in which late rows arrive: a table or an API may reach back for years.
+
+        Args:
+            last: The last day, unless another was asked for.
+        """
+        last = self.asked.last or max(last, self.asked.first or last)
         first = self.asked.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
-        return first, last
+        return Days.between(first, last + ONE_DAY)
 
     def _span(self) -> tuple[date, date]:
         with duckdb.connect() as con:
@@ -74,17 +78,18 @@ class DaysOfRun:
                 return self.asked.first, self.asked.last
             covered = [self._days_of(files) for files in opened]
             if is_table(self.settings):
-                first, last = self._of_table()
-                covered.append(Days.between(first, last + ONE_DAY))
+                covered.append(self._newest(self.today))
+            if not covered:
+                covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
             return self._asked_of(Days.of(a_day for days in covered for a_day in days.dates), opened)
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
-        """Return the files of events and of orders, as far as these come from files."""
+        """Return the files of events and of orders, as far as these come from files; the sandbox's orders do not."""
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             mapping = load_mapping(mapping_name(self.settings))
             opened.append(RecordFiles.open(con, events_place(self.settings), mapping, self.settings.timezone))
-        if has_orders(self.settings):
+        if self.settings.orders:
             opened.append(open_orders(con, self.settings))
         return opened
 

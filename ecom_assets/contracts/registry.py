@@ -50,3 +50,8 @@ ALL: tuple[type[Table], ...] = (
     Customers,
 )
 BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}
+
+
+def referring_to(contract: type[Table]) -> list[tuple[type[Table], str]]:
+    """Return the tables that hold a contract's key, each with the column that does."""
+    return [(table, name) for table in ALL for name, target in table.references if target is contract]

@@ -39,6 +39,7 @@ class Customer(Table):
     layer = "mart"
     group = "sales"
     key = ("customer_id",)
+    references = (("city_id", City),)
 
     customer_id = text("The customer", pii=True)
     first_name = text("First name", nullable=True, pii=True)
@@ -79,6 +80,7 @@ class Sales(Table):
     group = "sales"
     key = ("uniq_id",)
     day_column = "order_date"
+    references = (("order_date", Calendar), ("customer_id", Customer), ("city_id", City), ("item_id", Item))
 
     uniq_id = text("The line")
     order_id = text("The order that it is part of")
@@ -116,6 +118,7 @@ class ProductSalesDaily(_Revenue):
 
     key = ("order_date", "item_id")
     day_column = "order_date"
+    references = (("order_date", Calendar), ("item_id", Item))
 
     order_date = day("The day of the orders, or of the refunds")
     item_id = text("See mart.item")

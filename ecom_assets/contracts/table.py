@@ -40,6 +40,8 @@ class Table:
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without."""
+    references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
+    """Columns that hold another table's key: a foreign key where the engine has them."""
     owner: ClassVar[str] = "team:analytics"
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]

@@ -13,8 +13,9 @@ from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.sandbox.services import customers_of
 from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_api import CustomerFetch, fetch_customers
-from ecom_assets.sources.customer_source import ReceivedCustomers
+from ecom_assets.sources.customer_source import customers_received, no_customers
 from ecom_assets.sources.event_source import SANDBOX
+from ecom_assets.sources.received import Received
 from ecom_assets.transforms.days import Days
 
 RETRY_BASE_S = 0.1
@@ -37,15 +38,15 @@ class SandboxCustomers:
         self._settings = settings
         self._prepare = prepare
 
-    def received(self, days: Days) -> ReceivedCustomers:
+    def received(self, days: Days) -> Received:
         """Fetch, if the shop's last day is among the days; else leave all as it is."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
         if today not in days.dates:
-            return ReceivedCustomers.nothing(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
+            return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
         with CustomerService(customers_of(folder).records, faults=bad_day()) as service:
-            return ReceivedCustomers.of(self._fetched_from(service), today, SANDBOX)
+            return customers_received(self._fetched_from(service), today, SANDBOX)
 
     def _fetched_from(self, service: CustomerService) -> CustomerFetch:
         # Each time the service has another port, so nothing of its answers is worth keeping.

@@ -20,13 +20,15 @@ TRUTH = "services_truth.json"
 class SandboxServices:
     """What runs, and what is true about its data."""
 
+    folder: Path
     customers: CustomerService
     orders: OrderService
     truth: dict[str, object]
 
     def environment(self) -> dict[str, str]:
-        """Return the settings that make the platform use these services."""
+        """Return the settings that make the platform use these services, and the events beside them."""
         return {
+            "ECOM_EVENTS": str(self.folder / "events"),
             "ECOM_CUSTOMER_API_URL": self.customers.api_url,
             "ECOM_CUSTOMER_API_KEY": self.customers.key,
             "ECOM_ORDER_API_URL": self.orders.api_url,
@@ -52,7 +54,7 @@ def running_services(
         CustomerService(made.records, customer_port, faults) as customers,
         OrderService(folder / "orders.parquet", order_port, faults) as orders,
     ):
-        yield SandboxServices(customers, orders, truth)
+        yield SandboxServices(folder.absolute(), customers, orders, truth)
 
 
 def customers_of(folder: Path) -> ShopCustomers:

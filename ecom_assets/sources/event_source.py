@@ -71,7 +71,8 @@ class FileEvents:
 
 def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:
     """SELECT of the records that arrived on `days`, with their own day and where they came from."""
-    rows = " UNION ALL ".join(files.received_sql(first, end) for first, end in days.runs())
+    selects = [files.received_sql(first, end) for first, end in days.runs()] or [files.no_rows_sql()]
+    rows = " UNION ALL ".join(selects)
     own_day = day_in_zone(files.mapping.kind.at, files.timezone)
     return select(f"*, {own_day} AS {day_column}, {text(origin)} AS source", f"({rows})")
 

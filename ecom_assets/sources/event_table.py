@@ -5,16 +5,16 @@ at a time. Not here: the SELECT (`event_table_sql.py`), how days are fetched (`w
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.errors import SettingError, SourceError, WarehouseError
 from ecom_assets.settings import Settings
@@ -31,10 +31,6 @@ SETTING = "ECOM_EVENTS"
 FORM = "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE?warehouse=WAREHOUSE"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class DayState:
     """What a day's rows come to at the source; `version` changes whenever a row does."""
@@ -47,9 +43,7 @@ class DayState:
 class EventTable:
     """The table, over a connection of its own or the warehouse's."""
 
-    def __init__(
-        self, settings: Settings, *, warehouse: Engine | None = None, now: Callable[[], datetime] = _now
-    ) -> None:
+    def __init__(self, settings: Settings, *, warehouse: Engine | None = None, now: Clock = now_utc) -> None:
         """Read the address; a warehouse in the same account lends its connection.
 
         Raises:
@@ -123,7 +117,7 @@ class EventTable:
     @property
     def today(self) -> date:
         """Return the last day that has begun."""
-        return self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
+        return today_in(self._settings.timezone, self._now)
 
     @property
     def newest_days(self) -> Days:

@@ -4,7 +4,7 @@ Not here: retries (`http_retry.py`), whether a file is whole (`order_report_file
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -67,11 +67,19 @@ class OrderIncrement:
     costs: HttpCosts
     """What talking to the service has cost from its first request up to this day."""
 
-    def metrics(self) -> dict[str, Any]:
-        """Return the figures for a materialization's metadata."""
-        named = {"increment_id": self.increment_id or "none", "report_id": self.report_id}
-        sizes = {"row_count": self.row_count, "byte_count": self.byte_count, "took_s": self.took_s}
-        return {**named, **sizes, **asdict(self.costs)}
+
+def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
+    """Return the figures of a fetch, at least one day of it, for a materialization's metadata."""
+    last = increments[-1]
+    return {
+        "report_id": last.report_id,
+        "increment_count": sum(one.path is not None for one in increments),
+        "days_without_increment": ", ".join(str(one.day) for one in increments if one.path is None) or "none",
+        "row_count": sum(one.row_count for one in increments),
+        "byte_count": sum(one.byte_count for one in increments),
+        "took_s": round(sum(one.took_s for one in increments), 3),
+        **asdict(last.costs),
+    }
 
 
 def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[OrderIncrement]:

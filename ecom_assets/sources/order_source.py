@@ -1,9 +1,9 @@
-"""The order lines that the platform is set to take in: the shop's own files, or the sandbox shop's.
+"""The order lines that the platform is set to take in: from files, or from the order report API.
 
-Not here: how files are read (`record_files.py`), how an order report is fetched into files.
+Not here: how files are read (`record_files.py`), how an increment is fetched into a file (`order_report_api.py`).
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +12,15 @@ import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
-from ecom_assets.sources.event_source import SANDBOX, received_rows
+from ecom_assets.sources.event_source import received_rows
 from ecom_assets.sources.file_formats import in_landing_folders
 from ecom_assets.sources.order_mapping import load_order_mapping
+from ecom_assets.sources.order_report_api import fetch_increments, metrics_of
+from ecom_assets.sources.order_report_file import path_of
+from ecom_assets.sources.received import NO_DAYS, Received
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import select, text
 from ecom_assets.transforms.days import Days
@@ -27,74 +31,153 @@ DEFAULT_MAPPING = "user_order_log"
 
 def has_events(settings: Settings) -> bool:
     """Tell whether there are events to take in: own ones, or the sandbox shop's where nothing own was given."""
-    return bool(settings.events) or not settings.orders
+    return bool(settings.events) or not settings.has_own_data
 
 
 def has_orders(settings: Settings) -> bool:
     """Tell whether there are orders to take in: own ones, or the sandbox shop's where nothing own was given."""
-    return bool(settings.orders) or not settings.events
+    return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
 
 
 def orders_place(settings: Settings) -> list[str]:
-    """Return the paths that orders are taken from: those set, separated by commas, or the sandbox shop's file."""
-    given = [part.strip() for part in settings.orders.split(",") if part.strip()]
-    return given or [str(settings.sandbox_folder / "orders.parquet")]
+    """Return the paths of the order files that are set, separated by commas."""
+    return [part.strip() for part in settings.orders.split(",") if part.strip()]
 
 
-def comes_daily(settings: Settings) -> bool:
-    """Tell whether all orders come as a file a day: in landing folders that are named by the day."""
-    return all(in_landing_folders(place) for place in orders_place(settings))
+def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
+    """Return those of a run's days whose order lines must be there.
+
+    Where orders come as a file a day, this is the newest day, so that a day which failed does not keep the days after
+    it out. An API is not asked for the day that is still on.
+    """
+    if settings.orders and not all(in_landing_folders(place) for place in orders_place(settings)):
+        return days
+    if settings.order_api_url:
+        ended = ended_days(settings.timezone, days, now)
+        days = ended if ended.dates else days
+    return Days(days.dates[-1:])
+
+
+def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
+    """Return those of the days that have ended."""
+    today = today_in(timezone, now)
+    return Days(tuple(day for day in days.dates if day < today))
 
 
 def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
-    """Find the files of orders and check them against their mapping."""
-    mapping = load_order_mapping(settings.orders_mapping if settings.orders else DEFAULT_MAPPING)
+    """Find the files of orders that are set, and check them against their mapping."""
+    mapping = load_order_mapping(settings.orders_mapping)
     return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone)
 
 
 class OrderSource(Protocol):
     """Order lines by arrival day."""
 
-    def received(self, days: Days) -> ir.Table:
+    def received(self, days: Days) -> Received:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
 
 
-class FileOrders:
-    """Order lines by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
+@dataclass(frozen=True)
+class OrderReader:
+    """Turns files into rows of `RawUserOrderLog`."""
 
-    def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the DuckDB connection that reads files; `prepare` makes the sandbox's where asked for and missing."""
+    reader: Backend
+    """The DuckDB connection that reads files."""
+    timezone: str
+    origin: str
+    """What the rows name as their source."""
+    catalogue: Path | None = None
+    """File that tells the categories of lines that carry none."""
+
+    def rows(self, files: RecordFiles, days: Days) -> ir.Table:
+        """Return what arrived on `days`."""
+        rows = received_rows(files, days, self.origin, "order_date")
+        if self.catalogue:
+            categories = categories_sql(self.reader.con, self.catalogue)
+            found = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
+            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", found)
+        self.reader.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
+        return self.reader.table(VIEW, database=("temp", "main"))
+
+    def files(self, paths: list[Path], mapping: str = DEFAULT_MAPPING) -> RecordFiles:
+        """Check files, none too, against a mapping."""
+        if not paths:
+            return RecordFiles(self.reader.con, load_order_mapping(mapping), self.timezone, ())
+        return RecordFiles.open(self.reader.con, paths, load_order_mapping(mapping), self.timezone)
+
+    def nothing(self, reason: str) -> Received:
+        """Return no rows, and say why."""
+        return Received.nothing(self.rows(self.files([]), NO_DAYS), reason)
+
+    def fetched(self, settings: Settings, days: Days) -> Received:
+        """Fetch and land the increments of days, and return what has landed for them, now or earlier.
+
+        Raises:
+            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+        """
+        increments = list(fetch_increments(settings, days.dates))
+        landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
+        return Received(self.rows(self.files(landed), days), days, {"fetched": True, **metrics_of(increments)})
+
+
+class NoOrders:
+    """For a shop that has set no orders."""
+
+    def __init__(self, reader: OrderReader) -> None:
+        """Take what makes a table without rows."""
+        self._reader = reader
+
+    def received(self, _days: Days) -> Received:
+        """Leave all as it is."""
+        return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
+
+
+class FileOrders:
+    """Order lines from files."""
+
+    def __init__(self, reader: OrderReader, settings: Settings) -> None:
+        """Take what reads files, and the settings that name them."""
         self._reader = reader
         self._settings = settings
-        self._prepare = prepare
 
     @cached_property
     def files(self) -> RecordFiles:
         """The files, checked against their mapping."""
-        if not self._settings.orders:
-            self._prepare(self._settings)
-        return open_orders(self._reader.con, self._settings)
+        return open_orders(self._reader.reader.con, self._settings)
 
-    def received(self, days: Days) -> ir.Table:
+    def received(self, days: Days) -> Received:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
-        rows = received_rows(self.files, days, self._settings.orders or SANDBOX, "order_date")
-        if categories := categories_sql(self._reader.con, self._settings):
-            found = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
-            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", found)
-        self._reader.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
-        return self._reader.table(VIEW, database=("temp", "main"))
+        return Received(self._reader.rows(self.files, days), days)
 
 
-def categories_sql(con: duckdb.DuckDBPyConnection, settings: Settings) -> str:
-    """SELECT of each product's category in the catalogue; empty where there is no catalogue.
+class ApiOrders:
+    """Order lines by the day of the increment that they came in, from the order report API that is set."""
+
+    def __init__(self, reader: OrderReader, settings: Settings, now: Clock = now_utc) -> None:
+        """Take what reads files, and the clock that says which days have ended."""
+        self._reader = reader
+        self._settings = settings
+        self._now = now
+
+    def received(self, days: Days) -> Received:
+        """Fetch and land the increments of those of the days that have ended; what came for others stays.
+
+        Raises:
+            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+        """
+        ended = ended_days(self._settings.timezone, days, self._now)
+        if not ended.dates:
+            return self._reader.nothing("an increment is of a day that has ended")
+        return self._reader.fetched(self._settings, ended)
+
+
+def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
+    """SELECT of each product's category in the catalogue.
 
     Raises:
         SourceError: The catalogue is missing, unreadable, or lacks a column.
     """
-    is_own = bool(settings.orders)
-    place = str(settings.catalogue or "") if is_own else str(settings.sandbox_folder / "catalogue.parquet")
-    if not place or not (is_own or Path(place).exists()):
-        return ""
+    place = str(catalogue)
     is_parquet = place.endswith((".parquet", ".pq"))
     source = f"read_parquet({text(place)})" if is_parquet else f"read_csv({text(place)}, all_varchar=true)"
     columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"

@@ -85,7 +85,7 @@ class RecordFiles:
         loose = [(f, y) for f, y in loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
         selects = [self._select(group) for group in _groups(landed)]
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
-        return " UNION ALL ".join(selects) if selects else self._no_rows()
+        return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def received_days(self) -> tuple[date, date] | None:
         """The first and the last arrival day of the files; None if they hold no rows."""
@@ -110,7 +110,8 @@ class RecordFiles:
             found += [one for one in row or () if one]
         return (min(found), max(found)) if found else None
 
-    def _no_rows(self) -> str:
+    def no_rows_sql(self) -> str:
+        """SELECT of the columns of the mapping's kind of record, without a row."""
         columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
         return select(columns, "(VALUES (0))", "false")
 

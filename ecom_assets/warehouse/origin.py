@@ -1,10 +1,11 @@
-"""Whose events and orders a warehouse holds, so that a shop's own and the sandbox shop's never end in one table.
+"""Whose events, orders and customers a warehouse holds, so that own and simulated ones never meet in a table.
 
 Not here: reading them.
 """
 
 from collections.abc import Callable
 
+from ecom_assets.contracts.customers import RawCustomers
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.contracts.registry import ALL
@@ -14,6 +15,8 @@ from ecom_assets.settings import Settings
 from ecom_assets.sources.event_source import SANDBOX
 from ecom_assets.warehouse.engine import Engine
 
+RAW: dict[str, type[Table]] = {"events": RawEvents, "orders": RawUserOrderLog, "customers": RawCustomers}
+
 
 def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str], None]) -> None:
     """Clear the sandbox shop's tables before own data come in, and refuse the sandbox's where own data are.
@@ -21,18 +24,31 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
     Raises:
         UsageError: The warehouse holds own data, and none were given.
     """
-    origins = {"events": _origins(engine, RawEvents), "orders": _origins(engine, RawUserOrderLog)}
-    given = [noun for noun, place in (("events", settings.events), ("orders", settings.orders)) if place]
-    if given and any(SANDBOX in found for found in origins.values()):
+    found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
+    if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
         engine.clear(ALL)
-        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {' and '.join(given)}.")
-    for noun, found in origins.items():
-        if not given and found - {SANDBOX}:
-            named = min(found - {SANDBOX})
+        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
+    for noun, origins in found.items():
+        if not settings.has_own_data and origins - {SANDBOX}:
+            named = min(origins - {SANDBOX})
             raise UsageError(
-                f"This warehouse holds your own {noun}, from {named}: name them again with --{noun} or "
-                f"ECOM_{noun.upper()}, or set ECOM_HOME to another folder for the sandbox shop."
+                f"This warehouse holds your own {noun}, from {named}: name them again with {_setting(noun, named)}, or "
+                "set ECOM_HOME to another folder for the sandbox shop."
             )
+
+
+def _given(settings: Settings) -> str:
+    given = {
+        "events": settings.events,
+        "orders": settings.orders or settings.order_api_url,
+        "customers": settings.customer_api_url,
+    }
+    return " and ".join(noun for noun, place in given.items() if place)
+
+
+def _setting(noun: str, place: str) -> str:
+    is_api = place.startswith(("http://", "https://"))
+    return f"ECOM_{noun.upper()[:-1]}_API_URL" if is_api else f"--{noun} or ECOM_{noun.upper()}"
 
 
 def _origins(engine: Engine, raw: type[Table]) -> set[str]:

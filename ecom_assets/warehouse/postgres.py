@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from ibis.backends.postgres import Backend
 
+from ecom_assets.contracts.registry import referring_to
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.settings import Settings
@@ -74,7 +75,9 @@ class PostgresEngine(Engine):
             self.con.con = self._connect()
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table or add its new columns, while no other run does."""
+        """Create the table, and those it refers to, or add its new columns, while no other run does."""
+        for _, target in contract.references:
+            self.ensure(target)
         if contract.qualified_name() not in self._ready:
             with self.transaction():
                 self._lock(contract)
@@ -116,19 +119,71 @@ class PostgresEngine(Engine):
         self._lock(contract)
 
     def end_slice(self, contract: type[Table]) -> None:
+        """Remove what refers to rows that are gone: facts of lines that are no more, which follow in the same run."""
+        if referring_to(contract):
+            try:
+                with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
+                    self.con.con.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            except psycopg.errors.ForeignKeyViolation:
+                self._remove_orphans(contract)
+        self.analyze(contract)
+
+    def _remove_orphans(self, contract: type[Table]) -> None:
+        (key,) = contract.key
+        for table, column in referring_to(contract):
+            if self.has(table):
+                there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
+                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (likewise)
+
+    def analyze(self, contract: type[Table]) -> None:
         """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
         self.execute(f"ANALYZE {self.name_of(contract)}")
+
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there, and foreign keys that lead to it; a view of somebody's holds it back."""
+        if self.has(contract):
+            place = f"'{self.name_of(contract)}'::regclass"
+            led = f"SELECT conrelid::regclass::text AS place, conname FROM pg_constraint WHERE confrelid = {place}"  # noqa: S608 (names come from contracts)
+            for row in self.query(led):
+                self.execute(f"ALTER TABLE {row['place']} DROP CONSTRAINT {self.quoted(row['conname'])}")
+        super().drop(contract)
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table take the place and name of another of its layer, and foreign keys lead to it."""
+        with self.transaction():
+            self.drop(contract)
+            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.refer_to(contract)
+        self._ready.discard(fresh.qualified_name())
+
+    def refer_to(self, contract: type[Table]) -> None:
+        """Lead foreign keys to a table that took another's place; rows that there are wait for the next run."""
+        for table, column in referring_to(contract):
+            if self.has(table):
+                self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statements that create the table with its primary key and an index on its day."""
         lines = self.column_definitions(contract)
         if contract.key:
             lines += f",\n  PRIMARY KEY ({', '.join(self.quoted(name) for name in contract.key)})"
-        statements = [f"CREATE TABLE {self.name_of(contract)} (\n  {lines}\n)"]
-        if contract.day_column and contract.key[:1] != (contract.day_column,):
-            day = self.quoted(contract.day_column)
-            statements.append(f"CREATE INDEX ON {self.name_of(contract)} ({day})")
-        return statements
+        lines += "".join(f",\n  {self._foreign_key(*pair)}" for pair in contract.references)
+        days = [contract.day_column] if contract.day_column else []
+        looked_up = dict.fromkeys([*days, *(column for column, _ in contract.references)])
+        return [
+            f"CREATE TABLE {self.name_of(contract)} (\n  {lines}\n)",
+            *(
+                f"CREATE INDEX ON {self.name_of(contract)} ({self.quoted(column)})"
+                for column in looked_up
+                if (column,) != contract.key[:1]
+            ),
+        ]
+
+    def _foreign_key(self, column: str, target: type[Table]) -> str:
+        """Return a constraint that holds when a transaction ends: until then, a slice may be away."""
+        (key,) = target.key
+        lead = f"FOREIGN KEY ({self.quoted(column)}) REFERENCES {self.name_of(target)} ({self.quoted(key)})"
+        return f"{lead} DEFERRABLE INITIALLY DEFERRED"
 
     def type_of(self, kind: dt.DataType) -> str:
         """Return an Ibis type as Postgres' DDL spells it."""

@@ -135,7 +135,7 @@ def _bring(
     if days is not None:
         rows = rows.filter(days.contain(rows[table.day_column]))
     count = target.take_in(table, conform(rows, table).to_pyarrow_batches(chunk_size=BATCH_ROWS))
-    target.end_slice(table)
+    target.analyze(table)
     target.on_step("table_written")
     if count != _rows({name: wanted[name] for name in differing if name in wanted}):
         raise _moved(source)
@@ -160,9 +160,10 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
             _require_ours(target, table)
             if not changes(target, table):
                 continue
-            target.execute(f"DROP TABLE {target.name_of(table)}")
+            target.drop(table)
         for statement in target.create_statements(table):
             target.execute(statement)
+        target.refer_to(table)
         target.execute(f"COMMENT ON TABLE {target.name_of(table)} IS '{MARK}'")
         if table not in NOTES:
             target.execute(

@@ -101,7 +101,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     sensor = build_definitions(settings_of(mailbox)).resolve_sensor_def("alerts")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     without = build_definitions(Settings(home=Path("never written")))
-    assert [one.name for one in without.sensors or ()] == ["landing_files"]
+    assert [one.name for one in without.sensors or ()] == ["landing_files", "following"]
 
 
 @pytest.mark.parametrize(

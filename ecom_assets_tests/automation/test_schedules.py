@@ -5,15 +5,16 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.schedules import customers_schedule, daily_schedule
+from ecom_assets.assets.sales import SALES_ASSETS, customer_retention
+from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
-from ecom_assets.definitions import build_definitions
+from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.settings import Settings
 
 
 def asked_for(settings: Settings, at: datetime) -> tuple[str, str]:
     """Return the first and last day of the one run that is asked for at an instant."""
-    result = daily_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    result = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.RunRequest)
     return result.tags[RANGE_START], result.tags[RANGE_END]
 
@@ -49,7 +50,7 @@ def test_it_asks_for_no_day_before_the_first_partition() -> None:
     settings = Settings(first_day=date(2026, 3, 8))
     assert asked_for(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
     at = datetime(2026, 3, 8, 2, 0, tzinfo=UTC)
-    skipped = daily_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    skipped = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "2026-03-07 is before the first partition, 2026-03-08."
 
@@ -61,6 +62,28 @@ def test_the_days_asked_for_have_partitions() -> None:
     assert raw.partitions_def is not None
     assert raw.partitions_def.has_partition_key(first)
     assert raw.partitions_def.has_partition_key(last)
+
+
+def test_orders_are_fetched_every_night_and_with_them_those_of_nights_that_failed() -> None:
+    settings = Settings(timezone="Europe/Berlin", order_api_url="https://api.example.com/reports")
+    result = orders_schedule(settings)(
+        dg.build_schedule_context(scheduled_execution_time=datetime(2026, 3, 10, 0, 0, tzinfo=UTC))
+    )
+    assert isinstance(result, dg.RunRequest)
+    assert (result.tags[RANGE_START], result.tags[RANGE_END]) == ("2026-03-02", "2026-03-09")
+    chosen = build_definitions(settings).resolve_job_def("orders").asset_layer.executable_asset_keys
+    assert {asset.key for asset in SALES_ASSETS} - set(chosen) == {customer_retention.key}, "it follows by itself"
+
+
+def test_each_source_that_is_set_has_its_schedule() -> None:
+    def scheduled(**given: str) -> set[str]:
+        return {schedule.name for schedule in schedules(Settings.model_validate(given))}
+
+    every = {"daily_events", "daily_orders", "daily_customers"}
+    assert scheduled() == every, "the sandbox shop has them all"
+    assert scheduled(events="some/events") == {"daily_events"}
+    assert scheduled(order_api_url="https://api.example.com") == {"daily_orders"}
+    assert scheduled(customer_api_url="https://api.example.com") == {"daily_customers"}
 
 
 def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:

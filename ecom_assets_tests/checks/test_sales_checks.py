@@ -22,7 +22,7 @@ ROWS = (
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
 )
-ORDER_CLAIMS = order_claims(3, lambda: False)
+ORDER_CLAIMS = order_claims(3, lambda days: days)
 CLAIMS = [*ORDER_CLAIMS, *sales_claims()]
 
 # Each breaks the tables in one way, and these claims, no others, notice.
@@ -125,7 +125,7 @@ def test_a_report_must_be_there(shop: OrderPlatform) -> None:
 
 
 def test_daily_reports_are_judged_by_the_newest_day_alone(shop: OrderPlatform) -> None:
-    gates = order_claims(0, lambda: True)[:2]
+    gates = order_claims(0, lambda days: Days(days.dates[-1:]))[:2]
     last = [order_line("o", DAYS.dates[-1])]
     for rows, broken in ((last, 0), ([order_line("o", MONDAY)], 1)):
         shop.receive(rows, DAYS)

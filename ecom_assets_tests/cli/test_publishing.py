@@ -7,7 +7,8 @@ import duckdb
 import psycopg
 import pytest
 
-from ecom_assets.assets.publication import KEY, MARTS
+from ecom_assets.assets.publication import MARTS
+from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
@@ -134,11 +135,11 @@ def test_doctor_and_status_know_what_is_published(home: Path, events: Path, post
 
 def test_the_asset_is_there_where_it_is_set_after_every_mart_and_takes_its_turn() -> None:
     made = build_definitions(Settings(home=Path("never written"), postgres_url=NOWHERE))
-    node = made.resolve_asset_graph().get(KEY)
+    node = made.resolve_asset_graph().get(PUBLICATION)
     assert node.parent_keys == {dg.AssetKey([contract.layer, contract.name]) for contract in MARTS}
     assert node.pools == {"embedded_warehouse"}
     without = build_definitions(Settings(home=Path("never written")))
-    assert KEY not in without.resolve_asset_graph().get_all_asset_keys()
+    assert PUBLICATION not in without.resolve_asset_graph().get_all_asset_keys()
 
 
 def test_a_wrong_address_is_refused_at_start() -> None:

@@ -13,7 +13,7 @@ from ecom_assets.sandbox.shop import generate
 from ecom_assets.sandbox.shop_customers import make_customers
 from ecom_assets.sources.customer_records import ReceivedRecord, read_record
 from ecom_assets.sources.customer_rows import customer_rows
-from ecom_assets.sources.customer_source import ReceivedCustomers
+from ecom_assets.sources.received import Received
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.command import HEADER
@@ -102,7 +102,7 @@ class ToldCustomers:
         fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
         self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
 
-    def received(self, days: Days) -> ReceivedCustomers:
+    def received(self, days: Days) -> Received:
         """Return what was told on those of the days on which anything was."""
         told = Days.of(day for day in days.dates if day in self._fetches)
         tables = [
@@ -115,7 +115,7 @@ class ToldCustomers:
         ]
         con = connect()
         con.con.register("told", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
-        return ReceivedCustomers(con.table("told"), told)
+        return Received(con.table("told"), told)
 
 
 def write_shop(folder: Path) -> list[str]:

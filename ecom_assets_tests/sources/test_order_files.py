@@ -11,7 +11,7 @@ from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.order_mapping import OrderMapping, load_order_mapping
-from ecom_assets.sources.order_source import FileOrders, comes_daily
+from ecom_assets.sources.order_source import FileOrders, OrderReader, judged_days
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.record_mapping import shipped
 from ecom_assets.transforms.days import Days
@@ -163,8 +163,8 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
 
 def received(orders: Path, catalogue: Path | None) -> list[Row]:
     settings = Settings(home=orders.parent / "home", orders=str(orders), catalogue=catalogue)
-    source = FileOrders(connect(), settings, lambda _: None)
-    rows: list[Row] = source.received(Days((date(2022, 11, 9),))).to_pyarrow().to_pylist()
+    source = FileOrders(OrderReader(connect(), "UTC", str(orders), catalogue), settings)
+    rows: list[Row] = source.received(Days((date(2022, 11, 9),))).rows.to_pyarrow().to_pylist()
     return rows
 
 
@@ -201,8 +201,9 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
         ("reports,log.csv", False),
     ],
 )
-def test_orders_come_daily_where_all_lie_in_folders_of_days(tmp_path: Path, place: str, *, is_daily: bool) -> None:
+def test_folders_of_days_are_judged_by_the_newest(tmp_path: Path, place: str, *, is_daily: bool) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
     write(tmp_path / "log.csv", HEADER, LINE)
     places = ",".join(str(tmp_path / one) for one in place.split(","))
-    assert comes_daily(Settings(orders=places)) is is_daily
+    days = Days((date(2022, 12, 4), date(2022, 12, 5)))
+    assert judged_days(Settings(orders=places), days) == (Days(days.dates[-1:]) if is_daily else days)

@@ -19,7 +19,7 @@ from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.sandbox.order_service import OrderService
 from ecom_assets.sandbox.service import Answer, Request
 from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.sources.order_report_api import OrderIncrement, fetch_increments
+from ecom_assets.sources.order_report_api import OrderIncrement, fetch_increments, metrics_of
 from ecom_assets_tests.services import settings_for
 
 FIRST, SECOND, THIRD = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
@@ -69,7 +69,7 @@ def landed(home: Path) -> list[str]:
 
 
 def test_each_day_lands_in_a_place_of_its_own_from_one_report(api: OrderService, tmp_path: Path) -> None:
-    first, second, third = fetch(api, tmp_path, FIRST, SECOND, THIRD)
+    first, second, third = increments = fetch(api, tmp_path, FIRST, SECOND, THIRD)
     assert [(one.row_count, one.increment_id) for one in (first, second, third)] == [
         (3, "increment-2026-01-01"),
         (1, "increment-2026-01-02"),
@@ -88,13 +88,14 @@ def test_each_day_lands_in_a_place_of_its_own_from_one_report(api: OrderService,
     with first.path.open(newline="", encoding="utf-8") as file:
         assert [row["item_name"] for row in csv.DictReader(file)] == ['Lamp, "big"', 'Lamp, "big"', "Two\nlines"]
     assert api.counts.by_path["/generate_report"] == 1
-    assert second.metrics() | {"took_s": 0, "received_bytes": 0} == {
-        "increment_id": "increment-2026-01-02",
+    assert metrics_of(increments) | {"took_s": 0, "received_bytes": 0} == {
         "report_id": "report-1",
-        "row_count": 1,
-        "byte_count": len(second.path.read_bytes()),
+        "increment_count": 2,
+        "days_without_increment": str(THIRD),
+        "row_count": 4,
+        "byte_count": sum(len(path.read_bytes()) for path in (first.path, second.path)),
         "took_s": 0,
-        "request_count": 6,  # a report, a look at it, and an increment and a file for each of two days
+        "request_count": 7,  # a report, a look at it, an increment for each of three days and a file for two of them
         "retry_counts": {},
         "rate_limit_wait_s": 0.0,
         "received_bytes": 0,

@@ -1,0 +1,17 @@
+"""The clock. What needs to know what time it is takes a function such as `now_utc`, so that a test can say it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+Clock = Callable[[], datetime]
+
+
+def now_utc() -> datetime:
+    """Return this instant, with its zone."""
+    return datetime.now(UTC)
+
+
+def today_in(timezone: str, now: Clock = now_utc) -> date:
+    """Return the day that is on in a time zone."""
+    return now().astimezone(ZoneInfo(timezone)).date()

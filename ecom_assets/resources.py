@@ -1,0 +1,89 @@
+"""What assets need while they run: the open warehouse, what writes to it, and where data come from.
+
+Not here: the assets, and all other wiring (`definitions.py`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.sandbox.customers_source import SandboxCustomers
+from ecom_assets.sandbox.orders_source import SandboxOrders
+from ecom_assets.sandbox.supply import ensure_sandbox
+from ecom_assets.settings import Settings
+from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
+from ecom_assets.sources.event_source import SANDBOX, EventSource, FileEvents, is_table
+from ecom_assets.sources.order_source import (
+    ApiOrders,
+    FileOrders,
+    NoOrders,
+    OrderReader,
+    OrderSource,
+    has_orders,
+)
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
+from ecom_assets.warehouse.opening import file_reader, new_engine
+
+
+def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Return what assets need while they run: the open warehouse, what writes to it, and where data come from."""
+
+    @dg.resource
+    def warehouse(context: dg.InitResourceContext) -> Iterator[Engine]:
+        engine = new_engine(settings).open()
+        try:
+            if engine.notice and context.log:
+                context.log.warning(engine.notice)
+            yield engine
+        finally:
+            engine.close()
+
+    @dg.io_manager(required_resource_keys={"warehouse"})
+    def io_manager(context: dg.InitResourceContext) -> WarehouseIOManager:
+        return WarehouseIOManager(context.resources.warehouse, BY_KEY, progress)
+
+    @dg.resource(required_resource_keys={"warehouse"})
+    def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
+        engine = context.resources.warehouse
+        if not is_table(settings):
+            yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)
+            return
+        from ecom_assets.sources.event_table import TableEvents, opened_table  # noqa: PLC0415 (only tables need it)
+
+        with opened_table(settings, warehouse=engine) as table:
+            yield TableEvents(table)
+
+    @dg.resource(required_resource_keys={"warehouse"})
+    def order_source(context: dg.InitResourceContext) -> OrderSource:
+        return order_source_of(file_reader(context.resources.warehouse, settings), settings)
+
+    return {
+        "warehouse": warehouse,
+        "io_manager": io_manager,
+        "event_source": event_source,
+        "order_source": order_source,
+        "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
+    }
+
+
+def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
+    """Return where orders come from: files or the API, whichever is set, the sandbox's API, or nowhere."""
+    if settings.orders:
+        return FileOrders(OrderReader(reader, settings.timezone, settings.orders, settings.catalogue), settings)
+    if settings.order_api_url:
+        return ApiOrders(OrderReader(reader, settings.timezone, settings.order_api_url, settings.catalogue), settings)
+    if not has_orders(settings):
+        return NoOrders(OrderReader(reader, settings.timezone, ""))
+    catalogue = settings.sandbox_folder / "catalogue.parquet"
+    return SandboxOrders(OrderReader(reader, settings.timezone, SANDBOX, catalogue), settings, ensure_sandbox)
+
+
+def customer_source_of(settings: Settings) -> CustomerSource:
+    """Return where customers come from: the API that is set, the sandbox's where nothing own was given, or nowhere."""
+    if settings.customer_api_url:
+        return ApiCustomers(settings)
+    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()

@@ -1,0 +1,88 @@
+"""The weekly mart follows sales by itself, on every day computed without it, and publishing follows the marts."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from ecom_assets.assets.sales import customer, customer_retention, raw_user_order_log, sales
+from ecom_assets.automation.following import FOLLOWING
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings import Settings
+
+LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
+
+
+class Daemon:
+    """What Dagster's daemon does with the condition, without runs."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._definitions = build_definitions(
+            Settings(first_day=date(2026, 1, 1), postgres_url=SecretStr("postgres://ann@localhost/shop"))
+        )
+        self._cursor: dg.AssetDaemonCursor | None = None
+
+    def computed(self, asset: dg.AssetKey, *days: str) -> None:
+        """Let an asset be computed, for days or whole, and nothing else."""
+        for day in days or (None,):
+            self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+
+    def asked_for(self) -> set[str]:
+        """Return the days of the weekly mart that one look asks for, and `all` for a publication."""
+        looked = dg.evaluate_automation_conditions(
+            self._definitions,
+            self._instance,
+            asset_selection=dg.AssetSelection.assets(*FOLLOWING),
+            cursor=self._cursor,
+        )
+        self._cursor = looked.cursor
+        return {day or "all" for key in FOLLOWING for day in looked.get_requested_partitions(key)}
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(instance)
+        assert daemon.asked_for() == set()
+        yield daemon
+
+
+def test_it_follows_the_newest_day_and_one_of_long_ago_alike(daemon: Daemon) -> None:
+    daemon.computed(sales.key, LONG_AGO, YESTERDAY)
+    assert daemon.asked_for() == {LONG_AGO, YESTERDAY}
+    assert not {LONG_AGO, YESTERDAY} & daemon.asked_for()
+
+
+def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
+    for _ in range(2):
+        daemon.computed(sales.key, LONG_AGO)
+        assert daemon.asked_for() == {LONG_AGO}
+        daemon.computed(customer_retention.key, LONG_AGO)
+        assert daemon.asked_for() == {"all"}
+
+
+def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
+    daemon.computed(customer.key)
+    assert daemon.asked_for() == {"all"}, "of the two, only the publication is made of it"
+    daemon.computed(raw_user_order_log.key, YESTERDAY)
+    assert daemon.asked_for() == set()
+
+
+def test_what_follows_is_what_jobs_of_single_sources_leave_out() -> None:
+    definitions = build_definitions(Settings(postgres_url=SecretStr("postgres://ann@localhost/shop")))
+    specs = definitions.resolve_all_asset_specs()
+    assert {spec.key for spec in specs if spec.automation_condition} == set(FOLLOWING)
+    for job in ("events", "orders", "customers"):
+        assert not set(FOLLOWING) & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+    assert set(FOLLOWING) <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+
+
+def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:
+    daemon.computed(sales.key, YESTERDAY)
+    assert daemon.asked_for() == {YESTERDAY}, "the weekly mart first"
+    daemon.computed(customer_retention.key, YESTERDAY)
+    assert daemon.asked_for() == {"all"}
+    assert daemon.asked_for() == set()

@@ -1,0 +1,132 @@
+"""Where order lines come from: the order report API through its files, the sandbox's, or nowhere."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from ecom_assets.contracts.orders import RawUserOrderLog
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.resources import order_source_of
+from ecom_assets.sandbox.order_service import OrderService
+from ecom_assets.sandbox.orders_source import SandboxOrders
+from ecom_assets.sandbox.service_faults import Faults
+from ecom_assets.settings import Settings, load_settings
+from ecom_assets.sources.order_source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
+from ecom_assets.sources.received import Received
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.services import settings_for
+
+FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
+
+
+def nine_o_clock_of_the_third() -> datetime:
+    return datetime(2026, 1, 3, 9, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("shop")
+    small_shop(home, days=3)
+    return home
+
+
+@pytest.fixture
+def service(shop: Path) -> Iterator[OrderService]:
+    with OrderService(shop / "sandbox" / "orders.parquet") as served:
+        yield served
+
+
+def reader(settings: Settings) -> OrderReader:
+    return OrderReader(connect(), settings.timezone, settings.order_api_url)
+
+
+def fetched(settings: Settings, *days: date) -> Received:
+    return ApiOrders(reader(settings), settings, nine_o_clock_of_the_third).received(Days(days))
+
+
+def days_of(received: Received) -> list[date]:
+    found: list[date] = sorted(received.rows.received_date.to_pyarrow().to_pylist())
+    return found
+
+
+def test_lines_come_with_the_day_of_their_increment_and_the_address_they_came_from(
+    service: OrderService, tmp_path: Path
+) -> None:
+    received = fetched(settings_for(tmp_path, orders=service), FIRST, SECOND)
+    made = [FIRST] * len(service.rows_of(FIRST)) + [SECOND] * len(service.rows_of(SECOND))
+    assert days_of(received) == made
+    assert received.days == Days((FIRST, SECOND))
+    assert set(received.rows.columns) == set(RawUserOrderLog.columns)
+    assert set(received.rows.source.to_pyarrow().to_pylist()) == {service.api_url}
+    assert received.metadata["increment_count"] == 2
+    assert received.metadata["row_count"] == len(made)
+
+
+def test_the_day_that_is_on_is_not_asked_for(service: OrderService, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, orders=service)
+    received = fetched(settings, SECOND, THIRD)
+    assert (set(days_of(received)), received.days) == ({SECOND}, Days((SECOND,)))
+    nothing = fetched(settings, THIRD)
+    assert (days_of(nothing), nothing.days) == ([], Days(()))
+    assert nothing.metadata["not_fetched_because"] == "an increment is of a day that has ended"
+
+
+def test_in_the_west_the_day_is_longer(service: OrderService, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, orders=service, timezone="Pacific/Honolulu")
+    later = datetime(2026, 1, 3, 9, 59, tzinfo=UTC)
+    assert judged_days(settings, Days((FIRST, SECOND)), lambda: later) == Days((FIRST,))
+    assert judged_days(settings, Days((FIRST, SECOND)), lambda: later.replace(hour=10)) == Days((SECOND,))
+    assert judged_days(settings, Days((SECOND,)), lambda: later) == Days((SECOND,)), "else nothing were judged"
+
+
+def test_a_service_that_forgets_a_day_takes_nothing_back(service: OrderService, shop: Path, tmp_path: Path) -> None:
+    before = days_of(fetched(settings_for(tmp_path, orders=service), FIRST))
+    orders = pq.read_table(shop / "sandbox" / "orders.parquet")
+    pq.write_table(orders.slice(0, 0), tmp_path / "none.parquet")
+    with OrderService(tmp_path / "none.parquet") as forgetful:
+        again = fetched(settings_for(tmp_path, orders=forgetful), FIRST)
+    assert days_of(again) == before
+    assert again.metadata["days_without_increment"] == str(FIRST)
+
+
+def test_a_file_that_stays_short_stops_the_run_and_lands_nothing(service: OrderService, tmp_path: Path) -> None:
+    service.faults = Faults(short_files=9)
+    with pytest.raises(SourceError, match="announced rows"):
+        fetched(settings_for(tmp_path, orders=service), FIRST)
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_the_sandbox_shop_tells_all_its_lines_on_its_bad_day(shop: Path) -> None:
+    settings = Settings(home=shop)
+    source = order_source_of(connect(), settings)
+    assert isinstance(source, SandboxOrders)
+    received = source.received(Days((FIRST, SECOND, THIRD)))
+    with OrderService(shop / "sandbox" / "orders.parquet") as calm:
+        made = [row["uniq_id"] for day in (FIRST, SECOND, THIRD) for row in calm.rows_of(day)]
+    assert sorted(received.rows.uniq_id.to_pyarrow().to_pylist()) == sorted(made)
+    assert received.metadata["retry_counts"], "something went wrong on the way"
+    assert None not in received.rows.item_category.to_pyarrow().to_pylist(), "the catalogue has them"
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({}, SandboxOrders),
+        ({"orders": "some/orders"}, FileOrders),
+        ({"order_api_url": "https://api.example.com"}, ApiOrders),
+        ({"events": "some/events"}, NoOrders),
+    ],
+)
+def test_one_source_is_chosen_by_what_is_set(given: dict[str, Any], kind: type, tmp_path: Path) -> None:
+    assert isinstance(order_source_of(connect(), Settings(home=tmp_path, **given)), kind)
+
+
+def test_files_and_the_api_together_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"ECOM_ORDER_API_URL='https://\S+' is wrong: order lines come from files"):
+        load_settings(orders="some/orders", order_api_url="https://api.example.com")
