@@ -33,11 +33,11 @@ def shares(model: str, path: Sequence[Touch], converted_at: int) -> Shares:
     """Return which part of one conversion each channel gets."""
     if not path:
         return {NO_CHANNEL: Fraction(1)}
-    weights = _weights(model, path, converted_at)
+    weights = [Fraction(weight) for weight in _weights(model, path, converted_at)]
     total: Shares = {}
     for (_, channel), weight in zip(path, weights, strict=True):
         if weight:
-            total[channel] = total.get(channel, Fraction(0)) + Fraction(weight) / sum(map(Fraction, weights))
+            total[channel] = total.get(channel, Fraction(0)) + weight / sum(weights)
     return total
 
 

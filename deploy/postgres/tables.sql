@@ -202,6 +202,36 @@ CREATE TABLE "mart"."engagement_daily" (
   PRIMARY KEY ("event_date")
 );
 
+CREATE TABLE "mart"."arrivals" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "event_date" DATE NOT NULL,
+  "piece_started_at" TIMESTAMP(6) NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "visitor_id", "piece_started_at")
+);
+
+CREATE TABLE "mart"."touches" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "session_id" text COLLATE "C" NOT NULL,
+  "started_at" TIMESTAMP(6) NOT NULL,
+  "started_date" DATE NOT NULL,
+  "is_bot" BOOLEAN NOT NULL,
+  PRIMARY KEY ("session_id")
+);
+
+CREATE INDEX ON "mart"."touches" ("started_date");
+
 CREATE TABLE "raw"."user_order_log" (
   "id" text COLLATE "C",
   "uniq_id" text COLLATE "C",
@@ -299,6 +329,17 @@ CREATE TABLE "staging"."user_order_log" (
 );
 
 CREATE INDEX ON "staging"."user_order_log" ("order_date");
+
+CREATE TABLE "mart"."conversions" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "conversion_id" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "is_refund" BOOLEAN NOT NULL,
+  "converted_at" TIMESTAMP(6) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
+);
 
 CREATE TABLE "mart"."city" (
   "city_id" text COLLATE "C" NOT NULL,
@@ -432,6 +473,26 @@ CREATE TABLE "mart"."customer_retention" (
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
 
+CREATE TABLE "mart"."channel_removal_effects" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "removal_effect_rate" DOUBLE PRECISION NOT NULL,
+  "credit_share" DECIMAL(18, 9) NOT NULL,
+  "rank_number" BIGINT NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "channel")
+);
+
+CREATE TABLE "mart"."channel_attribution" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "model" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "credit" DECIMAL(18, 9) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "model", "channel")
+);
+
 CREATE TABLE "raw"."customers" (
   "received_date" DATE NOT NULL,
   "record_number" BIGINT NOT NULL,
@@ -501,6 +562,7 @@ CREATE TABLE "staging"."customers" (
   "recent_engaged_s" DOUBLE PRECISION NOT NULL,
   "engagement_level" text COLLATE "C" NOT NULL,
   "acquisition_channel" text COLLATE "C",
+  "default_channel_group" text COLLATE "C",
   "year_revenue_amount" DECIMAL(18, 2) NOT NULL,
   "customer_tier" text COLLATE "C" NOT NULL,
   "flawed_fields" text COLLATE "C",

@@ -11,8 +11,14 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
-from ecom_assets.assets.credit_days import EVERY_CONVERSION, EVERY_TOUCH, WHAT_CHANGED, restated_credit
-from ecom_assets.assets.sales import EVERY_LINE, EVERY_SURPLUS, restated_sales
+from ecom_assets.assets.credit_days import (
+    EVERY_CONVERSION,
+    EVERY_LINE,
+    EVERY_SURPLUS,
+    EVERY_TOUCH,
+    restated_credit,
+)
+from ecom_assets.assets.sales import restated_sales
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts import attribution as contracts
 from ecom_assets.contracts.events import CleanEvents
@@ -67,7 +73,9 @@ def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) 
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
     restates=restated_credit,
-    **WHAT_CHANGED,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
 )
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -98,7 +106,9 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
     touches=EVERY_TOUCH,
     channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
     restates=restated_credit,
-    **WHAT_CHANGED,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
 )
 def channel_attribution(
     conversions: ir.Table,

@@ -2,7 +2,6 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.behaviour import ALL_PIECES
 from ecom_assets.assets.table_asset import Reads
 from ecom_assets.contracts.attribution import Conversions, Touches
 from ecom_assets.contracts.orders import DuplicateOrders, UserOrderLog
@@ -14,12 +13,8 @@ from ecom_assets.transforms.session_rule import SessionRule
 
 EVERY_TOUCH = Reads(Touches, whole=True)
 EVERY_CONVERSION = Reads(Conversions, whole=True)
-WHAT_CHANGED = {
-    "session_days": ALL_PIECES,
-    "user_order_log": Reads(UserOrderLog, whole=True),
-    "duplicate_orders": Reads(DuplicateOrders, whole=True),
-}
-"""What tells, beside conversions, which days a run can change."""
+EVERY_LINE = Reads(UserOrderLog, whole=True)
+EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
 
 
 def restated_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

@@ -6,7 +6,14 @@ computed whole from a few columns of all order lines, because any line may be an
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.credit_days import EVERY_CONVERSION, EVERY_TOUCH, WHAT_CHANGED, restated_credit
+from ecom_assets.assets.behaviour import ALL_PIECES
+from ecom_assets.assets.credit_days import (
+    EVERY_CONVERSION,
+    EVERY_LINE,
+    EVERY_SURPLUS,
+    EVERY_TOUCH,
+    restated_credit,
+)
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.automation.following import follows_sales
 from ecom_assets.contracts import sales as contracts
@@ -24,8 +31,6 @@ from ecom_assets.transforms.order_channels import order_channels
 from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
-EVERY_LINE = Reads(UserOrderLog, whole=True)
-EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
 EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
@@ -101,7 +106,9 @@ def calendar(days: Days) -> ir.Table:
     touches=EVERY_TOUCH,
     restates=restated_credit,
     follows=(calendar.key, city.key, item.key, customer.key),
-    **WHAT_CHANGED,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
 )
 def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -123,7 +130,13 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
 
 
 @table_asset(
-    contracts.RevenueDaily, sales=EVERY_SALE, conversions=EVERY_CONVERSION, restates=restated_credit, **WHAT_CHANGED
+    contracts.RevenueDaily,
+    sales=EVERY_SALE,
+    conversions=EVERY_CONVERSION,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    duplicate_orders=EVERY_SURPLUS,
+    restates=restated_credit,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each day, in total and by dimension."""
