@@ -18,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FULL = {
+    "attribution": [["attribution.py"]],
     "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"]],
@@ -27,6 +28,7 @@ FULL = {
     "publication": [["publication.py"]],
 }
 QUICK = {
+    "attribution": [["attribution.py", "--purchases", "50000"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [
