@@ -49,7 +49,7 @@ class Platform:
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return [*event_assets(settings)[1:], conversions, *CREDIT_ASSETS, *CUSTOMER_ASSETS[1:]]
+        return [*event_assets(settings)[1:], *CUSTOMER_ASSETS[1:]]
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
@@ -148,6 +148,26 @@ class OrderPlatform(Platform):
     def assets_of(self, settings: Settings) -> list[TableAsset]:  # noqa: ARG002 (these depend on none)
         """Return every asset after raw, in order."""
         return [*LINE_ASSETS[1:], conversions, *STAR_ASSETS]
+
+
+class ShopPlatform(Platform):
+    """One warehouse in memory, with every asset that is made of events or order lines, after the raw ones."""
+
+    def assets_of(self, settings: Settings) -> list[TableAsset]:
+        """Return every asset after raw, in order."""
+        return [*event_assets(settings)[1:], *LINE_ASSETS[1:], conversions, *STAR_ASSETS, *CREDIT_ASSETS]
+
+    def receive_orders(self, rows: Iterable[Row], days: Days) -> None:
+        """Let the given order lines be what arrived on the given days."""
+        arrived = [row for row in rows if row["received_date"] in days.dates]
+        self.engine.con.con.register("landed_orders", as_table(arrived, RawUserOrderLog))
+        self.engine.replace(RawUserOrderLog, self.engine.con.table("landed_orders"), days)
+
+    def clear(self) -> None:
+        """Empty every table."""
+        super().clear()
+        self.receive_orders([], Days(()))
+        self.engine.execute('DELETE FROM "raw"."user_order_log"')
 
 
 def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:

@@ -14,20 +14,20 @@ from ecom_assets.contracts.attribution import (
 )
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.markdown import Line
-from ecom_assets_tests.platform import Platform
+from ecom_assets_tests.platform import ShopPlatform
 from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, run, tables
 
 pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    one = Platform()
+def platform() -> Iterator[ShopPlatform]:
+    one = ShopPlatform()
     yield one
     one.close()
 
 
-def test_sources_and_channels_are_those_of_the_page(platform: Platform) -> None:
+def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:
     (lines,) = tables("Source and medium")
     visits = [
         {"visitor": f"v{n:02}", "event_at": "2026-03-08 09:00", "event_type": "page_view"}
@@ -44,7 +44,7 @@ def test_the_rules_stand_in_their_order() -> None:
     assert tuple(line["channel"] for line in rules) == CHANNELS
 
 
-def test_every_model_is_described_and_shares_the_example_as_the_page_says(platform: Platform) -> None:
+def test_every_model_is_described_and_shares_the_example_as_the_page_says(platform: ShopPlatform) -> None:
     models, done = tables("Attribution")
     expected, _ = tables("Credit of the example")
     assert [line["model"] for line in models] == [line["model"] for line in expected] == list(MODELS)
@@ -68,13 +68,13 @@ def line_of(rows: list[Row], model: str) -> Line:
     return line
 
 
-def test_the_removal_effects_are_those_worked_out_by_hand(platform: Platform) -> None:
+def test_the_removal_effects_are_those_worked_out_by_hand(platform: ShopPlatform) -> None:
     _, done = tables("Attribution")
     (expected,) = tables("Removal effects")
     bought(platform, done)
     assert as_shown(platform.rows(ChannelRemovalEffects), expected) == expected
 
 
-def bought(platform: Platform, done: list[Line]) -> None:
+def bought(platform: ShopPlatform, done: list[Line]) -> None:
     """Let happen what the page tells."""
     run(platform, [row | {"cart_amount": row["cart_amount"] and Decimal(row["cart_amount"])} for row in rows_of(done)])
