@@ -1,11 +1,13 @@
 """`ecom run` with nothing given: the sandbox shop, whose truth is known. One run serves the whole module."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecom_assets.contracts.attribution import CHANNELS, MODELS
 from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
 from ecom_assets.sandbox.services import customers_of
 from ecom_assets_tests.command import Said, ecom, shape, small_shop
@@ -39,10 +41,13 @@ TABLES = [
     "mart.sessions",
     "mart.conversion_funnel",
     "mart.engagement_daily",
+    "mart.arrivals",
+    "mart.touches",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
     "staging.user_order_log",
+    "mart.conversions",
     "mart.city",
     "mart.item",
     "mart.customer",
@@ -51,6 +56,8 @@ TABLES = [
     "mart.product_sales_daily",
     "mart.revenue_daily",
     "mart.customer_retention",
+    "mart.channel_removal_effects",
+    "mart.channel_attribution",
     "raw.customers",
     "staging.quarantined_customers",
     "mart.first_touches",
@@ -69,6 +76,8 @@ SALES = {
     "quarantined": {},
     "duplicates": int,
 }
+CREDIT = {"channel": str, "credit": float, "revenue_amount": str}
+OF_CONVERSIONS = {"mart.conversions", "mart.channel_removal_effects", "mart.channel_attribution"}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
 
@@ -113,6 +122,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "funnel": {"session": [STEP], "visitor": [STEP]},
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
+        "channels": {"unit": str, "models": dict.fromkeys(sorted(MODELS), [CREDIT])},
         "customers": {
             "count": int,
             "as_of": str,
@@ -165,6 +175,15 @@ def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
     assert shop.summary["tables"]["mart.sales"] == lines
 
 
+def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) -> None:
+    found, planted = shop.summary["channels"], shop.truth["orders"]
+    assert found["unit"] == "order"
+    for channels in found["models"].values():
+        assert sum(one["credit"] for one in channels) == pytest.approx(planted["orders"])
+        assert sum(Decimal(one["revenue_amount"]) for one in channels) == Decimal(planted["revenue"])
+        assert {one["channel"] for one in channels} <= {*CHANNELS}, "who buys here was seen here"
+
+
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
     week = shop.summary["retention"]
     assert week["week_start_date"] == "2025-12-29"
@@ -190,8 +209,8 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
 
 def test_every_check_ran_and_passed(shop: Shop) -> None:
     # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
-    # customers four contracts, the accounting, and that one version is current.
-    assert shop.summary["checks"] == {"passed": 41, "failed": []}
+    # customers four contracts, the accounting, and that one version is current; of credit five and three.
+    assert shop.summary["checks"] == {"passed": 49, "failed": []}
 
 
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
@@ -200,7 +219,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out
     assert f"in {total:,} sessions" in again.out
-    assert "Checks: 41 passed, 0 failed" in again.out
+    assert "Checks: 49 passed, 0 failed" in again.out
     assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("No events were given: this is the sandbox shop.")
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted(TABLES)
@@ -221,7 +240,8 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
     assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]
     newest = {row["table"]: row["newest_day"] for row in rows if row["rows"] and row["table"] not in UNCUT}
     assert newest.pop("mart.customer_retention") == "2025-12-29"
-    last_order = {newest.pop(one) for one in newest.copy() if "order" in one or "sale" in one or "revenue" in one}
+    words = ("order", "sale", "revenue", *OF_CONVERSIONS)
+    last_order = {newest.pop(one) for one in newest.copy() if any(word in one for word in words)}
     assert last_order == {"2026-01-02"}, "nobody ordered on the last day"
     assert set(newest.values()) == {"2026-01-03"}
 

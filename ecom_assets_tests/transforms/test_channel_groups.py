@@ -7,6 +7,7 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.attribution import CHANNELS
+from ecom_assets.sandbox.shop_traffic import SHOP_URL, SOURCES
 from ecom_assets.sources.channel_sources import VERSION, source_lists
 from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.traffic_source import with_source
@@ -182,3 +183,35 @@ def test_the_shipped_lists_are_whole() -> None:
     assert all(site == site.lower().strip() and site for site in sites)
     own = [names for category, names in lists.sites.items() if category != "assistant"]
     assert sum(map(len, own)) == len({site for names in own for site in names}), "a site is in one list"
+
+
+PLANTED = {
+    "google organic": "Organic Search",
+    "google brand ads": "Paid Search",
+    "google shopping": "Paid Shopping",
+    "bing organic": "Organic Search",
+    "duckduckgo organic": "Organic Search",
+    "facebook ads": "Paid Social",
+    "facebook again": "Paid Social",
+    "facebook posts": "Organic Social",
+    "stories": "Organic Social",
+    "pinterest": "Organic Social",
+    "youtube": "Organic Video",
+    "newsletter": "Email",
+    "reminder": "Email",
+    "direct": "Direct",
+    "coupons": "Affiliates",
+    "blog": "Affiliates",
+    "referral": "Referral",
+    "banner": "Display",
+    "assistant": "Referral",
+}
+"""What each source of the simulated shop is to GA4, worked out by hand from its rules."""
+
+
+def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
+    found = {}
+    for source in SOURCES:
+        told = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
+        found[source.name] = channel_of(*(told or ("(direct)", "(none)", "(not set)")))
+    assert found == PLANTED

@@ -18,7 +18,7 @@ from ecom_assets_tests.builders import Row, order_line, received
 from ecom_assets_tests.platform import ShopPlatform
 
 FIRST = date(2026, 3, 10)
-EVENT_DAYS, LATE_DAYS = 4, 1
+EVENT_DAYS, LATE_DAYS = 2, 1
 ARRIVALS = Days.between(FIRST, FIRST + timedelta(days=EVENT_DAYS + LATE_DAYS))
 ALL_DAYS = ARRIVALS.widened(before=LATE_DAYS, after=LATE_DAYS + 1)
 RULE = AttributionRule(lookback_s=36 * 3600, refund_days=2, period_days=2)
@@ -84,8 +84,7 @@ def check(seed: int) -> None:
 
 
 def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
-    for seed in (1, 2):
-        check(seed)
+    check(1)
 
 
 @pytest.mark.slow
