@@ -122,7 +122,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "funnel": {"session": [STEP], "visitor": [STEP]},
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
-        "channels": {"unit": str, "models": dict.fromkeys(sorted(MODELS), [CREDIT])},
+        "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},
         "customers": {
             "count": int,
             "as_of": str,
