@@ -92,7 +92,7 @@ def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None =
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-def small_shop(home: Path, *, days: int = 3, visitors: int = 100) -> dict[str, Any]:
+def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, Any]:
     """Give a home a sandbox shop that takes a second, and return the truth about it."""
     truth: dict[str, Any] = generate(home / "sandbox", days=days, visitors=visitors)
     return truth

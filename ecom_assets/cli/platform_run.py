@@ -47,7 +47,10 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to; `failures` are sentences, one per asset that failed, `published` what a publication told."""
+    """What a run came to; `failures` are sentences, one per asset that failed.
+
+    `published` is what a publication told of itself, `fetched` what tables told that came through an API.
+    """
 
     run_id: str
     days: Days
@@ -55,6 +58,7 @@ class RunOutcome:
     checks: list[CheckOutcome]
     failures: list[str]
     published: dict[str, Any] | None = None
+    fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
@@ -215,13 +219,20 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
         for evaluation in result.get_asset_check_evaluations()
     ]
     failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
-    return RunOutcome(result.run_id, days, result.success, checks, failures, _published(result))
+    told = _told(result)
+    fetched = {key: one for key, one in told.items() if one.get("fetched")}
+    published = told.get(PUBLICATION.to_user_string())
+    return RunOutcome(result.run_id, days, result.success, checks, failures, published, fetched)
 
 
-def _published(result: dg.ExecuteInProcessResult) -> dict[str, Any] | None:
-    """Return what the asset that publishes told of itself, None if it was not part of the run or failed."""
-    for event in result.get_asset_materialization_events():
-        if event.asset_key == PUBLICATION:
-            told = event.step_materialization_data.materialization.metadata
-            return {name.rpartition("/")[2]: value.value for name, value in told.items()}
-    return None
+def _told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Return what each computed asset told of itself, by its key."""
+    materialized = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    return {
+        key: {name.rpartition("/")[2]: value.value for name, value in told.items()}
+        for key, told in materialized.items()
+    }

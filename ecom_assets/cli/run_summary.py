@@ -26,6 +26,8 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 
+FETCHED = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
+
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
     """Print what the run came to."""
@@ -68,6 +70,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
             "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
         },
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
+        "fetched": {key: {name: told[name] for name in FETCHED} for key, told in sorted(outcome.fetched.items())},
         "published": outcome.published,
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
@@ -120,6 +123,15 @@ def _behaviour_lines(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
+    lines = []
+    for key, told in fetched.items():
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(told["retry_counts"].items()))
+        retried = f", {sum(told['retry_counts'].values())} of them retries ({causes})" if causes else ""
+        lines.append(f"Fetched for {key}: {told['request_count']:,} requests{retried}")
+    return lines
+
+
 def _quality_lines(summary: dict[str, Any]) -> list[str]:
     quarantined = summary["quarantined"]
     lines = [f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"]
@@ -130,6 +142,7 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
             f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
+    lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed")
     lines += [

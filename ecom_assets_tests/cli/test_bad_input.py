@@ -91,8 +91,11 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
     [
         (("--events-mapping", "reees46"), "there is no mapping 'reees46' (did you mean 'rees46'?)"),
         (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
-        (("--select", "mart/session"), "--select 'mart/session' selects no table; there are mart/conversion_funnel"),
-        (("--select", 'key:"mart/nothing"'), "--select 'key:\"mart/nothing\"' selects no table"),
+        (
+            ("--select", "mart/session"),
+            "--select 'mart/session' selects no table that has data; there are mart/conversion_funnel",
+        ),
+        (("--select", 'key:"mart/nothing"'), "--select 'key:\"mart/nothing\"' selects no table that has data"),
         (("--select", "(("), "--select '((' is no asset selection"),
     ],
 )
