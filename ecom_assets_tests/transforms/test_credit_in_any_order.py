@@ -46,9 +46,10 @@ def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
     for number in range(dice.randint(6, 22)):
         moment = _moment(dice)
         late = timedelta(days=dice.choice((0, 0, LATE_DAYS)))
-        values = dice.choice(PAGES) | {"user_id": dice.choice(PEOPLE), "event_type": dice.choice(KINDS)}
-        worth = {"cart_amount": dice.randint(1, 90)} if values["event_type"] in {"purchase", "refund"} else {}
-        events.append(received(f"e{number:02}", moment, received_date=moment.date() + late, **values, **worth))
+        values: Row = {**dice.choice(PAGES), "user_id": dice.choice(PEOPLE), "event_type": dice.choice(KINDS)}
+        if values["event_type"] in {"purchase", "refund"}:
+            values["cart_amount"] = dice.randint(1, 90)
+        events.append(received(f"e{number:02}", moment, received_date=moment.date() + late, **values))
     for number in range(dice.randint(1, 6)):
         moment = _moment(dice)
         status = dice.choice(("shipped", "shipped", "refunded"))

@@ -77,7 +77,7 @@ def day_one(hour: int, days: int = 0) -> datetime:
 
 
 def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) -> None:
-    anna = [("08:00", "page_view", MAIL), ("10:00", "page_view"), ("14:00", "page_view", SEARCH)]
+    anna: list[Step] = [("08:00", "page_view", MAIL), ("10:00", "page_view"), ("14:00", "page_view", SEARCH)]
     shop.receive(journeys({"anna": anna, "ben": [("08:00", "page_view")]}), DAYS)
     sold = lines(
         {"at": day_one(11)},
