@@ -95,10 +95,12 @@ def measure(purchases: int, folder: Path) -> None:
     con = connect()
     con.raw_sql(f"SET temp_directory = '{folder}'")
     days = make(con, purchases)
+    cpu = time.process_time()
     rows, effects_s, credit_s = credit(con, days)
+    cpu_s = round(time.process_time() - cpu, 2)
     check(con, rows, purchases)
     say(f"{purchases:,} purchases: removal effects {effects_s:.1f} s, credit {credit_s:.1f} s")
-    about: dict[str, object] = {"effects_s": round(effects_s, 2), "credit_s": round(credit_s, 2)}
+    about: dict[str, object] = {"effects_s": round(effects_s, 2), "credit_s": round(credit_s, 2), "cpu_s": cpu_s}
     name = f"attribution: {purchases:,} purchases under {len(MODELS)} models"
     tell(Result(name, effects_s + credit_s, "s", TARGET_S, about={"wall_s": round(effects_s + credit_s, 2), **about}))
 
