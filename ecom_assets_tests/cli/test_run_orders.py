@@ -132,7 +132,7 @@ def rows_by_table(said: Said) -> dict[str, int]:
 
 
 def test_orders_alone_skip_the_tables_of_behaviour_and_say_so(home: Path, tmp_path: Path) -> None:
-    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)
+    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
     assert said.exit_code == 0
     assert "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH" in said.err
     assert "raw.events" not in said.err
@@ -183,7 +183,7 @@ def test_a_selection_of_tables_without_data_is_refused(home: Path, tmp_path: Pat
 def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
     small_shop(home)
     assert ecom("run", home=home).exit_code == 0
-    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)
+    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
     assert "The sandbox shop's tables were cleared: this warehouse now holds your own orders." in said.err
     refused = ecom("run", home=home)
     assert refused.exit_code == 2
