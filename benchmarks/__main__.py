@@ -19,6 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 FULL = {
     "cohorts": [["cohorts.py"]],
+    "attribution": [["attribution.py"]],
     "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
@@ -30,6 +31,7 @@ FULL = {
 }
 QUICK = {
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
+    "attribution": [["attribution.py", "--purchases", "50000"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
@@ -20,7 +21,7 @@ from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.retention import RETENTION_ASSETS
-from ecom_assets.assets.sales import SALES_ASSETS, raw_user_order_log
+from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
@@ -30,6 +31,7 @@ from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everyt
 from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
+from ecom_assets.checks.attribution import attribution_claims
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customer_value import value_claims
@@ -46,6 +48,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.extras import packages_of
 from ecom_assets.resources import platform_resources
 from ecom_assets.settings import Settings, about_setting, load_settings
+from ecom_assets.sources.channel_sources import source_lists
 from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import is_table, mapping_name
@@ -57,7 +60,9 @@ from ecom_assets.sources.order_source import (
 )
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.transforms import product_performance as performance
+from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.cart_abandonment import CartRule
+from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
@@ -137,6 +142,8 @@ def rules(settings: Settings) -> dict[str, Any]:
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
         "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
+        "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
+        "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
@@ -179,8 +186,8 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
+    of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    of_sales = [*SALES_ASSETS, *PRODUCT_ASSETS]
     return [*event_assets(settings), *of_sales, *of_customers, *RECONCILIATION_ASSETS, restatements]
 
 
@@ -188,13 +195,13 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches]
+    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
     """Return the assets that nothing comes in for: where own events were given and no orders, or the reverse."""
     empty: list[TableAsset] = []
-    empty += [] if has_events(settings) else event_assets(settings)
+    empty += [] if has_events(settings) else [*event_assets(settings), *CREDIT_ASSETS]
     empty += [] if has_orders(settings) else SALES_ASSETS
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
@@ -277,6 +284,7 @@ def claims(settings: Settings) -> list[Claim]:
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *sales_claims(),
         *product_claims(),
+        *attribution_claims(),
         *customer_claims(),
         *value_claims(),
         *reconciliation_claims(),

@@ -87,6 +87,14 @@ class Settings(BaseSettings):
         description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
+    own_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Domains that bring nobody new, beside the shop's own: its others, payment providers; by commas",
+    )
+    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a channel of their own")
+    attribution_lookback_days: int = Field(
+        30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
+    )
     smtp_url: SecretStr = Field(
         SecretStr(""),
         description="Server that sends alerts: smtp://user:password@host:port, with ?starttls=true, or smtps://",
@@ -143,7 +151,7 @@ class Settings(BaseSettings):
     api_retry_base_s: float = Field(1.0, gt=0, description="Seconds before the first retry; each next waits twice that")
     api_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")
 
-    @field_validator("event_types", "funnel_steps", "alert_email", mode="before")
+    @field_validator("event_types", "funnel_steps", "alert_email", "own_domains", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

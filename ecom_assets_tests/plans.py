@@ -83,6 +83,13 @@ TABLES = (
     "sessions", "conversion_funnel",
 )  # fmt: skip
 PEOPLE = ("anna", "anna", "ben", "carl", None)
+PAGES: Sequence[Row] = (
+    {},
+    {},
+    {"page_url": "https://shop.test/?utm_source=letter&utm_medium=email"},
+    {"page_url": "https://shop.test/", "referrer_url": "https://www.google.com/"},
+)
+"""Most events do not tell where their visitor came from."""
 OFFSETS_S = (-1800, -900, -1, 0, 900, 1799, 1800, 1801, 36_000)
 GAPS_S = (0, 5, 11, 600, 1799, 1800, 1801, 2400)
 
@@ -122,6 +129,7 @@ def _burst(world: World, dice: random.Random) -> list[Row]:
     late = dice.choice(((0,), (-1,), (0, 0, 1), (-1, 0, 1), (0, LATE_DAYS, LATE_DAYS + 1)))
     return [
         _row(world, start + timedelta(seconds=sum(gaps[:n])), dice.choice(KINDS), dice.choice(late), who)
+        | dice.choice(PAGES)
         for n in range(len(gaps) + 1)
     ]
 

@@ -9,6 +9,7 @@ from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.sources.customer_source import CustomerSource
 from ecom_assets.transforms import customers as cleaning
 from ecom_assets.transforms import first_touch
+from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.io_manager import Restated
@@ -45,11 +46,16 @@ def restated_versions(raw_customers: ir.Table) -> ir.Table:
     first_touches=Reads(FirstTouches, whole=True),
     restates=restated_versions,
 )
-def customers(
-    raw_customers: ir.Table, sessions: ir.Table, first_touches: ir.Table, customer_rule: CustomerRule, days: Days
+def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_customers: ir.Table,
+    sessions: ir.Table,
+    first_touches: ir.Table,
+    customer_rule: CustomerRule,
+    channel_rule: ChannelRule,
+    days: Days,
 ) -> ir.Table:
     """Describe every version of every customer."""
-    return cleaning.customers(raw_customers, sessions, first_touches, customer_rule, days)
+    return cleaning.customers(raw_customers, sessions, first_touches, customer_rule, channel_rule, days)
 
 
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, customers)

@@ -2,7 +2,8 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.sales import EVERY_LINE, EVERY_SALE, EVERY_SURPLUS, restated_sales
+from ecom_assets.assets.credit_days import EVERY_LINE, EVERY_SURPLUS
+from ecom_assets.assets.sales import EVERY_SALE, restated_sales
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
 from ecom_assets.contracts.performance import ProductPerformance

@@ -6,6 +6,14 @@ computed whole from a few columns of all order lines, because any line may be an
 
 import ibis.expr.types as ir
 
+from ecom_assets.assets.behaviour import ALL_PIECES
+from ecom_assets.assets.credit_days import (
+    EVERY_CONVERSION,
+    EVERY_LINE,
+    EVERY_SURPLUS,
+    EVERY_TOUCH,
+    restated_credit,
+)
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.automation.following import follows_sales
 from ecom_assets.contracts import sales as contracts
@@ -17,12 +25,12 @@ from ecom_assets.transforms import customer_retention as retention
 from ecom_assets.transforms import order_dimensions as dimensions
 from ecom_assets.transforms import orders
 from ecom_assets.transforms import sales as selling
+from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.order_channels import order_channels
 from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
-EVERY_LINE = Reads(UserOrderLog, whole=True)
-EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
 EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
@@ -94,14 +102,19 @@ def calendar(days: Days) -> ir.Table:
 
 @table_asset(
     contracts.Sales,
+    conversions=EVERY_CONVERSION,
+    touches=EVERY_TOUCH,
+    restates=restated_credit,
+    follows=(calendar.key, city.key, item.key, customer.key),
+    session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
     duplicate_orders=EVERY_SURPLUS,
-    restates=restated_sales,
-    follows=(calendar.key, city.key, item.key, customer.key),
 )
-def sales(user_order_log: ir.Table, days: Days) -> ir.Table:
+def sales(
+    user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
     """Turn lines into sales."""
-    return selling.sales(user_order_log, days)
+    return selling.sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
 
 
 @table_asset(
@@ -119,9 +132,11 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
 @table_asset(
     contracts.RevenueDaily,
     sales=EVERY_SALE,
+    conversions=EVERY_CONVERSION,
+    session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
     duplicate_orders=EVERY_SURPLUS,
-    restates=restated_sales,
+    restates=restated_credit,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each day, in total and by dimension."""
@@ -147,17 +162,7 @@ def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Ta
     return retention.customer_retention(sales, customer, days)
 
 
-SALES_ASSETS = (
-    raw_user_order_log,
-    quarantined_orders,
-    duplicate_orders,
-    user_order_log,
-    city,
-    item,
-    customer,
-    calendar,
-    sales,
-    product_sales_daily,
-    revenue_daily,
-    customer_retention,
-)
+LINE_ASSETS = (raw_user_order_log, quarantined_orders, duplicate_orders, user_order_log)
+STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
+SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
+"""`mart/conversions` come between the two."""

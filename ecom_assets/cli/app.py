@@ -7,6 +7,7 @@ import typer
 
 from ecom_assets.cli import (
     adhoc_commands,
+    attribution_command,
     funnel_command,
     journey_commands,
     platform_commands,
@@ -40,6 +41,7 @@ app.command("segments")(value_commands.segments)
 app.command("value")(value_commands.value)
 app.command("retention")(retention_command.retention)
 app.command("journeys")(journey_commands.journeys)
+app.command("attribution")(attribution_command.attribution)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
 

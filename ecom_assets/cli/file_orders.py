@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
@@ -16,7 +17,7 @@ from ecom_assets.sources.order_mapping import load_order_mapping
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day, day_in_zone, select
 from ecom_assets.transforms import sales as selling
-from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.transforms.days import NO, ONE_DAY, Days
 from ecom_assets.transforms.orders import user_order_log
 from ecom_assets.warehouse.duckdb import connect
 
@@ -58,7 +59,10 @@ class FileOrders:
     def sales(self) -> ir.Table:
         """Return the rows of `Sales`; none where the files hold no clean line."""
         received, days = self._received(), self._days()
-        return selling.sales(user_order_log(received, days), days)
+        lines = user_order_log(received, days)
+        # Order files alone do not tell what led to an order.
+        without_channel = lines.select(*selling.ORDER, channel=ibis.null("string")).filter(NO)
+        return selling.sales(lines, without_channel, days)
 
     def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)

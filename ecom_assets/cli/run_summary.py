@@ -9,6 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 import typer
 
+from ecom_assets.cli.attribution_summary import channel_lines, channel_totals
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
@@ -69,6 +70,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "carts": cart_totals(engine, outcome.days),
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
+        "channels": channel_totals(engine, outcome.days, "order" if has_orders(settings) else "purchase"),
         "customers": customer_totals(engine),
         "segments": summarize_value(engine),
         "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
@@ -109,6 +111,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         lines += retention_lines(summary["cohorts"], summary["carts"])
     if summary["sales"] is not None:
         lines += sales_lines(summary)
+    lines += channel_lines(summary["channels"])
     lines += customer_lines(summary["customers"])
     lines += value_lines(summary["segments"])
     lines += trust_lines(summary)

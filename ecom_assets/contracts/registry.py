@@ -1,5 +1,12 @@
 """Every contract, by the key of its asset. Not here: contracts themselves."""
 
+from ecom_assets.contracts.attribution import (
+    Arrivals,
+    ChannelAttribution,
+    ChannelRemovalEffects,
+    Conversions,
+    Touches,
+)
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
@@ -35,10 +42,13 @@ ALL: tuple[type[Table], ...] = (
     JourneyTransitions,
     SearchPerformance,
     CategoryPerformance,
+    Arrivals,
+    Touches,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,
     UserOrderLog,
+    Conversions,
     City,
     Item,
     Customer,
@@ -50,6 +60,8 @@ ALL: tuple[type[Table], ...] = (
     ProductPerformance,
     RawStock,
     InventoryAlerts,
+    ChannelRemovalEffects,
+    ChannelAttribution,
     RawCustomers,
     QuarantinedCustomers,
     FirstTouches,

@@ -90,7 +90,7 @@ class Sales(Table):
     city_id = text("See mart.city")
     item_id = text("See mart.item")
     item_category = text("The item's category when the line was taken in, `(none)` without one")
-    channel = text("What led to the order; `(none)` until sessions have channels")
+    channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = Column("int64", "How many, negative for refunds", unit="items")
     revenue_amount = amount("What was paid for all of them, negative for refunds")

@@ -1,10 +1,15 @@
-"""How visitors came: the first event of each day, and the channel that it tells. Not here: GA4's channel groups."""
+"""How visitors first came: the first event of each day, and the channels that it tells.
+
+Not here: GA4's rules (`channel_groups.py`), later visits (`touches.py`).
+"""
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customers import FirstTouches
+from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.days import NO
+from ecom_assets.transforms.traffic_source import with_source
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """As `utm_medium` or `utm_source`, in any case."""
@@ -26,19 +31,26 @@ def first_touches(events: ir.Table) -> ir.Table:
     return numbered.filter(numbered.place == 0).select(*FirstTouches.columns)
 
 
-def first_touch_ever(touches: ir.Table) -> ir.Table:
-    """Return each visitor's first day, as `touched_date`, with the `acquisition_channel` that it tells.
+def first_touch_ever(touches: ir.Table, rule: ChannelRule) -> ir.Table:
+    """Return each visitor's first day, as `touched_date`, with the channels that it tells.
 
     Args:
         touches: All rows of `FirstTouches`.
+        rule: What makes GA4's `default_channel_group`; `acquisition_channel` needs none.
     """
     in_order = ibis.window(group_by="visitor_id", order_by="event_date")
     numbered = touches.mutate(place=ibis.row_number().over(in_order))
     first = numbered.filter(numbered.place == 0)
-    return first.select(
+    sourced = with_source(first.select("visitor_id", "page_url", "referrer_url"), rule.lists, rule.own_domains)
+    told = sourced.select(
+        "visitor_id", default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign)
+    )
+    both = first.left_join(told, "visitor_id").select(first, "default_channel_group")
+    return both.select(
         "visitor_id",
         touched_date="event_date",
-        acquisition_channel=acquisition_channel(first.page_url, first.referrer_url, first.user_agent),
+        acquisition_channel=acquisition_channel(both.page_url, both.referrer_url, both.user_agent),
+        default_channel_group=both.default_channel_group.fill_null("Direct"),
     )
 
 

@@ -15,17 +15,21 @@ MONEY = "decimal(18, 2)"
 DIMENSIONS = ("channel", "city_id", "item_category")
 
 
-def sales(lines: ir.Table, days: Days) -> ir.Table:
+ORDER = ["order_date", "order_id", "customer_id", "status"]
+
+
+def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
     """One row per order line of `days`.
 
     Args:
         lines: All rows of `UserOrderLog`.
+        channels: The `channel` of each order, see `order_channels.py`.
         days: Order days.
     """
-    lines = lines.filter(days.contain(lines.order_date))
+    lines = lines.filter(days.contain(lines.order_date)).left_join(channels, ORDER).select(lines, channels.channel)
     is_refund = lines.status == "refunded"
     return lines.mutate(
-        channel=ibis.literal(NONE),
+        channel=lines.channel.fill_null(NONE),
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
     ).select(*Sales.columns)

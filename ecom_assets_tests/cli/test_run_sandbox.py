@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ecom_assets.contracts.attribution import CHANNELS, MODELS
 from ecom_assets.contracts.customer_value import SEGMENTS
 from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
 from ecom_assets.contracts.inventory import ALERTS
@@ -53,10 +54,13 @@ TABLES = [
     "mart.journey_transitions",
     "mart.search_performance",
     "mart.category_performance",
+    "mart.arrivals",
+    "mart.touches",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
     "staging.user_order_log",
+    "mart.conversions",
     "mart.city",
     "mart.item",
     "mart.customer",
@@ -68,6 +72,8 @@ TABLES = [
     "mart.product_performance",
     "raw.stock",
     "mart.inventory_alerts",
+    "mart.channel_removal_effects",
+    "mart.channel_attribution",
     "raw.customers",
     "staging.quarantined_customers",
     "mart.first_touches",
@@ -124,6 +130,7 @@ PATH = {
     "path": [str], "is_cut": bool, "sessions": int, "share": float, "converted_sessions": int, "conversion_rate": float,
 }  # fmt: skip
 TERM = {"search_term": str, "searches": int, "clicked": int}
+CREDIT = {"channel": str, "credit": float, "revenue_amount": str}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
 
@@ -176,6 +183,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
         "carts": [CARTS],
         "sales": SALES,
         "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
+        "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},
         "customers": {
             "count": int,
             "as_of": str,
@@ -294,6 +302,15 @@ def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
     assert found["alerts"]["dead"] == 0, "three days of sales cannot tell"
 
 
+def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) -> None:
+    found, planted = shop.summary["channels"], shop.truth["orders"]
+    assert found["unit"] == "order"
+    for channels in found["models"].values():
+        assert sum(one["credit"] for one in channels) == pytest.approx(planted["orders"])
+        assert sum(Decimal(one["revenue_amount"]) for one in channels) == Decimal(planted["revenue"])
+        assert {one["channel"] for one in channels} <= {*CHANNELS}, "who buys here was seen here"
+
+
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
     week = shop.summary["retention"]
     assert week["week_start_date"] == "2025-12-29"
@@ -318,7 +335,6 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
 
 
 def test_every_check_ran_and_passed(shop: Shop) -> None:
-    # Of events nine contracts, the accounting, five invariants; of orders twelve, the accounting, two gates, five; of
     assert shop.summary["checks"] == {"passed": len(claims(Settings(home=shop.home))), "failed": []}
 
 

@@ -1,0 +1,94 @@
+"""`ecom attribution`: credit for the purchases in files, without setting anything up."""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, ecom, real_file, shape
+
+# Anna came by a letter and by a search, and then bought for 30, of which she got 15 back; Ben came by a letter alone.
+STORY = """\
+a1,anna,page_view,2026-03-01T09:00:00Z,,,s1,https://shop.example/?utm_source=letter&utm_medium=email,,
+a2,anna,page_view,2026-03-08T09:00:00Z,,,s2,https://shop.example/,https://www.google.com/,
+a3,anna,purchase,2026-03-08T09:10:00Z,,,s2,https://shop.example/done,https://shop.example/cart,30
+a4,anna,refund,2026-03-10T12:00:00Z,,,,,,15
+b1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/?utm_source=letter&utm_medium=email,,
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    path = tmp_path / "story.csv"
+    path.write_text(f"{HEADER}\n{STORY}")
+    return path
+
+
+def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
+    said = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    assert shape(said.json) == {
+        "model": str,
+        "definition": {
+            "lookback_s": int,
+            "half_life_s": int,
+            "two_touches": str,
+            "refund_days": int,
+            "source_lists": str,
+            "ai_assistants": bool,
+            "session_rule": str,
+        },
+        "conversions": int,
+        "channels": [{"channel": str, "credit": float, "revenue": float}],
+        "notes": [],
+    }
+    assert (said.json["model"], said.json["conversions"]) == ("j", 1)
+    assert said.json["channels"] == [
+        {"channel": "Organic Search", "credit": 0.75, "revenue": 11.25},
+        {"channel": "Email", "credit": 0.25, "revenue": 3.75},
+    ]
+
+
+def test_removal_effects_need_those_who_did_not_buy(home: Path, events: Path) -> None:
+    said = ecom("attribution", "--model", "markov", "--events", events, "--json", home=home)
+    # Half of those who came by letter went on to search; without either nobody buys.
+    assert said.json["channels"] == [
+        {"channel": "Email", "credit": 0.5, "revenue": 7.5, "removal_effect": 1.0},
+        {"channel": "Organic Search", "credit": 0.5, "revenue": 7.5, "removal_effect": 1.0},
+    ]
+
+
+def test_people_read_channels_and_what_they_brought(home: Path, events: Path) -> None:
+    said = ecom("attribution", "--events", events, "--lookback", "1h", home=home)
+    assert said.out.splitlines() == [
+        "1 purchases, by last_non_direct",
+        "  Organic Search                       1.00            15.00",
+    ]
+
+
+def test_an_unknown_model_is_refused_with_a_guess(home: Path, events: Path) -> None:
+    said = ecom("attribution", "--model", "linaer", "--events", events, home=home)
+    assert said.exit_code == 2
+    assert "There is no attribution model 'linaer'; did you mean 'linear'?" in said.err
+
+
+def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "views.csv"
+    path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")
+    said = ecom("attribution", "--model", "markov", "--events", path, "--json", home=home)
+    assert (said.exit_code, said.json["conversions"], said.json["channels"]) == (0, 0, [])
+    first, second = said.json["notes"]
+    assert first == "There is no purchase to give credit for."
+    assert "every visit is Direct" in second
+
+
+def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> None:
+    path = real_file("rees46_2019_10_01.csv")
+    said = ecom("attribution", "--model", "linear", "--mapping", "rees46", "--events", path, "--json", home=home)
+    assert said.json["conversions"] == 214
+    assert said.json["channels"] == [{"channel": "Direct", "credit": 214.0, "revenue": 59442.63}]
+    assert said.json["notes"], "it names no addresses, and the answer says so"
