@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.warehouse.address import without_secrets
@@ -28,7 +29,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(BaseSettings):
+class Settings(ApiSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
@@ -61,8 +62,6 @@ class Settings(BaseSettings):
         description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
-    catalogue_api_url: str = Field("", description="Address of the catalogue API's list of products with their stock")
-    catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
     order_customers_over: int = Field(
         3, ge=0, description="A day's orders must be of more customers than this, or nothing is built on them"
     )
@@ -112,10 +111,6 @@ class Settings(BaseSettings):
         SecretStr(""), description="What that key is encrypted with, if it is"
     )
     snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
-    customer_api_url: str = Field("", description="Address of the customer API's list of customers")
-    customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
-    customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers asked for per page")
-    customer_api_passes: int = Field(5, ge=2, le=100, description="Passes over pages that shift, before giving up")
     customer_active_days: int = Field(30, ge=1, le=3650, description="Days in which an active customer was seen")
     engagement_medium_sessions: int = Field(2, ge=0, description="Sessions in 30 days from which engagement is medium")
     engagement_medium_s: int = Field(60, ge=0, description="Engaged seconds that medium engagement takes, too")
@@ -139,17 +134,6 @@ class Settings(BaseSettings):
     value_discount_rate: float = Field(
         0.1, ge=0, le=1, description="Share by which money is worth less a year later, in a customer's value"
     )
-    order_api_url: str = Field("", description="Address of the order report API")
-    order_api_nickname: str = Field("", description="Nickname that the order report API knows this shop by")
-    order_api_cohort: str = Field("", description="Cohort that the order report API knows this shop by")
-    order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
-    order_api_poll_s: float = Field(10.0, gt=0, description="Seconds between two looks at a report being made")
-    order_api_patience_s: float = Field(600.0, gt=0, description="Seconds that a report may take")
-    api_concurrency: int = Field(8, ge=1, le=64, description="Requests to an API that are under way at once")
-    api_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
-    api_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which an API must send something")
-    api_retry_base_s: float = Field(1.0, gt=0, description="Seconds before the first retry; each next waits twice that")
-    api_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")
 
     @field_validator("event_types", "funnel_steps", "alert_email", "own_domains", mode="before")
     @classmethod
@@ -196,11 +180,11 @@ class Settings(BaseSettings):
             raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
         return value.rstrip("/")
 
-    @field_validator("order_api_url")
+    @field_validator("orders")
     @classmethod
     def _one_source_of_orders(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("orders"):
-            raise ValueError("order lines come from files already, by --orders or ECOM_ORDERS")
+        if value and info.data.get("order_api_url"):
+            raise ValueError("order lines come from an API already, by ECOM_ORDER_API_URL")
         return value
 
     @property

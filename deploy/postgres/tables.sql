@@ -105,6 +105,7 @@ CREATE TABLE "mart"."session_events" (
   "product_category" text COLLATE "C",
   "page_url" text COLLATE "C",
   "cart_amount" DECIMAL(18, 2),
+  "search_term" text COLLATE "C",
   "until_next_s" DOUBLE PRECISION,
   "is_bot" BOOLEAN NOT NULL,
   PRIMARY KEY ("event_date", "event_id")
@@ -252,6 +253,92 @@ CREATE TABLE "mart"."cart_abandonment" (
   PRIMARY KEY ("cart_date", "unit", "horizon_s")
 );
 
+CREATE TABLE "mart"."journeys" (
+  "session_id" text COLLATE "C" NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "started_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "started_at" TIMESTAMP(6) NOT NULL,
+  "path" text COLLATE "C",
+  "step_count" BIGINT NOT NULL,
+  "is_cut" BOOLEAN NOT NULL,
+  "is_converted" BOOLEAN NOT NULL,
+  "is_bot" BOOLEAN NOT NULL,
+  PRIMARY KEY ("session_id", "dimension")
+);
+
+CREATE INDEX ON "mart"."journeys" ("started_date");
+
+CREATE TABLE "mart"."journey_transitions" (
+  "started_date" DATE NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "place" BIGINT NOT NULL,
+  "from_step" text COLLATE "C" NOT NULL,
+  "to_step" text COLLATE "C" NOT NULL,
+  "transition_count" BIGINT NOT NULL,
+  "converted_transition_count" BIGINT NOT NULL,
+  PRIMARY KEY ("started_date", "dimension", "place", "from_step", "to_step")
+);
+
+CREATE TABLE "mart"."search_performance" (
+  "started_date" DATE NOT NULL,
+  "search_term" text COLLATE "C" NOT NULL,
+  "search_count" BIGINT NOT NULL,
+  "session_count" BIGINT NOT NULL,
+  "clicked_search_count" BIGINT NOT NULL,
+  "unclicked_search_count" BIGINT NOT NULL,
+  "cart_search_count" BIGINT NOT NULL,
+  "click_rate" DOUBLE PRECISION NOT NULL,
+  "cart_rate" DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY ("started_date", "search_term")
+);
+
+CREATE TABLE "mart"."category_performance" (
+  "started_date" DATE NOT NULL,
+  "product_category" text COLLATE "C" NOT NULL,
+  "category_view_count" BIGINT NOT NULL,
+  "product_view_count" BIGINT NOT NULL,
+  "add_to_cart_count" BIGINT NOT NULL,
+  "viewing_session_count" BIGINT NOT NULL,
+  "cart_session_count" BIGINT NOT NULL,
+  "any_cart_session_count" BIGINT NOT NULL,
+  "purchase_session_count" BIGINT NOT NULL,
+  "cart_rate" DOUBLE PRECISION,
+  "any_cart_rate" DOUBLE PRECISION,
+  "purchase_rate" DOUBLE PRECISION,
+  PRIMARY KEY ("started_date", "product_category")
+);
+
+CREATE TABLE "mart"."arrivals" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "event_date" DATE NOT NULL,
+  "piece_started_at" TIMESTAMP(6) NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "visitor_id", "piece_started_at")
+);
+
+CREATE TABLE "mart"."touches" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "session_id" text COLLATE "C" NOT NULL,
+  "started_at" TIMESTAMP(6) NOT NULL,
+  "started_date" DATE NOT NULL,
+  "is_bot" BOOLEAN NOT NULL,
+  PRIMARY KEY ("session_id")
+);
+
+CREATE INDEX ON "mart"."touches" ("started_date");
+
 CREATE TABLE "raw"."user_order_log" (
   "id" text COLLATE "C",
   "uniq_id" text COLLATE "C",
@@ -349,6 +436,17 @@ CREATE TABLE "staging"."user_order_log" (
 );
 
 CREATE INDEX ON "staging"."user_order_log" ("order_date");
+
+CREATE TABLE "mart"."conversions" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "conversion_id" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "is_refund" BOOLEAN NOT NULL,
+  "converted_at" TIMESTAMP(6) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
+);
 
 CREATE TABLE "mart"."city" (
   "city_id" text COLLATE "C" NOT NULL,
@@ -482,6 +580,82 @@ CREATE TABLE "mart"."customer_retention" (
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
 
+CREATE TABLE "mart"."product_performance" (
+  "event_date" DATE NOT NULL,
+  "product_id" text COLLATE "C" NOT NULL,
+  "product_category" text COLLATE "C",
+  "product_view_count" BIGINT NOT NULL,
+  "add_to_cart_count" BIGINT NOT NULL,
+  "remove_from_cart_count" BIGINT NOT NULL,
+  "viewing_visitor_count" BIGINT NOT NULL,
+  "cart_visitor_count" BIGINT NOT NULL,
+  "purchase_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "refunded_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "cart_rate" DOUBLE PRECISION,
+  "purchases_per_cart" DOUBLE PRECISION,
+  "purchases_per_view" DOUBLE PRECISION,
+  "sales_source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "product_id")
+);
+
+CREATE TABLE "raw"."stock" (
+  "received_date" DATE NOT NULL,
+  "record_number" BIGINT NOT NULL,
+  "product_id" text COLLATE "C",
+  "product_name" text COLLATE "C",
+  "product_category" text COLLATE "C",
+  "received_stock" text COLLATE "C",
+  "received_reorder_point" text COLLATE "C",
+  "received_lead_time_days" text COLLATE "C",
+  "stock_count" BIGINT,
+  "reorder_point_count" BIGINT,
+  "lead_time_days" BIGINT,
+  "reject_reason" text COLLATE "C",
+  "source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "mart"."inventory_alerts" (
+  "product_id" text COLLATE "C" NOT NULL,
+  "product_name" text COLLATE "C",
+  "product_category" text COLLATE "C",
+  "alert" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "stock_count" BIGINT NOT NULL,
+  "reorder_point_count" BIGINT,
+  "lead_time_days" BIGINT,
+  "sold_item_count" BIGINT NOT NULL,
+  "sales_days_count" BIGINT NOT NULL,
+  "daily_sold_items" DOUBLE PRECISION,
+  "days_of_cover" DOUBLE PRECISION,
+  "last_sold_date" DATE,
+  PRIMARY KEY ("product_id")
+);
+
+CREATE TABLE "mart"."channel_removal_effects" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "removal_effect_rate" DOUBLE PRECISION NOT NULL,
+  "credit_share" DECIMAL(18, 9) NOT NULL,
+  "rank_number" BIGINT NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "channel")
+);
+
+CREATE TABLE "mart"."channel_attribution" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "model" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "credit" DECIMAL(18, 9) NOT NULL,
+  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "model", "channel")
+);
+
 CREATE TABLE "raw"."customers" (
   "received_date" DATE NOT NULL,
   "record_number" BIGINT NOT NULL,
@@ -551,6 +725,7 @@ CREATE TABLE "staging"."customers" (
   "recent_engaged_s" DOUBLE PRECISION NOT NULL,
   "engagement_level" text COLLATE "C" NOT NULL,
   "acquisition_channel" text COLLATE "C",
+  "default_channel_group" text COLLATE "C",
   "year_revenue_amount" DECIMAL(18, 2) NOT NULL,
   "customer_tier" text COLLATE "C" NOT NULL,
   "flawed_fields" text COLLATE "C",
@@ -599,4 +774,67 @@ CREATE TABLE "mart"."lifetime_value" (
   "value_months" BIGINT NOT NULL,
   "discount_rate" DOUBLE PRECISION NOT NULL,
   PRIMARY KEY ("customer_id")
+);
+
+CREATE TABLE "mart"."order_event_reconciliation" (
+  "reconciled_date" DATE NOT NULL,
+  "kind" text COLLATE "C" NOT NULL,
+  "cause" text COLLATE "C" NOT NULL,
+  "side" text COLLATE "C" NOT NULL,
+  "record_id" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C",
+  "order_date" DATE,
+  "ordered_at" TIMESTAMP(6),
+  "event_id" text COLLATE "C",
+  "event_date" DATE,
+  "event_at" TIMESTAMP(6),
+  "named_order_id" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "matched_by" text COLLATE "C",
+  "order_amount" DECIMAL(18, 2),
+  "event_amount" DECIMAL(18, 2),
+  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("reconciled_date", "kind", "side", "record_id", "cause")
+);
+
+CREATE TABLE "mart"."order_event_reconciliation_daily" (
+  "reconciled_date" DATE NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "event_count" BIGINT NOT NULL,
+  "matched_count" BIGINT NOT NULL,
+  "order_amount" DECIMAL(18, 2) NOT NULL,
+  "event_amount" DECIMAL(18, 2) NOT NULL,
+  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_event_count" BIGINT NOT NULL,
+  "missing_event_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_order_count" BIGINT NOT NULL,
+  "missing_order_amount" DECIMAL(18, 2) NOT NULL,
+  "amount_differs_count" BIGINT NOT NULL,
+  "amount_differs_amount" DECIMAL(18, 2) NOT NULL,
+  "duplicate_count" BIGINT NOT NULL,
+  "duplicate_amount" DECIMAL(18, 2) NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "refund_amount" DECIMAL(18, 2) NOT NULL,
+  "time_zone_shift_count" BIGINT NOT NULL,
+  "time_zone_shift_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("reconciled_date")
+);
+
+CREATE TABLE "mart"."restatements" (
+  "restated_date" DATE NOT NULL,
+  "table_name" text COLLATE "C" NOT NULL,
+  "restatement_number" BIGINT NOT NULL,
+  "row_key" text COLLATE "C" NOT NULL,
+  "column_name" text COLLATE "C" NOT NULL,
+  "before_value" DOUBLE PRECISION,
+  "after_value" DOUBLE PRECISION,
+  "difference" DOUBLE PRECISION,
+  "cause" text COLLATE "C" NOT NULL,
+  "late_row_count" BIGINT NOT NULL,
+  "withdrawn_row_count" BIGINT NOT NULL,
+  "late_row_ids" text COLLATE "C",
+  "published_run_id" text COLLATE "C" NOT NULL,
+  "run_id" text COLLATE "C" NOT NULL,
+  "restated_at" TIMESTAMP(6) NOT NULL,
+  PRIMARY KEY ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
 );

@@ -84,7 +84,11 @@ TABLES = [
     "mart.order_event_reconciliation_daily",
     "mart.restatements",
 ]
-UNCUT = {"mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts"}
+UNCUT = {
+    "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts", "mart.customer_segments",
+    "mart.lifetime_value",
+}  # fmt: skip
+"""Tables that are not cut by day."""
 """Tables that are not cut by day."""
 OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
 VALUE = {
