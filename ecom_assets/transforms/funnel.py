@@ -16,7 +16,14 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.transforms.funnel_chains import funnel_chains
-from ecom_assets.transforms.funnel_columns import check_columns, matches, of_units, unit_columns, with_held
+from ecom_assets.transforms.funnel_columns import (
+    check_columns,
+    counted_columns,
+    matches,
+    of_units,
+    unit_columns,
+    with_held,
+)
 from ecom_assets.transforms.funnel_definition import (
     FIVE_STEP_FUNNEL,
     MAX_STEPS,
@@ -63,7 +70,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         return chains.group_by(keys).agg(level=chains.step.max())
     units = unit_columns(funnel, unit)
     check_columns(events, funnel, units)
-    units += funnel.hold
+    units = counted_columns(units, funnel)
     matching = Matching.of(funnel)
     events = of_units(with_held(events, funnel), units)
     if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:

@@ -14,7 +14,15 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.transforms.funnel_columns import check_columns, matches, of_units, text_of, unit_columns, with_held
+from ecom_assets.transforms.funnel_columns import (
+    check_columns,
+    counted_columns,
+    matches,
+    of_units,
+    text_of,
+    unit_columns,
+    with_held,
+)
 from ecom_assets.transforms.funnel_definition import INTERRUPTED, Funnel
 from ecom_assets.transforms.funnel_instant_walks import walk_by_instant
 from ecom_assets.transforms.funnel_interruptions import NO_STEP, interrupted
@@ -43,7 +51,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     """
     units = unit_columns(funnel, unit)
     check_columns(events, funnel, [*units, "event_id"])
-    units += funnel.hold
+    units = counted_columns(units, funnel)
     matching = Matching.of(funnel)
     if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
         raise DefinitionError(

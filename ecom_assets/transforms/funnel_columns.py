@@ -53,6 +53,11 @@ def unit_columns(funnel: Funnel, unit: str | Sequence[str] | None) -> list[str]:
     return [unit] if isinstance(unit, str) else list(unit)
 
 
+def counted_columns(units: Sequence[str], funnel: Funnel) -> list[str]:
+    """The columns that name what is counted: the unit's, and those that are held, each once."""
+    return list(dict.fromkeys([*units, *funnel.hold]))
+
+
 def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> None:
     """Refuses a funnel that names columns which are not there, or compares them with what they never hold.
 

@@ -105,7 +105,7 @@ def _gathered(
     """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
     units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
     _check_columns(con, events_sql, funnel, units)
-    units += funnel.hold
+    units = list(dict.fromkeys([*units, *funnel.hold]))
     matching = Matching.of(funnel)
     is_counted = funnel.order == "ordered" and not matching.is_disjoint
     code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)

@@ -90,6 +90,8 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         (("--order", "any"), [3, 2]),
         (("--order", "strict_order"), [3, 1]),
         (("--hold", "product_id,session_id"), [3, 2]),
+        (("--hold", "visitor_id,product_id", "--order", "any"), [3, 2]),
+        (("--hold", "visitor_id"), [3, 2]),
         (("--exclude", "remove_from_cart"), [3, 1]),
         (("--exclude", "remove_from_cart:1:2", "--exclusion-rule", "posthog"), [2, 1]),
         (("--within", "1m"), [3, 1]),
