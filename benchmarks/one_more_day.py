@@ -34,10 +34,10 @@ RATIO, SHARE, OVERHEAD_S = 1.1, 1 / 15, 0.1
 Figures = dict[str, float]
 
 
-def run_days(home: Path, events: Path, first: date, last: date) -> Figures:
+def run_days(home: Path, first: date, last: date, **source: str) -> Figures:
     """A run over some days through Dagster, as the schedule starts it: wall, CPU and engine seconds, assets."""
     os.environ.pop("DAGSTER_HOME", None)
-    settings = load_settings(home=home, events=str(events))
+    settings = load_settings(home=home, **source)
     prepare_dagster_home(settings)
     clock = EngineClock(settings)
     begun = Seconds.now()
@@ -60,7 +60,7 @@ def with_history(size: str, days: int, folder: Path) -> tuple[Path, Path, Figure
     """A home that holds so many days, the landing folders with the next day in place, and what making it cost."""
     home, events = folder / f"home_{days}", folder / f"events_{days}"
     landed(size, HISTORIES[days], NEXT_DAY - ONE_DAY, events)
-    spent = run_days(home, events, HISTORIES[days], NEXT_DAY - ONE_DAY)
+    spent = run_days(home, HISTORIES[days], NEXT_DAY - ONE_DAY, events=str(events))
     landed(size, NEXT_DAY, NEXT_DAY, events)
     say(f"{days} days of history: {_told(spent)}")
     return home, events, spent
@@ -71,7 +71,7 @@ def one_more(home: Path, events: Path, first: date) -> Figures:
     copied = home.with_name("copy")
     shutil.copytree(home, copied)
     try:
-        return run_days(copied, events, first, NEXT_DAY)
+        return run_days(copied, first, NEXT_DAY, events=str(events))
     finally:
         shutil.rmtree(copied)
 
