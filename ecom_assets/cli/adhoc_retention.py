@@ -16,13 +16,13 @@ from ecom_assets.errors import DefinitionError, UsageError, did_you_mean
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, day_starts_at
+from ecom_assets.transforms.periods import period_number
 from ecom_assets.transforms.retention import (
     Reach,
     by_day,
     cells_of,
     event_activity,
     order_activity,
-    period_number,
     retention,
     totals,
 )

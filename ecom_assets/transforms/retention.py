@@ -11,18 +11,14 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.transforms.calendar import month_start, number_table
-from ecom_assets.transforms.calendar import week_start as start_of_week
+from ecom_assets.transforms.calendar import number_table
+from ecom_assets.transforms.periods import period_number, period_start
 from ecom_assets.transforms.ratio import ratio
-from ecom_assets.transforms.retention_rule import ROLLING_DAYS, WEEKDAYS, Bracket, RetentionRule
+from ecom_assets.transforms.retention_rule import ROLLING_DAYS, Bracket, RetentionRule
 from ecom_assets.transforms.stacking import stacked
 
 MONEY = "decimal(18, 2)"
 DAY_US = 86_400_000_000
-EPOCH_WEEKDAY = 3
-"""1 January 1970 was a Thursday."""
-AHEAD_WEEKS = 110_000
-"""Weeks added before dividing, as engines disagree on how to divide what lies before 1970."""
 
 
 @dataclass(frozen=True)
@@ -137,23 +133,6 @@ def totals(rows: ir.Table) -> ir.Table:
         retention_rate=ratio(sums.returned_count, sums.visitor_count),
         lifetime_value=ratio(sums.cumulative_revenue_amount, sums.visitor_count),
     )
-
-
-def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
-    """Return the number of the period that a day is in; neighbours differ by one."""
-    if period == "month":
-        return (day.year().cast("int64") * 12 + day.month().cast("int64")).cast("int64")
-    days = (day.cast("timestamp(6)").epoch_seconds().cast("int64") // 86_400).cast("int64")
-    if period == "day":
-        return days
-    return ((days + EPOCH_WEEKDAY - WEEKDAYS.index(week_start) + 7 * AHEAD_WEEKS) // 7).cast("int64")
-
-
-def period_start(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.DateValue:
-    """Return the first day of the period that a day is in."""
-    if period == "day":
-        return day
-    return month_start(day) if period == "month" else start_of_week(day, WEEKDAYS.index(week_start))
 
 
 def counted(visits: ir.Table, cells: Sequence[Bracket], mode: str) -> ir.Table:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.transforms.retention import MONEY, period_number
+from ecom_assets.transforms.periods import period_number
+from ecom_assets.transforms.retention import MONEY
 from ecom_assets.transforms.retention_rule import Bracket, RetentionRule
 
 BITS = 62
