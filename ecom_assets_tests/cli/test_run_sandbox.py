@@ -85,8 +85,8 @@ TABLES = [
     "mart.restatements",
 ]
 UNCUT = {
-    "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts", "mart.customer_segments",
-    "mart.lifetime_value",
+    "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
+    "mart.customer_segments", "mart.lifetime_value",
 }  # fmt: skip
 """Tables that are not cut by day."""
 """Tables that are not cut by day."""
