@@ -136,7 +136,9 @@ def test_orders_alone_skip_the_tables_of_behaviour_and_say_so(home: Path, tmp_pa
     said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
     assert said.exit_code == 0
     assert "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH" in said.err
+    assert "Orders and events are compared only where there are both: the tables of that are skipped." in said.err
     assert "raw.events" not in said.err
+    assert "mart.order_event_reconciliation" not in said.err
     assert "4 orders of 4 customers, 4 items" in said.out
     assert "Funnel" not in said.out
 
