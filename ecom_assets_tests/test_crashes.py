@@ -132,10 +132,10 @@ def contents_after_recovery(home: Path) -> dict[str, tuple[int, int]]:
 @pytest.fixture(scope="module")
 def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that has published two days, and into which a third day's rows have come since, late ones among them."""
-    home = driver.new_home(tmp_path_factory.mktemp("late"))
+    home = in_a_small_shop(driver.new_home(tmp_path_factory.mktemp("late")))
     third = home / "sandbox" / "events" / "received_date=2026-01-03"
     aside = third.rename(home.parent / "third")
-    assert driver.run(Attempt(str(home)))[0] == 0
+    assert driver.run(Attempt(str(home)))[0] == 0, Path(f"{home}.log").read_text()
     aside.rename(third)
     return home
 
@@ -143,8 +143,8 @@ def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory) -> Logged:
     """What a run logs that nothing disturbs."""
-    home = Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home"))
-    assert driver.run(Attempt(str(home)))[0] == 0
+    home = in_a_small_shop(Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home")))
+    assert driver.run(Attempt(str(home)))[0] == 0, Path(f"{home}.log").read_text()
     found = logged_in(home)
     assert found, "without late rows there is nothing to lose"
     return found
@@ -154,11 +154,17 @@ def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory)
 def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
     driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
 ) -> None:
-    home = Path(shutil.copytree(late, tmp_path / "home"))
+    home = in_a_small_shop(Path(shutil.copytree(late, tmp_path / "home")))
     assert driver.run(Attempt(str(home), *moment))[0] == KILLED
     for _ in range(2):
         assert driver.run(Attempt(str(home)))[0] == 0
     assert logged_in(home) == logged
+
+
+def in_a_small_shop(home: Path) -> Path:
+    """Let a day with few customers pass, by the settings file that a run in this home finds."""
+    (home.parent / ".env").write_text("ECOM_ORDER_CUSTOMERS_OVER=0\n")
+    return home
 
 
 def logged_in(home: Path) -> Logged:
