@@ -18,9 +18,9 @@ ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000
 	@$(BIN)/ecom ui
 
 test: setup-dev snowflake-stand-in browser check ## lint, types and every test but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: setup-dev snowflake-stand-in browser check ## every test
+test-all: setup-dev snowflake-stand-in browser check ## every test, and what of the code they run
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
 check: setup-dev ## lint, format and types

@@ -102,7 +102,9 @@ def test_a_kill_at_a_named_step_is_mended_by_running_again(
     assert_mended(driver, home, undisturbed)
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
+@pytest.mark.parametrize(
+    "moment", [pytest.param(n, marks=() if n % 3 == 0 else pytest.mark.slow) for n in range(MOMENTS)]
+)
 def test_a_kill_at_a_random_moment_is_mended_by_running_again(
     driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
 ) -> None:

@@ -156,7 +156,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     home = tmp_path_factory.mktemp("sandbox") / "home"
-    truth = small_shop(home)
+    truth = small_shop(home, visitors=200)
     return Shop(home, truth, ecom("run", "--json", home=home))
 
 

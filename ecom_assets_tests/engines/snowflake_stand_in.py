@@ -21,6 +21,7 @@ import pyarrow as pa
 import uvicorn
 from fakesnow.conn import FakeSnowflakeConnection
 from fakesnow.cursor import FakeSnowflakeCursor
+from snowflake.connector.errors import Error as SnowflakeError
 from snowflake.connector.errors import ProgrammingError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -74,6 +75,12 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
     except duckdb.Error as error:
         errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
         raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+    except Exception as error:
+        if isinstance(error, SnowflakeError):
+            raise
+        # What the stand-in itself cannot, such as a function that it does not know.
+        said = f"{type(error).__name__} in the stand-in: {str(error)[:500]}"
+        raise ProgrammingError(msg=said, errno=100183, sqlstate="22000") from error
     return self
 
 
@@ -161,6 +168,7 @@ class BreaksOff:
 
 def main(port: int) -> None:
     """Serve until the process is ended."""
+    sys.setrecursionlimit(20_000)  # it walks through statements once per bracket, and long ones have hundreds
     FakeSnowflakeCursor.execute = execute
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
     # The connector sets session parameters that the stand-in does not know.
