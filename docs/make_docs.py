@@ -6,7 +6,7 @@ settings. Tests compare what lies here with what this would write. Not here: doc
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 
@@ -29,8 +29,8 @@ SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!--
 
 LAYERS = {"raw": ("#eef2f7", "#5b6b82"), "staging": ("#eaf5ee", "#3f7d58"), "mart": ("#fdf3e3", "#a8701a")}
 """The layers from top to bottom, with the colours of their band and of their tables' frames."""
-BOX_WIDTH, BOX_HEIGHT = 172, 52
-COLUMN_GAP, ROW_GAP = 56, 26
+BOX_WIDTH, BOX_HEIGHT = 218, 52
+COLUMN_GAP, ROW_GAP = 44, 22
 MARGIN, BAND_GAP, BAND_PAD, LABEL_HEIGHT = 16, 22, 18, 22
 
 Parents = Mapping[str, frozenset[str]]
@@ -96,7 +96,22 @@ def asset_graph() -> str:
     parents = {
         name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys) for name in names
     }
-    return Picture(parents).svg
+    return Picture(without_shortcuts(parents)).svg
+
+
+def without_shortcuts(parents: Parents) -> Parents:
+    """Return the graph without arrows that lead where a way over other tables leads too: they would hide the rest."""
+
+    @cache
+    def before(name: str) -> frozenset[str]:
+        return parents[name].union(*(before(parent) for parent in parents[name]))
+
+    return {
+        name: frozenset(
+            parent for parent in direct if not any(parent in before(other) for other in direct if other != parent)
+        )
+        for name, direct in parents.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ class Picture:
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
                 f'height="{height}" role="img" font-family="Helvetica, Arial, sans-serif">'
             ),
-            "<title>The tables and what each is computed from</title>",
+            "<title>The tables and what each is computed from; what follows from other arrows has none</title>",
             (
                 '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
                 'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#6b7280"/></marker></defs>'
@@ -216,7 +231,7 @@ class Picture:
                 f'<rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
                 f'stroke="{LAYERS[contract.layer][1]}" stroke-width="1.6"/>'
             ),
-            _text(place.middle_x, place.y + 23, contract.name, 'font-size="15" font-weight="600" fill="#111827"'),
+            _text(place.middle_x, place.y + 23, contract.name, 'font-size="13.5" font-weight="600" fill="#111827"'),
             _text(place.middle_x, place.y + 41, below, 'font-size="12.5" fill="#4b5563"'),
         ]
         return "".join(lines)
