@@ -100,7 +100,8 @@ def _before_fragment(url: ir.StringValue) -> ir.StringValue:
 
 def _decoded(text: ir.StringValue) -> ir.StringValue:
     plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
-    return plain.strip().nullif("")
+    # Not `strip`: among the white space that it names, Spark reads two signs as the letters v and f.
+    return _found(plain, "^ *(.*[^ ])", 1)
 
 
 def _found(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
