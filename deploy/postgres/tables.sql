@@ -699,6 +699,9 @@ CREATE TABLE "mart"."first_touches" (
   "page_url" text COLLATE "C",
   "referrer_url" text COLLATE "C",
   "user_agent" text COLLATE "C",
+  "acquisition_channel" text COLLATE "C" NOT NULL,
+  "default_channel_group" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("event_date", "visitor_id")
 );
 

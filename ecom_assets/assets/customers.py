@@ -29,9 +29,9 @@ def quarantined_customers(raw_customers: ir.Table) -> ir.Table:
 
 
 @table_asset(FirstTouches, events=CleanEvents)
-def first_touches(events: ir.Table) -> ir.Table:
+def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Take each visitor's first event of the day."""
-    return first_touch.first_touches(events)
+    return first_touch.first_touches(events, channel_rule)
 
 
 def restated_versions(raw_customers: ir.Table) -> ir.Table:
@@ -46,16 +46,15 @@ def restated_versions(raw_customers: ir.Table) -> ir.Table:
     first_touches=Reads(FirstTouches, whole=True),
     restates=restated_versions,
 )
-def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def customers(
     raw_customers: ir.Table,
     sessions: ir.Table,
     first_touches: ir.Table,
     customer_rule: CustomerRule,
-    channel_rule: ChannelRule,
     days: Days,
 ) -> ir.Table:
     """Describe every version of every customer."""
-    return cleaning.customers(raw_customers, sessions, first_touches, customer_rule, channel_rule, days)
+    return cleaning.customers(raw_customers, sessions, first_touches, customer_rule, days)
 
 
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, customers)

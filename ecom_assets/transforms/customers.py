@@ -13,7 +13,6 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customers import UNKNOWN_DOMAIN, Customers, QuarantinedCustomers
-from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.customer_rule import MONTH_DAYS, YEAR_DAYS, CustomerRule
 from ecom_assets.transforms.days import NO, Days, day_start
 from ecom_assets.transforms.first_touch import first_touch_ever
@@ -32,12 +31,11 @@ def quarantined_customers(raw: ir.Table) -> ir.Table:
     return raw.filter(raw.reject_reason.notnull()).select(*QuarantinedCustomers.columns)
 
 
-def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def customers(
     raw: ir.Table,
     sessions: ir.Table,
     touches: ir.Table,
     rule: CustomerRule,
-    channel_rule: ChannelRule,
     days: Days,
 ) -> ir.Table:
     """Return every version of every customer.
@@ -47,14 +45,13 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         sessions: All rows of `Sessions`.
         touches: All rows of `FirstTouches`.
         rule: Thresholds, and the reporting time zone.
-        channel_rule: What makes a channel.
         days: The days of the fetches, for daylight saving.
     """
     versions = customer_versions(raw)
     behaviour = _behaviour(versions, sessions)
     keys = ["customer_id", "valid_from"]
     joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
-    first = first_touch_ever(touches, channel_rule)
+    first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
     return _judged(_described(joined, rule, days), rule).select(*Customers.columns)
