@@ -22,6 +22,7 @@ from ecom_assets.transforms.sessions import whole_sessions
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
 from ecom_assets_tests.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
+from ecom_assets_tests.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 TIMEZONE = "Europe/Berlin"
@@ -139,6 +140,8 @@ def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
 @pytest.mark.parametrize("name", TOLD_IN_FULL)
 def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str) -> None:
     funnel = TOLD_IN_FULL[name]
+    if "properties" in name and "@standin/" in other.settings.warehouse:
+        pytest.xfail(GAPS["variant_values"])
 
     def told(engine: Engine) -> ir.Table:
         events = engine.table(CleanEvents)

@@ -8,6 +8,7 @@ import pytest
 
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.settings import Settings
+from ecom_assets.transforms.funnel_columns import text_of
 from ecom_assets.warehouse.snowflake import PlainBackend, SnowflakeEngine
 from ecom_assets_tests.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.engines.visits_table import ONE, Visits, from_outside
@@ -112,3 +113,12 @@ def test_parquet_types(engine: SnowflakeEngine, sent: list[str]) -> None:
     assert put.startswith("PUT 'file://")
     assert "@mart.%visits/" in put
     assert "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE" in copy
+
+
+@gap
+def test_variant_values(engine: SnowflakeEngine) -> None:
+    events = ibis.table({"properties": "string"}, name="events")
+    sql = " ".join(engine.compile(events.select(plan=text_of(events, "properties.plan"))).split())
+    taken = """GET(TRY_PARSE_JSON("t0"."properties"), 'plan')"""
+    for kind in ("VARCHAR", "INTEGER", "DOUBLE", "BOOLEAN"):
+        assert f"AS_{kind}({taken})" in sql
