@@ -22,7 +22,6 @@ FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)
 RANGES = (
     (date(2026, 3, 27), date(2026, 3, 29)),
     (date(2026, 3, 31), date(2026, 4, 1)),
-    (date(2026, 3, 30), date(2026, 3, 30)),
     (date(2026, 3, 28), date(2026, 3, 31)),
 )
 """Runs with a gap, which a later one fills, and days that are computed twice; Berlin's clocks change on the 29th."""

@@ -25,6 +25,7 @@ from ecom_assets_tests.engines.shop_input import RANGES, ToldCustomers, write_or
 from ecom_assets_tests.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
+pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
 TIMEZONE = "Europe/Berlin"
 HOME = "https://shop.example.com/"
 FUNNELS = {
