@@ -61,6 +61,7 @@ def _run(attempt: Attempt) -> None:
     for name in [name for name in os.environ if name.startswith(("ECOM_", "DAGSTER_"))]:
         del os.environ[name]
     os.environ["ECOM_HOME"] = attempt.home
+    os.environ["ECOM_ORDER_CUSTOMERS_OVER"] = "0"  # the shops of tests have few customers a day
     os.chdir(Path(attempt.home).parent)
     log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)

@@ -30,11 +30,14 @@ def opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
 
-def on_one_worker_each(names: Collection[str]) -> list[ParameterSet]:
+def on_one_worker_each(names: Collection[str], slow: Collection[str] = ()) -> list[ParameterSet]:
     """Return names as parameters whose tests one process runs, so that each warehouse is filled once.
 
-    Beside the stand-in for Snowflake stands a real account, for those who ask for it with `-m live`.
+    Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in for Snowflake stands a real account, for those who ask for it with `-m live`.
     """
-    here = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    here = [
+        pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])])
+        for name in names
+    ]
     live = pytest.param("snowflake_live", marks=[pytest.mark.live, pytest.mark.xdist_group("snowflake_live")])
     return [*here, *([live] if "snowflake" in names else [])]
