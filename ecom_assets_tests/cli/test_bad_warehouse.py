@@ -173,11 +173,11 @@ def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MB."""
+    """A file system of 48 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "none", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", place], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("only the superuser may mount the small disk that this test fills")
