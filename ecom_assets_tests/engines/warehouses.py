@@ -33,8 +33,8 @@ def opened(settings: Settings) -> Engine:
 def on_one_worker_each(names: Collection[str], slow: Collection[str] = ()) -> list[ParameterSet]:
     """Return names as parameters whose tests one process runs, so that each warehouse is filled once.
 
-    Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in for Snowflake stands a
-    real account, for those who ask for it with `-m live`.
+    Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in for Snowflake stands
+    a real account, for those who ask for it with `-m live`.
     """
     here = [
         pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])])
