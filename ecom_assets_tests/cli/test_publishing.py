@@ -43,7 +43,8 @@ def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, pos
     assert said.exit_code == 0
     rows = {name: count for name, count in said.json["tables"].items() if name.startswith("mart.")}
     told = said.json["published"]
-    assert told["rows_by_table"] == told["rows_written_by_table"] == rows
+    assert told["rows_by_table"] == rows
+    assert told["rows_written_by_table"] == {name: count for name, count in rows.items() if count}
     assert told["row_count"] == told["rows_written"] == sum(rows.values())
     warehouse = new_engine(Settings(home=home)).open()
     published = new_engine(Settings(warehouse=postgres_url)).open()
