@@ -3,6 +3,7 @@
 from typing import Any
 
 from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS, Customers
+from ecom_assets.transforms.stacking import can_be_null
 from ecom_assets.warehouse.engine import Engine
 
 COLUMNS = {
@@ -16,6 +17,7 @@ def customer_totals(engine: Engine) -> dict[str, Any]:
     """Return how many customers there are as of the newest fetch, by tier, market segment and quality band."""
     table = engine.table(Customers)
     current = table.filter(table.is_current)
+    current = can_be_null(current, ["as_of_date"])
     found = current.agg(count=current.count(), as_of=current.as_of_date.max()).to_pyarrow().to_pylist()[0]
     totals: dict[str, Any] = {"count": int(found["count"]), "as_of": str(found["as_of"]) if found["as_of"] else None}
     for name, (column, values) in COLUMNS.items():

@@ -10,6 +10,7 @@ from ecom_assets.contracts.journeys import Journeys
 from ecom_assets.contracts.performance import SearchPerformance
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.inventory import newest_stock
+from ecom_assets.transforms.stacking import can_be_null
 from ecom_assets.warehouse.engine import Engine
 
 TOP_PATHS, TOP_TERMS = 5, 3
@@ -71,6 +72,7 @@ def _search(engine: Engine, days: Days) -> dict[str, Any]:
 def _inventory(engine: Engine) -> dict[str, Any]:
     raw, table = engine.table(RawStock), engine.table(InventoryAlerts)
     stock = newest_stock(raw)
+    stock = can_be_null(stock, ["received_date"])
     told = stock.agg(products=stock.count(), as_of=stock.received_date.max()).to_pyarrow().to_pylist()[0]
     counts = table.group_by("alert").agg(products=table.count()).to_pyarrow().to_pylist()
     by_alert = {row["alert"]: int(row["products"]) for row in counts}

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.cli.value_totals import segment_totals
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
+from ecom_assets.transforms.stacking import can_be_null
 from ecom_assets.warehouse.engine import Engine
 
 MILLION = 1_000_000
@@ -14,6 +15,7 @@ MILLION = 1_000_000
 def summarize_value(engine: Engine) -> dict[str, Any]:
     """Return customers by segment, and what to expect of all of them; null where there is no model."""
     segmented, valued = engine.table(CustomerSegments), engine.table(LifetimeValue)
+    valued = can_be_null(valued, valued.columns)
     found = valued.agg(
         as_of_date=valued.as_of_date.max(),
         horizon_days=valued.horizon_days.max(),
