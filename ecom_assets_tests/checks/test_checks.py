@@ -36,7 +36,7 @@ VISIT: list[Step] = [
 def good_shop() -> Iterator[Platform]:
     """Two visitors over two days, one of them across midnight, with a surplus copy and a broken row."""
     platform = Platform()
-    rows = journeys({"anna": VISIT, "ben": VISIT[:2]})
+    rows = [row | {"referrer_url": "https://www.google.com/"} for row in journeys({"anna": VISIT, "ben": VISIT[:2]})]
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]
     platform.receive(rows, DAYS)
     platform.receive_customers([*people(1, 2), people(1)[0] | {"city": "Bonn"}, {"id": "none"}], DAY_ONE)
