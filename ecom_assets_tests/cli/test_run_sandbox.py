@@ -8,134 +8,20 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.contracts.attribution import CHANNELS, MODELS
+from ecom_assets.contracts.attribution import CHANNELS
 from ecom_assets.contracts.customer_value import SEGMENTS
-from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
-from ecom_assets.contracts.inventory import ALERTS
 from ecom_assets.definitions import claims
 from ecom_assets.sandbox.services import customers_of
 from ecom_assets.sandbox.shop_traffic import QUERIES
 from ecom_assets.settings import Settings
+from ecom_assets_tests.cli.summary_shapes import (
+    SUMMARY,
+    TABLES,
+    UNCUT,
+)
 from ecom_assets_tests.command import Said, ecom, shape, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
-
-STEP = {
-    "step": int,
-    "event_type": str,
-    "count": int,
-    "conversion_from_start": float,
-    "conversion_from_previous": float,
-    "median_s_from_previous": type(None),
-}
-SESSIONS = {
-    "events": int,
-    "visitors": int,
-    "sessions": int,
-    "engaged_sessions": int,
-    "bounce_rate": float,
-    "pages_per_session": float,
-    "median_duration_s": float,
-}
-TABLES = [
-    "raw.events",
-    "staging.duplicate_events",
-    "staging.quarantined_events",
-    "staging.events",
-    "mart.session_events",
-    "mart.session_days",
-    "mart.sessions",
-    "mart.conversion_funnel",
-    "mart.engagement_daily",
-    "mart.returning_visitors_daily",
-    "mart.retention_cohorts",
-    "mart.cart_abandonment",
-    "mart.journeys",
-    "mart.journey_transitions",
-    "mart.search_performance",
-    "mart.category_performance",
-    "mart.arrivals",
-    "mart.touches",
-    "raw.user_order_log",
-    "staging.quarantined_orders",
-    "staging.duplicate_orders",
-    "staging.user_order_log",
-    "mart.conversions",
-    "mart.city",
-    "mart.item",
-    "mart.customer",
-    "mart.calendar",
-    "mart.sales",
-    "mart.product_sales_daily",
-    "mart.revenue_daily",
-    "mart.customer_retention",
-    "mart.product_performance",
-    "raw.stock",
-    "mart.inventory_alerts",
-    "mart.channel_removal_effects",
-    "mart.channel_attribution",
-    "raw.customers",
-    "staging.quarantined_customers",
-    "mart.first_touches",
-    "staging.customers",
-    "mart.customer_segments",
-    "mart.lifetime_value",
-    "mart.order_event_reconciliation",
-    "mart.order_event_reconciliation_daily",
-    "mart.restatements",
-]
-UNCUT = {
-    "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
-    "mart.customer_segments", "mart.lifetime_value",
-}  # fmt: skip
-"""Tables that are not cut by day."""
-"""Tables that are not cut by day."""
-OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
-VALUE = {
-    "as_of_date": str,
-    "horizon_days": int,
-    "value_months": int,
-    "no_model_reason": str,
-    "no_order_value_reason": str,
-    "expected_alive": type(None),
-    "expected_orders": type(None),
-    "lifetime_value_amount": type(None),
-}
-SALES = {
-    "orders": int,
-    "customers": int,
-    "items_sold": int,
-    "shipped_amount": str,
-    "refunded_amount": str,
-    "revenue_amount": str,
-    "average_order_value": str,
-    "quarantined": {},
-    "duplicates": int,
-}
-RECONCILIATION = {
-    "order_count": int,
-    "event_count": int,
-    "matched_count": int,
-    "order_amount": str,
-    "event_amount": str,
-    "difference_amount": str,
-}
-COHORTS = {"period": int, "size": int, "returned": int, "rate": float, "lifetime_value": float}
-CARTS = {
-    "unit": str,
-    "horizon_s": int,
-    "carts": int,
-    "abandoned": int,
-    "recovered": type(None),  # of sessions
-    "rate": float,
-    "abandoned_amount": str,
-}
-PATH = {
-    "path": [str], "is_cut": bool, "sessions": int, "share": float, "converted_sessions": int, "conversion_rate": float,
-}  # fmt: skip
-TERM = {"search_term": str, "searches": int, "clicked": int}
-CREDIT = {"channel": str, "credit": float, "revenue_amount": str}
-OF_WEEK = {"customers": int, "orders": int, "amount": str}
 
 
 @dataclass(frozen=True)
@@ -175,44 +61,7 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
     assert all(one == {"count": int, "amount": str} for one in causes.values())
     assert found.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
     del found["fetched"]
-    assert found == {
-        "run_id": str,
-        "success": bool,
-        "failures": [],
-        "days": {"from": str, "to": str},
-        "sessions": SESSIONS,
-        "funnel": {"session": [STEP], "visitor": [STEP]},
-        "funnels": {"default": {"session": [STEP], "visitor": [STEP]}},
-        "cohorts": {"day": [COHORTS], "week": [], "month": []},
-        "carts": [CARTS],
-        "sales": SALES,
-        "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
-        "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},
-        "customers": {
-            "count": int,
-            "as_of": str,
-            "tiers": dict.fromkeys(CUSTOMER_TIERS, int),
-            "segments": dict.fromkeys(MARKET_SEGMENTS, int),
-            "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
-        },
-        "segments": {"customers": int, "segments": [OF_SEGMENT], "value": VALUE},
-        "journeys": {"sessions": int, "converted_sessions": int, "top_paths": [PATH]},
-        "search": {"searches": int, "click_rate": float, "top_terms": [TERM]},
-        "inventory": {
-            "as_of": str,
-            "products": int,
-            "alerts": dict.fromkeys(ALERTS, int),
-            "unreadable_lines": int,
-        },
-        "duplicates": int,
-        "reconciliation": RECONCILIATION,
-        "restatements": {"changed": int, "causes": {}, "largest": type(None)},
-        "checks": {"passed": int, "failed": []},
-        "tables": dict.fromkeys(TABLES, int),
-        "published": type(None),
-        "warehouse": str,
-        "dagster_home": str,
-    }
+    assert found == SUMMARY
 
 
 def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
