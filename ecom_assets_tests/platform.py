@@ -20,7 +20,8 @@ from ecom_assets.contracts.customers import RawCustomers
 from ecom_assets.contracts.events import RawEvents
 from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.contracts.table import Table
-from ecom_assets.definitions import event_assets, rules
+from ecom_assets.definitions import event_assets
+from ecom_assets.rules import rules
 from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_records import ReceivedRecord, read_record
 from ecom_assets.sources.customer_rows import customer_rows

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
-from ecom_assets.definitions import daily_funnels
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.rules import daily_funnels
 from ecom_assets.settings import Settings
 from ecom_assets.sources.funnel_file import read_funnels
 from ecom_assets.transforms.days import Days

@@ -1,0 +1,85 @@
+"""Settings become the rules that assets are computed by.
+
+Not here: what the rules mean (transforms), or which assets there are (definitions).
+"""
+
+from typing import Any
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.settings import Settings, about_setting
+from ecom_assets.sources.channel_sources import source_lists
+from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_source import mapping_name
+from ecom_assets.sources.funnel_file import read_funnels
+from ecom_assets.sources.order_source import has_orders
+from ecom_assets.transforms import product_performance as performance
+from ecom_assets.transforms.attribution_rule import AttributionRule
+from ecom_assets.transforms.cart_abandonment import CartRule
+from ecom_assets.transforms.channel_groups import ChannelRule
+from ecom_assets.transforms.clean import CleaningRule
+from ecom_assets.transforms.customer_rule import CustomerRule
+from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
+from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.inventory_rule import InventoryRule
+from ecom_assets.transforms.journey_rule import JourneyRule
+from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
+from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.value_rule import ValueRule
+
+
+def rules(settings: Settings) -> dict[str, Any]:
+    """Return the definitions that assets are computed by, named as their parameters."""
+    with about_setting("session_rule"):
+        session_rule = SessionRule.preset(settings.session_rule).require_incremental()
+    return {
+        "cleaning_rule": CleaningRule(
+            event_types=settings.known_event_types, late_days=settings.late_days, timezone=settings.timezone
+        ),
+        "session_rule": session_rule,
+        "customer_rule": customer_rule(settings),
+        "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
+        "funnels": daily_funnels(settings),
+        "reconciliation_rule": ReconciliationRule(),
+        "journey_rule": JourneyRule(),
+        "inventory_rule": InventoryRule(),
+        "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
+        "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
+        "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
+        "timezone": settings.timezone,
+        "week_start": settings.week_start,
+        "cart_rule": CartRule(cart_value=settings.cart_value),
+    }
+
+
+def customer_rule(settings: Settings) -> CustomerRule:
+    """Return where engaged, active and valuable customers begin."""
+    with about_setting("engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S or ECOM_TIER_ENTERPRISE_AMOUNT"):
+        return CustomerRule(
+            active_days=settings.customer_active_days,
+            medium_sessions=settings.engagement_medium_sessions,
+            medium_engaged_s=settings.engagement_medium_s,
+            high_sessions=settings.engagement_high_sessions,
+            high_engaged_s=settings.engagement_high_s,
+            premium_amount=settings.tier_premium_amount,
+            enterprise_amount=settings.tier_enterprise_amount,
+            timezone=settings.timezone,
+        )
+
+
+def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
+    """Return the mart's funnels: those declared, else one with the steps that are set, the mapping's, or all five.
+
+    Raises:
+        SettingError: One of them cannot be counted, or both ways of declaring them are used.
+    """
+    if settings.funnels is not None:
+        with about_setting("funnels"):
+            if settings.funnel_steps:
+                raise DefinitionError("ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings.")
+            return read_funnels(settings.funnels)
+    names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
+    steps = tuple(FunnelStep(name) for name in names) or FIVE_STEP_FUNNEL.steps
+    with about_setting("funnel_window"):
+        within_s = parse_duration(settings.funnel_window)
+    with about_setting("funnel_steps"):
+        return (DailyFunnel(DEFAULT_NAME, Funnel(steps, within_s=within_s)),)
