@@ -1,0 +1,79 @@
+"""What the delivery of records asks of a destination. Not here: any tool (a file each), or the ledger of what was sent.
+
+The records of a delivery are Arrow tables all the way, so that millions of them cost no Python object each.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import pyarrow as pa
+
+PAYLOADS = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("user_key", pa.string(), nullable=False),
+        pa.field("payload", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("words", pa.string()),
+    ]
+)
+"""What becomes of rows, a row each, in the rows' order.
+
+record_id: What the ledger knows the record by, the same whenever the same row is looked at.
+user_key: Records with the same key reach the destination in their order.
+payload: The record as JSON text, as the destination documents it; null where it cannot go.
+reason: A fixed code for why it cannot go; null where it can.
+words: One sentence for a person; null where it can go.
+"""
+
+
+class Verdict(StrEnum):
+    """What is known of a record after it was sent."""
+
+    DELIVERED = "delivered"
+    """The destination has it."""
+    REJECTED = "rejected"
+    """The destination has refused it for good."""
+    POSTPONED = "postponed"
+    """The destination does not have it and may take it later: it was busy or down for as long as we had patience."""
+    IN_DOUBT = "in_doubt"
+    """Sent, and nobody can know: there was no answer that tells, and no key by which sending again is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a destination said of one record of a batch."""
+
+    verdict: Verdict
+    reason: str = ""
+    words: str = ""
+    attempts: int = 1
+
+
+class Destination(Protocol):
+    """A tool that takes records of one kind: events, or properties of users."""
+
+    name: str
+    """The name of its asset: amplitude_events, heap_users."""
+    safe_to_repeat: bool
+    """Whether sending a record again within `repeat_window_s` leaves one copy."""
+    repeat_window_s: float | None
+    """Seconds in which the destination knows a record again; None: always."""
+
+    def payloads(self, rows: pa.Table) -> pa.Table:
+        """Return the `PAYLOADS` of rows of the mart that this destination takes, pure: no clock, no network."""
+        ...
+
+    def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut payloads that can go into batches that the destination takes, by number of records and by bytes."""
+        ...
+
+    def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Send a batch and return an answer per record, in the batch's order, after all retries that are worth it.
+
+        Never raises for what the destination or the network does. It may halve a batch, or send it again without the rows
+        that were refused; a record is never sent again after the destination has said that it has it.
+        """
+        ...
