@@ -5,6 +5,7 @@ The records of a delivery are Arrow tables all the way, so that millions of them
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -62,8 +63,13 @@ class Destination(Protocol):
     repeat_window_s: float | None
     """Seconds in which the destination knows a record again; None: always."""
 
-    def payloads(self, rows: pa.Table) -> pa.Table:
-        """Return the `PAYLOADS` of rows of the mart that this destination takes, pure: no clock, no network."""
+    def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return the `PAYLOADS` of rows of the mart, pure: no clock, no network.
+
+        Args:
+            rows: What the mart says, columns by this destination's documentation.
+            sent_at: When they are to be sent, UTC: some destinations refuse what is too old by then.
+        """
         ...
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
@@ -73,7 +79,7 @@ class Destination(Protocol):
     def send(self, batch: pa.Table) -> Sequence[Answer]:
         """Send a batch and return an answer per record, in the batch's order, after all retries that are worth it.
 
-        Never raises for what the destination or the network does. It may halve a batch, or send it again without the rows
-        that were refused; a record is never sent again after the destination has said that it has it.
+        Never raises for what the destination or the network does. It may halve a batch, or send it again without the
+        rows that were refused; a record is never sent again after the destination has said that it has it.
         """
         ...
