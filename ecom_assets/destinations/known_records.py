@@ -34,15 +34,15 @@ FROM sent s JOIN batch b ON b.number = s.batch LEFT JOIN exception x ON x.batch 
 """
 NEWEST = """
 SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS day, arg_max(outcome, batch) AS outcome,
-    arg_max(payload_hash, batch) AS payload_hash, arg_max({reason: reason}, batch).reason AS reason,
-    arg_max({words: words}, batch).words AS words, arg_max(attempts, batch) AS attempts, count(*) AS sending_count,
-    arg_max(intended_at, batch) AS intended_at, arg_max({at: answered_at}, batch).at AS answered_at,
+    arg_max(payload_hash, batch) AS payload_hash, arg_max_null(reason, batch) AS reason,
+    arg_max_null(words, batch) AS words, arg_max(attempts, batch) AS attempts, count(*) AS sending_count,
+    arg_max(intended_at, batch) AS intended_at, arg_max_null(answered_at, batch) AS answered_at,
     min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
 FROM sendings GROUP BY destination_id, record_id
 """
 PLAN = """
 SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
-    k.record_id IS NOT NULL AS is_known, c.payload IS NOT NULL AS can_go,
+    k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there, k.payload_hash IS NOT DISTINCT FROM c.payload_hash AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
@@ -80,23 +80,18 @@ class KnownRecords:
         self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, lanes: int, retry_rejected: bool
     ) -> pa.Table:
         """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`, `lane`."""
-        chunk = self.con.from_arrow(payloads.append_column("position", pa.array(np.arange(len(payloads)))))
-        self.con.register("given", chunk)
+        self.con.register("given", payloads.append_column("position", pa.array(np.arange(len(payloads)))))
         self.con.execute(
-            "CREATE OR REPLACE TEMP TABLE chunk AS SELECT position, record_id, user_key, reason, payload IS NOT NULL "
-            "AS has_payload, if(payload IS NULL, NULL, 1) AS payload, "
-            "coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash FROM given"
+            "CREATE OR REPLACE TEMP TABLE chunk AS SELECT position, record_id, user_key, reason, "
+            "payload IS NOT NULL AS can_go, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash FROM given"
         )
-        found = self.con.execute(
-            PLAN,
-            {
-                "lanes": lanes,
-                "takes_updates": destination.takes_updates,
-                "retry": retry_rejected,
-                "repeatable_from": _repeatable_from(destination, sent_at),
-            },
-        )
-        return found.to_arrow_table()
+        given = {
+            "lanes": lanes,
+            "takes_updates": destination.takes_updates,
+            "retry": retry_rejected,
+            "repeatable_from": _repeatable_from(destination, sent_at),
+        }
+        return self.con.sql(PLAN, params=given).to_arrow_table()
 
     def close(self) -> None:
         """Give the memory back."""

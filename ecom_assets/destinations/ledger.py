@@ -12,12 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
-from ecom_assets.destinations.destination import Answer, Destination
+from ecom_assets.destinations.destination import Answer, Destination, Verdict
 from ecom_assets.destinations.ledger_store import Store
 from ecom_assets.destinations.ledger_tables import create_tables
 from ecom_assets.errors import DeliveryError
@@ -27,6 +27,11 @@ WAIT_S = 0.2
 """Between two looks whether another delivery to the same destination has ended."""
 REFUSED = "refused"
 """The outcome of a record that cannot go, and was never sent."""
+UNCONFIRMED = "unconfirmed"
+"""The outcome of a record that went to a destination which never says whether it has it."""
+UNDER_WAY = "under_way"
+NO_ANSWER = "no_answer"
+BROKEN_OFF = "The sending was broken off before an answer."
 
 
 def now_utc() -> datetime:
@@ -54,8 +59,11 @@ class Outcome:
     @classmethod
     def of(cls, answer: Answer, destination: Destination) -> "Outcome":
         """Return what an answer says; where a destination never confirms, its yes is no more than a receipt."""
-        is_unconfirmed = answer.verdict == "delivered" and not destination.confirms
-        name = "unconfirmed" if is_unconfirmed else answer.verdict.value
+        name = answer.verdict.value
+        if answer.verdict is Verdict.DELIVERED and not destination.confirms:
+            name = UNCONFIRMED
+        if answer.verdict is Verdict.POSTPONED and answer.reason == NO_ANSWER:  # it may have been taken
+            name = Verdict.IN_DOUBT.value
         return cls(name, answer.reason, answer.words, answer.attempts)
 
 
@@ -166,6 +174,17 @@ class Ledger:
             (writer.destination_id, _text(day), pending_count),
         )
 
+    def close_predecessors(self, writer: Writer, day: date) -> None:
+        """Within a turn, say of batches of earlier writers that all was done with them that could be.
+
+        Those of their records that were sent again have a later batch, which tells of them from now on.
+        """
+        self.store.count(
+            "UPDATE batches SET outcome = 'in_doubt', reason = ?, words = ?, answered_at = ? "
+            "WHERE destination_id = ? AND day = ? AND outcome IS NULL AND token < ?",
+            (NO_ANSWER, BROKEN_OFF, _text(self.now()), writer.destination_id, _text(day), writer.token),
+        )
+
     def unfinished_days(self, writer: Writer) -> list[date]:
         """Return the days with due records that wait, or of which nobody knows."""
         found = self.store.rows(
@@ -219,10 +238,11 @@ class Ledger:
             return
         with self.turn(writer):
             self.store.count(
-                "UPDATE batches SET outcome = 'in_doubt', reason = 'no_answer', words = ?, answered_at = ? "
+                "UPDATE batches SET outcome = 'in_doubt', reason = ?, words = ?, answered_at = ? "
                 "WHERE destination_id = ? AND outcome IS NULL AND intended_at <= ?",
                 (
-                    "The sending was broken off before an answer, and sending again could count twice.",
+                    NO_ANSWER,
+                    BROKEN_OFF,
                     _text(self.now()),
                     writer.destination_id,
                     _text(self.now() - timedelta(seconds=window_s)),
