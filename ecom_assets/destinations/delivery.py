@@ -6,7 +6,7 @@ in which a batch waits for the answer to the one before. Not here: what a tool t
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from ecom_assets.destinations.destination import Answer, Destination, Verdict
 from ecom_assets.destinations.known_records import KnownRecords
-from ecom_assets.destinations.ledger import REFUSED, Intent, Ledger, Outcome, Writer
+from ecom_assets.destinations.ledger import REFUSED, Clock, DayNote, Intent, Ledger, Outcome, Writer
 from ecom_assets.errors import DeliveryError
 
 ONE_DAY = timedelta(days=1)
@@ -58,10 +58,26 @@ class Tally:
         """Return how many due records are to be sent by a later delivery."""
         return self.outcomes[POSTPONED] + self.outcomes[WAITING] + self.to_repeat
 
+    @property
+    def note(self) -> DayNote:
+        """Return what the ledger keeps of the day."""
+        return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
+
     def add(self, other: "Tally") -> None:
         """Take in the tally of another day."""
         self.outcomes.update(other.outcomes)
-        for name in ("due", "sent", "delivered", "rejected", "retried", "to_repeat", "changed", "batches", "byte_count", "seconds"):
+        for name in (
+            "due",
+            "sent",
+            "delivered",
+            "rejected",
+            "retried",
+            "to_repeat",
+            "changed",
+            "batches",
+            "byte_count",
+            "seconds",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -75,9 +91,19 @@ class Delivery:
     """A delivery to one destination by one writer; a day at a time."""
 
     def __init__(
-        self, destination: Destination, ledger: Ledger, writer: Writer, *, retry_rejected: bool = False
+        self,
+        destination: Destination,
+        ledger: Ledger,
+        writer: Writer,
+        *,
+        retry_rejected: bool = False,
+        sending_at: Clock | None = None,
     ) -> None:
-        """Take the destination, the ledger with the right to write it, and whether dead letters are tried again."""
+        """Take the destination, the ledger with the right to write it, and whether dead letters are tried again.
+
+        `sending_at` is the clock by which payloads may be too old, unless the ledger's own.
+        """
+        self.sending_at = sending_at or ledger.now
         self.destination = destination
         self.ledger = ledger
         self.writer = writer
@@ -100,14 +126,14 @@ class Delivery:
         started = time.monotonic()
         around = (None, None) if whole_history else (day - ONE_DAY, day + ONE_DAY)
         with self.ledger.turn(self.writer):
-            self.ledger.note_day(self.writer, day, None)
+            self.ledger.begin_day(self.writer, day)
         known = KnownRecords(self.ledger.store, self.writer.destination_id, *around)
         try:
             tally = _DayDelivery(self, day, known).run(chunks)
         finally:
             known.close()
         with self.ledger.turn(self.writer):
-            self.ledger.note_day(self.writer, day, tally.pending)
+            self.ledger.note_day(self.writer, day, tally.note)
             self.ledger.close_predecessors(self.writer, day)
         tally.seconds = time.monotonic() - started
         return tally
@@ -145,13 +171,12 @@ class _DayDelivery:
 
     def _take_in(self, rows: pa.Table) -> None:
         """Decide of each row, and put those that go into their lanes."""
-        sent_at = self.ledger.now()
-        payloads = self.destination.payloads(rows, sent_at)
+        payloads = self.destination.payloads(rows, self.delivery.sending_at())
         self.tally.due += len(rows)
         plan = self.known.plan(
             payloads,
             self.destination,
-            sent_at,
+            self.ledger.now(),
             lanes=len(self.lanes),
             retry_rejected=self.delivery.retry_rejected,
         )
@@ -198,17 +223,18 @@ class _DayDelivery:
         if (rest := self.rest[lane]) is not None:
             payloads = pa.concat_tables([rest.payloads, payloads])
             hashes = np.concatenate([rest.hashes, hashes])
-        batches = []
+        batches: list[_Batch] = []
+        start = 0
         for cut in self.destination.batches(payloads):
-            start = sum(len(one.payloads) for one in batches)
             batches.append(_Batch(cut, hashes[start : start + len(cut)]))
+            start += len(cut)
         self.lanes[lane].extend(batches[:-1])
         self.rest[lane] = batches[-1] if batches else None
 
     def _queue_rest(self) -> None:
-        for lane, rest in enumerate(self.rest):
-            if rest is not None:
-                self.lanes[lane].append(rest)
+        for lane, left in enumerate(self.rest):
+            if left is not None:
+                self.lanes[lane].append(left)
                 self.rest[lane] = None
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
@@ -239,7 +265,7 @@ class _DayDelivery:
                 self._answer(number, batch, answers)
             busy = {lane for lane, _, _ in self.under_way.values()}
             free = [lane for lane in range(len(self.lanes)) if lane not in busy]
-            going = [(lane, batch) for lane in free if (batch := self._next(lane))]
+            going = [(lane, found) for lane in free if (found := self._next(lane))]
             numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
         for (lane, batch), number in zip(going, numbers, strict=True):
             self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
@@ -263,12 +289,14 @@ class _DayDelivery:
     def _intent(self, batch: _Batch) -> Intent:
         byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
         self.tally.byte_count += byte_count
-        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes.astype("<u8").tobytes(), byte_count)
+        return Intent(
+            self.day, batch.payloads["record_id"].to_pylist(), batch.hashes.astype("<u8").tobytes(), byte_count
+        )
 
     def _send(self, batch: _Batch) -> Sequence[Answer]:
         if not self.ledger.may_write(self.delivery.writer):
             raise DeliveryError(
-                f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at that one's run."
+                f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
             )
         return self.destination.send(batch.payloads)
 
@@ -302,15 +330,3 @@ class _DayDelivery:
         waits = pa.array([name in come_again for name in names])
         self.blocked.update(pc.unique(users.filter(waits)).to_pylist())
         self.tally.to_repeat += names.count(IN_DOUBT) if self.destination.safe_to_repeat else 0
-
-
-def chunked(batches: Iterator[pa.RecordBatch], row_count: int) -> Iterator[pa.Table]:
-    """Put record batches together to tables of about so many rows."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(map(len, held)) >= row_count:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)

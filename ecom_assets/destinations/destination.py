@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     POSTPONED = "postponed"
     """The destination does not have it and may take it later: it was busy or down for as long as we had patience."""
     IN_DOUBT = "in_doubt"
-    """Sent, and nobody can know: there was no answer that tells. The ledger has it sent again only where that is safe."""
+    """Sent, and nobody can know: no answer told. The ledger has it sent again only where that is safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Destination(Protocol):
     name: str
     """The name of its asset: amplitude_events, heap_users."""
     account: str
-    """What tells the account (project, app, property) at the tool from any other, without a secret: what one has, another
-    lacks. Two regions are two accounts, a stand-in is one of its own."""
+    """What tells the account (project, app, property) at the tool from any other, without a secret: what one has,
+    another lacks. Two regions are two accounts, a stand-in is one of its own."""
     senders: int
     """How many batches may be under way at once."""
     confirms: bool

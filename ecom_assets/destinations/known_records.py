@@ -6,6 +6,7 @@ Not here: sending (`delivery.py`), writing the ledger (`ledger.py`).
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -16,7 +17,9 @@ from ecom_assets.destinations.ledger_store import Store
 
 PAGE = 50
 """Batches that are read at once."""
-SENT = pa.schema([("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())])
+SENT = pa.schema(
+    [("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())]
+)
 BATCH = {
     "number": pa.int64(), "destination_id": pa.int64(), "day": pa.string(), "outcome": pa.string(),
     "reason": pa.string(), "words": pa.string(), "attempts": pa.int64(), "intended_at": pa.string(),
@@ -43,7 +46,8 @@ FROM sendings GROUP BY destination_id, record_id
 PLAN = """
 SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
     k.record_id IS NOT NULL AS is_known, c.can_go,
-    k.outcome IN ('delivered', 'unconfirmed') AS is_there, k.payload_hash IS NOT DISTINCT FROM c.payload_hash AS is_same,
+    k.outcome IN ('delivered', 'unconfirmed') AS is_there,
+    k.payload_hash IS NOT DISTINCT FROM c.payload_hash AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
@@ -97,9 +101,9 @@ class KnownRecords:
         """Give the memory back."""
         self.con.close()
 
-    def _take_in(self, store: Store, batches: list[tuple[object, ...]]) -> None:
+    def _take_in(self, store: Store, batches: list[tuple[Any, ...]]) -> None:
         numbers = [row[0] for row in batches]
-        for number, record_ids, hashes in ((row[0], str(row[-2]), bytes(row[-1])) for row in batches):  # type: ignore[arg-type]
+        for number, record_ids, hashes in ((row[0], row[-2], row[-1]) for row in batches):
             ids = json.loads(record_ids)
             columns = [
                 pa.array(np.full(len(ids), number, dtype="int64")),
@@ -108,10 +112,10 @@ class KnownRecords:
                 pa.array(np.frombuffer(hashes, dtype="<u8")),
             ]
             self._add("sent", pa.Table.from_arrays(columns, schema=SENT))
-        self._add("batch", _table(BATCH, [row[:-2] for row in batches]))
+        self._add("batch", table_of(BATCH, [row[:-2] for row in batches]))
         marks = ", ".join("?" for _ in numbers)
         asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
-        self._add("exception", _table(EXCEPTION, store.rows(asked, numbers)))
+        self._add("exception", table_of(EXCEPTION, store.rows(asked, numbers)))
 
     def _fill(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
@@ -133,7 +137,7 @@ def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
 
 def _pages(
     store: Store, destination_id: int | None, first: date | None, last: date | None
-) -> Iterator[list[tuple[object, ...]]]:
+) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the batches in order, some at a time."""
     conditions = [
         ("destination_id = ?", destination_id),
@@ -156,6 +160,9 @@ def _pages(
         newest = page[-1][0]
 
 
-def _table(kinds: dict[str, pa.DataType], rows: list[tuple[object, ...]]) -> pa.Table:
+def table_of(kinds: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Return rows as a table of the given columns and types."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
-    return pa.table({name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)})
+    return pa.table(
+        {name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
+    )

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -76,6 +76,16 @@ class Intent:
     payload_hashes: bytes
     """Eight bytes each, little-endian."""
     byte_count: int
+
+
+@dataclass(frozen=True)
+class DayNote:
+    """What became of the due records of a day: how many have each outcome, and wait for a later delivery."""
+
+    due_count: int
+    pending_count: int
+    changed_count: int
+    outcomes: Mapping[str, int]
 
 
 class Ledger:
@@ -166,12 +176,27 @@ class Ledger:
             rows,
         )
 
-    def note_day(self, writer: Writer, day: date, pending_count: int | None) -> None:
-        """Within a turn, note how many due records of a day wait; None while nobody knows."""
+    def begin_day(self, writer: Writer, day: date) -> None:
+        """Within a turn, note that nobody knows what became of a day, until it is noted."""
         self.store.count(
-            "INSERT INTO days (destination_id, day, pending_count) VALUES (?, ?, ?) "
-            "ON CONFLICT (destination_id, day) DO UPDATE SET pending_count = excluded.pending_count",
-            (writer.destination_id, _text(day), pending_count),
+            "INSERT INTO days (destination_id, day, due_count, changed_count, outcomes) VALUES (?, ?, 0, 0, '{}') "
+            "ON CONFLICT (destination_id, day) DO UPDATE SET pending_count = NULL",
+            (writer.destination_id, _text(day)),
+        )
+
+    def note_day(self, writer: Writer, day: date, noted: DayNote) -> None:
+        """Within a turn, note what became of a day."""
+        self.store.count(
+            "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
+            "WHERE destination_id = ? AND day = ?",
+            (
+                noted.pending_count,
+                noted.due_count,
+                noted.changed_count,
+                json.dumps(noted.outcomes),
+                writer.destination_id,
+                _text(day),
+            ),
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:
@@ -194,15 +219,6 @@ class Ledger:
         )
         return [date.fromisoformat(day) for (day,) in found]
 
-    def counts_by_day(self, destination: Destination) -> Counter[str]:
-        """Return how many records have each outcome, whole history, superseded sendings included."""
-        (identity,) = (self._identity(destination),)
-        found = self.store.rows(
-            "SELECT coalesce(outcome, 'under_way'), sum(record_count) FROM batches WHERE destination_id = ? GROUP BY 1",
-            (identity,),
-        )
-        return Counter({name: int(number) for name, number in found})
-
     def _identity(self, destination: Destination) -> int:
         key = (destination.name, destination.account)
         with self.store.transaction():
@@ -215,8 +231,9 @@ class Ledger:
 
     def _take(self, identity: int) -> Writer | None:
         with self.store.transaction():
-            asked = f"SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?{self.store.spelling['lock']}"
-            ((token, is_free, holder, renewed_at),) = self.store.rows(asked, (identity,))
+            asked = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
+            found = self.store.rows(asked + self.store.spelling["lock"], (identity,))
+            ((token, is_free, holder, renewed_at),) = found
             is_over = renewed_at and _instant(renewed_at) + timedelta(seconds=self.lease_s) < self.now()
             if not (is_free or is_over or _is_dead(holder)):
                 return None

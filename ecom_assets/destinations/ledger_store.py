@@ -6,15 +6,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import DeliveryError
 from ecom_assets.extras import packages_of
 from ecom_assets.warehouse.address import without_secrets
-
-if TYPE_CHECKING:
-    import psycopg
 
 Parameters = Sequence[Any]
 PATIENCE_S = 60

@@ -60,7 +60,9 @@ class Tool:
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         del sent_at
         cannot = [str(payload).startswith("!") for payload in rows["payload"].to_pylist()]
-        kept = [None if is_bad else payload for payload, is_bad in zip(rows["payload"].to_pylist(), cannot, strict=True)]
+        kept = [
+            None if is_bad else payload for payload, is_bad in zip(rows["payload"].to_pylist(), cannot, strict=True)
+        ]
         reasons = ["bad_name" if is_bad else None for is_bad in cannot]
         words = ["Its name is bad." if is_bad else None for is_bad in cannot]
         columns = [rows["record_id"], rows["user_key"], kept, reasons, words]
