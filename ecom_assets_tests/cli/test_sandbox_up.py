@@ -14,7 +14,8 @@ from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 TIMEOUT_S = 10
-FREE_PORTS = ("--customer-port", "0", "--order-port", "0", "--catalogue-port", "0")
+SERVED = ("customer", "order", "catalogue", "amplitude", "heap", "mixpanel", "ga4")
+FREE_PORTS = tuple(word for name in SERVED for word in (f"--{name}-port", "0"))
 
 
 @pytest.fixture
