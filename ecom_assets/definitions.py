@@ -16,6 +16,7 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.customers_json import customers_json
 from ecom_assets.assets.exports import DELIVERY_TABLES, tool_exports
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
@@ -83,6 +84,7 @@ def build_definitions(
             *sources(settings, daily),
             *publications(settings, progress, pool),
             *tool_exports(daily, progress, pool),
+            customers_json(settings, progress, pool),
         ]
     return dg.Definitions(
         assets=assets,
@@ -136,7 +138,12 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
-    return {*(asset.key for asset in empty), *unset_exports(settings, has_events=has_events(settings))}
+    return {*(asset.key for asset in empty), *exports_without(settings)}
+
+
+def exports_without(settings: Settings) -> set[dg.AssetKey]:
+    """Return the exports that nothing goes to, or that there is nothing for."""
+    return unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
 
 
 def jobs(settings: Settings) -> list[Any]:

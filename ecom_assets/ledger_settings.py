@@ -1,4 +1,6 @@
-"""Settings of the ledger of deliveries. Not here: those of tools (`destination_settings.py`), reading them."""
+"""Settings of the ledger of deliveries, and of customers.json. Not here: those of tools (`destination_settings.py`)."""
+
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
@@ -17,6 +19,9 @@ class LedgerSettings(BaseSettings):
     )
     ledger_patience_s: float = Field(
         300.0, ge=0, description="Seconds that a delivery waits for another one to the same destination to end"
+    )
+    customers_json: Path | None = Field(
+        None, description="File that all customers are exported to; default <home>/exports/customers.json"
     )
     delivery_late_days: int = Field(
         2, ge=0, description="Days before the newest in the data of which nothing may still wait for delivery"

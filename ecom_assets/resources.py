@@ -86,15 +86,17 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
     }
 
 
-def outlets_of(settings: Settings) -> Outlets:
+def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
     """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
     if not settings.has_own_data:
         from ecom_assets.sandbox.delivery_tools import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
 
-        return Outlets(settings, sandbox_destinations(settings), sending_at=partial(sandbox_now, settings))
+        opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
+        return Outlets(settings, opened, sending_at=at, retry_rejected=retry_rejected)
     from ecom_assets.destinations.tools import destinations  # noqa: PLC0415 (loads HTTP)
 
-    return Outlets(settings, nullcontext(with_accounts(settings, destinations(settings))))
+    opened_by_settings = nullcontext(with_accounts(settings, destinations(settings)))
+    return Outlets(settings, opened_by_settings, retry_rejected=retry_rejected)
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:

@@ -69,14 +69,15 @@ safe; all else goes when it can."""
 class KnownRecords:
     """The sendings of some days in memory, of one destination or of all."""
 
-    def __init__(self, store: Store, destination_id: int | None, first: date | None, last: date | None) -> None:
-        """Read what the ledger has; None for all destinations, or from the first day and to the last."""
+    def __init__(self, store: Store | None, destination_id: int | None, first: date | None, last: date | None) -> None:
+        """Read what the ledger has; None for no ledger, all destinations, or from the first day and to the last."""
         self.con = duckdb.connect()
         self._fill("sent", SENT.empty_table())
         self._fill("batch", pa.table({name: pa.array([], kind) for name, kind in BATCH.items()}))
         self._fill("exception", pa.table({name: pa.array([], kind) for name, kind in EXCEPTION.items()}))
-        for batches in _pages(store, destination_id, first, last):
-            self._take_in(store, batches)
+        if store:
+            for batches in _pages(store, destination_id, first, last):
+                self._take_in(store, batches)
         self.con.execute(f"CREATE VIEW sendings AS {SENDINGS}")
         self.con.execute(f"CREATE TABLE known AS {NEWEST}")
 
@@ -148,11 +149,9 @@ def _pages(
     where = " AND ".join(["number > ?", *(condition for condition, _ in given)])
     newest: object = 0
     while True:
-        page = store.rows(
-            f"SELECT {', '.join(BATCH)}, record_ids, payload_hashes FROM batches WHERE {where} "  # noqa: S608 (likewise)
-            f"ORDER BY number LIMIT {PAGE}",
-            (newest, *(value for _, value in given)),
-        )
+        columns = f"{', '.join(BATCH)}, record_ids, payload_hashes"
+        asked = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (likewise)
+        page = store.rows(asked, (newest, *(value for _, value in given)))
         if page:
             yield page
         if len(page) < PAGE:

@@ -24,8 +24,9 @@ def set_tools(settings: Settings) -> set[str]:
     return {tool for tool in SETTING_OF if values[tool] or not settings.has_own_data}
 
 
-def unset_exports(settings: Settings, *, has_events: bool) -> set[dg.AssetKey]:
-    """Return the exports that nothing goes to, or that there are no events for."""
+def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) -> set[dg.AssetKey]:
+    """Return the exports that nothing goes to, or that there are no events or customers for."""
     unset = {f"{tool}_{kind}" for tool in SETTING_OF.keys() - set_tools(settings) for kind in ("events", "users")}
-    without = set() if has_events else {f"{tool}_events" for tool in SETTING_OF}
+    without: set[str] = set() if has_events else {f"{tool}_events" for tool in SETTING_OF}
+    without |= set() if has_customers else {"customers_json"}
     return {dg.AssetKey(["export", name]) for name in unset | without}

@@ -1,4 +1,4 @@
-"""The sandbox shop's own stand-ins of the tools, in this process, as long as a delivery lasts. Not here: what they do."""
+"""The sandbox shop's own stand-ins of the tools, in this process while a delivery lasts. Not here: what they do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
