@@ -1,1 +1,1 @@
-"""Tests of deliveries to other tools."""
+"""Tests of where results go."""
