@@ -120,7 +120,7 @@ def _event_messages(event: object, at: int) -> Iterator[Message]:
         yield Message(f"{path}.params", f"There are more than {MOST_PARAMS}.", "EXCEEDED_MAX_ENTITIES", at)
     required = (*REQUIRED_PARAMS.get(event["name"], ()), *(("currency",) if "value" in params else ()))
     for name in dict.fromkeys(required):
-        if params.get(name) in {None, ""}:
+        if not params.get(name) and params.get(name) != 0:
             yield Message(f"{path}.params.{name}", f"{name} is required.", "VALUE_REQUIRED", at)
     for name, value in params.items():
         yield from _name_messages(name, f"{path}.params.{name}", at, frozenset({"firebase_conversion"}))

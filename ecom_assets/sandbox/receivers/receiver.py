@@ -19,7 +19,7 @@ from typing import ClassVar
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.receivers.entries import Came, Entry, Look
 from ecom_assets.sandbox.receivers.faults import AS_DOCUMENTED, NO_ANSWER, NO_FAULTS, FaultScript, ReceiverFaults, Step
-from ecom_assets.sandbox.receivers.journal import Journal, Received, received_in
+from ecom_assets.sandbox.receivers.journal import Journal, Received, head_of, received_in
 from ecom_assets.sandbox.receivers.wire import ReceiverWire
 from ecom_assets.sandbox.service import Answer, Request, Service, Wire
 
@@ -108,8 +108,11 @@ class Receiver(Service):
         return ReceiverWire
 
     def answer(self, request: Request) -> Answer:
-        """Return what the tool says, and take what it takes."""
-        return self._decide(request, b"", Step(), is_complete=True)[0]
+        """Return what the tool says, and take what it takes, as if it had come over a connection."""
+        answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
+        if self._journal:
+            self._journal.wait(number)
+        return answer
 
     def stop(self) -> None:
         """Stop listening."""
