@@ -95,7 +95,7 @@ def to_heap(receiver: HeapReceiver, *records: Any, path: str = TRACK, **more: An
 # Mixpanel
 
 
-def mixpanel_event(number: int = 1, event: str = "page_view", **changes: Any) -> dict[str, Any]:
+def mixpanel_event(number: int = 1, /, event: Any = "page_view", **changes: Any) -> dict[str, Any]:
     """Return a good event with changed properties; a change to None takes a property away."""
     properties = {"time": NOW_S, "distinct_id": f"user-{number}", "$insert_id": f"event-{number}"} | changes
     return {"event": event, "properties": {name: value for name, value in properties.items() if value is not None}}
@@ -124,7 +124,7 @@ def mixpanel_profile(receiver: MixpanelReceiver, user: str = "user-1", **propert
 # GA4
 
 
-def ga4_event(number: int = 1, name: str = "view_item", **params: Any) -> dict[str, Any]:
+def ga4_event(number: int = 1, /, name: Any = "view_item", **params: Any) -> dict[str, Any]:
     """Return a good event; a parameter of None is taken away."""
     given = {"event_id": f"event-{number}", "session_id": "1", "engagement_time_msec": 1} | params
     return {"name": name, "params": {key: value for key, value in given.items() if value is not None}}

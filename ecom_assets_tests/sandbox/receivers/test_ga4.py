@@ -98,6 +98,8 @@ LOST: list[tuple[dict[str, Any], tuple[str, str]]] = [
     *((ga4_event(name=name), ("name", "NAME_RESERVED")) for name in sorted(RESERVED_EVENTS)),
     ({"params": {}}, ("name", "VALUE_REQUIRED")),
     (ga4_event(page="x" * 101), ("params.page", "VALUE_INVALID")),
+    (ga4_event(page_location="x" * 1_001), ("params.page_location", "VALUE_INVALID")),
+    (ga4_event(page_referrer="x" * 421), ("params.page_referrer", "VALUE_INVALID")),
     (ga4_event(page={"a": 1}), ("params.page", "VALUE_INVALID")),
     (ga4_event(**{"x" * 41: 1}), (f"params.{'x' * 41}", "NAME_INVALID")),
     (ga4_event(firebase_conversion=1), ("params.firebase_conversion", "NAME_RESERVED")),
@@ -130,7 +132,7 @@ def test_a_wrong_event_is_lost_and_the_others_are_kept(
     [
         ga4_event(name="x" * 40),
         ga4_event(name="purchse"),
-        ga4_event(page="x" * 100),
+        ga4_event(page="x" * 100, page_location="x" * 1_000, page_referrer="x" * 420, page_title="x" * 300),
         ga4_event(**{f"p{number}": 1 for number in range(22)}),
         ga4_event(items=[{"item_id": "p"} | {f"c{number}": 1 for number in range(10)}] * 200),
         ga4_event(**PURCHASE),

@@ -207,7 +207,12 @@ def test_lines_gzip_and_forms_are_read(forgetful: MixpanelReceiver) -> None:
 def test_event_time_user_and_insert_id_make_a_repeat_in_seconds_and_milliseconds(forgetful: MixpanelReceiver) -> None:
     to_mixpanel(forgetful, mixpanel_event(1), mixpanel_event(1, time=NOW_S * 1_000), mixpanel_event(1, page="/"))
     assert forgetful.held == Held(taken_count=3, counted_count=1, repeated_count=2)
-    others = [{"event": "other"}, {"time": NOW_S - 1}, {"distinct_id": "user-2"}, {"$insert_id": "event-2"}]
+    others: list[dict[str, Any]] = [
+        {"event": "other"},
+        {"time": NOW_S - 1},
+        {"distinct_id": "user-2"},
+        {"$insert_id": "event-2"},
+    ]
     to_mixpanel(forgetful, *[mixpanel_event(1, **change) for change in others])
     assert forgetful.held.counted_count == 5
 
