@@ -16,6 +16,7 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.exports import DELIVERY_TABLES, tool_exports
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
@@ -44,6 +45,7 @@ from ecom_assets.checks.reconciliation import reconciliation_claims
 from ecom_assets.checks.retention import retention_claims
 from ecom_assets.checks.sales import sales_claims
 from ecom_assets.contracts.registry import ALL
+from ecom_assets.destinations.set_tools import unset_exports
 from ecom_assets.extras import packages_of
 from ecom_assets.resources import platform_resources
 from ecom_assets.rules import rules
@@ -80,6 +82,7 @@ def build_definitions(
             *(asset.build(daily, given, pool) for asset in table_assets(settings)),
             *sources(settings, daily),
             *publications(settings, progress, pool),
+            *tool_exports(daily, progress, pool),
         ]
     return dg.Definitions(
         assets=assets,
@@ -114,7 +117,8 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
     of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    return [*event_assets(settings), *of_sales, *of_customers, *RECONCILIATION_ASSETS, restatements]
+    of_trust = [*RECONCILIATION_ASSETS, restatements]
+    return [*event_assets(settings), *of_sales, *of_customers, *of_trust, *DELIVERY_TABLES]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -132,7 +136,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
-    return {asset.key for asset in empty}
+    return {*(asset.key for asset in empty), *unset_exports(settings, has_events=has_events(settings))}
 
 
 def jobs(settings: Settings) -> list[Any]:

@@ -54,6 +54,9 @@ class DestinationSettings(BaseSettings):
     delivery_properties: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names of those properties of events that tools get, separated by commas; default all"
     )
+    delivery_urls: Literal["whole", "without_query"] = Field(
+        "whole", description="Whether tools get the addresses of pages with what follows the question mark"
+    )
     delivery_senders: int = Field(8, ge=1, le=64, description="Requests to a tool that are under way at once")
     delivery_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach a tool")
     delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which a tool must answer")

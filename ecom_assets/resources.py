@@ -4,12 +4,14 @@ Not here: the assets, and all other wiring (`definitions.py`).
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.destinations.opening import Outlets
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.orders_source import SandboxOrders
 from ecom_assets.sandbox.stock_source import SandboxStock
@@ -63,7 +65,16 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
     def order_source(context: dg.InitResourceContext) -> OrderSource:
         return order_source_of(file_reader(context.resources.warehouse, settings), settings)
 
+    @dg.resource
+    def outlets(_context: dg.InitResourceContext) -> Iterator[Outlets]:
+        opened = outlets_of(settings)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
     return {
+        "outlets": outlets,
         "warehouse": warehouse,
         "io_manager": io_manager,
         "event_source": event_source,
@@ -71,6 +82,11 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }
+
+
+def outlets_of(settings: Settings) -> Outlets:
+    """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
+    return Outlets(settings, nullcontext({}))
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
