@@ -5,12 +5,14 @@ Not here: the assets, and all other wiring (`definitions.py`).
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.opening import Outlets
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.orders_source import SandboxOrders
@@ -86,7 +88,13 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
 
 def outlets_of(settings: Settings) -> Outlets:
     """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
-    return Outlets(settings, nullcontext({}))
+    if not settings.has_own_data:
+        from ecom_assets.sandbox.delivery_tools import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
+
+        return Outlets(settings, sandbox_destinations(settings), sending_at=partial(sandbox_now, settings))
+    from ecom_assets.destinations.tools import destinations  # noqa: PLC0415 (loads HTTP)
+
+    return Outlets(settings, nullcontext(with_accounts(settings, destinations(settings))))
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:

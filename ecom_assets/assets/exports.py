@@ -79,7 +79,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         ],
         pool=pool,
     )
-    def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         outlets: Outlets = context.resources.outlets
         if name not in outlets.destinations:
             raise SettingError(f"{SETTING_OF[tool]} is not set, so nothing can be delivered to {name}; set it.")
