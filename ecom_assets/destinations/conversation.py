@@ -132,7 +132,7 @@ class Conversation:
             part = self._parts.popleft()
             if part.places:
                 self._send(part)
-        self._forgive_all_if_a_stranger(_FEW)
+        self._forgive_if_a_stranger()
         assert all(self._answers)  # noqa: S101 (each part ends in answers, or in parts)
         return [answer for answer in self._answers if answer is not None]
 
@@ -217,16 +217,12 @@ class Conversation:
     def _stranger(self) -> str:
         return f"{self._rule.name} refuses all that it is sent; see that {self._rule.settings} is right."
 
-    def _forgive_all_if_a_stranger(self, few: int) -> None:
-        """Postpone what a tool refused without naming it, where it refused everything and has never taken anything."""
-        refused = [
-            place
-            for place, answer in enumerate(self._answers)
-            if answer is not None and answer.reason in {REFUSED, NOT_ALLOWED}
-        ]
-        if len(refused) == len(self._answers) >= few and not self._manner.sender.has_taken:
-            words = next((one.words for one in self._answers if one and one.reason == NOT_ALLOWED), self._stranger())
-            self._answer_all(refused, Verdict.POSTPONED, NOT_ALLOWED, words)
+    def _forgive_if_a_stranger(self) -> None:
+        """Postpone what was refused without being named, where the tool has never taken anything: it is us it refuses."""
+        refused = [place for place, one in enumerate(self._answers) if one is not None and one.reason == REFUSED]
+        is_all = len(refused) == len(self._answers) >= _FEW
+        if not self._manner.sender.has_taken and (is_all or self._refusals > _STRANGER_REFUSALS):
+            self._answer_all(refused, Verdict.POSTPONED, NOT_ALLOWED, self._stranger())
 
     def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
         patience = self._manner.patience

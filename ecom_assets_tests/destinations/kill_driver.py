@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.delivery import Delivery
 from ecom_assets.destinations.destination import Answer, Destination
 from ecom_assets.destinations.ledger import Ledger
@@ -77,7 +78,7 @@ def deliver(job: dict[str, Any]) -> None:
     settings = Settings(**job["settings"])
     now = datetime.fromisoformat(job["now"])
     ledger = Ledger(open_store(settings))
-    destination = Mortal(destinations(settings)[job["destination"]], job["phase"], job["at"])
+    destination = Mortal(with_accounts(settings, destinations(settings))[job["destination"]], job["phase"], job["at"])
     with ledger.writer(destination, patience_s=20) as writer:
         rows = rows_of(job["first"], job["size"], now)
         Delivery(destination, ledger, writer, sending_at=lambda: now).deliver(date.fromisoformat(job["day"]), [rows])
