@@ -40,11 +40,13 @@ class Mortal:
         return getattr(self._inner, name)
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut as the tool wants it, and smaller."""
         for batch in self._inner.batches(payloads):
             for first in range(0, len(batch), BATCH):
                 yield batch.slice(first, BATCH)
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Send a batch, or die."""
         is_last = next(self._batches) == self._at
         if is_last and self._phase == BEFORE:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -92,7 +94,7 @@ def main() -> None:
         if child == 0:
             try:
                 deliver(json.loads(line))
-            except BaseException:
+            except BaseException:  # noqa: BLE001 (whatever it is, the child ends here)
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)

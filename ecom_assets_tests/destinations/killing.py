@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import IO, Any, Self
 
+import pyarrow as pa
 import requests
 
 from ecom_assets.destinations.tools import destinations
@@ -36,6 +37,13 @@ RECEIVED_ID = {
 }
 """How a tool calls a record, by its payload."""
 HANGS = {MID_BODY: {"status": 0, "at": "mid_body"}, NO_REPLY: {"status": 200, "at": "taken"}}
+ANY_ACCOUNT = {
+    "amplitude_api_key": "x",
+    "heap_app_id": "x",
+    "mixpanel_token": "x",
+    "ga4_measurement_id": "G-X",
+    "ga4_api_secret": "x",
+}
 LONG_S = 30.0
 ROUND = 300
 """Records of a round: a few kills, then a run that ends."""
@@ -118,6 +126,8 @@ class Killer:
     deliverer: Deliverer
     dice: Random
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further settings."""
     kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))
     clean_s: float = 0.3
     due: dict[str, str] = field(default_factory=dict)
@@ -144,7 +154,13 @@ class Killer:
         at = self.dice.randrange(8)
         hang = HANGS.get(phase)
         self._script([200] * at + [hang | {"pause_s": LONG_S}] if hang else [])
-        settings = {**self.there, "home": str(self.home), "delivery_retry_base_s": 0.01, "delivery_pause_s": 0.01}
+        settings = {
+            **self.there,
+            **self.more,
+            "home": str(self.home),
+            "delivery_retry_base_s": 0.01,
+            "delivery_pause_s": 0.01,
+        }
         job = {"destination": f"{self.tool}_events", "phase": phase, "at": at, "first": first, "size": ROUND}
         process = self.deliverer.begin(
             job
@@ -181,20 +197,28 @@ class Killer:
         os.kill(process, signal.SIGKILL)
 
     def _note_due(self, first: int) -> None:
-        one = destinations(Settings(**self.there))[f"{self.tool}_events"]
-        for payload in one.payloads(rows_of(first, ROUND, self.now), self.now).to_pylist():
-            assert payload["reason"] is None, payload
-            self.due[payload["record_id"]] = RECEIVED_ID[self.tool](json.loads(payload["payload"]))
+        self.due |= named_by_tool(self.tool, rows_of(first, ROUND, self.now), self.now)
 
     def _in_doubt(self) -> set[str]:
-        """Return what the ledger says last of its records, where that is doubt."""
-        with sqlite3.connect(self.home / "ledger.sqlite") as ledger:
-            told = ledger.execute(
-                "SELECT record_id, outcome, batch FROM sendings WHERE destination = ? ORDER BY batch",
-                (f"{self.tool}_events",),
-            ).fetchall()
-        last = {record_id: outcome for record_id, outcome, _ in told}
-        return {record_id for record_id, outcome in last.items() if outcome == "in_doubt"}
+        outcomes = outcomes_of(self.home, self.tool)
+        return {record_id for record_id, outcome in outcomes.items() if outcome == "in_doubt"}
+
+
+def named_by_tool(tool: str, rows: pa.Table, now: datetime) -> dict[str, str]:
+    """Return how a tool will call each record, by the ledger's name of it; all of them can go."""
+    one = destinations(Settings(**ANY_ACCOUNT))[f"{tool}_events"]
+    payloads = one.payloads(rows, now).to_pylist()
+    assert [payload for payload in payloads if payload["reason"]] == []
+    return {payload["record_id"]: RECEIVED_ID[tool](json.loads(payload["payload"])) for payload in payloads}
+
+
+def outcomes_of(home: Path, tool: str) -> dict[str, str]:
+    """Return what the ledger says last of each record."""
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger:
+        told = ledger.execute(
+            "SELECT record_id, outcome FROM sendings WHERE destination = ? ORDER BY batch", (f"{tool}_events",)
+        )
+        return dict(told.fetchall())
 
 
 def is_running(process: int) -> bool:

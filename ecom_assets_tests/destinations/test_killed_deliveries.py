@@ -22,9 +22,9 @@ def deliverer() -> Iterator[Deliverer]:
         yield running
 
 
-def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int) -> Killed:
+def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str) -> Killed:
     with receivers(home / "journals") as there:
-        return Killer(tool, home, there, deliverer, Random(seed)).kill(times)  # noqa: S311 (chance that repeats)
+        return Killer(tool, home, there, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
 
 
 def check(tool: str, said: Killed) -> None:
@@ -42,6 +42,12 @@ def test_five_killed_deliveries_lose_and_double_nothing(tool: str, tmp_path: Pat
     said = killed(tool, len(PHASES), tmp_path, deliverer, seed=1)
     check(tool, said)
     assert sum(said.kills.values()) == len(PHASES)
+
+
+def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: Path, deliverer: Deliverer) -> None:
+    said = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
+    assert (said.lost, said.in_doubt) == (set(), set())
+    assert said.doubled != set()
 
 
 @pytest.mark.slow
