@@ -37,7 +37,7 @@ RECEIVED_ID = {
 }
 """How a tool calls a record, by its payload."""
 HANGS = {MID_BODY: {"status": 0, "at": "mid_body"}, NO_REPLY: {"status": 200, "at": "taken"}}
-ANY_ACCOUNT = {
+ANY_ACCOUNT: dict[str, Any] = {
     "amplitude_api_key": "x",
     "heap_app_id": "x",
     "mixpanel_token": "x",

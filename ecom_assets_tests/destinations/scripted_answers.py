@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.delivery import Delivery
@@ -145,13 +146,14 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     dice = Random(seed)  # noqa: S311 (chance that repeats, not secrets)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     rows, journal = rows_of(0, records, now), home / f"{tool}.journal"
-    names = {"home": str(home), "delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S, "delivery_retries": 2}
+    given: dict[str, Any] = {"home": home, "delivery_retries": 2, "heap_events_per_s": 0, **more}
+    given |= {"delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S}
     due = named_by_tool(tool, rows, now)
     refused = frozenset(dice.sample(sorted(due.values()), records // 50))
     faults = ReceiverFaults(tuple(script(dice, records // 10)))
     runs: list[int] = []
     with RECEIVERS[tool](Setup(journal=journal, faults=faults, refuses=refused)) as receiver:
-        settings = Settings(**names, **receiver.settings(), **more, heap_events_per_s=0)
+        settings = Settings(**(given | receiver.settings()))
         inner = with_accounts(settings, destinations(settings))[f"{tool}_events"]
         ledger = Ledger(open_store(settings))
         for _ in range(MOST_RUNS):
