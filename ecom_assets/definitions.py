@@ -16,6 +16,7 @@ from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.daily_partitions import ListedDays
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
@@ -98,11 +99,9 @@ def defs() -> dg.Definitions:
     return build_definitions(load_settings())
 
 
-def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+def daily_partitions(settings: Settings) -> ListedDays:
     """Return the partitions of every table that is cut by day, today's included."""
-    return dg.DailyPartitionsDefinition(
-        start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
-    )
+    return ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
 
 
 def writers_pool(settings: Settings) -> str | None:
