@@ -16,7 +16,7 @@ from ecom_assets.sandbox.receivers.running import Receivers, running_receivers, 
 from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.sandbox.shop_customers import ShopCustomers, make_customers
 
-TRUTH, RECEIVED = "services_truth.json", "received"
+TRUTH, SERVED = "services_truth.json", "served"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def running_services(
 ) -> Iterator[SandboxServices]:
     """Serve the sandbox shop in `folder`, with faults or without; the truth goes to `services_truth.json` there.
 
-    What the receivers get goes to `received/` there, and they go on from it.
+    What the receivers get goes to `served/` there, and they go on from it the next time.
 
     Raises:
         UsageError: A port is in use.
@@ -75,7 +75,7 @@ def running_services(
         OrderService(folder / "orders.parquet", ports.orders, faults) as orders,
         CatalogueService(folder / "catalogue.parquet", ports.catalogue, faults) as catalogue,
         running_receivers(
-            ports=ports.receivers, journals=folder / RECEIVED, faults=some_faults() if faults else NO_FAULTS
+            ports=ports.receivers, journals=folder / SERVED, faults=some_faults() if faults else NO_FAULTS
         ) as receivers,
     ):
         yield SandboxServices(folder.absolute(), customers, orders, catalogue, receivers, truth)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from ecom_assets.sandbox.receivers.amplitude_rules import MIN_ID_LENGTH, Flaws, identify_flaw, look_at
+from ecom_assets.sandbox.receivers.amplitude_rules import MIN_ID_LENGTH, Flaws, identify_flaw, look_at, note
 from ecom_assets.sandbox.receivers.entries import Came, Entry, Look
 from ecom_assets.sandbox.receivers.json_bodies import NO_JSON, parsed, text
 from ecom_assets.sandbox.receivers.rates import Rate
@@ -87,6 +87,10 @@ class AmplitudeReceiver(Receiver):
         self._updates = Rate(rates.updates_per_hour, 3600.0)
         super().__init__(setup)
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {"amplitude_url": self.url, "amplitude_api_key": self.key}
+
     def refusal(self, status: int) -> Answer:
         """Return what it says with a status."""
         if status in {200, 204}:
@@ -133,6 +137,8 @@ class AmplitudeReceiver(Receiver):
         flaws, drops = Flaws(), self.ways.id_lengths == "drop"
         for at, event in enumerate(events):
             look_at(event, at, flaws, min_id_length=least, drops_short_ids=drops)
+            if self.refuses and event.get("insert_id") in self.refuses:
+                note(flaws.invalid, "event_properties", at)
             if flaws and stops_at_first:
                 break
         if flaws.no_object:

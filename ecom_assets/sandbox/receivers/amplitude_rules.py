@@ -85,6 +85,8 @@ def _is_invalid(column: str, value: object) -> bool:
     kind = type(value)
     if column in _NUMBERS:
         return value is not None and not (kind is int or (kind is float and column in {"price", "revenue", "time"}))
+    if column in _OBJECTS and kind is not dict:
+        return value is not None
     if kind is str:
         return column not in _IDS and len(value) > MOST_CHARS  # type: ignore[arg-type]  # a text, by its type
     if column in _IDS:
@@ -92,7 +94,7 @@ def _is_invalid(column: str, value: object) -> bool:
     if kind is dict or kind is list:
         depth, is_long = depth_and_length(value, MOST_CHARS)
         return is_long or depth > MOST_DEPTH or (column == "groups" and _too_many_groups(value))
-    return column in _OBJECTS and value is not None
+    return False
 
 
 def _too_many_groups(groups: object) -> bool:

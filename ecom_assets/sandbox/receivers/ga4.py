@@ -38,6 +38,14 @@ class Ga4Receiver(Receiver):
         self.measurement_id, self.api_secret = measurement_id, api_secret
         super().__init__(setup)
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {
+            "ga4_url": self.url,
+            "ga4_measurement_id": self.measurement_id,
+            "ga4_api_secret": self.api_secret,
+        }
+
     def refusal(self, status: int) -> Answer:
         """Return what it says with a status."""
         return Answer(NO_CONTENT if status == OK else status)
@@ -57,6 +65,7 @@ class Ga4Receiver(Receiver):
             return Look(Answer(NO_CONTENT))
         bad = {message.event for message in messages if message.event is not None}
         entries = self.entries(came)
+        bad |= {at for at, entry in enumerate(entries) if entry.record_id in self.refuses}
         kept = [entry for at, entry in enumerate(entries) if at not in bad] if bad else entries
         return Look(Answer(NO_CONTENT), kept, refused=sorted(bad))
 

@@ -10,6 +10,8 @@ from ecom_assets.sandbox.receivers.json_bodies import is_number
 MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
 NAME_CHARS, VALUE_CHARS = 40, 100
 PROPERTY_NAME_CHARS, PROPERTY_VALUE_CHARS = 24, 36
+LONGER_CHARS = {"page_location": 1000, "page_referrer": 420, "page_title": 300}
+"""Parameters that may be longer."""
 MOST_ITEMS, MOST_CUSTOM_ITEM_PARAMS = 200, 10
 BACK_S = 72 * 3600
 MICROS = 1_000_000
@@ -120,14 +122,14 @@ def _event_messages(event: object, at: int) -> Iterator[Message]:
         yield Message(f"{path}.params", f"There are more than {MOST_PARAMS}.", "EXCEEDED_MAX_ENTITIES", at)
     required = (*REQUIRED_PARAMS.get(event["name"], ()), *(("currency",) if "value" in params else ()))
     for name in dict.fromkeys(required):
-        if params.get(name) in {None, ""}:
+        if not params.get(name) and params.get(name) != 0:
             yield Message(f"{path}.params.{name}", f"{name} is required.", "VALUE_REQUIRED", at)
     for name, value in params.items():
         yield from _name_messages(name, f"{path}.params.{name}", at, frozenset({"firebase_conversion"}))
         if name == "items":
             yield from _items_messages(value, f"{path}.params.items", at)
-        elif isinstance(value, str) and len(value) > VALUE_CHARS:
-            yield Message(f"{path}.params.{name}", f"Longer than {VALUE_CHARS} characters.", "VALUE_INVALID", at)
+        elif isinstance(value, str) and len(value) > (most := LONGER_CHARS.get(name, VALUE_CHARS)):
+            yield Message(f"{path}.params.{name}", f"Longer than {most} characters.", "VALUE_INVALID", at)
         elif isinstance(value, dict | list):
             yield Message(f"{path}.params.{name}", "A value is a text or a number.", "VALUE_INVALID", at)
 

@@ -65,6 +65,10 @@ class HeapReceiver(Receiver):
         self._singles = Rate(rates.single_per_30_s, 30.0)
         super().__init__(setup)
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {"heap_url": self.url, "heap_app_id": self.app_id}
+
     def refusal(self, status: int) -> Answer:
         """Return what it says with a status."""
         return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
@@ -84,6 +88,8 @@ class HeapReceiver(Receiver):
         for record in records:
             if flaw := flaw_of(record):
                 return _bad(flaw)
+            if record.get("idempotency_key") in self.refuses:
+                return _bad("an event is wrong")
         return Look(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
 
     def admit(self, came: Came, look: Look) -> Look:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ecom_assets.sandbox.service import Request
 
@@ -86,6 +86,13 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def head_of(request: Request) -> bytes:
+    """Return the head that a request would have come with."""
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    lines = [f"{request.method} {request.path}{query} HTTP/1.1", *(": ".join(one) for one in request.headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def received_in(path: Path) -> Iterator[Received]:

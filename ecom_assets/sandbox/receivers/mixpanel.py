@@ -81,6 +81,14 @@ class MixpanelReceiver(Receiver):
         self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
         super().__init__(setup)
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {
+            "mixpanel_url": self.url,
+            "mixpanel_token": self.project.token,
+            "mixpanel_project_id": self.project.project_id,
+        }
+
     def refusal(self, status: int) -> Answer:
         """Return what it says with a status."""
         error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
@@ -122,8 +130,9 @@ class MixpanelReceiver(Receiver):
         failed = {}
         for at, event in enumerate(events):
             field, message = event_flaw(event, came.at_s, may_be_large=may_be_large)
-            if field:
-                failed[at] = {"index": at, self.ways.id_name: _insert_id(event), "field": field, "message": message}
+            if field or _insert_id(event) in self.refuses:
+                named = {"index": at, self.ways.id_name: _insert_id(event)}
+                failed[at] = named | {"field": field or "properties", "message": message or "properties is wrong"}
         good = [event for at, event in enumerate(events) if at not in failed] if failed else events
         answer = self._imported(came, len(good), list(failed.values()), is_form=is_form)
         return Look(answer, _event_entries(good), good, list(failed))

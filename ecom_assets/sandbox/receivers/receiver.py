@@ -19,7 +19,7 @@ from typing import ClassVar
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.receivers.entries import Came, Entry, Look
 from ecom_assets.sandbox.receivers.faults import AS_DOCUMENTED, NO_ANSWER, NO_FAULTS, FaultScript, ReceiverFaults, Step
-from ecom_assets.sandbox.receivers.journal import Journal, Received, received_in
+from ecom_assets.sandbox.receivers.journal import Journal, Received, head_of, received_in
 from ecom_assets.sandbox.receivers.wire import ReceiverWire
 from ecom_assets.sandbox.service import Answer, Request, Service, Wire
 
@@ -34,12 +34,14 @@ class Setup:
     journal: The file of its journal; None: nothing is written, and nothing remembered after it ends.
     faults: What goes wrong.
     clock: Its time, in seconds since 1970.
+    refuses: Records, by the tool's name of them, that it finds fault with whatever they are, as with wrong ones.
     """
 
     port: int = 0
     journal: Path | None = None
     faults: ReceiverFaults = NO_FAULTS
     clock: Callable[[], float] = time.time
+    refuses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Receiver(Service):
         """Listen; with a journal, go on from what it holds."""
         setup = setup or Setup()
         journal = setup.journal
-        self.script = FaultScript(setup.faults)
+        self.script, self.refuses = FaultScript(setup.faults), setup.refuses
         self.paused_at = ""
         self._resume = Event()
         self._clock, self.ahead_s = setup.clock, 0.0
@@ -78,6 +80,10 @@ class Receiver(Service):
     @abstractmethod
     def look(self, came: Came) -> Look:
         """Return what the tool says to a request."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it, by their names in `Settings`."""
 
     @abstractmethod
     def refusal(self, status: int) -> Answer:
@@ -108,8 +114,11 @@ class Receiver(Service):
         return ReceiverWire
 
     def answer(self, request: Request) -> Answer:
-        """Return what the tool says, and take what it takes."""
-        return self._decide(request, b"", Step(), is_complete=True)[0]
+        """Return what the tool says, and take what it takes, as if it had come over a connection."""
+        answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
+        if self._journal:
+            self._journal.wait(number)
+        return answer
 
     def stop(self) -> None:
         """Stop listening."""

@@ -29,18 +29,7 @@ class Receivers:
 
     def settings(self) -> dict[str, str]:
         """Return the settings that point at them, by their names in `Settings`."""
-        return {
-            "amplitude_url": self.amplitude.url,
-            "amplitude_api_key": self.amplitude.key,
-            "heap_url": self.heap.url,
-            "heap_app_id": self.heap.app_id,
-            "mixpanel_url": self.mixpanel.url,
-            "mixpanel_token": self.mixpanel.project.token,
-            "mixpanel_project_id": self.mixpanel.project.project_id,
-            "ga4_url": self.ga4.url,
-            "ga4_measurement_id": self.ga4.measurement_id,
-            "ga4_api_secret": self.ga4.api_secret,
-        }
+        return {name: value for receiver in self.all() for name, value in receiver.settings().items()}
 
     def environment(self) -> dict[str, str]:
         """Return the same as variables of the environment."""
