@@ -39,6 +39,7 @@ from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
+from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
 from ecom_assets.checks.invariants import INVARIANT_CLAIMS
 from ecom_assets.checks.journeys import JOURNEY_CLAIMS
 from ecom_assets.checks.orders import order_claims
@@ -224,4 +225,5 @@ def claims(settings: Settings) -> list[Claim]:
         *CUSTOMER_CLAIMS,
         *VALUE_CLAIMS,
         *RECONCILIATION_CLAIMS,
+        *DELIVERY_CLAIMS,
     ]
