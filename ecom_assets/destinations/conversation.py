@@ -218,7 +218,7 @@ class Conversation:
         return f"{self._rule.name} refuses all that it is sent; see that {self._rule.settings} is right."
 
     def _forgive_if_a_stranger(self) -> None:
-        """Postpone what was refused without being named, where the tool has never taken anything: it is us it refuses."""
+        """Postpone what was refused without being named by a tool that never took anything: it is us it refuses."""
         refused = [place for place, one in enumerate(self._answers) if one is not None and one.reason == REFUSED]
         is_all = len(refused) == len(self._answers) >= _FEW
         if not self._manner.sender.has_taken and (is_all or self._refusals > _STRANGER_REFUSALS):

@@ -63,7 +63,7 @@ class Fitted:
     search_term: str | None = None
 
 
-FITTED = pa.schema([(name, pa.string()) for name in Fitted.__dataclass_fields__])
+NAMES = tuple(Fitted.__dataclass_fields__)
 
 
 class _UnfitError(Exception):
@@ -71,13 +71,19 @@ class _UnfitError(Exception):
 
 
 def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[str, ...]) -> pa.Table:
-    """Return a row of `Fitted` per text, in order; `names` are the properties to keep, empty: all."""
+    """Return a row of `Fitted` per text, in order and coded as the texts are; `names` are those to keep, empty: all."""
     coded = properties.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
     each = [fitted(text, rule, names) for text in coded.dictionary.to_pylist()]
-    found = pa.table([pa.array([getattr(one, name) for one in each], pa.string()) for name in FITTED.names], FITTED)
-    return found.take(coded.indices)
+    return pa.table(
+        {
+            name: pa.DictionaryArray.from_arrays(
+                coded.indices, pa.array([getattr(one, name) for one in each], pa.string())
+            )
+            for name in NAMES
+        }
+    )
 
 
 def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted:

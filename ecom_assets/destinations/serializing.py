@@ -5,7 +5,8 @@ The mart's own engine may be any; rows come as Arrow. Not here: what any tool's 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -65,6 +66,11 @@ class PayloadForm:
     """Further columns, each of which may use those before it."""
 
 
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config=_CONFIG)
+
+
 def text(value: str) -> str:
     """Return a text as SQL."""
     return "'" + value.replace("'", "''") + "'"
@@ -103,7 +109,7 @@ def event_payloads(
         "urls": choices.urls,
         "currency": choices.currency,
         "cart_value": choices.cart_value,
-        "sent_us": int(sent_at.timestamp() * 1_000_000),
+        "sent_us": int((sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() * 1_000_000),
     }
     return _payloads(events, form, {**EVENT_KEYS, **form.named}, values)
 
@@ -137,7 +143,7 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
         )
     """  # noqa: S608 (names and conditions are this package's own; values are parameters)
     used = {name: value for name, value in values.items() if f"${name}" in query}
-    with duckdb.connect(config=_CONFIG) as engine:
+    with _engine().cursor() as engine:  # a connection of its own, so that threads do not meet
         engine.register("rows", rows)
         return engine.sql(query, params=used).to_arrow_table().cast(PAYLOADS)
 

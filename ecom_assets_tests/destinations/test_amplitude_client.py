@@ -25,13 +25,17 @@ def verdicts(answers: list[Answer]) -> list[Verdict]:
 
 def refusal(error: str, **named: object) -> Say:
     """Return Amplitude's 400, which names rows by field."""
-    nobody = {"missing_field": None, "events_with_invalid_fields": {}, "events_with_missing_fields": {}}
+    nobody: dict[str, object] = {
+        "missing_field": None,
+        "events_with_invalid_fields": {},
+        "events_with_missing_fields": {},
+    }
     return Say(400, {"code": 400, "error": error, **nobody, **named})
 
 
 def throttled(places: list[int], **named: object) -> Say:
     """Return Amplitude's 429, which names events, users and devices."""
-    nobody = {"throttled_users": {}, "throttled_devices": {}, "eps_threshold": 30}
+    nobody: dict[str, object] = {"throttled_users": {}, "throttled_devices": {}, "eps_threshold": 30}
     error = "Too many requests for some devices and users"
     return Say(429, {"code": 429, "error": error, **nobody, "throttled_events": places, **named})
 

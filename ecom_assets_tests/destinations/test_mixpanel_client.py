@@ -13,9 +13,9 @@ DELIVERED, REJECTED, POSTPONED, IN_DOUBT = Verdict.DELIVERED, Verdict.REJECTED, 
 VALIDATION = "some data points in the request failed validation"
 
 
-def send(far_side: ScriptedTool, count: int = 3, **settings: object) -> list[Answer]:
+def send(far_side: ScriptedTool, **settings: str) -> list[Answer]:
     destination = tool("mixpanel_events", far_side.url, **settings)
-    return list(destination.send(one_batch(destination, visits(anna=count))))
+    return list(destination.send(one_batch(destination, visits(anna=3))))
 
 
 def partly(imported: int, *failed: dict[str, object]) -> Say:
