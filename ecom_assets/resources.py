@@ -4,7 +4,7 @@ Not here: the assets, and all other wiring (`definitions.py`).
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any
 
@@ -67,16 +67,8 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
     def order_source(context: dg.InitResourceContext) -> OrderSource:
         return order_source_of(file_reader(context.resources.warehouse, settings), settings)
 
-    @dg.resource
-    def outlets(_context: dg.InitResourceContext) -> Iterator[Outlets]:
-        opened = outlets_of(settings)
-        try:
-            yield opened
-        finally:
-            opened.close()
-
     return {
-        "outlets": outlets,
+        "outlets": outlets_resource(settings),
         "warehouse": warehouse,
         "io_manager": io_manager,
         "event_source": event_source,
@@ -84,6 +76,17 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }
+
+
+def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
+    """Return where results go as a resource; `retry_rejected` has refused records sent again."""
+
+    @dg.resource
+    def outlets(_context: dg.InitResourceContext) -> Iterator[Outlets]:
+        with closing(outlets_of(settings, retry_rejected=retry_rejected)) as opened:
+            yield opened
+
+    return outlets
 
 
 def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:

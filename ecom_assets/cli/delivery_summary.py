@@ -30,10 +30,7 @@ def delivery_lines(totals: dict[str, Any]) -> list[str]:
     lines = ["", "Delivered"] if totals["deliveries"] else []
     for name, one in totals["deliveries"].items():
         outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(one["outcomes"].items()))
-        lines.append(
-            f"  {name:16} {one['sent']:>9,} sent: {one['delivered']:,} delivered, {one['rejected']:,} rejected, "
-            f"{one['retried']:,} retried; of {one['due']:,} due: {outcomes or 'none'}"
-        )
+        lines.append(f"  {name:16} {one['due']:>9,} due, {one['sent']:,} sent now: {outcomes or 'none'}")
     if (file := totals["customers_json"]) is not None:
         lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]
     return lines

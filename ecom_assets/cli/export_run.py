@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import typer
 from pydantic import SecretStr
 from rich.console import Console
@@ -22,7 +21,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.destinations.due_records import DueEvents, DueUsers
 from ecom_assets.destinations.set_tools import SETTING_OF, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.resources import outlets_of
+from ecom_assets.resources import outlets_of, outlets_resource
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -126,24 +125,12 @@ def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet:
     progress = RunProgress(Console(stderr=True), quiet=quiet)
     if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
         progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
-    definitions = build_definitions(settings, progress=progress, resources=_trying_again(settings, request))
+    outlets = outlets_resource(settings, retry_rejected=request.retries_dead_letters)
+    definitions = build_definitions(settings, progress=progress, resources={"outlets": outlets})
     chosen = [key_of(name) for name in request.names]
     if set(request.places) - {CUSTOMERS}:
         chosen += [asset.key for asset in DELIVERY_TABLES]
     return PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
-
-
-def _trying_again(settings: Settings, request: ExportRequest) -> dict[str, Any]:
-    """Return the resource that has refused records sent again, if they are to be."""
-    if not request.retries_dead_letters:
-        return {}
-
-    @dg.resource
-    def outlets(_context: dg.InitResourceContext) -> Any:  # noqa: ANN401 (Dagster has no type for it)
-        with closing(outlets_of(settings, retry_rejected=True)) as opened:
-            yield opened
-
-    return {"outlets": outlets}
 
 
 def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, Any]:

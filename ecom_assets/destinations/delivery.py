@@ -8,88 +8,32 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.destinations.destination import Answer, Destination, Verdict
+from ecom_assets.destinations.destination import Answer, Destination
 from ecom_assets.destinations.known_records import KnownRecords
-from ecom_assets.destinations.ledger import REFUSED, Clock, DayNote, Intent, Ledger, Outcome, Writer
+from ecom_assets.destinations.ledger import Clock, Ledger
+from ecom_assets.destinations.ledger_entries import REFUSED, Intent, Outcome, Writer
+from ecom_assets.destinations.tally import IN_DOUBT, POSTPONED, WAITING, Tally
 from ecom_assets.errors import DeliveryError
 
 ONE_DAY = timedelta(days=1)
-POSTPONED, IN_DOUBT = Verdict.POSTPONED.value, Verdict.IN_DOUBT.value
-HASH = "payload_hash"
-WAITING = "waiting"
-"""The state of a record that was not tried, because the destination was down or an earlier one of its user waits."""
+MOST_KNOWN = 2_000_000
+"""Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
 FAILURES = 3
 """Batches in a row of which a destination took nothing, after which it counts as down."""
-
-
-@dataclass
-class Tally:
-    """What became of the due records of a delivery."""
-
-    due: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    """Due records by their state after the delivery: a `Verdict`'s value, `unconfirmed`, `refused` or `waiting`."""
-    sent: int = 0
-    delivered: int = 0
-    """Of the records that this delivery sent."""
-    rejected: int = 0
-    retried: int = 0
-    to_repeat: int = 0
-    """Records in doubt that a later delivery sends again, because that is safe."""
-    changed: int = 0
-    """Records that have changed since they were delivered, and were not sent again."""
-    batches: int = 0
-    byte_count: int = 0
-    seconds: float = 0.0
-
-    @property
-    def residue(self) -> int:
-        """Return how many due records nobody accounts for; zero is well."""
-        return self.due - self.outcomes.total()
-
-    @property
-    def pending(self) -> int:
-        """Return how many due records are to be sent by a later delivery."""
-        return self.outcomes[POSTPONED] + self.outcomes[WAITING] + self.to_repeat
-
-    @property
-    def note(self) -> DayNote:
-        """Return what the ledger keeps of the day."""
-        return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
-
-    def add(self, other: "Tally") -> None:
-        """Take in the tally of another day."""
-        self.outcomes.update(other.outcomes)
-        for name in (
-            "due",
-            "sent",
-            "delivered",
-            "rejected",
-            "retried",
-            "to_repeat",
-            "changed",
-            "batches",
-            "byte_count",
-            "seconds",
-        ):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True)
 class _Batch:
     payloads: pa.Table
-    """With the `payload_hash` of each beside it: a tool may cut records into batches in another order."""
-
-    @property
-    def hashes(self) -> bytes:
-        """Return the hashes as the ledger keeps them."""
-        return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
+    hashes: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
 
 
 class Delivery:
@@ -117,26 +61,37 @@ class Delivery:
         self.lane_count = destination.senders if destination.safe_to_repeat else 1
         self.is_down = False
 
-    def deliver(self, day: date, chunks: Iterable[pa.Table], *, whole_history: bool = False) -> Tally:
+    def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
+        """Return what the ledger has of days and their neighbours, if that is few enough to hold; the caller closes it.
+
+        Where a day's records may have been sent under any day, that is all of the ledger, however much.
+        """
+        around = (None, None) if whole_history else (first - ONE_DAY, last + ONE_DAY)
+        identity = self.writer.destination_id
+        if not whole_history and self.ledger.record_count(identity, *around) > MOST_KNOWN:
+            return None
+        return KnownRecords(self.ledger.store, identity, *around)
+
+    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> Tally:
         """Send what is due of a day and not yet there.
 
         Args:
             day: The day that the records are of, in the ledger.
             chunks: The due rows in the order in which they are to arrive, as the destination's payloads take them.
-            whole_history: Whether a record may have been sent under any day; else under this or its neighbours.
+            known: What the ledger had of the day and its neighbours when the delivery began; else it is read.
 
         Raises:
             DeliveryError: Another delivery has taken over, or the ledger cannot be used.
         """
         started = time.monotonic()
-        around = (None, None) if whole_history else (day - ONE_DAY, day + ONE_DAY)
         with self.ledger.turn(self.writer):
             self.ledger.begin_day(self.writer, day)
-        known = KnownRecords(self.ledger.store, self.writer.destination_id, *around)
-        try:
+        if known is not None:
             tally = _DayDelivery(self, day, known).run(chunks)
-        finally:
-            known.close()
+        else:
+            around = (day - ONE_DAY, day + ONE_DAY)
+            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as found:
+                tally = _DayDelivery(self, day, found).run(chunks)
         with self.ledger.turn(self.writer):
             self.ledger.note_day(self.writer, day, tally.note)
             self.ledger.close_predecessors(self.writer, day)
@@ -217,17 +172,22 @@ class _DayDelivery:
         self.tally.outcomes[REFUSED] += len(refused)
 
     def _queue(self, payloads: pa.Table, plan: pa.Table) -> None:
-        lanes, payloads = plan["lane"].to_numpy(), payloads.append_column(HASH, plan[HASH])
+        lanes, hashes = plan["lane"].to_numpy(), plan["payload_hash"].to_numpy()
         for lane in range(len(self.lanes)):
             mine = lanes == lane
             if mine.any():
-                self._cut(lane, payloads.filter(pa.array(mine)))
+                self._cut(lane, payloads.filter(pa.array(mine)), hashes[mine])
 
-    def _cut(self, lane: int, payloads: pa.Table) -> None:
+    def _cut(self, lane: int, payloads: pa.Table, hashes: "np.ndarray[tuple[int], np.dtype[np.uint64]]") -> None:
         """Cut a lane's records into batches; the last may get more, so it stays behind."""
         if (rest := self.rest[lane]) is not None:
             payloads = pa.concat_tables([rest.payloads, payloads])
-        batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
+            hashes = np.concatenate([rest.hashes, hashes])
+        batches: list[_Batch] = []
+        start = 0
+        for cut in self.destination.batches(payloads):
+            batches.append(_Batch(cut, hashes[start : start + len(cut)]))
+            start += len(cut)
         self.lanes[lane].extend(batches[:-1])
         self.rest[lane] = batches[-1] if batches else None
 
@@ -283,13 +243,15 @@ class _DayDelivery:
             self.tally.outcomes[WAITING] += pc.sum(waits).as_py()
             goes = pc.invert(waits)
             if pc.any(goes).as_py():
-                return _Batch(batch.payloads.filter(goes))
+                return _Batch(batch.payloads.filter(goes), batch.hashes[goes.to_numpy()])
         return None
 
     def _intent(self, batch: _Batch) -> Intent:
         byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
         self.tally.byte_count += byte_count
-        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
+        return Intent(
+            self.day, batch.payloads["record_id"].to_pylist(), batch.hashes.astype("<u8").tobytes(), byte_count
+        )
 
     def _send(self, batch: _Batch) -> Sequence[Answer]:
         if not self.ledger.may_write(self.delivery.writer):

@@ -3,12 +3,14 @@
 Not here: one day's delivery (`delivery.py`), Dagster (`assets/exports.py`).
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from ecom_assets.destinations.delivery import Delivery, Tally
+from ecom_assets.destinations.delivery import Delivery
 from ecom_assets.destinations.due_records import Due
 from ecom_assets.destinations.opening import Outlets
+from ecom_assets.destinations.tally import Tally
 from ecom_assets.transforms.days import Days
 
 
@@ -38,12 +40,19 @@ def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
         delivery = Delivery(
             destination, ledger, writer, retry_rejected=outlets.retry_rejected, sending_at=outlets.sending_at
         )
-        for a_day in sorted({*asked, *unfinished}):
-            tally = delivery.deliver(a_day, due.chunks(a_day), whole_history=due.is_whole)
-            exported.total.add(tally)
-            exported.days.append(a_day)
-            if left := asked.get(a_day, 0) - tally.outcomes.total():
-                exported.unaccounted[a_day] = left
+        exported.days = sorted({*asked, *unfinished})
+        with ExitStack() as stack:
+            known = None
+            if exported.days:
+                ends = exported.days[0], exported.days[-1]
+                known = delivery.known_of(*ends, whole_history=due.is_whole)
+            if known is not None:
+                stack.callback(known.close)
+            for a_day in exported.days:
+                tally = delivery.deliver(a_day, due.chunks(a_day), known)
+                exported.total.add(tally)
+                if left := asked.get(a_day, 0) - tally.outcomes.total():
+                    exported.unaccounted[a_day] = left
         newest = due.newest_day()
         if newest:
             oldest_well = newest - timedelta(days=outlets.settings.delivery_late_days)

@@ -120,7 +120,7 @@ class KnownRecords:
 
     def _fill(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
-        self.con.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")
+        self.con.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")  # noqa: S608 (our own names)
 
     def _add(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)

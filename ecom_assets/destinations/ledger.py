@@ -10,14 +10,14 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
-from ecom_assets.destinations.destination import Answer, Destination, Verdict
+from ecom_assets.destinations.destination import Destination
+from ecom_assets.destinations.ledger_entries import BROKEN_OFF, NO_ANSWER, DayNote, Intent, Outcome, Writer
 from ecom_assets.destinations.ledger_store import Store
 from ecom_assets.destinations.ledger_tables import create_tables
 from ecom_assets.errors import DeliveryError
@@ -25,67 +25,11 @@ from ecom_assets.errors import DeliveryError
 Clock = Callable[[], datetime]
 WAIT_S = 0.2
 """Between two looks whether another delivery to the same destination has ended."""
-REFUSED = "refused"
-"""The outcome of a record that cannot go, and was never sent."""
-UNCONFIRMED = "unconfirmed"
-"""The outcome of a record that went to a destination which never says whether it has it."""
-UNDER_WAY = "under_way"
-NO_ANSWER = "no_answer"
-BROKEN_OFF = "The sending was broken off before an answer."
 
 
 def now_utc() -> datetime:
     """Return the instant, UTC, without zone."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-@dataclass(frozen=True)
-class Writer:
-    """The right to write of one destination; a higher token ends it."""
-
-    destination_id: int
-    token: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is known of a record: a `Verdict`'s value, `unconfirmed` or `refused`."""
-
-    name: str
-    reason: str = ""
-    words: str = ""
-    attempts: int = 0
-
-    @classmethod
-    def of(cls, answer: Answer, destination: Destination) -> "Outcome":
-        """Return what an answer says; where a destination never confirms, its yes is no more than a receipt."""
-        name = answer.verdict.value
-        if answer.verdict is Verdict.DELIVERED and not destination.confirms:
-            name = UNCONFIRMED
-        if answer.verdict is Verdict.POSTPONED and answer.reason == NO_ANSWER:  # it may have been taken
-            name = Verdict.IN_DOUBT.value
-        return cls(name, answer.reason, answer.words, answer.attempts)
-
-
-@dataclass(frozen=True)
-class Intent:
-    """Records that are about to be sent together, all of one day."""
-
-    day: date
-    record_ids: Sequence[str]
-    payload_hashes: bytes
-    """Eight bytes each, little-endian."""
-    byte_count: int
-
-
-@dataclass(frozen=True)
-class DayNote:
-    """What became of the due records of a day: how many have each outcome, and wait for a later delivery."""
-
-    due_count: int
-    pending_count: int
-    changed_count: int
-    outcomes: Mapping[str, int]
 
 
 class Ledger:
@@ -218,6 +162,12 @@ class Ledger:
             (writer.destination_id, writer.destination_id),
         )
         return [date.fromisoformat(day) for (day,) in found]
+
+    def record_count(self, destination_id: int, first: date | None, last: date | None) -> int:
+        """Return how many records were sent to a destination, of days from `first` to `last`."""
+        asked = "SELECT coalesce(sum(record_count), 0) FROM batches WHERE destination_id = ? AND day >= ? AND day <= ?"
+        ((count,),) = self.store.rows(asked, (destination_id, _text(first or date.min), _text(last or date.max)))
+        return int(count)
 
     def _identity(self, destination: Destination) -> int:
         key = (destination.name, destination.account)

@@ -13,24 +13,21 @@ from ecom_assets.sandbox.customers_source import last_day
 from ecom_assets.sandbox.receivers.running import running_receivers, some_faults
 from ecom_assets.settings import Settings
 
-RETRY_S = 0.05
+RETRY_S = 0.01
 """Nobody needs to be spared by a stand-in."""
 SECRETS = ("amplitude_api_key", "mixpanel_token", "ga4_api_secret")
 RATES = ("amplitude_events_per_s", "heap_events_per_s", "mixpanel_events_per_s", "ga4_events_per_s")
-TOOL_URLS = ("amplitude_url", "heap_url", "mixpanel_url", "ga4_url")
 
 
 @contextmanager
 def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destination]]:
     """Serve all tools with faults, and yield the destinations there.
 
-    What they took is in the sandbox's folder, so that they know it again the next time. Simulated records never go to
-    a tool that settings name, unless settings say that it is on this machine.
+    They forget what they took when they end; the ledger does not. Simulated records never go to a tool that settings
+    name.
     """
-    journals = settings.sandbox_folder / "received"
-    journals.mkdir(parents=True, exist_ok=True)
     with running_receivers(
-        journals=journals, faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).timestamp()
+        faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).timestamp()
     ) as receivers:
         told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}

@@ -1,9 +1,8 @@
 """A tool in memory that keeps what it was sent under its own rule for repeats, and fails where a test says so."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
@@ -27,9 +26,11 @@ class Clock:
         self.at = NOON
 
     def __call__(self) -> datetime:
+        """Return the instant."""
         return self.at
 
     def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
         self.at += timedelta(seconds=seconds)
 
 
@@ -58,6 +59,7 @@ class Tool:
     rejects: set[str] = field(default_factory=set)
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return the rows' own payloads."""
         del sent_at
         cannot = [str(payload).startswith("!") for payload in rows["payload"].to_pylist()]
         kept = [
@@ -69,10 +71,12 @@ class Tool:
         return pa.table([pa.array(c, pa.string()) if isinstance(c, list) else c for c in columns], schema=PAYLOADS)
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut by number."""
         for start in range(0, len(payloads), self.batch_size):
             yield payloads.slice(start, self.batch_size)
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Take the batch, unless the script says something else."""
         if self.before:
             self.before.pop(0)(batch)
         if self.script:
@@ -123,11 +127,3 @@ def numbered(count: int) -> pa.Table:
 def killed(_batch: pa.Table) -> None:
     """Die."""
     raise Killed
-
-
-def counts(names: Sequence[str]) -> Counter[str]:
-    """Count names."""
-    return Counter(names)
-
-
-__all__ = ["DAY", "NOON", "TAKEN", "UTC", "WEEK_S", "Clock", "Killed", "Tool", "counts", "killed", "numbered", "rows"]

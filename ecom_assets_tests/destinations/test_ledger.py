@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.destinations.delivery import Delivery, Tally
+from ecom_assets.destinations.delivery import Delivery
 from ecom_assets.destinations.destination import Answer, Verdict
 from ecom_assets.destinations.ledger import Ledger
 from ecom_assets.destinations.ledger_store import SqliteStore
+from ecom_assets.destinations.tally import Tally
 from ecom_assets.errors import DeliveryError
 from ecom_assets_tests.destinations.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
 
