@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,12 +27,18 @@ MOST_KNOWN = 2_000_000
 """Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
 FAILURES = 3
 """Batches in a row of which a destination took nothing, after which it counts as down."""
+HASH = "payload_hash"
 
 
 @dataclass(frozen=True)
 class _Batch:
     payloads: pa.Table
-    hashes: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+    """With the `payload_hash` of each beside it: a tool may cut records into batches in another order."""
+
+    @property
+    def hashes(self) -> bytes:
+        """Return the hashes as the ledger keeps them."""
+        return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
 
 
 class Delivery:
@@ -172,22 +177,17 @@ class _DayDelivery:
         self.tally.outcomes[REFUSED] += len(refused)
 
     def _queue(self, payloads: pa.Table, plan: pa.Table) -> None:
-        lanes, hashes = plan["lane"].to_numpy(), plan["payload_hash"].to_numpy()
+        lanes, payloads = plan["lane"].to_numpy(), payloads.append_column(HASH, plan[HASH])
         for lane in range(len(self.lanes)):
             mine = lanes == lane
             if mine.any():
-                self._cut(lane, payloads.filter(pa.array(mine)), hashes[mine])
+                self._cut(lane, payloads.filter(pa.array(mine)))
 
-    def _cut(self, lane: int, payloads: pa.Table, hashes: "np.ndarray[tuple[int], np.dtype[np.uint64]]") -> None:
+    def _cut(self, lane: int, payloads: pa.Table) -> None:
         """Cut a lane's records into batches; the last may get more, so it stays behind."""
         if (rest := self.rest[lane]) is not None:
             payloads = pa.concat_tables([rest.payloads, payloads])
-            hashes = np.concatenate([rest.hashes, hashes])
-        batches: list[_Batch] = []
-        start = 0
-        for cut in self.destination.batches(payloads):
-            batches.append(_Batch(cut, hashes[start : start + len(cut)]))
-            start += len(cut)
+        batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
         self.lanes[lane].extend(batches[:-1])
         self.rest[lane] = batches[-1] if batches else None
 
@@ -243,15 +243,13 @@ class _DayDelivery:
             self.tally.outcomes[WAITING] += pc.sum(waits).as_py()
             goes = pc.invert(waits)
             if pc.any(goes).as_py():
-                return _Batch(batch.payloads.filter(goes), batch.hashes[goes.to_numpy()])
+                return _Batch(batch.payloads.filter(goes))
         return None
 
     def _intent(self, batch: _Batch) -> Intent:
         byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
         self.tally.byte_count += byte_count
-        return Intent(
-            self.day, batch.payloads["record_id"].to_pylist(), batch.hashes.astype("<u8").tobytes(), byte_count
-        )
+        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
 
     def _send(self, batch: _Batch) -> Sequence[Answer]:
         if not self.ledger.may_write(self.delivery.writer):

@@ -4,6 +4,7 @@ Per child it prints the child's process id, and when it is over its exit status.
 and ends with 0, or dies at the phase that it was told. Not here: who kills it, and who judges (`killing.py`).
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ from ecom_assets.settings import Settings
 
 USERS, BATCH = 40, 10
 """Who the events are of, and how many go together at most: small batches make many requests of few records."""
+HANGS_S = 60
+"""After this time a child says where it is, and ends."""
 BEFORE, REPLIED = "before_sending", "replied"
 
 
@@ -92,6 +95,7 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
+            faulthandler.dump_traceback_later(HANGS_S, exit=True)
             try:
                 deliver(json.loads(line))
             except BaseException:  # noqa: BLE001 (whatever it is, the child ends here)

@@ -25,6 +25,7 @@ def check(tool: str, said: Played) -> None:
     assert said.sent_after_success() == []
     assert said.sent_after_refusal() == []
     assert said.too_soon() == []
+    assert (said.again.sent, said.again.changed, said.again.pending) == (0, 0, 0)
     is_silent = tool == "ga4"  # it tells nobody what it finds fault with
     assert {said.due[one] for one in said.lost} <= (said.refused if is_silent else set())
     rejected = {said.due[one] for one, outcome in said.outcomes.items() if outcome == "rejected"}

@@ -9,7 +9,6 @@ import pytest
 from ecom_assets.sandbox.receivers.amplitude import (
     BATCH,
     HTTP_V2,
-    IDENTIFY,
     MOST_BYTES,
     AmplitudeRates,
     AmplitudeReceiver,
@@ -22,7 +21,6 @@ from ecom_assets_tests.sandbox.receivers.asking import (
     DAY_S,
     amplitude_event,
     ask,
-    identify,
     packed,
     still,
     to_amplitude,
@@ -268,41 +266,3 @@ def test_silenced_devices_are_refused_for_good() -> None:
         status, said = to_amplitude(receiver, amplitude_event(1), amplitude_event(2))
     assert (status, said["error"]) == (400, "Events silenced for device_id")
     assert (said["silenced_devices"], said["silenced_events"]) == (["device-2"], [1])
-
-
-# Identify
-
-
-def test_properties_of_users_are_taken_from_a_form(forgetful: AmplitudeReceiver) -> None:
-    one = {"user_id": "anna-1", "user_properties": {"tier": "gold"}}
-    assert identify(forgetful, one) == (200, "success")
-    assert identify(forgetful, [one, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}])[0] == 200
-    assert forgetful.held.taken_count == 3
-    assert identify(forgetful, one, key="other") == (400, "invalid_api_key")
-    assert ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": one})[0] == 400
-
-
-@pytest.mark.parametrize(
-    "identification",
-    [
-        [],
-        "text",
-        {"user_properties": {"a": 1}},
-        {"user_id": "anonymous", "user_properties": {"a": 1}},
-        {"user_id": "anna-1"},
-        {"user_id": "anna-1", "user_properties": {"$set": {"a": 1}, "b": 2}},
-        {"user_id": "anna-1", "user_properties": {"$mystery": {"a": 1}}},
-        {"user_id": "anna-1", "user_properties": {"$set": 1}},
-        {"user_id": "anna-1", "user_properties": {"a": "x" * 1_025}},
-    ],
-)
-def test_properties_that_are_wrong_are_refused(amplitude: AmplitudeReceiver, identification: object) -> None:
-    assert identify(amplitude, identification)[0] == 400
-
-
-def test_more_than_1800_updates_an_hour_are_dropped_without_a_word() -> None:
-    anna = {"user_id": "anna-1", "user_properties": {"a": 1}}
-    with AmplitudeReceiver(Setup(clock=still), rates=AmplitudeRates(updates_per_hour=2)) as receiver:
-        assert identify(receiver, [anna, anna, anna, anna | {"user_id": "bert-1"}])[0] == 200
-        assert receiver.held.taken_count == 3
-    assert AmplitudeRates().updates_per_hour == 1_800
