@@ -27,7 +27,12 @@ SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
-LAYERS = {"raw": ("#eef2f7", "#5b6b82"), "staging": ("#eaf5ee", "#3f7d58"), "mart": ("#fdf3e3", "#a8701a")}
+LAYERS = {
+    "raw": ("#eef2f7", "#5b6b82"),
+    "staging": ("#eaf5ee", "#3f7d58"),
+    "mart": ("#fdf3e3", "#a8701a"),
+    "export": ("#f6ebf7", "#8a4a93"),
+}
 """The layers from top to bottom, with the colours of their band and of their tables' frames."""
 BOX_WIDTH, BOX_HEIGHT = 218, 52
 COLUMN_GAP, ROW_GAP = 44, 22
@@ -224,14 +229,18 @@ class Picture:
         return f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" marker-end="url(#tip)"/>'
 
     def _box(self, name: str) -> str:
-        place, contract = self.places[name], BY_KEY[name]
-        below = f"by {contract.day_column}" if contract.day_column else "whole"
+        place, contract = self.places[name], BY_KEY.get(name)
+        layer, _, title = name.partition("/")
+        if contract is None:
+            below = "sent by day" if name.endswith("_events") else "sent whole"
+        else:
+            below = f"by {contract.day_column}" if contract.day_column else "whole"
         lines = [
             (
                 f'<rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
-                f'stroke="{LAYERS[contract.layer][1]}" stroke-width="1.6"/>'
+                f'stroke="{LAYERS[layer][1]}" stroke-width="1.6"/>'
             ),
-            _text(place.middle_x, place.y + 23, contract.name, 'font-size="13.5" font-weight="600" fill="#111827"'),
+            _text(place.middle_x, place.y + 23, title, 'font-size="13.5" font-weight="600" fill="#111827"'),
             _text(place.middle_x, place.y + 41, below, 'font-size="12.5" fill="#4b5563"'),
         ]
         return "".join(lines)

@@ -23,6 +23,7 @@ from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
@@ -30,7 +31,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings, DestinationSettings):
+class Settings(ApiSettings, DestinationSettings, LedgerSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(

@@ -25,6 +25,10 @@ class HttpDestination:
     manner: Manner
     safe_to_repeat: bool
     repeat_window_s: float | None
+    account: str = ""
+    senders: int = 1
+    confirms: bool = True
+    takes_updates: bool = False
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the `PAYLOADS` of rows of the mart."""

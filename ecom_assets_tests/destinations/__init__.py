@@ -1,1 +1,1 @@
-"""Tests of where results go."""
+"""Tests of deliveries to other tools."""
