@@ -90,9 +90,11 @@ class Deliverer:
         """Run one."""
         words = [sys.executable, "-m", "ecom_assets_tests.destinations.kill_driver"]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            yield cls(process)
-            assert process.stdin is not None
-            process.stdin.close()
+            try:
+                yield cls(process)
+            finally:
+                assert process.stdin is not None
+                process.stdin.close()
 
     def begin(self, job: Mapping[str, Any]) -> int:
         """Begin a delivery; return its process id."""
@@ -112,8 +114,10 @@ def receivers(journals: Path) -> Iterator[dict[str, str]]:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
-        yield {name.removeprefix("ECOM_").lower(): value for name, value in told.items()}
-        process.terminate()
+        try:
+            yield {name.removeprefix("ECOM_").lower(): value for name, value in told.items()}
+        finally:
+            process.terminate()
 
 
 @dataclass
