@@ -63,16 +63,15 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         with opened_table(settings, warehouse=engine) as table:
             yield TableEvents(table)
 
-    @dg.resource(required_resource_keys={"warehouse"})
-    def order_source(context: dg.InitResourceContext) -> OrderSource:
-        return order_source_of(file_reader(context.resources.warehouse, settings), settings)
-
     return {
         "outlets": outlets_resource(settings),
         "warehouse": warehouse,
         "io_manager": io_manager,
         "event_source": event_source,
-        "order_source": order_source,
+        "order_source": dg.ResourceDefinition(
+            lambda context: order_source_of(file_reader(context.resources.warehouse, settings), settings),
+            required_resource_keys={"warehouse"},
+        ),
         "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }

@@ -69,14 +69,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         owners=["team:analytics"],
         kinds={"http"},
         required_resource_keys={"warehouse", "outlets"},
-        check_specs=[
-            dg.AssetCheckSpec(
-                ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."
-            ),
-            dg.AssetCheckSpec(
-                IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."
-            ),
-        ],
+        check_specs=_claims(key),
         pool=pool,
     )
     def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
@@ -92,6 +85,13 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         return dg.MaterializeResult(metadata=_told(exported), check_results=_checked(exported))
 
     return delivery
+
+
+def _claims(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."),
+        dg.AssetCheckSpec(IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."),
+    ]
 
 
 def _told(exported: Exported) -> dict[str, Any]:

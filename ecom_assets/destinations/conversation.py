@@ -9,8 +9,9 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -79,6 +80,12 @@ class Part:
     """Without a useful answer."""
     may_be_there: bool = False
     """Whether one of these tries may have succeeded."""
+    attempts: int = 0
+    """Requests that its records were in."""
+
+    def of(self, places: list[int]) -> "Part":
+        """Return the part of some of its records, to be sent at once."""
+        return replace(self, places=places, wait_s=0.0)
 
 
 @dataclass(frozen=True)
@@ -118,13 +125,17 @@ class Conversation:
         """Begin with all of the batch in one part."""
         self._manner = manner
         self._payloads: list[str] = batch["payload"].to_pylist()
-        self._users: list[str] = batch["user_key"].to_pylist()
+        self._batch = batch
         self._answers: list[Answer | None] = [None] * len(self._payloads)
-        self._attempts = [0] * len(self._payloads)
         self._parts = deque([Part(list(range(len(self._payloads))))])
         self._waited_s = 0.0
         self._refusals = 0
         self._rule = manner.sender.rule
+
+    @cached_property
+    def _users(self) -> list[str]:
+        users: list[str] = self._batch["user_key"].to_pylist()
+        return users
 
     def answers(self) -> list[Answer]:
         """Send until every record has its answer."""
@@ -133,24 +144,23 @@ class Conversation:
             if part.places:
                 self._send(part)
         self._forgive_if_a_stranger()
-        assert all(self._answers)  # noqa: S101 (each part ends in answers, or in parts)
-        return [answer for answer in self._answers if answer is not None]
+        answers = [answer for answer in self._answers if answer is not None]
+        assert len(answers) == len(self._payloads)  # noqa: S101 (each part ends in answers, or in parts)
+        return answers
 
     def _send(self, part: Part) -> None:
         manner = self._manner
         payloads = [self._payloads[place] for place in part.places]
         time.sleep(part.wait_s)
         reply = manner.sender.post(manner.request(payloads), len(payloads))
-        for place in part.places:
-            self._attempts[place] += 1
+        part.attempts += 1
         reading = manner.read(reply, payloads)
         part.may_be_there = part.may_be_there or may_have_it(reply)
         self._close(part, reading.refused, Verdict.REJECTED)
         self._close(part, reading.postponed, Verdict.POSTPONED)
         self._hold({self._users[part.places[at]] for at in reading.postponed}, part)
-        open_places = [place for place in part.places if self._answers[place] is None]
         waiting = {part.places[at] for at in reading.waiting}
-        left = Part(open_places, tries=part.tries, may_be_there=part.may_be_there)
+        left = part.of([place for place in part.places if self._answers[place] is None])
         {
             Rest.TAKEN: self._taken,
             Rest.AGAIN: self._again,
@@ -163,28 +173,28 @@ class Conversation:
 
     def _close(self, part: Part, named: Refusals, verdict: Verdict) -> None:
         for at, (reason, words) in named.items():
-            self._answer(part.places[at], verdict, reason, words)
+            self._answers[part.places[at]] = Answer(verdict, reason, words, part.attempts)
 
     def _hold(self, users: set[str], part: Part) -> None:
         """Leave all that is left of users to another run."""
         for one in (part, *self._parts) if users else ():
             held = [place for place in one.places if self._users[place] in users and self._answers[place] is None]
-            self._answer_all(held, Verdict.POSTPONED, BUSY, AFTER)
-            one.places = [place for place in one.places if place not in set(held)] if one is not part else one.places
+            reason = NO_ANSWER if one.may_be_there else BUSY
+            self._answer_all(one.of(held), Verdict.POSTPONED, reason, AFTER)
+        for after in self._parts if users else ():
+            after.places = [place for place in after.places if self._answers[place] is None]
 
-    def _answer(self, place: int, verdict: Verdict, reason: str = "", words: str = "") -> None:
-        self._answers[place] = Answer(verdict, reason, words, self._attempts[place])
-
-    def _answer_all(self, places: Sequence[int], verdict: Verdict, reason: str, words: str) -> None:
-        for place in places:
-            self._answer(place, verdict, reason, words)
+    def _answer_all(self, part: Part, verdict: Verdict, reason: str, words: str) -> None:
+        answer = Answer(verdict, reason, words, part.attempts)
+        for place in part.places:
+            self._answers[place] = answer
 
     def _taken(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._manner.sender.has_taken = True
-        self._answer_all(left.places, Verdict.DELIVERED, *reading.taken_as)
+        self._answer_all(left, Verdict.DELIVERED, *reading.taken_as)
 
     def _uncertain(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._answer_all(left.places, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+        self._answer_all(left, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
 
     def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._postpone_all(left, NOT_ALLOWED, f"{reading.words}; see that {self._rule.settings} is right.")
@@ -197,9 +207,9 @@ class Conversation:
         users = {self._users[place] for place in waiting}
         held = [place for place in left.places if self._users[place] in users]
         free = [place for place in left.places if self._users[place] not in users]
-        self._wait(Part(held, tries=left.tries, may_be_there=left.may_be_there), self._pause_s(reply), BUSY)
+        self._wait(left.of(held), self._pause_s(reply), BUSY)
         if free:
-            self._parts.appendleft(Part(free, tries=left.tries, may_be_there=left.may_be_there))
+            self._parts.appendleft(left.of(free))
 
     def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._refusals += 1
@@ -208,21 +218,24 @@ class Conversation:
             return
         if len(left.places) == 1:
             reason = TOO_LARGE if reading.rest is Rest.SMALLER else REFUSED
-            self._answer(left.places[0], Verdict.REJECTED, reason, reading.words)
+            self._answer_all(left, Verdict.REJECTED, reason, reading.words)
             return
         middle = len(left.places) // 2
         for half in (left.places[middle:], left.places[:middle]):
-            self._parts.appendleft(Part(half, may_be_there=left.may_be_there))
+            self._parts.appendleft(replace(left.of(half), tries=0))
 
     def _stranger(self) -> str:
         return f"{self._rule.name} refuses all that it is sent; see that {self._rule.settings} is right."
 
     def _forgive_if_a_stranger(self) -> None:
         """Postpone what was refused without being named by a tool that never took anything: it is us it refuses."""
-        refused = [place for place, one in enumerate(self._answers) if one is not None and one.reason == REFUSED]
+        if self._manner.sender.has_taken:
+            return
+        refused = {place: one for place, one in enumerate(self._answers) if one is not None and one.reason == REFUSED}
         is_all = len(refused) == len(self._answers) >= _FEW
-        if not self._manner.sender.has_taken and (is_all or self._refusals > _STRANGER_REFUSALS):
-            self._answer_all(refused, Verdict.POSTPONED, NOT_ALLOWED, self._stranger())
+        if is_all or self._refusals > _STRANGER_REFUSALS:
+            for place, one in refused.items():
+                self._answers[place] = Answer(Verdict.POSTPONED, NOT_ALLOWED, self._stranger(), one.attempts)
 
     def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
         patience = self._manner.patience
@@ -245,7 +258,7 @@ class Conversation:
 
     def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
         lost = [place for place in left.places if not self._manner.repeatable(self._payloads[place])]
-        self._answer_all(lost, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+        self._answer_all(left.of(lost), Verdict.IN_DOUBT, NO_ANSWER, reading.words)
         left.places = [place for place in left.places if self._answers[place] is None]
 
     def _pause_s(self, reply: Reply) -> float:
@@ -263,8 +276,8 @@ class Conversation:
 
     def _postpone_all(self, part: Part, reason: str, words: str) -> None:
         """Leave a part to another run, and all that comes after it: what is later must not come first."""
-        self._answer_all(part.places, Verdict.POSTPONED, reason, words)
+        self._answer_all(part, Verdict.POSTPONED, reason, words)
         while self._parts:
             after = self._parts.popleft()
             then = NO_ANSWER if after.may_be_there else BUSY
-            self._answer_all(after.places, Verdict.POSTPONED, then, AFTER)
+            self._answer_all(after, Verdict.POSTPONED, then, AFTER)

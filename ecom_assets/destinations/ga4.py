@@ -81,7 +81,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
         named={
             "name": names_as(GA4),
             "client": "coalesce(known_user, device)",
-            "session_number": "(md5_number_lower(source_session_id) % 10000000000)::VARCHAR",
+            "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
             "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
             "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) "
             "WHEN 'refund' THEN order_id END",
