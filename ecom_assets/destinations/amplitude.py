@@ -64,6 +64,19 @@ PROPERTIES = PropertyRule(
     taken=frozenset(_OWN_PROPERTIES),
 )
 
+_EVENT = {
+    "user_id": json_value("known_user"),
+    "device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
+    "event_type": json_value("name"),
+    "time": "(at_us // 1000)",
+    "insert_id": json_value("record_id"),
+    "revenue": json_value("revenue"),
+    "revenueType": json_value("CASE WHEN revenue IS NOT NULL THEN event_type END"),
+    "currency": json_value("CASE WHEN revenue IS NOT NULL THEN $currency END"),
+    "productId": json_value("CASE WHEN revenue IS NOT NULL THEN product_id END"),
+    "event_properties": json_object(_OWN_PROPERTIES, "property_fields"),
+}
+
 
 def events(
     rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING, min_id_length: int = MIN_ID_LENGTH
@@ -83,20 +96,7 @@ def events(
             "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
         },
         user_key="actor",
-        payload=json_object(
-            {
-                "user_id": json_value("known_user"),
-                "device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
-                "event_type": json_value("name"),
-                "time": "(at_us // 1000)",
-                "insert_id": json_value("record_id"),
-                "revenue": json_value("revenue"),
-                "revenueType": json_value("CASE WHEN revenue IS NOT NULL THEN event_type END"),
-                "currency": json_value("CASE WHEN revenue IS NOT NULL THEN $currency END"),
-                "productId": json_value("CASE WHEN revenue IS NOT NULL THEN product_id END"),
-                "event_properties": json_object(_OWN_PROPERTIES, "property_fields"),
-            }
-        ),
+        payload=json_object(_EVENT),
         refusals=[
             *id_refusals("actor", min_id_length),
             Refusal(

@@ -57,7 +57,7 @@ def events(settings: Settings, choices: EventChoices) -> HttpDestination:
     rule = http_rule(
         settings,
         "Amplitude",
-        named_by="ECOM_AMPLITUDE_API_KEY",
+        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
         secrets=[key],
         most_records=api.most_records,
         per_s=rate(settings.amplitude_events_per_s, api.per_s),
@@ -85,7 +85,7 @@ def users(settings: Settings) -> HttpDestination:
     rule = http_rule(
         settings,
         "Amplitude",
-        named_by="ECOM_AMPLITUDE_API_KEY",
+        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
         secrets=[key],
         most_records=IDENTIFY.most_records,
         per_s=rate(settings.amplitude_events_per_s, APIS["http_v2"].per_s),

@@ -197,7 +197,7 @@ class Conversation:
         self._answer_all(left, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
 
     def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._postpone_all(left, NOT_ALLOWED, f"{reading.words}; see that {self._rule.settings} is right.")
+        self._postpone_all(left, NOT_ALLOWED, f"{reading.words}; see to {self._rule.settings}.")
 
     def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
         """Send the rest at once, then those that have to wait, with all else of their users."""
@@ -225,7 +225,7 @@ class Conversation:
             self._parts.appendleft(replace(left.of(half), tries=0))
 
     def _stranger(self) -> str:
-        return f"{self._rule.name} refuses all that it is sent; see that {self._rule.settings} is right."
+        return f"{self._rule.name} refuses all that it is sent; see to {self._rule.settings}."
 
     def _forgive_if_a_stranger(self) -> None:
         """Postpone what was refused without being named by a tool that never took anything: it is us it refuses."""

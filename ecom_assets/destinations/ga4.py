@@ -110,21 +110,24 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 
 def _event_refusals() -> list[Refusal]:
-    values = "event_id, product_id, product_category, transaction_id, search_term"
-    reserved = ", ".join(text(name) for name in RESERVED_EVENTS)
-    prefixes = " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_PREFIXES)
+    return [_client_id("client"), *_time_refusals(), *_name_refusals(), *_commerce_refusals(), *_length_refusals()]
+
+
+def _time_refusals() -> list[Refusal]:
     return [
-        _client_id("client"),
         Refusal(
             "too_old",
             "It happened more than 72 hours before it is sent: GA4 would move it to another time.",
             f"at_us < $sent_us - {OLDEST_S * 1_000_000}",
         ),
-        Refusal(
-            "in_future",
-            "It happens later than it is sent, which GA4 does not take.",
-            "at_us > $sent_us",
-        ),
+        Refusal("in_future", "It happens later than it is sent, which GA4 does not take.", "at_us > $sent_us"),
+    ]
+
+
+def _name_refusals() -> list[Refusal]:
+    reserved = ", ".join(text(name) for name in RESERVED_EVENTS)
+    prefixes = " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_PREFIXES)
+    return [
         Refusal(
             "event_name",
             f"The event's type is no name of 1 to {NAME_CHARACTERS} letters, digits and _ that begins with a letter.",
@@ -135,9 +138,14 @@ def _event_refusals() -> list[Refusal]:
             "The event's type is one of GA4's own, or begins like them.",
             f"name IN ({reserved}) OR {prefixes}",
         ),
+    ]
+
+
+def _commerce_refusals() -> list[Refusal]:
+    return [
         Refusal(
             "purchase_without_item",
-            "GA4 takes purchases and refunds with the product only, and this event names none.",
+            "GA4 takes purchases with the product only, and this event names none.",
             "name = 'purchase' AND product_id IS NULL",
         ),
         Refusal(
@@ -145,6 +153,12 @@ def _event_refusals() -> list[Refusal]:
             "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
             "name = 'refund' AND order_id IS NULL",
         ),
+    ]
+
+
+def _length_refusals() -> list[Refusal]:
+    values = "event_id, product_id, product_category, transaction_id, search_term"
+    return [
         Refusal(
             "text_too_long",
             f"One of {values} has more than the {VALUE_CHARACTERS} characters that GA4 takes.",

@@ -55,7 +55,7 @@ def _manner(settings: Settings, path: str, records: str) -> Manner:
     rule = http_rule(
         settings,
         "Heap",
-        named_by="ECOM_HEAP_APP_ID",
+        named_by="ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL",
         secrets=[],
         most_records=MOST_RECORDS,
         per_s=rate(settings.heap_events_per_s, PER_S),

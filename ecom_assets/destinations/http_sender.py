@@ -54,7 +54,7 @@ class HttpRule:
     """The tool, as messages say it."""
     settings: str
     """Where to look when it does not know us."""
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not appear in what is told of an answer."""
     per_s: float = 0.0
     """Records that it takes per second; 0: no bound."""
@@ -68,12 +68,12 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is posted. The address may hold keys in `params`, so it is never told."""
+    """What is posted. Keys can be in all but the address, so nothing else of it is ever shown."""
 
     url: str
-    body: bytes
+    body: bytes = field(repr=False)
     content_type: str = "application/json"
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
 
@@ -98,6 +98,19 @@ class Reply:
         except ValueError:
             return {}
         return told if isinstance(told, dict) else {}
+
+
+class _WithoutQueries(logging.Filter):
+    """urllib3 logs each request with its query, in which GA4 wants its secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take what follows a question mark out of what is logged."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
 
 
 class Sender:

@@ -114,7 +114,7 @@ def _rule(settings: Settings, *, takes_gzip: bool) -> HttpRule:
     return http_rule(
         settings,
         "Mixpanel",
-        named_by="ECOM_MIXPANEL_TOKEN (or the service account with ECOM_MIXPANEL_PROJECT_ID)",
+        named_by="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
         secrets=[_token(settings), settings.mixpanel_service_secret.get_secret_value()],
         most_records=MOST_RECORDS,
         per_s=rate(settings.mixpanel_events_per_s, PER_S),

@@ -82,7 +82,7 @@ def json_object(fields: Mapping[str, str], *more: str) -> str:
     `more` is SQL of texts that hold fields already.
     """
     each = [f"{text(chr(34) + name + chr(34) + ':')} || {sql}" for name, sql in fields.items()]
-    return f"'{{' || concat_ws(',', {', '.join([*each, *more])}) || '}}'"
+    return f"concat('{{', concat_ws(',', {', '.join([*each, *more])}), '}}')"
 
 
 def json_value(sql: str) -> str:

@@ -134,6 +134,14 @@ def test_who_is_over_the_day_s_quota_waits_for_another_day_with_all_that_follows
     assert answers[0].reason == "daily_quota"
 
 
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
+def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status: int) -> None:
+    answers = send(far_side.restart(otherwise=Say(status, "no", (("Location", "/there"),))), visits(anna=2))
+    assert len(far_side.heard) == 1
+    assert {(one.verdict, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
+    assert answers[0].words.endswith("see to ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
+
+
 @pytest.mark.parametrize("stumble", [Say(408), Say(500), Say(502), Say(503), Say(504), RESET])
 def test_what_may_be_better_the_next_time_is_sent_again_with_the_same_ids(far_side: ScriptedTool, stumble: Say) -> None:
     answers = send(far_side.restart(stumble, stumble), visits(anna=2))

@@ -1,5 +1,7 @@
 """Sending to GA4, which never says what it took."""
 
+import logging
+
 import pytest
 
 from ecom_assets.destinations.destination import Answer, Verdict
@@ -73,3 +75,16 @@ def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool)
         "user_properties": {"customer_segment": {"value": "Loyal"}},
         "events": [{"name": "customer_profile", "params": {"engagement_time_msec": 1}}],
     }
+
+
+def test_the_secret_that_ga4_wants_in_the_address_is_in_no_log(
+    far_side: ScriptedTool, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = tool("ga4_events", far_side.restart(RESET, Say(500), otherwise=GOT).url)
+    with caplog.at_level(logging.DEBUG):
+        destination.send(one_batch(destination, visits(anna=1)))
+        destination.send(one_batch(destination, visits(ben=1)))
+        destination.send(one_batch(destination, visits(carl=1)))
+    assert "POST /mp/collect" in caplog.text  # urllib3 was heard
+    assert KEY not in caplog.text
+    assert KEY not in repr(destination)

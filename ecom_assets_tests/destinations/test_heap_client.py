@@ -38,7 +38,7 @@ def test_who_is_refused_from_the_first_on_is_told_to_look_at_the_setting(
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
     assert {one.verdict for one in answers} == {Verdict.POSTPONED}
     assert len(far_side.heard) == requests
-    assert answers[0].words == "Heap refuses all that it is sent; see that ECOM_HEAP_APP_ID is right."
+    assert answers[0].words == "Heap refuses all that it is sent; see to ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL."
 
 
 def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: ScriptedTool) -> None:
