@@ -22,6 +22,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
@@ -29,7 +30,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings):
+class Settings(ApiSettings, ServingSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
