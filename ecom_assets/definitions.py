@@ -22,11 +22,12 @@ from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.retention import RETENTION_ASSETS
 from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
+from ecom_assets.assets.serving import serving_marts
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
+from ecom_assets.automation.following import FOLLOWING, PUBLICATION, SNAPSHOT, following_sensor
 from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everything_job, source_job
 from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
@@ -139,7 +140,7 @@ def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
-    left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
+    left_out = {*skipped, *(FOLLOWING - {SNAPSHOT if publishes(settings) else PUBLICATION})}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # Where there are orders, purchase events say nothing about segments and value.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
@@ -175,8 +176,9 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
-    """Return the asset that publishes the marts in Postgres, if it is set where."""
-    return [postgres_marts(settings, progress, pool)] if publishes(settings) else []
+    """Return the asset that publishes the marts for the API and others: in Postgres, if it is set where, or a file."""
+    publication = postgres_marts if publishes(settings) else serving_marts
+    return [publication(settings, progress, pool)]
 
 
 def publishes(settings: Settings) -> bool:

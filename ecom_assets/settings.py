@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.errors import DefinitionError, SettingError
@@ -30,7 +31,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings, ServingSettings):
+class Settings(ApiSettings, AnswerSettings, ServingSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
@@ -202,6 +203,11 @@ class Settings(ApiSettings, ServingSettings):
     def sandbox_folder(self) -> Path:
         """Return the folder of the simulated shop's data."""
         return self.home / "sandbox"
+
+    @property
+    def serving_folder(self) -> Path:
+        """Return the folder of the snapshot that the HTTP API reads."""
+        return self.home / "serving"
 
     @property
     def dagster_home(self) -> Path:

@@ -1,1 +1,1 @@
-"""The HTTP API."""
+"""The HTTP API: thin routes over answers, and the store that they read."""

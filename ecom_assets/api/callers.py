@@ -8,7 +8,7 @@ from starlette.types import Scope as Request
 CALLER = "ecom.caller"
 """Where a request's scope says who asks."""
 OPEN_PATHS = frozenset(
-    {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/health", "/health/live", "/health/ready"}
+    {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/health", "/health/live", "/health/ready"}
 )
 """What is shown to everybody: how to ask, and whether the API is well; no number of the shop."""
 VERSION_PREFIX = "/v1"
