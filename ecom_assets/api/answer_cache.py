@@ -5,7 +5,7 @@ New data have a new version, so nothing is ever invalidated and nothing old is g
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,9 +24,13 @@ class AnswerCache:
     """ASGI middleware that keeps answers to GET that carry an ETag and may be stored."""
 
     def __init__(
-        self, app: ASGIApp, version: Callable[[], str], memory: AnswersInMemory, redis: RedisAnswers | None = None
+        self,
+        app: ASGIApp,
+        version: Callable[[], Awaitable[str]],
+        memory: AnswersInMemory,
+        redis: RedisAnswers | None = None,
     ) -> None:
-        """Take the app, what tells the version of what it would answer now, and where answers are kept."""
+        """Take the app, what tells the version of its data (empty where there are none), and where answers are kept."""
         self._app = app
         self._version = version
         self._memory = memory
@@ -38,26 +42,17 @@ class AnswerCache:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        asked, key = self._read(scope)
+        version = await self._version()
+        asked, key = _read(scope, version)
+        if not version:
+            await self._app(scope, receive, send)
+            return
         found = self._memory.get(key)
         if found is not None:
             scope[CACHE] = "hit"
             await _give(found, asked, scope, send)
         else:
             await self._find_or_make(key, asked, scope, receive, send)
-
-    def _read(self, scope: Scope) -> tuple[bytes, str]:
-        """Return the request's If-None-Match, and the key of its answer."""
-        packed, origin, asked = "", "", b""
-        for name, value in scope["headers"]:
-            if name == b"accept-encoding":
-                packed = "gzip" if b"gzip" in value and b"gzip;q=0" not in value.replace(b" ", b"") else ""
-            elif name == b"origin":
-                origin = value.decode("latin-1")
-            elif name == b"if-none-match":
-                asked = value
-        query = scope["query_string"].decode("latin-1")
-        return asked, "\n".join((self._version(), scope["path"], query, packed, origin))
 
     async def _find_or_make(self, key: str, asked: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         while (other := self._under_way.get(key)) is not None:  # many ask the same at once: one is computed
@@ -117,6 +112,20 @@ class _Recording:
         headers = [one for one in self._headers if one[0] != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         return CachedAnswer(headers, body, dict(headers)[b"etag"], route)
+
+
+def _read(scope: Scope, version: str) -> tuple[bytes, str]:
+    """Return the request's If-None-Match, and the key of its answer."""
+    packed, origin, asked = "", "", b""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            packed = "gzip" if b"gzip" in value and b"gzip;q=0" not in value.replace(b" ", b"") else ""
+        elif name == b"origin":
+            origin = value.decode("latin-1")
+        elif name == b"if-none-match":
+            asked = value
+    query = scope["query_string"].decode("latin-1")
+    return asked, "\n".join((version, scope["path"], query, packed, origin))
 
 
 def _may_be_kept(headers: dict[bytes, bytes]) -> bool:

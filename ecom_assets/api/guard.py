@@ -1,7 +1,6 @@
 """Who may pass: keys and tokens, scopes by path, rates, and a record of who did not. Not here: how keys are kept."""
 
 import ipaddress
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Send
@@ -18,17 +17,23 @@ LONGEST_CREDENTIAL = 8_192
 _TOKEN_DOTS = 2
 
 
-@dataclass(frozen=True)
 class Credentials:
-    """What lets callers in; `tokens` is None where none are used."""
+    """What lets callers in."""
 
-    keys: KeyRing
-    tokens: TokenReader | None
+    def __init__(self, keys: KeyRing, tokens: TokenReader | None) -> None:
+        """Take the keys, and what reads tokens; None where none are used."""
+        self.keys = keys
+        self.tokens = tokens
+        self._are_needed = tokens is not None
 
-    @property
     def are_needed(self) -> bool:
-        """Tell whether anybody was ever given a key, or tokens are set."""
-        return self.tokens is not None or not self.keys.is_empty
+        """Tell whether anybody was ever given a key, or tokens are set.
+
+        What was so once stays so: a file of keys that is gone must not open the door.
+        """
+        if not self._are_needed:
+            self._are_needed = not self.keys.is_empty()
+        return self._are_needed
 
     async def caller_of(self, credential: str) -> Caller | None:
         """Return who holds it; None if nobody does any more."""
@@ -64,7 +69,7 @@ class Guard:
             await refusal.send_to(scope, send)
 
     async def _look(self, scope: Request) -> Refusal | None:
-        if not self._credentials.are_needed:
+        if not self._credentials.are_needed():
             return None if is_loopback_name(_header(scope, b"host")) else _wrong_host()
         address = (scope.get("client") or ("unknown",))[0]
         if too_many := self._rates.count("address", address):

@@ -35,9 +35,12 @@ class KeyRing:
         ring.look()
         return ring
 
-    @property
     def is_empty(self) -> bool:
         """Tell whether no key was ever made; who revoked the last one does not mean to let everybody in."""
+        try:
+            self.look()
+        except WorkError:
+            return False
         return not self.of_setting and not self._of_file
 
     def find(self, key: str) -> Caller | None:

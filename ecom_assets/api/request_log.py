@@ -11,6 +11,7 @@ from ecom_assets.api.answer_cache import CACHE, ROUTE
 from ecom_assets.api.callers import name_of_caller
 from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.refusals import REFUSED
+from ecom_assets.api.security_headers import security_headers
 
 REQUEST_ID = "ecom.request_id"
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -23,11 +24,10 @@ class RequestLog:
     The query is not noted: people put secrets there. Nor is a header.
     """
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics, security_headers: dict[str, str]) -> None:
-        """Take the app, the metrics, and the headers that every answer gets unless it has its own."""
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        """Take the app and the metrics."""
         self._app = app
         self._metrics = metrics
-        self._headers = [(name.encode(), value.encode()) for name, value in security_headers.items()]
         self._log = structlog.get_logger("ecom_assets.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +36,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
-        noted = _Noted(send, [(b"x-request-id", request_id.encode()), *self._headers])
+        noted = _Noted(send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])])
         began = time.perf_counter()
         self._metrics.in_progress.inc()
         try:

@@ -56,7 +56,7 @@ def ui(
     from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
 
     prepare_dagster_home(load_settings())
-    refuse_taken(host, port)
+    refuse_taken("UI", host, port)
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
@@ -104,7 +104,7 @@ def migrate(
     migrate_tables(do_it=yes, as_json=as_json)
 
 
-def refuse_taken(host: str, port: int) -> None:
+def refuse_taken(what: str, host: str, port: int) -> None:
     """See that a server can listen there.
 
     Raises:
@@ -116,5 +116,5 @@ def refuse_taken(host: str, port: int) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"The UI cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+            f"The {what} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
         ) from error
