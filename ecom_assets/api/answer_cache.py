@@ -69,7 +69,6 @@ class AnswerCache:
                 scope[CACHE] = "shared"
                 await _give(found, asked, scope, send)
             else:
-                scope[CACHE] = "miss"
                 await self._make(key, scope, receive, send)
         finally:
             del self._under_way[key]
@@ -80,6 +79,7 @@ class AnswerCache:
         await self._app(scope, receive, kept.send)
         answer = kept.answer(getattr(scope.get("route"), "path", ""))
         if answer is not None:
+            scope[CACHE] = "miss"
             self._memory.put(key, answer)
             if self._redis:
                 self._redis.put(key, answer)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.answer_cache import AnswerCache
 from ecom_assets.api.app import create_app
@@ -24,20 +24,29 @@ from ecom_assets.settings import Settings
 MB = 1_000_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Front:
-    """The app as it is served, and what must be closed after it."""
+    """The app as it is served: an ASGI application that closes what it holds open, once the app has ended."""
 
-    asgi: ASGIApp
+    inner: ASGIApp
     app: FastAPI
     audit: AuditLog
     redis: RedisAnswers | None
 
-    async def close(self) -> None:
-        """Let go of what is open."""
-        self.audit.close()
-        if self.redis is not None:
-            await self.redis.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or the beginning and the end of the process."""
+        if scope["type"] != "lifespan":
+            await self.inner(scope, receive, send)
+            return
+
+        async def ended(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                self.audit.close()
+                if self.redis is not None:
+                    await self.redis.close()
+            await send(message)
+
+        await self.inner(scope, receive, ended)
 
 
 def credentials_of(settings: Settings) -> Credentials:

@@ -70,7 +70,7 @@ class Guard:
 
     async def _look(self, scope: Request) -> Refusal | None:
         if not self._credentials.are_needed():
-            return None if is_loopback_name(_header(scope, b"host")) else _wrong_host()
+            return None if is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1")) else _wrong_host()
         address = (scope.get("client") or ("unknown",))[0]
         if too_many := self._rates.count("address", address):
             return _too_many(too_many, "this address")
@@ -105,22 +105,20 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
-def _header(scope: Request, wanted: bytes) -> str:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            told: str = value.decode("latin-1")
-            return told.strip()
-    return ""
+def _headers(scope: Request) -> dict[bytes, bytes]:
+    return dict(scope["headers"])
 
 
 def _credential(scope: Request) -> str:
-    scheme, _, rest = _header(scope, b"authorization").partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else _header(scope, b"x-api-key")
+    headers = _headers(scope)
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    found = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    return found.strip().decode("latin-1")
 
 
 def _is_preflight(scope: Request) -> bool:
     """A browser asks with OPTIONS whether it may ask, and cannot send a key with that."""
-    return scope["method"] == "OPTIONS" and bool(_header(scope, b"access-control-request-method"))
+    return scope["method"] == "OPTIONS" and b"access-control-request-method" in _headers(scope)
 
 
 def _unknown(reason: str, detail: str) -> Refusal:

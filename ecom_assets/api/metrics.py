@@ -37,7 +37,9 @@ class ApiMetrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
-        self.in_progress = Gauge("ecom_api_requests_in_progress", "Requests under way", registry=self.registry)
+        self.in_progress = 0
+        under_way = Gauge("ecom_api_requests_in_progress", "Requests under way", registry=self.registry)
+        under_way.set_function(lambda: self.in_progress)
         self._cache = Counter(
             "ecom_api_cache_lookups",
             "Answers by what the cache had: hit, shared, miss",
@@ -49,6 +51,7 @@ class ApiMetrics:
         )
         age = Gauge("ecom_api_snapshot_age_seconds", "Age of the data that are served", registry=self.registry)
         age.set_function(age_s)
+        self._found = {found: self._cache.labels(found) for found in ("hit", "shared", "miss")}
         self._observers: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
@@ -62,7 +65,7 @@ class ApiMetrics:
     def before_the_app(self, cache: str, refused: str) -> None:
         """Count what the cache had, and why a request was refused; empty where neither was asked."""
         if cache:
-            self._cache.labels(cache).inc()
+            self._found[cache].inc()
         if refused:
             self._refused.labels(refused).inc()
 

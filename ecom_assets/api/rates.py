@@ -1,6 +1,7 @@
 """How often a caller and an address may ask. Not here: who asks (`guard.py`).
 
-A window of the given length slides over what came, so that nobody gets twice the rate across the end of a minute.
+The window ends with each request, so that nobody gets twice the rate across the end of a minute. What was refused does
+not count.
 Counts are of this process: behind several processes each caller has the rate that many times.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Rates:
 
     def __init__(self, per_key: str, per_address: str) -> None:
         """Take rates such as 600/minute; an empty one is no limit."""
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._items = {kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate}
 
     def count(self, kind: str, name: str) -> TooMany | None:

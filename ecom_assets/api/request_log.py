@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.answer_cache import CACHE, ROUTE
 from ecom_assets.api.callers import name_of_caller
+from ecom_assets.api.logs import write_line
 from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.refusals import REFUSED
 from ecom_assets.api.security_headers import security_headers
@@ -38,7 +39,7 @@ class RequestLog:
         request_id = scope[REQUEST_ID] = _request_id(scope)
         noted = _Noted(send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])])
         began = time.perf_counter()
-        self._metrics.in_progress.inc()
+        self._metrics.in_progress += 1
         try:
             await self._app(scope, receive, noted.send)
         except Exception:
@@ -46,7 +47,7 @@ class RequestLog:
             self._log.exception("request_failed", request_id=request_id)
             raise
         finally:
-            self._metrics.in_progress.dec()
+            self._metrics.in_progress -= 1
             self._note(scope, noted.status, noted.bytes, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
@@ -54,19 +55,22 @@ class RequestLog:
         refused, cache = scope.get(REFUSED, ""), scope.get(CACHE, "")
         self._metrics.request(scope["method"], route, status, took_s)
         self._metrics.before_the_app(cache, refused)
-        self._log.info(
-            "request",
-            request_id=scope[REQUEST_ID],
-            method=scope["method"],
-            path=scope["path"],
-            route=route,
-            status=status,
-            took_ms=round(took_s * 1000, 3),
-            sent_bytes=sent_bytes,
-            caller=name_of_caller(scope),
-            address=(scope.get("client") or ("",))[0],
-            cache=cache,
-            refused=refused,
+        write_line(
+            {
+                "event": "request",
+                "level": "info",
+                "request_id": scope[REQUEST_ID],
+                "method": scope["method"],
+                "path": scope["path"],
+                "route": route,
+                "status": status,
+                "took_ms": round(took_s * 1000, 3),
+                "sent_bytes": sent_bytes,
+                "caller": name_of_caller(scope),
+                "address": (scope.get("client") or ("",))[0],
+                "cache": cache,
+                "refused": refused,
+            }
         )
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+from contextlib import suppress
 
-import structlog
 import uvicorn
 
 from ecom_assets.api.connections import BoundedConnection
@@ -27,15 +27,15 @@ def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
     front = build_front(settings)
     write_json_lines()
     config = new_config(settings, front)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(uvicorn.Server(config), front, until_parent_ends=until_parent_ends))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner, suppress(KeyboardInterrupt):
+        runner.run(_serve(uvicorn.Server(config), until_parent_ends=until_parent_ends))
 
 
 def new_config(settings: Settings, front: Front) -> uvicorn.Config:
     """Return how uvicorn serves it: bounded connections, proxies only where they are trusted, no log of its own."""
     connection = type("Connection", (BoundedConnection,), {"client_timeout_s": settings.api_client_timeout_s})
     return uvicorn.Config(
-        front.asgi,
+        front,
         host=settings.api_host,
         port=settings.api_port,
         http=connection,
@@ -50,15 +50,13 @@ def new_config(settings: Settings, front: Front) -> uvicorn.Config:
     )
 
 
-async def _serve(server: uvicorn.Server, front: Front, *, until_parent_ends: bool) -> None:
+async def _serve(server: uvicorn.Server, *, until_parent_ends: bool) -> None:
     watching = asyncio.create_task(_stop_with_parent(server)) if until_parent_ends else None
     try:
         await server.serve()
     finally:
         if watching is not None:
             watching.cancel()
-        await front.close()
-        structlog.get_logger("ecom_assets.api").info("stopped")
 
 
 async def _stop_with_parent(server: uvicorn.Server) -> None:
