@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-ALGORITHMS_OF_SECRETS = ("HS256", "HS384", "HS512")
+SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Bytes: a shorter secret is weaker than the hash (RFC 7518, 3.2)."""
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
-SHORTEST_SECRET = 32
-"""Characters: a shorter secret of HS256 is weaker than its hash (RFC 7518, 3.2)."""
 _THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
 
@@ -82,8 +81,8 @@ class ServingSettings(BaseSettings):
     @field_validator("jwt_secret")
     @classmethod
     def _long_secret(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"is shorter than {SHORTEST_SECRET} characters")
+        if 0 < len(value.get_secret_value().encode()) < SHORTEST_SECRETS["HS256"]:
+            raise ValueError(f"is shorter than {SHORTEST_SECRETS['HS256']} bytes")
         return value
 
     @field_validator("jwt_public_key_path", "jwt_jwks_url")
@@ -100,8 +99,11 @@ class ServingSettings(BaseSettings):
     def _fits_the_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         # A public key must never be taken for the secret of an HMAC.
         has_key = bool(info.data.get("jwt_public_key_path") or info.data.get("jwt_jwks_url"))
-        if value and has_key == (value in ALGORITHMS_OF_SECRETS):
+        if value and has_key == (value in SHORTEST_SECRETS):
             raise ValueError("does not go with the key; HS… takes ECOM_JWT_SECRET, all others a public key")
+        secret = info.data.get("jwt_secret", SecretStr("")).get_secret_value()
+        if secret and len(secret.encode()) < SHORTEST_SECRETS.get(value or "HS256", 0):
+            raise ValueError(f"takes a secret of at least {SHORTEST_SECRETS[value or 'HS256']} bytes")
         return value
 
     @field_validator("jwt_jwks_url")

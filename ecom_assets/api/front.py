@@ -1,6 +1,8 @@
 """What stands in front of the app, outside in: log, guard, cache, bounds. Not here: serving it (`server.py`)."""
 
+import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +34,7 @@ class Front:
     app: FastAPI
     audit: AuditLog
     redis: RedisAnswers | None
+    tracer_provider: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or the beginning and the end of the process."""
@@ -44,6 +47,8 @@ class Front:
                 self.audit.close()
                 if self.redis is not None:
                     await self.redis.close()
+                if self.tracer_provider is not None:
+                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends what is still to be sent
             await send(message)
 
         await self.inner(scope, receive, ended)
@@ -97,6 +102,7 @@ def build_front(settings: Settings, app: FastAPI | None = None) -> Front:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
     inner = Guard(inner, credentials, Rates(settings.rate_limit_key, settings.rate_limit_address), audit)
-    if settings.otel_endpoint:
-        inner = Tracing(inner, new_tracer_provider(settings.otel_endpoint))
-    return Front(RequestLog(inner, app.state.metrics), app, audit, redis)
+    provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
+    if provider is not None:
+        inner = Tracing(inner, provider)
+    return Front(RequestLog(inner, app.state.metrics), app, audit, redis, provider)

@@ -83,7 +83,7 @@ def _of_entry(number: int, entry: str) -> tuple[str, Caller]:
     except ValueError as error:
         raise SettingError(
             f"ECOM_API_KEYS, key {number}: {scopes!r} are no scopes, such as read+collect; "
-            f"{did_you_mean(scopes, Scope)}."
+            f"{did_you_mean(scopes, map(str, Scope))}."
         ) from error
     if len(key) < SHORTEST_KEY:
         raise SettingError(f"ECOM_API_KEYS, key {number} is shorter than {SHORTEST_KEY} characters; take a longer one.")
