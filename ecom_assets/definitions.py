@@ -14,6 +14,7 @@ import dagster as dg
 from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
+from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
@@ -122,7 +123,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:

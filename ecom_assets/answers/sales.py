@@ -23,7 +23,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
 DEFINITION: Final = {
     name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")
-} | {"change": "(this period − the one before) ÷ |the one before|; null where that is zero"}
+} | {"change": "(this period minus the one before) ÷ |the one before|; null where that is zero"}
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:

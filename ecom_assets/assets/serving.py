@@ -13,6 +13,7 @@ import dagster as dg
 from ecom_assets.automation.following import SNAPSHOT, follows_marts
 from ecom_assets.contracts.attribution import ChannelAttribution, Conversions
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
+from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.engagement_daily import EngagementDaily
@@ -40,6 +41,7 @@ SERVED: tuple[type[Table], ...] = (
     CustomerSegments,
     LifetimeValue,
     ConversionFunnel,
+    ConversionByDimension,
     CartAbandonment,
     EngagementDaily,
     CleanEvents,
