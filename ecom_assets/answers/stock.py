@@ -1,6 +1,6 @@
 """Products whose stock needs attention. Not here: when it does (`transforms/inventory.py`)."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import ibis
 
@@ -8,10 +8,11 @@ from ecom_assets.answers.reading import Reading
 from ecom_assets.contracts.inventory import ALERTS, InventoryAlerts
 from ecom_assets.transforms.inventory_rule import InventoryRule
 
+Kind = Literal["out_of_stock", "low", "overstock", "dead"]
 COLUMNS: Final = tuple(InventoryAlerts.columns)
 
 
-def inventory_alerts(reading: Reading, alert: str | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
+def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
     """Return the alerts, the most urgent kind first, within it those that last shortest; and how many of each kind."""
     table = reading.table(InventoryAlerts)
     counted = reading.rows(table.group_by("alert").agg(n=table.count()))

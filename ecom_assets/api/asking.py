@@ -39,7 +39,7 @@ class AskedOfDays(Asked):
     end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
 
 
-class Page(BaseModel):
+class Paged(Asked):
     """Which of many rows."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
@@ -121,6 +121,7 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
 
 Ask = Annotated[Asking, Depends(asking)]
 OfDays = Annotated[AskedOfDays, Query()]
+JustAsked = Annotated[Asked, Query()]
 
 
 def _etag(request: Request, reading: StoreReading) -> str:
