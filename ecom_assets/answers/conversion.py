@@ -7,7 +7,6 @@ Sums of daily funnels. Not here: how those are counted (`transforms/conversion_f
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.answers.change import changes, share
@@ -49,7 +48,9 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
     name = _known_funnel(reading, funnel)
     steps, before = _totals(reading, period, name, unit)
     carts, carts_before = _carts(reading, period)
-    now, then = ({"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before)))
+    now, then = (
+        {"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before))
+    )
     return {
         "funnel_name": name,
         "unit": unit,
@@ -84,9 +85,7 @@ def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[
 def _breakdown(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
     values = _funnel_rows(reading, period, funnel, unit, by)
     table = reading.table(ConversionByDimension)
-    rows = table.filter(
-        table.dimension == by, table.funnel_name.isin(list(CARTS)), period.contains(table.cohort_date)
-    )
+    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), period.contains(table.cohort_date))
     carts: dict[str, list[Row]] = {}
     if unit == "session":
         for row in reading.rows(_added(rows, ["funnel_name", "value"])):

@@ -42,7 +42,7 @@ DEFINITION: Final = {name: ProductPerformance.columns[name].description for name
 }
 
 
-def top_products(
+def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
     reading: Reading, period: Period, sort_by: SortBy, category: str | None, *, limit: int, offset: int = 0
 ) -> dict[str, Any]:
     """Return the first products of a period by a number, and how many there are."""

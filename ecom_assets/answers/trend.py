@@ -54,7 +54,8 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
         )
     sold = reading.table(Sales)
     sold = sold.filter(period.contains(sold.order_date))
-    counted = added_up(sold.mutate(hour_number=_hour(sold, period.days, reading.timezone)), ["order_date", "hour_number"])
+    sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
+    counted = added_up(sold, ["order_date", "hour_number"])
     found = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
     return [
         {"start_date": day, "end_date": day, "started_at": at, **_sum([found.get((day, number))])}

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api import conversion_routes, customer_routes, index_routes, product_routes, sales_routes
+from ecom_assets.api import adhoc_routes, conversion_routes, customer_routes, index_routes, product_routes, sales_routes
 from ecom_assets.api.asking import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.store import Store, open_store
@@ -20,6 +20,7 @@ ROUTERS: Final[list[APIRouter]] = [
     customer_routes.router,
     conversion_routes.router,
     product_routes.router,
+    adhoc_routes.router,
 ]
 REFUSALS: Final = documented(422, 503)
 """What any route may end with."""

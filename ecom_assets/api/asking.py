@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.session_rule import SessionRule
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -54,6 +56,17 @@ class Asking:
         self.request = request
         self.reading = reading
 
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the API."""
+        found: Settings = self.request.app.state.settings
+        return found
+
+    @property
+    def session_rule(self) -> SessionRule:
+        """Return when a session ends."""
+        return SessionRule.preset(self.settings.session_rule)
+
     def period(self, asked: AskedOfDays) -> Period:
         """Return the days that are asked for."""
         return Period.of(self.reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
@@ -79,7 +92,7 @@ class Asking:
         }
 
     def _explained(self) -> dict[str, Any]:
-        reading, address = self.reading, self.request.app.state.settings.dagster_url
+        reading, address = self.reading, self.settings.dagster_url
         return {
             "sql": reading.questions,
             "tables": [

@@ -186,7 +186,9 @@ def product(
     period = ask.period(asked)
     found = products.product(ask.reading, period, product_id)
     if found is None:
-        raise HTTPException(404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top.")
+        raise HTTPException(
+            404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
+        )
     return ask.answer(asked, products.DEFINITION, found, period)
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
 from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
@@ -126,6 +127,10 @@ class SnapshotReading:
     def events(self) -> ir.Table:
         """Return clean events."""
         return self.table(CleanEvents)
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same on another connection."""
+        return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:

@@ -61,7 +61,10 @@ class StoreReading(Protocol):
         """Return the rows of a small result by column name, in its order."""
 
     def events(self) -> ir.Table:
-        """Return clean events, for questions of `adhoc`."""
+        """Return clean events."""
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same for a question on a connection of `adhoc`."""
 
     def adhoc(self) -> AbstractContextManager[SQLBackend]:
         """Return a connection of its own for one long question, with bounds on time and memory.

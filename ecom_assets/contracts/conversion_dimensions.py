@@ -9,7 +9,7 @@ CARTS = {"(cart)": "cart", "(checkout)": "checkout"}
 
 
 class ConversionByDimension(Table):
-    """One row per funnel of sessions, day, dimension, its value and step; the values of a dimension add up to the total.
+    """One row per funnel of sessions, day, dimension, its value and step; the values add up to the total.
 
     Beside the daily funnels there are `(cart)`, sessions with an add_to_cart and those of them with a purchase, and
     `(checkout)`, likewise with a checkout_start. Only these are counted by category, which mart.conversion_funnel has

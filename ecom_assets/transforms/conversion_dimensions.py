@@ -24,7 +24,7 @@ BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
 
 @dataclass(frozen=True)
 class Visits:
-    """All rows of the tables that tell of sessions: `CleanEvents`, `SessionEvents`, `SessionDays`, `Sessions`, `Touches`."""
+    """What tells of sessions: all rows of `CleanEvents`, `SessionEvents`, `SessionDays`, `Sessions` and `Touches`."""
 
     clean_events: ir.Table
     events: ir.Table
@@ -33,9 +33,7 @@ class Visits:
     touches: ir.Table
 
 
-def conversion_by_dimension(
-    visits: Visits, days: Days, funnels: Sequence[DailyFunnel], rule: SessionRule
-) -> ir.Table:
+def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyFunnel], rule: SessionRule) -> ir.Table:
     """Sessions of each day that reached each step, by device, channel and category.
 
     Args:
