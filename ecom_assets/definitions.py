@@ -59,6 +59,7 @@ from ecom_assets.sources.order_source import (
 )
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
+from ecom_assets.warehouse.opening import serves_postgres
 
 
 def build_definitions(
@@ -141,7 +142,7 @@ def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
-    left_out = {*skipped, *(FOLLOWING - {SNAPSHOT if publishes(settings) else PUBLICATION})}
+    left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # Where there are orders, purchase events say nothing about segments and value.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
@@ -177,9 +178,15 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
-    """Return the asset that publishes the marts for the API and others: in Postgres, if it is set where, or a file."""
-    publication = postgres_marts if publishes(settings) else serving_marts
-    return [publication(settings, progress, pool)]
+    """Return the assets that publish the marts: in Postgres, if it is set where, and a file for the API without it."""
+    marts = [] if PUBLICATION in unpublished(settings) else [postgres_marts(settings, progress, pool)]
+    return marts + ([] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, progress, pool)])
+
+
+def unpublished(settings: Settings) -> set[dg.AssetKey]:
+    """Return the publications that there are none of: the API reads Postgres where the marts go there, else a file."""
+    nowhere = set() if publishes(settings) else {PUBLICATION}
+    return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
 
 
 def publishes(settings: Settings) -> bool:

@@ -71,7 +71,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         row["is_current"]: row
         for row in reading.rows(_added(period.with_previous(mine, "event_date"), ["product_id", "is_current"]))
     }
-    (item,) = reading.rows(items.filter(items.item_id == product_id).limit(1)) or [None]
+    item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not found and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
     now, before = _numbers(found.get(1)), _numbers(found.get(0))

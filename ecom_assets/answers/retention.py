@@ -92,8 +92,8 @@ def _cells(question: Question, whole_until: date | None) -> tuple[Known, ir.Tabl
         cells = cells_of(con.table("cohorts"), con.table("counts"), rule, known.period_count, known.reach)
         return replace(known, has_money=counted.has_money), cells
     # Everything else is asked of this table, and files are read once.
-    con.create_table(ACTIVITY, question.activity if rule.clock == "rolling" else by_day(question.activity), temp=True)
-    activity = con.table(ACTIVITY, database=("temp", "main"))
+    asked = question.activity if rule.clock == "rolling" else by_day(question.activity)
+    activity = con.create_table(ACTIVITY, asked, temp=True)
     known = _known(activity, question, whole_until)
     return known, retention(activity, rule, known.period_count, known.reach)
 

@@ -24,6 +24,7 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import POINTER, Snapshot
 
 TRIES = 5
@@ -37,7 +38,7 @@ class SnapshotStore:
     def __init__(self, settings: Settings) -> None:
         """Take the settings; nothing is opened yet."""
         self._settings = settings
-        self._folder = settings.serving_folder
+        self._folder = serving_folder(settings)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)

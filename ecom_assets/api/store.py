@@ -15,6 +15,7 @@ from ecom_assets.answers.reading import Row
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import serves_postgres
 
 
 class NothingPublishedError(EcomError):
@@ -90,7 +91,7 @@ class Store(Protocol):
 
 def open_store(settings: Settings) -> Store:
     """Return the store that the settings name: the published schema in Postgres where it is set, else the snapshot."""
-    if settings.postgres_url.get_secret_value():
+    if serves_postgres(settings):
         from ecom_assets.api.postgres_store import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
 
         return PostgresStore(settings)
