@@ -14,6 +14,7 @@ import dagster as dg
 from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
+from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
@@ -58,6 +59,7 @@ from ecom_assets.sources.order_source import (
 )
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
+from ecom_assets.warehouse.opening import serves_postgres
 
 
 def build_definitions(
@@ -122,7 +124,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -140,7 +142,7 @@ def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
-    left_out = {*skipped, *(FOLLOWING - {SNAPSHOT if publishes(settings) else PUBLICATION})}
+    left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # Where there are orders, purchase events say nothing about segments and value.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
@@ -176,9 +178,15 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
-    """Return the asset that publishes the marts for the API and others: in Postgres, if it is set where, or a file."""
-    publication = postgres_marts if publishes(settings) else serving_marts
-    return [publication(settings, progress, pool)]
+    """Return the assets that publish the marts: in Postgres, if it is set where, and a file for the API without it."""
+    marts = [] if PUBLICATION in unpublished(settings) else [postgres_marts(settings, progress, pool)]
+    return marts + ([] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, progress, pool)])
+
+
+def unpublished(settings: Settings) -> set[dg.AssetKey]:
+    """Return the publications that there are none of: the API reads Postgres where the marts go there, else a file."""
+    nowhere = set() if publishes(settings) else {PUBLICATION}
+    return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
 
 
 def publishes(settings: Settings) -> bool:

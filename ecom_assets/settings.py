@@ -185,11 +185,6 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings):
         return self.home / "sandbox"
 
     @property
-    def serving_folder(self) -> Path:
-        """Return the folder of the snapshot that the HTTP API reads."""
-        return self.home / "serving"
-
-    @property
     def dagster_home(self) -> Path:
         """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set, else one in `home`."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()

@@ -23,7 +23,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
 DEFINITION: Final = {
     name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")
-} | {"change": "(this period − the one before) ÷ |the one before|; null where that is zero"}
+} | {"change": "(this period minus the one before) ÷ |the one before|; null where that is zero"}
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
 
 def numbers(row: Row | None) -> Row:
     """Return the sums of a row with their mean; zeros where there was no row, as nothing was sold or refunded."""
-    found = {name: int(row[name]) if row else 0 for name in COUNTS}
+    found: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
     found |= {name: row[name] if row else ZERO for name in AMOUNTS}
     return found | {"average_order_value": mean(found["revenue_amount"], found["order_count"])}
 

@@ -14,7 +14,7 @@ from ecom_assets.api.redis_answers import RedisAnswers
 
 CACHE, ROUTE = "ecom.cache", "ecom.route"
 """Where a request's scope says what the cache did, and the pattern of its route."""
-_KNOWN_TO_VARY = {b"accept-encoding", b"origin"}
+_KNOWN_TO_VARY = {b"accept-encoding"}
 _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
 """Headers that belong to one request, not to an answer."""
 _OK = 200
@@ -116,16 +116,14 @@ class _Recording:
 
 def _read(scope: Scope, version: str) -> tuple[bytes, str]:
     """Return the request's If-None-Match, and the key of its answer."""
-    packed, origin, asked = "", "", b""
+    packed, asked = "", b""
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
             packed = "gzip" if b"gzip" in value and b"gzip;q=0" not in value.replace(b" ", b"") else ""
-        elif name == b"origin":
-            origin = value.decode("latin-1")
         elif name == b"if-none-match":
             asked = value
     query = scope["query_string"].decode("latin-1")
-    return asked, "\n".join((version, scope["path"], query, packed, origin))
+    return asked, "\n".join((version, scope["path"], query, packed))
 
 
 def _may_be_kept(headers: dict[bytes, bytes]) -> bool:

@@ -7,7 +7,16 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api import index_routes, operation_routes, realtime_routes, sales_routes
+from ecom_assets.api import (
+    adhoc_routes,
+    conversion_routes,
+    customer_routes,
+    index_routes,
+    operation_routes,
+    product_routes,
+    realtime_routes,
+    sales_routes,
+)
 from ecom_assets.api.asking import VERSION
 from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.problems import documented, handle_errors
@@ -19,6 +28,10 @@ PREFIX: Final = "/v1"
 ROUTERS: Final[list[APIRouter]] = [
     index_routes.router,
     sales_routes.router,
+    customer_routes.router,
+    conversion_routes.router,
+    product_routes.router,
+    adhoc_routes.router,
     realtime_routes.router,
     operation_routes.router,
 ]

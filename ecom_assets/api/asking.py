@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.session_rule import SessionRule
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -39,7 +41,7 @@ class AskedOfDays(Asked):
     end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
 
 
-class Page(BaseModel):
+class Paged(Asked):
     """Which of many rows."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
@@ -53,6 +55,17 @@ class Asking:
         """Take the request, and what is published as it is answered."""
         self.request = request
         self.reading = reading
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the API."""
+        found: Settings = self.request.app.state.settings
+        return found
+
+    @property
+    def session_rule(self) -> SessionRule:
+        """Return when a session ends."""
+        return SessionRule.preset(self.settings.session_rule)
 
     def period(self, asked: AskedOfDays) -> Period:
         """Return the days that are asked for."""
@@ -79,7 +92,7 @@ class Asking:
         }
 
     def _explained(self) -> dict[str, Any]:
-        reading, address = self.reading, self.request.app.state.settings.dagster_url
+        reading, address = self.reading, self.settings.dagster_url
         return {
             "sql": reading.questions,
             "tables": [
@@ -121,6 +134,7 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
 
 Ask = Annotated[Asking, Depends(asking)]
 OfDays = Annotated[AskedOfDays, Query()]
+JustAsked = Annotated[Asked, Query()]
 
 
 def _etag(request: Request, reading: StoreReading) -> str:

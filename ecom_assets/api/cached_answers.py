@@ -32,8 +32,8 @@ class CachedAnswer:
         return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _OVERHEAD_BYTES
 
     def short_headers(self) -> Headers:
-        """Return the headers of an answer that says that nothing changed; those of CORS are needed then, too."""
-        return [one for one in self.headers if one[0] in _OF_NOT_MODIFIED or one[0].startswith(b"access-control-")]
+        """Return the headers of an answer that says that nothing changed."""
+        return [one for one in self.headers if one[0] in _OF_NOT_MODIFIED]
 
     def to_bytes(self) -> bytes:
         """Return what Redis keeps: a line of JSON, then the body."""

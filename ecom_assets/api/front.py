@@ -1,10 +1,11 @@
-"""What stands in front of the app, outside in: log, guard, cache, bounds. Not here: serving it (`server.py`)."""
+"""What stands in front of the app, outside in: log, CORS, guard, cache, bounds. Not here: serving it (`server.py`)."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.answer_cache import AnswerCache
@@ -24,6 +25,9 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
 
 MB = 1_000_000
+CORS_METHODS = ("GET", "POST")
+CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type", "If-None-Match", "traceparent")
+CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID")
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ def build_front(settings: Settings, app: FastAPI | None = None) -> Front:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
     inner = Guard(inner, credentials, Rates(settings.rate_limit_key, settings.rate_limit_address), audit)
+    if settings.api_cors_origins:
+        inner = CORSMiddleware(inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN)
     provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
     if provider is not None:
         inner = Tracing(inner, provider)

@@ -58,7 +58,7 @@ class Guard:
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
-        if scope["type"] != "http" or _is_preflight(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         refusal = await self._look(scope)
@@ -114,11 +114,6 @@ def _credential(scope: Request) -> str:
     scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
     found = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
     return found.strip().decode("latin-1")
-
-
-def _is_preflight(scope: Request) -> bool:
-    """A browser asks with OPTIONS whether it may ask, and cannot send a key with that."""
-    return scope["method"] == "OPTIONS" and b"access-control-request-method" in _headers(scope)
 
 
 def _unknown(reason: str, detail: str) -> Refusal:

@@ -52,5 +52,5 @@ def endpoints_of(routers: list[APIRouter]) -> list[dict[str, str]]:
         for router in routers
         for route in router.routes
         if isinstance(route, APIRoute)
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]

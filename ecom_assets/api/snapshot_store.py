@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
 from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
@@ -23,6 +24,7 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import POINTER, Snapshot
 
 TRIES = 5
@@ -36,7 +38,7 @@ class SnapshotStore:
     def __init__(self, settings: Settings) -> None:
         """Take the settings; nothing is opened yet."""
         self._settings = settings
-        self._folder = settings.serving_folder
+        self._folder = serving_folder(settings)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
@@ -126,6 +128,10 @@ class SnapshotReading:
     def events(self) -> ir.Table:
         """Return clean events."""
         return self.table(CleanEvents)
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same on another connection."""
+        return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:

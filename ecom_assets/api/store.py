@@ -15,6 +15,7 @@ from ecom_assets.answers.reading import Row
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import serves_postgres
 
 
 class NothingPublishedError(EcomError):
@@ -61,7 +62,10 @@ class StoreReading(Protocol):
         """Return the rows of a small result by column name, in its order."""
 
     def events(self) -> ir.Table:
-        """Return clean events, for questions of `adhoc`."""
+        """Return clean events."""
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same for a question on a connection of `adhoc`."""
 
     def adhoc(self) -> AbstractContextManager[SQLBackend]:
         """Return a connection of its own for one long question, with bounds on time and memory.
@@ -87,7 +91,7 @@ class Store(Protocol):
 
 def open_store(settings: Settings) -> Store:
     """Return the store that the settings name: the published schema in Postgres where it is set, else the snapshot."""
-    if settings.postgres_url.get_secret_value():
+    if serves_postgres(settings):
         from ecom_assets.api.postgres_store import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
 
         return PostgresStore(settings)

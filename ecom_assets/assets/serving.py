@@ -13,6 +13,7 @@ import dagster as dg
 from ecom_assets.automation.following import SNAPSHOT, follows_marts
 from ecom_assets.contracts.attribution import ChannelAttribution, Conversions
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
+from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.engagement_daily import EngagementDaily
@@ -24,6 +25,7 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
+from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
 
 SERVED: tuple[type[Table], ...] = (
@@ -40,6 +42,7 @@ SERVED: tuple[type[Table], ...] = (
     CustomerSegments,
     LifetimeValue,
     ConversionFunnel,
+    ConversionByDimension,
     CartAbandonment,
     EngagementDaily,
     CleanEvents,
@@ -69,13 +72,13 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         started = time.monotonic()
         warehouse: Engine = context.resources.warehouse
         found = publish_snapshot(
-            warehouse, settings.serving_folder, SERVED, _origins(context.instance), context.run.run_id
+            warehouse, serving_folder(settings), SERVED, _origins(context.instance), context.run.run_id
         )
         progress.ended(name, found.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(found.data_version),
             metadata={
-                "file": dg.MetadataValue.path(settings.serving_folder / found.file),
+                "file": dg.MetadataValue.path(serving_folder(settings) / found.file),
                 "data_version": found.data_version,
                 "dagster/row_count": sum(one.row_count for one in found.tables.values()),
                 "rows_written": found.written_row_count,

@@ -1,13 +1,16 @@
 """Who may pass: a held key, a revoked one, a wrong scope, no key, too many requests, and what is noted of denials."""
 
+import http.client  # which leaves a path as it is written
 import json
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from ecom_assets.api.audit import FILE_NAME
 from ecom_assets.api.callers import Scope
@@ -79,8 +82,6 @@ def test_a_cached_answer_is_not_given_to_who_may_not_read(guarded: Running) -> N
     ("scope", "reads", "collects"), [(Scope.READ, 200, 403), (Scope.COLLECT, 403, 200), (Scope.ADMIN, 200, 200)]
 )
 def test_each_scope_may_do_what_it_is_for(guarded: Running, scope: Scope, reads: int, collects: int) -> None:
-    import requests  # noqa: PLC0415 (the one test that posts)
-
     _, key = KeyFile(guarded.home).create(scope.value, (scope,))
     assert guarded.get(SALES, key).status_code == reads
     posted = requests.post(f"{guarded.address}/collect", b"{}", headers={"X-API-Key": key}, timeout=5)
@@ -96,8 +97,6 @@ def test_each_scope_may_do_what_it_is_for(guarded: Running, scope: Scope, reads:
      "/%2e%2e/health", "/analytics/realtime", "/v1/v1/health"],
 )  # fmt: skip
 def test_every_path_wants_a_key_but_those_that_are_named(guarded: Running, path: str) -> None:
-    import http.client  # noqa: PLC0415 (which leaves a path as it is written)
-
     asking = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=5)
     asking.request("GET", path)
     assert asking.getresponse().status == 401
@@ -109,13 +108,17 @@ def test_whether_the_api_is_well_and_how_to_ask_it_is_told_to_everybody(guarded:
     assert [guarded.get(path).status_code for path in paths] == [200] * 6
 
 
-def test_a_browser_may_ask_whether_it_may_ask(guarded: Running) -> None:
-    import requests  # noqa: PLC0415 (the one test with OPTIONS)
-
-    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
-    answer = requests.options(guarded.address + SALES, headers=asked, timeout=5)
-    assert answer.status_code == 405, "the small app has no CORS, but the question reached it"
-    assert requests.options(guarded.address + SALES, timeout=5).status_code == 401
+def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(tmp_path: Path) -> None:
+    ours, theirs = {"Origin": "https://shop.example"}, {"Origin": "https://evil.example"}
+    with running(tmp_path, api_keys=f"read:{HELD}", api_cors_origins="https://shop.example") as served:
+        preflight = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "Authorization"}
+        asked = requests.options(served.address + SALES, headers=ours | preflight, timeout=5)
+        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "https://shop.example")
+        assert requests.options(served.address + SALES, headers=theirs | preflight, timeout=5).status_code == 400
+        for key, status in ((HELD, 200), ("", 401)):
+            told = served.get(SALES, key, **ours)
+            assert (told.status_code, told.headers["access-control-allow-origin"]) == (status, ours["Origin"])
+            assert "access-control-allow-origin" not in served.get(SALES, key, **theirs).headers
 
 
 def test_a_denial_is_written_down_without_what_was_sent(guarded: Running) -> None:
@@ -170,8 +173,6 @@ def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path
 
 
 def test_after_the_wait_that_was_told_the_key_may_ask_again(tmp_path: Path) -> None:
-    import time  # noqa: PLC0415 (the one test that waits)
-
     with running(tmp_path, api_keys=f"read:{HELD}", rate_limit_key="2/second") as served:
         assert [served.get(SALES, HELD).status_code for _ in range(3)] == [200, 200, 429]
         time.sleep(1.05)
