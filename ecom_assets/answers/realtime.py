@@ -106,7 +106,7 @@ def _engine(settings: Settings) -> Iterator[Backend]:
     con = connect()
     try:
         con.raw_sql(f"SET memory_limit = '{MEMORY}'")
-        con.raw_sql(f"SET temp_directory = '{settings.serving_folder / 'realtime.tmp'}'")
+        con.raw_sql(f"SET temp_directory = '{settings.home / 'realtime.tmp'}'")
         yield con
     finally:
         con.disconnect()

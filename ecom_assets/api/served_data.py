@@ -12,6 +12,7 @@ from ecom_assets.api.store import Published, Store
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import serves_postgres, serving_folder
 from ecom_assets.warehouse.snapshot import POINTER
 
 LOOK_EVERY_S = 1.0
@@ -25,8 +26,7 @@ class ServedData:
         """Take the store that the routes read from."""
         self._store = store
         self._now = now
-        in_postgres = bool(settings.postgres_url.get_secret_value())
-        self._pointer = None if in_postgres else settings.serving_folder / POINTER
+        self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
         self._stamp: object = None
         self._published: Published | None = None
         self._trouble = ""

@@ -134,18 +134,25 @@ def shop_served(shop: Shop) -> Any:
 
 @contextmanager
 def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[Running]:
-    """Serve the small app in a thread, with these settings."""
+    """Serve the small app, with these settings."""
     shop = shop or Shop()
     given = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
+    with serving(given, small_app(shop), shop) as found:
+        yield found
+
+
+@contextmanager
+def serving(settings: Settings, app: FastAPI, shop: Shop | None = None) -> Iterator[Running]:
+    """Serve an app in a thread, behind all that `ecom api` puts in front of it."""
     listening = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(new_config(given, build_front(given, small_app(shop))))
+    shop, address = shop or Shop(), f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(new_config(settings, build_front(settings, app)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     with logged() as log:
         thread.start()
         try:
             wait_until(lambda: server.started)
-            yield Running(address, shop, home, log)
+            yield Running(address, shop, settings.home, log)
         finally:
             shop.finish.set()
             server.should_exit = True

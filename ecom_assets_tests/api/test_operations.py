@@ -20,6 +20,7 @@ from ecom_assets.api.logs import hide_secrets
 from ecom_assets.api.served_data import ServedData
 from ecom_assets.api.store import NothingPublishedError, Published
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import POINTER
 from ecom_assets_tests.api.served import HELD, Shop, logged, running
 
@@ -82,7 +83,7 @@ def store() -> FakeStore:
 @pytest.fixture
 def pointer(home: Path) -> Path:
     """The file that says which snapshot is the current one."""
-    folder = Settings(home=home).serving_folder
+    folder = serving_folder(Settings(home=home))
     folder.mkdir(parents=True)
     (folder / POINTER).write_text("1")
     return folder / POINTER
