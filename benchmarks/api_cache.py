@@ -17,11 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import uvicorn
+from fastapi import FastAPI, Response
 from measuring import Result, say, tell
 
 KEY = "a-key-of-the-benchmark-only"
 TARGET = 1.3
+BLOCKS = 20
 BODY_BYTES = 1_300
 """An answer of `/analytics/sales` is as long."""
 HEADERS = {"ETag": 'W/"0123456789abcdef"', "Cache-Control": "no-cache"}
@@ -34,9 +38,6 @@ def body() -> bytes:
 
 def serve(kind: str, home: Path) -> None:
     """Serve the route, bare or as `ecom api` does, and tell the port."""
-    import uvicorn  # noqa: PLC0415 (the parent does not serve)
-    from fastapi import FastAPI, Response  # noqa: PLC0415 (as above)
-
     app, told = FastAPI(), body()
 
     @app.get("/analytics/sales")
@@ -44,16 +45,14 @@ def serve(kind: str, home: Path) -> None:
         return Response(told, media_type="application/json", headers=HEADERS)
 
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, access_log=False, log_config=None)
-    if kind == "cached":
-        config = _config_of_ecom_api(app, home)
+    bare = uvicorn.Config(app, access_log=False, log_config=None)
+    config = _config_of_ecom_api(app, home) if kind == "cached" else bare
+    config.timeout_keep_alive = 600  # while the other one is asked
     print(listening.getsockname()[1], flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _config_of_ecom_api(app: object, home: Path) -> object:
-    from types import SimpleNamespace  # noqa: PLC0415 (as above)
-
+def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
     from ecom_assets.api.front import build_front  # noqa: PLC0415 (as above)
     from ecom_assets.api.logs import write_json_lines  # noqa: PLC0415 (as above)
     from ecom_assets.api.metrics import ApiMetrics  # noqa: PLC0415 (as above)
@@ -64,8 +63,8 @@ def _config_of_ecom_api(app: object, home: Path) -> object:
         os.stat(home)  # as the pointer of the snapshot is looked at  # noqa: PTH116 (as in served_data.py)
         return "1"
 
-    app.state.served = SimpleNamespace(version=version)  # type: ignore[attr-defined]  # FastAPI's
-    app.state.metrics = ApiMetrics(lambda: 0.0)  # type: ignore[attr-defined]  # as above
+    app.state.served = SimpleNamespace(version=version)
+    app.state.metrics = ApiMetrics(lambda: 0.0)
     settings = Settings(
         home=home, api_keys=f"read:{KEY}", rate_limit_key="1000000/second", rate_limit_address="1000000/second"
     )
@@ -89,12 +88,14 @@ class Asker:
         begun = time.perf_counter()
         self._socket.sendall(self._request)
         got = self._socket.recv(65_536)
-        while b"\r\n\r\n" not in got or len(got.partition(b"\r\n\r\n")[2]) < len(body_told):
-            got += self._socket.recv(65_536)
+        while b"\r\n\r\n" not in got or len(got.partition(b"\r\n\r\n")[2]) < len(TOLD):
+            if not (more := self._socket.recv(65_536)):
+                sys.exit("the server hung up")
+            got += more
         return time.perf_counter() - begun, got.partition(b"\r\n\r\n")[2]
 
 
-body_told = body()
+TOLD = body()
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def serving(kind: str, home: Path) -> Iterator[tuple[Asker, int]]:
         try:
             port = int(process.stdout.readline()) if process.stdout else 0
             asker = Asker(port)
-            if asker.ask()[1] != body_told:
+            if asker.ask()[1] != TOLD:
                 sys.exit(f"the {kind} route does not answer the bytes that are compared")
             yield asker, process.pid
         finally:
@@ -124,10 +125,10 @@ def measure(requests: int) -> None:
     used = dict.fromkeys(times, 0.0)
     with TemporaryDirectory() as home, serving("bare", Path(home)) as bare, serving("cached", Path(home)) as cached:
         servers = {"bare": bare, "cached": cached}
-        for _ in range(10):
+        for _ in range(BLOCKS):
             for kind, (asker, pid) in servers.items():
                 before = cpu_s(pid)
-                times[kind] += [asker.ask()[0] for _ in range(requests // 10)]
+                times[kind] += [asker.ask()[0] for _ in range(requests // BLOCKS)]
                 used[kind] += cpu_s(pid) - before
     medians = {kind: statistics.median(some) for kind, some in times.items()}
     for kind, median in medians.items():
