@@ -201,16 +201,25 @@ class RetentionAnswer(Answer):
 
 
 @router.post(
-    "/analytics/funnel", response_model=FunnelAnswer, summary="A funnel of one's own", responses=documented(413)
+    "/analytics/funnel", response_model=FunnelAnswer, summary="A funnel of one's own", responses=documented(400, 413)
 )
 def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
     """Count a funnel over clean events; what would take too long or too much is refused."""
     definition = body.funnel()
+    adhoc.check_columns(definition, ask.reading.lacking)
+    if not adhoc.is_small_enough(ask.reading.engine_name, definition):
+        raise QuestionTooLargeError(
+            f"A funnel with a breakdown, exclusions or this order has at most {adhoc.MOST_COMPILED_STEPS} steps here, "
+            f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
+        )
     return _answered(ask, asked, body, lambda con, events, _: adhoc.funnel(con, events, definition, ask.session_rule))
 
 
 @router.post(
-    "/analytics/retention", response_model=RetentionAnswer, summary="Retention of one's own", responses=documented(413)
+    "/analytics/retention",
+    response_model=RetentionAnswer,
+    summary="Retention of one's own",
+    responses=documented(400, 413),
 )
 def retention(ask: Ask, asked: JustAsked, body: RetentionBody) -> dict[str, Any]:
     """Count who came back, over clean events; what would take too long or too much is refused."""

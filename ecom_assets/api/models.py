@@ -62,6 +62,6 @@ class Answer(BaseModel):
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")
     data_version: str = Field(description="What the published tables come to: equal versions give equal answers")
-    currency: str = Field(description="Of all amounts, by ISO 4217; XXX where none was named", examples=["EUR"])
+    currency: str = Field(description="Of all amounts, by ISO 4217", examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")

@@ -123,6 +123,8 @@ class PostgresReading:
         self.newest_date = published.newest_date
         self.timezone = settings.timezone
         self.currency = settings.currency
+        self.lacking = tuple(NOT_SHARED)
+        self.engine_name = "postgres"
         self.questions: list[str] = []
         self.used: list[str] = []
         self._engine = engine

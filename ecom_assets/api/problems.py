@@ -8,12 +8,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.errors import EcomError, UsageError, WorkError
 
 MEDIA_TYPE: Final = "application/problem+json"
+SCHEMAS: Final = "#/components/schemas/{model}"
+UNREADABLE: Final = "There was an error parsing the body"
+"""What FastAPI says of bytes that are no text."""
 RETRY_S: Final = "30"
 """Seconds after which it is worth asking again for what is not there yet."""
 
@@ -72,8 +76,22 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document say what a problem document is: FastAPI knows only what routes return."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = describe()["components"]["schemas"]
+            schemas.update(models_json_schema([(Problem, "serialization")], ref_template=SCHEMAS)[1]["$defs"])
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change it
+
+
 def handle_errors(app: FastAPI) -> None:
     """Have every error end as a problem document."""
+    describe_problems(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(NotModifiedError, _not_modified)
@@ -90,14 +108,13 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (likewise)
-    detail = (
-        {
-            404: f"There is nothing at {request.url.path}; GET / lists what there is.",
-            405: f"{request.url.path} does not take {request.method}.",
-        }.get(error.status_code, "")
-        if error.detail == http.HTTPStatus(error.status_code).phrase
-        else ""
-    )
+    is_framework_s = error.detail in {http.HTTPStatus(error.status_code).phrase, UNREADABLE}
+    plain = {
+        400: "The body is not JSON in UTF-8; correct it.",
+        404: f"There is nothing at {request.url.path}; GET / lists what there is.",
+        405: f"{request.url.path} does not take {request.method}.",
+    }
+    detail = plain.get(error.status_code, "") if is_framework_s else ""
     return problem(request, error.status_code, detail or str(error.detail), headers=error.headers)
 
 

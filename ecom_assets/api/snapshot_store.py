@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -103,6 +104,8 @@ class SnapshotReading:
         self.newest_date = opened.published.newest_date
         self.timezone = settings.timezone
         self.currency = settings.currency
+        self.lacking: tuple[str, ...] = ()
+        self.engine_name = "duckdb"
         self.questions: list[str] = []
         self.used: list[str] = []
         self._opened = opened
@@ -144,6 +147,7 @@ class SnapshotReading:
         timer = threading.Timer(self._settings.adhoc_timeout_s, con.con.interrupt)
         timer.start()
         try:
+            con.con = _Recorded(con.con, self.questions)
             yield con
         except duckdb.InterruptException as error:
             raise QuestionTooLargeError(
@@ -159,6 +163,22 @@ class SnapshotReading:
             timer.cancel()
             con.disconnect()
             self._semaphore.release()
+
+
+class _Recorded:
+    """A connection that writes down what it is asked."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, questions: list[str]) -> None:
+        self._con = con
+        self._questions = questions
+
+    def execute(self, query: str, *args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401 (as DuckDB's)
+        """Pass a statement on."""
+        self._questions.append(query)
+        return self._con.execute(query, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the connection has)
+        return getattr(self._con, name)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -50,6 +50,10 @@ class StoreReading(Protocol):
     newest_date: date
     timezone: str
     currency: str
+    engine_name: str
+    """As Ibis calls it."""
+    lacking: tuple[str, ...]
+    """Columns of clean events that are always null here, as they are not published."""
     questions: list[str]
     """The SQL of what was asked so far."""
     used: list[str]

@@ -1,1 +1,1 @@
-"""The HTTP API, its guard and its operations."""
+"""Tests of the HTTP API."""
