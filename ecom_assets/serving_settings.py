@@ -23,7 +23,7 @@ class ServingSettings(BaseSettings):
     api_port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on")
     api_keys: SecretStr = Field(
         SecretStr(""),
-        description="API keys beside those of `ecom api-key`, as SCOPES:KEY by commas, such as read+collect:KEY",
+        description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
     )
     api_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses of proxies whose X-Forwarded-For tells who asks, by commas"

@@ -13,6 +13,7 @@ from ecom_assets.api.app import create_app
 from ecom_assets.api.audit import AuditLog
 from ecom_assets.api.bounds import Bounds
 from ecom_assets.api.cached_answers import AnswersInMemory
+from ecom_assets.api.documented_security import document_security
 from ecom_assets.api.guard import Credentials, Guard, is_loopback_name
 from ecom_assets.api.key_ring import KeyRing
 from ecom_assets.api.keys import KeyFile
@@ -94,6 +95,8 @@ def build_front(settings: Settings, app: FastAPI | None = None) -> Front:
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)
     app = app or create_app(settings)
+    if credentials.are_needed():
+        document_security(app)
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
     inner: ASGIApp = Bounds(

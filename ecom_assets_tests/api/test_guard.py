@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import requests
 
+from ecom_assets.api.app import create_app
 from ecom_assets.api.audit import FILE_NAME
 from ecom_assets.api.callers import Scope
 from ecom_assets.api.front import build_front
 from ecom_assets.api.keys import KeyFile
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
-from ecom_assets_tests.api.served import HELD, Running, Shop, running, small_app
+from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
 
 SALES = "/analytics/sales"
 
@@ -119,6 +120,28 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
             told = served.get(SALES, key, **ours)
             assert (told.status_code, told.headers["access-control-allow-origin"]) == (status, ours["Origin"])
             assert "access-control-allow-origin" not in served.get(SALES, key, **theirs).headers
+
+
+def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_open(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_keys=f"collect:{HELD}", rate_limit_address="", rate_limit_key="")
+    with serving(settings, create_app(settings)) as served:
+        document = served.get("/openapi.json").json()
+        told = {
+            path: [
+                requests.request(method, served.address + path, headers=headers, timeout=5).status_code
+                for headers in ({}, {"X-API-Key": HELD})
+            ]
+            for path, operations in document["paths"].items()
+            for method in operations
+        }
+        closed = {
+            path for path, operations in document["paths"].items() for one in operations.values() if "security" in one
+        }
+    is_open = {path for path, codes in told.items() if 401 not in codes}
+    assert {path.removeprefix("/v1") for path in is_open} == {"/health", "/health/live", "/health/ready"}
+    assert closed == {*told} - is_open
+    assert {path: told[path] for path in closed} == {path: [401, 403] for path in closed}
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
 
 
 def test_a_denial_is_written_down_without_what_was_sent(guarded: Running) -> None:
