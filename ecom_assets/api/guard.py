@@ -105,7 +105,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def counted_address(address: str) -> str:
-    """Return what requests of an address are counted by: of IPv6 its network, as a client has 2^64 of these addresses."""
+    """Return what an address is counted by: of IPv6 its network, as a client has 2^64 addresses in it."""
     if ":" not in address:
         return address
     try:
