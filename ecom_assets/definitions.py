@@ -17,6 +17,7 @@ from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.daily_partitions import ListedDays
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
@@ -33,18 +34,18 @@ from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everyt
 from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.checks.accounting import accounting_claim
-from ecom_assets.checks.attribution import attribution_claims
+from ecom_assets.checks.attribution import ATTRIBUTION_CLAIMS
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
-from ecom_assets.checks.customer_value import value_claims
-from ecom_assets.checks.customers import customer_claims
-from ecom_assets.checks.invariants import invariant_claims
-from ecom_assets.checks.journeys import journey_claims
+from ecom_assets.checks.customer_value import VALUE_CLAIMS
+from ecom_assets.checks.customers import CUSTOMER_CLAIMS
+from ecom_assets.checks.invariants import INVARIANT_CLAIMS
+from ecom_assets.checks.journeys import JOURNEY_CLAIMS
 from ecom_assets.checks.orders import order_claims
-from ecom_assets.checks.products import product_claims
-from ecom_assets.checks.reconciliation import reconciliation_claims
-from ecom_assets.checks.retention import retention_claims
-from ecom_assets.checks.sales import sales_claims
+from ecom_assets.checks.products import PRODUCT_CLAIMS
+from ecom_assets.checks.reconciliation import RECONCILIATION_CLAIMS
+from ecom_assets.checks.retention import RETENTION_CLAIMS
+from ecom_assets.checks.sales import SALES_CLAIMS
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.extras import packages_of
 from ecom_assets.resources import platform_resources
@@ -101,11 +102,9 @@ def defs() -> dg.Definitions:
     return build_definitions(load_settings())
 
 
-def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+def daily_partitions(settings: Settings) -> ListedDays:
     """Return the partitions of every table that is cut by day, today's included."""
-    return dg.DailyPartitionsDefinition(
-        start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
-    )
+    return ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
 
 
 def writers_pool(settings: Settings) -> str | None:
@@ -214,14 +213,14 @@ def claims(settings: Settings) -> list[Claim]:
     return [
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
-        *invariant_claims(),
-        *retention_claims(),
-        *journey_claims(),
+        *INVARIANT_CLAIMS,
+        *RETENTION_CLAIMS,
+        *JOURNEY_CLAIMS,
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
-        *sales_claims(),
-        *product_claims(),
-        *attribution_claims(),
-        *customer_claims(),
-        *value_claims(),
-        *reconciliation_claims(),
+        *SALES_CLAIMS,
+        *PRODUCT_CLAIMS,
+        *ATTRIBUTION_CLAIMS,
+        *CUSTOMER_CLAIMS,
+        *VALUE_CLAIMS,
+        *RECONCILIATION_CLAIMS,
     ]

@@ -1,9 +1,8 @@
 """Rules that the code keeps, as tests: sizes, docstrings, who may import what, who may read the environment."""
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
@@ -17,6 +16,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -32,28 +32,35 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", ALL, ids=name_of)
-def test_a_file_is_short_and_says_first_what_lives_there(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= MOST_LINES, f"{name_of(path)} has {len(lines)} lines: split it by subject"
-    assert ast.get_docstring(tree(path)), f"{name_of(path)} does not say what lives there"
+def functions(path: Path) -> list[Function]:
+    return [node for node in ast.walk(tree(path)) if isinstance(node, Function)]
 
 
-# A benchmark's peers are whole scripts in one function, as people write them.
-@pytest.mark.parametrize("path", [path for path in ALL if "benchmarks" not in path.parts], ids=name_of)
-def test_functions_are_short(path: Path) -> None:
+def test_files_are_short() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL}
+    long = {name: length for name, length in lengths.items() if length > MOST_LINES}
+    assert long == {}, f"longer than {MOST_LINES} lines: split them by subject"
+
+
+def test_a_file_says_first_what_lives_there() -> None:
+    assert [name_of(path) for path in ALL if not ast.get_docstring(tree(path))] == []
+
+
+def test_functions_are_short() -> None:
     long = [
         f"{name_of(path)}:{node.lineno} {node.name}"
-        for node in ast.walk(tree(path))
-        if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
+        for path in ALL
+        if "benchmarks" not in path.parts  # its peers are whole scripts in one function, as people write them
+        for node in functions(path)
+        if (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
     ]
     assert long == [], f"longer than {MOST_FUNCTION_LINES} lines"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_what_is_public_says_what_it_does(path: Path) -> None:
+def test_what_is_public_says_what_it_does() -> None:
     silent = [
         f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in SOURCES
         for scope in ast.walk(tree(path))
         if isinstance(scope, ast.Module | ast.ClassDef) and not getattr(scope, "name", "").startswith("_")
         for node in scope.body

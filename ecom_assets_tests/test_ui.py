@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from ecom_assets_tests.command import ECOM, environment, small_shop
 
@@ -36,6 +36,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 DAY = "2026-01-01"
+WIDE: ViewportSize = {"width": 3000, "height": 1900}
 PATIENCE_S = 120
 PATIENCE_MS = 60_000
 
@@ -197,6 +198,7 @@ def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
 
 @pytest.mark.usefixtures("materialized")
 def test_its_neighbours_are_drawn_with_the_checks_they_passed(served: Served, page: Page) -> None:
+    page.set_viewport_size(WIDE)  # else its many neighbours are drawn without their checks
     page.goto("/assets/staging/events?view=lineage")
     for neighbour in ("duplicate_events", "session_events"):
         expect(page.get_by_text(neighbour, exact=True).first).to_be_visible()

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution, Conversions, Touches
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.sessions import SessionEvents, Sessions
@@ -15,34 +15,9 @@ from ecom_assets.transforms.stacking import stacked
 PART = ["day", "unit", "model"]
 
 
-def attribution_claims() -> list[Claim]:
-    """Return every invariant of touches, conversions and credit."""
-    return [
-        Claim(
-            contract=Touches,
-            name="every_visit_is_a_touch",
-            description="Per day, touches are the sessions in which more happened than refunds.",
-            judge=_visits_are_touches,
-            tables=(Sessions, Touches),
-        ),
-        Claim(
-            contract=Conversions,
-            name="conversions_are_purchases_and_orders",
-            description="Per day, conversions come to as much as purchase and refund events, and as the order lines.",
-            judge=_conversions_are_all,
-            tables=(SessionEvents, UserOrderLog, Conversions),
-        ),
-        Claim(
-            contract=ChannelAttribution,
-            name="credit_adds_up_to_conversions",
-            description="Per day, unit and model, channels' credit and revenue add up to the conversions, exactly.",
-            judge=_credit_adds_up,
-            tables=(Conversions, ChannelAttribution),
-        ),
-    ]
-
-
-def _visits_are_touches(days: Days | None, sessions: ir.Table, touches: ir.Table) -> Verdict:
+@claim(Touches, reads=(Sessions, Touches))
+def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> Verdict:
+    """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
     visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
     both = stacked(visits.select("started_date", side=1), touches.select("started_date", side=-1))
@@ -50,7 +25,11 @@ def _visits_are_touches(days: Days | None, sessions: ir.Table, touches: ir.Table
     return verdict_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-def _conversions_are_all(days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table) -> Verdict:
+@claim(Conversions, reads=(SessionEvents, UserOrderLog, Conversions))
+def conversions_are_purchases_and_orders(
+    days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
+) -> Verdict:
+    """Per day, conversions come to as much as purchase and refund events, and as the order lines."""
     events = events.filter(events.event_type.isin(["purchase", "refund"]))
     paid = events.cart_amount.fill_null(0).cast(MONEY)
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
@@ -69,7 +48,9 @@ def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: 
     return rows.select(day=day, unit=named, money=money.cast(MONEY))
 
 
-def _credit_adds_up(days: Days | None, conversions: ir.Table, credited: ir.Table) -> Verdict:
+@claim(ChannelAttribution, reads=(Conversions, ChannelAttribution))
+def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> Verdict:
+    """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
     models = stacked(*(ibis.literal(model).name("model").as_table() for model in MODELS))
     due = of_days(conversions, "converted_date", days).cross_join(models)
     due = due.select(
@@ -86,3 +67,7 @@ def _credit_adds_up(days: Days | None, conversions: ir.Table, credited: ir.Table
         credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
     )
     return verdict_of(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
+
+
+ATTRIBUTION_CLAIMS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]
+"""Every invariant of touches, conversions and credit."""

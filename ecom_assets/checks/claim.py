@@ -4,6 +4,7 @@ A check that cannot look raises; it never reports an outage as bad data, nor pas
 here: claims.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -35,14 +36,18 @@ class Verdict:
     limit: int = 0
 
 
+Judge = Callable[..., Verdict]
+"""Gets the run's days (None for all) and tables, whole."""
+
+
 @dataclass(frozen=True)
 class Claim:
-    """A claim about a contract's table; `judge` gets the run's days (None for all) and `tables`, whole."""
+    """A claim about a contract's table; `judge` gets the run's days and `tables`."""
 
     contract: type[Table]
     name: str
     description: str
-    judge: Callable[..., Verdict]
+    judge: Judge
     tables: tuple[type[Table], ...]
     blocking: bool = False
 
@@ -78,6 +83,17 @@ class Claim:
             )
 
         return check
+
+
+def claim(contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False) -> Callable[[Judge], Claim]:
+    """Declare that a function judges a claim about the contract's table, called as the function, told as its docstring.
+
+    Args:
+        contract: What the claim is about.
+        reads: What the function gets after the run's days, whole.
+        blocking: Whether a run that breaks the claim stops there.
+    """
+    return lambda judge: Claim(contract, judge.__name__, inspect.getdoc(judge) or "", judge, reads, blocking)
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:

@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, verdict_of
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.sales import Customer
 from ecom_assets.transforms.days import NO, Days
@@ -13,27 +13,9 @@ ALL_OR_NONE = (
 )
 
 
-def value_claims() -> list[Claim]:
-    """Return every claim about segments and expected value beyond the contracts."""
-    return [
-        Claim(
-            contract=CustomerSegments,
-            name="segmented_are_the_customers",
-            description="Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer.",
-            judge=_segmented_are_customers,
-            tables=(Customer, CustomerSegments),
-        ),
-        Claim(
-            contract=LifetimeValue,
-            name="valued_are_the_segmented",
-            description="Everybody who is in a segment has a value or a reason, and nobody else.",
-            judge=_valued_are_segmented,
-            tables=(CustomerSegments, LifetimeValue),
-        ),
-    ]
-
-
-def _segmented_are_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> Verdict:
+@claim(CustomerSegments, reads=(Customer, CustomerSegments))
+def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> Verdict:
+    """Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer."""
     columns = ("customer_id", "order_count", "revenue_amount")
     ordered = customers.filter(customers.order_count > 0).select(*columns)
     found = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
@@ -47,7 +29,9 @@ def _segmented_are_customers(_days: Days | None, customers: ir.Table, segments: 
     return verdict_of(told.filter(~told.is_same), told)
 
 
-def _valued_are_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> Verdict:
+@claim(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
+def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> Verdict:
+    """Everybody who is in a segment has a value or a reason, and nobody else."""
     found = values.rename(valued_id="customer_id").drop("as_of_date")
     both = segments.select("customer_id", "as_of_date").outer_join(found, segments.customer_id == found.valued_id)
     is_right = both.customer_id.notnull() & both.valued_id.notnull()
@@ -56,3 +40,7 @@ def _valued_are_segmented(_days: Days | None, segments: ir.Table, values: ir.Tab
             is_right &= both[name].isnull() == both[reason].notnull()
     told = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
     return verdict_of(told.filter(~told.is_right), told)
+
+
+VALUE_CLAIMS = [segmented_are_the_customers, valued_are_the_segmented]
+"""Every claim about segments and expected value beyond the contracts."""

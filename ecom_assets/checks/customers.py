@@ -3,34 +3,12 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.customers import Customers, QuarantinedCustomers, RawCustomers
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
 TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
-
-
-def customer_claims() -> list[Claim]:
-    """Return every claim about customers beyond the contracts."""
-    return [
-        Claim(
-            contract=Customers,
-            name="received_is_customers_plus_quarantined_plus_surplus",
-            description="Per fetch, received records = customers + quarantined records + surplus copies.",
-            judge=_judge_accounting,
-            tables=(RawCustomers, QuarantinedCustomers, Customers),
-            blocking=True,
-        ),
-        Claim(
-            contract=Customers,
-            name="one_version_is_current",
-            description="Of each customer exactly one version is current, and the others end where the next begins.",
-            judge=_judge_versions,
-            tables=(Customers,),
-            blocking=True,
-        ),
-    ]
 
 
 def accounting(days: Days | None, raw: ir.Table, quarantined: ir.Table, versions: ir.Table) -> ir.Table:
@@ -71,12 +49,16 @@ def _counted(rows: ir.Table, term: str, number: ir.IntegerScalar) -> ir.Table:
     )
 
 
-def _judge_accounting(days: Days | None, *tables: ir.Table) -> Verdict:
+@claim(Customers, reads=(RawCustomers, QuarantinedCustomers, Customers), blocking=True)
+def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> Verdict:
+    """Per fetch, received records = customers + quarantined records + surplus copies."""
     per_day = accounting(days, *tables)
     return verdict_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-def _judge_versions(_days: Days | None, versions: ir.Table) -> Verdict:
+@claim(Customers, reads=(Customers,), blocking=True)
+def one_version_is_current(_days: Days | None, versions: ir.Table) -> Verdict:
+    """Of each customer exactly one version is current, and the others end where the next begins."""
     in_order = ibis.window(group_by="customer_id", order_by="valid_from")
     told = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
     is_end = told.next_from.isnull()
@@ -86,3 +68,7 @@ def _judge_versions(_days: Days | None, versions: ir.Table) -> Verdict:
     # No ids: what a check shows outlives the rows.
     told = told.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
     return verdict_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
+
+
+CUSTOMER_CLAIMS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
+"""Every claim about customers beyond the contracts."""

@@ -6,7 +6,7 @@ Not here: contracts (`contract_holds.py`), the accounting of received rows (`acc
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents
@@ -16,49 +16,9 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
 
-def invariant_claims() -> list[Claim]:
-    """Return every invariant of the marts."""
-    return [
-        Claim(
-            contract=SessionDays,
-            name="events_add_up_to_clean_events",
-            description="Per day, the events of the sessions' pieces are as many as the clean events.",
-            judge=_pieces_add_up,
-            tables=(CleanEvents, SessionEvents, SessionDays),
-            blocking=True,
-        ),
-        Claim(
-            contract=Sessions,
-            name="every_piece_is_in_one_session",
-            description="Every piece lies in exactly one session of its visitor, and the events add up.",
-            judge=_sessions_cover,
-            tables=(SessionDays, Sessions),
-        ),
-        Claim(
-            contract=ConversionFunnel,
-            name="steps_never_increase",
-            description="No step of a funnel has more units than the step before it.",
-            judge=_steps_narrow,
-            tables=(ConversionFunnel,),
-        ),
-        Claim(
-            contract=ConversionFunnel,
-            name="categories_add_up_to_total",
-            description="Per funnel, day, unit and step, the categories add up to the total.",
-            judge=_categories_add_up,
-            tables=(ConversionFunnel,),
-        ),
-        Claim(
-            contract=EngagementDaily,
-            name="sessions_agree",
-            description="Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU.",
-            judge=_engagement_agrees,
-            tables=(Sessions, SessionDays, EngagementDaily),
-        ),
-    ]
-
-
-def _pieces_add_up(days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table) -> Verdict:
+@claim(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
+def events_add_up_to_clean_events(days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table) -> Verdict:
+    """Per day, the events of the sessions' pieces are as many as the clean events."""
     counts = (
         _per_day(clean, days, "clean_count", clean.count()),
         _per_day(numbered, days, "numbered_count", numbered.count()),
@@ -69,7 +29,9 @@ def _pieces_add_up(days: Days | None, clean: ir.Table, numbered: ir.Table, piece
     return verdict_of(per_day.filter(differs), per_day)
 
 
-def _sessions_cover(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> Verdict:
+@claim(Sessions, reads=(SessionDays, Sessions))
+def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> Verdict:
+    """Every piece lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
         reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
         sessions = sessions.filter(ibis.or_(*reaches))
@@ -103,14 +65,18 @@ def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
     )
 
 
-def _steps_narrow(days: Days | None, funnel: ir.Table) -> Verdict:
+@claim(ConversionFunnel, reads=(ConversionFunnel,))
+def steps_never_increase(days: Days | None, funnel: ir.Table) -> Verdict:
+    """No step of a funnel has more units than the step before it."""
     funnel = of_days(funnel, "cohort_date", days)
     in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
     funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
     return verdict_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
 
-def _categories_add_up(days: Days | None, funnel: ir.Table) -> Verdict:
+@claim(ConversionFunnel, reads=(ConversionFunnel,))
+def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> Verdict:
+    """Per funnel, day, unit and step, the categories add up to the total."""
     funnel = of_days(funnel, "cohort_date", days)
     is_total = funnel.product_category == ALL_CATEGORIES
     sums = funnel.group_by("funnel_name", "cohort_date", "unit", "step").agg(
@@ -120,7 +86,9 @@ def _categories_add_up(days: Days | None, funnel: ir.Table) -> Verdict:
     return verdict_of(sums.filter(sums.total_count != sums.category_count), sums)
 
 
-def _engagement_agrees(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> Verdict:
+@claim(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
+def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> Verdict:
+    """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
     )
@@ -154,3 +122,13 @@ def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Ta
         )
     )
     return terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})
+
+
+INVARIANT_CLAIMS = [
+    events_add_up_to_clean_events,
+    every_piece_is_in_one_session,
+    steps_never_increase,
+    categories_add_up_to_total,
+    sessions_agree,
+]
+"""Every invariant of the marts."""

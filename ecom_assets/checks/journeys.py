@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
 from ecom_assets.contracts.performance import CategoryPerformance, SearchPerformance
 from ecom_assets.contracts.sessions import Sessions
@@ -12,48 +12,18 @@ from ecom_assets.transforms.journey_rule import DIMENSIONS, EXIT, START
 from ecom_assets.transforms.stacking import stacked
 
 
-def journey_claims() -> list[Claim]:
-    """Return every invariant of journeys, and of what searches and categories lead to."""
-    return [
-        Claim(
-            contract=Journeys,
-            name="every_session_has_its_journeys",
-            description="Per day and dimension there are as many journeys as sessions.",
-            judge=_journeys_are_sessions,
-            tables=(Sessions, Journeys),
-        ),
-        Claim(
-            contract=JourneyTransitions,
-            name="starts_and_exits_are_the_sessions",
-            description="Per day and dimension, starts and exits are the journeys, and all transitions their steps.",
-            judge=_transitions_add_up,
-            tables=(Journeys, JourneyTransitions),
-        ),
-        Claim(
-            contract=SearchPerformance,
-            name="searches_are_the_sessions_searches",
-            description="Per day, the searches of all terms are those of the sessions.",
-            judge=_searches_add_up,
-            tables=(Sessions, SearchPerformance),
-        ),
-        Claim(
-            contract=CategoryPerformance,
-            name="no_category_is_seen_more_than_all",
-            description="Per day, the views and carts of categories are no more than those of the sessions.",
-            judge=_categories_are_sessions,
-            tables=(Sessions, CategoryPerformance),
-        ),
-    ]
-
-
-def _journeys_are_sessions(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> Verdict:
+@claim(Journeys, reads=(Sessions, Journeys))
+def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> Verdict:
+    """Per day and dimension there are as many journeys as sessions."""
     per_day = sessions.group_by("started_date").agg(expected=sessions.count())
     expected = stacked(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
     counts = journeys.group_by("started_date", "dimension").agg(found=journeys.count())
     return _compared(days, expected, counts.mutate(expected=0))
 
 
-def _transitions_add_up(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> Verdict:
+@claim(JourneyTransitions, reads=(Journeys, JourneyTransitions))
+def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> Verdict:
+    """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
     told = journeys.group_by("started_date", "dimension").agg(
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
     )
@@ -77,7 +47,9 @@ def _transitions_add_up(days: Days | None, journeys: ir.Table, transitions: ir.T
     return _compared(days, *sides)
 
 
-def _searches_add_up(days: Days | None, sessions: ir.Table, searches: ir.Table) -> Verdict:
+@claim(SearchPerformance, reads=(Sessions, SearchPerformance))
+def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> Verdict:
+    """Per day, the searches of all terms are those of the sessions."""
     return _compared(
         days,
         sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count", found=0),
@@ -85,7 +57,9 @@ def _searches_add_up(days: Days | None, sessions: ir.Table, searches: ir.Table) 
     )
 
 
-def _categories_are_sessions(days: Days | None, sessions: ir.Table, categories: ir.Table) -> Verdict:
+@claim(CategoryPerformance, reads=(Sessions, CategoryPerformance))
+def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> Verdict:
+    """Per day, the views and carts of categories are no more than those of the sessions."""
     names = ("category_view_count", "product_view_count", "add_to_cart_count")
     sides = [
         stacked(
@@ -109,3 +83,12 @@ def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
     both = stacked(*(side.select(*columns) for side in sides))
     both = of_days(both, "started_date", days)
     return both.group_by("started_date", "dimension").agg(expected=both.expected.sum(), found=both.found.sum())
+
+
+JOURNEY_CLAIMS = [
+    every_session_has_its_journeys,
+    starts_and_exits_are_the_sessions,
+    searches_are_the_sessions_searches,
+    no_category_is_seen_more_than_all,
+]
+"""Every invariant of journeys, and of what searches and categories lead to."""

@@ -6,7 +6,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Claim, Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
 from ecom_assets.transforms import orders
 from ecom_assets.transforms.days import Days
@@ -40,14 +40,7 @@ def order_claims(customers_over: int, judged: JudgedDays) -> list[Claim]:
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
-        Claim(
-            contract=UserOrderLog,
-            name="received_is_clean_plus_quarantined_plus_surplus",
-            description="Per day of arrival, received lines = clean lines + quarantined lines + surplus copies.",
-            judge=_accounts,
-            tables=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders),
-            blocking=True,
-        ),
+        received_is_clean_plus_quarantined_plus_surplus,
     ]
 
 
@@ -73,7 +66,9 @@ def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.
     return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
 
 
-def _accounts(days: Days | None, raw: ir.Table, *others: ir.Table) -> Verdict:
+@claim(UserOrderLog, reads=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders), blocking=True)
+def received_is_clean_plus_quarantined_plus_surplus(days: Days | None, raw: ir.Table, *others: ir.Table) -> Verdict:
+    """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies."""
     if days is not None:
         # A line that came again takes its place from a copy that came on another day.
         copies = orders.copies_of_arrivals(raw, days).select("received_date").distinct()

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
 from ecom_assets.contracts.performance import ProductPerformance
 from ecom_assets.contracts.sales import Sales
@@ -14,27 +14,9 @@ from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 
-def product_claims() -> list[Claim]:
-    """Return every invariant of products and stock."""
-    return [
-        Claim(
-            contract=ProductPerformance,
-            name="products_add_up_to_sales",
-            description="Per day on which there are orders, the products' revenue and items are those of the sales.",
-            judge=_products_add_up,
-            tables=(Sales, ProductPerformance),
-        ),
-        Claim(
-            contract=InventoryAlerts,
-            name="alerts_are_about_the_newest_stock",
-            description="Every alert is of a product's newest stock; who has none left is out of stock, nobody else.",
-            judge=_alerts_are_true,
-            tables=(RawStock, InventoryAlerts),
-        ),
-    ]
-
-
-def _products_add_up(days: Days | None, sold: ir.Table, products: ir.Table) -> Verdict:
+@claim(ProductPerformance, reads=(Sales, ProductPerformance))
+def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> Verdict:
+    """Per day on which there are orders, the products' revenue and items are those of the sales."""
     told = products.filter(products.sales_source == ORDERS)
     both = stacked(
         sold.select(day="order_date", items="quantity", money="revenue_amount"),
@@ -51,7 +33,9 @@ def _products_add_up(days: Days | None, sold: ir.Table, products: ir.Table) -> V
     return verdict_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
 
-def _alerts_are_true(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> Verdict:
+@claim(InventoryAlerts, reads=(RawStock, InventoryAlerts))
+def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> Verdict:
+    """Every alert is of a product's newest stock; who has none left is out of stock, nobody else."""
     newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
     joined = alerts.left_join(newest, "product_id")
     same = (joined.newest_date == joined.as_of_date) & (joined.newest_count == joined.stock_count)
@@ -60,3 +44,7 @@ def _alerts_are_true(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> Ver
     silent = newest.filter(newest.newest_count <= 0).anti_join(alerts, "product_id")
     unsaid = silent.select("product_id", alert=ibis.literal("missing"), as_of_date="newest_date")
     return verdict_of(stacked(wrong, unsaid), alerts)
+
+
+PRODUCT_CLAIMS = [products_add_up_to_sales, alerts_are_about_the_newest_stock]
+"""Every invariant of products and stock."""

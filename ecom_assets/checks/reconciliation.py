@@ -6,7 +6,7 @@ Not here: the comparison itself (`transforms/reconciliation.py`), logging (`ware
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.reconciliation import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
@@ -16,27 +16,14 @@ from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 
-def reconciliation_claims() -> list[Claim]:
-    """Return the claims about orders against events."""
-    return [
-        Claim(
-            contract=OrderEventReconciliationDaily,
-            name="causes_add_up_to_the_difference",
-            description="Per day, orders less events are the differences by cause, exactly; each term is counted anew.",
-            judge=_adds_up,
-            tables=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
-        ),
-        Claim(
-            contract=Restatements,
-            name="each_restatement_begins_where_the_last_ended",
-            description="What a number was before a restatement is what the restatement before it left.",
-            judge=_chained,
-            tables=(Restatements,),
-        ),
-    ]
-
-
-def _adds_up(days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table) -> Verdict:
+@claim(
+    OrderEventReconciliationDaily,
+    reads=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
+)
+def causes_add_up_to_the_difference(
+    days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table
+) -> Verdict:
+    """Per day, orders less events are the differences by cause, exactly; each term is counted anew."""
     events = events.filter(events.event_type.isin(("purchase", "refund")))
     ordered = lines.payment_amount
     paid = events.cart_amount.fill_null(ibis.literal(0, MONEY))
@@ -56,7 +43,9 @@ def _adds_up(days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Tabl
     return verdict_of(sums.filter(sums.residue != 0), sums)
 
 
-def _chained(days: Days | None, logged: ir.Table) -> Verdict:
+@claim(Restatements, reads=(Restatements,))
+def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> Verdict:
+    """What a number was before a restatement is what the restatement before it left."""
     logged = of_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
     in_order = ibis.window(group_by=number, order_by="restatement_number")
@@ -70,3 +59,7 @@ def _chained(days: Days | None, logged: ir.Table) -> Verdict:
 
 def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:
     return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
+
+
+RECONCILIATION_CLAIMS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
+"""Return the claims about orders against events."""

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.retention_cohorts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.contracts.sessions import SessionDays, Sessions
@@ -11,41 +11,9 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
 
-def retention_claims() -> list[Claim]:
-    """Return every claim about cohorts and carts."""
-    return [
-        Claim(
-            contract=ReturningVisitorsDaily,
-            name="visitors_and_purchases_agree",
-            description="Per day, visitors and revenue are those of the sessions' pieces; first is before last.",
-            judge=_returns_agree,
-            tables=(SessionDays, ReturningVisitorsDaily),
-        ),
-        Claim(
-            contract=RetentionCohorts,
-            name="everybody_is_in_one_cohort",
-            description="Per kind of cohort, the sizes by day, week and month add up to the visitors who began.",
-            judge=_sizes_agree,
-            tables=(ReturningVisitorsDaily, RetentionCohorts),
-        ),
-        Claim(
-            contract=RetentionCohorts,
-            name="retention_only_falls",
-            description="Everybody came in period 0; unbounded retention never rises, nor is below N-day retention.",
-            judge=_retention_falls,
-            tables=(RetentionCohorts,),
-        ),
-        Claim(
-            contract=CartAbandonment,
-            name="carts_agree",
-            description="Session carts are sessions with one; longer horizons leave fewer; recovered were bought.",
-            judge=_carts_agree,
-            tables=(Sessions, CartAbandonment),
-        ),
-    ]
-
-
-def _returns_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> Verdict:
+@claim(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
+def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> Verdict:
+    """Per day, visitors and revenue are those of the sessions' pieces; first is before last."""
     pieces, came = (of_days(rows, "event_date", days) for rows in (pieces, came))
     everybody = came.filter(came.cohort_by == "first_activity")
     found = everybody.group_by("event_date").agg(
@@ -69,7 +37,9 @@ def _returns_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> Verdi
     return verdict_of(both.filter(differs), both)
 
 
-def _sizes_agree(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdict:
+@claim(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
+def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdict:
+    """Per kind of cohort, the sizes by day, week and month add up to the visitors who began."""
     began = came.filter(came.event_date == came.first_date)
     began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
     starts = cohorts.filter(cohorts.period_number == 0)
@@ -85,7 +55,9 @@ def _sizes_agree(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdi
     return verdict_of(both.filter(both.size_count != both.began_count), both)
 
 
-def _retention_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:
+@claim(RetentionCohorts, reads=(RetentionCohorts,))
+def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:
+    """Everybody came in period 0; unbounded retention never rises, nor is below N-day retention."""
     in_order = ibis.window(group_by=["cohort_by", "period", "cohort_date"], order_by="period_number")
     rows = cohorts.mutate(previous_count=cohorts.returned_on_or_after_count.lag().over(in_order))
     absent = (rows.period_number == 0) & (rows.returned_on_count != rows.visitor_count)
@@ -93,7 +65,9 @@ def _retention_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:
     return verdict_of(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
 
 
-def _carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdict:
+@claim(CartAbandonment, reads=(Sessions, CartAbandonment))
+def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdict:
+    """Session carts are sessions with one; longer horizons leave fewer; recovered were bought."""
     carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
     in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
     rows = carts.mutate(shorter_count=carts.abandoned_cart_count.lag().over(in_order))
@@ -111,3 +85,7 @@ def _carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verd
         found_count=differs.found_count.fill_null(0),
     )
     return verdict_of(stacked(broken, lost), carts)
+
+
+RETENTION_CLAIMS = [visitors_and_purchases_agree, everybody_is_in_one_cohort, retention_only_falls, carts_agree]
+"""Every claim about cohorts and carts."""

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import Claim, Verdict, of_days, verdict_of
+from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.sales import City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
@@ -14,49 +14,9 @@ from ecom_assets.transforms.sales import DIMENSIONS, MONEY
 from ecom_assets.transforms.stacking import stacked
 
 
-def sales_claims() -> list[Claim]:
-    """Return every invariant of the star schema."""
-    return [
-        Claim(
-            contract=Sales,
-            name="sales_are_the_order_lines",
-            description="Per day, there are as many sales as clean order lines, and they come to as much.",
-            judge=_sales_are_lines,
-            tables=(UserOrderLog, Sales),
-            blocking=True,
-        ),
-        Claim(
-            contract=Sales,
-            name="dimensions_are_there",
-            description="Every sale's city, item and customer is in its dimension.",
-            judge=_dimensions_are_there,
-            tables=(Sales, City, Item, Customer),
-        ),
-        Claim(
-            contract=ProductSalesDaily,
-            name="items_add_up_to_sales",
-            description="Per day, the items' revenue adds up to that of the sales.",
-            judge=_items_add_up,
-            tables=(Sales, ProductSalesDaily),
-        ),
-        Claim(
-            contract=RevenueDaily,
-            name="dimensions_add_up_to_total",
-            description="Per day, channels, cities and categories each add up to the total, and that to the sales.",
-            judge=_revenue_adds_up,
-            tables=(Sales, RevenueDaily),
-        ),
-        Claim(
-            contract=CustomerRetention,
-            name="new_and_returning_are_all",
-            description="New and returning customers are those who ordered; revenues add up to what was shipped.",
-            judge=_retention_adds_up,
-            tables=(Sales, CustomerRetention),
-        ),
-    ]
-
-
-def _sales_are_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> Verdict:
+@claim(Sales, reads=(UserOrderLog, Sales), blocking=True)
+def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> Verdict:
+    """Per day, there are as many sales as clean order lines, and they come to as much."""
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
     return _same_sums(
         days,
@@ -65,9 +25,11 @@ def _sales_are_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> Verd
     )
 
 
-def _dimensions_are_there(
+@claim(Sales, reads=(Sales, City, Item, Customer))
+def dimensions_are_there(
     days: Days | None, sold: ir.Table, city: ir.Table, item: ir.Table, customer: ir.Table
 ) -> Verdict:
+    """Every sale's city, item and customer is in its dimension."""
     sold = of_days(sold, "order_date", days)
     homeless = stacked(
         *(
@@ -78,11 +40,15 @@ def _dimensions_are_there(
     return verdict_of(homeless, sold)
 
 
-def _items_add_up(days: Days | None, sold: ir.Table, items: ir.Table) -> Verdict:
+@claim(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
+def items_add_up_to_sales(days: Days | None, sold: ir.Table, items: ir.Table) -> Verdict:
+    """Per day, the items' revenue adds up to that of the sales."""
     return _same_sums(days, _signed(sold), _both_amounts(items))
 
 
-def _revenue_adds_up(days: Days | None, sold: ir.Table, revenue: ir.Table) -> Verdict:
+@claim(RevenueDaily, reads=(Sales, RevenueDaily))
+def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Table) -> Verdict:
+    """Per day, channels, cities and categories each add up to the total, and that to the sales."""
     is_total = ibis.and_(*(revenue[name] == ALL for name in DIMENSIONS))
     parts = [(_signed(sold), _both_amounts(revenue.filter(is_total)))]
     parts += [(_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS]
@@ -92,7 +58,9 @@ def _revenue_adds_up(days: Days | None, sold: ir.Table, revenue: ir.Table) -> Ve
     return Verdict(sum(broken for broken, _ in counts), sum(seen for _, seen in counts), examples)
 
 
-def _retention_adds_up(days: Days | None, sold: ir.Table, retention: ir.Table) -> Verdict:
+@claim(CustomerRetention, reads=(Sales, CustomerRetention))
+def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.Table) -> Verdict:
+    """New and returning customers are those who ordered; revenues add up to what was shipped."""
     mondays = None if days is None else Days.of(day - day.weekday() * ONE_DAY for day in days.dates)
     sold = of_days(sold, "order_date", mondays and mondays.widened(after=6))
     sold = sold.mutate(order_date=week_start(sold.order_date))
@@ -135,3 +103,13 @@ def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> Verdict:
         money_residue=(both.side == 1).ifelse(both.money, -both.money).sum().cast(MONEY),
     )
     return verdict_of(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
+
+
+SALES_CLAIMS = [
+    sales_are_the_order_lines,
+    dimensions_are_there,
+    items_add_up_to_sales,
+    dimensions_add_up_to_total,
+    new_and_returning_are_all,
+]
+"""Every invariant of the star schema."""

@@ -25,7 +25,7 @@ RETRY_BASE_S = 0.1
 def bad_day() -> Faults:
     """Return faults of every kind; the one shift comes first, so that the same records are told every time."""
     return Faults(
-        latency_s=0.002, retry_after="1", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
+        latency_s=0.002, retry_after="0", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
         conflicting_pages=1, malformed_pages=2,
     )  # fmt: skip
 

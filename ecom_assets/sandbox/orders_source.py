@@ -19,7 +19,7 @@ POLL_S = 0.05
 def bad_day() -> Faults:
     """Return faults of every kind, each as often as a patient client bears."""
     return Faults(
-        latency_s=0.001, retry_after="1", every=12, running_polls=2, failed_reports=1, empty_files=1,
+        latency_s=0.001, retry_after="0", every=12, running_polls=2, failed_reports=1, empty_files=1,
         short_files=1, cut_files=1,
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.checks.journeys import journey_claims
-from ecom_assets.checks.products import product_claims
+from ecom_assets.checks.journeys import JOURNEY_CLAIMS
+from ecom_assets.checks.products import PRODUCT_CLAIMS
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
 from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
 from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance, SearchPerformance
@@ -26,7 +26,7 @@ from ecom_assets_tests.ibis_duckdb import connect
 Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))
 LATER = DAY_ONE + timedelta(days=5)
-CLAIMS = {claim.name: claim for claim in (*journey_claims(), *product_claims())}
+CLAIMS = {claim.name: claim for claim in (*JOURNEY_CLAIMS, *PRODUCT_CLAIMS)}
 SHARED: dict[str, Any] = {"started_date": DAY_ONE, "event_date": DAY_ONE, "order_date": DAY_ONE, "as_of_date": DAY_ONE}
 
 

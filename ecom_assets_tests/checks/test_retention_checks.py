@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from ecom_assets.checks.claim import Claim, Verdict
-from ecom_assets.checks.retention import retention_claims
+from ecom_assets.checks.retention import RETENTION_CLAIMS
 from ecom_assets.transforms.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
 from ecom_assets_tests.platform import Platform
@@ -85,7 +85,7 @@ def verdict(shop: Platform, one: Claim, days: Days | None) -> Verdict:
 def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
     shop.engine.execute(sql)
-    found = {one.name: verdict(shop, one, days) for one in retention_claims()}
+    found = {one.name: verdict(shop, one, days) for one in RETENTION_CLAIMS}
     assert {name for name, one in found.items() if one.broken_count} == expected
     assert all(one.examples for one in found.values() if one.broken_count)
     assert "anna" not in str([one.examples for one in found.values()])

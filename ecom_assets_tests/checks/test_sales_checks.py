@@ -8,7 +8,7 @@ import pytest
 
 from ecom_assets.checks.claim import Claim, Verdict
 from ecom_assets.checks.orders import order_claims
-from ecom_assets.checks.sales import sales_claims
+from ecom_assets.checks.sales import SALES_CLAIMS
 from ecom_assets.transforms.days import Days
 from ecom_assets_tests.builders import order_line
 from ecom_assets_tests.platform import OrderPlatform
@@ -23,7 +23,7 @@ ROWS = (
     order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
 )
 ORDER_CLAIMS = order_claims(3, lambda days: days)
-CLAIMS = [*ORDER_CLAIMS, *sales_claims()]
+CLAIMS = [*ORDER_CLAIMS, *SALES_CLAIMS]
 
 # Each breaks the tables in one way, and these claims, no others, notice.
 DAMAGE = {

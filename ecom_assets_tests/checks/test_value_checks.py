@@ -7,7 +7,7 @@ import pytest
 
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.checks.claim import Claim, Verdict
-from ecom_assets.checks.customer_value import value_claims
+from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.contracts.sales import Customer, Sales
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.transforms.days import Days
@@ -17,7 +17,7 @@ from ecom_assets_tests.platform import OrderPlatform, Platform
 
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=60))
-CLAIMS = value_claims()
+CLAIMS = VALUE_CLAIMS
 ROWS = [
     order_line(f"o-{who}-{n}", MONDAY + timedelta(days=n * (who + 3) % 60), f"c{who}", payment_amount=5 + who * n % 7)
     for who in range(12)

@@ -13,7 +13,7 @@ from ecom_assets.sources.customer_api import fetch_customers
 from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 FREE_PORTS = ("--customer-port", "0", "--order-port", "0", "--catalogue-port", "0")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.command import SMALL, small_shop
 from ecom_assets_tests.deploy.graphql import Webserver
 from ecom_assets_tests.deploy.postgres_over_tcp import ADDRESS, free_port
 from ecom_assets_tests.deploy.shipped import ROOT, build_stage, final_stage, image_environment, service
@@ -81,6 +81,7 @@ class Layout:
         theirs = {**image_environment(), **service(name, self.variables).environment}
         return {
             **mine,
+            **SMALL,  # what a `platform.env` would say
             **{key: self.placed(value) for key, value in theirs.items()},
             "PATH": f"{self.programs}:{os.environ['PATH']}",
             **({"PYTHONPATH": str(self.code)} if self.code else {}),

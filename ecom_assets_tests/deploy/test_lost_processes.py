@@ -19,6 +19,8 @@ pytestmark = pytest.mark.xdist_group("lost_processes")
 
 LONG = ("2026-01-01", "2026-01-06")
 """All days of the shop, so that a run does not end before its process is found."""
+A_DAY = "2026-01-03"
+"""One with orders, without which the quality gates stop a run."""
 POLL_S = 2
 NOTICED_WITHIN_S = 30
 """Run monitoring looks every `POLL_S`; the rest is the time that a loaded machine takes to do what it found."""
@@ -52,7 +54,7 @@ def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(r
     web = running.webserver
     killed = web.launch(*LONG)
     worker = worker_of(web, killed)
-    waiting = web.launch("2026-01-02")
+    waiting = web.launch(A_DAY)
     os.kill(worker, signal.SIGKILL)
     assert web.wait_for(killed, within_s=NOTICED_WITHIN_S).status == "FAILURE"
     again = web.retry_of(killed)
@@ -81,7 +83,7 @@ def test_without_the_daemon_runs_go_on_and_new_ones_wait_for_it(running: Layout)
     worker = worker_of(web, going_on)
     running.kill("daemon")
     os.kill(worker, signal.SIGCONT)
-    waiting = web.launch("2026-01-02")
+    waiting = web.launch(A_DAY)
     assert web.wait_for(going_on).status == "SUCCESS"
     assert web.run(waiting).status == "QUEUED"
     running.start("daemon")
