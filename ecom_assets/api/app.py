@@ -7,9 +7,20 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api import adhoc_routes, conversion_routes, customer_routes, index_routes, product_routes, sales_routes
+from ecom_assets.api import (
+    adhoc_routes,
+    conversion_routes,
+    customer_routes,
+    index_routes,
+    operation_routes,
+    product_routes,
+    realtime_routes,
+    sales_routes,
+)
 from ecom_assets.api.asking import VERSION
+from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.problems import documented, handle_errors
+from ecom_assets.api.served_data import ServedData
 from ecom_assets.api.store import Store, open_store
 from ecom_assets.settings import Settings
 
@@ -21,8 +32,10 @@ ROUTERS: Final[list[APIRouter]] = [
     conversion_routes.router,
     product_routes.router,
     adhoc_routes.router,
+    realtime_routes.router,
+    operation_routes.router,
 ]
-REFUSALS: Final = documented(422, 503)
+REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """What any route may end with."""
 
 
@@ -47,6 +60,9 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.store = store or open_store(settings)
+    app.state.served = served = ServedData(app.state.store, settings)
+    app.state.metrics = ApiMetrics(lambda: served.age_s)
+    app.state.recent_reading = realtime_routes.RecentReading()
     app.state.endpoints = index_routes.endpoints_of(ROUTERS)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
