@@ -91,7 +91,7 @@ def settings_table() -> str:
 def asset_graph() -> str:
     """Return the picture of the asset graph, a band per layer."""
     graph = build_definitions(Settings()).resolve_asset_graph()
-    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys)
+    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys if key.to_user_string() in BY_KEY)
     keys = {key.to_user_string(): key for key in graph.materializable_asset_keys}
     parents = {
         name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys) for name in names

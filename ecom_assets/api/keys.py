@@ -21,7 +21,7 @@ from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import UsageError, WorkError, did_you_mean
 
 PREFIX = "ecom_"
-"""What every key of `ecom api-key create` begins with, so that scanners find one left in a repository."""
+"""What every key of `ecom api-key create` begins with, so that scanners of repositories find one left there."""
 FILE_NAME = "api_keys.json"
 
 

@@ -34,12 +34,12 @@ class Asked:
 
     def json(self, path: str, **parameters: object) -> Row:
         """Return what a path answers."""
-        said = self.get(path, **parameters)
+        said = self.get(path, None, **parameters)
         assert said.status_code == 200, said.text
         found: Row = said.json()
         return found
 
-    def post(self, path: str, body: object, **parameters: object) -> requests.Response:
+    def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
         """Ask a question of one's own."""
         given = {name: str(value) for name, value in parameters.items()}
         return requests.post(self.address + path, json=body, params=given, timeout=60)

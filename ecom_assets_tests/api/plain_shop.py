@@ -55,7 +55,8 @@ class Session:
     @property
     def day(self) -> date:
         """The day on which it started."""
-        return self.events[0]["at"].date()
+        started: datetime = self.events[0]["at"]
+        return started.date()
 
     def has(self, kind: str) -> bool:
         """Tell whether such an event is in it."""
@@ -136,7 +137,8 @@ class PlainShop:
     @property
     def newest(self) -> date:
         """The newest day in the data."""
-        return max(*(row["at"].date() for row in self.events), *(line["day"] for line in self.lines))
+        days: list[date] = [row["at"].date() for row in (*self.events, *self.lines)]
+        return max(days)
 
     def span(self, days: int) -> Span:
         """The days that end with the newest one."""
@@ -161,7 +163,7 @@ class PlainShop:
         }
 
     def credited(self, span: Span) -> dict[str, tuple[int, Decimal]]:
-        """Orders and revenue by the last touch that is not direct."""
+        """Orders and revenue by the last touch that is not direct; a refund takes back from the last order's."""
         found: dict[str, tuple[int, Decimal]] = defaultdict(lambda: (0, ZERO))
         by_order: dict[tuple[Any, str], list[Row]] = defaultdict(list)
         for line in self.lines:
@@ -170,10 +172,15 @@ class PlainShop:
         for (order, status), lines in by_order.items():
             amount = sum((line["amount"] for line in lines), ZERO)
             is_sale = status == "shipped"
-            channel = self._channel_before(*order)
+            channel = self._channel_before(*(order if is_sale else self._last_order(*order)))
             orders, revenue = found[channel]
             found[channel] = (orders + int(is_sale), revenue + (amount if is_sale else -amount))
         return dict(found)
+
+    def _last_order(self, who: str, at: datetime) -> tuple[str, datetime]:
+        """The last order before a refund."""
+        shipped = (line["order"] for line in self.lines if line["status"] == "shipped")
+        return who, max(when for customer, when in shipped if customer == who and when <= at)
 
     def _channel_before(self, who: str, at: datetime) -> str:
         starts = [(one.events[0]["at"], one.channel) for one in self.sessions if one.who == who]
