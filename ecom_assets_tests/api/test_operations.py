@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +24,7 @@ from ecom_assets.api.store import NothingPublishedError, Published
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import POINTER
-from ecom_assets_tests.api.served import HELD, Shop, logged, running
+from ecom_assets_tests.api.served import HELD, Shop, logged, running, wait_until
 
 SALES = "/analytics/sales"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -209,6 +211,32 @@ def test_an_error_of_the_app_is_logged_with_its_trace_and_told_without_it(tmp_pa
 )
 def test_what_looks_like_a_secret_is_hidden_in_any_line(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
+
+
+def test_a_log_that_cannot_be_written_keeps_no_answer_back(tmp_path: Path) -> None:
+    with running(tmp_path) as served:
+        served.log.close()
+        assert [served.get(SALES).status_code for _ in range(3)] == [200] * 3
+
+
+def test_a_client_that_hangs_up_is_noted_as_one(tmp_path: Path) -> None:
+    with running(tmp_path) as served:
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            connection.sendall(b"POST /collect HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\nx")
+            wait_until(lambda: served.metric("ecom_api_requests_in_progress ") == 2)
+        wait_until(lambda: '"path": "/collect"' in served.log.getvalue())
+    assert [line["status"] for line in requests_in(served.log) if line["path"] == "/collect"] == [499]
+
+
+def test_a_published_schema_is_asked_for_its_version_once_a_second_at_most(home: Path, store: FakeStore) -> None:
+    async def story() -> None:
+        served = ServedData(store, Settings(home=home, postgres_url="postgres://shop@db/shop"))
+        for _ in range(100):
+            await served.version()
+
+    begun = time.monotonic()
+    asyncio.run(story())
+    assert 1 <= store.looks <= 2 + time.monotonic() - begun
 
 
 def test_lines_of_structlog_are_json_with_hidden_secrets() -> None:
