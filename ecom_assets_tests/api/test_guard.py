@@ -21,6 +21,7 @@ from ecom_assets.api.keys import KeyFile
 from ecom_assets.errors import SettingError, UsageError
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
+from ecom_assets_tests.command import ecom
 
 SALES = "/analytics/sales"
 
@@ -184,6 +185,12 @@ def test_beyond_this_machine_it_does_not_start_without_a_key(tmp_path: Path) -> 
     KeyFile(tmp_path).create("first", (Scope.READ,))
     front = build_front(Settings(home=tmp_path, api_host="0.0.0.0"), small_app(Shop()))  # noqa: S104 (as above)
     front.audit.close()
+
+
+def test_doctor_says_that_the_door_would_be_open(home: Path) -> None:
+    said = ecom("doctor", "--json", home=home, env={"ECOM_API_HOST": "0.0.0.0"})  # noqa: S104 (as above)
+    assert said.exit_code == 1
+    assert said.json[-1]["found"].startswith("The API would be open to everybody who reaches 0.0.0.0:8000; make a key")
 
 
 def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path) -> None:
