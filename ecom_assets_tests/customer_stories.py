@@ -43,4 +43,4 @@ def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]]) -> None:
     """Let customer 7 do things, each on the day that it says."""
     rows = [received(f"e{n}", moment, user_id="7", **values) for n, (moment, values) in enumerate(events)]
     shop.receive(rows, DAYS)
-    shop.run(DAYS, only=["events", "first_touches", "session_events", "session_days", "sessions"])
+    shop.run(DAYS, only=["events", "first_touches", "session_events", "session_days", "sessions", "conversions"])

@@ -50,7 +50,7 @@ class Platform:
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return [*event_assets(settings)[1:], *CUSTOMER_ASSETS[1:]]
+        return [*event_assets(settings)[1:], conversions, *CUSTOMER_ASSETS[1:]]
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""

@@ -28,7 +28,8 @@ MOMENTS = 10
 SEED = 20_261_120
 STEPS = [
     ("file_creation", 1),
-    *((step, 6) for step in ("slice_begun", "slice_written", "committed", UNREPORTED)),
+    *((step, 6) for step in ("slice_written", "committed", UNREPORTED)),
+    pytest.param("slice_begun", 6, marks=pytest.mark.slow),
 ]
 """The sixth table is `mart/session_days`, so that there are finished tables before it and missing ones after it."""
 
@@ -102,9 +103,7 @@ def test_a_kill_at_a_named_step_is_mended_by_running_again(
     assert_mended(driver, home, undisturbed)
 
 
-@pytest.mark.parametrize(
-    "moment", [pytest.param(n, marks=() if n % 3 == 0 else pytest.mark.slow) for n in range(MOMENTS)]
-)
+@pytest.mark.parametrize("moment", [pytest.param(n, marks=pytest.mark.slow if n else ()) for n in range(MOMENTS)])
 def test_a_kill_at_a_random_moment_is_mended_by_running_again(
     driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
 ) -> None:
@@ -152,7 +151,14 @@ def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory)
     return found
 
 
-@pytest.mark.parametrize("moment", [("slice_written", 9), ("committed", 9), ("slice_written", 27)])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ("slice_written", 9),
+        pytest.param(("committed", 9), marks=pytest.mark.slow),
+        pytest.param(("slice_written", 27), marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
     driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
 ) -> None:

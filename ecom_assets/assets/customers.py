@@ -3,6 +3,7 @@
 import ibis.expr.types as ir
 
 from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts.attribution import Conversions
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.sessions import Sessions
@@ -43,18 +44,20 @@ def restated_versions(raw_customers: ir.Table) -> ir.Table:
     Customers,
     raw_customers=Reads(RawCustomers, whole=True),
     sessions=Reads(Sessions, whole=True),
+    conversions=Reads(Conversions, whole=True),
     first_touches=Reads(FirstTouches, whole=True),
     restates=restated_versions,
 )
-def customers(
+def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw_customers: ir.Table,
     sessions: ir.Table,
+    conversions: ir.Table,
     first_touches: ir.Table,
     customer_rule: CustomerRule,
     days: Days,
 ) -> ir.Table:
     """Describe every version of every customer."""
-    return cleaning.customers(raw_customers, sessions, first_touches, customer_rule, days)
+    return cleaning.customers(raw_customers, sessions, conversions, first_touches, customer_rule, days)
 
 
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, customers)

@@ -120,7 +120,7 @@ class Customers(Table):
         "How they came first; null before their first event", nullable=True, one_of=ACQUISITION_CHANNELS
     )
     default_channel_group = text("GA4's channel of their first event; null before it", nullable=True)
-    year_revenue_amount = amount("Σ purchases of the last 365 days", at_least=0)
+    year_revenue_amount = amount("Orders less refunds of the last 365 days; purchase events where a shop has no orders")
     customer_tier = text("By that revenue", one_of=CUSTOMER_TIERS)
     flawed_fields = text("Fields that are missing or invalid, separated by commas; null if none", nullable=True)
     data_quality_score = Column("int64", "100 less 10 per flawed field", unit="points", at_least=0, at_most=100)

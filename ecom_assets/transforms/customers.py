@@ -31,9 +31,10 @@ def quarantined_customers(raw: ir.Table) -> ir.Table:
     return raw.filter(raw.reject_reason.notnull()).select(*QuarantinedCustomers.columns)
 
 
-def customers(
+def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     sessions: ir.Table,
+    conversions: ir.Table,
     touches: ir.Table,
     rule: CustomerRule,
     days: Days,
@@ -43,14 +44,16 @@ def customers(
     Args:
         raw: All rows of `RawCustomers`.
         sessions: All rows of `Sessions`.
+        conversions: All rows of `Conversions`.
         touches: All rows of `FirstTouches`.
         rule: Thresholds, and the reporting time zone.
         days: The days of the fetches, for daylight saving.
     """
     versions = customer_versions(raw)
-    behaviour = _behaviour(versions, sessions)
+    behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
     keys = ["customer_id", "valid_from"]
     joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
+    joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
@@ -94,7 +97,7 @@ def latest_copies(raw: ir.Table) -> ir.Table:
     return numbered.filter(numbered.place == 0).drop("place")
 
 
-_BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us", "year_revenue_amount")
+_BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
 
 
 def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
@@ -103,16 +106,26 @@ def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
     until = [versions.customer_id == sessions.visitor_id, versions.as_of_date >= sessions.started_date]
     joined = versions.join(sessions, until)
     month_ago = (joined.as_of_date - ibis.interval(days=MONTH_DAYS)).cast("date")
-    year_ago = (joined.as_of_date - ibis.interval(days=YEAR_DAYS)).cast("date")
-    is_recent, is_of_year = joined.started_date > month_ago, joined.started_date > year_ago
+    is_recent = joined.started_date > month_ago
     # A sum of floats depends on the order of rows, a sum of whole microseconds does not.
     length_us = joined.ended_at.delta(joined.started_at, unit="microsecond").cast("int64")
     return joined.group_by("customer_id", "valid_from").agg(
         last_event_at=joined.ended_at.max(),
         recent_session_count=is_recent.ifelse(1, 0).sum(),
         recent_engaged_us=length_us.sum(where=is_recent & joined.is_engaged),
-        year_revenue_amount=joined.purchase_amount.sum(where=is_of_year),
     )
+
+
+def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
+    """Add up each version's orders less refunds until its day; where there is not a single order, its purchases."""
+    conversions = conversions.mutate(first_unit=conversions.unit.min().over(ibis.window()))  # "order" < "purchase"
+    counted = conversions.filter(conversions.unit == conversions.first_unit)
+    versions = versions.select("customer_id", "valid_from", "as_of_date")
+    until = [versions.customer_id == counted.visitor_id, versions.as_of_date >= counted.converted_date]
+    joined = versions.join(counted, until)
+    year_ago = (joined.as_of_date - ibis.interval(days=YEAR_DAYS)).cast("date")
+    of_year = joined.filter(joined.converted_date > year_ago)
+    return of_year.group_by("customer_id", "valid_from").agg(year_revenue_amount=of_year.revenue_amount.sum())
 
 
 def _described(told: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:

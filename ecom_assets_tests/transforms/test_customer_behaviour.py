@@ -10,11 +10,15 @@ from typing import Any
 import ibis
 import pytest
 
+from ecom_assets.contracts.attribution import Conversions
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers
+from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.conversions import orders
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.first_touch import acquisition_channel
+from ecom_assets.transforms.stacking import stacked
 from ecom_assets_tests.builders import DAY_ONE, at
 from ecom_assets_tests.customer_stories import NEXT_DAY, PERFECT, answer, one_of, visits
 from ecom_assets_tests.platform import Platform
@@ -127,6 +131,23 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     visits(shop, *((moment, {"event_type": "purchase", "cart_amount": Decimal(amount)}) for moment, amount in bought))
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
+
+
+def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(shop: Platform) -> None:
+    visits(shop, (at("12:00", DAY_ONE), {"event_type": "purchase", "cart_amount": Decimal(900)}))
+    sold = {"order_id": "o1", "customer_id": "7", "order_date": DAY_ONE, "ordered_at": at("12:00", DAY_ONE)}
+    lines = [
+        sold | {"status": "shipped", "payment_amount": Decimal(600)},
+        sold | {"status": "refunded", "payment_amount": Decimal("100.01")},
+        sold | {"status": "shipped", "payment_amount": Decimal(900), "customer_id": "8"},
+    ]
+    kinds = {name: UserOrderLog.columns[name].type for name in lines[0]}
+    shop.engine.con.con.register("sold", ibis.memtable(lines, schema=kinds).to_pyarrow())
+    shop.engine.con.con.register("bought", shop.table(Conversions).to_pyarrow())
+    of_events, of_orders = shop.engine.con.table("bought"), orders(shop.engine.con.table("sold"))
+    shop.engine.replace(Conversions, stacked(of_events, of_orders), None)
+    row = one_of(shop)
+    assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("499.99"), "premium")
 
 
 @pytest.mark.parametrize(

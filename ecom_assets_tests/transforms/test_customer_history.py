@@ -14,7 +14,7 @@ from ecom_assets_tests.builders import DAY_ONE, journeys
 from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=5))
-PLANS = 8
+PLANS = 4
 BEHAVIOUR = ("events", "first_touches", "session_events", "session_days", "sessions")
 Told = dict[date, list[dict[str, Any]]]
 

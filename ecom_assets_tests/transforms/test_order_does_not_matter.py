@@ -115,15 +115,13 @@ def check(world: World, seed: int) -> None:
 
 
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
-    for seed in range(14):
+    for seed in range(8):
         check(WORLDS["UTC"], seed)
 
 
-@pytest.mark.parametrize(
-    "name", ["Berlin, a day of 23 hours", "Los Angeles, a day of 25 hours", "Auckland, a day of 23 hours"]
-)
+@pytest.mark.parametrize("name", ["Los Angeles, a day of 25 hours", "Auckland, a day of 23 hours"])
 def test_any_order_of_runs_ends_the_same_where_clocks_change(name: str) -> None:
-    for seed in range(1000, 1003):
+    for seed in range(1000, 1002):
         check(WORLDS[name], seed)
 
 
