@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode
 SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Bytes: a shorter secret is weaker than the hash (RFC 7518, 3.2)."""
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
+NO_LIMIT = "none"
 _THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
 
@@ -44,8 +45,8 @@ class ServingSettings(BaseSettings):
     redis_timeout_s: float = Field(
         0.05, gt=0, le=5, description="Seconds that Redis may take before it is done without"
     )
-    rate_limit_key: str = Field("1200/minute", description="Requests of one API key or token; empty for no limit")
-    rate_limit_address: str = Field("600/minute", description="Requests of one address; empty for no limit")
+    rate_limit_key: str = Field("1200/minute", description="Requests of one API key or token; `none` for no limit")
+    rate_limit_address: str = Field("600/minute", description="Requests of one address; `none` for no limit")
     jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
     jwt_public_key_path: Path | None = Field(None, description="PEM file of the public key that verifies tokens")
     jwt_jwks_url: str = Field("", description="Address of the JSON Web Key Set that verifies tokens")
@@ -64,8 +65,8 @@ class ServingSettings(BaseSettings):
     @field_validator("rate_limit_key", "rate_limit_address")
     @classmethod
     def _rate(cls, value: str) -> str:
-        if value and not _RATE.fullmatch(value):
-            raise ValueError("is no rate, such as 600/minute or 20/second")
+        if value != NO_LIMIT and not _RATE.fullmatch(value):
+            raise ValueError("is no rate, such as 600/minute or 20/second, and not `none`")
         return value
 
     @field_validator("api_trusted_proxies")

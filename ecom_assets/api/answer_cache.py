@@ -14,6 +14,7 @@ from ecom_assets.api.redis_answers import RedisAnswers
 
 CACHE, ROUTE = "ecom.cache", "ecom.route"
 """Where a request's scope says what the cache did, and the pattern of its route."""
+_PACKED = "ecom.accept_encoding"
 _KNOWN_TO_VARY = {b"accept-encoding"}
 _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
 """Headers that belong to one request, not to an answer."""
@@ -75,6 +76,9 @@ class AnswerCache:
             ended.set_result(None)
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        # The app is told just what the key says, so that one who takes no gzip is never given another's.
+        others = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+        scope["headers"] = [*others, (b"accept-encoding", scope[_PACKED])]
         kept = _Recording(send)
         await self._app(scope, receive, kept.send)
         answer = kept.answer(getattr(scope.get("route"), "path", ""))
@@ -116,14 +120,26 @@ class _Recording:
 
 def _read(scope: Scope, version: str) -> tuple[bytes, str]:
     """Return the request's If-None-Match, and the key of its answer."""
-    packed, asked = "", b""
+    packed, asked = b"identity", b""
     for name, value in scope["headers"]:
-        if name == b"accept-encoding":
-            packed = "gzip" if b"gzip" in value and b"gzip;q=0" not in value.replace(b" ", b"") else ""
+        if name == b"accept-encoding" and takes_gzip(value):
+            packed = b"gzip"
         elif name == b"if-none-match":
             asked = value
+    scope[_PACKED] = packed
     query = scope["query_string"].decode("latin-1")
-    return asked, "\n".join((version, scope["path"], query, packed))
+    return asked, "\n".join((version, scope["path"], query, packed.decode()))
+
+
+def takes_gzip(accepted: bytes) -> bool:
+    """Tell whether an Accept-Encoding takes gzip (RFC 9110, 12.5.3)."""
+    if b";" not in accepted:
+        return b"gzip" in accepted
+    for part in accepted.lower().split(b","):
+        name, _, weight = part.replace(b" ", b"").partition(b";q=")
+        if name == b"gzip":
+            return weight.strip(b"0.") != b"" or weight == b""
+    return False
 
 
 def _may_be_kept(headers: dict[bytes, bytes]) -> bool:

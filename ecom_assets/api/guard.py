@@ -71,8 +71,7 @@ class Guard:
     async def _look(self, scope: Request) -> Refusal | None:
         if not self._credentials.are_needed():
             return None if is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1")) else _wrong_host()
-        address = (scope.get("client") or ("unknown",))[0]
-        if too_many := self._rates.count("address", address):
+        if too_many := self._rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
             return _too_many(too_many, "this address")
         needed = scope_for(scope["path"])
         return None if needed is None else await self._look_at_caller(scope, needed)
@@ -103,6 +102,16 @@ def is_loopback_name(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def counted_address(address: str) -> str:
+    """Return what an address is counted by: of IPv6 its network, as a client has 2^64 addresses in it."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address
 
 
 def _headers(scope: Request) -> dict[bytes, bytes]:

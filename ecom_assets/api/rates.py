@@ -13,6 +13,8 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from ecom_assets.serving_settings import NO_LIMIT
+
 
 @dataclass(frozen=True)
 class TooMany:
@@ -26,9 +28,11 @@ class Rates:
     """Counts requests of a kind by name."""
 
     def __init__(self, per_key: str, per_address: str) -> None:
-        """Take rates such as 600/minute; an empty one is no limit."""
+        """Take rates such as 600/minute, or `none`."""
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._items = {kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate}
+        self._items = {
+            kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate != NO_LIMIT
+        }
 
     def count(self, kind: str, name: str) -> TooMany | None:
         """Count a request; return when to come again if it is one too many."""

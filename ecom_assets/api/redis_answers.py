@@ -119,5 +119,23 @@ class RedisAnswers:
             _log.warning("redis_left_alone", error=type(error).__name__)
 
 
+def redis_trouble(url: str) -> str:
+    """Return what keeps Redis from answering, in words; empty if it answers, or if none is set.
+
+    Raises:
+        SettingError: The packages of the extra `redis` are not installed.
+    """
+    if not url:
+        return ""
+    with packages_of("redis", "A cache in Redis"):
+        from redis import Redis  # noqa: PLC0415 (as above)
+    try:
+        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told by its name: the text may hold the password)
+        return f"Redis at ECOM_REDIS_URL does not answer ({type(error).__name__})"
+    return ""
+
+
 def _name(key: str) -> str:
     return PREFIX + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

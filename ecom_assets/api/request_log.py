@@ -17,6 +17,8 @@ from ecom_assets.api.security_headers import security_headers
 REQUEST_ID = "ecom.request_id"
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SERVER_ERROR = 500
+_CLIENT_GONE = 499
+"""As nginx notes a client that hung up before it was answered."""
 
 
 class RequestLog:
@@ -48,7 +50,7 @@ class RequestLog:
             raise
         finally:
             self._metrics.in_progress -= 1
-            self._note(scope, noted.status, noted.bytes, time.perf_counter() - began)
+            self._note(scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
         route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"

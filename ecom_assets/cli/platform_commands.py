@@ -78,7 +78,7 @@ def ui(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts and publishing; each finding says what mends it."""
+    """Check settings, versions, disk, warehouse, events, alerts, publishing, API; each finding says what mends it."""
     from ecom_assets.cli.diagnosis import show_diagnosis  # noqa: PLC0415 (loads Ibis)
 
     if not show_diagnosis(as_json=as_json):

@@ -16,6 +16,7 @@ import requests
 import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.front import build_front
 from ecom_assets.api.logs import write_json_lines
@@ -111,6 +112,7 @@ def small_app(shop: Shop) -> FastAPI:
     async def funnel(request: Request) -> int:
         return len(await request.body())
 
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
     app.include_router(operations)
     return app
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ecom_assets.api.answer_cache import AnswerCache, is_same
+from ecom_assets.api.answer_cache import AnswerCache, is_same, takes_gzip
 from ecom_assets.api.cached_answers import AnswersInMemory, CachedAnswer
 from ecom_assets_tests.api.served import Shop, running, wait_until
 
@@ -52,13 +52,25 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
         assert served.shop.calls == 2
 
 
-def test_who_takes_no_gzip_has_an_answer_of_their_own(tmp_path: Path) -> None:
-    with running(tmp_path) as served:
-        asked = [{"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip;q=0"}, {}, {"Accept-Encoding": "br, gzip"}]
-        for _ in range(2):
-            for headers in asked:
-                served.get(SALES, **headers)
+@pytest.mark.parametrize("first", ["gzip;q=0", "identity", "", "br"])
+def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: Path, first: str) -> None:
+    with running(tmp_path, Shop(told="long " * 1_000)) as served:
+        asked = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
+        told = [served.get(SALES, **{"Accept-Encoding": one}) for one in asked]
+        assert [one.headers.get("content-encoding") for one in told] == [None, "gzip", None, None, "gzip", None]
+        assert {one.text for one in told} == {served.shop.told}
         assert served.shop.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [
+        (b"gzip", True), (b"br, gzip", True), (b"gzip;q=0", False), (b"gzip; q=0.000", False), (b"gzip;q=0.001", True),
+        (b"GZIP;q=1", True), (b"br;q=1, gzip", True), (b"identity", False), (b"", False), (b"x-gzip;q=1", False),
+    ],
+)  # fmt: skip
+def test_gzip_is_taken_unless_its_weight_is_zero(accepted: bytes, takes: bool) -> None:  # noqa: FBT001 (as above)
+    assert takes_gzip(accepted) is takes
 
 
 def test_who_has_the_answer_is_told_so_without_a_body(tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from ecom_assets.api.app import create_app
 from ecom_assets.api.audit import FILE_NAME
 from ecom_assets.api.callers import Scope
 from ecom_assets.api.front import build_front
+from ecom_assets.api.guard import counted_address
 from ecom_assets.api.keys import KeyFile
-from ecom_assets.errors import UsageError
-from ecom_assets.settings import Settings
+from ecom_assets.errors import SettingError, UsageError
+from ecom_assets.settings import Settings, load_settings
 from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
+from ecom_assets_tests.command import ecom
 
 SALES = "/analytics/sales"
 
@@ -123,7 +125,7 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
 
 
 def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_open(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, api_keys=f"collect:{HELD}", rate_limit_address="", rate_limit_key="")
+    settings = Settings(home=tmp_path, api_keys=f"collect:{HELD}", rate_limit_address="none", rate_limit_key="none")
     with serving(settings, create_app(settings)) as served:
         document = served.get("/openapi.json").json()
         told = {
@@ -185,6 +187,12 @@ def test_beyond_this_machine_it_does_not_start_without_a_key(tmp_path: Path) -> 
     front.audit.close()
 
 
+def test_doctor_says_that_the_door_would_be_open(home: Path) -> None:
+    said = ecom("doctor", "--json", home=home, env={"ECOM_API_HOST": "0.0.0.0"})  # noqa: S104 (as above)
+    assert said.exit_code == 1
+    assert said.json[-1]["found"].startswith("The API would be open to everybody who reaches 0.0.0.0:8000; make a key")
+
+
 def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path) -> None:
     with running(tmp_path, api_keys=f"read:{HELD},read:{HELD}2", rate_limit_key="3/minute") as served:
         answers = [served.get(SALES, HELD) for _ in range(4)]
@@ -207,6 +215,28 @@ def test_an_address_that_guesses_keys_is_stopped(tmp_path: Path) -> None:
         assert [served.get(SALES, f"guess{n}").status_code for n in range(7)] == [401] * 5 + [429] * 2
         assert served.get(SALES, HELD).status_code == 429
         assert served.get("/health").status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("no:address", "no:address"),
+    ],
+)
+def test_addresses_of_one_network_of_ipv6_are_counted_together(address: str, counted: str) -> None:
+    assert counted_address(address) == counted
+
+
+@pytest.mark.parametrize("rate", ["600", "many/minute", "0/minute", "5/fortnight", "1.5/second"])
+def test_what_is_no_rate_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    monkeypatch.setenv("ECOM_RATE_LIMIT_KEY", rate)
+    with pytest.raises(SettingError, match=r"ECOM_RATE_LIMIT_KEY='.*' is wrong: is no rate, such as 600/minute"):
+        load_settings()
 
 
 def test_a_proxy_tells_who_asks_only_if_it_is_trusted(tmp_path: Path) -> None:
