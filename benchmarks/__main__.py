@@ -18,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FULL = {
+    "api": [["api.py"]],
     "api_cache": [["api_cache.py"]],
     "cohorts": [["cohorts.py"]],
     "attribution": [["attribution.py"]],
@@ -32,6 +33,7 @@ FULL = {
     "publication": [["publication.py"]],
 }
 QUICK = {
+    "api": [["api.py", "--size", "quick", "--rounds", "2"]],
     "api_cache": [["api_cache.py", "--requests", "4000"]],
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["attribution.py", "--purchases", "50000"]],

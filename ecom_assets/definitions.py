@@ -39,6 +39,7 @@ from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.attribution import ATTRIBUTION_CLAIMS
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
+from ecom_assets.checks.conversion_dimensions import DIMENSION_CLAIMS
 from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
 from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
@@ -231,6 +232,7 @@ def claims(settings: Settings) -> list[Claim]:
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *SALES_CLAIMS,
         *PRODUCT_CLAIMS,
+        *DIMENSION_CLAIMS,
         *ATTRIBUTION_CLAIMS,
         *CUSTOMER_CLAIMS,
         *VALUE_CLAIMS,

@@ -67,17 +67,14 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     """Return a product's numbers, of the period before too, day by day, and what is bought with it; None if unknown."""
     table, items = reading.table(ProductPerformance), reading.table(Item)
     mine = table.filter(table.product_id == product_id)
-    found = {
-        row["is_current"]: row
-        for row in reading.rows(_added(period.with_previous(mine, "event_date"), ["product_id", "is_current"]))
-    }
+    days = reading.rows(_added(period.with_previous(mine, "event_date"), ["event_date", "is_current"]))
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
-    if not found and item is None and not reading.rows(mine.select("product_id").limit(1)):
+    if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
-    now, before = _numbers(found.get(1)), _numbers(found.get(0))
-    days = reading.rows(_added(mine.filter(period.contains(mine.event_date)), ["event_date"]))
-    by_day = {row["event_date"]: row for row in days}
-    category = next((row["product_category"] for row in found.values() if row["product_category"]), None)
+    now, before = (_numbers(_sum([row for row in days if row["is_current"] == which])) for which in (1, 0))
+    by_day = {row["event_date"]: row for row in days if row["is_current"]}
+    told = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
+    category = told[-1]["product_category"] if told else None
     return {
         "product_id": product_id,
         "product_name": item and item["item_name"],
@@ -96,21 +93,32 @@ def related(reading: Reading, product_id: str) -> list[Row]:
     shipped = sold.filter(sold.status == "shipped")
     order = ["order_date", "order_id", "customer_id"]
     with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
-    others = shipped.filter(shipped.item_id != product_id).select(*order, "item_id").distinct()
-    counted = others.join(with_it, order).group_by("item_id").agg(order_count=lambda rows: rows.count())
-    first = counted.order_by(counted.order_count.desc(), counted.item_id).limit(MOST_RELATED)
-    named = first.join(items, "item_id").select("item_id", "item_name", "item_category", "order_count")
-    (whole,) = reading.rows(with_it.agg(n=with_it.count()))
+    together = shipped.select(*order, "item_id").join(with_it, order).distinct()
+    counted = together.group_by("item_id").agg(order_count=together.count())
+    # The product itself is in all of its orders, so one row more than are told has it, and tells how many these are.
+    first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
+    named = first.limit(MOST_RELATED + 1).left_join(items, "item_id")
+    named = named.select("item_id", "item_name", "item_category", "order_count")
+    rows = reading.rows(named.order_by(named.order_count.desc(), named.item_id))
+    whole = max((row["order_count"] for row in rows if row["item_id"] == product_id), default=0)
     return [
         {
             "product_id": row["item_id"],
             "product_name": row["item_name"],
             "product_category": row["item_category"],
             "order_count": int(row["order_count"]),
-            "order_share": share(row["order_count"], whole["n"]),
+            "order_share": share(row["order_count"], whole),
         }
-        for row in reading.rows(named.order_by(named.order_count.desc(), named.item_id))
+        for row in rows
+        if row["item_id"] != product_id
     ]
+
+
+def _sum(rows: list[Row]) -> Row | None:
+    if not rows:
+        return None
+    counts: Row = {name: sum(row[name] for row in rows) for name in COUNTS}
+    return counts | {name: sum((row[name] for row in rows), ZERO) for name in AMOUNTS}
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:

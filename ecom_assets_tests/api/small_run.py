@@ -13,6 +13,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.assets.serving import SERVED
 from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.contracts.sales import Calendar
+from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import table_assets
 from ecom_assets.resources import order_source_of, stock_source_of
 from ecom_assets.rules import rules
@@ -51,7 +53,7 @@ def run(settings: Settings, days: Days) -> None:
 
 def needed(assets: list[TableAsset]) -> list[TableAsset]:
     """Return the assets that what is served is made of, in order."""
-    wanted = set(SERVED)
+    wanted: set[type[Table]] = {*SERVED, Calendar}  # sales point to the calendar where there are foreign keys
     for asset in reversed(assets):
         if asset.contract in wanted:
             wanted |= {reads.contract for reads in asset.reads.values()}
