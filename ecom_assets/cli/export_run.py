@@ -144,9 +144,9 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
         closing(outlets_of(settings.model_copy(update=fill))) as outlets,
         closing(new_engine(settings).open()) as engine,
     ):
+        store, sent_at = outlets.store_if_any, outlets.sending_at()
         for name in request.names:
             due = DueEvents(engine) if name.endswith("_events") else DueUsers(engine)
-            store, sent_at = outlets.store_if_any, outlets.sending_at()
             found = DryDestination(outlets.destinations[name], due, store, sent_at).write(days, folder)
             shown[name] = {**vars(found), "folder": str(found.folder)}
     return {"dry_run": shown}

@@ -29,4 +29,5 @@ def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) 
     unset = {f"{tool}_{kind}" for tool in SETTING_OF.keys() - set_tools(settings) for kind in ("events", "users")}
     without: set[str] = set() if has_events else {f"{tool}_events" for tool in SETTING_OF}
     without |= set() if has_customers else {"customers_json"}
+    without |= set() if set_tools(settings) else {"deliveries", "dead_letters", "reconciliation_daily"}
     return {dg.AssetKey(["export", name]) for name in unset | without}

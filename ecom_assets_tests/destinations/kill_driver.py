@@ -91,8 +91,11 @@ def deliver(job: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Fork a child for each job."""
+    """Fork a child for each job; it is buried when the next begins, so that its id is nobody else's until then."""
+    child = 0
     for line in sys.stdin:
+        if child:
+            os.waitpid(child, 0)
         child = os.fork()
         if child == 0:
             faulthandler.dump_traceback_later(HANGS_S, exit=True)
@@ -102,11 +105,15 @@ def main() -> None:
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        _tell(child)
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        _tell(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,13 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ecom_assets.destinations.delivery import Delivery
 from ecom_assets.destinations.destination import Answer, Verdict
 from ecom_assets.destinations.ledger import Ledger
-from ecom_assets.destinations.ledger_store import SqliteStore
+from ecom_assets.destinations.ledger_store import PostgresStore, SqliteStore
+from ecom_assets.destinations.opening import default_file, open_store
 from ecom_assets.destinations.tally import Tally
 from ecom_assets.errors import DeliveryError
+from ecom_assets.settings import Settings
 from ecom_assets_tests.destinations.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
 
 
@@ -202,3 +205,46 @@ def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Ben
     ledger.close()
     assert moved.outcomes == {"delivered": 3}
     assert moved.sent == 0
+
+
+def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) -> None:
+    """A kill, a rejected record, a refused one and a change, with the ledger in another database."""
+
+    def deliver(*records: str) -> Tally:
+        ledger = Ledger(PostgresStore(postgres_url), now=bench.clock)
+        try:
+            with ledger.writer(bench.tool, patience_s=0.0) as writer:
+                return Delivery(bench.tool, ledger, writer).deliver(DAY, [rows(*records)])
+        finally:
+            ledger.close()
+
+    bench.tool.rejects = {"b"}
+    bench.tool.after = [killed]
+    with pytest.raises(Killed):
+        deliver("a", "b", "c", "d=!bad")
+    expected = {"delivered": 2, "rejected": 1, "refused": 1}
+    assert deliver("a", "b", "c", "d=!bad").outcomes == expected
+    again = deliver("a", "b", 'c={"new": 1}', "d=!bad")
+    assert (again.outcomes, again.sent, again.changed) == (expected, 0, 1)
+    assert bench.tool.doubled() == []
+    store = PostgresStore(postgres_url)
+    newest = "SELECT DISTINCT ON (record_id) record_id, outcome FROM sendings ORDER BY record_id, batch DESC"
+    told = store.rows(newest)
+    store.close()
+    assert told == [("a", "delivered"), ("b", "rejected"), ("c", "delivered"), ("d", "refused")]
+
+
+def test_a_second_ledger_is_not_begun_beside_the_first(tmp_path: Path, postgres_url: str) -> None:
+    settings = Settings(home=tmp_path, postgres_url=SecretStr(postgres_url))
+    bench = Bench(default_file(settings), Clock(), Tool(Clock()))
+    open_store(settings).close()
+    bench.deliver(numbered(1))
+    with pytest.raises(DeliveryError, match="has none yet, so everything would be sent again; set ECOM_LEDGER_URL=sql"):
+        open_store(settings)
+    open_store(settings.model_copy(update={"ledger_url": SecretStr(postgres_url)})).close()
+
+
+def test_a_file_that_is_no_ledger_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").write_text("something else, and long enough to be looked at as a database" * 99)
+    with pytest.raises(DeliveryError, match=r"cannot be used \(file is not a database\), so nothing more was sent"):
+        open_store(Settings(home=tmp_path))

@@ -7,6 +7,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import pytest
+from pydantic import SecretStr
 
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.registry import ALL
@@ -23,6 +24,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.engines.graph import Rows, run_everything, stored_tables
 from ecom_assets_tests.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
 from ecom_assets_tests.engines.snowflake_gaps import GAPS
+from ecom_assets_tests.engines.told_tool import told_outlets
 from ecom_assets_tests.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
@@ -109,10 +111,13 @@ def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
         orders=shop.orders,
         catalogue=shop.catalogue,
         customer_api_url="https://api.example.com/customers",  # asked by nobody, since another source stands in
+        amplitude_api_key=SecretStr("asked by nobody, likewise"),
         order_customers_over=0,
         timezone=TIMEZONE,
     )
-    checks = run_everything(settings, RANGES, {"customer_source": ToldCustomers()})
+    outlets = told_outlets(settings)
+    checks = run_everything(settings, RANGES, {"customer_source": ToldCustomers(), "outlets": outlets})
+    outlets.close()
     return Left(settings, stored_tables(settings), checks)
 
 

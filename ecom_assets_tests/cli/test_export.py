@@ -1,0 +1,85 @@
+"""`ecom export` over a small sandbox shop that was run, without its deliveries, and its refusals."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import ecom, small_shop
+
+pytestmark = pytest.mark.xdist_group("cli_export")
+
+UNTIL_DUE = " or ".join(f'key:"{key}"' for key in (
+    "raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events",
+))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop of which events are there, and nothing is delivered."""
+    home = tmp_path_factory.mktemp("export") / "home"
+    small_shop(home, days=2, visitors=30)
+    assert ecom("run", "--json", "--select", UNTIL_DUE, home=home).exit_code == 0
+    return home
+
+
+def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
+    said = ecom("export", "--to", "amplitude", "--dry-run", "--json", home=home)
+    told = said.json["dry_run"]["amplitude_events"]
+    files = sorted(path.name for path in Path(told["folder"]).iterdir())
+    assert files == [f"2026-01-0{day}{end}.ndjson" for day in (1, 2) for end in ("", "_refused")]
+    lines = [line for name in files for line in (Path(told["folder"]) / name).read_text().splitlines()]
+    assert len(lines) == told["due"] == told["would_send"] + told["would_refuse"] > 0
+    assert {"event_type", "insert_id"} <= set(json.loads(lines[0]))
+    assert not (home / "ledger.sqlite").exists()
+
+
+def test_everything_is_delivered_once_and_days_may_be_chosen(home: Path) -> None:
+    first = ecom("export", "--to", "mixpanel", "--from", "2026-01-01", "--to", "2026-01-01", "--json", home=home)
+    assert (first.exit_code, first.err) == (0, "")
+    events = first.json["deliveries"]["mixpanel_events"]
+    assert events["sent"] == events["delivered"] == events["due"] > 0
+    both = ecom("export", "--to", "mixpanel", "--json", home=home).json["deliveries"]["mixpanel_events"]
+    assert both["due"] - both["sent"] == events["due"], "those of the first day are there already"
+    assert ecom("export", "--to", "mixpanel", home=home).out.count(" 0 sent now: ") == 2
+
+
+def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None:
+    said = ecom("export", "--to", "customers-json", home=home)
+    path = home / "exports" / "customers.json"
+    assert said.out.strip() == f"Customers in {path}: 0"
+    assert json.loads(path.read_text())["customers"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--to", "mixpanl"], "--to 'mixpanl' is no place to export to; did you mean 'mixpanel'?"),
+        (["--to", "2026-01-01"], "--to 2026-01-01 says until when, and not where; add --to amplitude"),
+        (["--to", "customers-json", "--dry-run"], "--dry-run is about payloads, and customers-json has none"),
+        (
+            ["--to", "heap", "--from", "2027-01-01"],
+            "There are no events from 2027-01-01 on: the last are of 2026-01-02",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(home: Path, words: list[str], sentence: str) -> None:
+    said = ecom("export", *words, home=home)
+    assert (said.exit_code, said.out) == (2, "")
+    assert said.sentence.startswith(sentence)
+
+
+def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert ecom("export", "--to", "heap", home=home).sentence.startswith("There is no warehouse yet")
+    events = tmp_path / "clicks.csv"
+    events.write_text(
+        "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,cart_value\n"
+        "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,\n"
+    )
+    ran = ecom("run", "--events", events, "--select", 'key:"raw/events" or key:"staging/events"', home=home)
+    assert "ECOM_HEAP_APP_ID is not set: nothing goes to heap." in ran.err
+    said = ecom("export", "--to", "heap", home=home)
+    assert (said.exit_code, said.sentence[:52]) == (2, "ECOM_HEAP_APP_ID is not set, so nothing can go to he")
+    dry = ecom("export", "--to", "heap", "--dry-run", "--json", home=home)
+    assert dry.json["dry_run"]["heap_events"]["would_send"] == 1

@@ -1,0 +1,101 @@
+"""All customers in one file: its form, its order, its summary, and that nobody sees half of it."""
+
+import json
+import tracemalloc
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pytest
+
+from ecom_assets.contracts.customers import Customers
+from ecom_assets.destinations import customers_json
+from ecom_assets.destinations.customers_json import write_customers
+from ecom_assets.errors import DeliveryError
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets_tests.builders import Row, as_table
+
+NOW = datetime(2026, 3, 10, 6)  # noqa: DTZ001 (the platform's instants are UTC, without zone)
+SOMEBODY: Row = {
+    "valid_from": date(2026, 3, 9), "valid_to": None, "is_current": True, "as_of_date": date(2026, 3, 9),
+    "last_received_date": date(2026, 3, 9), "email_domain": "unknown", "market_segment": "other",
+    "activity_status": "active", "recent_session_count": 0, "recent_engaged_s": 0.0, "engagement_level": "low",
+    "year_revenue_amount": 0, "customer_tier": "basic", "data_quality_score": 100, "quality_band": "high",
+}  # fmt: skip
+
+
+def customers(*rows: Row) -> ir.Table:
+    con = connect()
+    con.con.register("customers", as_table([SOMEBODY | row for row in rows], Customers))
+    return con.table("customers")
+
+
+def written(path: Path, *rows: Row) -> dict[str, Any]:
+    write_customers(customers(*rows), path, NOW)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp_path: Path) -> None:
+    found = written(
+        tmp_path / "customers.json",
+        {"customer_id": "9", "full_name": "Zoë Ångström", "quality_band": "medium"},
+        {"customer_id": "7", "full_name": "Ann Lee"},
+        {"customer_id": "10", "full_name": "Ann Lee", "year_revenue_amount": Decimal("12.50")},
+        {"customer_id": "1", "full_name": None, "quality_band": "low"},
+        {"customer_id": "7", "full_name": "Ann Old", "is_current": False, "valid_from": date(2026, 1, 1)},
+    )
+    assert [one["customer_id"] for one in found["customers"]] == ["10", "7", "9", "1"]
+    assert found["metadata"] == {
+        "total_customers": 4,
+        "export_timestamp": "2026-03-10T06:00:00Z",
+        "data_quality_summary": {"high_quality": 2, "medium_quality": 1, "low_quality": 1},
+    }
+    assert found["customers"][0]["year_revenue_amount"] == "12.50", "money is exact"
+    assert found["customers"][2]["full_name"] == "Zoë Ångström"
+
+
+def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:
+    found = written(tmp_path / "customers.json")
+    assert (found["metadata"]["total_customers"], found["customers"]) == (0, [])
+
+
+def test_the_summary_lies_beside_it_as_text_and_as_json(tmp_path: Path) -> None:
+    written(tmp_path / "all.json", {"customer_id": "1"}, {"customer_id": "2", "customer_tier": "premium"})
+    summary = json.loads((tmp_path / "all_summary.json").read_text())
+    assert (summary["total_customers"], summary["customer_tier"]) == (2, {"basic": 1, "premium": 1, "enterprise": 0})
+    text = (tmp_path / "all_summary.txt").read_text()
+    assert text.startswith("Customers: 2, exported at 2026-03-10T06:00:00Z\n")
+    assert "  premium               1  50.0%\n" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.json", "all_summary.json", "all_summary.txt"]
+
+
+def test_a_file_that_could_not_be_finished_leaves_the_one_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = written(tmp_path / "customers.json", {"customer_id": "1"})
+
+    def broken(_rows: ir.Table) -> Any:
+        yield ['{"customer_id": "2"}']
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(customers_json, "_lines", broken)
+    with pytest.raises(DeliveryError, match=r"cannot be written \(No space left on device\); make its"):
+        written(tmp_path / "customers.json", {"customer_id": "1"}, {"customer_id": "2"})
+    assert json.loads((tmp_path / "customers.json").read_text()) == before
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_ten_times_the_customers_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers_json, "BATCH_ROWS", 500)
+    peaks = []
+    for count in (1_000, 10_000):
+        table = customers(*({"customer_id": f"{n:06}", "full_name": f"Name {n % 97}"} for n in range(count)))
+        tracemalloc.start()
+        found = write_customers(table, tmp_path / "customers.json", NOW)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found.customer_count == count
+    assert peaks[1] < 1.5 * peaks[0]
