@@ -75,6 +75,7 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
         (), description="Event types beyond the platform's own that are clean, separated by commas"
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
+    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; answers and tools are told")
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
     first_day: date = Field(date(2015, 1, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
@@ -137,6 +138,13 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("currency")
+    @classmethod
+    def _iso_currency(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError("is no ISO 4217 code, such as EUR")
+        return value
 
     @field_validator("memory_limit")
     @classmethod
