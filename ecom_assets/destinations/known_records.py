@@ -109,7 +109,7 @@ class KnownRecords:
         self.con.close()
 
     def _take_in(self, store: Store, batches: list[tuple[Any, ...]]) -> None:
-        numbers = [row[0] for row in batches]
+        numbers, sent = [row[0] for row in batches], []
         for number, record_ids, hashes in ((row[0], row[-2], row[-1]) for row in batches):
             ids = json.loads(record_ids)
             columns = [
@@ -118,7 +118,8 @@ class KnownRecords:
                 pa.array(ids, pa.string()),
                 pa.array(np.frombuffer(hashes, dtype="<u8")),
             ]
-            self._add("sent", pa.Table.from_arrays(columns, schema=SENT))
+            sent.append(pa.Table.from_arrays(columns, schema=SENT))
+        self._add("sent", pa.concat_tables(sent))  # at once: GA4 has a batch per person
         self._add("batch", table_of(BATCH, [row[:-2] for row in batches]))
         marks = ", ".join("?" for _ in numbers)
         asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
