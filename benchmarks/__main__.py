@@ -18,6 +18,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FULL = {
+    "api": [["api.py"]],
+    "api_cache": [["api_cache.py"]],
     "cohorts": [["cohorts.py"]],
     "attribution": [["attribution.py"]],
     "delivery": [["delivery.py"]],
@@ -31,6 +33,8 @@ FULL = {
     "publication": [["publication.py"]],
 }
 QUICK = {
+    "api": [["api.py", "--size", "quick", "--rounds", "2"]],
+    "api_cache": [["api_cache.py", "--requests", "4000"]],
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["attribution.py", "--purchases", "50000"]],
     "delivery": [["delivery.py", "--events", "200000", "--sdk-events", "20000", "--memory", "50000", "500000"]],

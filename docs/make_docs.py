@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ibis.backends.postgres import Backend as PostgresBackend
 
+from ecom_assets.api.app import create_app
 from ecom_assets.contracts.dictionary import data_dictionary
 from ecom_assets.contracts.registry import ALL, BY_KEY
 from ecom_assets.definitions import build_definitions
@@ -25,6 +26,8 @@ DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 README = ROOT / "README.md"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
+API = ROOT / "docs" / "api.md"
+PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
 LAYERS = {
@@ -48,6 +51,7 @@ def main() -> None:
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
     POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
     README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
+    API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def with_settings(readme: str) -> str:
@@ -55,6 +59,25 @@ def with_settings(readme: str) -> str:
     before, rest = readme.split(SETTINGS_BEGIN)
     _, after = rest.split(SETTINGS_END)
     return before + SETTINGS_BEGIN + settings_table() + SETTINGS_END + after
+
+
+def with_paths(page: str) -> str:
+    """Return the page of the API with its paths as the code has them."""
+    before, rest = page.split(PATHS_BEGIN)
+    _, after = rest.split(PATHS_END)
+    return before + PATHS_BEGIN + paths_table() + PATHS_END + after
+
+
+def paths_table() -> str:
+    """Return the paths of the API with their parameters, as a Markdown table."""
+    described = create_app(Settings()).openapi()["paths"]
+    lines = ["| path | answers | parameters beside `explain` |", "| --- | --- | --- |"]
+    for path, methods in described.items():
+        for method, one in methods.items():
+            names = [f"`{given['name']}`" for given in one.get("parameters", []) if given["name"] != "explain"]
+            told = ", ".join(names) or ("a definition" if "requestBody" in one else "")
+            lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {told} |")
+    return "\n".join(lines) + "\n"
 
 
 def snowflake_tables() -> str:
@@ -96,10 +119,10 @@ def settings_table() -> str:
 def asset_graph() -> str:
     """Return the picture of the asset graph, a band per layer."""
     graph = build_definitions(Settings()).resolve_asset_graph()
-    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys)
-    keys = {key.to_user_string(): key for key in graph.materializable_asset_keys}
+    keys = {key.to_user_string(): key for key in graph.materializable_asset_keys if key.path[0] in LAYERS}
     parents = {
-        name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys) for name in names
+        name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys)
+        for name in sorted(keys)
     }
     return Picture(without_shortcuts(parents)).svg
 

@@ -14,6 +14,7 @@ import dagster as dg
 from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
 from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
 from ecom_assets.assets.cart_abandonment import CART_ASSETS
+from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
 from ecom_assets.assets.customers_json import customers_json
@@ -25,11 +26,12 @@ from ecom_assets.assets.publication import postgres_marts
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.retention import RETENTION_ASSETS
 from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
+from ecom_assets.assets.serving import serving_marts
 from ecom_assets.assets.staging import staging_assets
 from ecom_assets.assets.table_asset import TableAsset
 from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.following import FOLLOWING, PUBLICATION, following_sensor
+from ecom_assets.automation.following import FOLLOWING, PUBLICATION, SNAPSHOT, following_sensor
 from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everything_job, source_job
 from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
 from ecom_assets.automation.sensors import landing_sensor
@@ -37,6 +39,7 @@ from ecom_assets.checks.accounting import accounting_claim
 from ecom_assets.checks.attribution import ATTRIBUTION_CLAIMS
 from ecom_assets.checks.claim import Claim
 from ecom_assets.checks.contract_holds import contract_claim
+from ecom_assets.checks.conversion_dimensions import DIMENSION_CLAIMS
 from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
 from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
@@ -62,6 +65,7 @@ from ecom_assets.sources.order_source import (
 )
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
+from ecom_assets.warehouse.opening import serves_postgres
 
 
 def build_definitions(
@@ -127,7 +131,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -150,7 +154,7 @@ def jobs(settings: Settings) -> list[Any]:
     """Return the job over everything, and one for each source that there is."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
-    left_out = {*skipped, *(FOLLOWING if publishes(settings) else FOLLOWING - {PUBLICATION})}
+    left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # Where there are orders, purchase events say nothing about segments and value.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
@@ -186,8 +190,15 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
-    """Return the asset that publishes the marts in Postgres, if it is set where."""
-    return [postgres_marts(settings, progress, pool)] if publishes(settings) else []
+    """Return the assets that publish the marts: in Postgres, if it is set where, and a file for the API without it."""
+    marts = [] if PUBLICATION in unpublished(settings) else [postgres_marts(settings, progress, pool)]
+    return marts + ([] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, progress, pool)])
+
+
+def unpublished(settings: Settings) -> set[dg.AssetKey]:
+    """Return the publications that there are none of: the API reads Postgres where the marts go there, else a file."""
+    nowhere = set() if publishes(settings) else {PUBLICATION}
+    return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
 
 
 def publishes(settings: Settings) -> bool:
@@ -221,6 +232,7 @@ def claims(settings: Settings) -> list[Claim]:
         *order_claims(settings.order_customers_over, partial(judged_days, settings)),
         *SALES_CLAIMS,
         *PRODUCT_CLAIMS,
+        *DIMENSION_CLAIMS,
         *ATTRIBUTION_CLAIMS,
         *CUSTOMER_CLAIMS,
         *VALUE_CLAIMS,

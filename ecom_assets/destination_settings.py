@@ -47,7 +47,6 @@ class DestinationSettings(BaseSettings):
     ga4_unconfirmed: Literal["at_most_once", "at_least_once"] = Field(
         "at_most_once", description="What becomes of events that GA4 may have got or not: given up, or sent again"
     )
-    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; tools are told")
     delivery_user_key: Literal["visitor_id", "user_id"] = Field(
         "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
     )
@@ -73,13 +72,6 @@ class DestinationSettings(BaseSettings):
     @classmethod
     def _names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("currency")
-    @classmethod
-    def _iso_currency(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Z]{3}", value):
-            raise ValueError("is no ISO 4217 code, such as EUR")
-        return value
 
     @field_validator("ga4_measurement_id")
     @classmethod

@@ -17,13 +17,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from ecom_assets.alert_settings import AlertSettings
+from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
+from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
@@ -31,7 +35,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings, DestinationSettings, LedgerSettings):
+class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, DestinationSettings, LedgerSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
@@ -71,6 +75,7 @@ class Settings(ApiSettings, DestinationSettings, LedgerSettings):
         (), description="Event types beyond the platform's own that are clean, separated by commas"
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
+    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; answers and tools are told")
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
     first_day: date = Field(date(2015, 1, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
@@ -96,14 +101,6 @@ class Settings(ApiSettings, DestinationSettings, LedgerSettings):
     attribution_lookback_days: int = Field(
         30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
     )
-    smtp_url: SecretStr = Field(
-        SecretStr(""),
-        description="Server that sends alerts: smtp://user:password@host:port, with ?starttls=true, or smtps://",
-    )
-    alert_email: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Who gets a message when a run or a check fails, separated by commas"
-    )
-    alert_sender: str = Field("", description="Sender of alerts; default the first who gets them")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Where people reach Dagster's UI; alerts link to it")
     snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
     snowflake_private_key_path: Path | None = Field(
@@ -137,10 +134,17 @@ class Settings(ApiSettings, DestinationSettings, LedgerSettings):
         0.1, ge=0, le=1, description="Share by which money is worth less a year later, in a customer's value"
     )
 
-    @field_validator("event_types", "funnel_steps", "alert_email", "own_domains", mode="before")
+    @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("currency")
+    @classmethod
+    def _iso_currency(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError("is no ISO 4217 code, such as EUR")
+        return value
 
     @field_validator("memory_limit")
     @classmethod
@@ -148,20 +152,6 @@ class Settings(ApiSettings, DestinationSettings, LedgerSettings):
         size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
         if size is None or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB:
             raise ValueError(f"is no size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
-        return value
-
-    @field_validator("alert_email")
-    @classmethod
-    def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            cls._mail_address(address)
-        return value
-
-    @field_validator("alert_sender")
-    @classmethod
-    def _mail_address(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", value):
-            raise ValueError("is no e-mail address, such as data@shop.example")
         return value
 
     @field_validator("timezone")
@@ -231,7 +221,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise SettingError(f"{name}={_shown(first['input'])} is wrong: {reason}; correct or unset it.") from error
+        raise SettingError(f"{name}={_shown(first)} is wrong: {reason}; correct or unset it.") from error
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -272,8 +262,11 @@ def about_setting(field: str) -> Iterator[None]:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 
-def _shown(value: object) -> str:
-    """Return a refused value as a person may see it: an address can hold a password or a key."""
+def _shown(refused: ErrorDetails) -> str:
+    """Return a refused value as a person may see it: it is a secret, or an address that holds one."""
+    field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
+    if field is not None and field.annotation is SecretStr:
+        return "***"
     return repr(without_secrets(value) if isinstance(value, str) and "://" in value else value)
 
 

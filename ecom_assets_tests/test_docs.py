@@ -86,6 +86,11 @@ def test_the_readme_has_every_setting_and_no_other(make_docs: ModuleType) -> Non
     assert [line["setting"] for line in table] == [PREFIX + name.upper() for name in Settings.model_fields]
 
 
+def test_the_page_of_the_api_has_every_path_and_no_other(make_docs: ModuleType) -> None:
+    page = make_docs.API.read_text(encoding="utf-8")
+    assert page == make_docs.with_paths(page), "run `make docs`"
+
+
 # What the README lists
 
 

@@ -46,6 +46,7 @@ class Served:
     """Where the UI is, the truth about the shop behind it, and a folder for pictures of what was seen."""
 
     address: str
+    api: str
     truth: dict[str, Any]
     pictures: Path
 
@@ -57,14 +58,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         pytest.skip("there is no Chromium on this machine; `make browser` installs it")
     home = tmp_path_factory.mktemp("ui") / "home"
     truth = small_shop(home)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, api_port = free_port(), free_port()
     log = home.with_name("ui.log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*ECOM, "ui", "--port", str(port)],
-            env=environment(home),
+            env=environment(home, {"ECOM_API_PORT": str(api_port)}),
             cwd=home.parent,
             stdout=output,
             stderr=output,
@@ -73,10 +72,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(address, process, log)
-        yield Served(address, truth, home.parent)
+        yield Served(address, f"http://127.0.0.1:{api_port}", truth, home.parent)
     finally:
         stop(process)
     assert "Warning" not in log.read_text()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -151,6 +158,18 @@ def materialized(served: Served, page: Page) -> None:
         page.wait_for_timeout(1000)
     page.screenshot(path=served.pictures / "runs.png")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+
+
+def test_the_api_answers_beside_the_ui(served: Served) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{served.api}/health/live", timeout=5) as answer:  # noqa: S310 (our own server)
+                assert answer.read() == b'{"live":true}'
+                return
+        except urllib.error.URLError:
+            time.sleep(0.3)
+    pytest.fail((served.pictures / "home" / "api.log").read_text())
 
 
 def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:

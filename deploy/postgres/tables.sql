@@ -341,6 +341,19 @@ CREATE TABLE "mart"."touches" (
 
 CREATE INDEX ON "mart"."touches" ("started_date");
 
+CREATE TABLE "mart"."conversion_by_dimension" (
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "cohort_date" DATE NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "value" text COLLATE "C" NOT NULL,
+  "step" BIGINT NOT NULL,
+  "event_type" text COLLATE "C" NOT NULL,
+  "unit_count" BIGINT NOT NULL,
+  PRIMARY KEY ("funnel_name", "cohort_date", "dimension", "value", "step")
+);
+
+CREATE INDEX ON "mart"."conversion_by_dimension" ("cohort_date");
+
 CREATE TABLE "raw"."user_order_log" (
   "id" text COLLATE "C",
   "uniq_id" text COLLATE "C",

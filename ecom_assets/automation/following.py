@@ -10,7 +10,8 @@ Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 SALES = dg.AssetKey(["mart", "sales"])
 RETENTION = dg.AssetKey(["mart", "customer_retention"])
 PUBLICATION = dg.AssetKey(["serving", "postgres_marts"])
-FOLLOWING = frozenset((RETENTION, PUBLICATION))
+SNAPSHOT = dg.AssetKey(["serving", "marts"])
+FOLLOWING = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
 """Assets that jobs of single sources leave out."""
 EVERY_S = 60
 

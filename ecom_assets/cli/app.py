@@ -7,6 +7,7 @@ import typer
 
 from ecom_assets.cli import (
     adhoc_commands,
+    api_commands,
     attribution_command,
     export_command,
     funnel_command,
@@ -29,9 +30,12 @@ app = typer.Typer(
 )
 sandbox = typer.Typer(help="The simulated shop.", no_args_is_help=True)
 app.add_typer(sandbox, name="sandbox")
+api_key = typer.Typer(help="The keys of the HTTP API.", no_args_is_help=True)
+app.add_typer(api_key, name="api-key")
 
 app.command("run")(platform_commands.run)
 app.command("ui")(platform_commands.ui)
+app.command("api")(api_commands.api)
 app.command("doctor")(platform_commands.doctor)
 app.command("status")(platform_commands.status)
 app.command("copy")(platform_commands.copy)
@@ -46,6 +50,9 @@ app.command("attribution")(attribution_command.attribution)
 app.command("export")(export_command.export)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
+api_key.command("create")(api_commands.create_key)
+api_key.command("list")(api_commands.list_keys)
+api_key.command("revoke")(api_commands.revoke_key)
 
 INTERRUPTED = 130
 """What shells expect of a program that was stopped from the keyboard, and what Typer makes of it."""

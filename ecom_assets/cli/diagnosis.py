@@ -63,6 +63,7 @@ def diagnose() -> list[Finding]:
         ("dagster", _dagster_home),
         ("alerts", _alerts),
         ("publishing", _publishing),
+        ("api", _api),
     ]
     findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
     for subject, look in looks:
@@ -179,3 +180,20 @@ def _is_writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _api(settings: Settings) -> Finding:
+    from ecom_assets.api.front import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.api.redis_answers import redis_trouble  # noqa: PLC0415 (as above)
+
+    credentials = credentials_of(settings)
+    refuse_open_door(settings, credentials)
+    place = f"{settings.api_host}:{settings.api_port}"
+    who = "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
+    trouble = redis_trouble(settings.redis_url.get_secret_value())
+    return Finding(
+        "api",
+        ok=not trouble,
+        found=trouble or f"answers {who}, at {place}",
+        mend="start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself",
+    )

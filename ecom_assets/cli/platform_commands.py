@@ -52,13 +52,16 @@ def ui(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
 ) -> None:
-    """Serve Dagster's UI with its daemon, so that schedules and sensors run."""
+    """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
+    from ecom_assets.cli.api_beside import start_api  # noqa: PLC0415 (starts a process)
     from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
 
-    prepare_dagster_home(load_settings())
-    refuse_taken(host, port)
+    settings = load_settings()
+    prepare_dagster_home(settings)
+    refuse_taken("UI", host, port)
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    typer.echo(start_api(settings))
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # `dagster dev` advises `dg dev`, which is not part of a small install.
     program = [
@@ -75,7 +78,7 @@ def ui(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts and publishing; each finding says what mends it."""
+    """Check settings, versions, disk, warehouse, events, alerts, publishing, API; each finding says what mends it."""
     from ecom_assets.cli.diagnosis import show_diagnosis  # noqa: PLC0415 (loads Ibis)
 
     if not show_diagnosis(as_json=as_json):
@@ -104,7 +107,7 @@ def migrate(
     migrate_tables(do_it=yes, as_json=as_json)
 
 
-def refuse_taken(host: str, port: int) -> None:
+def refuse_taken(what: str, host: str, port: int) -> None:
     """See that a server can listen there.
 
     Raises:
@@ -116,5 +119,5 @@ def refuse_taken(host: str, port: int) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"The UI cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+            f"The {what} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
         ) from error

@@ -8,6 +8,7 @@ from ecom_assets.contracts.attribution import (
     Touches,
 )
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
+from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
@@ -45,6 +46,7 @@ ALL: tuple[type[Table], ...] = (
     CategoryPerformance,
     Arrivals,
     Touches,
+    ConversionByDimension,
     RawUserOrderLog,
     QuarantinedOrders,
     DuplicateOrders,

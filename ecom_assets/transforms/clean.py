@@ -112,7 +112,7 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     # Equal ids have equal hashes, so nothing is missed; what only shares a hash is told apart below.
     repeated = copies.group_by("id_hash").agg(copy_count=lambda t: t.count())
     copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
-    in_order = ibis.window(group_by="event_id", order_by=_arrival_keys(copies))
+    in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
     copies = copies.mutate(previous_date=copies.received_date.lag().over(in_order))
     surplus = copies.received_date <= (copies.previous_date + ibis.interval(days=span)).cast("date")
     copies = copies.mutate(surplus=surplus.fill_null(NO).ifelse(1, 0))
@@ -135,7 +135,7 @@ def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     keys = ["event_date", "event_id"]
     single = copies.anti_join(duplicates, keys)
     repeated = copies.semi_join(duplicates.filter(duplicates.has_kept_copy), keys)
-    in_order = ibis.window(group_by=keys, order_by=_arrival_keys(repeated))
+    in_order = ibis.window(group_by=keys, order_by=arrival_keys(repeated))
     first = repeated.mutate(place=ibis.row_number().over(in_order))
     return stacked(single, first.filter(first.place == 0))
 
@@ -157,7 +157,8 @@ def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
     return identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
 
 
-def _arrival_keys(rows: ir.Table) -> list[ir.Value]:
+def arrival_keys(rows: ir.Table) -> list[ir.Value]:
+    """Return the order in which copies arrived, in which no two different rows tie."""
     # Engines disagree on where nulls sort, so none takes part.
     keys: list[ir.Value] = []
     for name in ARRIVAL_ORDER:

@@ -20,6 +20,7 @@ from ecom_assets.transforms.stacking import stacked
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
+LEVEL = ("unit", "cohort_date", "product_category", "level")
 
 
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -46,7 +47,8 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
         relevant = events if types is None else events.filter(events.event_type.isin(sorted(types)))
         levels = []
         if "session" in daily.units:
-            levels.append(_session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule))
+            of_sessions = session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule)
+            levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
         if "visitor" in daily.units:
             levels.append(_visitor_levels(relevant, pieces, days, daily))
         parts.append(_steps(_with_totals(_reached(stacked(*levels), daily.funnel)), daily))
@@ -61,9 +63,10 @@ def _with_totals(reached: ir.Table) -> ir.Table:
     return stacked(reached, total)
 
 
-def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
+    """One row per session of `days` that did step 1: its `session_id`, day, first category and `level`."""
     candidates = pieces.filter(
         days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
     )
@@ -84,9 +87,9 @@ def _session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     mine = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
     return joined.select(
-        unit=ibis.literal("session"),
+        session_id=mine.session_id,
         cohort_date=mine.started_date,
-        product_category=_category(mine.first_product_category),
+        product_category=category_of(mine.first_product_category),
         level=levels.level,
     )
 
@@ -112,13 +115,13 @@ def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: Daily
     return joined.select(
         unit=ibis.literal("visitor"),
         cohort_date=joined.cohort_date,
-        product_category=_category(joined.product_category),
+        product_category=category_of(joined.product_category),
         level=joined.level,
     )
 
 
-def _category(found: ir.StringValue) -> ir.StringValue:
-    # A shop's category may not pass for the total.
+def category_of(found: ir.StringValue) -> ir.StringValue:
+    """Return the category that a unit counts for: a shop's own may not pass for the total."""
     return found.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 

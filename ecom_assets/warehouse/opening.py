@@ -66,6 +66,17 @@ def publication_target(settings: Settings) -> "PostgresEngine":
     return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
 
 
+def serves_postgres(settings: Settings) -> bool:
+    """Tell whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
+    url = settings.postgres_url.get_secret_value()
+    return bool(url) and url != settings.warehouse
+
+
+def serving_folder(settings: Settings) -> Path:
+    """Return the folder of the snapshot that the HTTP API reads without Postgres."""
+    return settings.home / "serving"
+
+
 def file_reader(engine: Engine, settings: Settings) -> Backend:
     """Return the DuckDB connection that reads event files: the embedded engine's own, else one in memory."""
     if isinstance(engine, DuckDBEngine):

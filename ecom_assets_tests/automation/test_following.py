@@ -8,21 +8,21 @@ import pytest
 from pydantic import SecretStr
 
 from ecom_assets.assets.sales import customer, customer_retention, raw_user_order_log, sales
-from ecom_assets.automation.following import FOLLOWING
+from ecom_assets.automation.following import FOLLOWING, PUBLICATION, SNAPSHOT
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import Settings
 
+POSTGRES = SecretStr("postgres://ann@localhost/shop")
 LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
 
 
 class Daemon:
     """What Dagster's daemon does with the condition, without runs."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    def __init__(self, instance: dg.DagsterInstance, postgres_url: SecretStr = POSTGRES) -> None:
         self._instance = instance
-        self._definitions = build_definitions(
-            Settings(first_day=date(2026, 1, 1), postgres_url=SecretStr("postgres://ann@localhost/shop"))
-        )
+        self._definitions = build_definitions(Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url))
+        self._following = FOLLOWING - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
         self._cursor: dg.AssetDaemonCursor | None = None
 
     def computed(self, asset: dg.AssetKey, *days: str) -> None:
@@ -35,11 +35,11 @@ class Daemon:
         looked = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
-            asset_selection=dg.AssetSelection.assets(*FOLLOWING),
+            asset_selection=dg.AssetSelection.assets(*self._following),
             cursor=self._cursor,
         )
         self._cursor = looked.cursor
-        return {day or "all" for key in FOLLOWING for day in looked.get_requested_partitions(key)}
+        return {day or "all" for key in self._following for day in looked.get_requested_partitions(key)}
 
 
 @pytest.fixture
@@ -71,13 +71,26 @@ def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     assert daemon.asked_for() == set()
 
 
-def test_what_follows_is_what_jobs_of_single_sources_leave_out() -> None:
-    definitions = build_definitions(Settings(postgres_url=SecretStr("postgres://ann@localhost/shop")))
+@pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
+def test_what_follows_is_what_jobs_of_single_sources_leave_out(url: SecretStr, absent: dg.AssetKey) -> None:
+    definitions = build_definitions(Settings(postgres_url=url))
+    following = FOLLOWING - {absent}
     specs = definitions.resolve_all_asset_specs()
-    assert {spec.key for spec in specs if spec.automation_condition} == set(FOLLOWING)
+    assert {spec.key for spec in specs if spec.automation_condition} == following
     for job in ("events", "orders", "customers"):
-        assert not set(FOLLOWING) & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
-    assert set(FOLLOWING) <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+        assert not FOLLOWING & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+    assert following <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+
+
+def test_the_snapshot_follows_what_the_api_reads() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(instance, SecretStr(""))
+        daemon.asked_for()
+        daemon.computed(customer.key)
+        assert daemon.asked_for() == {"all"}
+        assert daemon.asked_for() == set()
+        daemon.computed(customer_retention.key, YESTERDAY)
+        assert daemon.asked_for() == set(), "the API does not read the weekly mart"
 
 
 def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:

@@ -1,0 +1,93 @@
+"""The days that an answer covers, and those before them that it is compared with.
+
+A range ends on the newest day in the data, not on the clock's: docs/adr/0019. Not here: what is counted in them.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, Literal, get_args
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.days import ONE_DAY, Days
+
+TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
+TIME_RANGES: Final = get_args(TimeRange)
+LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
+"""Days of each range, the newest day in the data included."""
+MOST_DAYS: Final = 3_660
+FIRST_DATE: Final = date(1900, 1, 1)
+LAST_DATE: Final = date(2200, 12, 31)
+
+
+@dataclass(frozen=True)
+class Period:
+    """A run of days, both ends included."""
+
+    time_range: TimeRange
+    start_date: date
+    end_date: date
+
+    @classmethod
+    def of(
+        cls, newest: date, time_range: TimeRange | None = None, start: date | None = None, end: date | None = None
+    ) -> "Period":
+        """Return the days that are asked for; 30 where nothing is, `custom` where only dates are given.
+
+        Args:
+            newest: The newest day in the data.
+            time_range: Which days.
+            start: First day of a custom range.
+            end: Last day of it.
+
+        Raises:
+            DefinitionError: A custom range lacks a day, ends before it starts or is too long; or another has days.
+        """
+        has_dates = start is not None or end is not None
+        time_range = time_range or ("custom" if has_dates else "month")
+        if time_range == "custom":
+            return cls._custom(start, end)
+        if has_dates:
+            raise DefinitionError(
+                f"time_range={time_range} has its own days, so start_date and end_date do not go with it; leave them "
+                "out, or ask with time_range=custom."
+            )
+        return cls(time_range, newest - (LENGTHS[time_range] - 1) * ONE_DAY, newest)
+
+    @classmethod
+    def _custom(cls, start: date | None, end: date | None) -> "Period":
+        if start is None or end is None:
+            raise DefinitionError("time_range=custom needs both start_date and end_date, as YYYY-MM-DD.")
+        if end < start:
+            raise DefinitionError(f"start_date={start} is after end_date={end}; exchange them.")
+        if start < FIRST_DATE or end > LAST_DATE:
+            raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {start} to {end}.")
+        if (end - start).days >= MOST_DAYS:
+            raise DefinitionError(f"{start} to {end} is more than {MOST_DAYS} days; ask for fewer.")
+        return cls("custom", start, end)
+
+    @property
+    def day_count(self) -> int:
+        """Return how many days it has."""
+        return (self.end_date - self.start_date).days + 1
+
+    @property
+    def previous(self) -> "Period":
+        """Return as many days, right before."""
+        length = timedelta(days=self.day_count)
+        return Period("custom", self.start_date - length, self.end_date - length)
+
+    @property
+    def days(self) -> Days:
+        """Return its days as a set."""
+        return Days.between(self.start_date, self.end_date + ONE_DAY)
+
+    def contains(self, column: ir.Column) -> ir.BooleanValue:
+        """Return the condition that a date column holds one of its days."""
+        return (column >= self.start_date) & (column <= self.end_date)
+
+    def with_previous(self, table: ir.Table, day: str) -> ir.Table:
+        """Return the rows of these days and of the previous ones, `is_current` being 1 for these and 0 for those."""
+        rows = table.filter(table[day] >= self.previous.start_date, table[day] <= self.end_date)
+        return rows.mutate(is_current=(rows[day] >= self.start_date).ifelse(1, 0))

@@ -1,0 +1,27 @@
+"""What answers are read from: tables of one moment, in whatever engine. Not here: where they lie (`api/`)."""
+
+from datetime import date
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.table import Table
+
+Row = dict[str, Any]
+
+
+class Reading(Protocol):
+    """Tables of one moment: whatever is published meanwhile, all questions are answered from the same."""
+
+    newest_date: date
+    """The newest day in the data, in the reporting time zone."""
+    timezone: str
+    """The reporting time zone, an IANA name."""
+    currency: str
+    """Of all amounts, by ISO 4217."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result by column name, in its order."""

@@ -1,0 +1,96 @@
+"""Revenue over time: a point per hour, day, week or month of a period. Not here: totals (`sales.py`)."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import ibis.expr.types as ir
+
+from ecom_assets.answers.period import Period
+from ecom_assets.answers.reading import Reading, Row
+from ecom_assets.answers.sales import AMOUNTS, COUNTS, ZERO, added, numbers
+from ecom_assets.contracts.sales import RevenueDaily, Sales
+from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.days import ONE_DAY, Days, day_start, day_starts_at
+from ecom_assets.transforms.orders import ALL
+from ecom_assets.transforms.sales import DIMENSIONS, added_up
+
+Granularity = Literal["hour", "day", "week", "month"]
+MOST_HOURLY_DAYS: Final = 31
+HOUR_S: Final = 3_600
+DEFINITION: Final = {
+    "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
+    "that the range cuts hold only its days",
+    "hour": "From the start of the day in the reporting time zone; days on which clocks change have 23 or 25",
+}
+
+
+def revenue_trend(reading: Reading, period: Period, granularity: Granularity) -> list[Row]:
+    """Return a point per part of the period, in order.
+
+    Raises:
+        DefinitionError: More days are asked for by the hour than there can be.
+    """
+    if granularity == "hour":
+        return _by_hour(reading, period)
+    table = reading.table(RevenueDaily)
+    total = table.filter(*(table[name] == ALL for name in DIMENSIONS), period.contains(table.order_date))
+    by_day = {row["order_date"]: row for row in reading.rows(added(total, ["order_date"]))}
+    parts: dict[date, list[date]] = {}
+    for day in period.days.dates:
+        parts.setdefault(STARTS[granularity](day), []).append(day)
+    return [
+        {"start_date": days[0], "end_date": days[-1], "started_at": None, **_sum([by_day.get(day) for day in days])}
+        for days in parts.values()
+    ]
+
+
+def _by_hour(reading: Reading, period: Period) -> list[Row]:
+    if period.day_count > MOST_HOURLY_DAYS:
+        raise DefinitionError(
+            f"By the hour at most {MOST_HOURLY_DAYS} days can be asked for, not {period.day_count}; ask for fewer, or "
+            "with granularity=day."
+        )
+    sold = reading.table(Sales)
+    sold = sold.filter(period.contains(sold.order_date))
+    sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
+    counted = added_up(sold, ["order_date", "hour_number"])
+    found = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
+    return [
+        {"start_date": day, "end_date": day, "started_at": at, **_sum([found.get((day, number))])}
+        for day in period.days.dates
+        for number, at in enumerate(_hours(day, reading.timezone))
+    ]
+
+
+def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
+    since = sold.ordered_at.epoch_seconds() - day_start(sold.order_date, days, timezone).epoch_seconds()
+    return (since.cast("int64") // HOUR_S).cast("int64")
+
+
+def _hours(day: date, timezone: str) -> list[datetime]:
+    """Return the instants at which the hours of a day start, in its own time zone."""
+    zone = ZoneInfo(timezone)
+    start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (day, day + ONE_DAY))
+    count = -(-int((end - start).total_seconds()) // HOUR_S)
+    return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
+
+
+def _sum(rows: list[Row | None]) -> Row:
+    found = [row for row in rows if row is not None]
+    sums: dict[str, Any] = {name: sum(row[name] for row in found) for name in COUNTS}
+    sums |= {name: sum((row[name] for row in found), ZERO) for name in AMOUNTS}
+    return numbers(sums)
+
+
+def _week(day: date) -> date:
+    return day - day.weekday() * ONE_DAY
+
+
+STARTS: Final[dict[str, Callable[[date], date]]] = {
+    "day": lambda day: day,
+    "week": _week,
+    "month": lambda day: day.replace(day=1),
+}
+"""The first day of the part that a day is in."""

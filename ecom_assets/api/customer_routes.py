@@ -1,0 +1,88 @@
+"""Customers: new, returning, retained, their worth and segments. Not here: the numbers (`answers/`)."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from ecom_assets.answers import customers as counting
+from ecom_assets.api.asking import Ask, JustAsked, OfDays
+from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
+
+router = APIRouter(tags=["customers"])
+TOLD = counting.DEFINITION
+
+
+def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
+    return Field(description=TOLD[name], examples=None if example is None else [example])
+
+
+class CustomerNumbers(BaseModel):
+    """Customers of a period."""
+
+    customer_count: int = _told("customer_count", 276)
+    new_customer_count: int = _told("new_customer_count", 250)
+    returning_customer_count: int = _told("returning_customer_count", 26)
+    retention_rate: float | None = _told("retention_rate", 0.21)
+
+
+class CustomerChange(BaseModel):
+    """How each number changed, as a share of its size before; null where that was zero."""
+
+    customer_count: float | None = _told("customer_count", 0.1)
+    new_customer_count: float | None = _told("new_customer_count")
+    returning_customer_count: float | None = _told("returning_customer_count")
+    retention_rate: float | None = _told("retention_rate")
+
+
+class CustomerValue(BaseModel):
+    """What all customers are worth as of the newest day."""
+
+    customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
+    revenue_per_customer_amount: Money | None = _told("revenue_per_customer_amount")
+    lifetime_value_amount: Money | None = _told("lifetime_value_amount")
+    churn_risk_rate: float | None = _told("churn_risk_rate", 0.48)
+    at_risk_customer_count: int | None = _told("at_risk_customer_count", 120)
+    no_model_reason: str | None = of(LifetimeValue.no_model_reason)
+    no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
+
+
+class CustomersAnswer(Answer):
+    """Customers of a period."""
+
+    customers: CustomerNumbers = Field(description="Of the period")
+    previous: CustomerNumbers = Field(description="Of the period before")
+    change: CustomerChange = Field(description="From that to this")
+    value: CustomerValue = Field(description="Of all customers, whatever the period")
+
+
+class Segment(BaseModel):
+    """Customers who are alike in how lately, how often and for how much they ordered."""
+
+    segment: str = of(CustomerSegments.segment, "Champions")
+    customer_count: int = Field(description="Its customers", examples=[17])
+    customer_share: float | None = Field(description="Its part of all customers", examples=[0.06])
+    order_count: int = of(CustomerSegments.order_count, 41)
+    revenue_amount: Money = of(CustomerSegments.revenue_amount)
+    revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
+    mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
+
+
+class SegmentsAnswer(Answer):
+    """Customers by segment as of the newest day."""
+
+    segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
+
+
+@router.get("/analytics/customers", response_model=CustomersAnswer, summary="New, returning and retained customers")
+def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
+    """Customers of a period beside the period before, their lifetime value and the risk to lose them."""
+    period = ask.period(asked)
+    return ask.answer(asked, TOLD, counting.customers(ask.reading, period), period)
+
+
+@router.get("/analytics/customers/segments", response_model=SegmentsAnswer, summary="Customers by RFM segment")
+def customer_segments(ask: Ask, asked: JustAsked) -> dict[str, Any]:
+    """How many customers are in each of eleven segments, and what they brought."""
+    return ask.answer(asked, counting.SEGMENTS_DEFINITION, {"segments": counting.segments(ask.reading)})

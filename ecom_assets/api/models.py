@@ -1,0 +1,67 @@
+"""What all answers have in common, and fields that are described by contracts. Not here: any answer."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from ecom_assets.answers.period import TimeRange
+from ecom_assets.contracts.table import Column
+
+Money = Annotated[
+    Decimal,
+    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
+]
+"""An amount as a decimal string, in the answer's currency."""
+
+
+def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
+    """Return a field that is described as the contract's column is."""
+    unit = f" [{column.unit}]" if column.unit else ""
+    return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
+
+
+class Range(BaseModel):
+    """The days that an answer covers, both ends included, and those that it is compared with."""
+
+    time_range: TimeRange | None = Field(description="As asked; null for a state as of a day", examples=["month"])
+    start_date: date = Field(description="First day")
+    end_date: date = Field(description="Last day")
+    day_count: int = Field(description="How many days these are", examples=[30])
+    timezone: str = Field(description="The time zone of the days", examples=["UTC"])
+    previous_start_date: date | None = Field(description="First of as many days right before")
+    previous_end_date: date | None = Field(description="Last of these")
+
+
+class TableExplained(BaseModel):
+    """A table that an answer was read from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    table: str = Field(description="Layer and name", examples=["mart.revenue_daily"])
+    dagster_url: str = Field(description="The asset in Dagster's UI")
+    row_count: int | None = Field(None, description="Its rows")
+    data_version: str | None = Field(None, description="What its rows come to: equal versions are equal rows")
+    run_id: str | None = Field(None, description="The Dagster run that made it last")
+    asset_version: str | None = Field(None, description="Dagster's data version of the asset")
+    materialized_at: str | None = Field(None, description="When that was, in UTC")
+
+
+class Explained(BaseModel):
+    """Where an answer comes from."""
+
+    sql: list[str] = Field(description="What was asked of the store, in order")
+    tables: list[TableExplained] = Field(description="The tables that were read")
+
+
+class Answer(BaseModel):
+    """What every answer carries."""
+
+    range: Range = Field(description="The days that the answer covers")
+    data_as_of: date = Field(description="The newest day in the data")
+    data_version: str = Field(description="What the published tables come to: equal versions give equal answers")
+    currency: str = Field(description="Of all amounts, by ISO 4217", examples=["EUR"])
+    definition: dict[str, Any] = Field(description="What the numbers mean")
+    explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")

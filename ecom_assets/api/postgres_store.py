@@ -1,0 +1,184 @@
+"""The schema that is published in Postgres, read in one transaction per request.
+
+Whoever reads sees the publication that was there when the request began. Not here: publishing
+(`warehouse/publication.py`).
+"""
+
+import contextlib
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+import psycopg
+from ibis.backends.postgres import Backend
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.answers.reading import Row
+from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.sales import RevenueDaily
+from ecom_assets.contracts.sessions import SessionEvents
+from ecom_assets.contracts.table import Table
+from ecom_assets.errors import ConnectionLostError
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import publication_target
+from ecom_assets.warehouse.postgres import PostgresEngine
+from ecom_assets.warehouse.publication import newest_publication
+
+MOST_IDLE = 4
+"""Connections that are kept open between requests."""
+NOTHING = (
+    "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends with publishing "
+    "(ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
+)
+BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+SHARED = (
+    "event_id", "event_at", "event_date", "visitor_id", "event_type", "product_id", "product_category", "page_url",
+    "cart_amount", "is_bot",
+)  # fmt: skip
+"""What the published events have of the clean ones."""
+NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
+
+
+class PostgresStore:
+    """The newest publication."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._settings = settings
+        self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
+        self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
+        self.tables: dict[str, ir.Table] = {}
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator["PostgresReading"]:
+        """Return the newest publication; see `Store`."""
+        engine, published = self._begun()
+        try:
+            yield PostgresReading(engine, published, self, self._settings, self._adhoc)
+        finally:
+            self._put_back(engine)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    def _begun(self) -> tuple[PostgresEngine, Published]:
+        """Return a connection in a transaction; one that was lost while it lay idle is replaced."""
+        with contextlib.suppress(queue.Empty, ConnectionLostError):
+            while True:
+                engine = self._idle.get_nowait()
+                with contextlib.suppress(ConnectionLostError):
+                    return engine, self._published(engine)
+        engine = publication_target(self._settings).open()
+        return engine, self._published(engine)
+
+    def _published(self, engine: PostgresEngine) -> Published:
+        engine.execute(BEGIN)
+        newest = newest_publication(engine)
+        if newest is None:
+            engine.close()
+            raise NothingPublishedError(NOTHING)
+        at = newest["published_at"].replace(tzinfo=UTC)
+        days: list[date] = []
+        for contract in (EngagementDaily, RevenueDaily):
+            (row,) = engine.query(f"SELECT max({contract.day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+            days += [row["newest"]] if row["newest"] else []
+        told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
+        tables = {
+            name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
+            for name, count in json.loads(newest["table_row_counts"]).items()
+        }
+        fallback = at.astimezone(ZoneInfo(self._settings.timezone)).date()
+        return Published(newest["data_version"], at, max(days, default=fallback), tables)
+
+    def _put_back(self, engine: PostgresEngine) -> None:
+        try:
+            engine.con.con.rollback()
+            self._idle.put_nowait(engine)
+        except (psycopg.Error, queue.Full):
+            engine.close()
+
+
+class PostgresReading:
+    """One request's view of a publication; see `StoreReading`."""
+
+    def __init__(
+        self,
+        engine: PostgresEngine,
+        published: Published,
+        store: PostgresStore,
+        settings: Settings,
+        adhoc: threading.BoundedSemaphore,
+    ) -> None:
+        """Take a connection in a transaction."""
+        self.published = published
+        self.newest_date = published.newest_date
+        self.timezone = settings.timezone
+        self.currency = settings.currency
+        self.lacking = tuple(NOT_SHARED)
+        self.engine_name = "postgres"
+        self.questions: list[str] = []
+        self.used: list[str] = []
+        self._engine = engine
+        self._tables = store.tables
+        self._settings = settings
+        self._semaphore = adhoc
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        name = contract.qualified_name()
+        if name not in self.published.tables:
+            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/postgres_marts`.")
+        if name not in self.used:
+            self.used.append(name)
+        if name not in self._tables:
+            self._tables[name] = self._engine.stored_table(contract)
+        return self._tables[name]
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+        sql = str(self._engine.con.compile(question))
+        self.questions.append(sql)
+        return self._engine.query(sql)
+
+    def events(self) -> ir.Table:
+        """Return what is published of clean events."""
+        return _as_clean(self.table(SessionEvents))
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same on another connection."""
+        return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
+
+    @contextlib.contextmanager
+    def adhoc(self) -> Iterator[Backend]:
+        """Return a connection of its own, whose statements end when their time is over; see `StoreReading`."""
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._semaphore.acquire(timeout=timeout_s):
+            raise QuestionTooLargeError(
+                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
+            )
+        engine = publication_target(self._settings)
+        try:
+            engine.open()
+            engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
+            yield engine.con
+        except psycopg.errors.QueryCanceled as error:
+            raise QuestionTooLargeError(
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+            ) from error
+        finally:
+            engine.close()
+            self._semaphore.release()
+
+
+def _as_clean(events: ir.Table) -> ir.Table:
+    nothing = {name: ibis.null(kind) for name, kind in NOT_SHARED.items()}
+    return events.select(*SHARED, **nothing)

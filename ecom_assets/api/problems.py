@@ -1,0 +1,137 @@
+"""Errors as RFC 9457 problem documents. Not here: which errors there are (`ecom_assets/errors.py`)."""
+
+import http
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.errors import EcomError, UsageError, WorkError
+
+MEDIA_TYPE: Final = "application/problem+json"
+SCHEMAS: Final = "#/components/schemas/{model}"
+UNREADABLE: Final = "There was an error parsing the body"
+"""What FastAPI says of bytes that are no text."""
+RETRY_S: Final = "30"
+"""Seconds after which it is worth asking again for what is not there yet."""
+
+
+class Flaw(BaseModel):
+    """What is wrong in one place of a request."""
+
+    place: str = Field(description="Where: `query.limit`, `body.steps.0`", examples=["query.limit"])
+    detail: str = Field(description="What is wrong there", examples=["Input should be less than or equal to 1000"])
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field("about:blank", description="Kind of problem, by RFC 9457; `about:blank` says: see the status")
+    title: str = Field(description="The status in words", examples=["Unprocessable Content"])
+    status: int = Field(description="The HTTP status", examples=[422])
+    detail: str = Field(
+        description="What was wrong, where, and what to do",
+        examples=["start_date=2026-02-01 is after end_date=2026-01-01; exchange them."],
+    )
+    instance: str = Field(description="The path that was asked for", examples=["/v1/analytics/sales"])
+    errors: list[Flaw] = Field(default_factory=list, description="Each place that is wrong, where several may be")
+
+
+class NotModifiedError(Exception):
+    """The answer is the one that the caller has already."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__("not modified")
+        self.headers = dict(headers)
+
+
+def problem(
+    request: Request, status: int, detail: str, *, errors: Sequence[Flaw] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return a problem document as a response."""
+    told = Problem(
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=list(errors),
+    )
+    return JSONResponse(told.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the statuses as OpenAPI shows them, each with a problem document."""
+    return {
+        status: {
+            "description": http.HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document say what a problem document is: FastAPI knows only what routes return."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = describe()["components"]["schemas"]
+            schemas.update(models_json_schema([(Problem, "serialization")], ref_template=SCHEMAS)[1]["$defs"])
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change it
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Have every error end as a problem document."""
+    describe_problems(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(NotModifiedError, _not_modified)
+    app.add_exception_handler(EcomError, _failed)
+    app.add_exception_handler(Exception, _broken)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it alone)
+    flaws = [Flaw(place=".".join(str(part) for part in one["loc"]), detail=str(one["msg"])) for one in error.errors()]
+    told = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
+    return problem(request, 422, f"The request is not one that can be answered: {told}.", errors=flaws)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (likewise)
+    is_framework_s = error.detail in {http.HTTPStatus(error.status_code).phrase, UNREADABLE}
+    plain = {
+        400: "The body is not JSON in UTF-8; correct it.",
+        404: f"There is nothing at {request.url.path}; GET / lists what there is.",
+        405: f"{request.url.path} does not take {request.method}.",
+    }
+    detail = plain.get(error.status_code, "") if is_framework_s else ""
+    return problem(request, error.status_code, detail or str(error.detail), headers=error.headers)
+
+
+def _not_modified(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotModifiedError)  # noqa: S101 (likewise)
+    return Response(status_code=304, headers=error.headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, UsageError):
+        return problem(request, 422, str(error))
+    if isinstance(error, QuestionTooLargeError):
+        return problem(request, 413, str(error))
+    if isinstance(error, NothingPublishedError | WorkError):
+        return problem(request, 503, str(error), headers={"Retry-After": RETRY_S})
+    return problem(request, 500, "The answer failed; the log of the API says why.")
+
+
+def _broken(request: Request, _error: Exception) -> Response:
+    return problem(request, 500, "The answer failed; the log of the API says why.")

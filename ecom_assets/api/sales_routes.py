@@ -1,0 +1,157 @@
+"""Sales: totals, trend, channels, geography. Not here: the numbers (`answers/`)."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.answers import channels, geography, trend
+from ecom_assets.answers import sales as selling
+from ecom_assets.answers.geography import Level
+from ecom_assets.answers.trend import Granularity
+from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
+from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.contracts.attribution import MODELS, ChannelAttribution
+from ecom_assets.contracts.sales import City, RevenueDaily
+
+router = APIRouter(tags=["sales"])
+
+
+class SalesNumbers(BaseModel):
+    """What was sold."""
+
+    order_count: int = of(RevenueDaily.order_count, 331)
+    refund_count: int = of(RevenueDaily.refund_count, 19)
+    sold_item_count: int = of(RevenueDaily.sold_item_count, 530)
+    refunded_item_count: int = of(RevenueDaily.refunded_item_count, 29)
+    shipped_amount: Money = of(RevenueDaily.shipped_amount, "37730.00")
+    refunded_amount: Money = of(RevenueDaily.refunded_amount, "-2140.10")
+    revenue_amount: Money = of(RevenueDaily.revenue_amount, "35589.90")
+    average_order_value: Money | None = of(RevenueDaily.average_order_value, "107.52")
+
+
+class SalesChange(BaseModel):
+    """How each number changed, as a share of its size before; null where that was zero."""
+
+    order_count: float | None = of(RevenueDaily.order_count, 0.12)
+    refund_count: float | None = of(RevenueDaily.refund_count)
+    sold_item_count: float | None = of(RevenueDaily.sold_item_count)
+    refunded_item_count: float | None = of(RevenueDaily.refunded_item_count)
+    shipped_amount: float | None = of(RevenueDaily.shipped_amount)
+    refunded_amount: float | None = of(RevenueDaily.refunded_amount)
+    revenue_amount: float | None = of(RevenueDaily.revenue_amount)
+    average_order_value: float | None = of(RevenueDaily.average_order_value)
+
+
+class SalesAnswer(Answer):
+    """Sales of a period."""
+
+    sales: SalesNumbers = Field(description="Of the period")
+    previous: SalesNumbers = Field(description="Of the period before")
+    change: SalesChange = Field(description="From that to this")
+
+
+class Point(SalesNumbers):
+    """Sales of a part of the period."""
+
+    start_date: date = Field(description="First day of the part")
+    end_date: date = Field(description="Last day of it")
+    started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
+
+
+class AskedTrend(AskedOfDays):
+    """How fine a trend is to be."""
+
+    granularity: Granularity = Field(
+        "day", description=f"Length of a part; `hour` for at most {trend.MOST_HOURLY_DAYS} days"
+    )
+
+
+class TrendAnswer(Answer):
+    """Sales over time."""
+
+    granularity: Granularity = Field(description="Length of a part")
+    points: list[Point] = Field(description="Every part of the period, in order")
+
+
+class Channel(BaseModel):
+    """What a channel is credited with."""
+
+    channel: str = of(ChannelAttribution.channel, "Organic Search")
+    order_count: float = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
+    revenue_amount: Money = of(ChannelAttribution.revenue_amount, "6938.00")
+    revenue_share: float | None = Field(description="Its part of the revenue of all channels", examples=[0.195])
+    previous_revenue_amount: Money = Field(description="Of the period before")
+    revenue_change: float | None = Field(description="From that to this; null where that is zero", examples=[0.1])
+
+
+class AskedChannels(AskedOfDays):
+    """By which model channels are credited."""
+
+    model: channels.Model = Field(
+        channels.DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}"
+    )
+
+
+class ChannelsAnswer(Answer):
+    """Revenue by channel."""
+
+    model: str = of(ChannelAttribution.model, "last_non_direct")
+    unit: str = of(ChannelAttribution.unit, "order")
+    channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
+
+
+class Place(SalesNumbers):
+    """Sales of a place; what is finer than the level is null."""
+
+    country: str = of(City.country, "Germany")
+    region: str | None = of(City.region, "Bavaria")
+    city_id: str | None = of(City.city_id)
+    city_name: str | None = of(City.city_name, "Munich")
+    revenue_share: float | None = Field(description="Its part of the revenue of all places", examples=[0.2])
+
+
+class AskedPlaces(AskedOfDays, Paged):
+    """How fine places are to be."""
+
+    level: Level = Field("country", description="What a place is")
+
+
+class PlacesAnswer(Answer):
+    """Sales by place."""
+
+    level: Level = Field(description="What a place is")
+    total_count: int = Field(description="How many places there are", examples=[9])
+    places: list[Place] = Field(description="Most revenue first")
+
+
+@router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
+def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
+    """Revenue gross and net, orders, items and the average order value, beside the period before."""
+    period = ask.period(asked)
+    return ask.answer(asked, selling.DEFINITION, selling.sales(ask.reading, period), period)
+
+
+@router.get("/analytics/revenue/trend", response_model=TrendAnswer, summary="Sales by hour, day, week or month")
+def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
+    """Sales over time; parts without a sale are there too."""
+    period = ask.period(asked)
+    points = trend.revenue_trend(ask.reading, period, asked.granularity)
+    found = {"granularity": asked.granularity, "points": points}
+    return ask.answer(asked, {**trend.DEFINITION, **selling.DEFINITION}, found, period)
+
+
+@router.get("/analytics/revenue/by-channel", response_model=ChannelsAnswer, summary="Revenue by channel")
+def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
+    """What each channel is credited with, by one of eight models."""
+    period = ask.period(asked)
+    return ask.answer(asked, channels.DEFINITION, channels.by_channel(ask.reading, period, asked.model), period)
+
+
+@router.get("/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city")
+def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
+    """Sales of each place."""
+    period = ask.period(asked)
+    found = geography.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, selling.DEFINITION, found, period)

@@ -1,0 +1,36 @@
+"""Headers that every answer gets, unless it has its own. Not here: adding them (`request_log.py`)."""
+
+from typing import Final
+
+from ecom_assets.api.callers import VERSION_PREFIX
+
+Headers = list[tuple[bytes, bytes]]
+
+_COMMON: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+_NOTHING_MAY_LOAD: Final = "default-src 'none'; frame-ancestors 'none'"
+_DOCUMENTS_MAY_LOAD: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
+    "font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
+    "worker-src blob:; frame-ancestors 'none'"
+)
+"""Swagger UI and ReDoc come from where FastAPI takes them."""
+_DOCUMENTS: Final = {"/docs", "/redoc"}
+
+
+def _encoded(headers: dict[str, str]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+_OF_ANSWERS: Final = _encoded({**_COMMON, "content-security-policy": _NOTHING_MAY_LOAD})
+_OF_DOCUMENTS: Final = _encoded({**_COMMON, "content-security-policy": _DOCUMENTS_MAY_LOAD})
+
+
+def security_headers(path: str) -> Headers:
+    """Return the headers of an answer to a path: only the pages of the documents may load anything."""
+    return _OF_DOCUMENTS if path.removeprefix(VERSION_PREFIX) in _DOCUMENTS else _OF_ANSWERS

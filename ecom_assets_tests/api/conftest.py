@@ -1,0 +1,93 @@
+"""The API over the small shop: files, a real run, a real server. Not here: what it must answer."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+from fastapi import FastAPI
+
+from ecom_assets.api.app import create_app
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets_tests.api.plain_shop import PlainShop
+from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
+from ecom_assets_tests.api.small_run import run, settings_of
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A server, and how it is asked."""
+
+    address: str
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **parameters: object) -> requests.Response:
+        """Ask for a path."""
+        given = {name: str(value) for name, value in parameters.items()}
+        return requests.get(self.address + path, given, headers=headers, timeout=60)
+
+    def json(self, path: str, **parameters: object) -> Row:
+        """Return what a path answers."""
+        said = self.get(path, None, **parameters)
+        assert said.status_code == 200, said.text
+        found: Row = said.json()
+        return found
+
+    def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
+        """Ask a question of one's own."""
+        given = {name: str(value) for name, value in parameters.items()}
+        return requests.post(self.address + path, json=body, params=given, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of an API over the small shop, whose files were run and published."""
+    folder = tmp_path_factory.mktemp("api")
+    write_shop(folder / "files")
+    settings = settings_of(folder / "home", folder / "files")
+    run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
+    return settings
+
+
+@pytest.fixture(scope="session")
+def shop(settings: Settings) -> PlainShop:
+    """What must come out."""
+    return PlainShop(settings.home.parent / "files")
+
+
+@pytest.fixture(scope="session")
+def api(settings: Settings) -> Iterator[Asked]:
+    """The API, on a port of its own."""
+    with served(create_app(settings)) as asked:
+        yield asked
+
+
+class served:  # noqa: N801 (used as a function)
+    """Serve an application for as long as the context is open."""
+
+    def __init__(self, app: FastAPI) -> None:
+        """Take the application."""
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Asked:
+        """Start, and wait until it listens."""
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return Asked(f"http://127.0.0.1:{port}")
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._server.should_exit = True
+        self._thread.join(30)

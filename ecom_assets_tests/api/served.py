@@ -1,0 +1,188 @@
+"""A small app behind all that `ecom api` puts in front of one, on a real socket. Not here: any test."""
+
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.gzip import GZipMiddleware
+
+from ecom_assets.api.front import build_front
+from ecom_assets.api.logs import write_json_lines
+from ecom_assets.api.metrics import ApiMetrics
+from ecom_assets.api.operation_routes import router as operations
+from ecom_assets.api.server import new_config
+from ecom_assets.api.store import Published
+from ecom_assets.settings import Settings
+
+HELD = "a-key-that-somebody-holds"
+"""A key that may read."""
+
+
+@dataclass
+class Shop:
+    """What the small app answers from: its version, what it says, and how often it was asked."""
+
+    version: str = "v1"
+    told: str = "sold 7"
+    calls: int = 0
+    published: Published | None = field(
+        default_factory=lambda: Published("v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30))
+    )
+    complaint: str = ""
+    age_s: float = 60.0
+    finish: threading.Event = field(default_factory=threading.Event)
+
+    async def current(self) -> str:
+        """Return the version, as `ServedData.version` does."""
+        return self.version
+
+
+@dataclass
+class Running:
+    """The served app."""
+
+    address: str
+    shop: Shop
+    home: Path
+    log: io.StringIO
+
+    @property
+    def port(self) -> int:
+        """Return where it listens."""
+        return int(self.address.rpartition(":")[2])
+
+    def get(self, path: str, key: str = "", **headers: str) -> requests.Response:
+        """Ask on a connection of its own."""
+        told = {"Authorization": f"Bearer {key}"} if key else {}
+        return requests.get(self.address + path, headers={**told, **headers}, timeout=20)
+
+    def metric(self, name: str, key: str = "") -> float:
+        """Return the sum of a metric's values; the labels in `name` must be there."""
+        wanted, _, label = name.partition("{")
+        lines = self.get("/metrics", key).text.splitlines()
+        found = [line for line in lines if line.startswith(wanted) and label.rstrip("}") in line]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def small_app(shop: Shop) -> FastAPI:
+    """Return an app whose answers tests can tell apart."""
+    app = FastAPI()
+    app.state.served = shop_served(shop)
+    app.state.metrics = ApiMetrics(lambda: shop.age_s)
+
+    @app.get("/analytics/sales")
+    async def sales() -> Response:
+        shop.calls += 1
+        headers = {"ETag": f'W/"{shop.version}"', "Cache-Control": "no-cache"}
+        return Response(shop.told, media_type="application/json", headers=headers)
+
+    @app.get("/analytics/now")
+    async def now() -> Response:
+        shop.calls += 1
+        return Response(shop.told, headers={"ETag": '"x"', "Cache-Control": "no-store"})
+
+    @app.get("/analytics/large")
+    async def large() -> Response:
+        return Response(b"x" * 30_000_000)
+
+    @app.get("/analytics/waits")
+    def waits() -> str:
+        shop.calls += 1
+        shop.finish.wait(10)
+        return "done"
+
+    @app.get("/analytics/breaks")
+    async def breaks() -> str:
+        raise RuntimeError(f"broken, with {HELD} in the message")
+
+    @app.post("/analytics/funnel")
+    @app.post("/collect")
+    async def funnel(request: Request) -> int:
+        return len(await request.body())
+
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    app.include_router(operations)
+    return app
+
+
+def shop_served(shop: Shop) -> Any:
+    """Return the shop as what health and cache look at."""
+
+    class Served:
+        version = staticmethod(shop.current)
+
+        @property
+        def published(self) -> Published | None:
+            return shop.published
+
+        @property
+        def complaint(self) -> str:
+            return shop.complaint
+
+    return Served()
+
+
+@contextmanager
+def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[Running]:
+    """Serve the small app, with these settings."""
+    shop = shop or Shop()
+    given = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
+    with serving(given, small_app(shop), shop) as found:
+        yield found
+
+
+@contextmanager
+def serving(settings: Settings, app: FastAPI, shop: Shop | None = None) -> Iterator[Running]:
+    """Serve an app in a thread, behind all that `ecom api` puts in front of it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    shop, address = shop or Shop(), f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(new_config(settings, build_front(settings, app)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    with logged() as log:
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield Running(address, shop, settings.home, log)
+        finally:
+            shop.finish.set()
+            server.should_exit = True
+            thread.join(10)
+            listening.close()
+    assert not thread.is_alive()
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Have the API's log written into a text, and everything as it was after."""
+    names = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
+    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in names}
+    log = io.StringIO()
+    write_json_lines(log)
+    try:
+        yield log
+    finally:
+        write_json_lines(None)
+        structlog.reset_defaults()
+        for name, (handlers, level) in before.items():
+            logging.getLogger(name).handlers = handlers
+            logging.getLogger(name).setLevel(level)
+
+
+def wait_until(is_so: Any, patience_s: float = 10.0) -> None:
+    """Wait for something that is about to happen."""
+    deadline = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)

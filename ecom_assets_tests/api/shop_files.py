@@ -1,0 +1,150 @@
+"""A small shop in plain files: events, order lines and a catalogue, made by chance from a seed.
+
+Not here: what comes of them (`plain_shop.py`).
+"""
+
+import csv
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS: Final = 40
+SEED: Final = 20_261_120
+EVENT_COLUMNS: Final = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
+    "page_url", "referrer_url", "cart_value", "user_agent",
+)  # fmt: skip
+ORDER_COLUMNS: Final = (
+    "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
+    "item_name", "quantity", "payment_amount", "status",
+)  # fmt: skip
+PRODUCTS: Final = {f"p{n}": ("Shoes", "Hats", "Bags")[n % 3] for n in range(12)}
+PRICES: Final = {f"p{n}": 5 + 7 * n for n in range(12)}
+STOCK: Final = {"p0": (0, 5, 7), "p1": (2, 5, 7), "p2": (4000, 5, 7), "p3": (60, 5, 7), "p4": (9, "", "")}
+CITIES: Final = {"1": "Rome", "2": "Milan", "3": "Tokyo", "4": "Atlantis"}
+AGENTS: Final = {
+    "mobile": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
+    "desktop": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36",
+    "tablet": "Mozilla/5.0 (iPad; CPU OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
+    "other": "",
+}
+HOME: Final = "https://shop.example/"
+WAYS: Final = {
+    "Direct": (HOME, ""),
+    "Email": (f"{HOME}?utm_source=news&utm_medium=email", ""),
+    "Paid Search": (f"{HOME}?utm_source=google&utm_medium=cpc", ""),
+    "Organic Search": (HOME, "https://www.google.com/"),
+}
+Row = dict[str, Any]
+
+
+def write_shop(folder: Path) -> None:
+    """Write `events.csv`, `orders.csv` and `catalogue.csv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(SEED)  # noqa: S311 (a shop, no secret)
+    events, orders = [], []
+    for visitor in range(70):
+        for visit in _visits(dice, f"u{visitor:02}"):
+            events += visit
+            orders += _orders(dice, visit)
+    events += [dict(events[5]), dict(events[50])]
+    events += [{**events[9], "event_id": "odd-1", "event_type": "teleport"}, {**events[9], "event_id": ""}]
+    _write(folder / "events.csv", EVENT_COLUMNS, sorted(events, key=lambda row: row["event_timestamp"]))
+    for number, line in enumerate(orders):
+        line |= {"id": number, "uniq_id": f"l{number}"}
+    _write(folder / "orders.csv", ORDER_COLUMNS, orders)
+    catalogue = [
+        {"product_id": name, "name": f"The {name}", "category": category, **_stock(name)}
+        for name, category in PRODUCTS.items()
+    ]
+    _write(folder / "catalogue.csv", tuple(catalogue[0]), catalogue)
+
+
+def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:
+    device = dice.choice(list(AGENTS))
+    for day in range(DAYS):
+        if dice.random() > 0.12:
+            continue
+        at = FIRST + timedelta(days=day, hours=dice.randint(0, 23), minutes=dice.randint(0, 59))
+        page, referrer = WAYS[dice.choice(list(WAYS))]
+        products = dice.sample(list(PRODUCTS), 3)
+        steps: list[tuple[str, str | None]] = [("page_view", None)]
+        for product in products[: dice.randint(0, 3)]:
+            steps.append(("product_view", product))
+            if dice.random() < 0.6:
+                steps.append(("add_to_cart", product))
+                if dice.random() < 0.2:
+                    steps.append(("remove_from_cart", product))
+        if any(kind == "add_to_cart" for kind, _ in steps) and dice.random() < 0.6:
+            steps.append(("checkout_start", None))
+            if dice.random() < 0.7:
+                steps.append(("purchase", None))
+        if dice.random() < 0.2:
+            steps.insert(1, ("category_view", None))
+        yield [_event(who, day, at, n, step, (page, referrer, AGENTS[device])) for n, step in enumerate(steps)]
+
+
+def _event(  # noqa: PLR0913, PLR0917 (each is a column)
+    who: str, day: int, start: datetime, number: int, step: tuple[str, str | None], came: tuple[str, str, str]
+) -> Row:
+    kind, product = step
+    page, referrer, agent = came
+    money = {"add_to_cart": 10, "purchase": 25}.get(kind)
+    category = PRODUCTS[product] if product else "Hats" if kind == "category_view" else ""
+    return {
+        "event_id": f"{who}-{day}-{number}",
+        "user_id": who,
+        "event_type": kind,
+        "event_timestamp": (start + timedelta(seconds=47 * number)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "product_id": product or "",
+        "product_category": category,
+        "session_id": f"s-{who}-{day}",
+        "page_url": page if number == 0 else HOME,
+        "referrer_url": referrer if number == 0 else "",
+        "cart_value": "" if money is None else f"{money}.50",
+        "user_agent": agent,
+    }
+
+
+def _orders(dice: random.Random, visit: list[Row]) -> list[Row]:
+    """The lines of the order that a purchase leads to, and of what is paid back a day later."""
+    if visit[-1]["event_type"] != "purchase":
+        return []
+    who, at = visit[0]["user_id"], visit[-1]["event_timestamp"]
+    carted = dict.fromkeys(row["product_id"] for row in visit if row["event_type"] == "add_to_cart")
+    city = str(1 + int(who[1:]) % 4)
+    lines = [
+        {
+            "date_time": at,
+            "city_id": city,
+            "city_name": CITIES[city],
+            "customer_id": who,
+            "first_name": "Ann",
+            "last_name": who.upper(),
+            "item_id": product,
+            "item_name": f"The {product}",
+            "quantity": (count := dice.randint(1, 3)),
+            "payment_amount": f"{count * PRICES[product]}.{dice.randint(10, 99)}",
+            "status": "shipped",
+        }
+        for product in carted
+    ]
+    later = (datetime.fromisoformat(at) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    is_last_day = later >= (FIRST + timedelta(days=DAYS)).isoformat()
+    refunds = [{**line, "date_time": later, "status": "refunded"} for line in lines if dice.random() < 0.15]
+    return [*lines, *([] if is_last_day else refunds)]
+
+
+def _stock(product: str) -> Row:
+    stock, reorder, lead = STOCK.get(product, (50, "", ""))
+    return {"stock": stock, "reorder_point": reorder, "lead_time_days": lead}
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,71 @@
+"""Every table that the API reads, computed from files without Dagster, in seconds, and published as a snapshot.
+
+The assets, their sources and the publication are the platform's own; only the run is not. Not here: the files.
+"""
+
+import inspect
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.assets.serving import SERVED
+from ecom_assets.assets.table_asset import TableAsset
+from ecom_assets.contracts.sales import Calendar
+from ecom_assets.contracts.table import Table
+from ecom_assets.definitions import table_assets
+from ecom_assets.resources import order_source_of, stock_source_of
+from ecom_assets.rules import rules
+from ecom_assets.settings import Settings
+from ecom_assets.sources.event_source import FileEvents
+from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import Restated
+from ecom_assets.warehouse.opening import new_engine, serving_folder
+from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
+
+
+def settings_of(home: Path, files: Path, **more: object) -> Settings:
+    """Return settings over the small shop's files."""
+    given: dict[str, Any] = {"events": str(files / "events.csv"), "orders": str(files / "orders.csv"), **more}
+    return Settings(home=home, catalogue=files / "catalogue.csv", order_customers_over=0, **given)
+
+
+def run(settings: Settings, days: Days) -> None:
+    """Compute everything that the API reads, for days that are all of the data, and publish it."""
+    with closing(new_engine(settings).open()) as engine:
+        assert isinstance(engine, DuckDBEngine)
+        given = {
+            **rules(settings),
+            "days": days,
+            "event_source": FileEvents(engine.con, settings, _nothing),
+            "order_source": order_source_of(engine.con, settings),
+            "stock_source": stock_source_of(settings),
+        }
+        for asset in needed(table_assets(settings)):
+            _materialize(engine, asset, given)
+        origins = {one.qualified_name(): Origin("run-1", f"version of {one.name}", "2026-02-10") for one in SERVED}
+        publish_snapshot(engine, serving_folder(settings), SERVED, origins, "run-1")
+
+
+def needed(assets: list[TableAsset]) -> list[TableAsset]:
+    """Return the assets that what is served is made of, in order."""
+    wanted: set[type[Table]] = {*SERVED, Calendar}  # sales point to the calendar where there are foreign keys
+    for asset in reversed(assets):
+        if asset.contract in wanted:
+            wanted |= {reads.contract for reads in asset.reads.values()}
+    return [asset for asset in assets if asset.contract in wanted]
+
+
+def _materialize(engine: Engine, asset: TableAsset, given: Mapping[str, Any]) -> None:
+    offered = {**given, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
+    found = asset(**{name: offered[name] for name in inspect.signature(asset.function).parameters})
+    rows: ir.Table = found.rows if isinstance(found, Restated) else found
+    engine.replace(asset.contract, rows, None)
+
+
+def _nothing(_settings: Settings) -> None:
+    return

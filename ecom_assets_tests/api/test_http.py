@@ -1,0 +1,185 @@
+"""How answers are carried: marks, compression, explanations, problem documents. Not here: the numbers."""
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+
+from ecom_assets.settings import Settings
+from ecom_assets_tests.api.conftest import Asked
+
+pytestmark = pytest.mark.xdist_group("api")
+GETS = (
+    "/", "/analytics/sales", "/analytics/customers", "/analytics/conversion", "/analytics/products/top",
+    "/analytics/products/p1", "/analytics/categories", "/analytics/revenue/trend", "/analytics/revenue/by-channel",
+    "/analytics/customers/segments", "/analytics/geographic", "/analytics/inventory/alerts",
+)  # fmt: skip
+FUNNEL = {"steps": ["page_view", "product_view"]}
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Asked, path: str) -> None:
+    plain, versioned = api.get(path), api.get(f"/v1{path}")
+    assert plain.status_code == 200, plain.text
+    assert versioned.json() == plain.json()
+    mark = plain.headers["ETag"]
+    assert versioned.headers["ETag"] == mark
+    again = api.get(path, headers={"If-None-Match": f'"another", {mark}'})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", mark)
+    assert api.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+def test_another_question_has_another_mark(api: Asked) -> None:
+    asked: list[dict[str, Any]] = [{}, {"time_range": "week"}, {"time_range": "today"}, {"explain": "true"}]
+    assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in asked}) == len(asked)
+
+
+@pytest.mark.parametrize("path", GETS[1:])
+def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
+    told = api.json(path)
+    assert told["data_as_of"] == told["range"]["end_date"] == "2026-02-09"
+    assert told["currency"] == "USD"
+    assert told["definition"]
+    assert told["explain"] is None
+
+
+@pytest.mark.parametrize("path", GETS[1:])
+def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Asked, settings: Settings, path: str) -> None:
+    told = api.json(path, explain="true")["explain"]
+    (stored,) = (settings.home / "serving").glob("marts-*.duckdb")
+    with duckdb.connect(str(stored), read_only=True) as con:
+        for sql in told["sql"]:
+            con.execute(sql).fetchall()
+    assert told["tables"]
+    for table in told["tables"]:
+        assert table["run_id"] == "run-1"
+        assert table["data_version"]
+        assert table["dagster_url"] == f"http://127.0.0.1:3000/assets/{table['table'].replace('.', '/')}"
+
+
+def test_a_question_of_one_s_own_is_explained_too(api: Asked) -> None:
+    told = api.post("/analytics/funnel", FUNNEL, explain="true").json()["explain"]
+    assert [table["table"] for table in told["tables"]] == ["staging.events"]
+    assert len(told["sql"]) > 1
+
+
+def test_long_answers_are_compressed(api: Asked) -> None:
+    said = api.get("/analytics/revenue/trend", headers={"Accept-Encoding": "gzip"})
+    assert said.headers["Content-Encoding"] == "gzip"
+    assert said.json()["points"]
+
+
+def test_the_index_lists_every_path(api: Asked) -> None:
+    listed = {(one["method"], one["path"]) for one in api.json("/")["endpoints"]}
+    told = api.json("/openapi.json")
+    described = {
+        (method.upper(), path.removeprefix("/v1")) for path, methods in told["paths"].items() for method in methods
+    }
+    assert listed == described
+    assert {("GET", path) for path in GETS} - {("GET", "/analytics/products/p1")} <= listed
+
+
+def test_fields_that_are_columns_are_described_by_their_contracts(api: Asked) -> None:
+    schemas = api.json("/openapi.json")["components"]["schemas"]
+    sold = schemas["SalesNumbers"]["properties"]["shipped_amount"]
+    assert sold["description"] == "Gross revenue: Σ shipped [money]"
+    assert sold["type"] == "string"
+    for name, schema in schemas.items():
+        for field, one in schema.get("properties", {}).items():
+            assert one.get("description") or "$ref" in one, f"{name}.{field}"
+
+
+WRONG = {
+    "dates reversed": ("/analytics/sales?start_date=2026-02-01&end_date=2026-01-01", 422, "exchange them"),
+    "custom without dates": ("/analytics/sales?time_range=custom", 422, "needs both start_date and end_date"),
+    "half of custom": ("/analytics/sales?start_date=2026-02-01", 422, "needs both"),
+    "dates for a week": ("/analytics/sales?time_range=week&start_date=2026-02-01", 422, "has its own days"),
+    "unknown range": ("/analytics/sales?time_range=fortnight", 422, "'today', 'week', 'month'"),
+    "no day": ("/analytics/sales?start_date=2026-02-30&end_date=2026-03-01", 422, "start_date"),
+    "first day there is": ("/analytics/sales?start_date=0001-01-01&end_date=0001-01-02", 422, "1900-01-01"),
+    "last day there is": ("/analytics/sales?start_date=9999-12-30&end_date=9999-12-31", 422, "2200-12-31"),
+    "too many days": ("/analytics/sales?start_date=1900-01-01&end_date=2200-01-01", 422, "ask for fewer"),
+    "unknown sort": ("/analytics/products/top?sort_by=price", 422, "'revenue', 'units', 'conversion' or 'views'"),
+    "limit 0": ("/analytics/products/top?limit=0", 422, "greater than or equal to 1"),
+    "limit a million": ("/analytics/products/top?limit=1000000", 422, "less than or equal to 1000"),
+    "negative offset": ("/analytics/categories?offset=-1", 422, "greater than or equal to 0"),
+    "misspelt parameter": ("/analytics/sales?time_rang=week", 422, "query.time_rang"),
+    "hours of a year": ("/analytics/revenue/trend?granularity=hour&time_range=year", 422, "at most 31 days"),
+    "unknown funnel": ("/analytics/conversion?funnel=defalt", 422, "did you mean 'default'"),
+    "visitors by device": ("/analytics/conversion?by=device&unit=visitor", 422, "per session"),
+    "unknown product": ("/analytics/products/nothing", 404, "No event and no order has the product"),
+    "unicode": ("/analytics/products/%F0%9F%91%A2%00", 404, "No event and no order"),
+    "sql in a path": ("/analytics/products/p1'%20OR%201=1;%20DROP%20TABLE%20mart.sales", 404, "No event and no order"),
+    "nothing there": ("/analytics/saless", 404, "There is nothing at /analytics/saless"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_in_a_problem_document(api: Asked, case: str) -> None:
+    path, status, words = WRONG[case]
+    said = api.get(path)
+    told = said.json()
+    assert (said.status_code, said.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in told["detail"], told
+    assert (told["status"], told["type"]) == (status, "about:blank")
+    assert told["instance"]
+
+
+def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
+    told = api.json("/analytics/products/top", category="Hats' OR '1'='1")
+    assert (told["total_count"], told["products"]) == (0, [])
+
+
+def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
+    said = api.post("/analytics/sales", {})
+    assert (said.status_code, said.headers["Allow"]) == (405, "GET")
+    assert "does not take POST" in said.json()["detail"]
+
+
+BODIES = {
+    "one step": ({"steps": ["page_view"]}, 422, "at least 2"),
+    "too many steps": ({"steps": ["page_view"] * 65}, 422, "at most 64"),
+    "too many steps to plan": ({"steps": ["page_view"] * 17, "by": "product_id"}, 413, "at most 16 steps"),
+    "unknown event": ({"steps": ["page_view", "purchas"]}, 422, "did you mean 'purchase'"),
+    "unknown column": ({"steps": ["page_view", "purchase"], "by": "colour"}, 422, "no column 'colour'"),
+    "a window of days or seconds": ({**FUNNEL, "within": "7"}, 422, "write a number and a unit"),
+    "unknown key": ({**FUNNEL, "witin": "7d"}, 422, "witin"),
+    "unknown order": ({**FUNNEL, "order": "sorted"}, 422, "'ordered'"),
+    "dates reversed": ({**FUNNEL, "start_date": "2026-02-01", "end_date": "2026-01-01"}, 422, "exchange them"),
+    "no object": ([1], 422, "valid dictionary"),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_a_definition_that_cannot_be_counted_is_refused(api: Asked, case: str) -> None:
+    body, status, words = BODIES[case]
+    said = api.post("/analytics/funnel", body)
+    assert (said.status_code, said.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in said.json()["detail"], said.text
+
+
+def test_retention_of_unknown_events_and_odd_brackets_is_refused(api: Asked) -> None:
+    for body, words in (
+        ({"start": "by"}, "There is no event type 'by'"),
+        ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),
+        ({"mode": "bracket", "brackets": [[-1, 1]]}, "counted from 0"),
+    ):
+        said = api.post("/analytics/retention", body)
+        assert said.status_code == 422
+        assert words in said.json()["detail"], said.text
+
+
+def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
+    place = urlsplit(api.address)
+    body = b"\xff\x0f\xfeZ"
+    head = (
+        f"POST /analytics/funnel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    with socket.create_connection((place.hostname, place.port), timeout=30) as wire:
+        wire.sendall(f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body)
+        said = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400")
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"] == "The body is not JSON in UTF-8; correct it."

@@ -1,0 +1,132 @@
+"""The published schema in a real Postgres gives the answers that the snapshot gives. Not here: publishing."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+import requests
+from fastapi import FastAPI
+
+from ecom_assets.api.app import create_app
+from ecom_assets.api.postgres_store import PostgresStore
+from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.assets.publication import MARTS
+from ecom_assets.assets.serving import SERVED
+from ecom_assets.contracts.sales import Calendar
+from ecom_assets.contracts.sessions import SessionEvents
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import new_engine, publication_target
+from ecom_assets.warehouse.publication import publish
+from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.test_http import FUNNEL, GETS
+
+pytestmark = pytest.mark.xdist_group("api")
+PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, Calendar})
+QUESTIONS = (
+    ("/analytics/funnel", FUNNEL),
+    ("/analytics/funnel", {**FUNNEL, "per": "session", "time_range": "week"}),
+    ("/analytics/funnel", {**FUNNEL, "by": "product_category"}),
+    ("/analytics/retention", {"period": "week", "start": "purchase"}),
+    ("/analytics/retention", {"period": "day", "clock": "rolling", "last_period": 3}),
+)
+OF_THE_STORE = ("data_version", "published_at")
+
+
+@pytest.fixture(scope="module")
+def in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
+    """Settings of an API over what was published in Postgres."""
+    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    with closing(new_engine(settings).open()) as engine, closing(publication_target(there).open()) as target:
+        publish(engine, target, PUBLISHED, "run-1")
+    return there
+
+
+@pytest.fixture(scope="module")
+def over_postgres(in_postgres: Settings) -> Iterator[Asked]:
+    app: FastAPI = create_app(in_postgres)
+    with served(app) as asked:
+        yield asked
+    app.state.store.close()
+
+
+def told(said: requests.Response) -> dict[str, object]:
+    """Return an answer without what differs between stores."""
+    assert said.status_code == 200, said.text
+    return {name: value for name, value in said.json().items() if name not in OF_THE_STORE}
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_marts_give_the_same_answers(api: Asked, over_postgres: Asked, path: str) -> None:
+    assert told(over_postgres.get(path)) == told(api.get(path))
+
+
+def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
+    for path in (
+        "/analytics/revenue/trend?granularity=hour&time_range=week",
+        "/analytics/conversion?by=device",
+        "/analytics/products/top?sort_by=conversion&limit=50",
+    ):
+        assert told(over_postgres.get(path)) == told(api.get(path))
+
+
+@pytest.mark.parametrize(("path", "body"), QUESTIONS)
+def test_questions_of_one_s_own_give_the_same_answers(
+    api: Asked, over_postgres: Asked, path: str, body: dict[str, object]
+) -> None:
+    assert told(over_postgres.post(path, body)) == told(api.post(path, body))
+
+
+@pytest.mark.parametrize("changed", [{"by": "properties.plan"}, {"hold": ["session_id"]}])
+def test_columns_that_are_not_published_are_refused(over_postgres: Asked, changed: dict[str, object]) -> None:
+    said = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
+    assert said.status_code == 422
+    assert "What is published in Postgres has no" in said.json()["detail"]
+
+
+def test_an_explanation_names_the_publication(over_postgres: Asked) -> None:
+    explained = over_postgres.json("/analytics/sales", explain="true")["explain"]
+    (table,) = explained["tables"]
+    assert (table["table"], table["run_id"]) == ("mart.revenue_daily", "run-1")
+
+
+def test_a_lost_connection_is_replaced(in_postgres: Settings, postgres_warehouse: str) -> None:
+    with closing(PostgresStore(in_postgres)) as store:
+        with store.reading() as reading:
+            version = reading.published.data_version
+        with psycopg.connect(postgres_warehouse, autocommit=True) as con:
+            con.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        with store.reading() as reading:
+            assert reading.published.data_version == version
+
+
+def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
+    hasty = in_postgres.model_copy(update={"adhoc_timeout_s": 0.2, "adhoc_at_once": 1})
+    with closing(PostgresStore(hasty)) as store, store.reading() as reading:
+        said = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.2 s")
+        with said, reading.adhoc() as con:
+            con.con.execute("SELECT pg_sleep(30)")
+        said = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
+        with reading.adhoc(), said, reading.adhoc():
+            pass
+
+
+def test_an_empty_database_is_told_with_what_to_do(settings: Settings, postgres_url: str) -> None:
+    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
+    said = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
+    with closing(PostgresStore(there)) as store, said, store.reading():
+        pass
+
+
+def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Asked) -> None:
+    found: list[int] = []
+    asking = [
+        threading.Thread(target=lambda: found.append(over_postgres.get("/analytics/categories").status_code))
+        for _ in range(8)
+    ]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join(60)
+    assert found == [200] * 8

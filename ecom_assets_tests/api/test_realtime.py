@@ -1,0 +1,293 @@
+"""Real time from landing files: what happened in the last minutes, recomputed in plain Python. Not here: marts."""
+
+import gzip
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.answers.realtime import NotFilesError, real_time
+from ecom_assets.api import realtime_routes
+from ecom_assets.api.app import create_app
+from ecom_assets.clock import now_utc
+from ecom_assets.errors import SourceError
+from ecom_assets.settings import Settings
+from ecom_assets.sources.newest_files import newest_files
+from ecom_assets_tests.api.served import Running, serving
+from ecom_assets_tests.command import HEADER
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+TYPES = ("page_view", "product_view", "add_to_cart", "purchase")
+Event = tuple[str, str, str, float, str, str]
+"""Id, user, type, minutes ago, product, cart value."""
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    return folder
+
+
+def land(path: Path, events: Sequence[Event], *, minutes_ago: float = 0, now: datetime = NOW) -> Path:
+    """Write events into a file that changed so many minutes ago."""
+    rows = [
+        f"{event_id},{user},{kind},{(now - timedelta(minutes=ago)).isoformat()},{product},shoes,s-{user},"
+        f"https://shop.example/,,{value}"
+        for event_id, user, kind, ago, product, value in events
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    changed(path, minutes_ago, now)
+    return path
+
+
+def changed(path: Path, minutes_ago: float, now: datetime = NOW) -> None:
+    moment = (now - timedelta(minutes=minutes_ago)).timestamp()
+    os.utime(path, (moment, moment))
+
+
+def asked(landing: Path, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
+    return real_time(Settings(home=landing.parent / "home", events=str(landing), **settings), now)
+
+
+def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
+    land(
+        landing / "a.csv",
+        [
+            ("1", "anna", "product_view", 29, "boots", ""),
+            ("2", "anna", "add_to_cart", 20, "boots", "80.00"),
+            ("3", "anna", "purchase", 10, "boots", "80.00"),
+            ("4", "anna", "add_to_cart", 4, "socks", "5.00"),
+            ("5", "bob", "page_view", 3, "", ""),
+            ("6", "carl", "add_to_cart", 2, "boots", "80.00"),
+            ("7", "carl", "purchase", 1, "boots", "80.10"),
+        ],
+    )
+    five, thirty = asked(landing)["windows"]
+    assert [five["minutes"], thirty["minutes"]] == [5, 30]
+    told = ("event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount")
+    assert [five[name] for name in told] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
+    assert [thirty[name] for name in told] == [7, 3, 1, 2, Decimal("160.10")]
+    assert five["events_by_type"] == {"add_to_cart": 2, "page_view": 1, "purchase": 1}
+    assert [(one["product_id"], one["visitor_count"]) for one in thirty["top_products"]] == [("boots", 2), ("socks", 1)]
+    assert thirty["top_products"][0] == {
+        "product_id": "boots",
+        "visitor_count": 2,
+        "view_count": 1,
+        "add_to_cart_count": 2,
+        "purchase_count": 2,
+    }
+
+
+def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
+    second = 1 / 60
+    land(
+        landing / "a.csv",
+        [
+            ("1", "a", "page_view", 30, "", ""),
+            ("2", "b", "page_view", 30 - second, "", ""),
+            ("3", "c", "page_view", 5, "", ""),
+            ("4", "d", "page_view", 0, "", ""),
+            ("5", "e", "page_view", -1, "", ""),
+        ],
+    )
+    told = asked(landing)
+    assert [window["event_count"] for window in told["windows"]] == [1, 3], "now is in, so many minutes ago is not"
+    assert told["lag_s"] == 0.0, "the newest event that has happened"
+
+
+def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landing: Path) -> None:
+    land(landing / "a.csv", [("1", "anna", "purchase", 2, "p", "10.00")])
+    again = [("1", "anna", "purchase", 2, "p", "10.00"), ("2", "anna", "purchase", 2, "p", "-4.00")]
+    odd = [("3", "", "page_view", 2, "", ""), ("4", "bob", "no_such_type", 2, "", "")]
+    path = land(landing / "b.csv", [*again, *odd])
+    path.write_text(path.read_text().replace(",s-,", ",,"))
+    changed(path, 0)
+    five = asked(landing)["windows"][0]
+    assert (five["event_count"], five["purchase_count"], five["revenue_amount"]) == (1, 1, Decimal("10.00"))
+
+
+def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
+    land(landing / "a.csv", [("1", "anna", "page_view", 12.5, "", "")], minutes_ago=10)
+    told = asked(landing)
+    assert (told["lag_s"], told["newest_event_at"]) == (750.0, NOW - timedelta(minutes=12.5))
+    assert told["newest_file_at"] == NOW - timedelta(minutes=10)
+
+
+def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
+    land(landing / "new.csv", [("1", "anna", "page_view", 1, "", "")])
+    old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=36)
+    old.chmod(0)
+    told = asked(landing)
+    assert (told["files_read"], told["files_unreadable"], told["windows"][1]["event_count"]) == (1, 0, 1)
+
+
+def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> None:
+    land(landing / "old.csv", [("1", "anna", "page_view", 600, "", "")], minutes_ago=600)
+    told = asked(landing)
+    assert told["lag_s"] is None
+    assert told["newest_file_at"] == NOW - timedelta(minutes=600)
+    assert [window["event_count"] for window in told["windows"]] == [0, 0]
+    assert [window["revenue_amount"] for window in told["windows"]] == [Decimal("0.00")] * 2
+
+
+def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landing: Path) -> None:
+    land(landing / "whole.csv", [("1", "anna", "page_view", 1, "", "")])
+    packed = landing / "half.csv.gz"
+    packed.write_bytes(gzip.compress((HEADER + "\n" + "x" * 50_000).encode())[:40])
+    (landing / "empty.csv").write_bytes(b"")
+    (landing / "other.csv").write_text("colour,size\nred,1\n")
+    for path in landing.iterdir():
+        changed(path, 0)
+    told = asked(landing)
+    assert (told["files_read"], told["files_unreadable"], told["windows"][0]["event_count"]) == (1, 2, 1)
+
+
+def test_a_mapping_is_used(landing: Path) -> None:
+    (landing / "clicks.csv").write_text(
+        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+        "2026-03-10 11:58:00 UTC,cart,4711,1,lamp,b,19.90,u1,s1\n"
+        "2026-03-10 11:59:00 UTC,purchase,4711,1,lamp,b,19.90,u1,s1\n"
+    )
+    changed(landing / "clicks.csv", 0)
+    five = asked(landing, events_mapping="rees46")["windows"][0]
+    assert (five["events_by_type"], five["revenue_amount"]) == ({"add_to_cart": 1, "purchase": 1}, Decimal("19.90"))
+
+
+def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
+    dice = random.Random(7)  # noqa: S311 (no secret)
+    events: list[Event] = [
+        (
+            f"e{n}",
+            f"u{dice.randrange(20)}",
+            dice.choice(TYPES),
+            round(dice.uniform(-2, 45), 3),
+            f"p{dice.randrange(6)}",
+            f"{dice.randrange(10_000) / 100:.2f}",
+        )
+        for n in range(400)
+    ]
+    for number in range(4):
+        folder = landing / "received_date=2026-03-10" if number % 2 else landing
+        land(folder / f"{number}.csv", events[number::4] + events[:9])
+    for window in asked(landing)["windows"]:
+        inside = [one for one in events if 0 <= one[3] < window["minutes"]]
+        bought = [one for one in inside if one[2] == "purchase"]
+        assert window["event_count"] == len(inside)
+        assert window["events_by_type"] == dict(Counter(one[2] for one in inside))
+        assert window["visitor_count"] == len({one[1] for one in inside})
+        assert window["revenue_amount"] == sum(Decimal(one[5]) for one in bought)
+        last_add = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "add_to_cart"}
+        last_buy = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "purchase"}
+        assert window["open_cart_count"] == sum(1 for who, ago in last_add.items() if ago < last_buy.get(who, 1e9))
+        for product in window["top_products"]:
+            of_it = [one for one in inside if one[4] == product["product_id"]]
+            assert product["visitor_count"] == len({one[1] for one in of_it})
+            assert product["purchase_count"] == sum(one[2] == "purchase" for one in of_it)
+
+
+def test_events_that_are_not_files_are_told_so_without_the_address(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, events="snowflake://user:pa55@account/SHOP/EVENTS")
+    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names snowflake://…; ask /analytics/sales") as refused:
+        real_time(settings, NOW)
+    assert "pa55" not in str(refused.value)
+
+
+def test_a_place_that_is_not_there_is_named(landing: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere does not exist; check the path in ECOM_EVENTS"):
+        asked(landing / "nowhere")
+
+
+# Which files are found
+
+
+def found(*places: Path | str, since_minutes: float = 30, most_files: int = 10, most_bytes: int = 10_000) -> Any:
+    since = NOW - timedelta(minutes=since_minutes)
+    places_told = [str(place) for place in places]
+    return newest_files(places_told, since, since.date(), most_files=most_files, most_bytes=most_bytes)
+
+
+def test_the_newest_come_first_and_the_bounds_hold(landing: Path) -> None:
+    for n in range(5):
+        (landing / f"{n}.csv").write_bytes(b"x" * 100)
+        changed(landing / f"{n}.csv", n)
+    names = [Path(path).name for path in found(landing, most_files=3).paths]
+    assert (names, found(landing, most_files=3).left_out_count) == (["0.csv", "1.csv", "2.csv"], 2)
+    assert len(found(landing, most_bytes=250).paths) == 2
+    assert found(landing, most_bytes=250).left_out_count == 3
+
+
+def test_landing_folders_of_earlier_days_are_not_looked_into(landing: Path) -> None:
+    for day in ("2026-03-08", "2026-03-10", "2026-99-99"):
+        land(landing / f"received_date={day}" / "a.csv", [])
+    (landing / "received_date=2026-03-08").chmod(0)
+    try:
+        names = sorted(Path(path).parent.name for path in found(landing).paths)
+    finally:
+        (landing / "received_date=2026-03-08").chmod(0o755)
+    assert names == ["received_date=2026-03-10", "received_date=2026-99-99"]
+
+
+def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(landing: Path) -> None:
+    land(landing / "a.csv", [])
+    for name in ("_SUCCESS", ".a.csv.crc", "b.crc"):
+        (landing / name).write_text("x")
+        changed(landing / name, 0)
+    assert len(found(landing, landing / "a.csv", f"{landing}/*.csv").paths) == 1
+
+
+# Over HTTP
+
+
+@pytest.fixture
+def asking(landing: Path) -> Iterator[Running]:
+    settings = Settings(home=landing.parent / "home", events=str(landing), currency="EUR")
+    with serving(settings, create_app(settings)) as found:
+        yield found
+
+
+def test_the_route_states_range_lag_currency_and_definition(asking: Running, landing: Path) -> None:
+    now = now_utc()
+    land(landing / "a.csv", [("1", "anna", "purchase", 1, "p", "10.00")], now=now)
+    answer = asking.get("/v1/analytics/realtime")
+    told = answer.json()
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert (told["currency"], told["windows"][0]["revenue_amount"]) == ("EUR", "10.00")
+    assert 60 <= told["lag_s"] < 90
+    assert "Visitors who put something" in told["definition"]["open_cart_count"]
+    assert {"start_at", "end_at", "timezone"} == set(told["range"])
+    assert told["explain"] is None
+    explained = asking.get("/analytics/realtime?explain=true").json()["explain"]
+    assert explained["tables"][0]["dagster_url"].endswith("/assets/raw/events")
+    assert "live_events" in explained["sql"][-1]
+
+
+def test_however_many_ask_the_files_are_read_once_in_a_while(
+    asking: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(landing / "a.csv", [])
+    reads = []
+
+    def counted(settings: Settings, now: datetime) -> dict[str, Any]:
+        reads.append(now)
+        return real_time(settings, now)
+
+    monkeypatch.setattr(realtime_routes, "real_time", counted)
+    assert [asking.get("/analytics/realtime").status_code for _ in range(10)] == [200] * 10
+    assert len(reads) == 1
+
+
+def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, events="kafka://broker/topic")
+    with serving(settings, create_app(settings)) as client:
+        answer = client.get("/analytics/realtime")
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+        assert answer.json()["detail"].startswith("Real time reads landing files, but ECOM_EVENTS names kafka://…")
+        assert client.get("/analytics/realtime?exlain=true").status_code == 422

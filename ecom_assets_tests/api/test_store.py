@@ -1,0 +1,227 @@
+"""The snapshot: swapped whole, noticed at once, and left to those who still read it. Not here: what is answered."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets.answers import sales
+from ecom_assets.answers.period import Period
+from ecom_assets.api.snapshot_store import SnapshotStore
+from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.sales import Customer, RevenueDaily
+from ecom_assets.errors import WarehouseError
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse import snapshot
+from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.warehouse.snapshot import Origin, Snapshot, publish_snapshot
+
+TABLES = (RevenueDaily, EngagementDaily, Customer)
+DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
+ANN = "('c1', 'Ann', 'Lee', '1', NULL, NULL, 0, 0, 0, 0)"
+
+
+class Shop:
+    """A warehouse with a few days of revenue, and its publications."""
+
+    def __init__(self, home: Path) -> None:
+        self.engine = DuckDBEngine(home / "warehouse.duckdb").open()
+        self.folder = home / "serving"
+        for table in TABLES:
+            self.engine.ensure(table)
+
+    def sell(self, *amounts: int) -> None:
+        """Let so much be what was sold on each day."""
+        self.engine.execute("DELETE FROM mart.revenue_daily")
+        for number, amount in enumerate(amounts, start=1):
+            row = DAY.format(number, amount, amount, amount)
+            self.engine.execute(f"INSERT INTO mart.revenue_daily ({self.columns}) VALUES {row}")
+
+    @property
+    def columns(self) -> str:
+        """Return the columns of a day."""
+        return (
+            "order_date, channel, city_id, item_category, order_count, refund_count, customer_count, sold_item_count, "
+            "refunded_item_count, shipped_amount, refunded_amount, revenue_amount, average_order_value"
+        )
+
+    def publish(self, run_id: str = "run-1") -> Snapshot:
+        """Publish what there is."""
+        return publish_snapshot(self.engine, self.folder, TABLES, {"mart.revenue_daily": Origin(run_id)}, run_id)
+
+    def files(self) -> set[str]:
+        """Return the snapshots that lie there."""
+        return {path.name for path in self.folder.iterdir()} - {"lock", "current.json"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    yield made
+    made.engine.close()
+
+
+def store_of(tmp_path: Path, **more: float) -> SnapshotStore:
+    return SnapshotStore(Settings(home=tmp_path).model_copy(update=more))
+
+
+def revenue(store: SnapshotStore) -> str:
+    with store.reading() as reading:
+        told = sales.sales(reading, Period.of(reading.newest_date, "month"))
+    return str(told["sales"]["revenue_amount"])
+
+
+def test_a_reader_sees_the_next_publication_without_being_told(tmp_path: Path, shop: Shop) -> None:
+    with closing(store_of(tmp_path)) as store:
+        shop.sell(10, 20)
+        first = shop.publish()
+        assert revenue(store) == "30.00"
+        shop.sell(10, 25)
+        assert revenue(store) == "30.00", "what is not published is not told"
+        second = shop.publish("run-2")
+        assert revenue(store) == "35.00"
+        assert first.data_version != second.data_version
+        assert second.written_row_count == 1, "a day that has not changed is not read again"
+
+
+def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, shop: Shop) -> None:
+    shop.sell(10)
+    shop.publish()
+    with closing(store_of(tmp_path)) as store, store.reading() as early:
+        for amount in (11, 12, 13):
+            shop.sell(amount)
+            shop.publish(f"run-{amount}")
+            with store.reading() as late:
+                assert late.rows(late.table(RevenueDaily).select("revenue_amount")) == [{"revenue_amount": amount}]
+        assert early.rows(early.table(RevenueDaily).select("revenue_amount")) == [{"revenue_amount": 10}]
+        assert len(shop.files()) == 2, "the file that is read is gone by name, and open still"
+
+
+def test_the_same_data_are_the_same_version_in_the_same_file(shop: Shop) -> None:
+    shop.sell(10, 20)
+    first, second = shop.publish(), shop.publish("run-2")
+    assert second.written_row_count == 0
+    assert (second.file, second.data_version) == (first.file, first.data_version)
+    assert second.tables["mart.revenue_daily"].origin.run_id == "run-2"
+    assert shop.files() == {first.file}
+
+
+def test_a_publication_that_dies_leaves_the_old_snapshot(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sell(10)
+    shop.publish()
+    shop.sell(99)
+    for place in ("_bring", "_sync", "_point"):
+        with monkeypatch.context() as patch, closing(store_of(tmp_path)) as store:
+            patch.setattr(snapshot, place, _die)
+            with pytest.raises(KeyboardInterrupt):
+                shop.publish("run-2")
+            assert revenue(store) == "10.00"
+    with closing(store_of(tmp_path)) as store:
+        shop.publish("run-3")
+        assert revenue(store) == "99.00"
+    assert len(shop.files()) <= 2
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_readers_beside_many_publications_see_each_whole(tmp_path: Path, shop: Shop) -> None:
+    shop.sell(0, 100)
+    shop.publish()
+    seen: list[str] = []
+    done = threading.Event()
+
+    def read(store: SnapshotStore) -> None:
+        while not done.is_set():
+            seen.append(revenue(store))
+
+    with closing(store_of(tmp_path)) as store:
+        readers = [threading.Thread(target=read, args=(store,)) for _ in range(2)]
+        for reader in readers:
+            reader.start()
+        for amount in range(1, 5):
+            shop.sell(amount, 100 - amount)
+            shop.publish(f"run-{amount}")
+        done.set()
+        for reader in readers:
+            reader.join(30)
+    assert set(seen) == {"100.00"}
+    assert len(shop.files()) <= 2
+
+
+def test_names_of_people_stay_in_the_warehouse(tmp_path: Path, shop: Shop) -> None:
+    shop.engine.execute(f"INSERT INTO mart.customer VALUES {ANN}")
+    published = shop.publish()
+    with duckdb.connect(str(tmp_path / "serving" / published.file), read_only=True) as con:
+        found = con.execute("SELECT customer_id, first_name, last_name FROM mart.customer").fetchall()
+    assert found == [("c1", None, None)]
+
+
+def test_nothing_published_is_told_with_what_to_do(tmp_path: Path) -> None:
+    said = pytest.raises(NothingPublishedError, match="run `ecom run`, which ends with publishing")
+    with closing(store_of(tmp_path)) as store, said, store.reading():
+        pass
+
+
+def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(tmp_path: Path, shop: Shop) -> None:
+    published = shop.publish()
+    with closing(store_of(tmp_path)) as store, store.reading() as reading:
+        assert str(reading.newest_date) == published.published_at[:10]
+        told = sales.sales(reading, Period.of(reading.newest_date))
+    assert told["sales"]["order_count"] == 0
+    assert told["sales"]["average_order_value"] is None
+    assert set(told["change"].values()) == {None}
+
+
+def test_a_damaged_pointer_is_told_and_mended_by_publishing(tmp_path: Path, shop: Shop) -> None:
+    shop.sell(10)
+    shop.publish()
+    (shop.folder / "current.json").write_text('{"file": 1}')
+    with closing(store_of(tmp_path)) as store:
+        with pytest.raises(WarehouseError, match="is damaged; remove it"), store.reading():
+            pass
+        shop.publish("run-2")
+        assert revenue(store) == "10.00"
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, shop: Shop) -> None:
+    shop.folder.write_text("in the way")
+    with pytest.raises(WarehouseError, match="cannot be written"):
+        shop.publish()
+    assert tmp_path.exists()
+
+
+def test_a_question_that_takes_too_long_is_ended_with_the_reason(tmp_path: Path, shop: Shop) -> None:
+    shop.publish()
+    slow = "SELECT count(*) FROM range(200000) a, range(200000) b WHERE (a.range * b.range) % 7 = 3"
+    with closing(store_of(tmp_path, adhoc_timeout_s=0.3)) as store, store.reading() as reading:
+        said = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.3 s; ask about fewer days")
+        with said, reading.adhoc() as con:
+            con.con.execute(slow).fetchall()
+        with reading.adhoc() as con:
+            assert con.con.execute("SELECT 1").fetchall() == [(1,)], "the next one is answered"
+
+
+def test_no_more_questions_than_allowed_are_answered_at_once(tmp_path: Path, shop: Shop) -> None:
+    shop.publish()
+    with closing(store_of(tmp_path, adhoc_at_once=1, adhoc_timeout_s=0.2)) as store, store.reading() as reading:
+        said = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
+        with reading.adhoc(), said, reading.adhoc():
+            pass
+
+
+def test_the_pointer_tells_what_explain_tells(shop: Shop) -> None:
+    shop.sell(10)
+    published = shop.publish()
+    told = json.loads((shop.folder / "current.json").read_text())
+    assert told["tables"]["mart.revenue_daily"]["origin"]["run_id"] == "run-1"
+    assert Snapshot.read(shop.folder) == replace(published)
