@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -174,11 +175,13 @@ class _DayDelivery:
         self.tally.outcomes[REFUSED] += len(refused)
 
     def _queue(self, payloads: pa.Table, plan: pa.Table) -> None:
-        lanes, payloads = plan["lane"].to_numpy(), payloads.append_column(HASH, plan[HASH])
-        for lane in range(len(self.lanes)):
-            mine = lanes == lane
-            if mine.any():
-                self._cut(lane, payloads.filter(pa.array(mine)))
+        payloads = payloads.append_column(HASH, plan[HASH])
+        lanes = plan["lane"].to_numpy().astype("uint8")  # which numpy sorts in one pass
+        in_lanes, start = payloads.take(pa.array(np.argsort(lanes, kind="stable"))), 0
+        for lane, count in enumerate(np.bincount(lanes).tolist()):
+            if count:
+                self._cut(lane, in_lanes.slice(start, count))
+            start += count
 
     def _cut(self, lane: int, payloads: pa.Table) -> None:
         """Cut a lane's records into batches; the last may get more, so it stays behind."""

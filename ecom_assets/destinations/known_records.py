@@ -43,6 +43,12 @@ SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS da
     min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
 FROM sendings GROUP BY destination_id, record_id
 """
+FRESH = """
+SELECT position, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash, hash(user_key) % $lanes AS lane,
+    if(payload IS NULL, 'refuse', 'send') AS decision, NULL::VARCHAR AS kept_as, false AS is_changed
+FROM given
+"""
+"""What follows where nothing is known yet; DuckDB keeps the order of what it scans."""
 PLAN = """
 SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
     k.record_id IS NOT NULL AS is_known, c.can_go,
@@ -59,7 +65,8 @@ SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
     END AS decision,
     CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
     coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
-FROM chunk c LEFT JOIN known k ON k.record_id = c.record_id
+FROM (SELECT *, payload IS NOT NULL AS can_go, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash
+    FROM given) c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
 """Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
@@ -80,16 +87,15 @@ class KnownRecords:
                 self._take_in(store, batches)
         self.con.execute(f"CREATE VIEW sendings AS {SENDINGS}")
         self.con.execute(f"CREATE TABLE known AS {NEWEST}")
+        self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
 
     def plan(
         self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, lanes: int, retry_rejected: bool
     ) -> pa.Table:
         """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`, `lane`."""
         self.con.register("given", payloads.append_column("position", pa.array(np.arange(len(payloads)))))
-        self.con.execute(
-            "CREATE OR REPLACE TEMP TABLE chunk AS SELECT position, record_id, user_key, reason, "
-            "payload IS NOT NULL AS can_go, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash FROM given"
-        )
+        if not self.has_any:
+            return self.con.sql(FRESH, params={"lanes": lanes}).to_arrow_table()
         given = {
             "lanes": lanes,
             "takes_updates": destination.takes_updates,

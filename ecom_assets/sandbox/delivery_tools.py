@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from pydantic import SecretStr
 
@@ -27,7 +27,7 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
     name.
     """
     with running_receivers(
-        faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).timestamp()
+        faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()
     ) as receivers:
         told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
