@@ -30,7 +30,13 @@ API = ROOT / "docs" / "api.md"
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
-LAYERS = {"raw": ("#eef2f7", "#5b6b82"), "staging": ("#eaf5ee", "#3f7d58"), "mart": ("#fdf3e3", "#a8701a")}
+LAYERS = {
+    "raw": ("#eef2f7", "#5b6b82"),
+    "staging": ("#eaf5ee", "#3f7d58"),
+    "mart": ("#fdf3e3", "#a8701a"),
+    "export": ("#f6ebf7", "#8a4a93"),
+    "serving": ("#eef6f8", "#3b7384"),
+}
 """The layers from top to bottom, with the colours of their band and of their tables' frames."""
 BOX_WIDTH, BOX_HEIGHT = 218, 52
 COLUMN_GAP, ROW_GAP = 44, 22
@@ -114,7 +120,7 @@ def settings_table() -> str:
 def asset_graph() -> str:
     """Return the picture of the asset graph, a band per layer."""
     graph = build_definitions(Settings()).resolve_asset_graph()
-    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys if key.to_user_string() in BY_KEY)
+    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys)
     keys = {key.to_user_string(): key for key in graph.materializable_asset_keys}
     parents = {
         name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys) for name in names
@@ -247,14 +253,19 @@ class Picture:
         return f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" marker-end="url(#tip)"/>'
 
     def _box(self, name: str) -> str:
-        place, contract = self.places[name], BY_KEY[name]
-        below = f"by {contract.day_column}" if contract.day_column else "whole"
+        place, contract = self.places[name], BY_KEY.get(name)
+        layer, _, title = name.partition("/")
+        if contract is None:
+            sent = "sent by day" if name.endswith("_events") else "sent whole"
+            below = "a snapshot for the API" if layer == "serving" else sent
+        else:
+            below = f"by {contract.day_column}" if contract.day_column else "whole"
         lines = [
             (
                 f'<rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
-                f'stroke="{LAYERS[contract.layer][1]}" stroke-width="1.6"/>'
+                f'stroke="{LAYERS[layer][1]}" stroke-width="1.6"/>'
             ),
-            _text(place.middle_x, place.y + 23, contract.name, 'font-size="13.5" font-weight="600" fill="#111827"'),
+            _text(place.middle_x, place.y + 23, title, 'font-size="13.5" font-weight="600" fill="#111827"'),
             _text(place.middle_x, place.y + 41, below, 'font-size="12.5" fill="#4b5563"'),
         ]
         return "".join(lines)

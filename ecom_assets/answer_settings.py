@@ -7,9 +7,6 @@ from pydantic_settings import BaseSettings
 class AnswerSettings(BaseSettings):
     """What `Settings` has for answers of the HTTP API."""
 
-    currency: str = Field(
-        "USD", pattern="^[A-Z]{3}$", description="Currency of all amounts, ISO 4217; answers and tools are told"
-    )
     adhoc_most_events: int = Field(
         50_000_000, ge=1, description="Events that an ad-hoc question of the HTTP API may look through"
     )

@@ -17,7 +17,9 @@ from ecom_assets.assets.cart_abandonment import CART_ASSETS
 from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
+from ecom_assets.assets.customers_json import customers_json
 from ecom_assets.assets.daily_partitions import ListedDays
+from ecom_assets.assets.exports import DELIVERY_TABLES, tool_exports
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
@@ -40,6 +42,7 @@ from ecom_assets.checks.contract_holds import contract_claim
 from ecom_assets.checks.conversion_dimensions import DIMENSION_CLAIMS
 from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
+from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
 from ecom_assets.checks.invariants import INVARIANT_CLAIMS
 from ecom_assets.checks.journeys import JOURNEY_CLAIMS
 from ecom_assets.checks.orders import order_claims
@@ -48,6 +51,7 @@ from ecom_assets.checks.reconciliation import RECONCILIATION_CLAIMS
 from ecom_assets.checks.retention import RETENTION_CLAIMS
 from ecom_assets.checks.sales import SALES_CLAIMS
 from ecom_assets.contracts.registry import ALL
+from ecom_assets.destinations.set_tools import unset_exports
 from ecom_assets.extras import packages_of
 from ecom_assets.resources import platform_resources
 from ecom_assets.rules import rules
@@ -85,6 +89,8 @@ def build_definitions(
             *(asset.build(daily, given, pool) for asset in table_assets(settings)),
             *sources(settings, daily),
             *publications(settings, progress, pool),
+            *tool_exports(daily, progress, pool),
+            customers_json(settings, progress, pool),
         ]
     return dg.Definitions(
         assets=assets,
@@ -117,7 +123,8 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
     of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    return [*event_assets(settings), *of_sales, *of_customers, *RECONCILIATION_ASSETS, restatements]
+    of_trust = [*RECONCILIATION_ASSETS, restatements]
+    return [*event_assets(settings), *of_sales, *of_customers, *of_trust, *DELIVERY_TABLES]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -135,7 +142,12 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
-    return {asset.key for asset in empty}
+    return {*(asset.key for asset in empty), *exports_without(settings)}
+
+
+def exports_without(settings: Settings) -> set[dg.AssetKey]:
+    """Return the exports that nothing goes to, or that there is nothing for."""
+    return unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
 
 
 def jobs(settings: Settings) -> list[Any]:
@@ -225,4 +237,5 @@ def claims(settings: Settings) -> list[Claim]:
         *CUSTOMER_CLAIMS,
         *VALUE_CLAIMS,
         *RECONCILIATION_CLAIMS,
+        *DELIVERY_CLAIMS,
     ]

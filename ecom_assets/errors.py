@@ -9,6 +9,7 @@
         ├── SourceError       input is missing, empty or unreadable
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
         │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
+        ├── DeliveryError     the ledger of deliveries cannot be used, or another delivery has taken over
         ├── MailError         an alert could not be sent
         └── ContractError     data break the contract of their table
 
@@ -61,6 +62,10 @@ class ConnectionLostError(WarehouseError):
 
 class MailError(WorkError):
     """An alert could not be sent; it may be sent later."""
+
+
+class DeliveryError(WorkError):
+    """The ledger of deliveries cannot be used, or another delivery to the same destination has taken over."""
 
 
 class ContractError(WorkError):

@@ -4,12 +4,16 @@ Not here: the assets, and all other wiring (`definitions.py`).
 """
 
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.destinations.accounts import with_accounts
+from ecom_assets.destinations.opening import Outlets
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.orders_source import SandboxOrders
 from ecom_assets.sandbox.stock_source import SandboxStock
@@ -59,18 +63,42 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         with opened_table(settings, warehouse=engine) as table:
             yield TableEvents(table)
 
-    @dg.resource(required_resource_keys={"warehouse"})
-    def order_source(context: dg.InitResourceContext) -> OrderSource:
-        return order_source_of(file_reader(context.resources.warehouse, settings), settings)
-
     return {
+        "outlets": outlets_resource(settings),
         "warehouse": warehouse,
         "io_manager": io_manager,
         "event_source": event_source,
-        "order_source": order_source,
+        "order_source": dg.ResourceDefinition(
+            lambda context: order_source_of(file_reader(context.resources.warehouse, settings), settings),
+            required_resource_keys={"warehouse"},
+        ),
         "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }
+
+
+def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
+    """Return where results go as a resource; `retry_rejected` has refused records sent again."""
+
+    @dg.resource
+    def outlets(_context: dg.InitResourceContext) -> Iterator[Outlets]:
+        with closing(outlets_of(settings, retry_rejected=retry_rejected)) as opened:
+            yield opened
+
+    return outlets
+
+
+def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
+    """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
+    if not settings.has_own_data:
+        from ecom_assets.sandbox.delivery_tools import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
+
+        opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
+        return Outlets(settings, opened, sending_at=at, retry_rejected=retry_rejected)
+    from ecom_assets.destinations.tools import destinations  # noqa: PLC0415 (loads HTTP)
+
+    opened_by_settings = nullcontext(with_accounts(settings, destinations(settings)))
+    return Outlets(settings, opened_by_settings, retry_rejected=retry_rejected)
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:

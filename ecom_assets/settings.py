@@ -24,7 +24,9 @@ from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.events import EVENT_TYPES
+from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.warehouse.address import without_secrets
 
@@ -33,7 +35,7 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings):
+class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, DestinationSettings, LedgerSettings):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
@@ -153,7 +155,7 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings):
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
 
-    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url")
+    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url", *TOOL_ADDRESSES)
     @classmethod
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)

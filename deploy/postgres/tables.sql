@@ -8,6 +8,8 @@ CREATE SCHEMA IF NOT EXISTS "staging";
 
 CREATE SCHEMA IF NOT EXISTS "mart";
 
+CREATE SCHEMA IF NOT EXISTS "export";
+
 CREATE TABLE "raw"."events" (
   "event_id" text COLLATE "C",
   "user_id" text COLLATE "C",
@@ -853,4 +855,53 @@ CREATE TABLE "mart"."restatements" (
   "run_id" text COLLATE "C" NOT NULL,
   "restated_at" TIMESTAMP(6) NOT NULL,
   PRIMARY KEY ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
+);
+
+CREATE TABLE "export"."deliveries" (
+  "record_date" DATE NOT NULL,
+  "destination" text COLLATE "C" NOT NULL,
+  "account" text COLLATE "C" NOT NULL,
+  "record_id" text COLLATE "C" NOT NULL,
+  "outcome" text COLLATE "C" NOT NULL,
+  "reason" text COLLATE "C",
+  "words" text COLLATE "C",
+  "batch_number" BIGINT NOT NULL,
+  "attempt_count" BIGINT NOT NULL,
+  "sending_count" BIGINT NOT NULL,
+  "intended_at" TIMESTAMP(6) NOT NULL,
+  "answered_at" TIMESTAMP(6),
+  "changed_at" TIMESTAMP(6),
+  PRIMARY KEY ("record_date", "destination", "account", "record_id")
+);
+
+CREATE TABLE "export"."dead_letters" (
+  "record_date" DATE NOT NULL,
+  "destination" text COLLATE "C" NOT NULL,
+  "account" text COLLATE "C" NOT NULL,
+  "record_id" text COLLATE "C" NOT NULL,
+  "outcome" text COLLATE "C" NOT NULL,
+  "reason" text COLLATE "C",
+  "words" text COLLATE "C",
+  "batch_number" BIGINT NOT NULL,
+  PRIMARY KEY ("record_date", "destination", "account", "record_id")
+);
+
+CREATE TABLE "export"."reconciliation_daily" (
+  "reconciled_date" DATE NOT NULL,
+  "destination" text COLLATE "C" NOT NULL,
+  "account" text COLLATE "C" NOT NULL,
+  "due_count" BIGINT NOT NULL,
+  "accepted_count" BIGINT NOT NULL,
+  "unacknowledged_count" BIGINT NOT NULL,
+  "rejected_count" BIGINT NOT NULL,
+  "refused_count" BIGINT NOT NULL,
+  "in_doubt_count" BIGINT NOT NULL,
+  "pending_count" BIGINT NOT NULL,
+  "changed_count" BIGINT NOT NULL,
+  "newest_batch_number" BIGINT NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "purchase_count" BIGINT NOT NULL,
+  "accepted_purchase_count" BIGINT NOT NULL,
+  "unacknowledged_purchase_count" BIGINT NOT NULL,
+  PRIMARY KEY ("reconciled_date", "destination", "account")
 );

@@ -98,7 +98,7 @@ class TableAsset:
 
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
-            days = _days_of(context) if self.contract.day_column else Days(())
+            days = days_of(context) if self.contract.day_column else Days(())
             resources = {name: getattr(context.resources, name) for name in self._resources(given)}
             offered = {**given, **resources, **tables, "days": days}
             if self.restates is None:
@@ -148,7 +148,8 @@ def _arguments(function: Callable[..., ir.Table], offered: Mapping[str, Any]) ->
     return {name: offered[name] for name in inspect.signature(function).parameters}
 
 
-def _days_of(context: dg.AssetExecutionContext) -> Days:
+def days_of(context: dg.AssetExecutionContext) -> Days:
+    """Return the days that a step is about; none where it is about a whole table."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return Days(())
     window = context.partition_time_window

@@ -9,6 +9,7 @@ from ecom_assets.cli import (
     adhoc_commands,
     api_commands,
     attribution_command,
+    export_command,
     funnel_command,
     journey_commands,
     platform_commands,
@@ -46,6 +47,7 @@ app.command("value")(value_commands.value)
 app.command("retention")(retention_command.retention)
 app.command("journeys")(journey_commands.journeys)
 app.command("attribution")(attribution_command.attribution)
+app.command("export")(export_command.export)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
 api_key.command("create")(api_commands.create_key)

@@ -22,6 +22,7 @@ from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.destinations.set_tools import SETTING_OF, set_tools
 from ecom_assets.errors import MailError, UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
@@ -50,7 +51,8 @@ class CheckOutcome:
 class RunOutcome:
     """What a run came to; `failures` are sentences, one per asset that failed.
 
-    `published` is what a publication told of itself, `fetched` what tables told that came through an API.
+    `published` is what a publication told of itself, `fetched` what tables told that came through an API,
+    `delivered` what exports told.
     """
 
     run_id: str
@@ -60,6 +62,7 @@ class RunOutcome:
     failures: list[str]
     published: dict[str, Any] | None = None
     fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
+    delivered: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
@@ -168,6 +171,8 @@ def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
         progress.say("No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API")
     if not has_customers(settings):
         progress.say("ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.")
+    for tool in sorted(SETTING_OF.keys() - set_tools(settings)):
+        progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")
 
 
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
@@ -227,7 +232,8 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     told = _told(result)
     fetched = {key: one for key, one in told.items() if one.get("fetched")}
     published = told.get(PUBLICATION.to_user_string())
-    return RunOutcome(result.run_id, days, result.success, checks, failures, published, fetched)
+    delivered = {key.partition("/")[2]: one for key, one in told.items() if "outcomes" in one or "summary" in one}
+    return RunOutcome(result.run_id, days, result.success, checks, failures, published, fetched, delivered)
 
 
 def _told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import typer
 
 from ecom_assets.cli.attribution_summary import channel_lines, channel_totals
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
+from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
 from ecom_assets.cli.platform_run import RunOutcome
@@ -85,6 +86,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
         "fetched": {key: {name: told[name] for name in FETCHED} for key, told in sorted(outcome.fetched.items())},
         "published": outcome.published,
+        **delivery_totals(outcome),
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
@@ -116,6 +118,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     lines += value_lines(summary["segments"])
     lines += trust_lines(summary)
     lines += product_lines(summary)
+    lines += delivery_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 

@@ -47,23 +47,24 @@ def up(
     customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
     order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
     catalogue_port: Annotated[int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")] = 8303,
+    amplitude_port: Annotated[int, typer.Option(help="Port of Amplitude; 0 takes a free one.")] = 8304,
+    heap_port: Annotated[int, typer.Option(help="Port of Heap; 0 takes a free one.")] = 8305,
+    mixpanel_port: Annotated[int, typer.Option(help="Port of Mixpanel; 0 takes a free one.")] = 8306,
+    ga4_port: Annotated[int, typer.Option(help="Port of GA4; 0 takes a free one.")] = 8307,
     faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Serve stand-ins of the customer, order report and catalogue APIs over the sandbox shop, until Ctrl-C."""
+    """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
     from ecom_assets.sandbox.service_faults import Faults  # noqa: PLC0415 (only this command serves)
-    from ecom_assets.sandbox.services import running_services  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox.services import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sandbox.supply import ensure_sandbox  # noqa: PLC0415 (as above)
 
     settings = load_settings()
     ensure_sandbox(settings)
-    chosen = Faults.some_of_all() if faults else Faults()
     serving = running_services(
         settings.sandbox_folder,
-        customer_port=customer_port,
-        order_port=order_port,
-        catalogue_port=catalogue_port,
-        faults=chosen,
+        ports=Ports(customer_port, order_port, catalogue_port, (amplitude_port, heap_port, mixpanel_port, ga4_port)),
+        faults=Faults.some_of_all() if faults else None,
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
@@ -76,6 +77,8 @@ def up(
 
 _STEERING = (
     "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with their stock at "
-    "{ECOM_CATALOGUE_API_URL}; Ctrl-C stops all.\n"
-    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults"
+    "{ECOM_CATALOGUE_API_URL}; Amplitude at {ECOM_AMPLITUDE_URL}, Heap at {ECOM_HEAP_URL}, Mixpanel at "
+    "{ECOM_MIXPANEL_URL}, GA4 at {ECOM_GA4_URL}; Ctrl-C stops all.\n"
+    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults; "
+    "what a tool has got: {ECOM_AMPLITUDE_URL}/control/held"
 )

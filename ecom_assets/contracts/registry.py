@@ -13,6 +13,7 @@ from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
+from ecom_assets.contracts.deliveries import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
@@ -73,6 +74,9 @@ ALL: tuple[type[Table], ...] = (
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
     Restatements,
+    Deliveries,
+    DeadLetters,
+    ReconciliationDaily,
 )
 NOTES: tuple[type[Table], ...] = (PublishedDays,)
 """What no asset makes, and yet belongs to the tables: copied, cleared and migrated with them."""

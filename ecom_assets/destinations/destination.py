@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     POSTPONED = "postponed"
     """The destination does not have it and may take it later: it was busy or down for as long as we had patience."""
     IN_DOUBT = "in_doubt"
-    """Sent, and nobody can know: there was no answer that tells, and no key by which sending again is safe."""
+    """Sent, and nobody can know: no answer told. The ledger has it sent again only where that is safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,15 @@ class Destination(Protocol):
 
     name: str
     """The name of its asset: amplitude_events, heap_users."""
+    account: str
+    """What tells the account (project, app, property) at the tool from any other, without a secret: what one has,
+    another lacks. Two regions are two accounts, a stand-in is one of its own."""
+    senders: int
+    """How many batches may be under way at once."""
+    confirms: bool
+    """Whether an answer that it is well says that the destination has the records; GA4's says nothing."""
+    takes_updates: bool
+    """Whether a record that has changed is to be sent again and takes the place of the old one: properties of users."""
     safe_to_repeat: bool
     """Whether sending a record again within `repeat_window_s` leaves one copy."""
     repeat_window_s: float | None

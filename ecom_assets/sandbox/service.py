@@ -10,6 +10,8 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,27 +123,37 @@ class Service(ABC):
         """Stop."""
         self.stop()
 
+    def wire(self) -> type["Wire"]:
+        """Return what serves a connection."""
+        return Wire
+
     @abstractmethod
     def answer(self, request: Request) -> Answer:
         """Return what the service says on a good day."""
 
-    def handle(self, request: Request, wire: "_Wire") -> None:
+    def handle(self, request: Request, wire: "Wire") -> None:
         """Answer a request, or have a fault happen to it."""
         if request.path.startswith(CONTROL):
-            wire.send(self._control(request))
+            wire.send(self.control(request))
             return
+        with self.counted(request.path):
+            time.sleep(self.plan.faults.latency_s)
+            self._send(request, wire)
+
+    @contextmanager
+    def counted(self, path: str) -> Iterator[None]:
+        """Count a request, and that it is under way."""
         with self._lock:
-            self._by_path[request.path] += 1
+            self._by_path[path] += 1
             self._at_once += 1
             self._most_at_once = max(self._most_at_once, self._at_once)
         try:
-            time.sleep(self.plan.faults.latency_s)
-            self._send(request, wire)
+            yield
         finally:
             with self._lock:
                 self._at_once -= 1
 
-    def _send(self, request: Request, wire: "_Wire") -> None:
+    def _send(self, request: Request, wire: "Wire") -> None:
         fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
         if fault == "dropped":
             wire.drop()
@@ -152,7 +164,8 @@ class Service(ABC):
         else:
             wire.send(self.answer(request), fault)
 
-    def _control(self, request: Request) -> Answer:
+    def control(self, request: Request) -> Answer:
+        """Show or set what is steered."""
         if request.path == f"{CONTROL}counts":
             return Answer.json(asdict(self.counts))
         if request.path != f"{CONTROL}faults":
@@ -179,7 +192,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
         self._open: set[socket.socket] = set()
-        super().__init__((HOST, port), _Wire)
+        super().__init__((HOST, port), service.wire())
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
         self._open.add(request)
@@ -203,7 +216,7 @@ class _Server(ThreadingHTTPServer):
                 continue
 
 
-class _Wire(BaseHTTPRequestHandler):
+class Wire(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -212,18 +225,22 @@ class _Wire(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        parts = urlsplit(self.path)
+        """Read a request and have it answered."""
         length = int(self.headers.get("Content-Length") or 0)
-        request = Request(
+        self.server.service.handle(self.request_with(self.rfile.read(length) if length else b""), self)
+
+    do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
+
+    def request_with(self, body: bytes) -> Request:
+        """Return what was asked, with this body."""
+        parts = urlsplit(self.path)
+        return Request(
             self.command,
             parts.path.rstrip("/") or "/",
             dict(parse_qsl(parts.query)),
             {name.lower(): value for name, value in self.headers.items()},
-            self.rfile.read(length) if length else b"",
+            body,
         )
-        self.server.service.handle(request, self)
-
-    do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
     def send(self, answer: Answer, fault: str = "") -> None:
         """Send an answer, or half of its body."""

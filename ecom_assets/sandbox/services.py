@@ -11,10 +11,22 @@ from ecom_assets.sandbox import order_service
 from ecom_assets.sandbox.catalogue_service import CatalogueService
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sandbox.order_service import OrderService
+from ecom_assets.sandbox.receivers.faults import NO_FAULTS
+from ecom_assets.sandbox.receivers.running import Receivers, running_receivers, some_faults
 from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.sandbox.shop_customers import ShopCustomers, make_customers
 
-TRUTH = "services_truth.json"
+TRUTH, SERVED = "services_truth.json", "served"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each listens; 0 takes a free one. The receivers are Amplitude, Heap, Mixpanel and GA4."""
+
+    customers: int = 0
+    orders: int = 0
+    catalogue: int = 0
+    receivers: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class SandboxServices:
     customers: CustomerService
     orders: OrderService
     catalogue: CatalogueService
+    receivers: Receivers
     truth: dict[str, object]
 
     def environment(self) -> dict[str, str]:
@@ -39,32 +52,33 @@ class SandboxServices:
             "ECOM_ORDER_API_KEY": self.orders.key,
             "ECOM_CATALOGUE_API_URL": self.catalogue.api_url,
             "ECOM_CATALOGUE_API_KEY": self.catalogue.key,
+            **self.receivers.environment(),
         }
 
 
 @contextmanager
 def running_services(
-    folder: Path,
-    *,
-    customer_port: int = 0,
-    order_port: int = 0,
-    catalogue_port: int = 0,
-    faults: Faults | None = None,
+    folder: Path, *, ports: Ports | None = None, faults: Faults | None = None
 ) -> Iterator[SandboxServices]:
     """Serve the sandbox shop in `folder`, with faults or without; the truth goes to `services_truth.json` there.
+
+    What the receivers get goes to `served/` there, and they go on from it the next time.
 
     Raises:
         UsageError: A port is in use.
     """
-    made = customers_of(folder)
+    ports, made = ports or Ports(), customers_of(folder)
     truth: dict[str, object] = {"customers": made.truth, "orders": _orders(folder)}
     (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     with (
-        CustomerService(made.records, customer_port, faults) as customers,
-        OrderService(folder / "orders.parquet", order_port, faults) as orders,
-        CatalogueService(folder / "catalogue.parquet", catalogue_port, faults) as catalogue,
+        CustomerService(made.records, ports.customers, faults) as customers,
+        OrderService(folder / "orders.parquet", ports.orders, faults) as orders,
+        CatalogueService(folder / "catalogue.parquet", ports.catalogue, faults) as catalogue,
+        running_receivers(
+            ports=ports.receivers, journals=folder / SERVED, faults=some_faults() if faults else NO_FAULTS
+        ) as receivers,
     ):
-        yield SandboxServices(folder.absolute(), customers, orders, catalogue, truth)
+        yield SandboxServices(folder.absolute(), customers, orders, catalogue, receivers, truth)
 
 
 def customers_of(folder: Path) -> ShopCustomers:

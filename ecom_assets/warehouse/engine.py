@@ -20,7 +20,7 @@ import pyarrow as pa
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.schema import columns_to_add, conform, kind_of, schema_of
+from ecom_assets.warehouse.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
 from ecom_assets.warehouse.sql_names import SqlNames
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
@@ -187,7 +187,7 @@ class Engine(SqlNames, ABC):
             if is_own:
                 count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
             else:
-                count = self.take_in(contract, rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
+                count = self.take_in(contract, in_their_types(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS)))
             self.end_slice(contract)
             if watch:
                 watch.after()

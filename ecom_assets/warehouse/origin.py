@@ -37,6 +37,20 @@ def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str],
             )
 
 
+def with_origin(engine: Engine, settings: Settings) -> Settings:
+    """Return settings that name whose data the warehouse holds, where they name none themselves.
+
+    A command that reads tables only is given no files, and must not take a shop's own data for the sandbox's.
+    """
+    if settings.has_own_data:
+        return settings
+    owned = {
+        noun: min(origins - {SANDBOX}, default="") for noun, raw in RAW.items() if (origins := _origins(engine, raw))
+    }
+    fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
+    return settings.model_copy(update={fields[noun]: place for noun, place in owned.items() if place})
+
+
 def _given(settings: Settings) -> str:
     given = {
         "events": settings.events,

@@ -24,7 +24,7 @@ from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
 from ecom_assets.warehouse.fingerprints import Fingerprint, fingerprints
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.postgres import PostgresEngine
-from ecom_assets.warehouse.schema import conform, schema_of
+from ecom_assets.warehouse.schema import conform, in_their_types, schema_of
 
 PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
 """The moments that a publication announces; tests end its connection, or its process, at each."""
@@ -134,7 +134,7 @@ def _bring(
     rows = source.table(table)
     if days is not None:
         rows = rows.filter(days.contain(rows[table.day_column]))
-    count = target.take_in(table, conform(rows, table).to_pyarrow_batches(chunk_size=BATCH_ROWS))
+    count = target.take_in(table, in_their_types(conform(rows, table).to_pyarrow_batches(chunk_size=BATCH_ROWS)))
     target.analyze(table)
     target.on_step("table_written")
     if count != _rows({name: wanted[name] for name in differing if name in wanted}):

@@ -3,6 +3,7 @@
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ContractError, WarehouseError
@@ -34,6 +35,17 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
         for name, kind in kinds.items()
     }
     return rows.select(**columns)
+
+
+def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Return batches in the types that their reader announces.
+
+    DuckDB sums whole numbers to 128 bits, which Ibis announces as 64, and whoever reads them as such reads nonsense.
+    """
+    schema = batches.schema
+    return pa.RecordBatchReader.from_batches(
+        schema, (one if one.schema.equals(schema) else one.cast(schema) for one in batches)
+    )
 
 
 def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:

@@ -22,7 +22,7 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
-from ecom_assets.warehouse.schema import conform
+from ecom_assets.warehouse.schema import conform, in_their_types
 from ecom_assets.warehouse.spark_catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.spark_files import FileTables
 from ecom_assets.warehouse.spark_session import SparkAddress, end_session, session_for
@@ -118,7 +118,7 @@ class SparkEngine(Engine):
                 if is_own:
                     new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
-                    new.fill_from(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS))
+                    new.fill_from(in_their_types(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS)))
                 if not watch:
                     self.on_step("slice_written")
             count = new.row_count

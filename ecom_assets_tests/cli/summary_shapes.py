@@ -67,6 +67,9 @@ TABLES = [
     "mart.order_event_reconciliation",
     "mart.order_event_reconciliation_daily",
     "mart.restatements",
+    "export.deliveries",
+    "export.dead_letters",
+    "export.reconciliation_daily",
 ]
 UNCUT = {
     "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
@@ -120,6 +123,20 @@ PATH = {
 TERM = {"search_term": str, "searches": int, "clicked": int}
 CREDIT = {"channel": str, "credit": float, "revenue_amount": str}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
+DELIVERY = {
+    "due": int,
+    "sent": int,
+    "delivered": int,
+    "rejected": int,
+    "retried": int,
+    "pending": int,
+    "changed_after_delivery": int,
+    "bytes": int,
+    "seconds": float,
+    "records_per_s": int,
+    "outcomes": {},
+}
+PLACES = [f"{tool}_{kind}" for tool in ("amplitude", "ga4", "heap", "mixpanel") for kind in ("events", "users")]
 SUMMARY = {
     "run_id": str,
     "success": bool,
@@ -155,6 +172,8 @@ SUMMARY = {
     "checks": {"passed": int, "failed": []},
     "tables": dict.fromkeys(TABLES, int),
     "published": type(None),
+    "deliveries": dict.fromkeys(PLACES, DELIVERY),
+    "customers_json": {"path": str, "customers": int, "bytes": int},
     "warehouse": str,
     "dagster_home": str,
 }

@@ -14,7 +14,8 @@ from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 TIMEOUT_S = 60
-FREE_PORTS = ("--customer-port", "0", "--order-port", "0", "--catalogue-port", "0")
+SERVED = ("customer", "order", "catalogue", "amplitude", "heap", "mixpanel", "ga4")
+FREE_PORTS = tuple(word for name in SERVED for word in (f"--{name}-port", "0"))
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def test_both_services_serve_the_sandbox_shop_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
     with subprocess.Popen(
         [*ECOM, *words], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -39,12 +40,16 @@ def test_both_services_serve_the_sandbox_shop_until_ctrl_c(home: Path, monkeypat
         refused = requests.put(control, json={"retry_afterr": "0"}, timeout=TIMEOUT_S)
         requests.put(control, json={"malformed_pages": 1}, timeout=TIMEOUT_S).raise_for_status()
         fetched = fetch_customers(load_settings(home=home))
+        tools = [f"{told[f'ECOM_{tool}_URL']}/control" for tool in ("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")]
+        held = [requests.get(f"{tool}/held", timeout=TIMEOUT_S).json()["taken_count"] for tool in tools]
+        chances = [requests.get(f"{tool}/faults", timeout=TIMEOUT_S).json()["chance"]["share"] for tool in tools]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, out, err) == (0, "", "")
     assert (calm.status_code, before["every"] > 0, refused.status_code) == (200, True, 400)
     assert "retry_afterr='0' is no fault; the faults are latency_s, rate_limited," in refused.json()["error"]
     assert (len(fetched.customers), len(fetched.quarantined)) == (20, 1)
+    assert (held, chances) == ([0] * 4, [0.1] * 4)
 
 
 def test_a_port_that_is_taken_is_told(home: Path) -> None:

@@ -1,0 +1,290 @@
+"""The delivery of the due records of a day: payloads, what is not yet in the ledger, batches, senders, answers.
+
+A record's batch is in the ledger before it is sent, and what came of it after. Records of one user go through one lane,
+in which a batch waits for the answer to the one before. Not here: what a tool takes (`destination.py`), the ledger.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.destinations.destination import Answer, Destination
+from ecom_assets.destinations.known_records import KnownRecords
+from ecom_assets.destinations.ledger import Clock, Ledger
+from ecom_assets.destinations.ledger_entries import REFUSED, Intent, Outcome, Writer
+from ecom_assets.destinations.tally import IN_DOUBT, POSTPONED, WAITING, Tally
+from ecom_assets.errors import DeliveryError
+
+ONE_DAY = timedelta(days=1)
+MOST_KNOWN = 2_000_000
+"""Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
+FAILURES = 3
+"""Batches in a row of which a destination took nothing, after which it counts as down."""
+HASH = "payload_hash"
+
+
+@dataclass(frozen=True)
+class _Batch:
+    payloads: pa.Table
+    """With the `payload_hash` of each beside it: a tool may cut records into batches in another order."""
+
+    @property
+    def hashes(self) -> bytes:
+        """Return the hashes as the ledger keeps them."""
+        return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
+
+
+class Delivery:
+    """A delivery to one destination by one writer; a day at a time."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        ledger: Ledger,
+        writer: Writer,
+        *,
+        retry_rejected: bool = False,
+        sending_at: Clock | None = None,
+    ) -> None:
+        """Take the destination, the ledger with the right to write it, and whether dead letters are tried again.
+
+        `sending_at` is the clock by which payloads may be too old, unless the ledger's own.
+        """
+        self.sending_at = sending_at or ledger.now
+        self.destination = destination
+        self.ledger = ledger
+        self.writer = writer
+        self.retry_rejected = retry_rejected
+        # What cannot be sent twice goes one batch at a time, so that a kill leaves no more than that in doubt.
+        self.lane_count = destination.senders if destination.safe_to_repeat else 1
+        self.is_down = False
+
+    def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
+        """Return what the ledger has of days and their neighbours, if that is few enough to hold; the caller closes it.
+
+        Where a day's records may have been sent under any day, that is all of the ledger, however much.
+        """
+        around = (None, None) if whole_history else (first - ONE_DAY, last + ONE_DAY)
+        identity = self.writer.destination_id
+        if not whole_history and self.ledger.record_count(identity, *around) > MOST_KNOWN:
+            return None
+        return KnownRecords(self.ledger.store, identity, *around)
+
+    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> Tally:
+        """Send what is due of a day and not yet there.
+
+        Args:
+            day: The day that the records are of, in the ledger.
+            chunks: The due rows in the order in which they are to arrive, as the destination's payloads take them.
+            known: What the ledger had of the day and its neighbours when the delivery began; else it is read.
+
+        Raises:
+            DeliveryError: Another delivery has taken over, or the ledger cannot be used.
+        """
+        started = time.monotonic()
+        with self.ledger.turn(self.writer):
+            self.ledger.begin_day(self.writer, day)
+        if known is not None:
+            tally = _DayDelivery(self, day, known).run(chunks)
+        else:
+            around = (day - ONE_DAY, day + ONE_DAY)
+            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as found:
+                tally = _DayDelivery(self, day, found).run(chunks)
+        with self.ledger.turn(self.writer):
+            self.ledger.note_day(self.writer, day, tally.note)
+            self.ledger.close_predecessors(self.writer, day)
+        tally.seconds = time.monotonic() - started
+        return tally
+
+
+class _DayDelivery:
+    """The lanes of one day."""
+
+    def __init__(self, delivery: Delivery, day: date, known: KnownRecords) -> None:
+        self.delivery = delivery
+        self.destination = delivery.destination
+        self.ledger = delivery.ledger
+        self.day = day
+        self.known = known
+        self.tally = Tally()
+        self.lanes: list[deque[_Batch]] = [deque() for _ in range(delivery.lane_count)]
+        self.rest: list[_Batch | None] = [None] * delivery.lane_count
+        self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, _Batch]] = {}
+        self.blocked: set[str] = set()
+        self.failures = 0
+
+    def run(self, chunks: Iterable[pa.Table]) -> Tally:
+        with ThreadPoolExecutor(len(self.lanes), thread_name_prefix=self.destination.name) as senders:
+            try:
+                for chunk in chunks:
+                    if len(chunk):
+                        self._take_in(chunk)
+                        self._pump(senders, leave=len(self.lanes))
+                self._queue_rest()
+                self._pump(senders, leave=0)
+            except BaseException:
+                senders.shutdown(wait=True, cancel_futures=True)
+                raise
+        return self.tally
+
+    def _take_in(self, rows: pa.Table) -> None:
+        """Decide of each row, and put those that go into their lanes."""
+        payloads = self.destination.payloads(rows, self.delivery.sending_at())
+        self.tally.due += len(rows)
+        plan = self.known.plan(
+            payloads,
+            self.destination,
+            self.ledger.now(),
+            lanes=len(self.lanes),
+            retry_rejected=self.delivery.retry_rejected,
+        )
+        kept = plan.filter(pc.equal(plan["decision"], "keep"))
+        self.tally.outcomes.update(kept["kept_as"].to_pylist())
+        self._note_changes(payloads, plan)
+        self._refuse(payloads.filter(pc.equal(plan["decision"], "refuse")))
+        goes = pc.equal(plan["decision"], "send")
+        self._queue(payloads.filter(goes), plan.filter(goes))
+
+    def _note_changes(self, payloads: pa.Table, plan: pa.Table) -> None:
+        changed = plan["is_changed"]
+        count = pc.sum(changed).as_py() or 0
+        if count:
+            self.tally.changed += count
+            found = pa.table(
+                {
+                    "record_id": payloads["record_id"].filter(changed),
+                    "payload_hash": plan["payload_hash"].filter(changed),
+                }
+            )
+            with self.ledger.turn(self.delivery.writer):
+                self.ledger.note_changes(self.delivery.writer, self.day, found)
+
+    def _refuse(self, refused: pa.Table) -> None:
+        if not len(refused):
+            return
+        told = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
+        outcomes = [Outcome(REFUSED, reason, words) for reason, words in told]
+        intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
+        with self.ledger.turn(self.delivery.writer):
+            self.ledger.refuse(self.delivery.writer, intent, outcomes)
+        self.tally.outcomes[REFUSED] += len(refused)
+
+    def _queue(self, payloads: pa.Table, plan: pa.Table) -> None:
+        lanes, payloads = plan["lane"].to_numpy(), payloads.append_column(HASH, plan[HASH])
+        for lane in range(len(self.lanes)):
+            mine = lanes == lane
+            if mine.any():
+                self._cut(lane, payloads.filter(pa.array(mine)))
+
+    def _cut(self, lane: int, payloads: pa.Table) -> None:
+        """Cut a lane's records into batches; the last may get more, so it stays behind."""
+        if (rest := self.rest[lane]) is not None:
+            payloads = pa.concat_tables([rest.payloads, payloads])
+        batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
+        self.lanes[lane].extend(batches[:-1])
+        self.rest[lane] = batches[-1] if batches else None
+
+    def _queue_rest(self) -> None:
+        for lane, left in enumerate(self.rest):
+            if left is not None:
+                self.lanes[lane].append(left)
+                self.rest[lane] = None
+
+    def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
+        """Send, until no more than `leave` batches wait or are under way."""
+        done: set[Future[Sequence[Answer]]] = set()
+        while True:
+            self._write(done, senders)
+            if sum(map(len, self.lanes)) + len(self.under_way) <= leave:
+                return
+            done = self._wait()
+
+    def _wait(self) -> set[Future[Sequence[Answer]]]:
+        """Wait for an answer; whoever waits stays the writer."""
+        while True:
+            done, _ = wait(self.under_way, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
+            if done:
+                return done
+            with self.ledger.turn(self.delivery.writer):
+                pass
+
+    def _write(self, done: set[Future[Sequence[Answer]]], senders: ThreadPoolExecutor) -> None:
+        """Write down answers and the batches that go next, in one transaction; then let these go."""
+        answered = [(self.under_way.pop(future), future.result()) for future in done]
+        if not answered and not any(self.lanes):
+            return
+        with self.ledger.turn(self.delivery.writer):
+            for (_, number, batch), answers in answered:
+                self._answer(number, batch, answers)
+            busy = {lane for lane, _, _ in self.under_way.values()}
+            free = [lane for lane in range(len(self.lanes)) if lane not in busy]
+            going = [(lane, found) for lane in free if (found := self._next(lane))]
+            numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
+        for (lane, batch), number in zip(going, numbers, strict=True):
+            self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
+
+    def _next(self, lane: int) -> _Batch | None:
+        """Return the lane's next batch without the records that must wait."""
+        while self.lanes[lane]:
+            batch = self.lanes[lane].popleft()
+            if self.delivery.is_down:
+                self.tally.outcomes[WAITING] += len(batch.payloads)
+                continue
+            if not self.blocked:
+                return batch
+            waits = pc.is_in(batch.payloads["user_key"], pa.array(sorted(self.blocked)))
+            self.tally.outcomes[WAITING] += pc.sum(waits).as_py()
+            goes = pc.invert(waits)
+            if pc.any(goes).as_py():
+                return _Batch(batch.payloads.filter(goes))
+        return None
+
+    def _intent(self, batch: _Batch) -> Intent:
+        byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
+        self.tally.byte_count += byte_count
+        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
+
+    def _send(self, batch: _Batch) -> Sequence[Answer]:
+        if not self.ledger.may_write(self.delivery.writer):
+            raise DeliveryError(
+                f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
+            )
+        return self.destination.send(batch.payloads)
+
+    def _answer(self, number: int, batch: _Batch, answers: Sequence[Answer]) -> None:
+        known: dict[Answer, Outcome] = {}
+        outcomes = [known.get(one) or known.setdefault(one, Outcome.of(one, self.destination)) for one in answers]
+        if len(outcomes) != len(batch.payloads):
+            raise DeliveryError(
+                f"{self.destination.name} gave {len(outcomes)} answers for {len(batch.payloads)} records, so the batch "
+                "stays unanswered; mend its client."
+            )
+        self.ledger.answer(number, outcomes)
+        counted = Counter(one.name for one in outcomes)
+        self.tally.outcomes.update(counted)
+        self.tally.batches += 1
+        self.tally.sent += len(outcomes)
+        self.tally.delivered += counted["delivered"] + counted["unconfirmed"]
+        self.tally.rejected += counted["rejected"]
+        self.tally.retried += sum(one.attempts - 1 for one in outcomes if one.attempts > 1)
+        self._hold_back(batch, outcomes)
+
+    def _hold_back(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
+        """Let what follows wait where records do: that of their users, or all if the destination takes nothing."""
+        names = [one.name for one in outcomes]
+        is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
+        self.failures = 0 if is_taken else self.failures + 1
+        users = batch.payloads["user_key"]
+        if not is_taken:
+            self.delivery.is_down |= self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1
+        come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
+        waits = pa.array([name in come_again for name in names])
+        self.blocked.update(pc.unique(users.filter(waits)).to_pylist())
+        self.tally.to_repeat += names.count(IN_DOUBT) if self.destination.safe_to_repeat else 0

@@ -1,0 +1,94 @@
+"""Settings become the destinations that results go to. Not here: what is sent when (the delivery)."""
+
+from collections.abc import Callable
+
+from ecom_assets.destinations import amplitude_client, ga4_client, heap_client, mixpanel_client
+from ecom_assets.destinations.destination import Destination
+from ecom_assets.destinations.rows import EventChoices
+from ecom_assets.errors import SettingError
+from ecom_assets.settings import Settings
+
+NAMES = (
+    "amplitude_events",
+    "amplitude_users",
+    "heap_events",
+    "heap_users",
+    "mixpanel_events",
+    "mixpanel_users",
+    "ga4_events",
+    "ga4_users",
+)
+"""Of every destination that there can be; events need `EVENT_COLUMNS`, users `USER_COLUMNS`."""
+
+
+def destinations(settings: Settings) -> dict[str, Destination]:
+    """Return the destinations that settings name, in the order of `NAMES`; none is asked for anything yet.
+
+    Raises:
+        SettingError: A tool is named by half.
+    """
+    _refuse_halves(settings)
+    choices = EventChoices(
+        user_key=settings.delivery_user_key,
+        properties=settings.delivery_properties,
+        urls=settings.delivery_urls,
+        currency=settings.currency,
+        cart_value=settings.cart_value,
+    )
+    makers: list[tuple[bool, Callable[[], Destination], Callable[[], Destination]]] = [
+        (
+            bool(settings.amplitude_api_key.get_secret_value()),
+            lambda: amplitude_client.events(settings, choices),
+            lambda: amplitude_client.users(settings),
+        ),
+        (
+            bool(settings.heap_app_id),
+            lambda: heap_client.events(settings, choices),
+            lambda: heap_client.users(settings),
+        ),
+        (
+            bool(settings.mixpanel_token.get_secret_value()),
+            lambda: mixpanel_client.events(settings, choices),
+            lambda: mixpanel_client.users(settings),
+        ),
+        (
+            bool(settings.ga4_measurement_id),
+            lambda: ga4_client.events(settings, choices),
+            lambda: ga4_client.users(settings),
+        ),
+    ]
+    made = [make() for is_named, *each in makers if is_named for make in each]
+    return {one.name: one for one in made}
+
+
+def missing_settings(name: str) -> str:
+    """Return the settings that a destination needs, for whoever is told that it is skipped."""
+    tool = name.partition("_")[0]
+    return {
+        "amplitude": "ECOM_AMPLITUDE_API_KEY",
+        "heap": "ECOM_HEAP_APP_ID",
+        "mixpanel": "ECOM_MIXPANEL_TOKEN",
+        "ga4": "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET",
+    }[tool]
+
+
+def _refuse_halves(settings: Settings) -> None:
+    halves = {
+        ("ECOM_GA4_MEASUREMENT_ID", "ECOM_GA4_API_SECRET"): (
+            settings.ga4_measurement_id,
+            settings.ga4_api_secret.get_secret_value(),
+        ),
+        ("ECOM_MIXPANEL_SERVICE_USER", "ECOM_MIXPANEL_SERVICE_SECRET"): (
+            settings.mixpanel_service_user,
+            settings.mixpanel_service_secret.get_secret_value(),
+        ),
+    }
+    for (first, second), (one, other) in halves.items():
+        if bool(one) != bool(other):
+            raise SettingError(f"Of {first} and {second} only one is set; set both, or neither.")
+    if settings.mixpanel_service_user and not settings.mixpanel_project_id:
+        raise SettingError("ECOM_MIXPANEL_SERVICE_USER needs ECOM_MIXPANEL_PROJECT_ID; set the project's id, too.")
+    if settings.mixpanel_service_user and not settings.mixpanel_token.get_secret_value():
+        raise SettingError(
+            "ECOM_MIXPANEL_SERVICE_USER is set, but user properties go by ECOM_MIXPANEL_TOKEN; set the project's token."
+        )
