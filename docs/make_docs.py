@@ -120,10 +120,10 @@ def settings_table() -> str:
 def asset_graph() -> str:
     """Return the picture of the asset graph, a band per layer."""
     graph = build_definitions(Settings()).resolve_asset_graph()
-    names = sorted(key.to_user_string() for key in graph.materializable_asset_keys)
-    keys = {key.to_user_string(): key for key in graph.materializable_asset_keys}
+    keys = {key.to_user_string(): key for key in graph.materializable_asset_keys if key.path[0] in LAYERS}
     parents = {
-        name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys) for name in names
+        name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys)
+        for name in sorted(keys)
     }
     return Picture(without_shortcuts(parents)).svg
 

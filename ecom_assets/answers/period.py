@@ -1,6 +1,6 @@
 """The days that an answer covers, and those before them that it is compared with.
 
-A range ends on the newest day in the data, not on the clock's: docs/adr/0016. Not here: what is counted in them.
+A range ends on the newest day in the data, not on the clock's: docs/adr/0019. Not here: what is counted in them.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import suppress
+import signal
 
 import uvicorn
 
@@ -27,7 +27,10 @@ def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
     front = build_front(settings)
     write_json_lines()
     config = new_config(settings, front)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner, suppress(KeyboardInterrupt):
+    # uvicorn ends gracefully, and then raises the signal again for those who were here before it.
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_end, lambda *_: None)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), until_parent_ends=until_parent_ends))
 
 
