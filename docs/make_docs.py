@@ -35,6 +35,7 @@ LAYERS = {
     "staging": ("#eaf5ee", "#3f7d58"),
     "mart": ("#fdf3e3", "#a8701a"),
     "export": ("#f6ebf7", "#8a4a93"),
+    "serving": ("#eef6f8", "#3b7384"),
 }
 """The layers from top to bottom, with the colours of their band and of their tables' frames."""
 BOX_WIDTH, BOX_HEIGHT = 218, 52
@@ -255,7 +256,8 @@ class Picture:
         place, contract = self.places[name], BY_KEY.get(name)
         layer, _, title = name.partition("/")
         if contract is None:
-            below = "sent by day" if name.endswith("_events") else "sent whole"
+            sent = "sent by day" if name.endswith("_events") else "sent whole"
+            below = "a snapshot for the API" if layer == "serving" else sent
         else:
             below = f"by {contract.day_column}" if contract.day_column else "whole"
         lines = [
