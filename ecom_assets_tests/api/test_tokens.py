@@ -78,7 +78,7 @@ def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) 
         {"aud": None},
         {"sub": None},
     ],
-    ids=str,
+    ids=["over", "never over", "not yet", "another's", "nobody's", "for another", "for nobody", "of nobody"],
 )
 def test_a_token_that_is_over_or_not_for_us_is_refused(served: Running, changed: dict[str, Any]) -> None:
     assert served.get(SALES, token(**changed)).status_code == 401
