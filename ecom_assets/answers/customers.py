@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.answers.change import DECIMALS, changes, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
-from ecom_assets.answers.sales import ZERO, mean
+from ecom_assets.answers.sales import ZERO, has_orders, mean
 from ecom_assets.contracts.customer_value import SEGMENTS, CustomerSegments, LifetimeValue
 from ecom_assets.contracts.sales import Customer, Sales
 from ecom_assets.transforms.sales import MONEY
@@ -35,13 +35,18 @@ MILLIONTHS: Final = "decimal(18, 6)"
 
 
 def customers(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the customers of a period, of the one before, how they changed, and what all customers are worth."""
+    """Return the customers of a period, of the one before, how they changed, and what all customers are worth.
+
+    Where there is not a single order line, nobody can be called new or returning, and the numbers are None.
+    """
     rows = reading.rows(_counted(reading, period))
     found = rows[0] if rows else {}
     now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
     kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
-    here = {**now, "retention_rate": share(kept, before["customer_count"])}
-    there = {**before, "retention_rate": share(kept_before, int(found.get("earlier_customer_count") or 0))}
+    here: Row = {**now, "retention_rate": share(kept, before["customer_count"])}
+    there: Row = {**before, "retention_rate": share(kept_before, int(found.get("earlier_customer_count") or 0))}
+    if not any((*now.values(), *before.values())) and not has_orders(reading):
+        here = there = dict.fromkeys(NUMBERS)
     return {"customers": here, "previous": there, "change": changes(here, there, NUMBERS), "value": value(reading)}
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from ecom_assets.answers.change import share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading
-from ecom_assets.answers.sales import ZERO, added, numbers
+from ecom_assets.answers.sales import ZERO, added, numbers, require_orders
 from ecom_assets.contracts.sales import City, RevenueDaily
 from ecom_assets.transforms.orders import ALL
 
@@ -19,13 +19,19 @@ COLUMNS: Final = {
 
 
 def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the sales of each place, most revenue first, and how many places there are."""
+    """Return the sales of each place, most revenue first, and how many places there are.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
     table, cities = reading.table(RevenueDaily), reading.table(City)
     rows = table.filter(
         table.channel == ALL, table.item_category == ALL, table.city_id != ALL, period.contains(table.order_date)
     )
     placed = rows.join(cities, "city_id")
     found = reading.rows(added(placed, COLUMNS[level]))
+    if not found:
+        require_orders(reading)
     whole = sum((row["revenue_amount"] for row in found), ZERO)
     places = [
         {

@@ -6,8 +6,13 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.table import Table
+from ecom_assets.errors import EcomError
 
 Row = dict[str, Any]
+
+
+class NoOrdersError(EcomError):
+    """The question is about orders, and the shop gave none: a zero would be taken for bad business."""
 
 
 class Reading(Protocol):

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.answers.change import changes, share
 from ecom_assets.answers.period import Period
-from ecom_assets.answers.reading import Reading, Row
+from ecom_assets.answers.reading import NoOrdersError, Reading, Row
 from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.transforms.orders import ALL
 from ecom_assets.transforms.sales import DIMENSIONS, MONEY
@@ -26,10 +26,34 @@ DEFINITION: Final = {
 } | {"change": "(this period minus the one before) ÷ |the one before|; null where that is zero"}
 
 
+def has_orders(reading: Reading) -> bool:
+    """Tell whether there is a single order line."""
+    return bool(reading.rows(reading.table(RevenueDaily).select("order_date").limit(1)))
+
+
+def require_orders(reading: Reading) -> None:
+    """Refuse a shop without order lines.
+
+    Raises:
+        NoOrdersError: There is none.
+    """
+    if not has_orders(reading):
+        raise NoOrdersError(
+            "There are no order lines to tell sales from; set ECOM_ORDERS or ECOM_ORDER_API_URL, or ask "
+            "/analytics/products/top and /analytics/revenue/by-channel, which count purchase events without them."
+        )
+
+
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the numbers of a period, of the one before, and how they changed."""
+    """Return the numbers of a period, of the one before, and how they changed.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
     rows = period.with_previous(_of(reading, None), "order_date")
     found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]))}
+    if not found:
+        require_orders(reading)
     now, before = numbers(found.get(1)), numbers(found.get(0))
     return {"sales": now, "previous": before, "change": changes(now, before, NUMBERS)}
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
-from ecom_assets.answers.sales import AMOUNTS, COUNTS, ZERO, added, numbers
+from ecom_assets.answers.sales import AMOUNTS, COUNTS, ZERO, added, numbers, require_orders
 from ecom_assets.contracts.sales import RevenueDaily, Sales
 from ecom_assets.errors import DefinitionError
 from ecom_assets.transforms.days import ONE_DAY, Days, day_start, day_starts_at
@@ -31,12 +31,15 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
 
     Raises:
         DefinitionError: More days are asked for by the hour than there can be.
+        NoOrdersError: There is not a single order line.
     """
     if granularity == "hour":
         return _by_hour(reading, period)
     table = reading.table(RevenueDaily)
     total = table.filter(*(table[name] == ALL for name in DIMENSIONS), period.contains(table.order_date))
     by_day = {row["order_date"]: row for row in reading.rows(added(total, ["order_date"]))}
+    if not by_day:
+        require_orders(reading)
     parts: dict[date, list[date]] = {}
     for day in period.days.dates:
         parts.setdefault(STARTS[granularity](day), []).append(day)
@@ -57,6 +60,8 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
     counted = added_up(sold, ["order_date", "hour_number"])
     found = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
+    if not found:
+        require_orders(reading)
     return [
         {"start_date": day, "end_date": day, "started_at": at, **_sum([found.get((day, number))])}
         for day in period.days.dates

@@ -19,11 +19,11 @@ def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's ow
 
 
 class CustomerNumbers(BaseModel):
-    """Customers of a period."""
+    """Customers of a period; null where the shop gave no orders."""
 
-    customer_count: int = _told("customer_count", 276)
-    new_customer_count: int = _told("new_customer_count", 250)
-    returning_customer_count: int = _told("returning_customer_count", 26)
+    customer_count: int | None = _told("customer_count", 276)
+    new_customer_count: int | None = _told("new_customer_count", 250)
+    returning_customer_count: int | None = _told("returning_customer_count", 26)
     retention_rate: float | None = _told("retention_rate", 0.21)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from ecom_assets.answers.reading import NoOrdersError
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.errors import EcomError, UsageError, WorkError
 
@@ -128,6 +129,8 @@ def _failed(request: Request, error: Exception) -> Response:
         return problem(request, 422, str(error))
     if isinstance(error, QuestionTooLargeError):
         return problem(request, 413, str(error))
+    if isinstance(error, NoOrdersError):
+        return problem(request, 409, str(error))
     if isinstance(error, NothingPublishedError | WorkError):
         return problem(request, 503, str(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, "The answer failed; the log of the API says why.")

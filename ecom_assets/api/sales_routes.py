@@ -12,10 +12,12 @@ from ecom_assets.answers.geography import Level
 from ecom_assets.answers.trend import Granularity
 from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
 from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.problems import documented
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution
 from ecom_assets.contracts.sales import City, RevenueDaily
 
 router = APIRouter(tags=["sales"])
+NO_ORDERS = documented(409)
 
 
 class SalesNumbers(BaseModel):
@@ -126,14 +128,19 @@ class PlacesAnswer(Answer):
     places: list[Place] = Field(description="Most revenue first")
 
 
-@router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
+@router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
 def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Revenue gross and net, orders, items and the average order value, beside the period before."""
     period = ask.period(asked)
     return ask.answer(asked, selling.DEFINITION, selling.sales(ask.reading, period), period)
 
 
-@router.get("/analytics/revenue/trend", response_model=TrendAnswer, summary="Sales by hour, day, week or month")
+@router.get(
+    "/analytics/revenue/trend",
+    response_model=TrendAnswer,
+    responses=NO_ORDERS,
+    summary="Sales by hour, day, week or month",
+)
 def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
     """Sales over time; parts without a sale are there too."""
     period = ask.period(asked)
@@ -149,7 +156,12 @@ def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> di
     return ask.answer(asked, channels.DEFINITION, channels.by_channel(ask.reading, period, asked.model), period)
 
 
-@router.get("/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city")
+@router.get(
+    "/analytics/geographic",
+    response_model=PlacesAnswer,
+    responses=NO_ORDERS,
+    summary="Sales by country, region or city",
+)
 def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
     """Sales of each place."""
     period = ask.period(asked)
