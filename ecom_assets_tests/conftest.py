@@ -1,4 +1,4 @@
-"""Servers that many tests share. Not here: fixtures of one subject."""
+"""Servers and warehouses that many tests share. Not here: fixtures of one subject."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.engines import snowflake_server
+from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 
@@ -92,3 +93,18 @@ def snowflake_live_warehouse() -> Iterator[str]:
 def snowflake_warehouse(snowflake_server_port: int) -> str:
     """Address of an empty Snowflake database for the tests of one file."""
     return snowflake_server.fresh_database(snowflake_server_port)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Platform]:
+    """A warehouse in memory that the tests of a file share."""
+    one = Platform()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def platform(opened: Platform) -> Platform:
+    """The same, emptied."""
+    opened.clear()
+    return opened

@@ -1,7 +1,6 @@
 """What `docs/metrics.md` says of funnels by device and channel, recomputed from its input. Not here: the funnels."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,19 +23,6 @@ MADE_OF = (
     "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "arrivals",
     "touches", "conversion_by_dimension",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Platform]:
-    one = Platform()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def platform(opened: Platform) -> Platform:
-    opened.clear()
-    return opened
 
 
 def visit(name: str, agent: str | None, page: str, *kinds: str) -> list[Row]:

@@ -4,12 +4,10 @@ Not here: events, sessions, sales.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.inventory import ALERTS, RawStock
@@ -35,19 +33,6 @@ TABLES = (
     "duplicate_events", "events", "session_events", "session_days", "sessions",
     "journeys", "journey_transitions", "search_performance", "category_performance",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Platform]:
-    one = Platform()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def platform(opened: Platform) -> Platform:
-    opened.clear()
-    return opened
 
 
 def run(platform: Platform, rows: list[Row]) -> None:

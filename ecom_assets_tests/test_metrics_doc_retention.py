@@ -1,6 +1,5 @@
 """What `docs/metrics.md` says about cohorts and carts, recomputed from its own input. Not here: events, sales."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -18,19 +17,6 @@ from ecom_assets_tests.retention_reference import Deed
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, tables
 
 pytestmark = pytest.mark.xdist_group("metrics_doc")
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Platform]:
-    one = Platform()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def platform(opened: Platform) -> Platform:
-    opened.clear()
-    return opened
 
 
 def with_amounts(lines: list[Line]) -> list[Row]:

@@ -21,6 +21,7 @@ from ecom_assets.destinations.serializing import (
     event_payloads,
     json_object,
     json_value,
+    nothing_known,
     text,
     user_payloads,
 )
@@ -190,7 +191,7 @@ def users(rows: pa.Table) -> pa.Table:
         ),
         refusals=[
             _client_id("customer_id"),
-            Refusal("nothing_known", "Nothing is known of this customer that GA4 could be told.", "known = '{}'"),
+            nothing_known("GA4"),
             Refusal(
                 "text_too_long",
                 f"The segment or tier has more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",

@@ -18,6 +18,7 @@ from ecom_assets.destinations.serializing import (
     event_payloads,
     json_object,
     json_value,
+    nothing_known,
     user_payloads,
 )
 
@@ -91,7 +92,7 @@ def users(rows: pa.Table) -> pa.Table:
         payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
         refusals=[
             _no_identity("customer_id"),
-            Refusal("nothing_known", "Nothing is known of this customer that Heap could be told.", "known = '{}'"),
+            nothing_known("Heap"),
             Refusal(
                 "text_too_long",
                 f"The segment or tier has more than the {TEXT_CHARACTERS} characters that Heap takes.",

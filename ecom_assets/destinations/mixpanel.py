@@ -20,6 +20,7 @@ from ecom_assets.destinations.serializing import (
     event_payloads,
     json_object,
     json_value,
+    nothing_known,
     text,
     user_payloads,
 )
@@ -123,7 +124,7 @@ def users(rows: pa.Table) -> pa.Table:
         payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
         refusals=[
             _forbidden_id("customer_id"),
-            Refusal("nothing_known", "Nothing is known of this customer that Mixpanel could be told.", "known = '{}'"),
+            nothing_known("Mixpanel"),
             Refusal(
                 "text_too_long",
                 f"The id, segment or tier has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",

@@ -95,6 +95,11 @@ def any_longer(columns: str, most: int, measure: str = "length") -> str:
     return " OR ".join(f"coalesce({measure}({one}), 0) > {most}" for one in columns.split(", "))
 
 
+def nothing_known(tool: str) -> Refusal:
+    """Return why a customer without any property, in the column `known`, can't go."""
+    return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be told.", "known = '{}'")
+
+
 def event_payloads(
     rows: pa.Table, form: PayloadForm, properties: PropertyRule, choices: EventChoices, sent_at: datetime
 ) -> pa.Table:
