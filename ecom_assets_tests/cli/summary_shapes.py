@@ -40,6 +40,7 @@ TABLES = [
     "mart.category_performance",
     "mart.arrivals",
     "mart.touches",
+    "mart.conversion_by_dimension",
     "raw.user_order_log",
     "staging.quarantined_orders",
     "staging.duplicate_orders",
@@ -75,7 +76,6 @@ UNCUT = {
     "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
     "mart.customer_segments", "mart.lifetime_value",
 }  # fmt: skip
-"""Tables that are not cut by day."""
 """Tables that are not cut by day."""
 OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
 VALUE = {
@@ -134,9 +134,10 @@ DELIVERY = {
     "bytes": int,
     "seconds": float,
     "records_per_s": int,
-    "outcomes": {},
 }
 PLACES = [f"{tool}_{kind}" for tool in ("amplitude", "ga4", "heap", "mixpanel") for kind in ("events", "users")]
+SENT = [*(f"export.{name}" for name in PLACES), "export.customers_json", "serving.marts"]
+"""What leaves the warehouse."""
 SUMMARY = {
     "run_id": str,
     "success": bool,
