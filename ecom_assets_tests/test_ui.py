@@ -217,9 +217,9 @@ def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
 
 @pytest.mark.usefixtures("materialized")
 def test_its_neighbours_are_drawn_with_the_checks_they_passed(served: Served, page: Page) -> None:
-    page.set_viewport_size(WIDE)  # else its many neighbours are drawn without their checks
-    page.goto("/assets/staging/events?view=lineage")
-    for neighbour in ("duplicate_events", "session_events"):
+    page.set_viewport_size(WIDE)  # else its neighbours are drawn without their checks
+    page.goto("/assets/mart/engagement_daily?view=lineage")
+    for neighbour in ("sessions", "session_days"):
         expect(page.get_by_text(neighbour, exact=True).first).to_be_visible()
-    expect(page.get_by_text("2 / 2 Passed")).to_be_visible()
+    expect(page.get_by_text("2 / 2 Passed").first).to_be_visible()
     page.screenshot(path=served.pictures / "lineage.png")
