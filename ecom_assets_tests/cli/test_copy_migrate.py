@@ -6,15 +6,15 @@ import duckdb
 import pytest
 
 from ecom_assets.contracts.events import RawEvents
-from ecom_assets.contracts.registry import NOTES
+from ecom_assets.contracts.registry import ALL, NOTES
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse import copying
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import Said, ecom, small_shop
 
-TABLE_COUNT = len((Path(__file__).parents[1] / "asset_keys.txt").read_text().split()) + len(NOTES)
-"""A run leaves a table for each asset."""
+TABLE_COUNT = len(ALL) + len(NOTES)
+"""A run leaves a table for each contract."""
 
 
 @pytest.fixture(scope="module")
