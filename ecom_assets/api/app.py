@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api import (
@@ -18,6 +19,7 @@ from ecom_assets.api import (
     sales_routes,
 )
 from ecom_assets.api.asking import VERSION
+from ecom_assets.api.callers import PAGE_FILES
 from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.served_data import ServedData
@@ -52,7 +54,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         yield
         app.state.store.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
+        static_url=PAGE_FILES,
         title="ecom_assets analytics",
         version=VERSION,
         description="The numbers of docs/metrics.md over HTTP: each with its definition, its days and its data.",

@@ -7,8 +7,22 @@ from starlette.types import Scope as Request
 
 CALLER = "ecom.caller"
 """Where a request's scope says who asks."""
+PAGE_FILES = "/page-files"
+"""Where the pages that describe the API have their scripts from."""
 OPEN_PATHS = frozenset(
-    {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/health", "/health/live", "/health/ready"}
+    {
+        "/docs",
+        "/docs/oauth2-redirect",
+        "/redoc",
+        "/openapi.json",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        *(
+            f"{PAGE_FILES}/{name}"
+            for name in ("favicon.png", "redoc.standalone.js", "swagger-ui-bundle.js", "swagger-ui.css")
+        ),
+    }
 )
 """What is shown to everybody: how to ask, and whether the API is well; no number of the shop."""
 VERSION_PREFIX = "/v1"

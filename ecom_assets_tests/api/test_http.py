@@ -1,6 +1,7 @@
 """How answers are carried: marks, compression, explanations, problem documents. Not here: the numbers."""
 
 import json
+import re
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -183,3 +184,11 @@ def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
         said = b"".join(iter(lambda: wire.recv(65536), b""))
     assert said.startswith(b"HTTP/1.1 400")
     assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"] == "The body is not JSON in UTF-8; correct it."
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_pages_that_describe_the_api_come_from_it_alone(api: Asked, page: str) -> None:
+    answer = api.get(page)
+    named = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert named
+    assert {api.get(name).status_code for name in named} == {200}
