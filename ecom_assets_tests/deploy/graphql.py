@@ -28,12 +28,15 @@ query($root: String!) {
   }
 }"""
 EVENTS = """
-query($id: ID!) {
-  logsForRun(runId: $id) {
+query($id: ID!, $after: String) {
+  logsForRun(runId: $id, afterCursor: $after) {
     ... on EventConnection {
+      cursor
+      hasMore
       events {
         __typename
         ... on MessageEvent { message }
+        ... on ErrorEvent { error { message causes { message } } }
         ... on MaterializationEvent {
           assetKey { path }
           metadataEntries { label ... on IntMetadataEntry { intValue } }
@@ -120,13 +123,22 @@ class Webserver:
         pytest.fail(f"nothing was started in the place of {run_id}")
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the events of a run."""
-        found: list[dict[str, Any]] = self.ask(EVENTS, id=run_id)["logsForRun"]["events"]
+        """Return the events of a run, all pages of them."""
+        found: list[dict[str, Any]] = []
+        page = {"cursor": None, "hasMore": True}
+        while page["hasMore"]:
+            page = self.ask(EVENTS, id=run_id, after=page["cursor"])["logsForRun"]
+            found += page["events"]
         return found
 
     def messages(self, run_id: str) -> list[str]:
         """Return what the events of a run say."""
         return [str(event.get("message", "")) for event in self.events(run_id)]
+
+    def failures(self, *run_ids: str) -> list[str]:
+        """Return what failed in some runs, in their own words."""
+        told = (event for run_id in run_ids for event in self.events(run_id))
+        return [f"{event.get('message')} {event.get('error')}" for event in told if "Failure" in event["__typename"]]
 
     def rows_written(self, run_id: str) -> dict[str, int]:
         """Return how many rows a run wrote, by table."""
