@@ -13,7 +13,7 @@ class ListedDays(dg.DailyPartitionsDefinition):
     """Dagster's daily partitions, whose keys are listed once and not for every step.
 
     Dagster lists all keys whenever a step reads a partitioned table as a whole, as every check does, and walks a cron
-    schedule to do it: some 20 ms for ten years, twice what most checks take.
+    schedule to do it: some 30 ms for fifteen years, twice what most checks take.
     """
 
     def get_partition_keys(

@@ -82,8 +82,8 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
     ("words", "sentence"),
     [
         (("--from", "2026-01-02", "--to", "2026-01-01"), "--from 2026-01-02 is after --to 2026-01-01; exchange them."),
-        (("--from", "2014-12-31"), "2014-12-31 is before the first partition; set ECOM_FIRST_DAY=2014-12-31 or"),
-        (("--to", "2014-12-31"), "2014-12-31 is before the first partition; set ECOM_FIRST_DAY=2014-12-31 or"),
+        (("--from", "2009-11-30"), "2009-11-30 is before the first partition; set ECOM_FIRST_DAY=2009-11-30 or"),
+        (("--to", "2009-11-30"), "2009-11-30 is before the first partition; set ECOM_FIRST_DAY=2009-11-30 or"),
         (("--from", "2099-01-01"), "2099-01-01 is after today"),
         (("--from", "2026-02-01"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
         (("--to", "2025-12-31"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
@@ -100,13 +100,13 @@ def test_days_that_cannot_be_are_refused_before_anything_is_written(
 
 
 def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(home: Path, tmp_path: Path) -> None:
-    events = page_views(tmp_path / "own.csv", "2011-05-01")
+    events = page_views(tmp_path / "own.csv", "2008-05-01")
     refused = ecom("run", "--events", events, home=home)
     assert (refused.exit_code, refused.sentence) == (
         2,
-        "2011-05-01 is before the first partition; set ECOM_FIRST_DAY=2011-05-01 or an earlier day.",
+        "2008-05-01 is before the first partition; set ECOM_FIRST_DAY=2008-05-01 or an earlier day.",
     )
-    assert ecom("run", "--events", events, home=home, env={"ECOM_FIRST_DAY": "2011-05-01"}).exit_code == 0
+    assert ecom("run", "--events", events, home=home, env={"ECOM_FIRST_DAY": "2008-05-01"}).exit_code == 0
 
 
 @pytest.mark.xdist_group("cli_origin")
