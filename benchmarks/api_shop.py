@@ -50,16 +50,27 @@ def event_count(home: Path) -> int:
         return engine.row_count(CleanEvents)
 
 
+Filled = dict[str, list[tuple[str, dict[str, str]]]]
+
+
 def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
     """Return from what, and with which columns, a table is filled."""
-    day = f"({FIRST_DAY} + (n // {{}})::INTEGER)::DATE"
+    made = _sales(size) | _products(size) | _people(size) | _paths() | _events(size)
+    return made.get(table, [])
+
+
+def _day(rows_a_day: int) -> str:
+    return f"({FIRST_DAY} + (n // {rows_a_day})::INTEGER)::DATE"
+
+
+def _sales(size: Size) -> Filled:
     dimensions = {"channel": 20, "city_id": 100, "item_category": 30}
-    made: dict[str, list[tuple[str, dict[str, str]]]] = {
+    return {
         "revenue_daily": [
             (
                 f"range({DAYS * count}) r(n)",
                 {
-                    "order_date": day.format(count),
+                    "order_date": _day(count),
                     **dict.fromkeys(dimensions, "'(all)'"),
                     **({dimension: f"'v' || (n % {count})"} if dimension else {}),
                     "order_count": "1 + n % 97",
@@ -69,26 +80,13 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
             )
             for dimension, count in [("", 1), *dimensions.items()]
         ],
-        "product_performance": [
-            (
-                f"range({DAYS * size.sold_a_day}) r(n)",
-                {
-                    "event_date": day.format(size.sold_a_day),
-                    "product_id": f"'p' || ((n * 7919) % {size.products})",
-                    "product_category": "'v' || (n % 30)",
-                    "product_view_count": "n % 50",
-                    "revenue_amount": "n % 1000",
-                    "sales_source": "'orders'",
-                },
-            )
-        ],
         "sales": [
             (
                 f"range({DAYS * 500}) r(n)",
                 {
                     "uniq_id": "'l' || n",
                     "order_id": "'o' || (n // 2)",
-                    "order_date": day.format(500),
+                    "order_date": _day(500),
                     "ordered_at": f"({FIRST_DAY} + (n // 500)::INTEGER)::TIMESTAMP + INTERVAL 1 MINUTE * (n % 1440)",
                     "customer_id": f"'c' || ((n // 2 * 31) % {size.customers})",
                     "item_id": f"'p' || ((n * 13) % {size.products})",
@@ -98,14 +96,44 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
                 },
             )
         ],
+        "city": [("range(100) r(n)", {"city_id": "'v' || n", "country": "'c' || (n % 9)", "city_name": "'n' || n"})],
+    }
+
+
+def _products(size: Size) -> Filled:
+    return {
+        "product_performance": [
+            (
+                f"range({DAYS * size.sold_a_day}) r(n)",
+                {
+                    "event_date": _day(size.sold_a_day),
+                    "product_id": f"'p' || ((n * 7919) % {size.products})",
+                    "product_category": "'v' || (n % 30)",
+                    "product_view_count": "n % 50",
+                    "revenue_amount": "n % 1000",
+                    "sales_source": "'orders'",
+                },
+            )
+        ],
+        "item": [(f"range({size.products}) r(n)", {"item_id": "'p' || n", "item_name": "'name ' || n"})],
+        "category_performance": [
+            (
+                f"range({DAYS * 30}) r(n)",
+                {"started_date": _day(30), "product_category": "'v' || (n % 30)", "product_view_count": "n % 90"},
+            )
+        ],
+        "inventory_alerts": [(f"range({size.products // 10}) r(n)", {"product_id": "'p' || n", "alert": "'low'"})],
+    }
+
+
+def _people(size: Size) -> Filled:
+    return {
         "customer": [
             (
                 f"range({size.customers}) r(n)",
                 {"customer_id": "'c' || n", "first_order_date": f"({FIRST_DAY} + (n % {DAYS})::INTEGER)::DATE"},
             )
         ],
-        "city": [("range(100) r(n)", {"city_id": "'v' || n", "country": "'c' || (n % 9)", "city_name": "'n' || n"})],
-        "item": [(f"range({size.products}) r(n)", {"item_id": "'p' || n", "item_name": "'name ' || n"})],
         "customer_segments": [
             (f"range({size.customers}) r(n)", {"customer_id": "'c' || n", "segment": "['Lost', 'New'][1 + n % 2]"})
         ],
@@ -115,11 +143,17 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
                 {"customer_id": "'c' || n", "alive_probability": "n % 100 / 100", "lifetime_value_amount": "n % 300"},
             )
         ],
+        "engagement_daily": [(f"range({DAYS}) r(n)", {"event_date": _day(1)})],
+    }
+
+
+def _paths() -> Filled:
+    return {
         "channel_attribution": [
             (
                 f"range({DAYS * 8 * 20}) r(n)",
                 {
-                    "converted_date": day.format(160),
+                    "converted_date": _day(160),
                     "unit": "'order'",
                     "model": "['first', 'last', 'last_non_direct', 'linear', 'position', 'j', 'time_decay', 'markov']"
                     "[1 + n % 8]",
@@ -134,7 +168,7 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
                 f"range({DAYS * 2 * 31 * 5}) r(n)",
                 {
                     "funnel_name": "'default'",
-                    "cohort_date": day.format(310),
+                    "cohort_date": _day(310),
                     "unit": "['session', 'visitor'][1 + n % 2]",
                     "product_category": "CASE n % 310 // 10 WHEN 0 THEN '(all)' ELSE 'v' || (n % 310 // 10) END",
                     "step": "1 + n % 10 // 2",
@@ -148,7 +182,7 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
                 f"range({DAYS * 25 * 9}) r(n)",
                 {
                     "funnel_name": "['default', '(cart)', '(checkout)'][1 + n % 3]",
-                    "cohort_date": day.format(225),
+                    "cohort_date": _day(225),
                     "dimension": "CASE WHEN n % 225 // 9 < 5 THEN 'device' ELSE 'channel' END",
                     "value": "'v' || (n % 225 // 9)",
                     "step": "1 + n % 9 // 3",
@@ -160,17 +194,14 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
         "cart_abandonment": [
             (
                 f"range({DAYS}) r(n)",
-                {"cart_date": day.format(1), "unit": "'session'", "cart_count": "10 + n", "abandoned_cart_count": "n"},
+                {"cart_date": _day(1), "unit": "'session'", "cart_count": "10 + n", "abandoned_cart_count": "n"},
             )
         ],
-        "engagement_daily": [(f"range({DAYS}) r(n)", {"event_date": day.format(1)})],
-        "category_performance": [
-            (
-                f"range({DAYS * 30}) r(n)",
-                {"started_date": day.format(30), "product_category": "'v' || (n % 30)", "product_view_count": "n % 90"},
-            )
-        ],
-        "inventory_alerts": [(f"range({size.products // 10}) r(n)", {"product_id": "'p' || n", "alert": "'low'"})],
+    }
+
+
+def _events(size: Size) -> Filled:
+    return {
         "events": [
             (
                 f"range({size.events}) r(n)",
@@ -186,7 +217,6 @@ def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
             )
         ],
     }
-    return made.get(table, [])
 
 
 def _default(column: Column) -> str:

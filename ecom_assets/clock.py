@@ -12,6 +12,11 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
+def now_utc_without_zone() -> datetime:
+    """Return this instant as tables hold instants: UTC, without its zone."""
+    return now_utc().replace(tzinfo=None)
+
+
 def today_in(timezone: str, now: Clock = now_utc) -> date:
     """Return the day that is on in a time zone."""
     return now().astimezone(ZoneInfo(timezone)).date()

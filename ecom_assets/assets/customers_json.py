@@ -5,9 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.asset_keys import asset_key
+from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.contracts.customers import Customers
 from ecom_assets.destinations.customers_json import CustomersFile, write_customers
-from ecom_assets.destinations.ledger import now_utc
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.io_manager import Progress
 
@@ -20,7 +21,7 @@ def customers_json(settings: Settings, progress: Progress, pool: str | None) -> 
 
     @dg.asset(
         key=KEY,
-        deps=[dg.AssetKey([Customers.layer, Customers.name])],
+        deps=[asset_key(Customers)],
         group_name="delivery",
         description="All customers as they are now, in one JSON file by name, with a summary beside it.",
         owners=["team:analytics"],
@@ -33,7 +34,7 @@ def customers_json(settings: Settings, progress: Progress, pool: str | None) -> 
         progress.began("export.customers_json")
         started = time.monotonic()
         path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
-        written = write_customers(context.resources.warehouse.table(Customers), path, now_utc())
+        written = write_customers(context.resources.warehouse.table(Customers), path, now_utc_without_zone())
         took_s = time.monotonic() - started
         progress.ended("export.customers_json", written.customer_count, took_s)
         metadata: dict[str, Any] = {

@@ -10,6 +10,7 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.table_asset import Reads, TableAsset, days_of, table_asset
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.customers import Customers
@@ -61,7 +62,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([contract.layer, contract.name]) for contract in sources],
+        deps=[asset_key(contract) for contract in sources],
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
         group_name="delivery",

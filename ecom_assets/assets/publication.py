@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.automation.following import PUBLICATION, follows_marts
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
@@ -28,7 +29,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
     @dg.asset(
         key=PUBLICATION,
         automation_condition=follows_marts(),
-        deps=[dg.AssetKey([contract.layer, contract.name]) for contract in MARTS],
+        deps=[asset_key(contract) for contract in MARTS],
         group_name="serving",
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
         owners=["team:analytics"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.automation.following import SNAPSHOT, follows_marts
 from ecom_assets.contracts.attribution import ChannelAttribution, Conversions
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
@@ -57,7 +58,7 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
     @dg.asset(
         key=SNAPSHOT,
         automation_condition=follows_marts(),
-        deps=[_key(contract) for contract in SERVED],
+        deps=[asset_key(contract) for contract in SERVED],
         group_name="serving",
         description="A snapshot of what the HTTP API answers from, in a file of its own: readers never open the "
         "warehouse, and see one snapshot or the next, never half.",
@@ -91,7 +92,7 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
 
 def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
     """Return which run made each table last."""
-    return {contract.qualified_name(): _origin(instance, _key(contract)) for contract in SERVED}
+    return {contract.qualified_name(): _origin(instance, asset_key(contract)) for contract in SERVED}
 
 
 def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
@@ -100,7 +101,3 @@ def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
         return Origin()
     when = datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
     return Origin(event.run_id, (event.asset_materialization.tags or {}).get(DATA_VERSION), when)
-
-
-def _key(contract: type[Table]) -> dg.AssetKey:
-    return dg.AssetKey([contract.layer, contract.name])

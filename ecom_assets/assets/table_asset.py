@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.io_manager import WHOLE_TABLE, Restated, column_schema
@@ -33,7 +34,7 @@ class Reads:
             allow_nonexistent_upstream_partitions=True,
         )
         return dg.AssetIn(
-            key=dg.AssetKey([self.contract.layer, self.contract.name]),
+            key=asset_key(self.contract),
             partition_mapping=mapping if partitioned else None,
             metadata={WHOLE_TABLE: self.whole},
         )
@@ -58,7 +59,7 @@ class TableAsset:
     @property
     def key(self) -> dg.AssetKey:
         """Return layer and name."""
-        return dg.AssetKey([self.contract.layer, self.contract.name])
+        return asset_key(self.contract)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
         """Compute the table, without Dagster."""

@@ -5,9 +5,9 @@ Not here: how differences are found (`transforms/reconciliation.py`), logging (`
 
 from dataclasses import replace
 
-import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import DuplicateOrders, UserOrderLog
@@ -75,6 +75,4 @@ def logged_restatements(warehouse: Engine) -> Restated:
     return Restated(warehouse.table(Restatements).filter(NO), Days(()))
 
 
-restatements = replace(
-    logged_restatements, follows=tuple(dg.AssetKey([contract.layer, contract.name]) for contract in PUBLISHED)
-)
+restatements = replace(logged_restatements, follows=tuple(asset_key(contract) for contract in PUBLISHED))

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.contracts.table import Table
 from ecom_assets.transforms.days import Days
 
@@ -55,14 +56,12 @@ class Claim:
         """Make Dagster's check; runs whose steps are in one `pool` take turns."""
 
         @dg.asset_check(
-            asset=dg.AssetKey([self.contract.layer, self.contract.name]),
+            asset=asset_key(self.contract),
             name=self.name,
             description=self.description,
             blocking=self.blocking,
             # Without these a run may come to look at a table before it has brought it up to date.
-            additional_deps=[
-                dg.AssetKey([table.layer, table.name]) for table in self.tables if table is not self.contract
-            ],
+            additional_deps=[asset_key(table) for table in self.tables if table is not self.contract],
             required_resource_keys={"warehouse"},
             pool=pool,
         )

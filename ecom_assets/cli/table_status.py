@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.cli.published import PublishedState, published_state
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
@@ -52,7 +53,7 @@ def _state(
     failing: dict[str, list[str]],
     published: PublishedState,
 ) -> dict[str, Any]:
-    key = dg.AssetKey([contract.layer, contract.name])
+    key = asset_key(contract)
     event = instance.get_latest_materialization_event(key)
     row_count, newest = None, None
     if engine.has(contract):

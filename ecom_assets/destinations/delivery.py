@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecom_assets.clock import Clock
 from ecom_assets.destinations.destination import Answer, Destination, Verdict
 from ecom_assets.destinations.known_records import KnownRecords
-from ecom_assets.destinations.ledger import Clock, Ledger
+from ecom_assets.destinations.ledger import Ledger
 from ecom_assets.destinations.ledger_entries import REFUSED, UNCONFIRMED, Intent, Outcome, Writer
 from ecom_assets.destinations.tally import IN_DOUBT, POSTPONED, WAITING, Tally
 from ecom_assets.errors import DeliveryError

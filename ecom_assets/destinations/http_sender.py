@@ -16,9 +16,9 @@ from typing import Any
 from pyrate_limiter import Limiter, Rate
 from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, InvalidHeader, NewConnectionError
-from urllib3.util import Retry
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from ecom_assets.sources.http_retry import asked_s
 from ecom_assets.warehouse.address import without_secrets
 
 _logger = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class Sender:
         except exceptions.RequestException as error:
             _logger.info("%s: no answer (%s)", without_secrets(request.url), type(error).__name__)
             return Reply(0, may_have_it=not _was_never_sent(error), words=f"no answer: {type(error).__name__}")
-        return Reply(response.status_code, response.content, _asked_s(response), words=self._said(response))
+        return Reply(response.status_code, response.content, asked_s(response), words=self._said(response))
 
     def _headers(self, request: Request) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
@@ -189,11 +189,3 @@ def _was_never_sent(error: exceptions.RequestException) -> bool:
     return isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError | exceptions.InvalidURL) or isinstance(
         cause, NewConnectionError | ConnectTimeoutError
     )
-
-
-def _asked_s(response: Response) -> float | None:
-    text = response.headers.get("Retry-After")
-    try:
-        return None if text is None else max(0.0, Retry().parse_retry_after(text))
-    except (InvalidHeader, ValueError, OverflowError):
-        return None

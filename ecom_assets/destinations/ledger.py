@@ -10,32 +10,27 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
+from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger_entries import BROKEN_OFF, NO_ANSWER, DayNote, Intent, Outcome, Writer
 from ecom_assets.destinations.ledger_store import Store
 from ecom_assets.destinations.ledger_tables import create_tables
 from ecom_assets.errors import DeliveryError
 
-Clock = Callable[[], datetime]
 WAIT_S = 0.2
 """Between two looks whether another delivery to the same destination has ended."""
-
-
-def now_utc() -> datetime:
-    """Return the instant, UTC, without zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 class Ledger:
     """What each destination has been sent, and what it said."""
 
-    def __init__(self, store: Store, *, now: Clock = now_utc, lease_s: float = 120.0) -> None:
+    def __init__(self, store: Store, *, now: Clock = now_utc_without_zone, lease_s: float = 120.0) -> None:
         """Take the store, a clock (UTC, without zone) and how long a silent writer keeps others waiting."""
         self.store = store
         self.now = now

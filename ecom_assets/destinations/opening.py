@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
 
+from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.destinations.destination import Destination
-from ecom_assets.destinations.ledger import Clock, Ledger, now_utc
+from ecom_assets.destinations.ledger import Ledger
 from ecom_assets.destinations.ledger_store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings import Settings
@@ -22,7 +23,7 @@ class Outlets:
         settings: Settings,
         opened: AbstractContextManager[Mapping[str, Destination]],
         *,
-        sending_at: Clock = now_utc,
+        sending_at: Clock = now_utc_without_zone,
         retry_rejected: bool = False,
     ) -> None:
         """Take the settings, and what opens the destinations.

@@ -72,6 +72,15 @@ class Pause:
         self._stop.set()
 
 
+def asked_s(response: Response) -> float | None:
+    """Return the seconds in Retry-After, given as such or as a date; None without a readable one."""
+    text = response.headers.get("Retry-After")
+    try:
+        return None if text is None else max(0.0, Retry().parse_retry_after(text))
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
 @dataclass(frozen=True)
 class Attempt:
     """How one attempt went; without a cause to try again it is final."""
@@ -83,12 +92,8 @@ class Attempt:
     """What is wrong with the body, in words."""
 
     def asked_s(self) -> float | None:
-        """Return the seconds in Retry-After, given as such or as a date; None without a readable one."""
-        text = self.response.headers.get("Retry-After") if self.response is not None else None
-        try:
-            return None if text is None else Retry().parse_retry_after(text)
-        except (InvalidHeader, ValueError, OverflowError):
-            return None
+        """Return the seconds in Retry-After; None without a readable one."""
+        return None if self.response is None else asked_s(self.response)
 
 
 @dataclass

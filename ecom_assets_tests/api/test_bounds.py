@@ -54,12 +54,13 @@ def status_of(answer: bytes) -> int:
 
 
 def test_a_body_of_100_mb_is_refused_before_any_of_it_is_read(served: Running) -> None:
-    # None of it is sent: an answer that waited for it would be 408.
+    begun = time.monotonic()
     answer = answer_to(served, f"{FUNNEL}content-length: 100000000\r\n\r\n".encode())
     assert status_of(answer) == 413
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == (
         "The body is larger than 10000 bytes; send it in parts."
     )
+    assert time.monotonic() - begun < PATIENCE_S
 
 
 def test_a_client_that_sends_100_mb_all_the_same_is_stopped(served: Running) -> None:
@@ -98,7 +99,8 @@ def test_a_body_that_trickles_in_is_given_up(served: Running) -> None:
 def test_a_head_that_never_ends_is_given_up(served: Running, begun: bytes) -> None:
     started = time.monotonic()
     assert status_of(answer_to(served, begun)) == 408
-    assert time.monotonic() - started > 0.9 * PATIENCE_S
+    # The server's event loop runs timers up to its clock's resolution early.
+    assert 0.98 * PATIENCE_S <= time.monotonic() - started < 5 * PATIENCE_S
 
 
 def test_a_second_head_on_a_kept_connection_is_given_up_too(served: Running) -> None:
@@ -121,7 +123,7 @@ def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
             one.sendall(b"GET / HTTP/1.1\r\nx: ")
         begun = time.monotonic()
         assert served.get("/analytics/sales").status_code == 200
-        assert time.monotonic() - begun < len(slow) * PATIENCE_S / 4
+        assert time.monotonic() - begun < 1.0
     finally:
         for one in slow:
             one.close()

@@ -71,7 +71,7 @@ def test_a_redis_that_dies_midway_costs_a_little_time_and_no_answer(
         server.kill()
         begun = time.monotonic()
         assert [served.get(f"{SALES}?n={n}").status_code for n in range(1, 40)] == [200] * 39
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < 3.0
         assert "redis_left_alone" in served.log.getvalue()
         server.start()
         time.sleep(FIRST_PAUSE_S)
@@ -89,7 +89,7 @@ def test_a_redis_that_hangs_is_waited_for_a_few_times_only(
             begun = time.monotonic()
             assert [served.get(f"{SALES}?n={n}").status_code for n in range(1, 31)] == [200] * 30
             # Each wait is bounded, and after three in a row there is none for a second; the next doubles the pause.
-            assert time.monotonic() - begun < 30 * TIMEOUT_S
+            assert time.monotonic() - begun < (FAILURES_IN_A_ROW + 2) * TIMEOUT_S + 1.5
         finally:
             server.thaw()
 

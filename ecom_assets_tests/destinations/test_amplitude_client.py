@@ -167,7 +167,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(far_side: ScriptedTo
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1.5), usegmt=True) if as_date else "1"
     begin = time.monotonic()
     answers = send(far_side.restart(Say(429, {}, (("Retry-After", soon),))), visits(anna=1))
-    assert 0.4 < time.monotonic() - begin < 14
+    assert 0.4 < time.monotonic() - begin < 5
     assert verdicts(answers) == [DELIVERED]
 
 

@@ -86,7 +86,7 @@ def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
     started = time.monotonic()
     destination.send(batch)
     destination.send(batch)
-    assert time.monotonic() - started > 0.9
+    assert 0.9 < time.monotonic() - started < 4
 
 
 def test_keys_are_in_no_payload_and_no_repr() -> None:
