@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,9 @@ from ecom_assets.destinations.ledger import Ledger
 from ecom_assets.destinations.ledger_entries import REFUSED, UNCONFIRMED, Intent, Outcome, Writer
 from ecom_assets.destinations.tally import IN_DOUBT, POSTPONED, WAITING, Tally
 from ecom_assets.errors import DeliveryError
+from ecom_assets.transforms.days import ONE_DAY
 
 DELIVERED = Verdict.DELIVERED.value
-ONE_DAY = timedelta(days=1)
 MOST_KNOWN = 2_000_000
 """Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
 FAILURES = 3
@@ -156,12 +156,7 @@ class _DayDelivery:
         count = pc.sum(changed).as_py() or 0
         if count:
             self.tally.changed += count
-            found = pa.table(
-                {
-                    "record_id": payloads["record_id"].filter(changed),
-                    "payload_hash": plan["payload_hash"].filter(changed),
-                }
-            )
+            found = pa.table({"record_id": payloads["record_id"], HASH: plan[HASH]}).filter(changed)
             with self.ledger.turn(self.delivery.writer):
                 self.ledger.note_changes(self.delivery.writer, self.day, found)
 
