@@ -1,21 +1,27 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
-The picture of the asset graph, the data dictionary, the statements that create tables, and in the README the table of
-settings. Tests compare what lies here with what this would write. Not here: documents that people write.
+The picture of the asset graph, the data dictionary, the statements that create tables, the page of settings and the
+API's table of paths. Tests compare what lies here with what this would write. Not here: documents that people write.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+from graph_picture import LAYERS, Picture, without_shortcuts
 from ibis.backends.postgres import Backend as PostgresBackend
+from pydantic_settings import BaseSettings
 
+from ecom_assets.alert_settings import AlertSettings
+from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api.app import create_app
+from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.dictionary import data_dictionary
-from ecom_assets.contracts.registry import ALL, BY_KEY
+from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions
+from ecom_assets.destination_settings import DestinationSettings
+from ecom_assets.ledger_settings import LedgerSettings
+from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.settings import PREFIX, Settings
 from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.snowflake import SnowflakeEngine
@@ -23,26 +29,28 @@ from ecom_assets.warehouse.snowflake import SnowflakeEngine
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
-README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 API = ROOT / "docs" / "api.md"
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
-SETTINGS_BEGIN, SETTINGS_END = "<!-- settings, made by `make docs` -->\n", "<!-- end of settings -->"
 
-LAYERS = {
-    "raw": ("#eef2f7", "#5b6b82"),
-    "staging": ("#eaf5ee", "#3f7d58"),
-    "mart": ("#fdf3e3", "#a8701a"),
-    "export": ("#f6ebf7", "#8a4a93"),
-    "serving": ("#eef6f8", "#3b7384"),
+SETTINGS_OPENING = """# Settings
+
+From the environment or a `.env` file in the working folder. All are optional. An unknown name or a wrong value is
+refused at start. `DAGSTER_HOME`, if set, is where Dagster keeps its history; else that is `dagster/` in `ECOM_HOME`.
+This page is made by `make docs`.
+"""
+SETTINGS_OF: dict[type[BaseSettings], str] = {
+    Settings: "The warehouse, what comes in, and what numbers mean",
+    ApiSettings: "The APIs of customers, orders and stock",
+    DestinationSettings: "Amplitude, Heap, Mixpanel and GA4",
+    LedgerSettings: "The ledger of deliveries, and customers.json",
+    ServingSettings: "The HTTP API: where it listens, who may ask, how much",
+    AnswerSettings: "The HTTP API: ad-hoc questions",
+    AlertSettings: "Alerts",
 }
-"""The layers from top to bottom, with the colours of their band and of their tables' frames."""
-BOX_WIDTH, BOX_HEIGHT = 218, 52
-COLUMN_GAP, ROW_GAP = 44, 22
-MARGIN, BAND_GAP, BAND_PAD, LABEL_HEIGHT = 16, 22, 18, 22
-
-Parents = Mapping[str, frozenset[str]]
+"""What each class of settings is about."""
 
 
 def main() -> None:
@@ -51,15 +59,8 @@ def main() -> None:
     DICTIONARY.write_text(data_dictionary(), encoding="utf-8")
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
     POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
-    README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
+    SETTINGS.write_text(settings_page(), encoding="utf-8")
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def with_settings(readme: str) -> str:
-    """Return the README with the table of settings as the code has them."""
-    before, rest = readme.split(SETTINGS_BEGIN)
-    _, after = rest.split(SETTINGS_END)
-    return before + SETTINGS_BEGIN + settings_table() + SETTINGS_END + after
 
 
 def with_paths(page: str) -> str:
@@ -108,12 +109,19 @@ def _script(why: str, statements: Iterable[str]) -> str:
     return opening + "".join(f"\n{statement};\n" for statement in dict.fromkeys(statements))
 
 
-def settings_table() -> str:
-    """Return the settings as a Markdown table."""
+def settings_page() -> str:
+    """Return the page of settings: a table for each class that declares some, in the order that people meet them."""
+    told = [f"## {title}\n\n{_settings_table(owner)}" for owner, title in SETTINGS_OF.items()]
+    return "\n".join([SETTINGS_OPENING, *told])
+
+
+def _settings_table(owner: type[BaseSettings]) -> str:
+    inherited = {name for base in owner.__mro__[1:] for name in getattr(base, "model_fields", {})}
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default or field.default == 0 else "none"
-        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {escape(field.description or '', quote=False)} |")
+    for name, field in owner.model_fields.items():
+        if name not in inherited:
+            default = f"`{field.default}`" if field.default or field.default == 0 else "none"
+            lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {escape(field.description or '', quote=False)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -126,167 +134,6 @@ def asset_graph() -> str:
         for name in sorted(keys)
     }
     return Picture(without_shortcuts(parents)).svg
-
-
-def without_shortcuts(parents: Parents) -> Parents:
-    """Return the graph without arrows that lead where a way over other tables leads too: they would hide the rest."""
-
-    @cache
-    def before(name: str) -> frozenset[str]:
-        return parents[name].union(*(before(parent) for parent in parents[name]))
-
-    return {
-        name: frozenset(
-            parent for parent in direct if not any(parent in before(other) for other in direct if other != parent)
-        )
-        for name, direct in parents.items()
-    }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a table's box is: its upper left corner."""
-
-    x: int
-    y: int
-
-    @property
-    def middle_x(self) -> int:
-        """Return the x of its middle."""
-        return self.x + BOX_WIDTH // 2
-
-    @property
-    def middle_y(self) -> int:
-        """Return the y of its middle."""
-        return self.y + BOX_HEIGHT // 2
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The asset graph drawn: a band per layer, tables from left to right, arrows from what is read."""
-
-    parents: Parents
-
-    @cached_property
-    def svg(self) -> str:
-        """Return the whole drawing."""
-        width = max(place.x for place in self.places.values()) + BOX_WIDTH + MARGIN + BAND_PAD
-        *_, (_, last_y, last_height) = self.bands
-        height = last_y + last_height + MARGIN
-        parts = [
-            (
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-                f'height="{height}" role="img" font-family="Helvetica, Arial, sans-serif">'
-            ),
-            "<title>The tables and what each is computed from; what follows from other arrows has none</title>",
-            (
-                '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
-                'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#6b7280"/></marker></defs>'
-            ),
-            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-            *(self._band(layer, y, band_height, width) for layer, y, band_height in self.bands),
-            *(self._arrow(parent, child) for child in sorted(self.parents) for parent in sorted(self.parents[child])),
-            *(self._box(name) for name in sorted(self.parents)),
-            "</svg>",
-        ]
-        return "\n".join(parts) + "\n"
-
-    @cached_property
-    def columns(self) -> dict[str, list[list[str]]]:
-        """Return each layer's tables, column by column.
-
-        What is read by others of its layer stands left of them. What reads nothing of its layer is reached from above,
-        and has a column of its own.
-        """
-        columns: dict[str, list[list[str]]] = {}
-        for layer in LAYERS:
-            depths = {name: self._depth(name) for name in sorted(self.parents) if _layer(name) == layer}
-            readers = {name: sum(name in self.parents[other] for other in depths) for name in depths}
-            roots = sorted((name for name in depths if not depths[name]), key=lambda name: (readers[name], name))
-            deeper = sorted({depth for depth in depths.values() if depth})
-            columns[layer] = [[name] for name in roots]
-            columns[layer] += [[name for name in depths if depths[name] == depth] for depth in deeper]
-        return columns
-
-    @cached_property
-    def bands(self) -> list[tuple[str, int, int]]:
-        """Return each layer with the top and the height of its band."""
-        bands, y = [], MARGIN
-        for layer, columns in self.columns.items():
-            rows = max(len(column) for column in columns)
-            height = LABEL_HEIGHT + 2 * BAND_PAD + rows * BOX_HEIGHT + (rows - 1) * ROW_GAP
-            bands.append((layer, y, height))
-            y += height + BAND_GAP
-        return bands
-
-    @cached_property
-    def places(self) -> dict[str, Place]:
-        """Return where each table is drawn."""
-        return {name: place for layer, y, height in self.bands for name, place in self._placed(layer, y, height)}
-
-    def _placed(self, layer: str, y: int, height: int) -> Iterator[tuple[str, Place]]:
-        middle_y = y + LABEL_HEIGHT + (height - LABEL_HEIGHT) // 2
-        for number, column in enumerate(self.columns[layer]):
-            top = middle_y - (len(column) * BOX_HEIGHT + (len(column) - 1) * ROW_GAP) // 2
-            for row, name in enumerate(column):
-                x = MARGIN + BAND_PAD + number * (BOX_WIDTH + COLUMN_GAP)
-                yield name, Place(x, top + row * (BOX_HEIGHT + ROW_GAP))
-
-    def _depth(self, name: str) -> int:
-        inside = [parent for parent in self.parents[name] if _layer(parent) == _layer(name)]
-        return 1 + max(map(self._depth, inside)) if inside else 0
-
-    def _arrow(self, parent: str, child: str) -> str:
-        start, end = self.places[parent], self.places[child]
-        if _layer(parent) != _layer(child):
-            x, y, to_x, to_y = start.middle_x, start.y + BOX_HEIGHT, end.middle_x, end.y
-            bend = (to_y - y) // 2
-            path = f"M{x},{y} C{x},{y + bend} {to_x},{to_y - bend} {to_x},{to_y}"
-        elif end.x - start.x > BOX_WIDTH + COLUMN_GAP:  # over the heads, or under the feet, of those between
-            y = start.y if end.middle_y <= start.middle_y else start.y + BOX_HEIGHT
-            x, bend = start.middle_x + BOX_WIDTH // 4, COLUMN_GAP
-            path = f"M{x},{y} C{x},{end.middle_y} {x + bend},{end.middle_y} {x + 2 * bend},{end.middle_y} H{end.x}"
-        else:
-            x, y, to_x, to_y = start.x + BOX_WIDTH, start.middle_y, end.x, end.middle_y
-            bend = COLUMN_GAP // 2
-            path = f"M{x},{y} C{x + bend},{y} {to_x - bend},{to_y} {to_x},{to_y}"
-        return f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" marker-end="url(#tip)"/>'
-
-    def _box(self, name: str) -> str:
-        place, contract = self.places[name], BY_KEY.get(name)
-        layer, _, title = name.partition("/")
-        if contract is None:
-            sent = "sent by day" if name.endswith("_events") else "sent whole"
-            below = "a snapshot for the API" if layer == "serving" else sent
-        else:
-            below = f"by {contract.day_column}" if contract.day_column else "whole"
-        lines = [
-            (
-                f'<rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
-                f'stroke="{LAYERS[layer][1]}" stroke-width="1.6"/>'
-            ),
-            _text(place.middle_x, place.y + 23, title, 'font-size="13.5" font-weight="600" fill="#111827"'),
-            _text(place.middle_x, place.y + 41, below, 'font-size="12.5" fill="#4b5563"'),
-        ]
-        return "".join(lines)
-
-    @staticmethod
-    def _band(layer: str, y: int, height: int, width: int) -> str:
-        fill, ink = LAYERS[layer]
-        label = (
-            f'<text x="{MARGIN + BAND_PAD}" y="{y + 23}" font-size="14" font-weight="700" fill="{ink}">{layer}</text>'
-        )
-        return (
-            f'<rect x="{MARGIN}" y="{y}" width="{width - 2 * MARGIN}" height="{height}" rx="10" fill="{fill}"/>{label}'
-        )
-
-
-def _layer(name: str) -> str:
-    return name.partition("/")[0]
-
-
-def _text(x: int, y: int, words: str, style: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="middle" {style}>{escape(words)}</text>'
 
 
 if __name__ == "__main__":
