@@ -26,6 +26,10 @@ HEADER = (
 )
 SMALL = {"ECOM_ORDER_CUSTOMERS_OVER": "0"}
 """The shops of tests have few customers a day."""
+FEW_TABLES = ("--select", '+key:"mart/sessions" or +key:"mart/engagement_daily"')
+"""Words by which a run makes some tables of events only, for tests of what holds whatever the table."""
+FEW_SALES = ("--select", '+key:"mart/sales"')
+"""The same for orders."""
 ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Attempt:
     step: str = ""
     nth: int = 0
     kill_after_s: float | None = None
+    words: Sequence[str] = ()
+    """What `ecom run` is given beside."""
 
 
 def serve() -> None:
@@ -67,7 +69,7 @@ def _run(attempt: Attempt) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     _die_at(attempt)
-    sys.argv = ["ecom", "run"]
+    sys.argv = ["ecom", "run", *attempt.words]
     exit_code = 1
     try:
         main()

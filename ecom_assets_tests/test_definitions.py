@@ -154,7 +154,7 @@ def test_dg_lists_every_table(tmp_path: Path) -> None:
 def test_dg_launches_a_day(tmp_path: Path) -> None:
     small_shop(tmp_path, days=1, visitors=20)
     done = in_a_process(
-        BIN / "dg", "launch", "--assets", 'key:"raw/events"+', "--partition", "2026-01-01", home=tmp_path
+        BIN / "dg", "launch", "--assets", '+key:"mart/sessions"', "--partition", "2026-01-01", home=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "warehouse.duckdb").exists()

@@ -42,6 +42,7 @@ def restated_versions(raw_customers: ir.Table) -> ir.Table:
 
 @table_asset(
     Customers,
+    follows=(quarantined_customers.key,),
     raw_customers=Reads(RawCustomers, whole=True),
     sessions=Reads(Sessions, whole=True),
     conversions=Reads(Conversions, whole=True),

@@ -65,7 +65,13 @@ def restated_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
     return copies.select(day="order_date").distinct()
 
 
-@table_asset(UserOrderLog, raw_user_order_log=EVERY_COPY, restates=restated_orders)
+# The three are accounted for together, so whoever asks for the lines needs the other two as well.
+@table_asset(
+    UserOrderLog,
+    follows=(quarantined_orders.key, duplicate_orders.key),
+    raw_user_order_log=EVERY_COPY,
+    restates=restated_orders,
+)
 def user_order_log(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
     """Keep each clean line once."""
     return orders.user_order_log(raw_user_order_log, days)

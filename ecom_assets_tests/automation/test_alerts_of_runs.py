@@ -20,7 +20,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
-from ecom_assets_tests.command import Said, ecom, environment, page_views, small_shop
+from ecom_assets_tests.command import FEW_TABLES, Said, ecom, environment, page_views, small_shop
 from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
 
 
@@ -38,7 +38,7 @@ def mailbox() -> Iterator[Mailbox]:
 def broken_shop(home: Path) -> Said:
     """Run a small shop, then spoil a table and run what is built on it."""
     small_shop(home, days=1, visitors=20)
-    assert ecom("run", home=home).exit_code == 0
+    assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
     return ecom("run", "--select", "mart/sessions", home=home)
@@ -66,7 +66,7 @@ def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
 ) -> None:
     env = {"ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}", "ECOM_ALERT_EMAIL": f"{ANN}, bob@shop.example"}
     events = page_views(tmp_path / "events.csv", "2026-03-01")
-    assert ecom("run", "--events", events, home=home, env=env).exit_code == 0
+    assert ecom("run", "--events", events, *FEW_TABLES, home=home, env=env).exit_code == 0
     assert mailbox.messages == []
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
@@ -84,7 +84,7 @@ def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
 ) -> None:
     env = {"ECOM_SMTP_URL": f"smtp://ann:s3cret@{HOST}:{free_port()}", "ECOM_ALERT_EMAIL": ANN}
     events = page_views(tmp_path / "events.csv", "2026-03-01")
-    assert ecom("run", "--events", events, home=home).exit_code == 0
+    assert ecom("run", "--events", events, *FEW_TABLES, home=home).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
     said = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)

@@ -12,6 +12,7 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.restatements import Restatements
 from ecom_assets.contracts.table import Table
 
+TABLES = "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
 OF_RUNS = (Restatements, DeadLetters, ReconciliationDaily)
 """Tables that tell when and in how many attempts things went well."""
 WHATEVER_THE_RUN: dict[type[Table], str] = {Deliveries: "record_date, destination, record_id"}
@@ -19,12 +20,13 @@ WHATEVER_THE_RUN: dict[type[Table], str] = {Deliveries: "record_date, destinatio
 
 
 def contents(warehouse: Path) -> dict[str, tuple[int, int]]:
-    """Return the number of rows and a hash over all of them, for every table."""
+    """Return the number of rows and a hash over all of them, for every table that is there."""
     with duckdb.connect(str(warehouse), read_only=True) as con:
+        made = {name for (name,) in con.execute(TABLES).fetchall()}
         return {
             contract.qualified_name(): _content(con, contract.qualified_name(), WHATEVER_THE_RUN.get(contract, "*"))
             for contract in ALL
-            if contract not in OF_RUNS
+            if contract not in OF_RUNS and contract.qualified_name() in made
         }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ecom_assets.warehouse import duckdb as embedded
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import Said, ecom, small_shop
+from ecom_assets_tests.command import FEW_TABLES, Said, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_bad_warehouse")
 
@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which a small shop was run, undisturbed."""
     home = tmp_path_factory.mktemp("finished") / "home"
     small_shop(home)
-    assert ecom("run", home=home).exit_code == 0
+    assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
     return home
 
 
@@ -96,13 +96,13 @@ def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Pat
         1,
         f"{warehouse(home)} is damaged; `ecom run` sets it aside and rebuilds it.",
     )
-    assert_rebuilt(ecom("run", "--json", home=home), home, finished)
+    assert_rebuilt(ecom("run", "--json", *FEW_TABLES, home=home), home, finished)
 
 
 def test_a_part_that_cannot_be_read_is_found_by_the_run_that_reads_it(home: Path, finished: Path) -> None:
     garble_a_part_that_holds_rows(warehouse(home))
     assert ecom("doctor", "--json", home=home).json[3]["ok"], "the file opens"
-    assert_rebuilt(ecom("run", "--json", home=home), home, finished)
+    assert_rebuilt(ecom("run", "--json", *FEW_TABLES, home=home), home, finished)
 
 
 def garble_a_part_that_holds_rows(path: Path) -> None:
@@ -144,7 +144,7 @@ def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Pa
         "garbled": data[: len(data) // 2] + os.urandom(40) + data[len(data) // 2 + 40 :],
     }
     log.unlink() if harm == "gone" else log.write_bytes(changed[harm])
-    said = ecom("run", "--json", home=home)
+    said = ecom("run", "--json", *FEW_TABLES, home=home)
     assert said.exit_code == 0, said.err
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
@@ -152,7 +152,7 @@ def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Pa
 def test_a_file_that_is_gone_is_made_anew_whatever_log_it_left(home: Path, finished: Path) -> None:
     leave_a_log(warehouse(home))
     warehouse(home).unlink()
-    assert ecom("run", "--json", home=home).exit_code == 0
+    assert ecom("run", "--json", *FEW_TABLES, home=home).exit_code == 0
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
@@ -205,7 +205,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
     before = contents(file)
     with pytest.raises(OSError, match="No space left"):
         fill(tiny_disk)
-    said = ecom("run", "--json", home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
+    said = ecom("run", "--json", *FEW_TABLES, home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
     assert said.exit_code == 1
     assert "Traceback" not in said.err
     assert said.err.startswith("ecom: ")
@@ -218,7 +218,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
 def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(home: Path, tiny_disk: Path) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home"))
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
-    said = ecom("run", home=moved)
+    said = ecom("run", *FEW_TABLES, home=moved)
     assert said.exit_code in {1, 2}
     assert "ead-only file system" in said.sentence
     with duckdb.connect(str(warehouse(moved)), read_only=True) as con:

@@ -7,7 +7,7 @@ import pytest
 
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.command import ecom, page_views, real_file, small_shop
+from ecom_assets_tests.command import FEW_TABLES, ecom, page_views, real_file, small_shop
 from ecom_assets_tests.services import people
 
 
@@ -33,7 +33,8 @@ def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
 
 
 def test_otto_gives_its_862_events(home: Path) -> None:
-    said = ecom("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto", home=home)
+    words = ("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto")
+    said = ecom(*words, *FEW_TABLES, home=home)
     assert said.exit_code == 0, said.err
     assert said.json["tables"]["raw.events"] == 862
     assert said.json["sessions"]["events"] == 862 - said.json["duplicates"]
@@ -42,20 +43,24 @@ def test_otto_gives_its_862_events(home: Path) -> None:
 
 def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02", "2026-01-03")
-    said = ecom("run", "--json", "--events", events, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
+    words = ("run", "--json", "--events", events, *FEW_TABLES)
+    said = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
     assert said.exit_code == 0
     assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
     assert said.json["tables"]["staging.events"] == 1
-    rest = ecom("run", "--json", "--events", events, "--from", "2026-01-03", home=home)
+    rest = ecom(*words, "--from", "2026-01-03", home=home)
     assert rest.json["days"] == {"from": "2026-01-03", "to": "2026-01-03"}
     assert rest.json["tables"]["staging.events"] == 2
 
 
 def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01")
+    with events.open("a") as file:
+        file.write("e-9,,page_view,2026-01-01T10:00:00Z,,,,,,\n")
     said = ecom("run", "--json", "--events", events, "--select", '+key:"staging/events"', home=home)
     assert said.exit_code == 0
-    assert {name for name, rows in said.json["tables"].items() if rows} == {"raw.events", "staging.events"}
+    made = {name: rows for name, rows in said.json["tables"].items() if rows}
+    assert made == {"raw.events": 2, "staging.events": 1, "staging.quarantined_events": 1}
     rest = ecom("run", "--json", "--events", events, "--select", "mart/session_events", home=home)
     assert rest.json["tables"]["mart.session_events"] == 1
     assert rest.json["tables"]["mart.sessions"] == 0
@@ -64,7 +69,7 @@ def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -
 def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
     events = page_views(tmp_path / "own.csv", str(today))
-    said = ecom("run", "--events", events, "--to", str(today + timedelta(days=3)), home=home)
+    said = ecom("run", "--events", events, "--to", str(today + timedelta(days=3)), *FEW_TABLES, home=home)
     assert said.exit_code == 0
     assert f"Days after today, {today}, have no partition yet and are left out." in said.err
     assert f"\n{today} to {today}\n" in said.out
@@ -72,7 +77,7 @@ def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
 
 def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "1970-01-01", "2026-01-01")
-    said = ecom("run", "--events", events, home=home)
+    said = ecom("run", "--events", events, *FEW_TABLES, home=home)
     assert said.exit_code == 0
     assert "set ECOM_FIRST_DAY to take them in" in said.err
     assert "\n2026-01-01 to 2026-01-01\n" in said.out
@@ -93,7 +98,7 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
 def test_days_that_cannot_be_are_refused_before_anything_is_written(
     home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, home=home)
+    said = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, *FEW_TABLES, home=home)
     assert said.exit_code == 2
     assert said.sentence.startswith(sentence)
     assert not home.exists()
@@ -106,20 +111,20 @@ def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(h
         2,
         "2008-05-01 is before the first partition; set ECOM_FIRST_DAY=2008-05-01 or an earlier day.",
     )
-    assert ecom("run", "--events", events, home=home, env={"ECOM_FIRST_DAY": "2008-05-01"}).exit_code == 0
+    assert ecom("run", "--events", events, *FEW_TABLES, home=home, env={"ECOM_FIRST_DAY": "2008-05-01"}).exit_code == 0
 
 
 @pytest.mark.xdist_group("cli_origin")
 def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
     small_shop(home, days=1, visitors=100)
-    assert ecom("run", home=home).exit_code == 0
+    assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     broken = tmp_path / "broken.csv"
     broken.write_text("event_id\n1\n")
     assert ecom("run", "--events", broken, home=home).exit_code == 2
     kept = _rows(home)
     assert kept["staging.events"] > 1, "files that do not fit clear nothing"
-    said = ecom("run", "--events", events, home=home)
+    said = ecom("run", "--events", events, *FEW_TABLES, home=home)
     assert "The sandbox shop's tables were cleared: this warehouse now holds your own events." in said.err
     assert _rows(home)["staging.events"] == 1
     refused = ecom("run", home=home)
@@ -150,10 +155,11 @@ def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) ->
     events = page_views(tmp_path / "own.csv", yesterday)
     with CustomerService(people(*range(1, 7))) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
-        said = ecom("run", "--events", events, home=home, env=env)
+        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        said = ecom(*words, home=home, env=env)
         assert f"Customers are fetched for today, {today}, only; to fetch them add --to {today}." in said.err
         assert (said.exit_code, _rows(home)["staging.customers"]) == (0, 0)
-        said = ecom("run", "--events", events, "--from", yesterday, "--to", str(today), home=home, env=env)
+        said = ecom(*words, "--from", yesterday, "--to", str(today), home=home, env=env)
     assert said.exit_code == 0
     assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in said.out
 
@@ -163,7 +169,7 @@ def test_an_api_that_refuses_fails_its_tables_and_no_others(home: Path, tmp_path
     events = page_views(tmp_path / "own.csv", today)
     with CustomerService(people(1)) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": "wrong-secret"}
-        said = ecom("run", "--events", events, home=home, env=env)
+        said = ecom("run", "--events", events, "--select", '+key:"staging/customers"', home=home, env=env)
     assert said.exit_code == 1
     assert said.sentence.startswith("raw/customers: The customer API at ")
     assert "wrong-secret" not in said.out + said.err

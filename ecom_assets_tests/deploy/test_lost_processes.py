@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from ecom_assets_tests.deploy.graphql import Webserver
+from ecom_assets_tests.deploy.graphql import FEW, Webserver
 from ecom_assets_tests.deploy.layout import SERVICES, Layout
 
 pytestmark = pytest.mark.xdist_group("lost_processes")
@@ -52,9 +52,9 @@ def worker_of(web: Webserver, run_id: str) -> int:
 
 def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(running: Layout) -> None:
     web = running.webserver
-    killed = web.launch(*LONG)
+    killed = web.launch(*LONG, FEW)
     worker = worker_of(web, killed)
-    waiting = web.launch(A_DAY)
+    waiting = web.launch(A_DAY, assets=FEW)
     os.kill(worker, signal.SIGKILL)
     assert web.wait_for(killed, within_s=NOTICED_WITHIN_S).status == "FAILURE"
     again = web.retry_of(killed)
@@ -65,7 +65,7 @@ def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(r
 @pytest.mark.slow
 def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(running: Layout) -> None:
     web = running.webserver
-    lost = web.launch(*LONG)
+    lost = web.launch(*LONG, FEW)
     worker_of(web, lost)
     running.kill("code")
     time.sleep(3 * POLL_S)
@@ -79,11 +79,11 @@ def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(r
 @pytest.mark.slow
 def test_without_the_daemon_runs_go_on_and_new_ones_wait_for_it(running: Layout) -> None:
     web = running.webserver
-    going_on = web.launch(*LONG)
+    going_on = web.launch(*LONG, FEW)
     worker = worker_of(web, going_on)
     running.kill("daemon")
     os.kill(worker, signal.SIGCONT)
-    waiting = web.launch(A_DAY)
+    waiting = web.launch(A_DAY, assets=FEW)
     assert web.wait_for(going_on).status == "SUCCESS"
     assert web.run(waiting).status == "QUEUED"
     running.start("daemon")
@@ -93,7 +93,7 @@ def test_without_the_daemon_runs_go_on_and_new_ones_wait_for_it(running: Layout)
 @pytest.mark.slow
 def test_a_code_location_that_is_asked_to_stop_lets_its_run_end(running: Layout) -> None:
     web = running.webserver
-    going_on = web.launch(*LONG)
+    going_on = web.launch(*LONG, FEW)
     worker = worker_of(web, going_on)
     running.processes["code"].terminate()
     os.kill(worker, signal.SIGCONT)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets_tests.deploy.graphql import FEW
 from ecom_assets_tests.deploy.layout import SERVICES, Layout, install
 
 pytestmark = pytest.mark.xdist_group("production_layout")
@@ -44,9 +45,9 @@ def compute_every_day(layout: Layout) -> None:
 
 def compute_two_days_at_once(layout: Layout) -> None:
     """Ask for two runs, which go on at the same time and leave the tables as one after the other would."""
-    before = tables(layout)
+    before, days = tables(layout), ("2026-01-03", "2026-01-05")
     web = layout.webserver
-    first, second = [web.wait_for(run_id) for run_id in [web.launch("2026-01-03"), web.launch("2026-01-05")]]
+    first, second = [web.wait_for(run_id) for run_id in [web.launch(day, assets=FEW) for day in days]]
     assert (first.status, second.status) == ("SUCCESS", "SUCCESS"), web.failures(first.id, second.id)
     assert first.overlaps(second), "with Postgres as the warehouse, runs need not wait for each other"
     assert tables(layout) == before
