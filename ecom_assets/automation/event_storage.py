@@ -14,10 +14,10 @@ from pathlib import Path
 
 from dagster._core.events import ASSET_EVENTS  # Dagster exports neither its event types nor its storages
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, func, select
 
 OPEN_FILES = 8
 """Files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""
@@ -28,6 +28,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
         weakref.finalize(self, _close, self._engines)
 
@@ -42,16 +43,24 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         """Store events of one run together where they concern assets, and any others one by one."""
         together = [event for event in events if _is_of_asset(event)]
         if together:
+            rows = [self._event_to_row(event) for event in together]
             with self.run_connection(together[0].run_id) as connection:
-                connection.execute(self.prepare_insert_event_batch(together))
+                connection.execute(SqlEventLogStorageTable.insert(), rows)
             with self.index_transaction() as connection:
-                for event in together:
-                    event_id = next(
-                        iter(connection.execute(self.prepare_insert_event(event)).inserted_primary_key or ())
-                    )
-                    self._store_asset_event_tags(connection, [event], [event_id])
-                    self._store_asset_event(connection, event, event_id)
+                connection.execute(SqlEventLogStorageTable.insert(), rows)
+                # Nobody else can write meanwhile, and SQLite counts on from row to row.
+                last_id = connection.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+                ids = range(last_id - len(rows) + 1, last_id + 1)
+                self._store_asset_event_tags(connection, together, ids)
+                for place in _newest(together):
+                    self._store_asset_event(connection, together[place], ids[place])
         super().store_event_batch([event for event in events if not _is_of_asset(event)])
+
+    def has_table(self, table_name: str) -> bool:
+        """Tell whether the index has a table; one that it has stays, so it is looked for once."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def wipe(self) -> None:
         """Remove every run's file, which none may have open then."""
@@ -90,6 +99,12 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 def _close(engines: OrderedDict[str, Engine]) -> None:
     while engines:
         engines.popitem()[1].dispose()
+
+
+def _newest(events: Sequence[EventLogEntry]) -> list[int]:
+    """Return the places of each table's newest event of each kind: all that the table's entry shows."""
+    kinds = ((event.get_dagster_event().asset_key, event.dagster_event_type) for event in events)
+    return sorted({kind: place for place, kind in enumerate(kinds)}.values())
 
 
 def _is_of_asset(event: EventLogEntry) -> bool:

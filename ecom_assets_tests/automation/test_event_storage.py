@@ -1,13 +1,21 @@
-"""The local history of runs: its files stay open, and what others do to them is seen."""
+"""The local history of runs: its files stay open, what others do to them is seen, and batches are as single events."""
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.events.log import EventLogEntry
+from dagster._serdes import serialize_value
 
+import ecom_assets
 from ecom_assets.automation.event_storage import OPEN_FILES, BatchingEventLogStorage
+
+RUN = "6ff3ea32-0000-4000-8000-000000000000"
+DAYS = dg.DailyPartitionsDefinition("2026-01-01")
 
 
 @pytest.fixture
@@ -20,7 +28,7 @@ def storage(tmp_path: Path) -> Iterator[BatchingEventLogStorage]:
 
 def said(run: str, what: str = "hello") -> EventLogEntry:
     """Return an event of a run, of none of the kinds that Dagster stores twice."""
-    return EventLogEntry(
+    return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster has not typed it
         error_info=None, level=20, user_message=what, run_id=run, timestamp=1.0, step_key=None, job_name="job"
     )
 
@@ -71,3 +79,81 @@ def test_a_wiped_history_is_empty_and_takes_new_runs(storage: BatchingEventLogSt
     storage.wipe()
     storage.store_event(said("run", "after"))
     assert heard(storage, "run") == ["after"]
+
+
+def table(name: str, *deps: str) -> dg.AssetsDefinition:
+    """Return an asset of days that takes a range in one run, as the platform's do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # single-run backfills are marked so
+
+        @dg.asset(name=name, deps=list(deps), partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+            return dg.MaterializeResult(metadata={"rows": 7}, tags={"run": context.run.run_id[:1]})
+
+    return made
+
+
+def stored(instance: dg.DagsterInstance) -> list[Any]:
+    """Run over four days, and return what the history tells of each table's days, by its number."""
+    job = dg.Definitions(
+        assets=[table("visits"), table("visitors", "visits")],
+        jobs=[dg.define_asset_job("all", selection="*")],
+        executor=dg.in_process_executor,
+    ).resolve_job_def("all")
+    tags = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    run_id = job.execute_in_process(instance=instance, tags=tags, run_config=quiet, run_id=RUN).run_id
+    told: list[Any] = []
+    for key in (dg.AssetKey("visits"), dg.AssetKey("visitors")):
+        (record,) = instance.get_asset_records([key])
+        newest = record.asset_entry.last_materialization_record
+        assert newest is not None
+        told.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
+        found = instance.fetch_materializations(key, limit=100, ascending=True).records
+        told += [(one.storage_id, one.partition_key, one.asset_materialization) for one in found]
+        told += instance.event_log_storage.get_event_tags_for_asset(key)
+    events = instance.all_logs(run_id)
+    return told + [
+        (event.dagster_event_type, event.dagster_event and event.dagster_event.partition) for event in events
+    ]
+
+
+@contextmanager
+def instance_in(home: Path, batch_size: int) -> Iterator[dg.DagsterInstance]:
+    """Open an instance as the shipped file makes it, which hands over events in batches of a size; 0 for none."""
+    home.mkdir()
+    (home / "dagster.yaml").write_text((Path(ecom_assets.__file__).parent / "dagster.yaml").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", str(batch_size))
+        with dg.DagsterInstance.get() as instance:
+            assert isinstance(instance.event_log_storage, BatchingEventLogStorage)
+            yield instance
+
+
+def test_events_written_together_are_those_written_one_by_one(tmp_path: Path) -> None:
+    with instance_in(tmp_path / "together", 1000) as instance:
+        together = stored(instance)
+    with instance_in(tmp_path / "apart", 0) as instance:
+        assert stored(instance) == together
+    assert len(together) > 2 * (1 + 4 + 4)
+
+
+def test_an_event_of_a_batch_is_written_out_once_for_both_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def remember(value: Any) -> str:
+        written.append(value)
+        return serialize_value(value)
+
+    monkeypatch.setattr("dagster._core.storage.event_log.sql_event_log.serialize_value", remember)
+    with instance_in(tmp_path / "home", 1000) as instance:
+        stored(instance)
+    of_days = [
+        one
+        for one in written
+        if isinstance(one, EventLogEntry) and one.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+    ]
+    assert len(of_days) == 2 * 4
