@@ -91,7 +91,14 @@ class WarehouseIOManager(dg.IOManager):
         told = dict(obj.metadata) if isinstance(obj, Restated) else {}
         if contract is Restatements and self._log:
             told |= {f"changed_by_{cause}": number for cause, number in self._log.causes.items()}
-        context.add_output_metadata({**told, **self._metadata(contract, rows, days, written, took_s)})
+        context.add_output_metadata({**told, **self._counts(contract, days, written, took_s)})
+        self._tell_once(context, self._explanation(contract, rows, days, written))
+
+    @staticmethod
+    def _tell_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
+        """Tell it with the newest of the run's days only: on each of them, it made most of a history of gigabytes."""
+        newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
+        context.step_context.add_asset_metadata(metadata, context.asset_key, newest)
 
     def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
         """Return what logs changes of published numbers, if the slice holds any."""
@@ -112,24 +119,30 @@ class WarehouseIOManager(dg.IOManager):
             return obj.rows, obj.days
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
-    def _metadata(
-        self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written, took_s: float
-    ) -> dict[str, Any]:
-        lineage = _within_platform(column_lineage(rows))
-        metadata: dict[str, Any] = {
+    def _counts(self, contract: type[Table], days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
+        """Return what a materialization tells of the table and the slice."""
+        counts: dict[str, Any] = {
             "dagster/row_count": self._engine.row_count(contract),
             "dagster/table_name": contract.qualified_name(),
+            "seconds": round(took_s, 3),
+            "rows_written": written.row_count,
+        }
+        if days is not None and days.dates:
+            counts["days_written"] = f"{days.first} to {days.dates[-1]}"
+        return counts
+
+    def _explanation(
+        self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
+    ) -> dict[str, Any]:
+        """Return what a materialization tells of how the slice was made, and what it looks like."""
+        lineage = _within_platform(column_lineage(rows))
+        return {
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _dagster_lineage(lineage),
             "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # Dagster's own UI draws none for columns
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
             "preview": dg.MetadataValue.md(self._preview(contract, days)),
-            "seconds": round(took_s, 3),
-            "rows_written": written.row_count,
         }
-        if days is not None and days.dates:
-            metadata["days_written"] = f"{days.first} to {days.dates[-1]}"
-        return metadata
 
     def _preview(self, contract: type[Table], days: Days | None) -> str:
         newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])

@@ -71,6 +71,14 @@ def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(material
         assert shown["seconds"] >= 0
 
 
+def test_every_day_tells_its_counts_and_the_newest_alone_how_the_table_was_made(materialized: Materialized) -> None:
+    counts, explanation = {"dagster/row_count", "rows_written"}, {"sql", "preview", "dagster/column_lineage"}
+    for key, days in materialized.items():
+        if key in BY_KEY:
+            assert all(counts <= one.metadata.keys() for one in days), key
+            assert [bool(explanation & one.metadata.keys()) for one in days] == [False] * (len(days) - 1) + [True], key
+
+
 def test_columns_are_those_of_the_contract(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
         columns = metadata(materialized, key)["dagster/column_schema"].columns
