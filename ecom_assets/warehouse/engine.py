@@ -60,8 +60,9 @@ class Engine(SqlNames, ABC):
     def __init__(self, address: str) -> None:
         """Take the address as people may see it, without secrets."""
         self.address = address
-        self.on_step: Callable[[str], None] = _ignore
+        self.on_step: Callable[[str], None] = lambda _step: None
         self._ready: set[str] = set()
+        self._handed_out: dict[str, ir.Table] = {}
 
     @abstractmethod
     def open(self) -> Self:
@@ -114,8 +115,14 @@ class Engine(SqlNames, ABC):
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
+        name = contract.qualified_name()
+        if name not in self._ready:
+            self._handed_out.pop(name, None)
         self.ensure(contract)
-        return self.stored_table(contract)
+        # Asking for its columns takes longer than most checks, and a run asks for a table six times.
+        if name not in self._handed_out or not self.holds(self._handed_out[name]):
+            self._handed_out[name] = self.stored_table(contract)
+        return self._handed_out[name]
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table as it is stored, whatever its contract says."""
@@ -123,8 +130,9 @@ class Engine(SqlNames, ABC):
 
     def has(self, contract: type[Table]) -> bool:
         """Tell whether the table exists."""
-        schemas = self.con.list_databases()
-        return contract.layer in schemas and contract.name in self.con.list_tables(database=contract.layer)
+        known = "information_schema.tables WHERE table_catalog = current_database()"
+        named = f"table_schema = '{contract.layer}' AND table_name = '{contract.name}'"
+        return bool(self.query(f"SELECT 1 FROM {known} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
         """Create the table from its contract, or add the columns that the contract has gained.
@@ -288,7 +296,3 @@ class Engine(SqlNames, ABC):
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)
-
-
-def _ignore(_step: str) -> None:
-    return
