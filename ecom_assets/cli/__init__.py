@@ -1,8 +1,11 @@
 """The `ecom` command, a file per subject. Nothing heavy is imported until a command needs it."""
 
+from ecom_assets.garbage import collect_rarely
+
 
 def main() -> None:
     """Run the command line; the entry point of the `ecom` command."""
+    collect_rarely()  # before anything heavy is loaded, which is full of new objects too
     from ecom_assets.cli.app import run  # noqa: PLC0415 (Typer is loaded for commands only)
 
     run()
