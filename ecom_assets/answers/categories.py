@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ecom_assets.answers.change import share
+from ecom_assets.answers.change import CHANGE, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import NUMBERS, numbers, sales_by
@@ -19,6 +19,7 @@ COUNTS: Final = (
 DEFINITION: Final = {name: CategoryPerformance.columns[name].description for name in COUNTS} | {
     "cart_rate": CategoryPerformance.columns["cart_rate"].description,
     "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
+    "revenue_change": CHANGE,
     "categories": "Categories as events carry them, and of order lines; sales are those of order lines",
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
+from ecom_assets.answers.change import CHANGE, compared, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
@@ -31,6 +31,7 @@ DEFINITION: Final = {
     "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
     "(sessions with a checkout_start) likewise",
     "cart_amount": CartAbandonment.columns["cart_amount"].description,
+    "change": CHANGE,
     "device": "Told by the browser of the session's first event; `other` where it says nothing",
     "channel": "The session's, see mart.touches; `(none)` without one",
     "category": "The first that the session saw; `(none)` without one",
@@ -51,6 +52,8 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
     now, then = (
         {"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before))
     )
+    beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
+    previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}
     return {
         "funnel_name": name,
         "unit": unit,
@@ -58,8 +61,8 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
         "steps": steps,
         "conversion_rate": now["conversion_rate"],
         "abandonment": carts,
-        "previous": {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before},
-        "change": changes(now, then, ("conversion_rate", *ABANDONMENT)),
+        **beside,
+        "previous": beside["previous"] and previous,
         "breakdown": _breakdown(reading, period, name, unit, by) if by else [],
     }
 

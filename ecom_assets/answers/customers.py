@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import DECIMALS, changes, share
+from ecom_assets.answers.change import CHANGE, DECIMALS, compared, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO, has_orders, mean
@@ -22,6 +22,7 @@ DEFINITION: Final = {
     "new_customer_count": "Of these, those whose first ever shipped line is in the range",
     "returning_customer_count": "Of these, those who had a shipped line before it",
     "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before",
+    "change": CHANGE,
     "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
     "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
     "churn_risk_rate": "Mean over customers of 1 minus alive_probability of mart.lifetime_value",
@@ -47,7 +48,7 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     there: Row = {**before, "retention_rate": share(kept_before, int(found.get("earlier_customer_count") or 0))}
     if not any((*now.values(), *before.values())) and not has_orders(reading):
         here = there = dict.fromkeys(NUMBERS)
-    return {"customers": here, "previous": there, "change": changes(here, there, NUMBERS), "value": value(reading)}
+    return {"customers": here, **compared(here, there, NUMBERS, period), "value": value(reading)}
 
 
 def value(reading: Reading) -> Row:

@@ -13,6 +13,8 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
+Coverage = Literal["whole", "part", "none"]
+"""How much of the days before the data hold."""
 TIME_RANGES: Final = get_args(TimeRange)
 LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 """Days of each range, the newest day in the data included."""
@@ -23,11 +25,16 @@ LAST_DATE: Final = date(2200, 12, 31)
 
 @dataclass(frozen=True)
 class Period:
-    """A run of days, both ends included."""
+    """A run of days, both ends included.
+
+    `known_from` is the first day in the data that it is about: of the days before nobody knows whether nothing happened
+    or nothing was kept. None where there are no such data.
+    """
 
     time_range: TimeRange
     start_date: date
     end_date: date
+    known_from: date | None = date.min
 
     @classmethod
     def of(
@@ -77,6 +84,13 @@ class Period:
         """Return as many days, right before."""
         length = timedelta(days=self.day_count)
         return Period("custom", self.start_date - length, self.end_date - length)
+
+    @property
+    def previous_data(self) -> Coverage:
+        """Return how much of the days before the data hold; `part` where they begin in between."""
+        if self.known_from is None or self.known_from >= self.start_date:
+            return "none"
+        return "whole" if self.known_from <= self.previous.start_date else "part"
 
     @property
     def days(self) -> Days:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
+from ecom_assets.answers.change import CHANGE, compared, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
@@ -38,6 +38,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "purchases_per_view")
 MOST_RELATED: Final = 10
 DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in NUMBERS} | {
     "conversion": "purchases_per_view; products without a view come last",
+    "change": CHANGE,
     "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
 }
 
@@ -80,8 +81,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_name": item and item["item_name"],
         "product_category": category or (item and item["item_category"]),
         "product": now,
-        "previous": before,
-        "change": changes(now, before, NUMBERS),
+        **compared(now, before, NUMBERS, period),
         "trend": [{"event_date": day, **_numbers(by_day.get(day))} for day in period.days.dates],
         "related": related(reading, product_id),
     }

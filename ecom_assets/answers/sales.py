@@ -10,7 +10,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
+from ecom_assets.answers.change import CHANGE, compared, revenue_compared, share
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import NoOrdersError, Reading, Row
 from ecom_assets.contracts.sales import RevenueDaily
@@ -23,7 +23,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
 DEFINITION: Final = {
     name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")
-} | {"change": "(this period minus the one before) ÷ |the one before|; null where that is zero"}
+} | {"change": CHANGE}
 
 
 def has_orders(reading: Reading) -> bool:
@@ -55,7 +55,7 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     if not found:
         require_orders(reading)
     now, before = numbers(found.get(1)), numbers(found.get(0))
-    return {"sales": now, "previous": before, "change": changes(now, before, NUMBERS)}
+    return {"sales": now, **compared(now, before, NUMBERS, period)}
 
 
 def sales_by(reading: Reading, period: Period, dimension: str) -> list[Row]:
@@ -73,8 +73,7 @@ def sales_by(reading: Reading, period: Period, dimension: str) -> list[Row]:
                 dimension: value,
                 **now,
                 "revenue_share": share(now["revenue_amount"], whole),
-                "previous_revenue_amount": then["revenue_amount"],
-                "revenue_change": changes(now, then, ["revenue_amount"])["revenue_amount"],
+                **revenue_compared(now["revenue_amount"], then["revenue_amount"], period),
             }
         )
     return sorted(answers, key=lambda row: (-row["revenue_amount"], row[dimension]))

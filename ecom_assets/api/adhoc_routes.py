@@ -1,6 +1,7 @@
 """Funnels and retention of one's own. Not here: the counting (`answers/`), its bounds (`store.py`)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -238,7 +239,8 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
         count: From a connection, events and their extent to the answer.
     """
     reading = ask.reading
-    events = adhoc.within(reading.events(), body.covered(reading.newest_date))
+    covered = body.covered(reading.newest_date)
+    events = adhoc.within(reading.events(), covered)
     extent = adhoc.Extent.of(reading, events)
     most = ask.settings.adhoc_most_events
     if extent.event_count > most:
@@ -247,9 +249,8 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, adhoc.within(reading.events_in(con), body.covered(reading.newest_date)), extent)
+        found = count(con, adhoc.within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
     numbers = {"event_count": extent.event_count, **found}
-    return ask.answer(
-        asked, definition, numbers, body.covered(reading.newest_date) or extent.period(reading.newest_date)
-    )
+    period = replace(covered or extent.period(reading.newest_date), known_from=reading.first_event_date)
+    return ask.answer(asked, definition, numbers, period)

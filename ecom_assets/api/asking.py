@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,9 @@ from ecom_assets.transforms.session_rule import SessionRule
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
+
+
+Of = Literal["events", "orders", "both"]
 
 
 class Asked(BaseModel):
@@ -67,9 +71,18 @@ class Asking:
         """Return when a session ends."""
         return SessionRule.preset(self.settings.session_rule)
 
-    def period(self, asked: AskedOfDays) -> Period:
-        """Return the days that are asked for."""
-        return Period.of(self.reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
+    def period(self, asked: AskedOfDays, of: Of = "orders") -> Period:
+        """Return the days that are asked for.
+
+        Args:
+            asked: Which days.
+            of: What is counted in them: it is known from its first day on, and both from where both are.
+        """
+        reading = self.reading
+        events, orders = reading.first_event_date, reading.first_order_date
+        firsts = {"events": [events], "orders": [orders or events], "both": [events, orders]}[of]
+        period = Period.of(reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
+        return replace(period, known_from=max((day for day in firsts if day), default=None))
 
     def answer(
         self,
@@ -117,6 +130,8 @@ def range_of(period: Period, timezone: str, *, is_as_of: bool = False) -> dict[s
         "timezone": timezone,
         "previous_start_date": None if is_as_of else previous.start_date,
         "previous_end_date": None if is_as_of else previous.end_date,
+        "previous_data": None if is_as_of else period.previous_data,
+        "known_from": None if is_as_of else period.known_from,
     }
 
 

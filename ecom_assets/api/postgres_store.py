@@ -9,8 +9,7 @@ import json
 import queue
 import threading
 from collections.abc import Iterator
-from datetime import UTC, date
-from zoneinfo import ZoneInfo
+from datetime import UTC
 
 import ibis
 import ibis.expr.types as ir
@@ -19,9 +18,7 @@ from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
-from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
-from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.sales import RevenueDaily
+from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError
@@ -87,17 +84,17 @@ class PostgresStore:
             engine.close()
             raise NothingPublishedError(NOTHING)
         at = newest["published_at"].replace(tzinfo=UTC)
-        days: list[date] = []
-        for contract in (EngagementDaily, RevenueDaily):
-            (row,) = engine.query(f"SELECT max({contract.day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-            days += [row["newest"]] if row["newest"] else []
+        ends: dict[str, Ends] = {}
+        for what, contract in DAYS_OF.items():
+            day, table = contract.day_column, engine.name_of(contract)
+            (row,) = engine.query(f"SELECT min({day}) AS first, max({day}) AS newest FROM {table}")  # noqa: S608 (names come from contracts)
+            ends[what] = row["first"], row["newest"]
         told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
-        tables = {
+        tables: Tables = {
             name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
-        fallback = at.astimezone(ZoneInfo(self._settings.timezone)).date()
-        return Published(newest["data_version"], at, max(days, default=fallback), tables)
+        return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -121,6 +118,8 @@ class PostgresReading:
         """Take a connection in a transaction."""
         self.published = published
         self.newest_date = published.newest_date
+        self.first_event_date = published.first_event_date
+        self.first_order_date = published.first_order_date
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking = tuple(NOT_SHARED)

@@ -6,10 +6,9 @@ Not here: how it is published (`warehouse/snapshot.py`).
 import contextlib
 import threading
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import ibis.expr.types as ir
@@ -17,10 +16,8 @@ from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
-from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
-from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.events import CleanEvents
-from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
@@ -102,6 +99,8 @@ class SnapshotReading:
         """Take the open snapshot."""
         self.published = opened.published
         self.newest_date = opened.published.newest_date
+        self.first_event_date = opened.published.first_event_date
+        self.first_order_date = opened.published.first_order_date
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking: tuple[str, ...] = ()
@@ -210,13 +209,11 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
-    at = datetime.fromisoformat(snapshot.published_at)
-    newest = [
-        con.con.execute(f"SELECT max({contract.day_column}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
-        for contract in (EngagementDaily, RevenueDaily)
-    ]
-    days: list[date] = [day for rows in newest for (day,) in rows if day]
-    tables: dict[str, dict[str, str | int | None]] = {
+    ends: dict[str, Ends] = {}
+    for what, contract in DAYS_OF.items():
+        day = contract.day_column
+        (ends[what],) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+    tables: Tables = {
         name: {
             "row_count": one.row_count,
             "data_version": one.data_version,
@@ -226,5 +223,4 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
         }
         for name, one in snapshot.tables.items()
     }
-    fallback = at.astimezone(ZoneInfo(timezone)).date()
-    return Published(snapshot.data_version, at, max(days, default=fallback), tables)
+    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, ends, timezone)
