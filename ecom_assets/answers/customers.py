@@ -21,7 +21,8 @@ DEFINITION: Final = {
     "customer_count": "Customers with a shipped line in the range",
     "new_customer_count": "Of these, those whose first ever shipped line is in the range",
     "returning_customer_count": "Of these, those who had a shipped line before it",
-    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before",
+    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before; "
+    "null where the data do not hold all of it",
     "change": CHANGE,
     "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
     "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
@@ -44,11 +45,16 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     found = rows[0] if rows else {}
     now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
     kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
-    here: Row = {**now, "retention_rate": share(kept, before["customer_count"])}
-    there: Row = {**before, "retention_rate": share(kept_before, int(found.get("earlier_customer_count") or 0))}
+    earlier = int(found.get("earlier_customer_count") or 0)
+    here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
+    there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
     if not any((*now.values(), *before.values())) and not has_orders(reading):
         here = there = dict.fromkeys(NUMBERS)
     return {"customers": here, **compared(here, there, NUMBERS, period), "value": value(reading)}
+
+
+def _retained(kept: int, customer_count: int, period: Period) -> float | None:
+    return share(kept, customer_count) if period.previous_data == "whole" else None
 
 
 def value(reading: Reading) -> Row:

@@ -83,7 +83,7 @@ class Period:
     def previous(self) -> "Period":
         """Return as many days, right before."""
         length = timedelta(days=self.day_count)
-        return Period("custom", self.start_date - length, self.end_date - length)
+        return Period("custom", self.start_date - length, self.end_date - length, self.known_from)
 
     @property
     def previous_data(self) -> Coverage:

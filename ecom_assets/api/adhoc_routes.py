@@ -116,14 +116,15 @@ class Bar(BaseModel):
 class FunnelStepAnswer(BaseModel):
     """How many got to a step, and how long it took them."""
 
-    model_config = ConfigDict(extra="allow")
-
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
     count: int = Field(description="Units that got there")
     conversion_from_start: float | None = Field(description="Share of those at step 1")
     conversion_from_previous: float | None = Field(description="Share of those at the step before")
     median_s_from_previous: float | None = Field(description="Median of the seconds since the step before")
+    p90_s_from_previous: float | None = Field(description="90th percentile of these")
+    median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
+    p90_s_from_start: float | None = Field(description="90th percentile of these")
     histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
 
 
