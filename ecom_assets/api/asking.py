@@ -11,6 +11,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.answers.period import Period, TimeRange
+from ecom_assets.api.interruption import IN_SCOPE
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
 from ecom_assets.settings import Settings
@@ -138,7 +139,7 @@ def range_of(period: Period, timezone: str, *, is_as_of: bool = False) -> dict[s
 def asking(request: Request, response: Response) -> Iterator[Asking]:
     """Open what is published, and end early where the caller has the answer already."""
     store: Store = request.app.state.store
-    with store.reading() as reading:
+    with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
             headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}
             if headers["ETag"] in _known(request):

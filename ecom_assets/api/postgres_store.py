@@ -18,6 +18,7 @@ from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
+from ecom_assets.api.interruption import Interruption
 from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.contracts.table import Table
@@ -49,17 +50,21 @@ class PostgresStore:
         """Take the settings; nothing is opened yet."""
         self._settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
-        self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
+        self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
         self.tables: dict[str, ir.Table] = {}
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator["PostgresReading"]:
+    def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
         """Return the newest publication; see `Store`."""
+        interruption = interruption or Interruption()
         engine, published = self._begun()
         try:
-            yield PostgresReading(engine, published, self, self._settings, self._adhoc)
+            yield PostgresReading(engine, published, self, self._settings, interruption)
         finally:
-            self._put_back(engine)
+            if interruption.is_over:
+                engine.close()  # a late cancellation would end the next request's question
+            else:
+                self._put_back(engine)
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,7 +118,7 @@ class PostgresReading:
         published: Published,
         store: PostgresStore,
         settings: Settings,
-        adhoc: threading.BoundedSemaphore,
+        interruption: Interruption,
     ) -> None:
         """Take a connection in a transaction."""
         self.published = published
@@ -129,7 +134,8 @@ class PostgresReading:
         self._engine = engine
         self._tables = store.tables
         self._settings = settings
-        self._semaphore = adhoc
+        self._semaphore = store.adhoc
+        self._interruption = interruption
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -146,7 +152,8 @@ class PostgresReading:
         """Return the rows of a small result."""
         sql = str(self._engine.con.compile(question))
         self.questions.append(sql)
-        return self._engine.query(sql)
+        with self._interruption.during(self._engine.con.con.cancel_safe):
+            return self._engine.query(sql)
 
     def events(self) -> ir.Table:
         """Return what is published of clean events."""
@@ -168,7 +175,8 @@ class PostgresReading:
         try:
             engine.open()
             engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
-            yield engine.con
+            with self._interruption.during(engine.con.con.cancel_safe):
+                yield engine.con
         except psycopg.errors.QueryCanceled as error:
             raise QuestionTooLargeError(
                 f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."

@@ -16,6 +16,7 @@ from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.reading import Row
+from ecom_assets.api.interruption import Interruption, ended_after
 from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Table
@@ -42,11 +43,11 @@ class SnapshotStore:
         self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator["SnapshotReading"]:
+    def reading(self, interruption: Interruption | None = None) -> Iterator["SnapshotReading"]:
         """Return the current snapshot; see `Store`."""
         opened = self._current()
         try:
-            yield SnapshotReading(opened, self._settings, self._adhoc)
+            yield SnapshotReading(opened, self._settings, self._adhoc, interruption or Interruption())
         finally:
             self._leave(opened)
 
@@ -95,7 +96,9 @@ class _Opened:
 class SnapshotReading:
     """One request's view of a snapshot; see `StoreReading`."""
 
-    def __init__(self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore) -> None:
+    def __init__(
+        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, interruption: Interruption
+    ) -> None:
         """Take the open snapshot."""
         self.published = opened.published
         self.newest_date = opened.published.newest_date
@@ -110,6 +113,7 @@ class SnapshotReading:
         self._opened = opened
         self._settings = settings
         self._semaphore = adhoc
+        self._interruption = interruption
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -122,7 +126,7 @@ class SnapshotReading:
         """Return the rows of a small result."""
         sql = str(self._opened.con.compile(question))
         self.questions.append(sql)
-        with contextlib.closing(self._opened.con.con.cursor()) as cursor:
+        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
             cursor.execute(sql)
             names = question.columns
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -138,20 +142,20 @@ class SnapshotReading:
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:
         """Return a connection of its own, interrupted when its time is over; see `StoreReading`."""
-        if not self._semaphore.acquire(timeout=self._settings.adhoc_timeout_s):
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._semaphore.acquire(timeout=timeout_s):
             raise QuestionTooLargeError(
                 f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
             )
         con = connect(self._opened.path, read_only=True)
-        timer = threading.Timer(self._settings.adhoc_timeout_s, con.con.interrupt)
-        timer.start()
+        plain = con.con
         try:
-            con.con = _Recorded(con.con, self.questions)
-            yield con
+            con.con = _Recorded(plain, self.questions)
+            with self._interruption.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
+                yield con
         except duckdb.InterruptException as error:
             raise QuestionTooLargeError(
-                f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer days, or use "
-                "the `ecom` command."
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
             ) from error
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
@@ -159,7 +163,6 @@ class SnapshotReading:
                 "the `ecom` command."
             ) from error
         finally:
-            timer.cancel()
             con.disconnect()
             self._semaphore.release()
 

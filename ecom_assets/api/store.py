@@ -6,7 +6,7 @@ Not here: the stores themselves (`snapshot_store.py`, `postgres_store.py`), what
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
@@ -19,6 +19,9 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.opening import serves_postgres
+
+if TYPE_CHECKING:
+    from ecom_assets.api.interruption import Interruption
 
 Tables = dict[str, dict[str, str | int | None]]
 Ends = tuple[date | None, date | None]
@@ -113,8 +116,11 @@ class StoreReading(Protocol):
 class Store(Protocol):
     """What the API holds open."""
 
-    def reading(self) -> AbstractContextManager[StoreReading]:
+    def reading(self, interruption: "Interruption | None" = None) -> AbstractContextManager[StoreReading]:
         """Return the newest published state, for as long as the context is open.
+
+        Args:
+            interruption: By which what is asked of it can be ended from outside.
 
         Raises:
             NothingPublishedError: There is none.
