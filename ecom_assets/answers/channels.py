@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from ecom_assets.answers.change import CHANGE, DECIMALS, revenue_compared, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
 from ecom_assets.contracts.attribution import ChannelAttribution
@@ -29,11 +29,12 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     table = reading.table(ChannelAttribution)
     has_orders = bool(reading.rows(table.filter(table.unit == ORDER).select("unit").limit(1)))
     unit = ORDER if has_orders else PURCHASE
-    rows = period.with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
+    rows = with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
     found = reading.rows(
         rows.group_by("channel", "is_current").agg(
             credit=rows.credit.sum().cast(CREDIT), revenue_amount=rows.revenue_amount.sum().cast(MONEY)
-        )
+        ),
+        period,
     )
     now, before = ({row["channel"]: row for row in found if row["is_current"] == which} for which in (1, 0))
     whole = sum((row["revenue_amount"] for row in now.values()), ZERO)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.answers.change import CHANGE, DECIMALS, compared, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import BEFORE_START, EARLIER_START, END, START, Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO, has_orders, mean
 from ecom_assets.contracts.customer_value import SEGMENTS, CustomerSegments, LifetimeValue
@@ -41,7 +41,7 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
 
     Where there is not a single order line, nobody can be called new or returning, and the numbers are None.
     """
-    rows = reading.rows(_counted(reading, period))
+    rows = reading.rows(_counted(reading), period)
     found = rows[0] if rows else {}
     now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
     kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
@@ -118,21 +118,19 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
     }
 
 
-def _counted(reading: Reading, period: Period) -> ir.Table:
+def _counted(reading: Reading) -> ir.Table:
     """Return one row: customers of the period, of the one before and of the one before that, and who came again."""
     sold, known = reading.table(Sales), reading.table(Customer)
-    before, earlier = period.previous, period.previous.previous
-    lines = sold.filter(
-        sold.status == "shipped", sold.order_date >= earlier.start_date, sold.order_date <= period.end_date
-    )
+    lines = sold.filter(sold.status == "shipped", sold.order_date >= EARLIER_START, sold.order_date <= END)
+    day = lines.order_date
     each = lines.group_by("customer_id").agg(
-        is_now=(lines.order_date >= period.start_date).ifelse(1, 0).max(),
-        is_before=before.contains(lines.order_date).ifelse(1, 0).max(),
-        is_earlier=earlier.contains(lines.order_date).ifelse(1, 0).max(),
+        is_now=(day >= START).ifelse(1, 0).max(),
+        is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
+        is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
     )
     both = each.join(known, "customer_id")
-    is_new = (both.first_order_date >= period.start_date).ifelse(1, 0)
-    was_new = (both.first_order_date >= before.start_date).ifelse(1, 0)
+    is_new = (both.first_order_date >= START).ifelse(1, 0)
+    was_new = (both.first_order_date >= BEFORE_START).ifelse(1, 0)
     return both.agg(
         customer_count_now=both.is_now.sum(),
         new_customer_count_now=(both.is_now * is_new).sum(),

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.answers.change import CHANGE, compared, revenue_compared, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import NoOrdersError, Reading, Row
 from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.transforms.orders import ALL
@@ -50,8 +50,8 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     Raises:
         NoOrdersError: There is not a single order line.
     """
-    rows = period.with_previous(_of(reading, None), "order_date")
-    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]))}
+    rows = with_previous(_of(reading, None), "order_date")
+    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
     if not found:
         require_orders(reading)
     now, before = numbers(found.get(1)), numbers(found.get(0))
@@ -60,8 +60,8 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
 
 def sales_by(reading: Reading, period: Period, dimension: str) -> list[Row]:
     """Return the numbers of each value of a dimension, and the change of its revenue; most revenue first."""
-    rows = period.with_previous(_of(reading, dimension), "order_date")
-    found = reading.rows(added(rows, [dimension, "is_current"]))
+    rows = with_previous(_of(reading, dimension), "order_date")
+    found = reading.rows(added(rows, [dimension, "is_current"]), period)
     before = {row[dimension]: row for row in found if not row["is_current"]}
     here = {row[dimension]: row for row in found if row["is_current"]}
     whole = sum((numbers(row)["revenue_amount"] for row in here.values()), ZERO)

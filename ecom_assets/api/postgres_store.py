@@ -17,7 +17,9 @@ import psycopg
 from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
+from ecom_assets.api.compiled import Compiled
 from ecom_assets.api.interruption import Interruption
 from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.sessions import SessionEvents
@@ -52,6 +54,7 @@ class PostgresStore:
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
         self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
         self.tables: dict[str, ir.Table] = {}
+        self.compiled = Compiled()
 
     @contextlib.contextmanager
     def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
@@ -133,6 +136,7 @@ class PostgresReading:
         self.used: list[str] = []
         self._engine = engine
         self._tables = store.tables
+        self._compiled = store.compiled
         self._settings = settings
         self._semaphore = store.adhoc
         self._interruption = interruption
@@ -148,9 +152,9 @@ class PostgresReading:
             self._tables[name] = self._engine.stored_table(contract)
         return self._tables[name]
 
-    def rows(self, question: ir.Table) -> list[Row]:
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = str(self._engine.con.compile(question))
+        sql = self._compiled.sql(self._engine.con, question, period)
         self.questions.append(sql)
         with self._interruption.during(self._engine.con.con.cancel_safe):
             return self._engine.query(sql)

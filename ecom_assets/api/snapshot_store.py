@@ -15,7 +15,9 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
+from ecom_assets.api.compiled import Compiled
 from ecom_assets.api.interruption import Interruption, ended_after
 from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.events import CleanEvents
@@ -89,6 +91,7 @@ class _Opened:
         self.path = path
         self.published = published
         self.readers = 0
+        self.compiled = Compiled()
         # Made now, as requests come side by side and a connection answers one question at a time.
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
 
@@ -122,9 +125,9 @@ class SnapshotReading:
             self.used.append(name)
         return self._opened.tables[name]
 
-    def rows(self, question: ir.Table) -> list[Row]:
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = str(self._opened.con.compile(question))
+        sql = self._opened.compiled.sql(self._opened.con, question, period)
         self.questions.append(sql)
         with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
             cursor.execute(sql)

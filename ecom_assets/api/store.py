@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.sales import RevenueDaily
@@ -96,8 +97,8 @@ class StoreReading(Protocol):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def rows(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a small result by column name, in its order."""
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result by column name, in its order; see `answers.reading.Reading`."""
 
     def events(self) -> ir.Table:
         """Return clean events."""
