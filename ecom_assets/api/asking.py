@@ -1,6 +1,7 @@
 """What every route is asked with, and what every answer carries. Not here: the numbers (`answers/`)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -14,6 +15,7 @@ from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.api.interruption import IN_SCOPE
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
+from ecom_assets.errors import DefinitionError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.session_rule import SessionRule
 
@@ -138,6 +140,9 @@ def range_of(period: Period, timezone: str, *, is_as_of: bool = False) -> dict[s
 
 def asking(request: Request, response: Response) -> Iterator[Asking]:
     """Open what is published, and end early where the caller has the answer already."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, count in given.items() if count > 1]:
+        raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
     store: Store = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
