@@ -27,7 +27,7 @@ DEFINITION: Final = {
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
     """Return each channel that is credited with anything in the period or the one before, most revenue first."""
     table = reading.table(ChannelAttribution)
-    has_orders = bool(reading.rows(table.filter(table.unit == ORDER).select("unit").limit(1)))
+    has_orders = bool(reading.state(table.filter(table.unit == ORDER).select("unit").limit(1)))
     unit = ORDER if has_orders else PURCHASE
     rows = with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
     found = reading.rows(

@@ -69,7 +69,7 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
 
 def _known_funnel(reading: Reading, funnel: str | None) -> str:
     table = reading.table(ConversionFunnel)
-    found = reading.rows(table.select("funnel_name").distinct().order_by("funnel_name"))
+    found = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
     names = [row["funnel_name"] for row in found]
     if funnel is None:
         return DEFAULT_NAME if DEFAULT_NAME in names or not names else names[0]

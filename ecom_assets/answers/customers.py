@@ -61,7 +61,7 @@ def value(reading: Reading) -> Row:
     """Return what customers are worth as of the newest day: expected and past revenue, and the risk to lose them."""
     table = reading.table(LifetimeValue)
     chance = table.alive_probability.cast(MILLIONTHS)
-    rows = reading.rows(
+    rows = reading.state(
         table.agg(
             customer_count=table.count(),
             alive_sum=chance.sum(),
@@ -72,7 +72,7 @@ def value(reading: Reading) -> Row:
         )
     )
     found, segments = rows[0], reading.table(CustomerSegments)
-    (past,) = reading.rows(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
+    (past,) = reading.state(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
     count, alive, lifetime = int(found["customer_count"]), found["alive_sum"], found["lifetime_sum"]
     return {
         "customer_count": count,

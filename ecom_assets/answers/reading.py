@@ -36,3 +36,6 @@ class Reading(Protocol):
             question: What is asked.
             period: The days that it is asked about, where it names those by the parameters of `period.py`.
         """
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same of a question that is about no days: all answers from this moment share its rows."""

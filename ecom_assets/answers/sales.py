@@ -28,7 +28,7 @@ DEFINITION: Final = {
 
 def has_orders(reading: Reading) -> bool:
     """Tell whether there is a single order line."""
-    return bool(reading.rows(reading.table(RevenueDaily).select("order_date").limit(1)))
+    return bool(reading.state(reading.table(RevenueDaily).select("order_date").limit(1)))
 
 
 def require_orders(reading: Reading) -> None:

@@ -159,6 +159,10 @@ class PostgresReading:
         with self._interruption.during(self._engine.con.con.cancel_safe):
             return self._engine.query(sql)
 
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; Postgres may hold another state at the next request."""
+        return self.rows(question)
+
     def events(self) -> ir.Table:
         """Return what is published of clean events."""
         return _as_clean(self.table(SessionEvents))

@@ -5,7 +5,7 @@ Not here: how it is published (`warehouse/snapshot.py`).
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,7 @@ class _Opened:
         self.published = published
         self.readers = 0
         self.compiled = Compiled()
+        self.states: dict[str, list[Row]] = {}
         # Made now, as requests come side by side and a connection answers one question at a time.
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
 
@@ -128,10 +129,21 @@ class SnapshotReading:
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
         sql = self._opened.compiled.sql(self._opened.con, question, period)
+        return self._asked(sql, question.columns)
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; asked once per snapshot, and not by each of its answers."""
+        sql = self._opened.compiled.sql(self._opened.con, question, None)
+        if sql in self._opened.states:
+            self.questions.append(sql)
+        else:
+            self._opened.states[sql] = self._asked(sql, question.columns)
+        return self._opened.states[sql]
+
+    def _asked(self, sql: str, names: Sequence[str]) -> list[Row]:
         self.questions.append(sql)
         with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
             cursor.execute(sql)
-            names = question.columns
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def events(self) -> ir.Table:

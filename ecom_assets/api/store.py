@@ -100,6 +100,9 @@ class StoreReading(Protocol):
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result by column name, in its order; see `answers.reading.Reading`."""
 
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same of a question that is about no days: all answers from this state share its rows."""
+
     def events(self) -> ir.Table:
         """Return clean events."""
 
