@@ -26,6 +26,8 @@ from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
 
 pytestmark = pytest.mark.xdist_group("api")
+HASTY = {"api_timeout_s": 0.5, "adhoc_at_once": 1, "adhoc_timeout_s": 600.0}
+"""The time of an answer, which is to end the question, long before its own bound does."""
 MINUTES_S = 120
 """What the endless question would take at least."""
 
@@ -92,11 +94,11 @@ def asked() -> Asked:
 @pytest.fixture(params=["snapshot", "postgres"])
 def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> Iterator[Running]:
     """Each store behind all that stands in front of the API, with half a second for an answer."""
-    hasty = settings.model_copy(update={"api_timeout_s": 0.5, "adhoc_at_once": 1})
+    hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
         from ecom_assets.api.postgres_store import PostgresStore  # noqa: PLC0415 (as it needs the extra)
 
-        hasty = request.getfixturevalue("in_postgres").model_copy(update={"api_timeout_s": 0.5, "adhoc_at_once": 1})
+        hasty = request.getfixturevalue("in_postgres").model_copy(update=HASTY)
         store: Store = PostgresStore(hasty)
     else:
         store = SnapshotStore(hasty)
