@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from ecom_assets.answers.change import share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.change import CHANGE, share
+from ecom_assets.answers.period import Period, in_period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import NUMBERS, numbers, sales_by
 from ecom_assets.contracts.performance import CategoryPerformance
@@ -19,6 +19,7 @@ COUNTS: Final = (
 DEFINITION: Final = {name: CategoryPerformance.columns[name].description for name in COUNTS} | {
     "cart_rate": CategoryPerformance.columns["cart_rate"].description,
     "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
+    "revenue_change": CHANGE,
     "categories": "Categories as events carry them, and of order lines; sales are those of order lines",
 }
 
@@ -27,9 +28,9 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     """Return each category that was looked at or sold, most revenue first, then most looked at."""
     sold = {row["item_category"]: row for row in sales_by(reading, period, "item_category")}
     table = reading.table(CategoryPerformance)
-    rows = table.filter(period.contains(table.started_date))
+    rows = table.filter(in_period(table.started_date))
     sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
-    looked = {row["product_category"]: row for row in reading.rows(sums)}
+    looked = {row["product_category"]: row for row in reading.rows(sums, period)}
     found = [_category(name, sold.get(name), looked.get(name)) for name in {**sold, **looked}]
     found.sort(key=lambda row: (-row["revenue_amount"], -row["viewing_session_count"], row["product_category"]))
     return {"total_count": len(found), "categories": found[offset : offset + limit]}

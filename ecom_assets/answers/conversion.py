@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.change import CHANGE, compared, share
+from ecom_assets.answers.period import Period, in_period, with_previous
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_dimensions import CARTS, ConversionByDimension
@@ -31,6 +31,7 @@ DEFINITION: Final = {
     "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
     "(sessions with a checkout_start) likewise",
     "cart_amount": CartAbandonment.columns["cart_amount"].description,
+    "change": CHANGE,
     "device": "Told by the browser of the session's first event; `other` where it says nothing",
     "channel": "The session's, see mart.touches; `(none)` without one",
     "category": "The first that the session saw; `(none)` without one",
@@ -51,6 +52,8 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
     now, then = (
         {"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before))
     )
+    beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
+    previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}
     return {
         "funnel_name": name,
         "unit": unit,
@@ -58,15 +61,15 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
         "steps": steps,
         "conversion_rate": now["conversion_rate"],
         "abandonment": carts,
-        "previous": {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before},
-        "change": changes(now, then, ("conversion_rate", *ABANDONMENT)),
+        **beside,
+        "previous": beside["previous"] and previous,
         "breakdown": _breakdown(reading, period, name, unit, by) if by else [],
     }
 
 
 def _known_funnel(reading: Reading, funnel: str | None) -> str:
     table = reading.table(ConversionFunnel)
-    found = reading.rows(table.select("funnel_name").distinct().order_by("funnel_name"))
+    found = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
     names = [row["funnel_name"] for row in found]
     if funnel is None:
         return DEFAULT_NAME if DEFAULT_NAME in names or not names else names[0]
@@ -78,17 +81,17 @@ def _known_funnel(reading: Reading, funnel: str | None) -> str:
 def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
     table = reading.table(ConversionFunnel)
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    found = reading.rows(_added(period.with_previous(rows, "cohort_date"), ["is_current"]))
+    found = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
     return tuple(_steps(row for row in found if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
 
 
 def _breakdown(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
     values = _funnel_rows(reading, period, funnel, unit, by)
     table = reading.table(ConversionByDimension)
-    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), period.contains(table.cohort_date))
+    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
     carts: dict[str, list[Row]] = {}
     if unit == "session":
-        for row in reading.rows(_added(rows, ["funnel_name", "value"])):
+        for row in reading.rows(_added(rows, ["funnel_name", "value"]), period):
             carts.setdefault(row["value"], []).append(row)
     parts = [
         {
@@ -110,9 +113,9 @@ def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: 
     else:
         table = reading.table(ConversionByDimension)
         rows = table.filter(table.dimension == by)
-    rows = rows.filter(rows.funnel_name == funnel, period.contains(rows.cohort_date))
+    rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
     found: dict[str, list[Row]] = {}
-    for row in reading.rows(_added(rows, ["value"])):
+    for row in reading.rows(_added(rows, ["value"]), period):
         found.setdefault(row["value"], []).append(row)
     return found
 
@@ -143,10 +146,10 @@ def _rate(steps: list[Row]) -> float | None:
 def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
     """Return abandoned carts and checkouts of sessions, of the period and of the one before."""
     table = reading.table(CartAbandonment)
-    rows = period.with_previous(table.filter(table.unit == "session"), "cart_date")
+    rows = with_previous(table.filter(table.unit == "session"), "cart_date")
     sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in CART_COUNTS}
     sums |= {name: rows[name].sum().cast(MONEY) for name in CART_AMOUNTS}
-    found = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums))}
+    found = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums), period)}
     return _abandonment(found.get(1)), _abandonment(found.get(0))
 
 

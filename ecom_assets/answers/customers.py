@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import DECIMALS, changes, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.change import CHANGE, DECIMALS, compared, share
+from ecom_assets.answers.period import BEFORE_START, EARLIER_START, END, START, Period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO, has_orders, mean
 from ecom_assets.contracts.customer_value import SEGMENTS, CustomerSegments, LifetimeValue
@@ -21,7 +21,9 @@ DEFINITION: Final = {
     "customer_count": "Customers with a shipped line in the range",
     "new_customer_count": "Of these, those whose first ever shipped line is in the range",
     "returning_customer_count": "Of these, those who had a shipped line before it",
-    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before",
+    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before; "
+    "null where the data do not hold all of it",
+    "change": CHANGE,
     "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
     "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
     "churn_risk_rate": "Mean over customers of 1 minus alive_probability of mart.lifetime_value",
@@ -39,22 +41,27 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
 
     Where there is not a single order line, nobody can be called new or returning, and the numbers are None.
     """
-    rows = reading.rows(_counted(reading, period))
+    rows = reading.rows(_counted(reading), period)
     found = rows[0] if rows else {}
     now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
     kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
-    here: Row = {**now, "retention_rate": share(kept, before["customer_count"])}
-    there: Row = {**before, "retention_rate": share(kept_before, int(found.get("earlier_customer_count") or 0))}
+    earlier = int(found.get("earlier_customer_count") or 0)
+    here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
+    there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
     if not any((*now.values(), *before.values())) and not has_orders(reading):
         here = there = dict.fromkeys(NUMBERS)
-    return {"customers": here, "previous": there, "change": changes(here, there, NUMBERS), "value": value(reading)}
+    return {"customers": here, **compared(here, there, NUMBERS, period), "value": value(reading)}
+
+
+def _retained(kept: int, customer_count: int, period: Period) -> float | None:
+    return share(kept, customer_count) if period.previous_data == "whole" else None
 
 
 def value(reading: Reading) -> Row:
     """Return what customers are worth as of the newest day: expected and past revenue, and the risk to lose them."""
     table = reading.table(LifetimeValue)
     chance = table.alive_probability.cast(MILLIONTHS)
-    rows = reading.rows(
+    rows = reading.state(
         table.agg(
             customer_count=table.count(),
             alive_sum=chance.sum(),
@@ -65,7 +72,7 @@ def value(reading: Reading) -> Row:
         )
     )
     found, segments = rows[0], reading.table(CustomerSegments)
-    (past,) = reading.rows(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
+    (past,) = reading.state(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
     count, alive, lifetime = int(found["customer_count"]), found["alive_sum"], found["lifetime_sum"]
     return {
         "customer_count": count,
@@ -111,21 +118,19 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
     }
 
 
-def _counted(reading: Reading, period: Period) -> ir.Table:
+def _counted(reading: Reading) -> ir.Table:
     """Return one row: customers of the period, of the one before and of the one before that, and who came again."""
     sold, known = reading.table(Sales), reading.table(Customer)
-    before, earlier = period.previous, period.previous.previous
-    lines = sold.filter(
-        sold.status == "shipped", sold.order_date >= earlier.start_date, sold.order_date <= period.end_date
-    )
+    lines = sold.filter(sold.status == "shipped", sold.order_date >= EARLIER_START, sold.order_date <= END)
+    day = lines.order_date
     each = lines.group_by("customer_id").agg(
-        is_now=(lines.order_date >= period.start_date).ifelse(1, 0).max(),
-        is_before=before.contains(lines.order_date).ifelse(1, 0).max(),
-        is_earlier=earlier.contains(lines.order_date).ifelse(1, 0).max(),
+        is_now=(day >= START).ifelse(1, 0).max(),
+        is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
+        is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
     )
     both = each.join(known, "customer_id")
-    is_new = (both.first_order_date >= period.start_date).ifelse(1, 0)
-    was_new = (both.first_order_date >= before.start_date).ifelse(1, 0)
+    is_new = (both.first_order_date >= START).ifelse(1, 0)
+    was_new = (both.first_order_date >= BEFORE_START).ifelse(1, 0)
     return both.agg(
         customer_count_now=both.is_now.sum(),
         new_customer_count_now=(both.is_now * is_new).sum(),

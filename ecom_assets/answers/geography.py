@@ -3,7 +3,7 @@
 from typing import Any, Final, Literal
 
 from ecom_assets.answers.change import share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import Period, in_period
 from ecom_assets.answers.reading import Reading
 from ecom_assets.answers.sales import ZERO, added, numbers, require_orders
 from ecom_assets.contracts.sales import City, RevenueDaily
@@ -26,10 +26,10 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
     """
     table, cities = reading.table(RevenueDaily), reading.table(City)
     rows = table.filter(
-        table.channel == ALL, table.item_category == ALL, table.city_id != ALL, period.contains(table.order_date)
+        table.channel == ALL, table.item_category == ALL, table.city_id != ALL, in_period(table.order_date)
     )
     placed = rows.join(cities, "city_id")
-    found = reading.rows(added(placed, COLUMNS[level]))
+    found = reading.rows(added(placed, COLUMNS[level]), period)
     if not found:
         require_orders(reading)
     whole = sum((row["revenue_amount"] for row in found), ZERO)

@@ -7,27 +7,40 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal, get_args
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.transforms.days import ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
+Coverage = Literal["whole", "part", "none"]
+"""How much of the days before the data hold."""
 TIME_RANGES: Final = get_args(TimeRange)
 LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 """Days of each range, the newest day in the data included."""
 MOST_DAYS: Final = 3_660
+START, END, BEFORE_START, EARLIER_START = PARAMETERS = tuple(ibis.param("date") for _ in range(4))
+"""The first and the last day of a range, the first of the days before it, and of the days before these.
+
+Questions name these, not days, so that one about other days is the same question: `Reading.rows` puts the days in.
+"""
 FIRST_DATE: Final = date(1900, 1, 1)
 LAST_DATE: Final = date(2200, 12, 31)
 
 
 @dataclass(frozen=True)
 class Period:
-    """A run of days, both ends included."""
+    """A run of days, both ends included.
+
+    `known_from` is the first day in the data that it is about: of the days before nobody knows whether nothing happened
+    or nothing was kept. None where there are no such data.
+    """
 
     time_range: TimeRange
     start_date: date
     end_date: date
+    known_from: date | None = date.min
 
     @classmethod
     def of(
@@ -76,7 +89,14 @@ class Period:
     def previous(self) -> "Period":
         """Return as many days, right before."""
         length = timedelta(days=self.day_count)
-        return Period("custom", self.start_date - length, self.end_date - length)
+        return Period("custom", self.start_date - length, self.end_date - length, self.known_from)
+
+    @property
+    def previous_data(self) -> Coverage:
+        """Return how much of the days before the data hold; `part` where they begin in between."""
+        if self.known_from is None or self.known_from >= self.start_date:
+            return "none"
+        return "whole" if self.known_from <= self.previous.start_date else "part"
 
     @property
     def days(self) -> Days:
@@ -87,7 +107,20 @@ class Period:
         """Return the condition that a date column holds one of its days."""
         return (column >= self.start_date) & (column <= self.end_date)
 
-    def with_previous(self, table: ir.Table, day: str) -> ir.Table:
-        """Return the rows of these days and of the previous ones, `is_current` being 1 for these and 0 for those."""
-        rows = table.filter(table[day] >= self.previous.start_date, table[day] <= self.end_date)
-        return rows.mutate(is_current=(rows[day] >= self.start_date).ifelse(1, 0))
+    @property
+    def parameters(self) -> dict[ir.Scalar, date]:
+        """Return the day of each parameter."""
+        before = self.previous
+        days = (self.start_date, self.end_date, before.start_date, before.previous.start_date)
+        return dict(zip(PARAMETERS, days, strict=True))
+
+
+def in_period(day: ir.Column) -> ir.BooleanValue:
+    """Return the condition that a date column holds a day of the range that is asked about."""
+    return (day >= START) & (day <= END)
+
+
+def with_previous(table: ir.Table, day: str) -> ir.Table:
+    """Return the rows of the range that is asked about and of the days before, `is_current` being 1 for it, else 0."""
+    rows = table.filter(table[day] >= BEFORE_START, table[day] <= END)
+    return rows.mutate(is_current=(rows[day] >= START).ifelse(1, 0))

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.change import CHANGE, compared, share
+from ecom_assets.answers.period import Period, in_period, with_previous
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
 from ecom_assets.contracts.performance import ProductPerformance
@@ -38,6 +38,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "purchases_per_view")
 MOST_RELATED: Final = 10
 DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in NUMBERS} | {
     "conversion": "purchases_per_view; products without a view come last",
+    "change": CHANGE,
     "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
 }
 
@@ -47,27 +48,44 @@ def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
 ) -> dict[str, Any]:
     """Return the first products of a period by a number, and how many there are."""
     table = reading.table(ProductPerformance)
-    sums = _added(table.filter(period.contains(table.event_date)), ["product_id"])
-    sums = sums.mutate(purchases_per_view=_per_view(sums))
-    items = reading.table(Item).select(item_id="item_id", item_name="item_name", item_category="item_category")
-    named = sums.left_join(items, sums.product_id == items.item_id)
+    rows = table.filter(in_period(table.event_date))
+    ranked = _ranked(reading, rows, sort_by, category)
+    counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
+    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
+    # Adding up all numbers of all products takes several times as long as one number of all, and all of the first.
+    sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
+    named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
-    if category is not None:
-        named = named.filter(named.product_category == category)
-    ranked = named.mutate(total_count=named.count().over(ibis.window()))
-    by = ranked[SORTED_BY[sort_by]]
-    first = ranked.order_by(by.desc(nulls_first=False), ranked.product_id).limit(limit, offset=offset)
-    rows = reading.rows(first)
-    total = rows[0]["total_count"] if rows else reading.rows(named.agg(n=named.count()))[0]["n"]
-    products = [{"rank_number": offset + n, **_told(row)} for n, row in enumerate(rows, start=1)]
+    found = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
+    total = found[0]["total_count"] if found else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
+    products = [{"rank_number": offset + n, **_told(row)} for n, row in enumerate(found, start=1)]
     return {"sort_by": sort_by, "total_count": int(total), "products": products}
+
+
+def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None) -> ir.Table:
+    """Return each product that is asked for, with the `number` that it is ranked by."""
+    names = ("purchase_count", "product_view_count") if sort_by == "conversion" else (SORTED_BY[sort_by],)
+    sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
+    if category is not None:
+        sums["product_category"] = _last_category(rows)
+    short = rows.group_by("product_id").agg(**sums)
+    if category is not None:
+        items = _items(reading)
+        short = short.left_join(items, short.product_id == items.item_id)
+        short = short.filter(ibis.coalesce(short.product_category, short.item_category) == category)
+    number = _per_view(short) if sort_by == "conversion" else short[SORTED_BY[sort_by]]
+    return short.select("product_id", number=number)
+
+
+def _items(reading: Reading) -> ir.Table:
+    return reading.table(Item).select(item_id="item_id", item_name="item_name", item_category="item_category")
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
     """Return a product's numbers, of the period before too, day by day, and what is bought with it; None if unknown."""
     table, items = reading.table(ProductPerformance), reading.table(Item)
     mine = table.filter(table.product_id == product_id)
-    days = reading.rows(_added(period.with_previous(mine, "event_date"), ["event_date", "is_current"]))
+    days = reading.rows(_added(with_previous(mine, "event_date"), ["event_date", "is_current"]), period)
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
@@ -80,8 +98,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_name": item and item["item_name"],
         "product_category": category or (item and item["item_category"]),
         "product": now,
-        "previous": before,
-        "change": changes(now, before, NUMBERS),
+        **compared(now, before, NUMBERS, period),
         "trend": [{"event_date": day, **_numbers(by_day.get(day))} for day in period.days.dates],
         "related": related(reading, product_id),
     }
@@ -124,9 +141,12 @@ def _sum(rows: list[Row]) -> Row | None:
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
     sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in COUNTS}
     sums |= {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
-    # One product may carry several categories over time; the last by day, then by text, is told.
-    category = rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
-    return rows.group_by(*unit).agg(product_category=category, **sums)
+    return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums)
+
+
+def _last_category(rows: ir.Table) -> ir.Value:
+    """Return the last by day: one product may carry several categories over time."""
+    return rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
 
 
 def _per_view(sums: ir.Table) -> ir.FloatingValue:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import ibis.expr.types as ir
 
+from ecom_assets.answers.period import Period
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 
@@ -28,5 +29,13 @@ class Reading(Protocol):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def rows(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a small result by column name, in its order."""
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result by column name, in its order.
+
+        Args:
+            question: What is asked.
+            period: The days that it is asked about, where it names those by the parameters of `period.py`.
+        """
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same of a question that is about no days: all answers from this moment share its rows."""

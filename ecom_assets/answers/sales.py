@@ -10,8 +10,8 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import changes, share
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.change import CHANGE, compared, revenue_compared, share
+from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import NoOrdersError, Reading, Row
 from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.transforms.orders import ALL
@@ -23,12 +23,12 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
 DEFINITION: Final = {
     name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")
-} | {"change": "(this period minus the one before) ÷ |the one before|; null where that is zero"}
+} | {"change": CHANGE}
 
 
 def has_orders(reading: Reading) -> bool:
     """Tell whether there is a single order line."""
-    return bool(reading.rows(reading.table(RevenueDaily).select("order_date").limit(1)))
+    return bool(reading.state(reading.table(RevenueDaily).select("order_date").limit(1)))
 
 
 def require_orders(reading: Reading) -> None:
@@ -50,18 +50,18 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     Raises:
         NoOrdersError: There is not a single order line.
     """
-    rows = period.with_previous(_of(reading, None), "order_date")
-    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]))}
+    rows = with_previous(_of(reading, None), "order_date")
+    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
     if not found:
         require_orders(reading)
     now, before = numbers(found.get(1)), numbers(found.get(0))
-    return {"sales": now, "previous": before, "change": changes(now, before, NUMBERS)}
+    return {"sales": now, **compared(now, before, NUMBERS, period)}
 
 
 def sales_by(reading: Reading, period: Period, dimension: str) -> list[Row]:
     """Return the numbers of each value of a dimension, and the change of its revenue; most revenue first."""
-    rows = period.with_previous(_of(reading, dimension), "order_date")
-    found = reading.rows(added(rows, [dimension, "is_current"]))
+    rows = with_previous(_of(reading, dimension), "order_date")
+    found = reading.rows(added(rows, [dimension, "is_current"]), period)
     before = {row[dimension]: row for row in found if not row["is_current"]}
     here = {row[dimension]: row for row in found if row["is_current"]}
     whole = sum((numbers(row)["revenue_amount"] for row in here.values()), ZERO)
@@ -73,8 +73,7 @@ def sales_by(reading: Reading, period: Period, dimension: str) -> list[Row]:
                 dimension: value,
                 **now,
                 "revenue_share": share(now["revenue_amount"], whole),
-                "previous_revenue_amount": then["revenue_amount"],
-                "revenue_change": changes(now, then, ["revenue_amount"])["revenue_amount"],
+                **revenue_compared(now["revenue_amount"], then["revenue_amount"], period),
             }
         )
     return sorted(answers, key=lambda row: (-row["revenue_amount"], row[dimension]))

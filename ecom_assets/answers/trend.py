@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import Period, in_period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import AMOUNTS, COUNTS, ZERO, added, numbers, require_orders
 from ecom_assets.contracts.sales import RevenueDaily, Sales
@@ -36,8 +36,8 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
     if granularity == "hour":
         return _by_hour(reading, period)
     table = reading.table(RevenueDaily)
-    total = table.filter(*(table[name] == ALL for name in DIMENSIONS), period.contains(table.order_date))
-    by_day = {row["order_date"]: row for row in reading.rows(added(total, ["order_date"]))}
+    total = table.filter(*(table[name] == ALL for name in DIMENSIONS), in_period(table.order_date))
+    by_day = {row["order_date"]: row for row in reading.rows(added(total, ["order_date"]), period)}
     if not by_day:
         require_orders(reading)
     parts: dict[date, list[date]] = {}

@@ -1,6 +1,7 @@
 """Funnels and retention of one's own. Not here: the counting (`answers/`), its bounds (`store.py`)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -115,14 +116,15 @@ class Bar(BaseModel):
 class FunnelStepAnswer(BaseModel):
     """How many got to a step, and how long it took them."""
 
-    model_config = ConfigDict(extra="allow")
-
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
     count: int = Field(description="Units that got there")
     conversion_from_start: float | None = Field(description="Share of those at step 1")
     conversion_from_previous: float | None = Field(description="Share of those at the step before")
     median_s_from_previous: float | None = Field(description="Median of the seconds since the step before")
+    p90_s_from_previous: float | None = Field(description="90th percentile of these")
+    median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
+    p90_s_from_start: float | None = Field(description="90th percentile of these")
     histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
 
 
@@ -238,7 +240,8 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
         count: From a connection, events and their extent to the answer.
     """
     reading = ask.reading
-    events = adhoc.within(reading.events(), body.covered(reading.newest_date))
+    covered = body.covered(reading.newest_date)
+    events = adhoc.within(reading.events(), covered)
     extent = adhoc.Extent.of(reading, events)
     most = ask.settings.adhoc_most_events
     if extent.event_count > most:
@@ -247,9 +250,8 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, adhoc.within(reading.events_in(con), body.covered(reading.newest_date)), extent)
+        found = count(con, adhoc.within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
     numbers = {"event_count": extent.event_count, **found}
-    return ask.answer(
-        asked, definition, numbers, body.covered(reading.newest_date) or extent.period(reading.newest_date)
-    )
+    period = replace(covered or extent.period(reading.newest_date), known_from=reading.first_event_date)
+    return ask.answer(asked, definition, numbers, period)

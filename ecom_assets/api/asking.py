@@ -1,22 +1,29 @@
 """What every route is asked with, and what every answer carries. Not here: the numbers (`answers/`)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.answers.period import Period, TimeRange
+from ecom_assets.api.interruption import IN_SCOPE
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
+from ecom_assets.errors import DefinitionError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.session_rule import SessionRule
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
+
+
+Of = Literal["events", "orders", "both"]
 
 
 class Asked(BaseModel):
@@ -67,9 +74,18 @@ class Asking:
         """Return when a session ends."""
         return SessionRule.preset(self.settings.session_rule)
 
-    def period(self, asked: AskedOfDays) -> Period:
-        """Return the days that are asked for."""
-        return Period.of(self.reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
+    def period(self, asked: AskedOfDays, of: Of = "orders") -> Period:
+        """Return the days that are asked for.
+
+        Args:
+            asked: Which days.
+            of: What is counted in them: it is known from its first day on, and both from where both are.
+        """
+        reading = self.reading
+        events, orders = reading.first_event_date, reading.first_order_date
+        firsts = {"events": [events], "orders": [orders or events], "both": [events, orders]}[of]
+        period = Period.of(reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
+        return replace(period, known_from=max((day for day in firsts if day), default=None))
 
     def answer(
         self,
@@ -117,13 +133,18 @@ def range_of(period: Period, timezone: str, *, is_as_of: bool = False) -> dict[s
         "timezone": timezone,
         "previous_start_date": None if is_as_of else previous.start_date,
         "previous_end_date": None if is_as_of else previous.end_date,
+        "previous_data": None if is_as_of else period.previous_data,
+        "known_from": None if is_as_of else period.known_from,
     }
 
 
 def asking(request: Request, response: Response) -> Iterator[Asking]:
     """Open what is published, and end early where the caller has the answer already."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, count in given.items() if count > 1]:
+        raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
     store: Store = request.app.state.store
-    with store.reading() as reading:
+    with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
             headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}
             if headers["ETag"] in _known(request):

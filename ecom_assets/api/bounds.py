@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.api.interruption import AGAIN_AFTER_S, IN_SCOPE, Interruption
 from ecom_assets.api.refusals import Refusal
 
 
@@ -20,6 +21,7 @@ class Bounds:
         self._max_body_bytes = max_body_bytes
         self._client_timeout_s = client_timeout_s
         self._answer_timeout_s = answer_timeout_s
+        self._ending: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body, or answer what was out of bounds."""
@@ -61,7 +63,8 @@ class Bounds:
                 return b"".join(parts)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        answer = _Answer(send)
+        answer, interruption = _Answer(send), Interruption()
+        scope[IN_SCOPE] = interruption
         working = asyncio.ensure_future(self._app(scope, _replay(body, receive), answer.send))
         try:
             done, _ = await asyncio.wait({working}, timeout=self._answer_timeout_s)
@@ -71,10 +74,12 @@ class Bounds:
         if done:
             working.result()
             return
-        # A thread cannot be stopped: what it works on bounds itself, and what it says from now on is not sent.
+        # A thread cannot be stopped: what it asks of the store is ended, and what it says from now on is not sent.
         answer.is_over = True
         working.cancel()
         working.add_done_callback(_forget)
+        self._ending.add(ending := asyncio.ensure_future(_end(interruption, working)))
+        ending.add_done_callback(self._ending.discard)
         if not answer.has_begun:
             await self._out_of_time().send_to(scope, send)
 
@@ -124,6 +129,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replayed
+
+
+async def _end(interruption: Interruption, working: "asyncio.Future[None]") -> None:
+    """Interrupt until the work has ended; in a thread, as an engine may be far away."""
+    while not working.done():
+        await asyncio.to_thread(interruption.end)
+        await asyncio.sleep(AGAIN_AFTER_S)
 
 
 def _forget(late: "asyncio.Future[None]") -> None:

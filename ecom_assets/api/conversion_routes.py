@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from ecom_assets.answers import conversion as converting
 from ecom_assets.answers.conversion import By, Unit
 from ecom_assets.api.asking import Ask, AskedOfDays
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 
@@ -54,7 +54,7 @@ class Funnelled(BaseModel):
 
 
 class ConversionChange(BaseModel):
-    """How each rate changed, as a share of its size before; null where that was zero."""
+    """How each rate changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
 
     conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
     cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate)
@@ -75,7 +75,7 @@ class ConversionAnswer(Answer, Funnelled):
     funnel_name: str = of(ConversionFunnel.funnel_name, "default")
     unit: Unit = of(ConversionFunnel.unit)
     by: By | None = Field(description="What the breakdown is by")
-    previous: Funnelled = Field(description="Of the period before")
+    previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description="From that to this")
     breakdown: list[Part] = Field(description="By device, channel or category, most at step 1 first")
 
@@ -93,6 +93,6 @@ class AskedConversion(AskedOfDays):
 @router.get("/analytics/conversion", response_model=ConversionAnswer, summary="Funnel and abandoned carts")
 def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str, Any]:
     """How far people get from the first page to the purchase, and what is left in carts."""
-    period = ask.period(asked)
+    period = ask.period(asked, "events")
     found = converting.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
     return ask.answer(asked, converting.DEFINITION, found, period)

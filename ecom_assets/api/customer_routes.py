@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.answers import customers as counting
 from ecom_assets.api.asking import Ask, JustAsked, OfDays
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 
 router = APIRouter(tags=["customers"])
@@ -28,7 +28,7 @@ class CustomerNumbers(BaseModel):
 
 
 class CustomerChange(BaseModel):
-    """How each number changed, as a share of its size before; null where that was zero."""
+    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
 
     customer_count: float | None = _told("customer_count", 0.1)
     new_customer_count: float | None = _told("new_customer_count")
@@ -52,7 +52,7 @@ class CustomersAnswer(Answer):
     """Customers of a period."""
 
     customers: CustomerNumbers = Field(description="Of the period")
-    previous: CustomerNumbers = Field(description="Of the period before")
+    previous: CustomerNumbers | None = Field(description=PREVIOUS)
     change: CustomerChange = Field(description="From that to this")
     value: CustomerValue = Field(description="Of all customers, whatever the period")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from ecom_assets.answers.period import TimeRange
+from ecom_assets.answers.period import Coverage, TimeRange
 from ecom_assets.contracts.table import Column
 
 Money = Annotated[
@@ -15,6 +15,10 @@ Money = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
 ]
 """An amount as a decimal string, in the answer's currency."""
+
+
+PREVIOUS = "Of the period before; null where the data hold no day of it"
+CHANGE = "From that to this; null where that is zero, or the data do not hold all of it"
 
 
 def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
@@ -33,6 +37,14 @@ class Range(BaseModel):
     timezone: str = Field(description="The time zone of the days", examples=["UTC"])
     previous_start_date: date | None = Field(description="First of as many days right before")
     previous_end_date: date | None = Field(description="Last of these")
+    previous_data: Coverage | None = Field(
+        description="How much of these days the data hold; only where it is `whole` changes are told, and where it is "
+        "`none` no numbers of these days either",
+        examples=["whole"],
+    )
+    known_from: date | None = Field(
+        description="First day in the data that the answer is about: what was before nobody knows"
+    )
 
 
 class TableExplained(BaseModel):

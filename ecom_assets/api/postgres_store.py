@@ -9,8 +9,7 @@ import json
 import queue
 import threading
 from collections.abc import Iterator
-from datetime import UTC, date
-from zoneinfo import ZoneInfo
+from datetime import UTC
 
 import ibis
 import ibis.expr.types as ir
@@ -18,10 +17,11 @@ import psycopg
 from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
-from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
-from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.sales import RevenueDaily
+from ecom_assets.api.compiled import Compiled
+from ecom_assets.api.interruption import Interruption
+from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError
@@ -52,17 +52,22 @@ class PostgresStore:
         """Take the settings; nothing is opened yet."""
         self._settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
-        self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
+        self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
         self.tables: dict[str, ir.Table] = {}
+        self.compiled = Compiled()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator["PostgresReading"]:
+    def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
         """Return the newest publication; see `Store`."""
+        interruption = interruption or Interruption()
         engine, published = self._begun()
         try:
-            yield PostgresReading(engine, published, self, self._settings, self._adhoc)
+            yield PostgresReading(engine, published, self, self._settings, interruption)
         finally:
-            self._put_back(engine)
+            if interruption.is_over:
+                engine.close()  # a late cancellation would end the next request's question
+            else:
+                self._put_back(engine)
 
     def close(self) -> None:
         """Close the connections."""
@@ -87,17 +92,17 @@ class PostgresStore:
             engine.close()
             raise NothingPublishedError(NOTHING)
         at = newest["published_at"].replace(tzinfo=UTC)
-        days: list[date] = []
-        for contract in (EngagementDaily, RevenueDaily):
-            (row,) = engine.query(f"SELECT max({contract.day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-            days += [row["newest"]] if row["newest"] else []
+        ends: dict[str, Ends] = {}
+        for what, contract in DAYS_OF.items():
+            day, table = contract.day_column, engine.name_of(contract)
+            (row,) = engine.query(f"SELECT min({day}) AS first, max({day}) AS newest FROM {table}")  # noqa: S608 (names come from contracts)
+            ends[what] = row["first"], row["newest"]
         told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
-        tables = {
+        tables: Tables = {
             name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
-        fallback = at.astimezone(ZoneInfo(self._settings.timezone)).date()
-        return Published(newest["data_version"], at, max(days, default=fallback), tables)
+        return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -116,11 +121,13 @@ class PostgresReading:
         published: Published,
         store: PostgresStore,
         settings: Settings,
-        adhoc: threading.BoundedSemaphore,
+        interruption: Interruption,
     ) -> None:
         """Take a connection in a transaction."""
         self.published = published
         self.newest_date = published.newest_date
+        self.first_event_date = published.first_event_date
+        self.first_order_date = published.first_order_date
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking = tuple(NOT_SHARED)
@@ -129,8 +136,10 @@ class PostgresReading:
         self.used: list[str] = []
         self._engine = engine
         self._tables = store.tables
+        self._compiled = store.compiled
         self._settings = settings
-        self._semaphore = adhoc
+        self._semaphore = store.adhoc
+        self._interruption = interruption
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -143,11 +152,16 @@ class PostgresReading:
             self._tables[name] = self._engine.stored_table(contract)
         return self._tables[name]
 
-    def rows(self, question: ir.Table) -> list[Row]:
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = str(self._engine.con.compile(question))
+        sql = self._compiled.sql(self._engine.con, question, period)
         self.questions.append(sql)
-        return self._engine.query(sql)
+        with self._interruption.during(self._engine.con.con.cancel_safe):
+            return self._engine.query(sql)
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; Postgres may hold another state at the next request."""
+        return self.rows(question)
 
     def events(self) -> ir.Table:
         """Return what is published of clean events."""
@@ -169,7 +183,8 @@ class PostgresReading:
         try:
             engine.open()
             engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
-            yield engine.con
+            with self._interruption.during(engine.con.con.cancel_safe):
+                yield engine.con
         except psycopg.errors.QueryCanceled as error:
             raise QuestionTooLargeError(
                 f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."

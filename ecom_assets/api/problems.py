@@ -19,6 +19,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
 """What FastAPI says of bytes that are no text."""
+OBJECTS: Final = {"StepAsked", "ExclusionAsked"}
+TEXT: Final = "constrained-str"
+"""How pydantic names what a step of a funnel may be; nobody else knows these names."""
 RETRY_S: Final = "30"
 """Seconds after which it is worth asking again for what is not there yet."""
 
@@ -102,9 +105,28 @@ def handle_errors(app: FastAPI) -> None:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it alone)
-    flaws = [Flaw(place=".".join(str(part) for part in one["loc"]), detail=str(one["msg"])) for one in error.errors()]
+    is_json = "json" in request.headers.get("content-type", "")
+    flaws = [_flaw(one, is_json=is_json) for one in _told_once(error.errors())]
     told = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
     return problem(request, 422, f"The request is not one that can be answered: {told}.", errors=flaws)
+
+
+def _told_once(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out that what is an object could have been a text, where it is the object that is wrong."""
+    objects = {one["loc"][: n + 1] for one in errors for n, part in enumerate(one["loc"][:-1]) if part in OBJECTS}
+    return [one for one in errors if one["loc"][-1] != TEXT or not any(o[:-1] == one["loc"][:-1] for o in objects)]
+
+
+def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
+    place = [str(part) for part in error["loc"] if part not in {*OBJECTS, TEXT}]
+    detail, kind = str(error["msg"]), error["type"]
+    if place[0] == "body" and not is_json:
+        detail = "It is not sent as JSON; add the header Content-Type: application/json"
+    elif kind == "json_invalid":
+        place, detail = place[:1], f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+    elif kind == "extra_forbidden":
+        detail = "Nothing of this name can be given here; /docs lists what can"
+    return Flaw(place=".".join(place), detail=detail)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from ecom_assets.answers import categories as categorizing
 from ecom_assets.answers import products, stock
 from ecom_assets.answers.products import SortBy
 from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, Answer, Money, of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.sales_routes import SalesNumbers
 from ecom_assets.contracts.inventory import InventoryAlerts
@@ -36,7 +36,7 @@ class ProductNumbers(BaseModel):
 
 
 class ProductChange(BaseModel):
-    """How each number changed, as a share of its size before; null where that was zero."""
+    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
 
     product_view_count: float | None = of(ProductPerformance.product_view_count, 0.2)
     add_to_cart_count: float | None = of(ProductPerformance.add_to_cart_count)
@@ -98,7 +98,7 @@ class ProductAnswer(Answer, Named):
     """One product."""
 
     product: ProductNumbers = Field(description="Of the period")
-    previous: ProductNumbers = Field(description="Of the period before")
+    previous: ProductNumbers | None = Field(description=PREVIOUS)
     change: ProductChange = Field(description="From that to this")
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(description="What was shipped in the same orders, of all time")
@@ -117,7 +117,7 @@ class Category(SalesNumbers):
     cart_rate: float | None = of(CategoryPerformance.cart_rate, 0.09)
     purchase_rate: float | None = of(CategoryPerformance.purchase_rate, 0.03)
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
-    revenue_change: float | None = Field(description="From the period before; null where that is zero")
+    revenue_change: float | None = Field(description=CHANGE)
 
 
 class CategoriesAnswer(Answer):
@@ -166,7 +166,7 @@ class AlertsAnswer(Answer):
 @router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
 def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
     """Products by revenue, units, conversion or views."""
-    period = ask.period(asked)
+    period = ask.period(asked, "both")
     found = products.top_products(
         ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
     )
@@ -183,7 +183,7 @@ def product(
     ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: OfDays
 ) -> dict[str, Any]:
     """A product beside the period before, its trend, and what is bought with it."""
-    period = ask.period(asked)
+    period = ask.period(asked, "both")
     found = products.product(ask.reading, period, product_id)
     if found is None:
         raise HTTPException(

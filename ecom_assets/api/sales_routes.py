@@ -11,7 +11,7 @@ from ecom_assets.answers import sales as selling
 from ecom_assets.answers.geography import Level
 from ecom_assets.answers.trend import Granularity
 from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, Answer, Money, of
 from ecom_assets.api.problems import documented
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution
 from ecom_assets.contracts.sales import City, RevenueDaily
@@ -34,7 +34,7 @@ class SalesNumbers(BaseModel):
 
 
 class SalesChange(BaseModel):
-    """How each number changed, as a share of its size before; null where that was zero."""
+    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
 
     order_count: float | None = of(RevenueDaily.order_count, 0.12)
     refund_count: float | None = of(RevenueDaily.refund_count)
@@ -50,7 +50,7 @@ class SalesAnswer(Answer):
     """Sales of a period."""
 
     sales: SalesNumbers = Field(description="Of the period")
-    previous: SalesNumbers = Field(description="Of the period before")
+    previous: SalesNumbers | None = Field(description=PREVIOUS)
     change: SalesChange = Field(description="From that to this")
 
 
@@ -84,8 +84,8 @@ class Channel(BaseModel):
     order_count: float = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
     revenue_amount: Money = of(ChannelAttribution.revenue_amount, "6938.00")
     revenue_share: float | None = Field(description="Its part of the revenue of all channels", examples=[0.195])
-    previous_revenue_amount: Money = Field(description="Of the period before")
-    revenue_change: float | None = Field(description="From that to this; null where that is zero", examples=[0.1])
+    previous_revenue_amount: Money | None = Field(description=PREVIOUS)
+    revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
 
 
 class AskedChannels(AskedOfDays):

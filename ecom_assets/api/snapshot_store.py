@@ -5,22 +5,22 @@ Not here: how it is published (`warehouse/snapshot.py`).
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
-from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError
-from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.api.compiled import Compiled
+from ecom_assets.api.interruption import Interruption, ended_after
+from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.events import CleanEvents
-from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
@@ -45,11 +45,11 @@ class SnapshotStore:
         self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator["SnapshotReading"]:
+    def reading(self, interruption: Interruption | None = None) -> Iterator["SnapshotReading"]:
         """Return the current snapshot; see `Store`."""
         opened = self._current()
         try:
-            yield SnapshotReading(opened, self._settings, self._adhoc)
+            yield SnapshotReading(opened, self._settings, self._adhoc, interruption or Interruption())
         finally:
             self._leave(opened)
 
@@ -91,6 +91,8 @@ class _Opened:
         self.path = path
         self.published = published
         self.readers = 0
+        self.compiled = Compiled()
+        self.states: dict[str, list[Row]] = {}
         # Made now, as requests come side by side and a connection answers one question at a time.
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
 
@@ -98,10 +100,14 @@ class _Opened:
 class SnapshotReading:
     """One request's view of a snapshot; see `StoreReading`."""
 
-    def __init__(self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore) -> None:
+    def __init__(
+        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, interruption: Interruption
+    ) -> None:
         """Take the open snapshot."""
         self.published = opened.published
         self.newest_date = opened.published.newest_date
+        self.first_event_date = opened.published.first_event_date
+        self.first_order_date = opened.published.first_order_date
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking: tuple[str, ...] = ()
@@ -111,6 +117,7 @@ class SnapshotReading:
         self._opened = opened
         self._settings = settings
         self._semaphore = adhoc
+        self._interruption = interruption
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -119,13 +126,24 @@ class SnapshotReading:
             self.used.append(name)
         return self._opened.tables[name]
 
-    def rows(self, question: ir.Table) -> list[Row]:
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = str(self._opened.con.compile(question))
+        sql = self._opened.compiled.sql(self._opened.con, question, period)
+        return self._asked(sql, question.columns)
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; asked once per snapshot, and not by each of its answers."""
+        sql = self._opened.compiled.sql(self._opened.con, question, None)
+        if sql in self._opened.states:
+            self.questions.append(sql)
+        else:
+            self._opened.states[sql] = self._asked(sql, question.columns)
+        return self._opened.states[sql]
+
+    def _asked(self, sql: str, names: Sequence[str]) -> list[Row]:
         self.questions.append(sql)
-        with contextlib.closing(self._opened.con.con.cursor()) as cursor:
+        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
             cursor.execute(sql)
-            names = question.columns
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def events(self) -> ir.Table:
@@ -139,20 +157,20 @@ class SnapshotReading:
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:
         """Return a connection of its own, interrupted when its time is over; see `StoreReading`."""
-        if not self._semaphore.acquire(timeout=self._settings.adhoc_timeout_s):
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._semaphore.acquire(timeout=timeout_s):
             raise QuestionTooLargeError(
                 f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
             )
         con = connect(self._opened.path, read_only=True)
-        timer = threading.Timer(self._settings.adhoc_timeout_s, con.con.interrupt)
-        timer.start()
+        plain = con.con
         try:
-            con.con = _Recorded(con.con, self.questions)
-            yield con
+            con.con = _Recorded(plain, self.questions)
+            with self._interruption.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
+                yield con
         except duckdb.InterruptException as error:
             raise QuestionTooLargeError(
-                f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer days, or use "
-                "the `ecom` command."
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
             ) from error
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
@@ -160,7 +178,6 @@ class SnapshotReading:
                 "the `ecom` command."
             ) from error
         finally:
-            timer.cancel()
             con.disconnect()
             self._semaphore.release()
 
@@ -210,13 +227,11 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
-    at = datetime.fromisoformat(snapshot.published_at)
-    newest = [
-        con.con.execute(f"SELECT max({contract.day_column}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
-        for contract in (EngagementDaily, RevenueDaily)
-    ]
-    days: list[date] = [day for rows in newest for (day,) in rows if day]
-    tables: dict[str, dict[str, str | int | None]] = {
+    ends: dict[str, Ends] = {}
+    for what, contract in DAYS_OF.items():
+        day = contract.day_column
+        (ends[what],) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+    tables: Tables = {
         name: {
             "row_count": one.row_count,
             "data_version": one.data_version,
@@ -226,5 +241,4 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
         }
         for name, one in snapshot.tables.items()
     }
-    fallback = at.astimezone(ZoneInfo(timezone)).date()
-    return Published(snapshot.data_version, at, max(days, default=fallback), tables)
+    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, ends, timezone)

@@ -6,16 +6,28 @@ Not here: the stores themselves (`snapshot_store.py`, `postgres_store.py`), what
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Row
+from ecom_assets.contracts.engagement_daily import EngagementDaily
+from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.opening import serves_postgres
+
+if TYPE_CHECKING:
+    from ecom_assets.api.interruption import Interruption
+
+Tables = dict[str, dict[str, str | int | None]]
+Ends = tuple[date | None, date | None]
+DAYS_OF: Final[dict[str, type[Table]]] = {"events": EngagementDaily, "orders": RevenueDaily}
+"""Tables that tell from when to when there are data: a row per day on which there were any."""
 
 
 class NothingPublishedError(EcomError):
@@ -34,13 +46,34 @@ class Published:
         data_version: Equal versions are equal tables.
         published_at: When, in UTC.
         newest_date: The newest day in the data; where there are none, the day of publication.
+        first_event_date: The first day with an event; None where there is none.
+        first_order_date: The first day with an order line; None where there is none.
         tables: What `explain` tells of each table, by its qualified name.
     """
 
     data_version: str
     published_at: datetime
     newest_date: date
-    tables: dict[str, dict[str, str | int | None]] = field(default_factory=dict)
+    first_event_date: date | None = None
+    first_order_date: date | None = None
+    tables: Tables = field(default_factory=dict)
+
+    @classmethod
+    def at(
+        cls, published_at: datetime, data_version: str, tables: Tables, ends: dict[str, Ends], timezone: str
+    ) -> "Published":
+        """Return a state whose days are told by its tables.
+
+        Args:
+            published_at: When, in UTC.
+            data_version: As above.
+            tables: As above.
+            ends: The first and the last day of `events` and of `orders`; None where there are none.
+            timezone: Of the days.
+        """
+        today = published_at.astimezone(ZoneInfo(timezone)).date()
+        newest = max((last for _, last in ends.values() if last), default=today)
+        return cls(data_version, published_at, newest, ends["events"][0], ends["orders"][0], tables)
 
 
 class StoreReading(Protocol):
@@ -48,6 +81,8 @@ class StoreReading(Protocol):
 
     published: Published
     newest_date: date
+    first_event_date: date | None
+    first_order_date: date | None
     timezone: str
     currency: str
     engine_name: str
@@ -62,8 +97,11 @@ class StoreReading(Protocol):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def rows(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a small result by column name, in its order."""
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result by column name, in its order; see `answers.reading.Reading`."""
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same of a question that is about no days: all answers from this state share its rows."""
 
     def events(self) -> ir.Table:
         """Return clean events."""
@@ -82,8 +120,11 @@ class StoreReading(Protocol):
 class Store(Protocol):
     """What the API holds open."""
 
-    def reading(self) -> AbstractContextManager[StoreReading]:
+    def reading(self, interruption: "Interruption | None" = None) -> AbstractContextManager[StoreReading]:
         """Return the newest published state, for as long as the context is open.
+
+        Args:
+            interruption: By which what is asked of it can be ended from outside.
 
         Raises:
             NothingPublishedError: There is none.

@@ -88,7 +88,9 @@ def by_type(events: ir.Table) -> ir.Table:
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
     """The products that most visitors looked at, put into a cart or bought, with how many did which."""
-    known = events.filter(events.product_id.notnull())
+    known = events.filter(
+        events.product_id.notnull(), events.event_type.isin(("product_view", "add_to_cart", "purchase"))
+    )
     products = known.group_by("product_id").agg(
         visitor_count=known.visitor_id.nunique(),
         view_count=(known.event_type == "product_view").ifelse(1, 0).sum().cast("int64"),

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,20 @@ import uvicorn
 from fastapi import FastAPI
 
 from ecom_assets.api.app import create_app
+from ecom_assets.assets.publication import MARTS
+from ecom_assets.assets.serving import SERVED
+from ecom_assets.contracts.sales import Calendar
+from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.warehouse.opening import new_engine, publication_target
+from ecom_assets.warehouse.publication import publish
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.api.small_run import run, settings_of
 
 Row = dict[str, Any]
+PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, Calendar})
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_of(folder / "home", folder / "files")
     run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
     return settings
+
+
+@pytest.fixture(scope="module")
+def in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
+    """Settings of an API over what was published in Postgres."""
+    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    with closing(new_engine(settings).open()) as engine, closing(publication_target(there).open()) as target:
+        publish(engine, target, PUBLISHED, "run-1")
+    return there
 
 
 @pytest.fixture(scope="session")

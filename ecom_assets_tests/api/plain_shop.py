@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 IDLE: Final = timedelta(minutes=30)
-LOOK_BACK: Final = timedelta(days=30)
 STEPS: Final = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
+CARTS: Final = {"add_to_cart", "remove_from_cart", "checkout_start"}
 KNOWN: Final = {*STEPS, "category_view", "search", "remove_from_cart", "refund"}
 ZERO: Final = Decimal("0.00")
 COUNTRIES: Final = {
@@ -37,6 +37,11 @@ class Span:
     def has(self, day: date) -> bool:
         """Tell whether a day is among them."""
         return self.first <= day <= self.last
+
+    @property
+    def days(self) -> list[date]:
+        """Each of its days."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
     @property
     def before(self) -> "Span":
@@ -83,6 +88,12 @@ class Session:
         if "cpc" in first["page_url"]:
             return "Paid Search"
         return "Organic Search" if "google" in first["referrer_url"] else "Direct"
+
+    @property
+    def cart_worth(self) -> Decimal | None:
+        """What the last event that tells it says the cart was worth; None without a cart."""
+        told = [one for one in self.events if one["event_type"] in CARTS and one["cart_value"]]
+        return Decimal(told[-1]["cart_value"]) if self.has("add_to_cart") and told else None
 
     @property
     def level(self) -> int:
@@ -140,6 +151,16 @@ class PlainShop:
         days: list[date] = [row["at"].date() for row in (*self.events, *self.lines)]
         return max(days)
 
+    @property
+    def first_event(self) -> date:
+        """The first day with an event."""
+        return min((row["at"].date() for row in self.events), default=date.max)
+
+    @property
+    def first_order(self) -> date:
+        """The first day with an order line."""
+        return min((line["day"] for line in self.lines), default=date.max)
+
     def span(self, days: int) -> Span:
         """The days that end with the newest one."""
         return Span(self.newest - timedelta(days=days - 1), self.newest)
@@ -162,33 +183,6 @@ class PlainShop:
             "average_order_value": f"{(gross - back) / orders:.2f}" if orders else None,
         }
 
-    def credited(self, span: Span) -> dict[str, tuple[int, Decimal]]:
-        """Orders and revenue by the last touch that is not direct; a refund takes back from the last order's."""
-        found: dict[str, tuple[int, Decimal]] = defaultdict(lambda: (0, ZERO))
-        by_order: dict[tuple[Any, str], list[Row]] = defaultdict(list)
-        for line in self.lines:
-            if span.has(line["day"]):
-                by_order[line["order"], line["status"]].append(line)
-        for (order, status), lines in by_order.items():
-            amount = sum((line["amount"] for line in lines), ZERO)
-            is_sale = status == "shipped"
-            channel = self._channel_before(*(order if is_sale else self._last_order(*order)))
-            orders, revenue = found[channel]
-            found[channel] = (orders + int(is_sale), revenue + (amount if is_sale else -amount))
-        return dict(found)
-
-    def _last_order(self, who: str, at: datetime) -> tuple[str, datetime]:
-        """The last order before a refund."""
-        shipped = (line["order"] for line in self.lines if line["status"] == "shipped")
-        return who, max(when for customer, when in shipped if customer == who and when <= at)
-
-    def _channel_before(self, who: str, at: datetime) -> str:
-        starts = [(one.events[0]["at"], one.channel) for one in self.sessions if one.who == who]
-        touches = [channel for start, channel in sorted(starts) if at - LOOK_BACK <= start <= at]
-        if not touches:
-            return "(none)"
-        return next((channel for channel in reversed(touches) if channel != "Direct"), "Direct")
-
     def customers(self, span: Span) -> Row:
         """Customers of some days: all, new, returning, and kept from the days before."""
         shipped = [line for line in self.lines if line["status"] == "shipped"]
@@ -199,11 +193,12 @@ class PlainShop:
         for line in shipped:
             firsts[line["customer_id"]] = min(line["day"], firsts.get(line["customer_id"], date.max))
         new = {who for who in here if firsts[who] >= span.first}
+        is_known = span.before.first >= self.first_order
         return {
             "customer_count": len(here),
             "new_customer_count": len(new),
             "returning_customer_count": len(here - new),
-            "retention_rate": round(len(here & before) / len(before), 6) if before else None,
+            "retention_rate": round(len(here & before) / len(before), 6) if before and is_known else None,
         }
 
     def reached(self, span: Span, only: Iterable[Session] | None = None) -> list[int]:
@@ -221,6 +216,16 @@ class PlainShop:
             told[f"{name}_count"], told[f"abandoned_{name}_count"] = len(begun), len(left)
             told[f"{name}_abandonment_rate"] = round(len(left) / len(begun), 6) if begun else None
         return told
+
+    def cart_amounts(self, span: Span) -> Row:
+        """What the carts of sessions were worth, and those without a purchase."""
+        mine = [one for one in self.sessions if span.has(one.day) and one.cart_worth is not None]
+        left = [one for one in mine if not one.has("purchase")]
+        names = {"cart_amount": mine, "abandoned_cart_amount": left}
+        return {
+            name: f"{sum((one.cart_worth or ZERO for one in some), ZERO):.2f}" if mine else None
+            for name, some in names.items()
+        }
 
     def product(self, product: str, span: Span) -> Row:
         """What a product came to on some days."""

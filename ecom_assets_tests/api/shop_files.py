@@ -65,8 +65,11 @@ def write_shop(folder: Path) -> None:
 
 def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:
     device = dice.choice(list(AGENTS))
-    for day in range(DAYS):
-        if dice.random() > 0.12:
+    number = int(who[1:])
+    # Some come often, and some never again, so that models of who stays have something to tell.
+    often, days = (0.4 if number % 3 == 0 else 0.1), (DAYS if number % 2 else 8 + number % 30)
+    for day in range(days):
+        if dice.random() > often:
             continue
         at = FIRST + timedelta(days=day, hours=dice.randint(0, 23), minutes=dice.randint(0, 59))
         page, referrer = WAYS[dice.choice(list(WAYS))]
@@ -92,7 +95,8 @@ def _event(  # noqa: PLR0913, PLR0917 (each is a column)
 ) -> Row:
     kind, product = step
     page, referrer, agent = came
-    money = {"add_to_cart": 10, "purchase": 25}.get(kind)
+    first = {"add_to_cart": 10, "remove_from_cart": 5, "checkout_start": 15, "purchase": 25}.get(kind)
+    money = None if first is None else first + number
     category = PRODUCTS[product] if product else "Hats" if kind == "category_view" else ""
     return {
         "event_id": f"{who}-{day}-{number}",

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pytest
+import requests
 
 from ecom_assets.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
@@ -107,8 +108,9 @@ WRONG = {
     "limit 0": ("/analytics/products/top?limit=0", 422, "greater than or equal to 1"),
     "limit a million": ("/analytics/products/top?limit=1000000", 422, "less than or equal to 1000"),
     "negative offset": ("/analytics/categories?offset=-1", 422, "greater than or equal to 0"),
-    "misspelt parameter": ("/analytics/sales?time_rang=week", 422, "query.time_rang"),
+    "misspelt parameter": ("/analytics/sales?time_rang=week", 422, "query.time_rang: Nothing of this name"),
     "hours of a year": ("/analytics/revenue/trend?granularity=hour&time_range=year", 422, "at most 31 days"),
+    "a range given twice": ("/analytics/sales?time_range=week&time_range=month", 422, "time_range is given 2 times"),
     "unknown funnel": ("/analytics/conversion?funnel=defalt", 422, "did you mean 'default'"),
     "visitors by device": ("/analytics/conversion?by=device&unit=visitor", 422, "per session"),
     "unknown product": ("/analytics/products/nothing", 404, "No event and no order has the product"),
@@ -151,6 +153,12 @@ BODIES = {
     "unknown order": ({**FUNNEL, "order": "sorted"}, 422, "'ordered'"),
     "dates reversed": ({**FUNNEL, "start_date": "2026-02-01", "end_date": "2026-01-01"}, 422, "exchange them"),
     "no object": ([1], 422, "valid dictionary"),
+    "a misspelt part of a step": (
+        {"steps": [{"event_type": "page_view", "were": {}}, "purchase"]},
+        422,
+        "answered: body.steps.0.were: Nothing of this name can be given here; /docs lists what can.",
+    ),
+    "a step that is a number": ({"steps": [5, "purchase"]}, 422, "body.steps.0: Input should be a valid string"),
 }
 
 
@@ -171,6 +179,20 @@ def test_retention_of_unknown_events_and_odd_brackets_is_refused(api: Asked) -> 
         said = api.post("/analytics/retention", body)
         assert said.status_code == 422
         assert words in said.json()["detail"], said.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("text/plain", b'{"steps": ["page_view", "purchase"]}', "add the header Content-Type: application/json"),
+        ("application/json", b'{"steps": ', "body: It is not JSON at character 10: Expecting value"),
+        ("application/json", b"", "body: Field required"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_how_to_be(api: Asked, kind: str, body: bytes, words: str) -> None:
+    said = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
+    assert said.status_code == 422
+    assert words in said.json()["detail"], said.text
 
 
 def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:

@@ -12,18 +12,11 @@ from fastapi import FastAPI
 from ecom_assets.api.app import create_app
 from ecom_assets.api.postgres_store import PostgresStore
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
-from ecom_assets.assets.publication import MARTS
-from ecom_assets.assets.serving import SERVED
-from ecom_assets.contracts.sales import Calendar
-from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.opening import new_engine, publication_target
-from ecom_assets.warehouse.publication import publish
 from ecom_assets_tests.api.conftest import Asked, served
 from ecom_assets_tests.api.test_http import FUNNEL, GETS
 
 pytestmark = pytest.mark.xdist_group("api")
-PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, Calendar})
 QUESTIONS = (
     ("/analytics/funnel", FUNNEL),
     ("/analytics/funnel", {**FUNNEL, "per": "session", "time_range": "week"}),
@@ -32,15 +25,6 @@ QUESTIONS = (
     ("/analytics/retention", {"period": "day", "clock": "rolling", "last_period": 3}),
 )
 OF_THE_STORE = ("data_version", "published_at")
-
-
-@pytest.fixture(scope="module")
-def in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
-    """Settings of an API over what was published in Postgres."""
-    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
-    with closing(new_engine(settings).open()) as engine, closing(publication_target(there).open()) as target:
-        publish(engine, target, PUBLISHED, "run-1")
-    return there
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import gzip
 import os
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,13 +18,12 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.newest_files import newest_files
+from ecom_assets_tests.api.plain_minutes import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
 from ecom_assets_tests.command import HEADER
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TYPES = ("page_view", "product_view", "add_to_cart", "purchase")
-Event = tuple[str, str, str, float, str, str]
-"""Id, user, type, minutes ago, product, cart value."""
 
 
 @pytest.fixture
@@ -178,19 +176,7 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
         folder = landing / "received_date=2026-03-10" if number % 2 else landing
         land(folder / f"{number}.csv", events[number::4] + events[:9])
     for window in asked(landing)["windows"]:
-        inside = [one for one in events if 0 <= one[3] < window["minutes"]]
-        bought = [one for one in inside if one[2] == "purchase"]
-        assert window["event_count"] == len(inside)
-        assert window["events_by_type"] == dict(Counter(one[2] for one in inside))
-        assert window["visitor_count"] == len({one[1] for one in inside})
-        assert window["revenue_amount"] == sum(Decimal(one[5]) for one in bought)
-        last_add = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "add_to_cart"}
-        last_buy = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "purchase"}
-        assert window["open_cart_count"] == sum(1 for who, ago in last_add.items() if ago < last_buy.get(who, 1e9))
-        for product in window["top_products"]:
-            of_it = [one for one in inside if one[4] == product["product_id"]]
-            assert product["visitor_count"] == len({one[1] for one in of_it})
-            assert product["purchase_count"] == sum(one[2] == "purchase" for one in of_it)
+        assert window == window_of(events, NOW, window["minutes"])
 
 
 def test_events_that_are_not_files_are_told_so_without_the_address(tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_a_reader_sees_the_next_publication_without_being_told(tmp_path: Path, s
         assert second.written_row_count == 1, "a day that has not changed is not read again"
 
 
+def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: Shop) -> None:
+    with closing(store_of(tmp_path)) as store:
+        for amount in (10, 20):
+            shop.sell(amount)
+            shop.publish(f"run-{amount}")
+            for _ in range(2):
+                with store.reading() as reading:
+                    sold = reading.table(RevenueDaily)
+                    (told,) = reading.state(sold.agg(amount=sold.revenue_amount.sum()))
+                    assert told["amount"] == amount
+                    assert len(reading.questions) == 1, "explain tells it, whoever asked first"
+
+
 def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, shop: Shop) -> None:
     shop.sell(10)
     shop.publish()

@@ -36,10 +36,14 @@ class EmptyShop:
         """Return a whole table, empty."""
         return self.engine.table(contract)
 
-    def rows(self, question: ir.Table) -> list[Row]:
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a result."""
-        found: list[Row] = question.to_pyarrow().to_pylist()
+        found: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
         return found
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same."""
+        return self.rows(question)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ecom_assets_tests.deploy.layout import API_KEY
 from ecom_assets_tests.deploy.postgres_over_tcp import postgres_over_tcp
 
 
@@ -11,6 +12,7 @@ from ecom_assets_tests.deploy.postgres_over_tcp import postgres_over_tcp
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a filled-in `.env` would say, and the port of a Postgres server that was set up with it."""
     passwords = {"POSTGRES_PASSWORD": "not used", "DAGSTER_PG_PASSWORD": "one1", "WAREHOUSE_PASSWORD": "two2"}
+    passwords["ECOM_API_KEYS"] = f"read:{API_KEY}"
     with postgres_over_tcp(tmp_path_factory.mktemp("tcp"), passwords) as port:
         yield {
             **passwords,

@@ -20,7 +20,9 @@ from ecom_assets_tests.deploy.graphql import Webserver
 from ecom_assets_tests.deploy.postgres_over_tcp import ADDRESS, free_port
 from ecom_assets_tests.deploy.shipped import ROOT, build_stage, final_stage, image_environment, service
 
-SERVICES = ("code", "webserver", "daemon")
+SERVICES = ("code", "webserver", "daemon", "api")
+API_KEY = "a-key-of-the-tests-that-is-long-enough"
+PORTS = ("DAGSTER_CODE_PORT", "DAGSTER_WEBSERVER_PORT", "ECOM_API_PORT")
 HEALTHY_WITHIN_S = 120
 STOPPED_WITHIN_S = 30
 
@@ -41,7 +43,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         """Choose ports, and lay out the shop's data and what the image has besides its environment."""
-        ports = {name: str(free_port()) for name in ("DAGSTER_CODE_PORT", "DAGSTER_WEBSERVER_PORT")}
+        ports = {name: str(free_port()) for name in PORTS}
         self.variables |= ports | {"LISTEN_ADDRESS": ADDRESS, "DAGSTER_CODE_HOST": ADDRESS, "DAGSTER_PG_HOST": ADDRESS}
         for place in (self.home, self.folder / "logs"):
             place.mkdir(parents=True)
@@ -60,6 +62,11 @@ class Layout:
     def webserver(self) -> Webserver:
         """Return the webserver to ask."""
         return Webserver(f"http://{ADDRESS}:{self.variables['DAGSTER_WEBSERVER_PORT']}")
+
+    @property
+    def api(self) -> str:
+        """Return the address of the HTTP API."""
+        return f"http://{ADDRESS}:{self.variables['ECOM_API_PORT']}"
 
     def placed(self, text: str) -> str:
         """Put the image's folders where they are here."""

@@ -26,7 +26,7 @@ from ecom_assets_tests.deploy.shipped import (
 from ecom_assets_tests.markdown import section
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-SECRETS = {"POSTGRES_PASSWORD": "a", "DAGSTER_PG_PASSWORD": "b", "WAREHOUSE_PASSWORD": "c"}
+SECRETS = {"POSTGRES_PASSWORD": "a", "DAGSTER_PG_PASSWORD": "b", "WAREHOUSE_PASSWORD": "c", "ECOM_API_KEYS": "read:d"}
 
 
 def named_values(path: Path) -> dict[str, str]:
@@ -77,6 +77,7 @@ def test_services_start_in_order_and_say_how_they_are() -> None:
         "code": [("migrate", {"condition": "service_completed_successfully"})],
         "webserver": [("code", {"condition": "service_healthy"})],
         "daemon": [("code", {"condition": "service_healthy"})],
+        "api": [],
     }
     assert [name for name, one in services.items() if "healthcheck" not in one] == ["migrate"]
 
@@ -111,6 +112,7 @@ def test_units_start_what_services_start(unit: Path) -> None:
     read.optionxform = str  # type: ignore[assignment,method-assign]  # names of units are not lower case
     read.read(unit)
     variables = {"LISTEN_ADDRESS": "127.0.0.1", "DAGSTER_CODE_PORT": "4000", "DAGSTER_WEBSERVER_PORT": "3000"}
+    variables["ECOM_API_PORT"] = "8000"
     started = service(unit.stem.removeprefix("ecom-"), {**SECRETS, **variables}).command
     program, *words = shlex.split(put_in(read["Service"]["ExecStart"], variables))
     assert [Path(program).parent, Path(program).name, *words] == [Path("/opt/ecom/venv/bin"), *started]
@@ -129,8 +131,8 @@ def test_units_have_the_variables_of_the_image_and_the_services() -> None:
 def test_the_guide_starts_by_hand_what_services_start() -> None:
     *_, by_hand = section("docs/operations.md", "Without containers").code
     variables = {"LISTEN_ADDRESS": "$LISTEN_ADDRESS", "DAGSTER_CODE_PORT": "$DAGSTER_CODE_PORT"}
-    variables |= {"DAGSTER_WEBSERVER_PORT": "$DAGSTER_WEBSERVER_PORT", **SECRETS}
-    started = [service(name, variables).command for name in ("migrate", "code", "webserver", "daemon")]
+    variables |= {"DAGSTER_WEBSERVER_PORT": "$DAGSTER_WEBSERVER_PORT", "ECOM_API_PORT": "$ECOM_API_PORT", **SECRETS}
+    started = [service(name, variables).command for name in ("migrate", "code", "webserver", "daemon", "api")]
     assert [shlex.split(line) for line in by_hand.splitlines()[1:]] == started
 
 
@@ -159,6 +161,30 @@ def test_kubernetes_runs_with_the_numbers_of_the_instance(helm: dict[str, Any], 
     assert helm["telemetry"] == instance["telemetry"]
     connection = instance["run_storage"]["config"]["postgres_db"]
     assert helm["postgresql"]["postgresqlScheme"] == connection["scheme"]
+
+
+def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None:
+    deployment, door = yaml.safe_load_all((DEPLOY / "kubernetes-api.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
+    (api,) = pod["containers"]
+    image = helm["dagsterWebserver"]["image"]
+    assert api["image"] == f"{image['repository']}:{image['tag']}"
+    assert api["command"] == service("api", SECRETS).command
+    assert pod["securityContext"] == helm["dagsterWebserver"]["podSecurityContext"]
+    ((secret,),) = ([one["secretRef"] for one in api["envFrom"]],)
+    (code,) = helm["dagster-user-deployments"]["deployments"]
+    assert [secret] == code["envSecrets"]
+    probes = [api[name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
+    assert probes == [{"path": "/health/ready", "port": "http"}, {"path": "/health/live", "port": "http"}]
+    assert {one["mountPath"] for one in api["volumeMounts"]} == {image_environment()["ECOM_HOME"], "/tmp"}  # noqa: S108 (the pod's)
+    assert door["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    assert door["spec"]["ports"][0]["targetPort"] == api["ports"][0]["name"]
+
+
+def test_the_api_has_no_password_of_a_database() -> None:
+    told = service("api", SECRETS).environment
+    assert told == {"ECOM_API_KEYS": "read:d", "ECOM_EVENTS": ""}
+    assert "/health/live" in service("api", SECRETS).health_check[-1]
 
 
 def test_kubernetes_runs_our_image_as_its_user_with_secrets_by_name(helm: dict[str, Any]) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
 from ecom_assets.contracts.registry import BY_KEY
 from ecom_assets_tests.deploy.graphql import FEW
-from ecom_assets_tests.deploy.layout import SERVICES, Layout, install
+from ecom_assets_tests.deploy.layout import API_KEY, SERVICES, Layout, install
 
 pytestmark = pytest.mark.xdist_group("production_layout")
 
@@ -53,9 +54,19 @@ def compute_two_days_at_once(layout: Layout) -> None:
     assert tables(layout) == before
 
 
+def ask_the_api(layout: Layout) -> None:
+    """Ask what the run has published, with the key of the variables and without."""
+    told = requests.get(f"{layout.api}/health", timeout=30)
+    assert (told.status_code, told.json()["data_as_of"]) == (200, ALL_DAYS[1]), told.text
+    assert requests.get(f"{layout.api}/analytics/sales", timeout=30).status_code == 401
+    held = {"Authorization": f"Bearer {API_KEY}"}
+    told = requests.get(f"{layout.api}/analytics/sales", headers=held, timeout=30)
+    assert told.json()["sales"]["shipped_amount"] == layout.truth["orders"]["shipped_amount"]
+
+
 def stop_cleanly(layout: Layout) -> None:
     """Stop the services in the opposite order."""
-    assert {name: layout.stop(name) for name in reversed(SERVICES)} == {"daemon": 0, "webserver": 0, "code": 0}
+    assert {name: layout.stop(name) for name in reversed(SERVICES)} == dict.fromkeys(SERVICES, 0)
     for name in SERVICES:
         assert "Traceback" not in layout.log(name), layout.log(name)
 
@@ -64,7 +75,9 @@ def the_whole_story(layout: Layout) -> None:
     """Bring the instance up to date, start the services, work, and stop."""
     layout.run("migrate")
     layout.start(*SERVICES)
+    assert requests.get(f"{layout.api}/health", timeout=30).status_code == 503, "nothing is published yet"
     compute_every_day(layout)
+    ask_the_api(layout)
     compute_two_days_at_once(layout)
     stop_cleanly(layout)
     left = sorted(path.name for path in (layout.folder / "dagster").iterdir())
@@ -76,6 +89,21 @@ def the_whole_story(layout: Layout) -> None:
 def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict[str, str], tmp_path: Path) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         the_whole_story(layout)
+
+
+def test_the_api_comes_up_before_there_are_data_and_lets_nobody_in_without_the_key(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    with closing(Layout(tmp_path, variables)) as layout:
+        layout.start("api")
+        told = requests.get(f"{layout.api}/health", timeout=30)
+        assert (told.status_code, told.json()["ready"]) == (503, False)
+        held = {"Authorization": f"Bearer {API_KEY}"}
+        answers = [requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30) for some in ({}, held)]
+        assert [one.status_code for one in answers] == [401, 503]
+        assert "run `ecom run`" in answers[1].json()["detail"]
+        assert layout.stop("api") == 0
+        assert "Traceback" not in layout.log("api"), layout.log("api")
 
 
 @pytest.mark.slow

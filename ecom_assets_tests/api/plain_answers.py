@@ -1,0 +1,252 @@
+"""Whole answers about sales, customers, products and stock, field by field, from the small shop's files.
+
+An answer is compared as a whole, so that a field that nobody recomputes cannot go by. Not here: paths of sessions
+(`plain_paths.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets_tests.api import plain_credit, plain_people
+from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span, change
+from ecom_assets_tests.api.shop_files import CITIES, PRODUCTS, STOCK
+
+URGENCY: Final = ("out_of_stock", "low", "overstock", "dead")
+
+
+@dataclass(frozen=True)
+class Near:
+    """A number, as text too, that is not told more exactly than this."""
+
+    number: float
+    within: float
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another number is as near."""
+        return isinstance(other, int | float | str) and abs(float(other) - self.number) <= self.within
+
+    __hash__ = None  # type: ignore[assignment]  # as nearness is no equality
+
+
+def coverage(span: Span, known_from: date) -> str:
+    """How much of the days before the data hold."""
+    if known_from >= span.first:
+        return "none"
+    return "whole" if known_from <= span.before.first else "part"
+
+
+def compared(now: Row, before: Row, span: Span, known_from: date, names: Iterable[str] | None = None) -> Row:
+    """The numbers of the days before, and the change; null where the data do not hold them."""
+    told, names = coverage(span, known_from), list(names or now)
+    return {
+        "previous": None if told == "none" else before,
+        "change": {name: change(now[name], before[name]) if told == "whole" else None for name in names},
+    }
+
+
+def _revenue_compared(now: object, before: object, span: Span, known_from: date) -> Row:
+    told = compared({"revenue": now}, {"revenue": before}, span, known_from)
+    return {
+        "previous_revenue_amount": told["previous"] and told["previous"]["revenue"],
+        "revenue_change": told["change"]["revenue"],
+    }
+
+
+def _share(part: object, whole: object) -> float | None:
+    return round(float(Decimal(str(part)) / Decimal(str(whole))), 6) if Decimal(str(whole)) else None
+
+
+def sales(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/sales`."""
+    now = shop.sales(span)
+    return {"sales": now, **compared(now, shop.sales(span.before), span, shop.first_order)}
+
+
+def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
+    """`/analytics/revenue/trend` by parts of days."""
+    starts = {
+        "day": lambda day: day,
+        "week": lambda day: day - timedelta(days=day.weekday()),
+        "month": lambda day: day.replace(day=1),
+    }
+    parts: dict[date, list[date]] = {}
+    for day in span.days:
+        parts.setdefault(starts[granularity](day), []).append(day)
+    points = [
+        {"start_date": str(part[0]), "end_date": str(part[-1]), "started_at": None}
+        | shop.sales(Span(part[0], part[-1]))
+        for part in parts.values()
+    ]
+    return {"granularity": granularity, "points": points}
+
+
+def hourly_trend(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/revenue/trend` by the hour."""
+    hours = [(day, hour) for day in span.days for hour in range(24)]
+    points = [
+        {"start_date": str(day), "end_date": str(day), "started_at": f"{day}T{hour:02}:00:00Z"}
+        | shop.sales(span, [line for line in shop.lines if (line["day"], line["at"].hour) == (day, hour)])
+        for day, hour in hours
+    ]
+    return {"granularity": "hour", "points": points}
+
+
+def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row:
+    """`/analytics/revenue/by-channel`, of models that credit an order as a whole."""
+    now, before = (plain_credit.credited(shop, days, model) for days in (span, span.before))
+    whole = shop.sales(span)["revenue_amount"]
+    rows = []
+    for name in {**now, **before}:
+        orders, _ = now.get(name, plain_credit.NOTHING)
+        here, there = (plain_credit.money(found.get(name, plain_credit.NOTHING)[1]) for found in (now, before))
+        told = {"channel": name, "order_count": float(orders), "revenue_amount": here}
+        told |= {"revenue_share": _share(here, whole)}
+        rows.append(told | _revenue_compared(here, there, span, shop.first_order))
+    return {"model": model, "unit": "order", "channels": _by_revenue(rows, "channel")}
+
+
+def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
+    """`/analytics/geographic`."""
+    ids = {name: number for number, name in CITIES.items()}
+    lines: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
+    for line in (one for one in shop.lines if span.has(one["day"])):
+        country, region = COUNTRIES[line["city_name"]]
+        finer = {"country": (None, None, None), "region": (region, None, None)}
+        lines[country, *finer.get(level, (region, ids[line["city_name"]], line["city_name"]))].append(line)
+    whole = shop.sales(span)["revenue_amount"]
+    columns = ("country", "region", "city_id", "city_name")
+    rows = []
+    for place, mine in lines.items():
+        sold = shop.sales(span, mine)
+        told: Row = dict(zip(columns, place, strict=True))
+        told |= sold
+        rows.append(told | {"revenue_share": _share(sold["revenue_amount"], whole)})
+    return {"level": level, "total_count": len(rows), "places": _by_revenue(rows, *columns)}
+
+
+def customers(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/customers`."""
+    now = shop.customers(span)
+    chances, worths = plain_people.worth(shop)
+    revenue = Decimal(shop.sales(shop.span(365))["revenue_amount"])
+    value = {
+        "customer_count": len(chances),
+        "revenue_per_customer_amount": f"{revenue / len(chances):.2f}",
+        "lifetime_value_amount": Near(sum(worths) / len(worths), 0.02),
+        "churn_risk_rate": Near(1 - sum(chances) / len(chances), 1e-5),
+        "at_risk_customer_count": sum(chance < 0.5 for chance in chances),
+        "no_model_reason": None,
+        "no_order_value_reason": None,
+    }
+    return {"customers": now, **compared(now, shop.customers(span.before), span, shop.first_order), "value": value}
+
+
+def customer_segments(shop: PlainShop) -> Row:
+    """`/analytics/customers/segments`."""
+    return {"segments": plain_people.segments(shop)}
+
+
+def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: int = 50) -> Row:
+    """`/analytics/products/top`."""
+    names = {"revenue": "revenue_amount", "units": "sold_item_count", "views": "product_view_count"}
+    column = names.get(sort_by, "purchases_per_view")
+    seen = {row["product_id"] for row in shop.events if span.has(row["at"].date())}
+    seen |= {line["item_id"] for line in shop.lines if span.has(line["day"])}
+    counted = {name: shop.product(name, span) for name in PRODUCTS if name in seen}
+
+    def place(name: str) -> tuple[bool, Decimal, str]:
+        number = counted[name][column]
+        return number is None, -Decimal(str(number or 0)), name
+
+    order = sorted(counted, key=place)
+    rows = [{"rank_number": place, **_named(name), **counted[name]} for place, name in enumerate(order, start=1)]
+    return {"sort_by": sort_by, "total_count": len(rows), "products": rows[:limit]}
+
+
+def one_product(shop: PlainShop, span: Span, product: str) -> Row:
+    """`/analytics/products/{product_id}`."""
+    now, before = shop.product(product, span), shop.product(product, span.before)
+    orders = {line["order"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"}
+    return {
+        **_named(product),
+        "product": now,
+        **compared(now, before, span, max(shop.first_order, shop.first_event)),
+        "trend": [{"event_date": str(day), **shop.product(product, Span(day, day))} for day in span.days],
+        "related": [
+            {**_named(other), "order_count": count, "order_share": _share(count, len(orders))}
+            for other, count in shop.bought_with(product)[:10]
+        ],
+    }
+
+
+def categories(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/categories`."""
+    whole = shop.sales(span)["revenue_amount"]
+    rows = []
+    for name in dict.fromkeys(PRODUCTS.values()):
+        lines = [line for line in shop.lines if line["category"] == name]
+        sold, views = shop.sales(span, lines), shop.category_views(name, span)
+        before = shop.sales(span.before, lines)["revenue_amount"]
+        rows.append(
+            {
+                "product_category": name,
+                **views,
+                "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
+                "purchase_rate": _share(views["purchase_session_count"], views["viewing_session_count"]),
+                **sold,
+                "revenue_share": _share(sold["revenue_amount"], whole),
+                "revenue_change": _revenue_compared(sold["revenue_amount"], before, span, shop.first_order)[
+                    "revenue_change"
+                ],
+            }
+        )
+    return {"total_count": len(rows), "categories": _by_revenue(rows, "product_category")}
+
+
+def alerts(shop: PlainShop) -> Row:
+    """`/analytics/inventory/alerts`."""
+    found = [one for one in (_alert(shop, name) for name in PRODUCTS) if one is not None]
+    found.sort(key=lambda one: (URGENCY.index(one["alert"]), one["days_of_cover"], one["product_id"]))
+    counts = {kind: sum(one["alert"] == kind for one in found) for kind in URGENCY}
+    return {"counts": counts, "total_count": len(found), "alerts": found}
+
+
+def _alert(shop: PlainShop, product: str) -> Row | None:
+    stock, reorder, lead = (int(str(one)) if one != "" else None for one in STOCK.get(product, (50, "", "")))
+    days = min(28, (shop.newest - shop.first_order).days + 1)
+    sold = shop.product(product, shop.span(28))["sold_item_count"]
+    shipped = [line["day"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"]
+    assert stock is not None
+    cover = stock * days / sold
+    is_low = (reorder is not None and stock < reorder) or (lead is not None and cover < lead)
+    alert = "out_of_stock" if stock <= 0 else "low" if is_low else "overstock" if cover > 180 else None
+    if alert is None:
+        return None
+    return {
+        **_named(product),
+        "alert": alert,
+        "as_of_date": str(shop.newest),
+        "stock_count": stock,
+        "reorder_point_count": reorder,
+        "lead_time_days": lead,
+        "sold_item_count": sold,
+        "sales_days_count": days,
+        "daily_sold_items": sold / days,
+        "days_of_cover": cover,
+        "last_sold_date": str(max(shipped)),
+    }
+
+
+def _named(product: str) -> Row:
+    return {"product_id": product, "product_name": f"The {product}", "product_category": PRODUCTS[product]}
+
+
+def _by_revenue(rows: list[Row], *then: str) -> list[Row]:
+    def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return -Decimal(row["revenue_amount"]), *(row[name] for name in then if row[name] is not None)
+
+    return sorted(rows, key=place)

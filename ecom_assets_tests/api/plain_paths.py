@@ -1,0 +1,192 @@
+"""Whole answers about funnels, carts and retention, field by field, from the small shop's files.
+
+Not here: sales (`plain_answers.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets_tests.api.plain_answers import compared
+from ecom_assets_tests.api.plain_shop import STEPS, ZERO, PlainShop, Row, Session, Span
+
+WEEK: Final = timedelta(days=7)
+BARS: Final = (0, 1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
+RATES: Final = ("conversion_rate", "cart_abandonment_rate", "checkout_abandonment_rate")
+
+
+def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
+    """`/analytics/conversion` of sessions, by a property of `Session`."""
+    now, before = (
+        _funnelled(shop.reached(days)) | {"abandonment": shop.carts(days) | shop.cart_amounts(days)}
+        for days in (span, span.before)
+    )
+    rates, rates_before = (one["abandonment"] | {"conversion_rate": one["conversion_rate"]} for one in (now, before))
+    told = compared(rates, rates_before, span, shop.first_event, RATES)
+    parts: dict[str, list[Session]] = defaultdict(list)
+    for session in (one for one in shop.sessions if by and span.has(one.day)):
+        parts[getattr(session, str(by))].append(session)
+    breakdown = [
+        {"value": value, **_funnelled(shop.reached(span, mine)), **shop.carts(span, mine)}
+        for value, mine in parts.items()
+    ]
+    return {
+        "funnel_name": "default",
+        "unit": "session",
+        "by": by,
+        **now,
+        **told,
+        "previous": told["previous"] and before,
+        "breakdown": sorted(breakdown, key=lambda part: (-part["steps"][0]["unit_count"], part["value"])),
+    }
+
+
+def visitors(shop: PlainShop, span: Span) -> list[Row]:
+    """The steps of `/analytics/conversion` of visitors, each by the day on which their best try of it began."""
+    reached = [0] * len(STEPS)
+    for events in _streams(shop).values():
+        for day in {event["at"].date() for event in events if event["event_type"] == STEPS[0]}:
+            if span.has(day):
+                for place in range(len(_best_try(events, STEPS, day))):
+                    reached[place] += 1
+    steps: list[Row] = _funnelled(reached)["steps"]
+    return steps
+
+
+def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
+    """`/analytics/funnel`: of each visitor the longest try, of equally long ones the first."""
+    tries = [_best_try(events, steps) for events in _streams(shop).values()]
+    parts: dict[str, list[list[Row]]] = defaultdict(list)
+    for one in tries:
+        if by and one:
+            parts[one[0][by]].append(one)
+    in_order = sorted(parts, key=lambda value: (-len(parts[value]), value))
+    return {
+        "event_count": len(shop.events),
+        "steps": _timed_steps(tries, steps),
+        "breakdown": [{"value": value, "steps": _timed_steps(parts[value], steps)} for value in in_order],
+    }
+
+
+def retention(shop: PlainShop) -> Row:
+    """`/analytics/retention` by the week, of any event."""
+    members: dict[date, list[list[Row]]] = defaultdict(list)
+    for events in _streams(shop).values():
+        members[_monday(events[0]["at"])].append(events)
+    cohorts = [_cohort(monday, mine, shop.newest) for monday, mine in sorted(members.items())]
+    longest = max(len(cohort["returned"]) for cohort in cohorts)
+    totals = []
+    for place in range(longest):
+        whole = [one for one in cohorts if place < len(one["returned"]) and one["complete"][place]]
+        size, came = sum(one["size"] for one in whole), sum(one["returned"][place] for one in whole)
+        revenue = sum((Decimal(one["revenue"][place]) for one in whole), ZERO)
+        told = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
+        means = {"rate": came / size, "lifetime_value": float(revenue) / size} if size else {}
+        totals.append({**told, "rate": None, "lifetime_value": None, **means, "revenue": f"{revenue:.2f}"})
+    return {"event_count": len(shop.events), "cohorts": cohorts, "totals": totals}
+
+
+def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:
+    returned, complete, revenue = [], [], []
+    starts = [monday + n * WEEK for n in range((newest - monday) // WEEK + 1)]
+    for start in starts:
+        returned.append(sum(any(_monday(event["at"]) == start for event in events) for events in members))
+        complete.append(start + WEEK <= newest)
+        paid = [
+            Decimal(event["cart_value"])
+            for events in members
+            for event in events
+            if event["event_type"] == "purchase" and event["at"].date() < start + WEEK
+        ]
+        revenue.append(f"{sum(paid, ZERO):.2f}")
+    values = [float(amount) / len(members) for amount in revenue]
+    told = {"returned": returned, "complete": complete, "revenue": revenue, "lifetime_value": values}
+    return {"cohort": str(monday), "size": len(members), **told}
+
+
+def _monday(at: datetime) -> date:
+    return at.date() - timedelta(days=at.weekday())
+
+
+def _funnelled(reached: Sequence[int]) -> Row:
+    if not reached[0]:
+        return {"steps": [], "conversion_rate": None}
+    steps = [
+        {
+            "step": place,
+            "event_type": STEPS[place - 1],
+            "unit_count": count,
+            "conversion_from_start_rate": round(count / reached[0], 6),
+            "conversion_from_previous_rate": _rate(count, reached[max(place - 2, 0)]),
+        }
+        for place, count in enumerate(reached, start=1)
+    ]
+    return {"steps": steps, "conversion_rate": round(reached[-1] / reached[0], 6)}
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
+    """Steps of a funnel of one's own, with how long they took."""
+    tries, told = list(tries), []
+    counts = [sum(len(one) > place for one in tries) for place in range(len(steps))]
+    for place, kind in enumerate(steps):
+        there = [one for one in tries if len(one) > place]
+        step = {
+            "step": place + 1,
+            "event_type": kind,
+            "count": counts[place],
+            "conversion_from_start": counts[place] / counts[0],
+            "conversion_from_previous": counts[place] / counts[max(place - 1, 0)],
+        }
+        for name, before in (("previous", place - 1), ("start", 0)):
+            times = sorted((one[place]["at"] - one[before]["at"]).total_seconds() for one in there if place)
+            step[f"median_s_from_{name}"] = _quantile(times, 0.5)
+            step[f"p90_s_from_{name}"] = _quantile(times, 0.9)
+            if name == "previous":
+                step["histogram_from_previous"] = _histogram(times)
+        told.append(step)
+    return told
+
+
+def _quantile(times: list[float], part: float) -> Any:
+    if not times:
+        return None
+    place = (len(times) - 1) * part
+    low, high = times[int(place)], times[min(int(place) + 1, len(times) - 1)]
+    return round(low + (high - low) * (place - int(place)), 6)
+
+
+def _histogram(times: list[float]) -> list[Row]:
+    ends = [(low, high) for low, high in zip(BARS, [*BARS[1:], None], strict=True) if low <= WEEK.total_seconds()]
+    return [
+        {"from_s": low, "to_s": high, "count": sum(low <= time < (high or float("inf")) for time in times)}
+        for low, high in ends
+        if times
+    ]
+
+
+def _streams(shop: PlainShop) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for event in shop.events:
+        found[event["user_id"]].append(event)
+    return found
+
+
+def _best_try(events: list[Row], steps: Sequence[str], day: date | None = None) -> list[Row]:
+    """The longest try within a week that begins with the first step (on a day, if one is given), the first of these."""
+    best: list[Row] = []
+    for start in events:
+        if start["event_type"] != steps[0] or day not in {None, start["at"].date()}:
+            continue
+        taken: list[Row] = []
+        for event in events:
+            is_next = len(taken) < len(steps) and event["event_type"] == steps[len(taken)]
+            if is_next and start["at"] <= event["at"] <= start["at"] + WEEK and (taken or event is start):
+                taken.append(event)
+        best = taken if len(taken) > len(best) else best
+    return best

@@ -1,0 +1,241 @@
+"""Every number of every answer, recomputed from the files in plain Python, and that no field goes uncompared.
+
+Answers are compared as a whole. Not here: the recomputation (`plain_answers.py`, `plain_paths.py`,
+`plain_people.py`), real time (`test_realtime.py`), what else lists and models must do (`test_parts_of_answers.py`).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.api import plain_answers as plain
+from ecom_assets_tests.api import plain_paths as paths
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
+
+pytestmark = pytest.mark.xdist_group("api")
+RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
+ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain")
+Expected = Callable[[PlainShop, Span], Row]
+SPANS = {"twenty days": 20, **RANGES}
+"""Forty days of data: before 20 there are as many, before 30 a part, before 90 none."""
+OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
+    "sales": ("/analytics/sales", {}, plain.sales),
+    "trend by day": ("/analytics/revenue/trend", {}, plain.trend),
+    "trend by week": (
+        "/analytics/revenue/trend",
+        {"granularity": "week"},
+        lambda shop, span: plain.trend(shop, span, "week"),
+    ),
+    "trend by month": (
+        "/analytics/revenue/trend",
+        {"granularity": "month"},
+        lambda shop, span: plain.trend(shop, span, "month"),
+    ),
+    "channels": ("/analytics/revenue/by-channel", {}, plain.channels),
+    "channels that came first": (
+        "/analytics/revenue/by-channel",
+        {"model": "first"},
+        lambda shop, span: plain.channels(shop, span, "first"),
+    ),
+    "channels that came last": (
+        "/analytics/revenue/by-channel",
+        {"model": "last"},
+        lambda shop, span: plain.channels(shop, span, "last"),
+    ),
+    "countries": ("/analytics/geographic", {}, plain.places),
+    "regions": ("/analytics/geographic", {"level": "region"}, lambda shop, span: plain.places(shop, span, "region")),
+    "cities": ("/analytics/geographic", {"level": "city"}, lambda shop, span: plain.places(shop, span, "city")),
+    "customers": ("/analytics/customers", {}, plain.customers),
+    "conversion": ("/analytics/conversion", {}, paths.conversion),
+    "conversion by device": (
+        "/analytics/conversion",
+        {"by": "device"},
+        lambda shop, span: paths.conversion(shop, span, "device"),
+    ),
+    "conversion by channel": (
+        "/analytics/conversion",
+        {"by": "channel"},
+        lambda shop, span: paths.conversion(shop, span, "channel"),
+    ),
+    "conversion by category": (
+        "/analytics/conversion",
+        {"by": "category"},
+        lambda shop, span: paths.conversion(shop, span, "category"),
+    ),
+    "products by revenue": ("/analytics/products/top", {"limit": 50}, plain.top_products),
+    "products by units": (
+        "/analytics/products/top",
+        {"sort_by": "units", "limit": 3},
+        lambda shop, span: plain.top_products(shop, span, "units", 3),
+    ),
+    "products by views": (
+        "/analytics/products/top",
+        {"sort_by": "views", "limit": 50},
+        lambda shop, span: plain.top_products(shop, span, "views"),
+    ),
+    "one product": ("/analytics/products/p0", {}, lambda shop, span: plain.one_product(shop, span, "p0")),
+    "another product": ("/analytics/products/p7", {}, lambda shop, span: plain.one_product(shop, span, "p7")),
+    "categories": ("/analytics/categories", {}, plain.categories),
+}
+AS_OF: dict[str, tuple[str, Callable[[PlainShop], Row]]] = {
+    "segments": ("/analytics/customers/segments", plain.customer_segments),
+    "alerts": ("/analytics/inventory/alerts", plain.alerts),
+}
+OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
+    "a funnel": ("/analytics/funnel", {"steps": STEPS}, lambda shop: paths.funnel(shop, STEPS)),
+    "a funnel by category": (
+        "/analytics/funnel",
+        {"steps": ["product_view", "add_to_cart"], "by": "product_category"},
+        lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
+    ),
+    "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
+}
+NOT_OF_THE_SHOP = {"/", "/health", "/health/live", "/health/ready", "/metrics", "/analytics/realtime"}
+HOURLY = "/analytics/revenue/trend"
+CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
+CASES["trend by the hour"] = HOURLY
+"""The path of each answer that is compared."""
+NEVER_TOLD: dict[str, set[str]] = {
+    "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
+}
+"""Fields that have nothing to say of this shop: the reasons why there is no model."""
+
+
+def route_of(path: str) -> str:
+    """Return the path as the API describes it."""
+    return re.sub(r"/products/p\d+$", "/products/{product_id}", path)
+
+
+def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
+    """Return the days of a range, and how they are asked for."""
+    span = shop.span(SPANS[name])
+    return span, {"time_range": name} if name in RANGES else {"start_date": span.first, "end_date": span.last}
+
+
+@pytest.mark.parametrize("days", SPANS)
+@pytest.mark.parametrize("case", OF_DAYS)
+def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
+    path, parameters, expected = OF_DAYS[case]
+    span, asked = days_of(shop, days)
+    told = api.json(path, **parameters, **asked)
+    assert without_envelope(told) == expected(shop, span)
+
+
+def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Asked, shop: PlainShop) -> None:
+    told = api.json(HOURLY, granularity="hour", time_range="week")
+    assert without_envelope(told) == plain.hourly_trend(shop, shop.span(7))
+
+
+@pytest.mark.parametrize("case", AS_OF)
+def test_a_state_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
+    path, expected = AS_OF[case]
+    assert without_envelope(api.json(path)) == expected(shop)
+
+
+@pytest.mark.parametrize("case", OF_ONE_S_OWN)
+def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
+    path, body, expected = OF_ONE_S_OWN[case]
+    said = api.post(path, body)
+    assert said.status_code == 200, said.text
+    assert without_envelope(said.json()) == expected(shop)
+
+
+@pytest.mark.parametrize("days", SPANS)
+def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: PlainShop, days: str) -> None:
+    span, asked = days_of(shop, days)
+    assert api.json("/analytics/conversion", unit="visitor", **asked)["steps"] == paths.visitors(shop, span)
+
+
+@pytest.mark.parametrize("days", SPANS)
+@pytest.mark.parametrize("path", ["/analytics/sales", "/analytics/conversion", "/analytics/products/p0"])
+def test_an_answer_tells_its_days_and_how_many_before_there_are_data_of(
+    api: Asked, shop: PlainShop, days: str, path: str
+) -> None:
+    span, asked = days_of(shop, days)
+    first = {"/analytics/sales": shop.first_order, "/analytics/conversion": shop.first_event}
+    known_from = first.get(path, max(shop.first_order, shop.first_event))
+    told = api.json(path, **asked)
+    assert told["range"] == {
+        "time_range": asked.get("time_range", "custom"),
+        "start_date": str(span.first),
+        "end_date": str(span.last),
+        "day_count": SPANS[days],
+        "timezone": "UTC",
+        "previous_start_date": str(span.before.first),
+        "previous_end_date": str(span.before.last),
+        "previous_data": plain.coverage(span, known_from),
+        "known_from": str(known_from),
+    }
+    assert told["data_as_of"] == str(shop.newest) == "2026-02-09"
+    assert "range.previous_data" in told["definition"]["change"]
+
+
+# That nothing goes uncompared
+
+
+def test_every_route_is_compared(api: Asked) -> None:
+    told = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
+    assert told - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
+
+
+@pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
+def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: PlainShop, route: str) -> None:
+    described = api.json("/openapi.json")
+    ((_, told_of),) = described["paths"][f"/v1{route}"].items()
+    schema = told_of["responses"]["200"]["content"]["application/json"]["schema"]
+    fields = {one for one in _fields(schema, described) if one.partition(".")[0] not in ENVELOPE}
+    compared: set[str] = set()
+    for case in (name for name, path in CASES.items() if route_of(path) == route):
+        for days in ("week", "twenty days"):
+            compared |= set(_told(_asked(api, shop, case, days)))
+    assert fields - compared == NEVER_TOLD.get(route, set())
+
+
+def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:
+    """Return an answer that a test above compares."""
+    if case in OF_DAYS:
+        path, parameters, _ = OF_DAYS[case]
+        return api.json(path, **parameters, **days_of(shop, days)[1])
+    if case in OF_ONE_S_OWN:
+        return api.post(*OF_ONE_S_OWN[case][:2]).json()
+    if case in AS_OF:
+        return api.json(AS_OF[case][0])
+    return api.json(HOURLY, granularity="hour", time_range="week")
+
+
+def without_envelope(told: Row) -> Row:
+    """Return an answer without what all answers have, and others tests look at."""
+    return {name: value for name, value in told.items() if name not in ENVELOPE}
+
+
+def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
+    """Name each field that holds a value, as OpenAPI describes an answer."""
+    if "$ref" in schema:
+        schema = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    for kind in kinds:
+        if "$ref" in kind:
+            yield from _fields(kind, described, place)
+        elif kind.get("type") == "array":
+            yield from _fields(kind["items"], described, place)
+        elif "properties" in kind:
+            for name, one in kind["properties"].items():
+                yield from _fields(one, described, f"{place}.{name}".lstrip("."))
+        else:
+            yield place
+
+
+def _told(told: Any, place: str = "") -> Iterator[str]:
+    """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
+    if isinstance(told, list):
+        for one in told:
+            yield from _told(one, place)
+    elif isinstance(told, dict):
+        yield place
+        for name, one in told.items():
+            yield from _told(one, f"{place}.{name}".lstrip("."))
+    elif told is not None:
+        yield place

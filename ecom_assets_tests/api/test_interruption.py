@@ -1,0 +1,147 @@
+"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come.
+
+Not here: when an answer is given up (`test_bounds.py`).
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pytest
+from fastapi import FastAPI
+
+from ecom_assets.api.asking import Ask
+from ecom_assets.api.interruption import Interruption, ended_after
+from ecom_assets.api.metrics import ApiMetrics
+from ecom_assets.api.problems import handle_errors
+from ecom_assets.api.snapshot_store import SnapshotStore
+from ecom_assets.api.store import QuestionTooLargeError, Store
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
+
+pytestmark = pytest.mark.xdist_group("api")
+HASTY = {"api_timeout_s": 0.5, "adhoc_at_once": 1, "adhoc_timeout_s": 600.0}
+"""The time of an answer, which is to end the question, long before its own bound does."""
+MINUTES_S = 120
+"""What the endless question would take at least."""
+
+
+def endless(rows: int = 300_000) -> Any:
+    """A question that an engine works on for minutes."""
+    one, other = (ibis.range(rows).unnest().name(name).as_table() for name in ("n", "m"))
+    pairs = one.cross_join(other)
+    sevenths = pairs.filter((pairs.n * pairs.m) % 7 == 3)
+    return sevenths.agg(count=sevenths.count())
+
+
+class Asked:
+    """What became of the questions."""
+
+    def __init__(self) -> None:
+        self.ended: list[Exception] = []
+        self.begun = threading.Event()
+
+
+def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
+    """An API with an endless route, an endless question of one's own, and a quick one."""
+    app, shop = FastAPI(), Shop()
+    app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
+    app.state.metrics = ApiMetrics(lambda: shop.age_s)
+    handle_errors(app)
+
+    @app.get("/analytics/slow")
+    def slow(ask: Ask) -> int:
+        asked.begun.set()
+        return _told(asked, lambda: len(ask.reading.rows(endless())))
+
+    @app.get("/analytics/slow-question")
+    def slow_question(ask: Ask) -> int:
+        asked.begun.set()
+
+        def counted() -> int:
+            with ask.reading.adhoc() as con:
+                return len(con.to_pyarrow(endless()))
+
+        return _told(asked, counted)
+
+    @app.get("/analytics/quick")
+    def quick(ask: Ask) -> int:
+        return len(ask.reading.rows(ibis.literal(1).name("n").as_table()))
+
+    return app
+
+
+def _told(asked: Asked, count: Any) -> int:
+    try:
+        found: int = count()
+    except Exception as error:
+        asked.ended.append(error)
+        raise
+    return found
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture(params=["snapshot", "postgres"])
+def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> Iterator[Running]:
+    """Each store behind all that stands in front of the API, with half a second for an answer."""
+    hasty = settings.model_copy(update=HASTY)
+    if request.param == "postgres":
+        from ecom_assets.api.postgres_store import PostgresStore  # noqa: PLC0415 (as it needs the extra)
+
+        hasty = request.getfixturevalue("in_postgres").model_copy(update=HASTY)
+        store: Store = PostgresStore(hasty)
+    else:
+        store = SnapshotStore(hasty)
+    with closing(store), serving(hasty, slow_app(store, hasty, asked)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
+def test_what_ran_out_of_time_ends_in_the_engine_too_and_the_next_is_answered(
+    slow: Running, asked: Asked, path: str
+) -> None:
+    began = time.monotonic()
+    answer = slow.get(path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert asked.begun.is_set()
+    wait_until(lambda: asked.ended, 20)
+    assert time.monotonic() - began < MINUTES_S / 4
+    for _ in range(5):
+        assert slow.get("/analytics/quick").json() == 1
+
+
+def test_nothing_begins_once_the_time_is_over() -> None:
+    interruption = Interruption()
+    interruption.end()
+    with pytest.raises(QuestionTooLargeError, match="The time of the answer is over"), interruption.during(print):
+        pass
+
+
+def test_an_interruption_that_came_between_two_questions_ends_the_second(tmp_path: Path) -> None:
+    con = connect(tmp_path / "shop.duckdb")
+    began = time.monotonic()
+    said = pytest.raises(duckdb.InterruptException)
+    with said, ended_after(0.1, con.con.interrupt):
+        time.sleep(0.3)  # the first interruption finds nothing to end
+        con.to_pyarrow(endless())
+    assert time.monotonic() - began < MINUTES_S / 4
+    assert con.con.execute("SELECT 1").fetchall() == [(1,)]
+    con.disconnect()
+
+
+def test_what_was_done_in_time_is_not_interrupted() -> None:
+    calls: list[int] = []
+    with ended_after(0.2, lambda: calls.append(1)):
+        pass
+    time.sleep(0.3)
+    assert calls == []

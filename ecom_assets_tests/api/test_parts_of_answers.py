@@ -1,0 +1,93 @@
+"""What lists, pages and models of the API's answers must do beside being right. Not here: every number of them."""
+
+import pytest
+
+from ecom_assets_tests.api import plain_credit
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.plain_answers import Near
+from ecom_assets_tests.api.plain_shop import PlainShop
+from ecom_assets_tests.api.shop_files import PRODUCTS
+
+pytestmark = pytest.mark.xdist_group("api")
+DAYS = 20
+CENT, MILLIONTH = 0.01, 1e-6
+
+
+@pytest.mark.parametrize("model", ["linear", "position", "j", "time_decay"])
+def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, shop: PlainShop, model: str) -> None:
+    span = shop.span(DAYS)
+    days = {"start_date": span.first, "end_date": span.last}
+    told = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
+    now, before = (plain_credit.credited(shop, some, model) for some in (span, span.before))
+    orders = shop.sales(span)["order_count"] + shop.sales(span)["refund_count"]
+    assert {one["channel"] for one in told} == {*now, *before}
+    for one in told:
+        count, revenue = now.get(one["channel"], plain_credit.NOTHING)
+        # Each order's cents are parted among its touches, a cent at most to the wrong one.
+        assert one["order_count"] == Near(float(count), MILLIONTH)
+        assert one["revenue_amount"] == Near(float(revenue), CENT * orders)
+        _, revenue_before = before.get(one["channel"], plain_credit.NOTHING)
+        assert one["previous_revenue_amount"] == Near(float(revenue_before), CENT * orders)
+
+
+@pytest.mark.parametrize("model", ["first", "linear", "markov"])
+def test_every_model_credits_all_of_the_revenue_and_no_more(api: Asked, shop: PlainShop, model: str) -> None:
+    span = shop.span(DAYS)
+    found = api.json("/analytics/revenue/by-channel", model=model, start_date=span.first, end_date=span.last)
+    sales, channels = shop.sales(span), found["channels"]
+    assert sum(round(100 * float(one["revenue_amount"])) for one in channels) == round(
+        100 * float(sales["revenue_amount"])
+    )
+    assert round(sum(one["order_count"] for one in channels), 3) == sales["order_count"]
+    assert round(sum(one["revenue_share"] for one in channels), 4) == 1
+
+
+def test_products_of_a_category_come_a_page_at_a_time(api: Asked) -> None:
+    hats = sorted(name for name, category in PRODUCTS.items() if category == "Hats")
+    pages = [
+        api.json("/analytics/products/top", category="Hats", limit=3, offset=start, time_range="year")
+        for start in (0, 3, 6)
+    ]
+    listed = [one for page in pages for one in page["products"]]
+    assert [page["total_count"] for page in pages] == [4, 4, 4]
+    assert sorted(one["product_id"] for one in listed) == hats
+    assert [one["rank_number"] for one in listed] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("path", "rows"), [("/analytics/geographic", "places"), ("/analytics/categories", "categories")]
+)
+def test_a_page_is_a_part_of_the_whole(api: Asked, path: str, rows: str) -> None:
+    whole = api.json(path)
+    page = api.json(path, limit=1, offset=1)
+    assert page[rows] == whole[rows][1:2]
+    assert page["total_count"] == whole["total_count"] == len(whole[rows])
+
+
+def test_products_without_a_view_come_last_by_conversion(api: Asked, shop: PlainShop) -> None:
+    span = shop.span(1)
+    told = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
+    rates = [shop.product(one["product_id"], span)["purchases_per_view"] for one in told]
+    assert [one["purchases_per_view"] for one in told] == rates
+    known = [rate for rate in rates if rate is not None]
+    assert rates == sorted(known, reverse=True) + [None] * (len(rates) - len(known))
+
+
+def test_alerts_of_one_kind_are_a_part_of_all(api: Asked) -> None:
+    whole = api.json("/analytics/inventory/alerts")
+    kinds = {one["product_id"]: one["alert"] for one in whole["alerts"]}
+    assert {name: kinds[name] for name in ("p0", "p1", "p2")} == {"p0": "out_of_stock", "p1": "low", "p2": "overstock"}
+    only = api.json("/analytics/inventory/alerts", alert="low")
+    assert only["alerts"] == [one for one in whole["alerts"] if one["alert"] == "low"]
+    assert (only["counts"], only["total_count"]) == (whole["counts"], 1)
+
+
+def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainShop) -> None:
+    body = {"steps": ["product_view", "add_to_cart"], "by": "product_category", "time_range": "month"}
+    told = api.post("/v1/analytics/funnel", body).json()
+    span = shop.span(30)
+    assert told["event_count"] == sum(span.has(event["at"].date()) for event in shop.events)
+    assert (told["range"]["start_date"], told["range"]["end_date"]) == (str(span.first), str(span.last))
+    assert told["definition"]["within"] == "604800s"
+    for place in (0, 1):
+        assert sum(part["steps"][place]["count"] for part in told["breakdown"]) == told["steps"][place]["count"]
