@@ -34,11 +34,15 @@ class Column:
 
 @dataclass(frozen=True)
 class FileColumns:
-    """A file's columns by name, in its order, and a few of its rows as text where it is a text file."""
+    """A file's columns by name, in its order, and a few of its rows as text where it is a text file.
+
+    `filled` are those columns of text of which the file itself says that no value is empty.
+    """
 
     columns: dict[str, Column]
     delimiter: str = ","
     sample: tuple[dict[str, str], ...] = ()
+    filled: frozenset[str] = frozenset()
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
@@ -130,9 +134,18 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
             inner = select("unnest(e)", select(f"unnest({ident(exploded)}) AS e", source))
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
                 columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
+        filled = _filled(con, file)
     except duckdb.Error as error:
         raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
-    return FileColumns(columns)
+    return FileColumns(columns, filled=filled)
+
+
+def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:
+    """Columns whose smallest text is not empty in any row group, as the file's footer has it; nulls do not matter."""
+    footer = f"parquet_metadata({text(pattern_of(file.path))})"
+    is_filled = "bool_and(stats_null_count = num_values OR coalesce(stats_min_value > '', false))"
+    rows = con.execute(f"{select('path_in_schema', footer, group_by='path_in_schema')} HAVING {is_filled}").fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _parquet_kind(kind: str) -> str:

@@ -5,7 +5,7 @@ Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -121,7 +121,8 @@ class RecordFiles:
         return dated_sql(self._records(group), self.mapping.kind, files, self.timezone)
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
-        layout = group[0][1]
+        filled = frozenset.intersection(*(layout.filled for _, layout in group))
+        layout = replace(group[0][1], filled=filled)
         self._look_for_damage(group)
         sound = [file.path for file, _ in group if not self._copies[file.path]]
         rows = [row_sql.sound_rows(layout, sound)] if sound else []
@@ -172,6 +173,7 @@ def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: d
         needed=needed,
         named=frozenset(named),
         other_columns=mapping.other_columns,
+        filled=found.filled,
     )
 
 

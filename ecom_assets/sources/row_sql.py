@@ -5,7 +5,7 @@ mapping does not name, where they are kept), `__file` (the path) and `__malforme
 could not be split; all other columns are NULL then). Not here: fields, event types, times; finding damage.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ecom_assets.sources.file_columns import Column
@@ -33,6 +33,7 @@ class Layout:
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
     named: frozenset[str]  # what the mapping gives a place, or ignores
     other_columns: str  # what becomes of the rest: refuse, ignore or properties
+    filled: frozenset[str] = frozenset()  # columns of text without an empty value, as all the files say
 
     def own(self) -> dict[str, Column]:
         """The columns of the rows themselves, without the members of an exploded list."""
@@ -73,7 +74,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         others = {name: cells[name] for name in layout.others()}
         source = csv_source(layout, paths)
     else:
-        cells = {name: _parquet_text(name, column) for name, column in layout.own().items()}
+        cells = {name: _parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
         others = {name: ident(name) for name in layout.others()}
         source = f"read_parquet({_list_of(paths)}, filename='__file', hive_partitioning=false)"
     columns = [
@@ -218,12 +219,14 @@ def _moment(name: str, kind: str) -> str:
     return f"timezone('UTC', {ident(name)})" if kind == "zoned" else f"{ident(name)}::TIMESTAMP"
 
 
-def _parquet_text(name: str, column: Column) -> str:
+def _parquet_text(name: str, column: Column, filled: Collection[str]) -> str:
     if column.kind == "nested":
         return f"to_json({ident(name)})::VARCHAR"
     if column.kind == "zoned":  # casting to text would use the session's zone
         return f"timezone('UTC', {ident(name)})::VARCHAR || '+00'"
-    return f"nullif({ident(name)}::VARCHAR, '')"
+    # Without the test for empty texts the engine knows from the footer where nulls can be, and skips reading for them.
+    is_filled = column.kind in {"boolean", "date", "number", "timestamp"} or (column.kind == "text" and name in filled)
+    return f"{ident(name)}::VARCHAR" if is_filled else f"nullif({ident(name)}::VARCHAR, '')"
 
 
 def _unquoted(cell: str) -> str:

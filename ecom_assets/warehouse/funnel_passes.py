@@ -134,28 +134,41 @@ def _in_coarser_time_or_halves(
 
 
 def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
-    """Each pass: a candidate continues the last chain before it, which is the one with the latest start.
+    for step, ends in enumerate(chain_ends(codes_of(keys, plan), keys >> plan.scale_bits, plan), start=1):
+        levels[ends >> time_bits] = step
 
-    Starts never decrease along the events, so the last chain is the best, and how many chains stand before a
-    candidate follows from its place among both. Only one-byte arrays are as long as the batch.
+
+def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator[Ints]:
+    """Per step, when the events happened that can end a chain of so many steps; for events of one step each.
+
+    Each pass: a candidate continues the last chain before it, which is the one with the latest start. Starts never
+    decrease along the events, so the last chain is the best, and counting the chains before a candidate finds it.
     """
-    codes = (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
-    times = keys >> plan.scale_bits
     never = np.array([-plan.window - 1], dtype=np.int64)
-    order = range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
-    chains = np.flatnonzero(codes == order[0])
-    starts = times[chains]
-    levels[starts >> time_bits] = 1
-    for step, code in enumerate(order[1:], start=2):
-        both = codes == code
-        both[chains] = True
-        places = np.flatnonzero(both)
-        ranks = np.flatnonzero(codes[places] == code)
-        candidates = places[ranks]
-        latest = np.concatenate((never, starts))[ranks - np.arange(len(ranks))]
-        kept = np.flatnonzero(times[candidates] - latest <= plan.window)
-        chains, starts = candidates[kept], latest[kept]
-        levels[times[chains] >> time_bits] = step
+    first, *others = order_of(plan)
+    is_chain = codes == first
+    ends = starts = times[is_chain]
+    yield ends
+    for code in others:
+        candidates = np.flatnonzero(codes == code)
+        chains_before = np.cumsum(is_chain, dtype=np.int32)[candidates]
+        latest = np.concatenate((never, starts))[chains_before]
+        ends = times[candidates]
+        kept = np.flatnonzero(ends - latest <= plan.window)
+        is_chain = np.zeros(len(codes), bool)
+        is_chain[candidates[kept]] = True
+        ends, starts = ends[kept], latest[kept]
+        yield ends
+
+
+def codes_of(keys: Ints, plan: Plan) -> npt.NDArray[np.int8]:
+    """The code of each event."""
+    return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
+
+
+def order_of(plan: Plan) -> range:
+    """The codes of the steps, the first step's first."""
+    return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
 def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:

@@ -9,8 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from ecom_assets.warehouse.funnel_passes import Contest, Ints, Plan, Sorted, instants_of, sorted_parts
+from ecom_assets.warehouse.funnel_passes import (
+    Contest,
+    Ints,
+    Plan,
+    Sorted,
+    chain_ends,
+    codes_of,
+    instants_of,
+    order_of,
+    sorted_parts,
+)
 
 Taken = list[tuple[Ints, Ints]]
 """Per step, which tries took it (numbers from 0, rising) and when."""
@@ -34,8 +45,8 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTi
     parts = []
     for part in sorted_parts(packed, units, unit_count, plan):
         if len(part.keys):
-            taken = (_walk_by_instant if plan.weights else _walk_by_event)(part.keys, part.plan)
-            parts.append(_of_longest(taken, part))
+            walk = _walk_by_instant(part) if plan.weights else _walk_by_event(part)
+            parts.append(_told(walk, part.resolution))
     return together(parts, plan.steps)
 
 
@@ -48,14 +59,15 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-def _walk_by_event(keys: Ints, plan: Plan) -> Taken:
-    codes = (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
-    times = keys >> plan.scale_bits
-    order = range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
-    starts = at = _distinct(times[codes == order[0]])
+def _walk_by_event(part: Sorted) -> Taken:
+    """Walk only from the starts that are told; they follow from where the longest chains end first."""
+    plan = part.plan
+    codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
+    _, *others = order_of(plan)
+    starts = at = _told_starts(codes, times, part)
     tries = np.arange(len(starts))
     taken = [(tries, at)]
-    for code in order[1:]:
+    for code in others:
         candidates = times[codes == code]
         found = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
         tries, at = _in_time(tries, _at_or_never(candidates, found), starts, plan)
@@ -63,9 +75,26 @@ def _walk_by_event(keys: Ints, plan: Plan) -> Taken:
     return taken
 
 
-def _walk_by_instant(keys: Ints, plan: Plan) -> Taken:
+def _told_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints:
+    """The start of the earliest of each unit's longest tries.
+
+    No try of a unit can be as long and end before the first event that ends a longest chain. A try from within the
+    window before that event ends there or earlier, since of two tries the later one never overtakes: so the first start
+    in that window is it.
+    """
+    first_ends = np.full(part.unit_count, -1, np.int64)
+    for ends in chain_ends(codes, times, part.plan):
+        backwards = ends[::-1]
+        first_ends[backwards >> part.time_bits] = backwards  # of several, the last one written stays
+    starts = times[codes == order_of(part.plan)[0]]
+    told: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
+    return told
+
+
+def _walk_by_instant(part: Sorted) -> Taken:
     """As `transforms/funnel_instant_walks.py` explains: a step is taken at the same instant if its events suffice."""
-    instants, counts = instants_of(keys, plan)
+    plan = part.plan
+    instants, counts = instants_of(part.keys, plan)
     starts = at = instants[counts[plan.owns[0]] > 0]
     tries = np.arange(len(starts))
     served = np.zeros(len(starts), np.int64)
@@ -81,7 +110,7 @@ def _walk_by_instant(keys: Ints, plan: Plan) -> Taken:
         kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[tries], plan)
         tries, at, served = tries[kept], now, served[kept]
         taken.append((tries, at))
-    return taken
+    return _of_longest(taken, part)
 
 
 def _needed(counts: Ints, contest: Contest) -> Ints:
@@ -90,8 +119,8 @@ def _needed(counts: Ints, contest: Contest) -> Ints:
     return lately[np.minimum(counts, len(contest.contested))]
 
 
-def _of_longest(taken: Taken, part: Sorted) -> StepTimes:
-    """The times of the first of each unit's longest tries; tries are in order of unit and start."""
+def _of_longest(taken: Taken, part: Sorted) -> Taken:
+    """The first of each unit's longest tries; tries are in order of unit and start."""
     starts = taken[0][1]
     level = np.zeros(len(starts), np.int64)
     for tries, _ in taken:
@@ -101,14 +130,19 @@ def _of_longest(taken: Taken, part: Sorted) -> StepTimes:
     is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
     is_told = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
-    at = starts.copy()
-    from_previous, from_start = [], []
-    for every, times in taken:
-        mine = is_told[every]
-        tries, now = every[mine], times[mine]
-        from_previous.append((now - at[tries]) * part.resolution)
-        from_start.append((now - starts[tries]) * part.resolution)
-        at[tries] = now
+    return [(tries[is_told[tries]], times[is_told[tries]]) for tries, times in taken]
+
+
+def _told(taken: Taken, resolution: int) -> StepTimes:
+    """The times of tries that are all told."""
+    tries, starts = taken[0]
+    at = np.zeros(int(tries.max(initial=-1)) + 1, np.int64)
+    at[tries] = starts
+    began, from_previous, from_start = at.copy(), [], []
+    for every, now in taken:
+        from_previous.append((now - at[every]) * resolution)
+        from_start.append((now - began[every]) * resolution)
+        at[every] = now
     return StepTimes(tuple(from_previous), tuple(from_start))
 
 
@@ -119,7 +153,3 @@ def _in_time(tries: Ints, at: Ints, starts: Ints, plan: Plan) -> tuple[Ints, Int
 
 def _at_or_never(candidates: Ints, places: Ints) -> Ints:
     return np.append(candidates, np.iinfo(np.int64).max)[places]
-
-
-def _distinct(rising: Ints) -> Ints:
-    return rising[np.flatnonzero(np.diff(rising, prepend=-1))]

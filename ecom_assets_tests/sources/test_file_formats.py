@@ -3,6 +3,8 @@
 import gzip
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.errors import SourceError
@@ -26,6 +28,26 @@ def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read,
         ("e2", "2026-01-01 10:00:00", "19.90"),
         ("e3", "2026-01-02 10:00:00", None),
     ]
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+def test_an_empty_value_of_parquet_is_missing_whatever_the_footer_says(
+    tmp_path: Path, read: Read, *, has_statistics: bool
+) -> None:
+    # In e1 no row group has an empty user, in e2 the second one, in e3 all values are null.
+    users: dict[str, list[str | None]] = {
+        "e1": ["ann", "ben", None, "cleo"],
+        "e2": ["ann", "ben", "", "cleo"],
+        "e3": [None] * 4,
+    }
+    for name, values in users.items():
+        columns: dict[str, list[str | None]] = {column: [str(value)] * 4 for column, value in SHOP[0].items()}
+        columns["event_id"], columns["user_id"] = [f"{name}-{n}" for n in range(4)], values
+        table = pa.table({column: pa.array(texts, pa.string()) for column, texts in columns.items()})
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=2, write_statistics=has_statistics)
+    for names in (["e1"], ["e2"], ["e3"], ["e1", "e2"], ["e2", "e1", "e3"]):
+        rows = read([tmp_path / f"{name}.parquet" for name in names])
+        assert [row["user_id"] for row in rows] == [user or None for name in sorted(names) for user in users[name]]
 
 
 def test_tab_separated_and_semicolons_by_ending_or_mapping(tmp_path: Path, read: Read) -> None:
