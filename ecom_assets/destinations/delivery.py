@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -208,7 +209,7 @@ class _DayDelivery:
     def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
         """Wait for an answer, or for something else; whoever waits stays the writer."""
         while True:
-            awaited = {*self.under_way, *also}
+            awaited: list[Future[Any]] = [*self.under_way, *also]
             done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
             if done:
                 return self.under_way.keys() & done

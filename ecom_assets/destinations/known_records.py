@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger_store import Store
+from ecom_assets.destinations.payload_hashes import payload_hashes
 
 PAGE = 50
 """Batches that are read at once."""
@@ -44,16 +45,16 @@ SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS da
 FROM sendings GROUP BY destination_id, record_id
 """
 FRESH = """
-SELECT position, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash, hash(user_key) % $lanes AS lane,
-    if(payload IS NULL, 'refuse', 'send') AS decision, NULL::VARCHAR AS kept_as, false AS is_changed
+SELECT hash(user_key) % $lanes AS lane, if(can_go, 'send', 'refuse') AS decision, NULL::VARCHAR AS kept_as,
+    false AS is_changed
 FROM given
 """
 """What follows where nothing is known yet; DuckDB keeps the order of what it scans."""
 PLAN = """
-SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
-    k.record_id IS NOT NULL AS is_known, c.can_go,
+SELECT c.position, hash(c.user_key) % $lanes AS lane, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
-    k.payload_hash IS NOT DISTINCT FROM c.payload_hash AS is_same,
+    CASE WHEN k.payload_hash = c.payload_hash THEN true
+        ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
@@ -65,12 +66,11 @@ SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
     END AS decision,
     CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
     coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
-FROM (SELECT *, payload IS NOT NULL AS can_go, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash
-    FROM given) c LEFT JOIN known k ON k.record_id = c.record_id
+FROM given c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
 """Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
-safe; all else goes when it can."""
+safe; all else goes when it can. The first ledgers had MD5 for a hash."""
 
 
 class KnownRecords:
@@ -93,16 +93,22 @@ class KnownRecords:
         self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, lanes: int, retry_rejected: bool
     ) -> pa.Table:
         """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`, `lane`."""
-        self.con.register("given", payloads.append_column("position", pa.array(np.arange(len(payloads)))))
+        hashes = payload_hashes(payloads["payload"])
+        given = payloads.select(["user_key"]).append_column("can_go", payloads["payload"].is_valid())
         if not self.has_any:
-            return self.con.sql(FRESH, params={"lanes": lanes}).to_arrow_table()
-        given = {
+            self.con.register("given", given)
+            return self.con.sql(FRESH, params={"lanes": lanes}).to_arrow_table().append_column("payload_hash", hashes)
+        for name in ("record_id", "payload", "reason"):
+            given = given.append_column(name, payloads[name])
+        position = pa.array(np.arange(len(payloads)))
+        self.con.register("given", given.append_column("position", position).append_column("payload_hash", hashes))
+        choices = {
             "lanes": lanes,
             "takes_updates": destination.takes_updates,
             "retry": retry_rejected,
             "repeatable_from": _repeatable_from(destination, sent_at),
         }
-        return self.con.sql(PLAN, params=given).to_arrow_table()
+        return self.con.sql(PLAN, params=choices).to_arrow_table().append_column("payload_hash", hashes)
 
     def close(self) -> None:
         """Give the memory back."""
