@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ecom_assets.clock import Clock
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.known_records import KnownRecords
+from ecom_assets.destinations.text_hashes import hashes_of
 
 HASH = "payload_hash"
 
@@ -52,9 +53,7 @@ class Deciding:
 
     def _decide(self, rows: pa.Table) -> Decided:
         payloads = self.destination.payloads(rows, self.sending_at())
-        plan = self.known.plan(
-            payloads, self.destination, self.now(), lanes=self.lane_count, retry_rejected=self.retry_rejected
-        )
+        plan = self.known.plan(payloads, self.destination, self.now(), retry_rejected=self.retry_rejected)
         payloads = payloads.append_column(HASH, plan[HASH])
         counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
         return Decided(
@@ -62,13 +61,14 @@ class Deciding:
             kept={one["values"]: one["counts"] for one in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
-            lanes=self._in_lanes(payloads, plan),
+            lanes=self._in_lanes(payloads, pc.equal(plan["decision"], "send")),
         )
 
-    def _in_lanes(self, payloads: pa.Table, plan: pa.Table) -> list[pa.Table]:
-        """Copy each payload that goes once, to where the others of its lane are."""
-        goes = np.flatnonzero(pc.equal(plan["decision"], "send").to_numpy())
-        lanes = plan["lane"].to_numpy()[goes].astype("uint8")  # which numpy sorts in one pass
-        sorted_by_lane = payloads.take(pa.array(goes[np.argsort(lanes, kind="stable")]))
+    def _in_lanes(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
+        """Copy each payload that goes once, to where the others of its lane are; a user's are all in one."""
+        going = np.flatnonzero(goes.to_numpy())
+        users = hashes_of(payloads["user_key"]).to_numpy()[going]
+        lanes = (users % self.lane_count).astype("uint8")  # which numpy sorts in one pass
+        sorted_by_lane = payloads.take(pa.array(going[np.argsort(lanes, kind="stable")]))
         ends = np.cumsum(np.bincount(lanes, minlength=self.lane_count)).tolist()
         return [sorted_by_lane.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]

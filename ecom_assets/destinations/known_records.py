@@ -11,10 +11,11 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger_store import Store
-from ecom_assets.destinations.payload_hashes import payload_hashes
+from ecom_assets.destinations.text_hashes import hashes_of
 
 PAGE = 50
 """Batches that are read at once."""
@@ -44,14 +45,8 @@ SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS da
     min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
 FROM sendings GROUP BY destination_id, record_id
 """
-FRESH = """
-SELECT hash(user_key) % $lanes AS lane, if(can_go, 'send', 'refuse') AS decision, NULL::VARCHAR AS kept_as,
-    false AS is_changed
-FROM given
-"""
-"""What follows where nothing is known yet; DuckDB keeps the order of what it scans."""
 PLAN = """
-SELECT c.position, hash(c.user_key) % $lanes AS lane, k.record_id IS NOT NULL AS is_known, c.can_go,
+SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
     CASE WHEN k.payload_hash = c.payload_hash THEN true
         ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
@@ -90,20 +85,25 @@ class KnownRecords:
         self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
 
     def plan(
-        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, lanes: int, retry_rejected: bool
+        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, retry_rejected: bool
     ) -> pa.Table:
-        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`, `lane`."""
-        hashes = payload_hashes(payloads["payload"])
-        given = payloads.select(["user_key"]).append_column("can_go", payloads["payload"].is_valid())
+        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`."""
+        can_go, hashes = payloads["payload"].is_valid(), hashes_of(payloads["payload"])
         if not self.has_any:
-            self.con.register("given", given)
-            return self.con.sql(FRESH, params={"lanes": lanes}).to_arrow_table().append_column("payload_hash", hashes)
-        for name in ("record_id", "payload", "reason"):
-            given = given.append_column(name, payloads[name])
+            return pa.table(
+                {
+                    "decision": pc.if_else(can_go, "send", "refuse"),
+                    "kept_as": pa.nulls(len(payloads), pa.string()),
+                    "is_changed": pa.repeat(False, len(payloads)),  # noqa: FBT003 (a value, no choice)
+                    "payload_hash": hashes,
+                }
+            )
         position = pa.array(np.arange(len(payloads)))
-        self.con.register("given", given.append_column("position", position).append_column("payload_hash", hashes))
+        given = payloads.select(["record_id", "payload", "reason"])
+        for name, column in (("position", position), ("can_go", can_go), ("payload_hash", hashes)):
+            given = given.append_column(name, column)
+        self.con.register("given", given)
         choices = {
-            "lanes": lanes,
             "takes_updates": destination.takes_updates,
             "retry": retry_rejected,
             "repeatable_from": _repeatable_from(destination, sent_at),

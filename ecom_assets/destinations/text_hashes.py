@@ -1,4 +1,7 @@
-"""The hash by which the ledger tells whether a payload has changed. Not here: what follows if it has."""
+"""Hashes of many texts at once: of payloads, to tell whether one has changed, and of users, to keep theirs together.
+
+Not here: what follows from them.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,13 +11,13 @@ import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 
-def payload_hashes(payloads: pa.ChunkedArray) -> pa.Array:
+def hashes_of(column: pa.ChunkedArray) -> pa.Array:
     """Return XXH3's 64 bits of each text (`string`, as UTF-8), as `uint64`; of null it is 0.
 
-    An eighth of the time of MD5; its definition is final, so that what a ledger keeps stays right.
+    An eighth of the time of MD5; its definition is final, so that what a ledger keeps of it stays right.
     """
-    hashes = np.fromiter((one for texts in payloads.chunks for one in _each(texts)), "<u8", len(payloads))
-    hashes[payloads.is_null().to_numpy()] = 0
+    hashes = np.fromiter((one for texts in column.chunks for one in _each(texts)), "<u8", len(column))
+    hashes[column.is_null().to_numpy()] = 0
     return pa.array(hashes)
 
 
