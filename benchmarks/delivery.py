@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Event
 
 import duckdb
+import pandas  # noqa: F401, ICN001 (Arrow loads it with the first list that it is given; no package loads within the time)
 import pyarrow as pa
 import requests
 from amplitude import Amplitude, BaseEvent, Config
@@ -34,6 +35,8 @@ from ecom_assets.settings import Settings
 
 TARGET, FLAT = 15.0, 1.5
 BATCH, CHUNK_ROWS = 2_000, 50_000
+MART_MEMORY = "32MB"
+"""For what the mart's engine keeps of its file: unbounded, this cache would be the peak of ten million events."""
 DAY = date(2026, 1, 5)
 NAME = "amplitude_events"
 EVENTS = """
@@ -53,6 +56,7 @@ FROM range({count}) AS t(i)
 def chunks(path: Path) -> Iterator[pa.Table]:
     """The rows of the mart, some at a time."""
     with duckdb.connect(str(path), read_only=True) as mart:
+        mart.execute(f"SET memory_limit = '{MART_MEMORY}'")
         query = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events"
         for batch in mart.sql(query).to_arrow_reader(CHUNK_ROWS):
             yield pa.Table.from_batches([batch])

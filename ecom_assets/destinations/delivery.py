@@ -43,7 +43,6 @@ class _Batch:
 
     @property
     def hashes(self) -> bytes:
-        """Return the hashes as the ledger keeps them."""
         return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
 
 
