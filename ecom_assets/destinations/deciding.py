@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ecom_assets.clock import Clock
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.known_records import KnownRecords
-from ecom_assets.destinations.text_hashes import hashes_of
+from ecom_assets.destinations.texts import hashes_of
 
 HASH = "payload_hash"
 

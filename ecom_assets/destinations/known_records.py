@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger_store import Store
-from ecom_assets.destinations.text_hashes import hashes_of
+from ecom_assets.destinations.texts import hashes_of
 
 PAGE = 50
 """Batches that are read at once."""
