@@ -135,9 +135,8 @@ def receiving() -> Iterator[str]:
 def run(client: str, count: int, folder: Path) -> dict[str, float]:
     """Send so many events in a fresh process to a fresh receiver; it must have got them all, and each once."""
     path = folder / f"{count}.duckdb"
-    if not path.exists():
-        with duckdb.connect(str(path)) as mart:
-            mart.execute(EVENTS.format(count=count))
+    if not path.exists():  # in a process of its own: a process' peak is never told as less than that of its parent
+        run_process([sys.executable, __file__, "--mart", str(path), str(count)])
     with receiving() as url:
         ledger = folder / f"{client}-{count}-{datetime.now(UTC).timestamp()}.sqlite"
         spent = run_process([sys.executable, __file__, "--client", client, str(path), url, str(ledger)])
@@ -182,8 +181,13 @@ def main() -> None:
     parser.add_argument("--sdk-events", type=int, default=100_000)
     parser.add_argument("--memory", type=int, nargs="+", default=[100_000, 10_000_000])
     parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--mart", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.client:
+    if given.mart:
+        path, count = given.mart
+        with duckdb.connect(path) as mart:
+            mart.execute(EVENTS.format(count=count))
+    elif given.client:
         client, path, url, ledger = given.client
         one_client(client, Path(path), url, Path(ledger))
     else:

@@ -26,7 +26,7 @@ def _views_of(column: pa.ChunkedArray) -> Iterator[memoryview]:
 def hashes_of(column: pa.ChunkedArray) -> pa.Array:
     """Return XXH3's 64 bits of each text (`string`, as UTF-8), as `uint64`; of null it is 0.
 
-    An eighth of the time of MD5; its definition is final, so that what a ledger keeps of it stays right.
+    A seventh of the time of MD5; its definition is final, so that what a ledger keeps of it stays right.
     """
     hashes = np.fromiter((xxh3_64_intdigest(view) for view in _views_of(column)), "<u8", len(column))
     hashes[column.is_null().to_numpy()] = 0
