@@ -71,7 +71,7 @@ def events(settings: Settings, choices: EventChoices) -> HttpDestination:
         manner=Manner(
             Sender(rule),
             patience(settings, pause_s=api.pause_s),
-            lambda payloads: Request(settings.amplitude_address + api.path, f"{head}{','.join(payloads)}]}}".encode()),
+            lambda payloads: Request(settings.amplitude_address + api.path, payloads.between(head, "]}")),
             read,
         ),
         safe_to_repeat=True,

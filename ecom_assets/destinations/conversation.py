@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ecom_assets.destinations.destination import Answer, Verdict
 from ecom_assets.destinations.http_sender import Patience, Reply, Request, Sender
+from ecom_assets.destinations.texts import Texts
 
 BUSY = "busy"
 """Postponed: the tool does not have it."""
@@ -94,7 +95,7 @@ class Manner:
 
     sender: Sender
     patience: Patience
-    request: Callable[[Sequence[str]], Request]
+    request: Callable[[Texts], Request]
     read: Callable[[Reply, Sequence[str]], Reading]
     repeatable: Callable[[str], bool] = lambda _payload: True
     """Whether a record may be sent again when the tool may have it."""
@@ -124,7 +125,7 @@ class Conversation:
     def __init__(self, manner: Manner, batch: pa.Table) -> None:
         """Begin with all of the batch in one part."""
         self._manner = manner
-        self._payloads: list[str] = batch["payload"].to_pylist()
+        self._payloads = Texts(batch["payload"])
         self._batch = batch
         self._answers: list[Answer | None] = [None] * len(self._payloads)
         self._parts = deque([Part(list(range(len(self._payloads))))])
@@ -150,7 +151,7 @@ class Conversation:
 
     def _send(self, part: Part) -> None:
         manner = self._manner
-        payloads = [self._payloads[place] for place in part.places]
+        payloads = self._payloads.at(part.places)
         time.sleep(part.wait_s)
         reply = manner.sender.post(manner.request(payloads), len(payloads))
         part.attempts += 1

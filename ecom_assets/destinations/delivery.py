@@ -1,7 +1,8 @@
-"""The delivery of the due records of a day: payloads, what is not yet in the ledger, batches, senders, answers.
+"""The delivery of the due records of a day: batches, the ledger, senders, answers.
 
 A record's batch is in the ledger before it is sent, and what came of it after. Records of one user go through one lane,
-in which a batch waits for the answer to the one before. Not here: what a tool takes (`destination.py`), the ledger.
+in which a batch waits for the answer to the one before. While a chunk is sent, the next is read and made ready.
+Not here: which records go (`deciding.py`), what a tool takes (`destination.py`), the ledger.
 """
 
 import time
@@ -11,12 +12,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.clock import Clock
+from ecom_assets.destinations.deciding import HASH, Decided, Deciding
 from ecom_assets.destinations.destination import Answer, Destination, Verdict
 from ecom_assets.destinations.known_records import KnownRecords
 from ecom_assets.destinations.ledger import Ledger
@@ -30,7 +32,8 @@ MOST_KNOWN = 2_000_000
 """Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
 FAILURES = 3
 """Batches in a row of which a destination took nothing, after which it counts as down."""
-HASH = "payload_hash"
+MOST_AHEAD = 2
+"""Batches per lane that wait or are under way before the next chunk is taken in."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,6 @@ class _Batch:
 
     @property
     def hashes(self) -> bytes:
-        """Return the hashes as the ledger keeps them."""
         return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
 
 
@@ -115,7 +117,14 @@ class _DayDelivery:
         self.destination = delivery.destination
         self.ledger = delivery.ledger
         self.day = day
-        self.known = known
+        self.deciding = Deciding(
+            destination=self.destination,
+            known=known,
+            now=self.ledger.now,
+            sending_at=delivery.sending_at,
+            lane_count=delivery.lane_count,
+            retry_rejected=delivery.retry_rejected,
+        )
         self.tally = Tally()
         self.lanes: list[deque[_Batch]] = [deque() for _ in range(delivery.lane_count)]
         self.rest: list[_Batch | None] = [None] * delivery.lane_count
@@ -124,12 +133,14 @@ class _DayDelivery:
         self.failures = 0
 
     def run(self, chunks: Iterable[pa.Table]) -> Tally:
-        with ThreadPoolExecutor(len(self.lanes), thread_name_prefix=self.destination.name) as senders:
+        coming = self.deciding.of(chunks)
+        with self._threads(1, "decides") as decides, self._threads(len(self.lanes), "sends") as senders:
             try:
-                for chunk in chunks:
-                    if len(chunk):
-                        self._take_in(chunk)
-                        self._pump(senders, leave=len(self.lanes))
+                ahead = decides.submit(next, coming, None)
+                while (decided := self._sending_until(ahead, senders)) is not None:
+                    ahead = decides.submit(next, coming, None)
+                    self._take_in(decided)
+                    self._pump(senders, leave=MOST_AHEAD * len(self.lanes))
                 self._queue_rest()
                 self._pump(senders, leave=0)
             except BaseException:
@@ -137,28 +148,29 @@ class _DayDelivery:
                 raise
         return self.tally
 
-    def _take_in(self, rows: pa.Table) -> None:
-        """Decide of each row, and put those that go into their lanes."""
-        payloads = self.destination.payloads(rows, self.delivery.sending_at())
-        self.tally.due += len(rows)
-        retry, now = self.delivery.retry_rejected, self.ledger.now()
-        plan = self.known.plan(payloads, self.destination, now, lanes=len(self.lanes), retry_rejected=retry)
-        kept = plan.filter(pc.equal(plan["decision"], "keep"))
-        for one in pc.value_counts(kept["kept_as"]).to_pylist():
-            self.tally.outcomes[one["values"]] += one["counts"]
-        self._note_changes(payloads, plan)
-        self._refuse(payloads.filter(pc.equal(plan["decision"], "refuse")))
-        goes = pc.equal(plan["decision"], "send")
-        self._queue(payloads.filter(goes), plan.filter(goes))
+    def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
 
-    def _note_changes(self, payloads: pa.Table, plan: pa.Table) -> None:
-        changed = plan["is_changed"]
-        count = pc.sum(changed).as_py() or 0
-        if count:
-            self.tally.changed += count
-            found = pa.table({"record_id": payloads["record_id"], HASH: plan[HASH]}).filter(changed)
+    def _sending_until(self, ahead: Future[Decided | None], senders: ThreadPoolExecutor) -> Decided | None:
+        """Send what waits while the next chunk is made ready; return it."""
+        while True:
+            if done := self._wait(ahead):
+                self._write(done, senders)
+            if ahead.done():
+                return ahead.result()
+
+    def _take_in(self, decided: Decided) -> None:
+        """Note what stays and what cannot go, and put what goes into the lanes."""
+        self.tally.due += decided.due
+        self.tally.outcomes.update(decided.kept)
+        if len(decided.changed):
+            self.tally.changed += len(decided.changed)
             with self.ledger.turn(self.delivery.writer):
-                self.ledger.note_changes(self.delivery.writer, self.day, found)
+                self.ledger.note_changes(self.delivery.writer, self.day, decided.changed)
+        self._refuse(decided.refused)
+        for lane, payloads in enumerate(decided.lanes):
+            if len(payloads):
+                self._cut(lane, payloads)
 
     def _refuse(self, refused: pa.Table) -> None:
         if not len(refused):
@@ -169,15 +181,6 @@ class _DayDelivery:
         with self.ledger.turn(self.delivery.writer):
             self.ledger.refuse(self.delivery.writer, intent, outcomes)
         self.tally.outcomes[REFUSED] += len(refused)
-
-    def _queue(self, payloads: pa.Table, plan: pa.Table) -> None:
-        payloads = payloads.append_column(HASH, plan[HASH])
-        lanes = plan["lane"].to_numpy().astype("uint8")  # which numpy sorts in one pass
-        in_lanes, start = payloads.take(pa.array(np.argsort(lanes, kind="stable"))), 0
-        for lane, count in enumerate(np.bincount(lanes).tolist()):
-            if count:
-                self._cut(lane, in_lanes.slice(start, count))
-            start += count
 
     def _cut(self, lane: int, payloads: pa.Table) -> None:
         """Cut a lane's records into batches; the last may get more, so it stays behind."""
@@ -202,12 +205,13 @@ class _DayDelivery:
                 return
             done = self._wait()
 
-    def _wait(self) -> set[Future[Sequence[Answer]]]:
-        """Wait for an answer; whoever waits stays the writer."""
+    def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
+        """Wait for an answer, or for something else; whoever waits stays the writer."""
         while True:
-            done, _ = wait(self.under_way, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
+            awaited: list[Future[Any]] = [*self.under_way, *also]
+            done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
             if done:
-                return done
+                return self.under_way.keys() & done
             with self.ledger.turn(self.delivery.writer):
                 pass
 

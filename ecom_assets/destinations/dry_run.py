@@ -61,7 +61,7 @@ class DryDestination:
             }
             for chunk in self.due.chunks(a_day):
                 payloads = self.destination.payloads(chunk, self.sent_at)
-                plan = known.plan(payloads, self.destination, self.sent_at, lanes=1, retry_rejected=False)
+                plan = known.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
                 going = payloads.filter(pc.equal(plan["decision"], "send"))
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())

@@ -64,7 +64,7 @@ def _manner(settings: Settings, path: str, records: str) -> Manner:
     return Manner(
         Sender(rule),
         patience(settings, pause_s=PAUSE_S),
-        lambda payloads: Request(settings.heap_address + path, f"{head}{','.join(payloads)}]}}".encode()),
+        lambda payloads: Request(settings.heap_address + path, payloads.between(head, "]}")),
         read,
     )
 

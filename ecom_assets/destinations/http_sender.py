@@ -3,7 +3,6 @@
 Not here: what is done about an answer (`conversation.py`), what a request holds (a client per tool).
 """
 
-import gzip
 import json
 import logging
 import math
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from isal import igzip
 from pyrate_limiter import Limiter, Rate
 from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
@@ -23,7 +23,7 @@ from ecom_assets.warehouse.address import without_secrets
 
 _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
-"""JSON of events shrinks to a tenth by the fastest level already."""
+"""Of 0 to 3: JSON of events shrinks to an eighth, in a fifth of the time that zlib takes for it."""
 _WORDS = 300
 """Characters of what a tool says that are kept."""
 
@@ -147,7 +147,7 @@ class Sender:
         try:
             response = self._session.post(
                 request.url,
-                data=gzip.compress(request.body, _GZIP_LEVEL, mtime=0) if self.rule.takes_gzip else request.body,
+                data=igzip.compress(request.body, _GZIP_LEVEL, mtime=0) if self.rule.takes_gzip else request.body,
                 params=dict(request.params),
                 headers=self._headers(request),
                 auth=(request.user, request.password) if request.user else None,

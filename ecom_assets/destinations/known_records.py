@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger_store import Store
+from ecom_assets.destinations.texts import hashes_of
 
 PAGE = 50
 """Batches that are read at once."""
@@ -43,17 +45,11 @@ SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS da
     min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
 FROM sendings GROUP BY destination_id, record_id
 """
-FRESH = """
-SELECT position, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash, hash(user_key) % $lanes AS lane,
-    if(payload IS NULL, 'refuse', 'send') AS decision, NULL::VARCHAR AS kept_as, false AS is_changed
-FROM given
-"""
-"""What follows where nothing is known yet; DuckDB keeps the order of what it scans."""
 PLAN = """
-SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
-    k.record_id IS NOT NULL AS is_known, c.can_go,
+SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
-    k.payload_hash IS NOT DISTINCT FROM c.payload_hash AS is_same,
+    CASE WHEN k.payload_hash = c.payload_hash THEN true
+        ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
@@ -65,12 +61,11 @@ SELECT c.position, c.payload_hash, hash(c.user_key) % $lanes AS lane,
     END AS decision,
     CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
     coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
-FROM (SELECT *, payload IS NOT NULL AS can_go, coalesce(md5_number_lower(payload), 0::UBIGINT) AS payload_hash
-    FROM given) c LEFT JOIN known k ON k.record_id = c.record_id
+FROM given c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
 """Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
-safe; all else goes when it can."""
+safe; all else goes when it can. The first ledgers had MD5 for a hash."""
 
 
 class KnownRecords:
@@ -90,19 +85,30 @@ class KnownRecords:
         self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
 
     def plan(
-        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, lanes: int, retry_rejected: bool
+        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, retry_rejected: bool
     ) -> pa.Table:
-        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`, `lane`."""
-        self.con.register("given", payloads.append_column("position", pa.array(np.arange(len(payloads)))))
+        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`."""
+        can_go, hashes = payloads["payload"].is_valid(), hashes_of(payloads["payload"])
         if not self.has_any:
-            return self.con.sql(FRESH, params={"lanes": lanes}).to_arrow_table()
-        given = {
-            "lanes": lanes,
+            return pa.table(
+                {
+                    "decision": pc.if_else(can_go, "send", "refuse"),
+                    "kept_as": pa.nulls(len(payloads), pa.string()),
+                    "is_changed": pa.repeat(False, len(payloads)),  # noqa: FBT003 (a value, no choice)
+                    "payload_hash": hashes,
+                }
+            )
+        position = pa.array(np.arange(len(payloads)))
+        given = payloads.select(["record_id", "payload", "reason"])
+        for name, column in (("position", position), ("can_go", can_go), ("payload_hash", hashes)):
+            given = given.append_column(name, column)
+        self.con.register("given", given)
+        choices = {
             "takes_updates": destination.takes_updates,
             "retry": retry_rejected,
             "repeatable_from": _repeatable_from(destination, sent_at),
         }
-        return self.con.sql(PLAN, params=given).to_arrow_table()
+        return self.con.sql(PLAN, params=choices).to_arrow_table().append_column("payload_hash", hashes)
 
     def close(self) -> None:
         """Give the memory back."""

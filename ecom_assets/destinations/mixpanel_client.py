@@ -15,6 +15,7 @@ from ecom_assets.destinations.conversation import Manner, Reading, Rest, read_co
 from ecom_assets.destinations.http_destination import HttpDestination, http_rule, patience, rate
 from ecom_assets.destinations.http_sender import HttpRule, Patience, Reply, Request, Sender
 from ecom_assets.destinations.rows import EventChoices
+from ecom_assets.destinations.texts import Texts
 from ecom_assets.settings import Settings
 
 MOST_RECORDS = 2_000
@@ -30,8 +31,8 @@ def events(settings: Settings, choices: EventChoices) -> HttpDestination:
     params = {"strict": "1"} | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {})
     user = settings.mixpanel_service_user or token
 
-    def request(payloads: Sequence[str]) -> Request:
-        body = f"[{','.join(payloads)}]".encode()
+    def request(payloads: Texts) -> Request:
+        body = payloads.between("[", "]")
         password = secret if settings.mixpanel_service_user else ""
         return Request(f"{settings.mixpanel_address}/import", body, params=params, user=user, password=password)
 

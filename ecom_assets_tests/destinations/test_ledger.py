@@ -1,9 +1,13 @@
 """Each record once: what is sent after what the ledger knows. Not here: processes that are killed, real tools."""
 
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
+import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
@@ -26,12 +30,16 @@ class Bench:
     clock: Clock
     tool: Tool
 
-    def deliver(self, due: object, **how: object) -> Tally:
+    def deliver(self, due: pa.Table, **how: object) -> Tally:
         """Deliver as a new process does."""
+        return self.deliver_all([due], **how)
+
+    def deliver_all(self, chunks: Iterable[pa.Table], **how: object) -> Tally:
+        """Deliver several chunks."""
         ledger = Ledger(SqliteStore(self.path), now=self.clock)
         try:
             with ledger.writer(self.tool, patience_s=0.0) as writer:
-                return Delivery(self.tool, ledger, writer, **how).deliver(DAY, [due])  # type: ignore[arg-type]
+                return Delivery(self.tool, ledger, writer, **how).deliver(DAY, chunks)  # type: ignore[arg-type]
         finally:
             ledger.close()
 
@@ -113,6 +121,43 @@ def test_a_record_that_changed_is_noted_where_the_tool_keeps_the_first_and_sent_
     assert (updated.sent, updated.changed) == (1, 0)
     assert bench.tool.counted["b"][0][1] == '{"new": 1}'
     assert bench.deliver(rows("a", 'b={"new": 1}')).sent == 0
+
+
+def test_a_ledger_with_the_first_hash_knows_its_records_again(bench: Bench) -> None:
+    """Ledgers began with the lower half of MD5 for a payload's hash."""
+    bench.deliver(rows("a", "b"))
+    ledger = Ledger(SqliteStore(bench.path))
+    first_hash = hashlib.md5(b"{}", usedforsecurity=False).digest()[8:]
+    ledger.store.count("UPDATE batches SET payload_hashes = ?", (2 * first_hash,))
+    ledger.close()
+    again = bench.deliver(rows("a", 'b={"new": 1}'))
+    assert (again.sent, again.changed, again.outcomes) == (0, 1, {"delivered": 2})
+
+
+def test_the_next_rows_are_read_while_those_before_are_sent(bench: Bench) -> None:
+    is_read = Event()
+
+    def chunks() -> Iterator[pa.Table]:
+        yield rows("a", "b", "c")
+        is_read.set()
+        yield rows("d")
+
+    def sent(_batch: pa.Table) -> None:
+        assert is_read.wait(10), "the second chunk waited until the first was sent"
+
+    bench.tool.before = [sent]
+    assert bench.deliver_all(chunks()).outcomes == {"delivered": 4}
+
+
+def test_what_was_sent_before_the_mart_broke_is_counted_once(bench: Bench) -> None:
+    def chunks() -> Iterator[pa.Table]:
+        yield numbered(9)
+        raise OSError("the warehouse is gone")
+
+    with pytest.raises(OSError, match="warehouse is gone"):
+        bench.deliver_all(chunks())
+    assert bench.deliver(numbered(10)).outcomes == {"delivered": 10}
+    assert (len(bench.tool.counted), bench.tool.doubled()) == (10, [])
 
 
 def test_what_a_tool_refuses_for_good_waits_for_a_change_or_for_a_person(bench: Bench) -> None:
