@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.destinations.batching import cut, cut_by
 from ecom_assets.destinations.destination import PAYLOADS
+from ecom_assets.destinations.texts import Texts
 from ecom_assets_tests.destinations.mart_rows import KEY, SENT_AT, event, events, tool, visits
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -92,7 +93,7 @@ def test_requests_stay_below_the_bytes_that_each_tool_documents(
     rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
     destination = tool(name, **settings)
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    bodies = [destination.manner.request(one["payload"].to_pylist()).body for one in batches]  # type: ignore[attr-defined]
+    bodies = [destination.manner.request(Texts(one["payload"])).body for one in batches]  # type: ignore[attr-defined]
     assert sum(map(len, batches)) == 1500
     assert max(map(len, bodies)) <= limit
     if name != "ga4_events":  # whose requests are full by their number
