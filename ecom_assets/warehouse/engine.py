@@ -116,8 +116,6 @@ class Engine(SqlNames, ABC):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
         name = contract.qualified_name()
-        if name not in self._ready:
-            self._handed_out.pop(name, None)
         self.ensure(contract)
         # Asking for its columns takes longer than most checks, and a run asks for a table six times.
         if name not in self._handed_out or not self.holds(self._handed_out[name]):
@@ -142,6 +140,7 @@ class Engine(SqlNames, ABC):
         """
         if contract.qualified_name() in self._ready:
             return
+        self._handed_out.pop(contract.qualified_name(), None)
         if self.has(contract):
             self._migrate(contract)
         else:

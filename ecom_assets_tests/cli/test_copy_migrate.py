@@ -13,6 +13,8 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import Said, ecom, small_shop
 
+pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
+
 TABLE_COUNT = len(ALL) + len(NOTES)
 """A run leaves a table for each contract."""
 

@@ -17,6 +17,7 @@ from ecom_assets_tests.sources.event_table_rows import FIELDS, address
 RANGES: list[tuple[date, date]] = [(FIRST_DAY, LAST_DAY)]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("snowflake")
 def test_a_table_in_the_account_and_one_fetched_from_it_give_the_same(
     account: Engine, snowflake_url: str, snowflake_server_port: int, tmp_path: Path

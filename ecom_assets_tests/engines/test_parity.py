@@ -95,7 +95,7 @@ def embedded(shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
     return everything_on("", shop, tmp_path_factory.mktemp("embedded"))
 
 
-@pytest.fixture(scope="module", params=on_one_worker_each(OTHERS, slow=("spark",)))
+@pytest.fixture(scope="module", params=on_one_worker_each(OTHERS, slow=("spark", "snowflake")))
 def other(request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
     """What another engine makes of the same shop."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")
