@@ -12,6 +12,6 @@ def collect_rarely() -> None:
     """Let a process of the platform's own look for garbage seldom.
 
     Turning expressions into SQL makes and drops millions of small objects, few of them in circles. Looking for these
-    as often as Python does by default takes up to an eighth of a run's CPU time; looking seldom takes 10 MB more memory.
+    as often as Python does by default takes up to an eighth of a run's CPU time; looking seldom, 10 MB more memory.
     """
     gc.set_threshold(NEW_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS)
