@@ -19,7 +19,7 @@ from shop_data import DATA
 
 STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
 WINDOW_S = 7 * 86_400
-TARGET = 1.2
+TARGET = 0.9
 
 
 def native(events: int) -> Path:
