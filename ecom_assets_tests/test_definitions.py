@@ -9,9 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.customer_value import VALUE_ASSETS
 from ecom_assets.contracts.registry import ALL, BY_KEY
-from ecom_assets.definitions import build_definitions
+from ecom_assets.definitions import build_definitions, claims
 from ecom_assets.settings import Settings
 from ecom_assets_tests.command import small_shop
 
@@ -71,6 +72,14 @@ def test_every_table_has_a_blocking_check_and_every_check_a_table(definitions: d
     assert {check.asset_key.to_user_string() for check in checks} == set(specs(definitions)) - {SNAPSHOT}
     blocking = {check.asset_key.to_user_string() for check in checks if check.name == "contract_holds"}
     assert blocking == set(tables(definitions))
+
+
+def test_a_table_with_all_before_it_has_what_its_checks_read(definitions: dg.Definitions) -> None:
+    """Whoever selects `+mart/journey_transitions` must not see a check fail for want of `mart/journeys`."""
+    graph = definitions.resolve_asset_graph()
+    for claim in claims(Settings(home=Path("never written"))):
+        before = dg.AssetSelection.assets(asset_key(claim.contract)).upstream().resolve(graph)
+        assert {asset_key(table) for table in claim.tables} <= before, claim.name
 
 
 def test_a_range_of_days_is_one_run_on_every_table_cut_by_day(definitions: dg.Definitions) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
 from ecom_assets.assets.credit_days import EVERY_TOUCH
 from ecom_assets.assets.table_asset import Reads, table_asset
+from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
+from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.sessions import SessionEvents, Sessions
 from ecom_assets.transforms import conversion_dimensions as dimensions
@@ -18,6 +21,7 @@ from ecom_assets.transforms.session_rule import SessionRule
 
 @table_asset(
     ConversionByDimension,
+    follows=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
     events=Reads(CleanEvents, whole=True),
     session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_PIECES,

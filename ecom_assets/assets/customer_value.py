@@ -26,7 +26,7 @@ def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
     return segments.customer_segments(Purchases.of_platform(sales, sessions), segments.SegmentRule())
 
 
-@table_asset(LifetimeValue, sales=EVERY_SALE, sessions=EVERY_SESSION)
+@table_asset(LifetimeValue, follows=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
 def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Fit both models to every customer's history, and tell what to expect of each."""
     from ecom_assets.transforms import lifetime_value as value  # noqa: PLC0415 (loads SciPy)

@@ -5,6 +5,7 @@ Each restates the days on which sessions start that a change can touch, as `sess
 
 import ibis.expr.types as ir
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
@@ -40,6 +41,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 @table_asset(
     JourneyTransitions,
+    follows=(journeys.key,),
     session_events=ALL_EVENTS,
     session_days=ALL_PIECES,
     sessions=ALL_SESSIONS,
@@ -59,7 +61,13 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     return paths.journey_transitions(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
-@table_asset(SearchPerformance, session_events=ALL_EVENTS, session_days=ALL_PIECES, restates=restated_sessions)
+@table_asset(
+    SearchPerformance,
+    follows=(asset_key(Sessions),),
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    restates=restated_sessions,
+)
 def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
@@ -68,7 +76,13 @@ def search_performance(
     return interest.search_performance(events_of_sessions(told, session_days, days, session_rule))
 
 
-@table_asset(CategoryPerformance, session_events=ALL_EVENTS, session_days=ALL_PIECES, restates=restated_sessions)
+@table_asset(
+    CategoryPerformance,
+    follows=(asset_key(Sessions),),
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    restates=restated_sessions,
+)
 def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:

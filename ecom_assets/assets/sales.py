@@ -65,7 +65,6 @@ def restated_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
     return copies.select(day="order_date").distinct()
 
 
-# The three are accounted for together, so whoever asks for the lines needs the other two as well.
 @table_asset(
     UserOrderLog,
     follows=(quarantined_orders.key, duplicate_orders.key),

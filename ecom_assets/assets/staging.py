@@ -22,7 +22,6 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.quarantined_events(raw_events, cleaning_rule, days)
 
-    # The three are accounted for together, so whoever asks for the clean events needs the quarantined ones too.
     @table_asset(CleanEvents, follows=(quarantined_events.key,), raw_events=accepted, duplicate_events=DuplicateEvents)
     def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         copies = clean.clean_copies(raw_events, cleaning_rule, days)

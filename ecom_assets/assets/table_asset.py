@@ -52,7 +52,8 @@ class TableAsset:
     reads: Mapping[str, Reads] = field(default_factory=dict)
     restates: Callable[..., ir.Table] | None = None
     follows: tuple[dg.AssetKey, ...] = ()
-    """Assets that must be up to date before, beside those it is handed."""
+    """Assets that must be up to date before, beside those it is handed: what its checks compare it with, above all, or
+    whoever asks for the table and all before it would see them fail."""
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
     """When Dagster computes it by itself, beside the jobs that it is part of."""
 
