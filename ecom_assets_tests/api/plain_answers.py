@@ -153,7 +153,7 @@ def customer_segments(shop: PlainShop) -> Row:
 def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: int = 50) -> Row:
     """`/analytics/products/top`."""
     names = {"revenue": "revenue_amount", "units": "sold_item_count", "views": "product_view_count"}
-    column = names.get(sort_by, "purchases_per_view")
+    column = {**names, "conversion": "purchases_per_view"}[sort_by]
     seen = {row["product_id"] for row in shop.events if span.has(row["at"].date())}
     seen |= {line["item_id"] for line in shop.lines if span.has(line["day"])}
     counted = {name: shop.product(name, span) for name in PRODUCTS if name in seen}

@@ -6,6 +6,7 @@ Answers are compared as a whole. Not here: the recomputation (`plain_answers.py`
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,64 +22,38 @@ ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "ex
 Expected = Callable[[PlainShop, Span], Row]
 SPANS = {"twenty days": 20, **RANGES}
 """Forty days of data: before 20 there are as many, before 30 a part, before 90 none."""
+
+
+def about(path: str, recount: Callable[..., Row], **parameters: Any) -> tuple[str, Row, Expected]:
+    """Return a question with parameters, and its recount, which takes them by the same names."""
+    return path, parameters, partial(recount, **parameters)
+
+
+TREND, CHANNELS, PLACES = "/analytics/revenue/trend", "/analytics/revenue/by-channel", "/analytics/geographic"
+CONVERSION, TOP = "/analytics/conversion", "/analytics/products/top"
 OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
-    "sales": ("/analytics/sales", {}, plain.sales),
-    "trend by day": ("/analytics/revenue/trend", {}, plain.trend),
-    "trend by week": (
-        "/analytics/revenue/trend",
-        {"granularity": "week"},
-        lambda shop, span: plain.trend(shop, span, "week"),
-    ),
-    "trend by month": (
-        "/analytics/revenue/trend",
-        {"granularity": "month"},
-        lambda shop, span: plain.trend(shop, span, "month"),
-    ),
-    "channels": ("/analytics/revenue/by-channel", {}, plain.channels),
-    "channels that came first": (
-        "/analytics/revenue/by-channel",
-        {"model": "first"},
-        lambda shop, span: plain.channels(shop, span, "first"),
-    ),
-    "channels that came last": (
-        "/analytics/revenue/by-channel",
-        {"model": "last"},
-        lambda shop, span: plain.channels(shop, span, "last"),
-    ),
-    "countries": ("/analytics/geographic", {}, plain.places),
-    "regions": ("/analytics/geographic", {"level": "region"}, lambda shop, span: plain.places(shop, span, "region")),
-    "cities": ("/analytics/geographic", {"level": "city"}, lambda shop, span: plain.places(shop, span, "city")),
-    "customers": ("/analytics/customers", {}, plain.customers),
-    "conversion": ("/analytics/conversion", {}, paths.conversion),
-    "conversion by device": (
-        "/analytics/conversion",
-        {"by": "device"},
-        lambda shop, span: paths.conversion(shop, span, "device"),
-    ),
-    "conversion by channel": (
-        "/analytics/conversion",
-        {"by": "channel"},
-        lambda shop, span: paths.conversion(shop, span, "channel"),
-    ),
-    "conversion by category": (
-        "/analytics/conversion",
-        {"by": "category"},
-        lambda shop, span: paths.conversion(shop, span, "category"),
-    ),
-    "products by revenue": ("/analytics/products/top", {"limit": 50}, plain.top_products),
-    "products by units": (
-        "/analytics/products/top",
-        {"sort_by": "units", "limit": 3},
-        lambda shop, span: plain.top_products(shop, span, "units", 3),
-    ),
-    "products by views": (
-        "/analytics/products/top",
-        {"sort_by": "views", "limit": 50},
-        lambda shop, span: plain.top_products(shop, span, "views"),
-    ),
-    "one product": ("/analytics/products/p0", {}, lambda shop, span: plain.one_product(shop, span, "p0")),
-    "another product": ("/analytics/products/p7", {}, lambda shop, span: plain.one_product(shop, span, "p7")),
-    "categories": ("/analytics/categories", {}, plain.categories),
+    "sales": about("/analytics/sales", plain.sales),
+    "trend by day": about(TREND, plain.trend),
+    "trend by week": about(TREND, plain.trend, granularity="week"),
+    "trend by month": about(TREND, plain.trend, granularity="month"),
+    "channels": about(CHANNELS, plain.channels),
+    "channels that came first": about(CHANNELS, plain.channels, model="first"),
+    "channels that came last": about(CHANNELS, plain.channels, model="last"),
+    "countries": about(PLACES, plain.places),
+    "regions": about(PLACES, plain.places, level="region"),
+    "cities": about(PLACES, plain.places, level="city"),
+    "customers": about("/analytics/customers", plain.customers),
+    "conversion": about(CONVERSION, paths.conversion),
+    "conversion by device": about(CONVERSION, paths.conversion, by="device"),
+    "conversion by channel": about(CONVERSION, paths.conversion, by="channel"),
+    "conversion by category": about(CONVERSION, paths.conversion, by="category"),
+    "products by revenue": about(TOP, plain.top_products, limit=50),
+    "products by units": about(TOP, plain.top_products, sort_by="units", limit=3),
+    "products by views": about(TOP, plain.top_products, sort_by="views", limit=50),
+    "products by conversion": about(TOP, plain.top_products, sort_by="conversion", limit=50),
+    "one product": ("/analytics/products/p0", {}, partial(plain.one_product, product="p0")),
+    "another product": ("/analytics/products/p7", {}, partial(plain.one_product, product="p7")),
+    "categories": about("/analytics/categories", plain.categories),
 }
 AS_OF: dict[str, tuple[str, Callable[[PlainShop], Row]]] = {
     "segments": ("/analytics/customers/segments", plain.customer_segments),
@@ -94,9 +69,8 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
 }
 NOT_OF_THE_SHOP = {"/", "/health", "/health/live", "/health/ready", "/metrics", "/analytics/realtime"}
-HOURLY = "/analytics/revenue/trend"
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
-CASES["trend by the hour"] = HOURLY
+CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
@@ -125,7 +99,7 @@ def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: 
 
 
 def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Asked, shop: PlainShop) -> None:
-    told = api.json(HOURLY, granularity="hour", time_range="week")
+    told = api.json(TREND, granularity="hour", time_range="week")
     assert without_envelope(told) == plain.hourly_trend(shop, shop.span(7))
 
 
@@ -203,7 +177,7 @@ def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:
         return api.post(*OF_ONE_S_OWN[case][:2]).json()
     if case in AS_OF:
         return api.json(AS_OF[case][0])
-    return api.json(HOURLY, granularity="hour", time_range="week")
+    return api.json(TREND, granularity="hour", time_range="week")
 
 
 def without_envelope(told: Row) -> Row:
