@@ -55,7 +55,7 @@ Filled = dict[str, list[tuple[str, dict[str, str]]]]
 
 def _filled(table: str, size: Size) -> list[tuple[str, dict[str, str]]]:
     """Return from what, and with which columns, a table is filled."""
-    made = _sales(size) | _products(size) | _people(size) | _paths() | _events(size)
+    made = _sales(size) | _products(size) | _people(size) | _channels() | _funnels() | _events(size)
     return made.get(table, [])
 
 
@@ -147,7 +147,7 @@ def _people(size: Size) -> Filled:
     }
 
 
-def _paths() -> Filled:
+def _channels() -> Filled:
     return {
         "channel_attribution": [
             (
@@ -163,6 +163,11 @@ def _paths() -> Filled:
                 },
             )
         ],
+    }
+
+
+def _funnels() -> Filled:
+    return {
         "conversion_funnel": [
             (
                 f"range({DAYS * 2 * 31 * 5}) r(n)",
