@@ -46,7 +46,9 @@ class ServingSettings(BaseSettings):
         0.05, gt=0, le=5, description="Seconds that Redis may take before it is done without"
     )
     rate_limit_key: str = Field("1200/minute", description="Requests of one API key or token; `none` for no limit")
-    rate_limit_address: str = Field("600/minute", description="Requests of one address; `none` for no limit")
+    rate_limit_address: str = Field(
+        "600/minute", description="Requests of one address, with keys or without; `none` for no limit"
+    )
     jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
     jwt_public_key_path: Path | None = Field(None, description="PEM file of the public key that verifies tokens")
     jwt_jwks_url: str = Field("", description="Address of the JSON Web Key Set that verifies tokens")

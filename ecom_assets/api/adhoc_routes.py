@@ -14,6 +14,7 @@ from ecom_assets.answers import adhoc
 from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.api.asking import Ask, Asked, Asking, JustAsked
 from ecom_assets.api.models import Answer, Money
+from ecom_assets.api.personal_data import require_personal
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
@@ -208,6 +209,7 @@ class RetentionAnswer(Answer):
 def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
     """Count a funnel over clean events; what would take too long or too much is refused."""
     definition = body.funnel()
+    require_personal(ask.request.scope, definition)
     adhoc.check_columns(definition, ask.reading.lacking)
     if not adhoc.is_small_enough(ask.reading.engine_name, definition):
         raise QuestionTooLargeError(

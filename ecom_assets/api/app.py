@@ -60,6 +60,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         version=VERSION,
         description="The numbers of docs/metrics.md over HTTP: each with its definition, its days and its data.",
         lifespan=lifespan,
+        redirect_slashes=False,  # Starlette's redirect repeats whatever Host the request names
     )
     app.state.settings = settings
     app.state.store = store or open_store(settings)

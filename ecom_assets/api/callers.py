@@ -9,15 +9,15 @@ CALLER = "ecom.caller"
 """Where a request's scope says who asks."""
 PAGE_FILES = "/page-files"
 """Where the pages that describe the API have their scripts from."""
+HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+"""What load balancers ask all the time: not counted, as a caller behind the same address must not make us look ill."""
 OPEN_PATHS = frozenset(
     {
         "/docs",
         "/docs/oauth2-redirect",
         "/redoc",
         "/openapi.json",
-        "/health",
-        "/health/live",
-        "/health/ready",
+        *HEALTH_PATHS,
         *(
             f"{PAGE_FILES}/{name}"
             for name in ("favicon.png", "redoc.standalone.js", "swagger-ui-bundle.js", "swagger-ui.css")
@@ -29,9 +29,10 @@ VERSION_PREFIX = "/v1"
 
 
 class Scope(StrEnum):
-    """What a caller may do; `admin` may do everything."""
+    """What a caller may do: `personal` adds questions about single people to `read`; `admin` may do everything."""
 
     READ = "read"
+    PERSONAL = "personal"
     COLLECT = "collect"
     ADMIN = "admin"
 
@@ -50,10 +51,25 @@ class Caller:
 
 def scope_for(path: str) -> Scope | None:
     """Return the scope that a path asks for, None for those that everybody may see; what is unknown is not open."""
-    inner = path.removeprefix(VERSION_PREFIX) or "/"
+    inner = _without_version(path)
     if inner in OPEN_PATHS:
         return None
     return Scope.COLLECT if inner == "/collect" else Scope.READ
+
+
+def is_health(path: str) -> bool:
+    """Tell whether a path asks how the API is."""
+    return _without_version(path) in HEALTH_PATHS
+
+
+def may_see_people(request: Request) -> bool:
+    """Tell whether a request may ask about single people; without any key, who asks is on this machine and may."""
+    caller: Caller | None = request.get(CALLER)
+    return caller is None or caller.may(Scope.PERSONAL)
+
+
+def _without_version(path: str) -> str:
+    return path.removeprefix(VERSION_PREFIX) or "/"
 
 
 def name_of_caller(request: Request) -> str:

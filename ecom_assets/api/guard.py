@@ -7,10 +7,10 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
 from ecom_assets.api.audit import AuditLog
-from ecom_assets.api.callers import CALLER, Caller, Scope, scope_for
+from ecom_assets.api.callers import CALLER, Caller, Scope, is_health, scope_for
 from ecom_assets.api.key_ring import KeyRing
 from ecom_assets.api.rates import Rates, TooMany
-from ecom_assets.api.refusals import Refusal
+from ecom_assets.api.refusals import REFUSED, WRONG_SCOPE, Refusal, scope_challenge
 from ecom_assets.api.tokens import TokenReader
 
 LONGEST_CREDENTIAL = 8_192
@@ -64,16 +64,21 @@ class Guard:
         refusal = await self._look(scope)
         if refusal is None:
             await self._app(scope, receive, send)
+            if scope.get(REFUSED) == WRONG_SCOPE:  # by a route, of what only the question's body tells
+                self._audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self._audit.denied(scope, refusal.reason, refusal.status)
             await refusal.send_to(scope, send)
 
     async def _look(self, scope: Request) -> Refusal | None:
-        if not self._credentials.are_needed():
-            return None if is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1")) else _wrong_host()
+        are_needed = self._credentials.are_needed()
+        if not are_needed and not is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1")):
+            return _wrong_host()
+        if is_health(scope["path"]):
+            return None
         if too_many := self._rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
             return _too_many(too_many, "this address")
-        needed = scope_for(scope["path"])
+        needed = scope_for(scope["path"]) if are_needed else None
         return None if needed is None else await self._look_at_caller(scope, needed)
 
     async def _look_at_caller(self, scope: Request, needed: Scope) -> Refusal | None:
@@ -90,8 +95,7 @@ class Guard:
             return _too_many(too_many, "this key")
         if not caller.may(needed):
             detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."
-            challenge = {"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed.value}"'}
-            return Refusal(HTTPStatus.FORBIDDEN, "wrong_scope", detail, challenge)
+            return Refusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
         return None
 
 

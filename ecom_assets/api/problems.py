@@ -4,16 +4,20 @@ import http
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from ecom_assets.answers.reading import NoOrdersError
+from ecom_assets.api.personal_data import ScopeNeededError
+from ecom_assets.api.refusals import REFUSED, WRONG_SCOPE, scope_challenge
+from ecom_assets.api.slashes import location_without_host
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
-from ecom_assets.errors import EcomError, UsageError, WorkError
+from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
 
 MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
@@ -24,6 +28,10 @@ TEXT: Final = "constrained-str"
 """How pydantic names what a step of a funnel may be; nobody else knows these names."""
 RETRY_S: Final = "30"
 """Seconds after which it is worth asking again for what is not there yet."""
+
+
+HTTP_404: Final = 404
+FAILED: Final = "The answer failed; the log of the API says why."
 
 
 class Flaw(BaseModel):
@@ -137,6 +145,8 @@ def _refused(request: Request, error: Exception) -> Response:
         404: f"There is nothing at {request.url.path}; GET / lists what there is.",
         405: f"{request.url.path} does not take {request.method}.",
     }
+    if is_framework_s and error.status_code == HTTP_404 and (location := location_without_host(request)):
+        return RedirectResponse(location, 307)
     detail = plain.get(error.status_code, "") if is_framework_s else ""
     return problem(request, error.status_code, detail or str(error.detail), headers=error.headers)
 
@@ -147,16 +157,27 @@ def _not_modified(_request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    if isinstance(error, UsageError):
+    if isinstance(error, ScopeNeededError):
+        request.scope[REFUSED] = WRONG_SCOPE
+        return problem(request, 403, str(error), headers=scope_challenge(error.scope))
+    if isinstance(error, UsageError) and not isinstance(error, SettingError | MappingError):  # those are the server's
         return problem(request, 422, str(error))
     if isinstance(error, QuestionTooLargeError):
         return problem(request, 413, str(error))
     if isinstance(error, NoOrdersError):
         return problem(request, 409, str(error))
-    if isinstance(error, NothingPublishedError | WorkError):
-        return problem(request, 503, str(error), headers={"Retry-After": RETRY_S})
-    return problem(request, 500, "The answer failed; the log of the API says why.")
+    structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
+    if isinstance(error, NothingPublishedError | UsageError | WorkError):
+        return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
+    return problem(request, 500, FAILED)
+
+
+def public_sentence(error: EcomError) -> str:
+    """Return what callers are told of an error of ours: where files lie on the server is for its log alone."""
+    if isinstance(error, NothingPublishedError):
+        return "Nothing is published yet; run `ecom run`, which ends with publishing."
+    return "What the answer is read from cannot be read now; the log of the API says why."
 
 
 def _broken(request: Request, _error: Exception) -> Response:
-    return problem(request, 500, "The answer failed; the log of the API says why.")
+    return problem(request, 500, FAILED)

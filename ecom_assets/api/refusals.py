@@ -6,8 +6,16 @@ from http import HTTPStatus
 
 from starlette.types import Scope, Send
 
+from ecom_assets.api.callers import Scope as KeyScope
+
 REFUSED = "ecom.refused"
 """Where a request's scope says why it was refused, for the logs."""
+WRONG_SCOPE = "wrong_scope"
+
+
+def scope_challenge(needed: KeyScope) -> dict[str, str]:
+    """Return the header that says which scope a key lacks (RFC 6750, 3.1)."""
+    return {"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed.value}"'}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
+from ecom_assets.api.problems import public_sentence
 from ecom_assets.api.store import Published, Store
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
@@ -77,7 +80,8 @@ class ServedData:
             with self._store.reading() as reading:
                 return reading.published, ""
         except EcomError as error:
-            return None, str(error)
+            structlog.get_logger("ecom_assets.api").warning("nothing_to_serve", reason=str(error))
+            return None, public_sentence(error)
         except Exception as error:  # noqa: BLE001 (a broken store must not break what tells that it is broken)
             return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
 

@@ -28,7 +28,9 @@ def api(
 
 def create_key(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="read, collect or admin; several times for several.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, personal, collect or admin; several times for several.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show it this once."""

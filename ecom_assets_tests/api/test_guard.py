@@ -214,7 +214,44 @@ def test_an_address_that_guesses_keys_is_stopped(tmp_path: Path) -> None:
     with running(tmp_path, api_keys=f"read:{HELD}", rate_limit_address="5/minute") as served:
         assert [served.get(SALES, f"guess{n}").status_code for n in range(7)] == [401] * 5 + [429] * 2
         assert served.get(SALES, HELD).status_code == 429
-        assert served.get("/health").status_code == 429
+        assert served.get("/health").status_code == 200, "a balancer behind that address must not take us for ill"
+
+
+def test_without_keys_an_address_has_a_rate_too_and_health_none(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limit_address="5/minute") as served:
+        assert [served.get("/health/live").status_code for _ in range(9)] == [200] * 9
+        assert [served.get(SALES).status_code for _ in range(7)] == [200] * 5 + [429] * 2
+        assert [served.get(path).status_code for path in ("/health", "/health/ready")] == [200] * 2
+        assert denials(tmp_path)[-1]["reason"] == "too_many_requests"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "x/y"])
+def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str) -> None:
+    settings = Settings(home=tmp_path, api_keys=f"read:{HELD}")
+    with serving(settings, create_app(settings)) as served:
+        told = {
+            path: requests.get(
+                served.address + path, headers={"Host": host, "X-API-Key": HELD}, allow_redirects=False, timeout=5
+            )
+            for path in ("/v1", "/analytics/sales/?time_range=week", "/v1/analytics/products/%0d%0aX/", "/nowhere/")
+        }
+    assert [(one.status_code, one.headers.get("location")) for one in told.values()] == [
+        (307, "/v1/"),
+        (307, "/analytics/sales?time_range=week"),
+        (307, "/v1/analytics/products/%0D%0AX"),
+        (404, None),
+    ]
+    assert not [name for one in told.values() for name, value in one.headers.items() if host in value]
+
+
+def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with serving(settings, create_app(settings)) as served:
+        asking = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+        asking.request("GET", "//evil.example/analytics/products/p1/")
+        answer = asking.getresponse()
+        assert (answer.status, answer.getheader("location")) == (404, None)
+        asking.close()
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store:
         store.state = NothingPublishedError("Nothing is published yet.")
         pointer.unlink()  # noqa: ASYNC240 (nobody else waits in this loop)
         told.append(await served.version())
-        assert served.complaint == "Nothing is published yet."
+        assert served.complaint.startswith("Nothing is published yet; run `ecom run`")
         return told
 
     first, *_, second, last = asyncio.run(story())

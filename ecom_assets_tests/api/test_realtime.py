@@ -277,3 +277,17 @@ def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
         assert answer.json()["detail"].startswith("Real time reads landing files, but ECOM_EVENTS names kafka://…")
         assert client.get("/analytics/realtime?exlain=true").status_code == 422
+
+
+def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, events=str(tmp_path / "gone"))
+    with serving(settings, create_app(settings)) as client:
+        answers = [
+            client.get(path) for path in ("/analytics/realtime", "/analytics/sales", "/health", "/v1/health/ready")
+        ]
+        assert [answer.status_code for answer in answers] == [503] * 4
+        assert not [answer.text for answer in answers if str(tmp_path) in answer.text]
+        assert answers[0].json()["detail"].endswith("cannot be read now; the log of the API says why.")
+        assert "run `ecom run`" in answers[1].json()["detail"]
+        assert "run `ecom run`" in answers[2].json()["reason"]
+        assert str(tmp_path / "gone") in client.log.getvalue()

@@ -1,6 +1,7 @@
 """JSON Web Tokens: valid ones, those that are over, for others, from others, or signed by another algorithm."""
 
 import base64
+import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ecom_assets.api.front import credentials_of
 from ecom_assets.errors import SettingError
@@ -36,7 +39,8 @@ def token(secret: Any = SECRET, algorithm: str = "HS256", kid: str = "", **chang
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER) as found:
+    rates: Any = {"rate_limit_key": "none", "rate_limit_address": "none"}
+    with running(tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER, **rates) as found:
         yield found
 
 
@@ -61,7 +65,9 @@ def test_scopes_come_as_words_or_as_a_list(served: Running, scope: object) -> No
     assert served.get(SALES, token(scope=scope)).status_code == 200
 
 
-@pytest.mark.parametrize("scope", [None, "", "reader", "READ", "collect", 7, {"read": True}])
+@pytest.mark.parametrize(
+    "scope", [None, "", "reader", "READ", "collect", 7, {"read": True}, [["read"]], [[]], [{}, None]]
+)
 def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) -> None:
     assert served.get(SALES, token(scope=scope)).status_code == 403
 
@@ -77,11 +83,52 @@ def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) 
         {"aud": "another"},
         {"aud": None},
         {"sub": None},
+        {"sub": ""},
     ],
-    ids=["over", "never over", "not yet", "another's", "nobody's", "for another", "for nobody", "of nobody"],
+    ids=["over", "never over", "not yet", "another's", "nobody's", "for another", "for nobody", "no sub", "empty sub"],
 )
 def test_a_token_that_is_over_or_not_for_us_is_refused(served: Running, changed: dict[str, Any]) -> None:
     assert served.get(SALES, token(**changed)).status_code == 401
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["read", "ann"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(["iss", "aud", "sub", "scope", "exp", "nbf", "iat", "jti", "kid", "crit", "b64"])
+
+
+@given(changed=st.dictionaries(NAMES, JSON, min_size=1, max_size=3), head=st.dictionaries(NAMES, JSON, max_size=2))
+@settings(max_examples=150, deadline=None, database=None, derandomize=True)
+@example(changed={"scope": [["read"]]}, head={})
+@example(changed={"exp": float("inf")}, head={})
+@example(changed={"exp": [1]}, head={})
+@example(changed={"sub": ["ann"]}, head={})
+@example(changed={"sub": "ann\r\nx: y\ud800"}, head={})
+@example(changed={"aud": {"ecom_assets": 1}}, head={"kid": ["one"]})
+def test_no_token_whatever_it_claims_ends_in_a_failure(
+    served: Running, changed: dict[str, Any], head: dict[str, Any]
+) -> None:
+    given_token = signed({"alg": "HS256", "typ": "JWT", **head}, {**claims(), **changed})
+    assert served.get(SALES, given_token).status_code in {200, 401, 403}
+
+
+@given(parts=st.lists(JSON | st.text(max_size=60), min_size=3, max_size=3))
+@settings(max_examples=50, deadline=None, database=None, derandomize=True)
+@example(parts=[{"alg": "HS256"}, "[" * 3_000, "x"])
+@example(parts=["[" * 3_000, {}, "x"])
+def test_no_token_of_odd_parts_ends_in_a_failure(served: Running, parts: list[Any]) -> None:
+    texts = [part if isinstance(part, str) else json.dumps(part) for part in parts]
+    odd = ".".join(base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=") for text in texts)
+    assert served.get(SALES, odd).status_code == 401
+
+
+def signed(head: dict[str, Any], told: dict[str, Any]) -> str:
+    """Return a token that our own secret signs, with claims that PyJWT itself would not write."""
+    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in (head, told)]
+    signature = hmac.digest(SECRET.encode(), ".".join(parts).encode(), "sha256")
+    return ".".join([*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")])
 
 
 def test_clocks_may_differ_by_half_a_minute(served: Running) -> None:
@@ -106,8 +153,6 @@ def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa
         assert served.get(SALES, token(private_key, "RS256")).status_code == 200
         # PyJWT refuses to sign like this, so the forger does it by hand.
         head, told, _ = token().split(".")
-        import hmac  # noqa: PLC0415 (of the forger)
-
         signature = hmac.digest(pem(private_key), f"{head}.{told}".encode(), "sha256")
         forged = f"{head}.{told}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
         assert served.get(SALES, forged).status_code == 401

@@ -1,0 +1,69 @@
+"""Who may ask about single people: the scope `personal`, from the contract of events. Not here: other scopes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from ecom_assets.api.app import create_app
+from ecom_assets.api.audit import FILE_NAME
+from ecom_assets.api.personal_data import PERSONAL_COLUMNS
+from ecom_assets.settings import Settings
+from ecom_assets_tests.api.served import Running, serving
+
+pytestmark = pytest.mark.xdist_group("api")
+FUNNEL: dict[str, Any] = {"steps": ["product_view", "add_to_cart"]}
+KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal", "admin", "personal")}
+ABOUT_PEOPLE = {
+    "by": {**FUNNEL, "by": "user_id"},
+    "by visitor": {**FUNNEL, "by": "visitor_id"},
+    "by the source's session": {**FUNNEL, "by": "session_id"},
+    "held": {**FUNNEL, "hold": ["product_id", "user_agent"]},
+    "a condition": {"steps": [{"event_type": "product_view", "where": {"user_id": "u01"}}, "purchase"]},
+    "an exclusion": {**FUNNEL, "exclude": [{"event_type": "purchase", "where": {"source_session_id": "s"}}]},
+}
+
+
+@pytest.fixture(scope="module")
+def keyed(settings: Settings) -> Iterator[Running]:
+    """The API over the small shop, with a key of each kind."""
+    keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
+    given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
+    with serving(given, create_app(given)) as found:
+        yield found
+
+
+def ask(keyed: Running, scope: str, body: dict[str, Any]) -> requests.Response:
+    return requests.post(f"{keyed.address}/analytics/funnel", json=body, headers={"X-API-Key": KEYS[scope]}, timeout=60)
+
+
+def test_the_list_is_that_of_the_contract() -> None:
+    assert {"visitor_id", "user_id", "source_session_id", "user_agent"} == PERSONAL_COLUMNS
+
+
+@pytest.mark.parametrize("case", ABOUT_PEOPLE)
+def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
+    said = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
+    assert {scope: one.status_code for scope, one in said.items()} == {
+        "read": 403, "read+personal": 200, "admin": 200, "personal": 403,
+    }  # fmt: skip
+    refused = said["read"]
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="personal"'
+    assert "is personal data, which a key without the scope 'personal' may not ask about" in refused.json()["detail"]
+    lines = [json.loads(line) for line in (keyed.home / FILE_NAME).read_text().splitlines()]
+    assert {"reason": "wrong_scope", "caller": "setting:1", "path": "/analytics/funnel"}.items() <= lines[-2].items()
+
+
+def test_a_question_about_many_needs_none(keyed: Running) -> None:
+    body = {**FUNNEL, "by": "product_category", "hold": ["product_id"]}
+    assert [ask(keyed, scope, body).status_code for scope in ("read", "admin")] == [200, 200]
+
+
+def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
+    with serving(settings, create_app(settings)) as served:
+        said = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
+        assert said.status_code == 200
+        assert said.json()["breakdown"]
