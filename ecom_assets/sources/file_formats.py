@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.sources.landing_places import files_below, is_ignored, require_readable_globs
 from ecom_assets.warehouse.address import without_secrets
 
 Format = Literal["csv", "ndjson", "parquet"]
@@ -102,9 +103,13 @@ def check_parquet(file: InputFile) -> None:
 
 def _files_of(given: str) -> Iterator[InputFile]:
     path = Path(given)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise SourceError(f"{given} may not be read by this user ({error.strerror}); change its permissions") from error
+    if is_folder:
         yield from _in_folder(path, given)
-    elif path.is_file():
+    elif is_file:
         yield _input_file(path, path.parent)
     elif glob.has_magic(given):
         yield from _in_glob(given)
@@ -113,7 +118,7 @@ def _files_of(given: str) -> Iterator[InputFile]:
 
 
 def _in_folder(folder: Path, given: str) -> Iterator[InputFile]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    files = list(files_below(folder))
     if not files:
         raise SourceError(f"the folder {given} holds no files; put {_KNOWN} files there")
     for path in files:
@@ -124,19 +129,13 @@ def _in_glob(given: str) -> Iterator[InputFile]:
     root = Path(given)
     while glob.has_magic(str(root)):
         root = root.parent
+    require_readable_globs(given)
     matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
         raise SourceError(f"no file matches {given}; check the pattern")
-    for match in matches:
-        inside = sorted(match.rglob("*")) if match.is_dir() else [match]
-        for path in inside:
-            if path.is_file() and not _is_hidden(path, root):
-                yield _input_file(path, root)
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    # _SUCCESS and .crc are left by Spark beside its data.
-    return path.suffix == ".crc" or any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+    for match in (one for one in matches if not any(map(is_ignored, one.relative_to(root).parts))):
+        for path in files_below(match) if match.is_dir() else [match]:
+            yield _input_file(path, root)
 
 
 def _input_file(path: Path, root: Path) -> InputFile:
@@ -145,7 +144,7 @@ def _input_file(path: Path, root: Path) -> InputFile:
     kind = _ENDINGS.get(ending)
     if kind is None or (is_gzip and kind == "parquet"):
         raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away")
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()
     return InputFile(

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ecom_assets.errors import SourceError
+from ecom_assets.sources.landing_places import is_ignored
 
 _LANDING = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
 
@@ -71,7 +72,7 @@ def _in(place: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
 def _in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((".", "_")) or entry.name.endswith(".crc"):
+            if is_ignored(entry.name) or entry.name.startswith((".", "_")):
                 continue
             if entry.is_dir():
                 if not _is_older(entry.name, first_day):

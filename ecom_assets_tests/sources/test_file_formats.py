@@ -70,7 +70,7 @@ def test_windows_line_ends_and_byte_order_mark_are_no_part_of_values(tmp_path: P
 def test_a_folder_is_read_recursively_without_what_spark_leaves_beside(tmp_path: Path, read: Read) -> None:
     write(tmp_path / "a" / "one.csv", csv_text(SHOP[:1]))
     write(tmp_path / "b" / "c" / "two.ndjson", ndjson_text(SHOP[1:]))
-    for name in ("_SUCCESS", ".part-0.crc", "b/.hidden/x.txt", "x.parquet.crc"):
+    for name in ("_SUCCESS", ".part-0.crc", "b/_temporary/x.txt", "x.parquet.crc"):
         write(tmp_path / name, "x")
     assert [row["source_file"] for row in read(tmp_path)] == ["a/one.csv", "b/c/two.ndjson", "b/c/two.ndjson"]
 
