@@ -34,6 +34,7 @@ OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
 OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue)
 ACCOUNTED = "everything_due_is_accounted_for"
 IN_TIME = "nothing_due_waits_for_long"
+ACCEPTED = "tool_accepts_our_credentials"
 BAR = 24
 
 
@@ -92,6 +93,9 @@ def _claims(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."),
         dg.AssetCheckSpec(IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."),
+        dg.AssetCheckSpec(
+            ACCEPTED, asset=key, description="The tool refused no key, token or project; if it does, everything waits."
+        ),
     ]
 
 
@@ -126,10 +130,17 @@ def _plot(outcomes: dict[str, int], due: int) -> str:
 def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
     examples = [{"day": str(a_day), "unaccounted": number} for a_day, number in exported.unaccounted.items()]
     late = [{"day": str(a_day)} for a_day in exported.late]
-    return [_result(ACCOUNTED, examples, exported), _result(IN_TIME, late, exported)]
+    said = exported.total.refusal
+    waits = f"{said.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
+    refused = [{"sentence": waits}] if said else []
+    return [
+        _result(ACCOUNTED, examples, exported),
+        _result(IN_TIME, late, exported),
+        _result(ACCEPTED, refused, exported, sentence=waits if said else ""),
+    ]
 
 
-def _result(name: str, broken: list[dict[str, Any]], exported: Exported) -> dg.AssetCheckResult:
+def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sentence: str = "") -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=name,
         passed=not broken,
@@ -139,6 +150,7 @@ def _result(name: str, broken: list[dict[str, Any]], exported: Exported) -> dg.A
             "limit": 0,
             "looked_at": len(exported.days),
             "examples": dg.MetadataValue.json(broken[:5]),
+            **({"sentence": sentence} if sentence else {}),
         },
     )
 

@@ -182,6 +182,6 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
 
 
 def _about(check: FailedCheck) -> Iterator[str]:
-    yield f"  {check.table}, {check.name}: {check.claim}"
+    yield f"  {check.table}, {check.name}: {check.sentence or check.claim}"
     shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
     yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"

@@ -30,6 +30,8 @@ class FailedCheck:
     observed: Any = None
     limit: Any = None
     example_count: int = 0
+    sentence: str = ""
+    """What it says itself to whoever has to act."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
         observed=told.get("observed"),
         limit=told.get("limit"),
         example_count=len(examples) if isinstance(examples, list) else 0,
+        sentence=str(told.get("sentence") or ""),
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from ecom_assets.assets.exports import DELIVERY_TABLES, key_of
+from ecom_assets.assets.exports import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
@@ -167,7 +167,8 @@ def _waiting(totals: dict[str, Any]) -> int:
 
 
 def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
-    for failure in [*outcome.failures, *(f"{c.table}: the check {c.name} failed" for c in outcome.failed_checks)]:
+    for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
-    if waiting := _waiting(totals):
+    refusing = {check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED}
+    if waiting := sum(one["pending"] for name, one in totals["deliveries"].items() if name not in refusing):
         typer.echo(f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again later.", err=True)

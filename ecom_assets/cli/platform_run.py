@@ -46,6 +46,11 @@ class CheckOutcome:
     description: str
     metadata: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def complaint(self) -> str:
+        """Return what a person reads of the check when it has failed: its own sentence where it has one."""
+        return f"{self.table}: {self.metadata.get('sentence') or f'the check {self.name} failed'}"
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -73,6 +78,11 @@ class RunOutcome:
     def failed_checks(self) -> list[CheckOutcome]:
         """Return the checks that failed."""
         return [check for check in self.checks if not check.passed]
+
+    @property
+    def complaints(self) -> list[str]:
+        """Return a sentence for each asset and each check that failed."""
+        return [*self.failures, *(check.complaint for check in self.failed_checks)]
 
 
 @dataclass(frozen=True)

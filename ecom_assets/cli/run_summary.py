@@ -44,10 +44,7 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
     finally:
         engine.close()
     typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(_lines(summary)))
-    for failure in [
-        *outcome.failures,
-        *(f"{c.table}: the check {c.name} failed" for c in outcome.failed_checks),
-    ]:
+    for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
 
 

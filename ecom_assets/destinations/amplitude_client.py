@@ -135,7 +135,8 @@ def _read_refused(reply: Reply, count: int) -> Reading:
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
         return Reading(Rest.AGAIN, refused=refused)
-    if told.get("missing_field") == "api_key" or any(one in error.lower() for one in _OUR_FAULT):
+    # Identify says `invalid_api_key`, the others "Invalid API key: …".
+    if told.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
         return Reading(Rest.NOT_ALLOWED, words=reply.words)
     return Reading(Rest.HALVED, words=reply.words)
 

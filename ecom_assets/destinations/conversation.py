@@ -24,14 +24,14 @@ BUSY = "busy"
 NO_ANSWER = "no_answer"
 """Postponed or in doubt: the tool may have it."""
 NOT_ALLOWED = "not_allowed"
-"""Postponed: the tool refuses us, not the record."""
+"""Postponed: the tool refuses us, not the record, and says so."""
+NOT_KNOWN = "not_known"
+"""Postponed: a tool that has taken nothing yet refuses the record without a reason, so perhaps it refuses us."""
 REFUSED = "refused"
 TOO_LARGE = "too_large"
 AFTER = "It comes after a record that has to wait."
 _STRANGER_REFUSALS = 64
 """Refusals of a tool that has taken nothing yet, after which it is us that it refuses."""
-_FEW = 3
-"""So many records, all refused, by a tool that has taken nothing yet: likewise."""
 
 
 class Rest(Enum):
@@ -198,7 +198,9 @@ class Conversation:
         self._answer_all(left, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
 
     def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._postpone_all(left, NOT_ALLOWED, f"{reading.words}; see to {self._rule.settings}.")
+        said = reading.words.rstrip(" .")
+        words = f"{self._rule.name} refuses us ({said}), so nothing counts as sent; correct {self._rule.settings}."
+        self._postpone_all(left, NOT_ALLOWED, words)
 
     def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
         """Send the rest at once, then those that have to wait, with all else of their users."""
@@ -215,7 +217,7 @@ class Conversation:
     def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._refusals += 1
         if self._refusals > _STRANGER_REFUSALS and not self._manner.sender.has_taken:
-            self._postpone_all(left, NOT_ALLOWED, self._stranger())
+            self._postpone_all(left, NOT_KNOWN, self._stranger())
             return
         if len(left.places) == 1:
             reason = TOO_LARGE if reading.rest is Rest.SMALLER else REFUSED
@@ -226,17 +228,18 @@ class Conversation:
             self._parts.appendleft(replace(left.of(half), tries=0))
 
     def _stranger(self) -> str:
-        return f"{self._rule.name} refuses all that it is sent; see to {self._rule.settings}."
+        return (
+            f"{self._rule.name} refuses all that it is sent and has taken nothing yet, so nothing counts as sent; "
+            f"correct {self._rule.settings}."
+        )
 
     def _forgive_if_a_stranger(self) -> None:
-        """Postpone what was refused without being named by a tool that never took anything: it is us it refuses."""
+        """Postpone what a tool that never took anything refused without naming it: perhaps it refuses us."""
         if self._manner.sender.has_taken:
             return
-        refused = {place: one for place, one in enumerate(self._answers) if one is not None and one.reason == REFUSED}
-        is_all = len(refused) == len(self._answers) >= _FEW
-        if is_all or self._refusals > _STRANGER_REFUSALS:
-            for place, one in refused.items():
-                self._answers[place] = Answer(Verdict.POSTPONED, NOT_ALLOWED, self._stranger(), one.attempts)
+        for place, one in enumerate(self._answers):
+            if one is not None and one.reason == REFUSED:
+                self._answers[place] = Answer(Verdict.POSTPONED, NOT_KNOWN, self._stranger(), one.attempts)
 
     def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
         patience = self._manner.patience

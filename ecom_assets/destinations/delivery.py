@@ -292,8 +292,8 @@ class _DayDelivery:
         is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
         self.failures = 0 if is_taken else self.failures + 1
         users = batch.payloads["user_key"]
-        if not is_taken:
-            self.delivery.is_down |= self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1
+        is_down = not is_taken and (self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1)
+        self.delivery.is_down |= self.tally.is_refused_by(outcomes) or is_down
         come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
         waits = pa.array([name in come_again for name in names])
         self.blocked.update(pc.unique(users.filter(waits)).to_pylist())

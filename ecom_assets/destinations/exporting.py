@@ -48,13 +48,26 @@ def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
                 known = delivery.known_of(*ends, whole_history=due.is_whole)
             if known is not None:
                 stack.callback(known.close)
-            for a_day in exported.days:
-                tally = delivery.deliver(a_day, due.chunks(a_day), known)
-                exported.total.add(tally)
-                if left := asked.get(a_day, 0) - tally.outcomes.total():
-                    exported.unaccounted[a_day] = left
+            tallies = {a_day: delivery.deliver(a_day, due.chunks(a_day), known) for a_day in exported.days}
+        _deliver_doubted_again(delivery, due, tallies)
+        for a_day, tally in tallies.items():
+            exported.total.add(tally)
+            if left := asked.get(a_day, 0) - tally.outcomes.total():
+                exported.unaccounted[a_day] = left
         newest = due.newest_day()
         if newest:
             oldest_well = newest - timedelta(days=outlets.settings.delivery_late_days)
             exported.late = [a_day for a_day in ledger.unfinished_days(writer) if a_day < oldest_well]
     return exported
+
+
+def _deliver_doubted_again(delivery: Delivery, due: Due, tallies: dict[date, Tally]) -> None:
+    """Send again what a tool refused without a reason before it had taken anything, if it has taken something since.
+
+    Then it knows us, and what it refuses is the record: one bad record must not wait forever for being the first.
+    """
+    if not any(tally.delivered for tally in tallies.values()):
+        return
+    for a_day, tally in tallies.items():
+        if tally.doubted and not delivery.is_down:
+            tallies[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(tally)

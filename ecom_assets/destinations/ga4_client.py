@@ -79,7 +79,7 @@ def _manner(settings: Settings, *, is_repeatable: bool) -> Manner:
     rule = http_rule(
         settings,
         "GA4",
-        named_by="ECOM_GA4_REGION or _URL",
+        named_by="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
         secrets=[secret],
         most_records=MOST_EVENTS,
         per_s=rate(settings.ga4_events_per_s, 0.0),

@@ -5,6 +5,7 @@ idempotency_key. Not here: payloads (`heap.py`).
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -25,6 +26,8 @@ PAUSE_S = 30.0
 """Heap counts the requests of a person over 30 seconds, the longest window but its minute."""
 WINDOW_S = 7 * 86_400.0
 """Heap documents no end to what it knows again; after a week we do not rely on it."""
+_OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORECASE)
+"""What a 400 is about that no row caused."""
 
 
 def events(settings: Settings, choices: EventChoices) -> HttpDestination:
@@ -56,7 +59,7 @@ def _manner(settings: Settings, path: str, records: str) -> Manner:
         settings,
         "Heap",
         named_by="ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL",
-        secrets=[],
+        secrets=[settings.heap_app_id],
         most_records=MOST_RECORDS,
         per_s=rate(settings.heap_events_per_s, PER_S),
     )
@@ -74,4 +77,7 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
     common = read_common(reply)
     if common is not None:
         return common
-    return Reading(Rest.TAKEN) if reply.status < 300 else Reading(Rest.HALVED, words=reply.words)  # noqa: PLR2004 (2xx)
+    if reply.status < 300:  # noqa: PLR2004 (2xx)
+        return Reading(Rest.TAKEN)
+    is_about_us = _OUR_FAULT.search(reply.words) is not None
+    return Reading(Rest.NOT_ALLOWED if is_about_us else Rest.HALVED, words=reply.words)

@@ -5,6 +5,7 @@ event, time, person and $insert_id. Not here: payloads (`mixpanel.py`).
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,6 +24,8 @@ PER_S = 30_000.0
 BASE_S, JITTER = 2.0, (0.5, 2.5)
 """After 429, 502 and 503: 2 s, doubling to 60 s, and 1 to 5 s by chance."""
 TAKEN = 200
+_OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
+"""What an error is about that no row caused."""
 
 
 def events(settings: Settings, choices: EventChoices) -> HttpDestination:
@@ -72,8 +75,10 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
         return common
     told = reply.told()
     refused = _failed(told.get("failed_records"), payloads)
-    if reply.status == TAKEN and not refused:
-        return Reading(Rest.TAKEN) if _says_yes(reply) else Reading(Rest.HALVED, words=_said(reply))
+    if reply.status == TAKEN and not refused and _says_yes(reply):
+        return Reading(Rest.TAKEN)
+    if not refused and _OUR_FAULT.search(str(told.get("error") or "")):
+        return Reading(Rest.NOT_ALLOWED, words=_said(reply))
     imported = told.get("num_records_imported")
     if not refused and not imported:
         return Reading(Rest.HALVED, words=_said(reply))

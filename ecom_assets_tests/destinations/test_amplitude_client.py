@@ -139,7 +139,7 @@ def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status
     answers = send(far_side.restart(otherwise=Say(status, "no", (("Location", "/there"),))), visits(anna=2))
     assert len(far_side.heard) == 1
     assert {(one.verdict, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
-    assert answers[0].words.endswith("see to ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
+    assert answers[0].words.endswith("correct ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
 
 
 @pytest.mark.parametrize("stumble", [Say(408), Say(500), Say(502), Say(503), Say(504), RESET])

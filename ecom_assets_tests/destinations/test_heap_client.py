@@ -30,7 +30,7 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, p
     assert taken == [f"e{number}" for number in range(1, 1001) if number != place]  # once each, in order
 
 
-@pytest.mark.parametrize(("count", "requests"), [(200, 65), (3, 5)])
+@pytest.mark.parametrize(("count", "requests"), [(200, 65), (3, 5), (2, 3), (1, 1)])
 def test_who_is_refused_from_the_first_on_is_told_to_look_at_the_setting(
     far_side: ScriptedTool, count: int, requests: int
 ) -> None:
@@ -38,7 +38,10 @@ def test_who_is_refused_from_the_first_on_is_told_to_look_at_the_setting(
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
     assert {one.verdict for one in answers} == {Verdict.POSTPONED}
     assert len(far_side.heard) == requests
-    assert answers[0].words == "Heap refuses all that it is sent; see to ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL."
+    assert answers[0].words == (
+        "Heap refuses all that it is sent and has taken nothing yet, so nothing counts as sent; correct "
+        "ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL."
+    )
 
 
 def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: ScriptedTool) -> None:
