@@ -22,6 +22,7 @@ from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
 from ecom_assets.transforms.inventory_rule import InventoryRule
 from ecom_assets.transforms.journey_rule import JourneyRule
+from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.value_rule import ValueRule
@@ -33,8 +34,12 @@ def rules(settings: Settings) -> dict[str, Any]:
         session_rule = SessionRule.preset(settings.session_rule).require_incremental()
     return {
         "cleaning_rule": CleaningRule(
-            event_types=settings.known_event_types, late_days=settings.late_days, timezone=settings.timezone
+            event_types=settings.known_event_types,
+            late_days=settings.late_days,
+            max_amount=settings.max_amount,
+            timezone=settings.timezone,
         ),
+        "order_rule": OrderRule(max_amount=settings.max_amount, max_quantity=settings.max_quantity),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),

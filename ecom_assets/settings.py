@@ -28,6 +28,7 @@ from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.serving_settings import ServingSettings
+from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
 from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
@@ -70,6 +71,16 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
     )
     order_customers_over: int = Field(
         3, ge=0, description="A day's orders must be of more customers than this, or nothing is built on them"
+    )
+    max_amount: Decimal = Field(
+        MAX_AMOUNT,
+        gt=0,
+        le=WIDEST_AMOUNT,
+        decimal_places=2,
+        description="Money that one event or order line may carry; one with more is quarantined",
+    )
+    max_quantity: int = Field(
+        MAX_QUANTITY, ge=1, le=WIDEST_QUANTITY, description="Items that one order line may have; more is quarantined"
     )
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Event types beyond the platform's own that are clean, separated by commas"

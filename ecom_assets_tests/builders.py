@@ -25,6 +25,7 @@ _KINDS = {
     "timestamp(6)": pa.timestamp("us"),
     "date": pa.date32(),
     "decimal(18, 2)": pa.decimal128(18, 2),
+    "decimal(38, 2)": pa.decimal128(38, 2),
     "decimal(18, 9)": pa.decimal128(18, 9),
     "int64": pa.int64(),
     "float64": pa.float64(),

@@ -129,7 +129,7 @@ CREATE TABLE "mart"."session_days" (
   "purchase_count" BIGINT NOT NULL,
   "refund_count" BIGINT NOT NULL,
   "key_event_count" BIGINT NOT NULL,
-  "purchase_amount" DECIMAL(18, 2) NOT NULL,
+  "purchase_amount" DECIMAL(38, 2) NOT NULL,
   "entry_page_url" text COLLATE "C",
   "exit_page_url" text COLLATE "C",
   "first_product_category" text COLLATE "C",
@@ -158,7 +158,7 @@ CREATE TABLE "mart"."sessions" (
   "purchase_count" BIGINT NOT NULL,
   "refund_count" BIGINT NOT NULL,
   "key_event_count" BIGINT NOT NULL,
-  "purchase_amount" DECIMAL(18, 2) NOT NULL,
+  "purchase_amount" DECIMAL(38, 2) NOT NULL,
   "entry_page_url" text COLLATE "C",
   "exit_page_url" text COLLATE "C",
   "first_product_category" text COLLATE "C",
@@ -214,7 +214,7 @@ CREATE TABLE "mart"."returning_visitors_daily" (
   "first_date" DATE NOT NULL,
   "previous_date" DATE NOT NULL,
   "visitor_count" BIGINT NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("event_date", "cohort_by", "first_date", "previous_date")
 );
 
@@ -229,8 +229,8 @@ CREATE TABLE "mart"."retention_cohorts" (
   "retention_on_rate" DOUBLE PRECISION NOT NULL,
   "retention_on_or_after_rate" DOUBLE PRECISION NOT NULL,
   "is_complete" BOOLEAN NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
-  "cumulative_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "cumulative_revenue_amount" DECIMAL(38, 2) NOT NULL,
   "lifetime_value" DOUBLE PRECISION NOT NULL,
   PRIMARY KEY ("cohort_by", "period", "cohort_date", "period_number")
 );
@@ -248,9 +248,9 @@ CREATE TABLE "mart"."cart_abandonment" (
   "abandoned_checkout_count" BIGINT NOT NULL,
   "checkout_abandonment_rate" DOUBLE PRECISION,
   "valued_cart_count" BIGINT NOT NULL,
-  "cart_amount" DECIMAL(18, 2),
-  "abandoned_cart_amount" DECIMAL(18, 2),
-  "recovered_cart_amount" DECIMAL(18, 2),
+  "cart_amount" DECIMAL(38, 2),
+  "abandoned_cart_amount" DECIMAL(38, 2),
+  "recovered_cart_amount" DECIMAL(38, 2),
   "final_from_date" DATE NOT NULL,
   PRIMARY KEY ("cart_date", "unit", "horizon_s")
 );
@@ -459,7 +459,7 @@ CREATE TABLE "mart"."conversions" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "is_refund" BOOLEAN NOT NULL,
   "converted_at" TIMESTAMP(6) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
 );
 
@@ -487,9 +487,9 @@ CREATE TABLE "mart"."customer" (
   "first_order_date" DATE,
   "last_order_date" DATE,
   "order_count" BIGINT NOT NULL,
-  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "shipped_amount" DECIMAL(38, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("customer_id"),
   FOREIGN KEY ("city_id") REFERENCES "mart"."city" ("city_id") DEFERRABLE INITIALLY DEFERRED
 );
@@ -544,9 +544,9 @@ CREATE TABLE "mart"."product_sales_daily" (
   "customer_count" BIGINT NOT NULL,
   "sold_item_count" BIGINT NOT NULL,
   "refunded_item_count" BIGINT NOT NULL,
-  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "shipped_amount" DECIMAL(38, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "average_order_value" DOUBLE PRECISION,
   "order_date" DATE NOT NULL,
   "item_id" text COLLATE "C" NOT NULL,
@@ -563,9 +563,9 @@ CREATE TABLE "mart"."revenue_daily" (
   "customer_count" BIGINT NOT NULL,
   "sold_item_count" BIGINT NOT NULL,
   "refunded_item_count" BIGINT NOT NULL,
-  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "shipped_amount" DECIMAL(38, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "average_order_value" DOUBLE PRECISION,
   "order_date" DATE NOT NULL,
   "channel" text COLLATE "C" NOT NULL,
@@ -589,8 +589,8 @@ CREATE TABLE "mart"."customer_retention" (
   "new_orders_count" BIGINT NOT NULL,
   "returning_orders_count" BIGINT NOT NULL,
   "refunded_orders_count" BIGINT NOT NULL,
-  "new_revenue_amount" DECIMAL(18, 2) NOT NULL,
-  "returning_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "new_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "returning_revenue_amount" DECIMAL(38, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
@@ -607,9 +607,9 @@ CREATE TABLE "mart"."product_performance" (
   "purchase_count" BIGINT NOT NULL,
   "sold_item_count" BIGINT NOT NULL,
   "refunded_item_count" BIGINT NOT NULL,
-  "shipped_amount" DECIMAL(18, 2) NOT NULL,
+  "shipped_amount" DECIMAL(38, 2) NOT NULL,
   "refunded_amount" DECIMAL(18, 2) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "cart_rate" DOUBLE PRECISION,
   "purchases_per_cart" DOUBLE PRECISION,
   "purchases_per_view" DOUBLE PRECISION,
@@ -667,7 +667,7 @@ CREATE TABLE "mart"."channel_attribution" (
   "model" text COLLATE "C" NOT NULL,
   "channel" text COLLATE "C" NOT NULL,
   "credit" DECIMAL(18, 9) NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("converted_date", "unit", "model", "channel")
 );
 
@@ -744,7 +744,7 @@ CREATE TABLE "staging"."customers" (
   "engagement_level" text COLLATE "C" NOT NULL,
   "acquisition_channel" text COLLATE "C",
   "default_channel_group" text COLLATE "C",
-  "year_revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "year_revenue_amount" DECIMAL(38, 2) NOT NULL,
   "customer_tier" text COLLATE "C" NOT NULL,
   "flawed_fields" text COLLATE "C",
   "data_quality_score" BIGINT NOT NULL,
@@ -760,7 +760,7 @@ CREATE TABLE "mart"."customer_segments" (
   "last_order_date" DATE NOT NULL,
   "recency_days" BIGINT NOT NULL,
   "order_count" BIGINT NOT NULL,
-  "revenue_amount" DECIMAL(18, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "recency_score" BIGINT NOT NULL,
   "frequency_score" BIGINT NOT NULL,
   "monetary_score" BIGINT NOT NULL,
@@ -774,11 +774,11 @@ CREATE TABLE "mart"."lifetime_value" (
   "repeat_order_count" BIGINT NOT NULL,
   "first_to_last_days" BIGINT NOT NULL,
   "observed_days" BIGINT NOT NULL,
-  "repeat_amount" DECIMAL(18, 2) NOT NULL,
+  "repeat_amount" DECIMAL(38, 2) NOT NULL,
   "alive_probability" DOUBLE PRECISION,
   "expected_order_count" DOUBLE PRECISION,
   "expected_order_value" DOUBLE PRECISION,
-  "lifetime_value_amount" DECIMAL(18, 2),
+  "lifetime_value_amount" DECIMAL(38, 2),
   "no_model_reason" text COLLATE "C",
   "no_order_value_reason" text COLLATE "C",
   "r" DOUBLE PRECISION,
@@ -809,9 +809,9 @@ CREATE TABLE "mart"."order_event_reconciliation" (
   "named_order_id" text COLLATE "C",
   "customer_id" text COLLATE "C",
   "matched_by" text COLLATE "C",
-  "order_amount" DECIMAL(18, 2),
-  "event_amount" DECIMAL(18, 2),
-  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  "order_amount" DECIMAL(38, 2),
+  "event_amount" DECIMAL(38, 2),
+  "difference_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("reconciled_date", "kind", "side", "record_id", "cause")
 );
 
@@ -820,21 +820,21 @@ CREATE TABLE "mart"."order_event_reconciliation_daily" (
   "order_count" BIGINT NOT NULL,
   "event_count" BIGINT NOT NULL,
   "matched_count" BIGINT NOT NULL,
-  "order_amount" DECIMAL(18, 2) NOT NULL,
-  "event_amount" DECIMAL(18, 2) NOT NULL,
-  "difference_amount" DECIMAL(18, 2) NOT NULL,
+  "order_amount" DECIMAL(38, 2) NOT NULL,
+  "event_amount" DECIMAL(38, 2) NOT NULL,
+  "difference_amount" DECIMAL(38, 2) NOT NULL,
   "missing_event_count" BIGINT NOT NULL,
-  "missing_event_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_event_amount" DECIMAL(38, 2) NOT NULL,
   "missing_order_count" BIGINT NOT NULL,
-  "missing_order_amount" DECIMAL(18, 2) NOT NULL,
+  "missing_order_amount" DECIMAL(38, 2) NOT NULL,
   "amount_differs_count" BIGINT NOT NULL,
-  "amount_differs_amount" DECIMAL(18, 2) NOT NULL,
+  "amount_differs_amount" DECIMAL(38, 2) NOT NULL,
   "duplicate_count" BIGINT NOT NULL,
-  "duplicate_amount" DECIMAL(18, 2) NOT NULL,
+  "duplicate_amount" DECIMAL(38, 2) NOT NULL,
   "refund_count" BIGINT NOT NULL,
-  "refund_amount" DECIMAL(18, 2) NOT NULL,
+  "refund_amount" DECIMAL(38, 2) NOT NULL,
   "time_zone_shift_count" BIGINT NOT NULL,
-  "time_zone_shift_amount" DECIMAL(18, 2) NOT NULL,
+  "time_zone_shift_amount" DECIMAL(38, 2) NOT NULL,
   PRIMARY KEY ("reconciled_date")
 );
 

@@ -8,8 +8,8 @@ from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
 from ecom_assets.contracts.attribution import ChannelAttribution
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.attribution_rule import AttributionRule
-from ecom_assets.transforms.sales import MONEY
 
 Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov"]
 DEFAULT_MODEL: Final = "last_non_direct"

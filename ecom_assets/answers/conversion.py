@@ -15,10 +15,10 @@ from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_dimensions import CARTS, ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.transforms.conversion_funnel import ALL_CATEGORIES
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME
-from ecom_assets.transforms.sales import MONEY
 
 Unit = Literal["session", "visitor"]
 By = Literal["device", "channel", "category"]

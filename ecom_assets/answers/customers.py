@@ -11,7 +11,7 @@ from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO, has_orders, mean
 from ecom_assets.contracts.customer_value import SEGMENTS, CustomerSegments, LifetimeValue
 from ecom_assets.contracts.sales import Customer, Sales
-from ecom_assets.transforms.sales import MONEY
+from ecom_assets.contracts.table import MONEY
 
 AT_RISK_BELOW: Final = 0.5
 """Chance to order again below which a customer counts as at risk: rather gone than not."""

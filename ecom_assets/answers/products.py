@@ -16,7 +16,7 @@ from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
 from ecom_assets.contracts.performance import ProductPerformance
 from ecom_assets.contracts.sales import Item, Sales
-from ecom_assets.transforms.sales import MONEY
+from ecom_assets.contracts.table import MONEY
 
 SortBy = Literal["revenue", "units", "conversion", "views"]
 SORTED_BY: Final = {

@@ -14,8 +14,9 @@ from ecom_assets.answers.change import CHANGE, compared, revenue_compared, share
 from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import NoOrdersError, Reading, Row
 from ecom_assets.contracts.sales import RevenueDaily
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.orders import ALL
-from ecom_assets.transforms.sales import DIMENSIONS, MONEY
+from ecom_assets.transforms.sales import DIMENSIONS
 
 COUNTS: Final = ("order_count", "refund_count", "sold_item_count", "refunded_item_count")
 AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")

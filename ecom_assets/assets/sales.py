@@ -28,6 +28,7 @@ from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.order_channels import order_channels
+from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
@@ -42,26 +43,26 @@ def raw_user_order_log(order_source: OrderSource, days: Days) -> Restated:
 
 
 @table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
-def quarantined_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+def quarantined_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Keep what is not clean, with the reason."""
-    return orders.quarantined_orders(raw_user_order_log, days)
+    return orders.quarantined_orders(raw_user_order_log, order_rule, days)
 
 
-def restated_arrivals(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+def restated_arrivals(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Days on which other copies of the lines arrived."""
-    copies = orders.copies_of_arrivals(raw_user_order_log, days)
+    copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
     return copies.select(day="received_date").distinct()
 
 
 @table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
-def duplicate_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+def duplicate_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Count the copies that are left out."""
-    return orders.duplicate_orders(raw_user_order_log, days)
+    return orders.duplicate_orders(raw_user_order_log, order_rule, days)
 
 
-def restated_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+def restated_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Days of order of all copies of the lines that arrived."""
-    copies = orders.copies_of_arrivals(raw_user_order_log, days)
+    copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
     return copies.select(day="order_date").distinct()
 
 
@@ -71,9 +72,9 @@ def restated_orders(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
     raw_user_order_log=EVERY_COPY,
     restates=restated_orders,
 )
-def user_order_log(raw_user_order_log: ir.Table, days: Days) -> ir.Table:
+def user_order_log(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Keep each clean line once."""
-    return orders.user_order_log(raw_user_order_log, days)
+    return orders.user_order_log(raw_user_order_log, order_rule, days)
 
 
 @table_asset(contracts.City, user_order_log=EVERY_LINE)

@@ -7,8 +7,8 @@ from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution, Conversions, Touches
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.sessions import SessionEvents, Sessions
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.attribution import CREDIT
-from ecom_assets.transforms.conversions import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 

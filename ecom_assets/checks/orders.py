@@ -8,7 +8,6 @@ import ibis.expr.types as ir
 
 from ecom_assets.checks.claim import Claim, Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
-from ecom_assets.transforms import orders
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
@@ -71,7 +70,7 @@ def received_is_clean_plus_quarantined_plus_surplus(days: Days | None, raw: ir.T
     """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies."""
     if days is not None:
         # A line that came again takes its place from a copy that came on another day.
-        copies = orders.copies_of_arrivals(raw, days).select("received_date").distinct()
+        copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
         days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
     return verdict_of(per_day.filter(per_day.residue != 0), per_day)

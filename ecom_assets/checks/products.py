@@ -7,10 +7,10 @@ from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
 from ecom_assets.contracts.performance import ProductPerformance
 from ecom_assets.contracts.sales import Sales
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.inventory import newest_stock
 from ecom_assets.transforms.product_performance import ORDERS
-from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 

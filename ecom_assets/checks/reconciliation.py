@@ -11,8 +11,8 @@ from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.reconciliation import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.restatements import Restatements
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import NO, Days
-from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 

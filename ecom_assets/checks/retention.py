@@ -7,6 +7,7 @@ from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.retention_cohorts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.contracts.sessions import SessionDays, Sessions
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
@@ -18,12 +19,12 @@ def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.T
     everybody = came.filter(came.cohort_by == "first_activity")
     found = everybody.group_by("event_date").agg(
         found_count=everybody.visitor_count.sum(),
-        found_amount=everybody.revenue_amount.sum().cast("decimal(18, 2)"),
+        found_amount=everybody.revenue_amount.sum().cast(MONEY),
         backwards_count=(everybody.first_date > everybody.previous_date).ifelse(1, 0).sum(),
     )
     expected = pieces.group_by("event_date").agg(
         expected_count=pieces.visitor_id.nunique(),
-        expected_amount=pieces.purchase_amount.sum().cast("decimal(18, 2)"),
+        expected_amount=pieces.purchase_amount.sum().cast(MONEY),
     )
     both = expected.outer_join(found, "event_date")
     both = both.select(

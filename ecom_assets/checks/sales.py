@@ -7,10 +7,11 @@ from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.sales import City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.calendar import week_start
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.orders import ALL
-from ecom_assets.transforms.sales import DIMENSIONS, MONEY
+from ecom_assets.transforms.sales import DIMENSIONS
 from ecom_assets.transforms.stacking import stacked
 
 

@@ -57,6 +57,7 @@ class FileEvents:
         rule = CleaningRule(
             event_types=(*self.settings.known_event_types, *more_types),
             late_days=self.settings.late_days,
+            max_amount=self.settings.max_amount,
             timezone=self.settings.timezone,
         )
         raw = self.received()

@@ -18,7 +18,7 @@ from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day, day_in_zone, select
 from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.days import NO, ONE_DAY, Days
-from ecom_assets.transforms.orders import user_order_log
+from ecom_assets.transforms.orders import OrderRule, user_order_log
 from ecom_assets.warehouse.duckdb import connect
 
 LINES = "file_orders"
@@ -30,6 +30,7 @@ class FileOrders:
 
     con: Backend
     files: RecordFiles
+    rule: OrderRule
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
@@ -43,7 +44,8 @@ class FileOrders:
         con = connect()
         con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
         mapping = load_order_mapping(settings.orders_mapping)
-        return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone))
+        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity))
 
     def clean(self) -> ir.Table:
         """Return the rows of `UserOrderLog`, of every day that there is.
@@ -54,12 +56,12 @@ class FileOrders:
         if self.files.received_days() is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         received = self._received()
-        return user_order_log(received, self._days())
+        return user_order_log(received, self.rule, self._days())
 
     def sales(self) -> ir.Table:
         """Return the rows of `Sales`; none where the files hold no clean line."""
         received, days = self._received(), self._days()
-        lines = user_order_log(received, days)
+        lines = user_order_log(received, self.rule, days)
         # Order files alone do not tell what led to an order.
         without_channel = lines.select(*selling.ORDER, channel=ibis.null("string")).filter(NO)
         return selling.sales(lines, without_channel, days)

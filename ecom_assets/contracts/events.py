@@ -3,7 +3,7 @@
 Not here: sessions and what is built on them.
 """
 
-from ecom_assets.contracts.table import Table, amount, count, day, flag, instant, text
+from ecom_assets.contracts.table import Table, count, day, flag, instant, received_amount, text
 
 EVENT_TYPES = (
     "page_view",
@@ -26,6 +26,7 @@ REJECT_REASONS = (
     "missing_identity",
     "unknown_event_type",
     "negative_cart_value",
+    "amount_too_large",
     "product_missing",
     "unparseable_cart_value",
     "too_late",
@@ -54,7 +55,9 @@ class ReceivedEvent(Table):
     properties = text("Further values, as JSON text", nullable=True)
     event_at = instant("When it happened; null if the text could not be read", nullable=True)
     event_date = day("The day of event_at; null if that is", nullable=True)
-    cart_amount = amount("The number in cart_value; null if there is none or it could not be read", nullable=True)
+    cart_amount = received_amount(
+        "The number in cart_value, cut to what fits; null if there is none or it could not be read", nullable=True
+    )
     received_at = instant("When the event arrived, where the source says so", nullable=True)
     received_date = day("The day on which the event arrived")
     source = text("Where the event came from: `sandbox`, or the path or address that was given")
@@ -115,7 +118,7 @@ class CleanEvents(Table):
     product_category = text("The product's category", nullable=True)
     page_url = text("The page on which it happened", nullable=True)
     referrer_url = text("The page that led there", nullable=True)
-    cart_amount = amount("The money that the event carries", nullable=True, at_least=0)
+    cart_amount = received_amount("The money that the event carries", nullable=True, at_least=0)
     user_agent = text("The browser's description of itself", nullable=True, pii=True)
     properties = text("Further values, as JSON text", nullable=True)
     is_bot = flag("Whether the user agent calls itself a robot; such events stay, flagged")

@@ -3,7 +3,7 @@
 Not here: the star schema that is built on them (`sales.py`).
 """
 
-from ecom_assets.contracts.table import Column, Table, amount, count, day, instant, text
+from ecom_assets.contracts.table import Column, Table, count, day, instant, received_amount, text
 
 STATUSES = ("shipped", "refunded")
 
@@ -16,8 +16,10 @@ ORDER_REJECT_REASONS = (
     "missing_item",
     "missing_quantity",
     "quantity_not_positive",
+    "quantity_too_large",
     "missing_amount",
     "negative_amount",
+    "amount_too_large",
     "unknown_status",
 )
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
@@ -48,8 +50,12 @@ class ReceivedOrder(Table):
     ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
     order_date = day("The day of ordered_at; null if that is", nullable=True)
     id_number = Column("int64", "The number in id; null if it is none", nullable=True)
-    quantity = Column("int64", "The whole number in received_quantity; null if it is none", "items", nullable=True)
-    payment_amount = amount("The number in received_payment_amount; null if it is none", nullable=True)
+    quantity = Column(
+        "int64", "The whole number in received_quantity, cut to what fits; null if it is none", "items", nullable=True
+    )
+    payment_amount = received_amount(
+        "The number in received_payment_amount, cut to what fits; null if it is none", nullable=True
+    )
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
     source = text("Where the line came from: `sandbox`, or the path or address that was given")
@@ -112,7 +118,7 @@ class UserOrderLog(Table):
     item_name = text("Its name", nullable=True)
     item_category = text("Its category, `(none)` without one")
     quantity = Column("int64", "How many; positive for refunds too", unit="items", at_least=1)
-    payment_amount = amount("What was paid for all of them; positive for refunds too", at_least=0)
+    payment_amount = received_amount("What was paid for all of them; positive for refunds too", at_least=0)
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     received_date = day("The day on which this copy arrived")
     source_file = text("The file in which it came")

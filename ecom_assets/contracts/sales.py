@@ -4,7 +4,7 @@ Not here: order lines as received and as cleaned (`orders.py`), weekly retention
 """
 
 from ecom_assets.contracts.orders import STATUSES, UserOrderLog
-from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, text
+from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, received_amount, text
 
 
 class City(Table):
@@ -93,7 +93,7 @@ class Sales(Table):
     channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = Column("int64", "How many, negative for refunds", unit="items")
-    revenue_amount = amount("What was paid for all of them, negative for refunds")
+    revenue_amount = received_amount("What was paid for all of them, negative for refunds")
 
 
 class _Revenue(Table):

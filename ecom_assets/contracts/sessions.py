@@ -3,7 +3,7 @@
 Not here: funnels and engagement, which are built on them.
 """
 
-from ecom_assets.contracts.table import Table, amount, count, day, flag, instant, seconds, text
+from ecom_assets.contracts.table import Table, amount, count, day, flag, instant, received_amount, seconds, text
 
 
 class SessionEvents(Table):
@@ -24,7 +24,7 @@ class SessionEvents(Table):
     product_id = text("The product concerned", nullable=True)
     product_category = text("The product's category", nullable=True)
     page_url = text("The page", nullable=True)
-    cart_amount = amount("The money that the event carries", nullable=True)
+    cart_amount = received_amount("The money that the event carries", nullable=True)
     search_term = text("What was searched, as its properties or address carry it, encoded as it is", nullable=True)
     until_next_s = seconds("Time to the next event of the run; unknown for the last, never zero", nullable=True)
     is_bot = flag("Whether the user agent calls itself a robot")

@@ -12,6 +12,11 @@ from typing import ClassVar
 
 Limit = int | float | Decimal | date
 
+AMOUNT = "decimal(18, 2)"
+"""Money of one row, as a source gives it; `CleaningRule` and `OrderRule` bound it far below what fits."""
+MONEY = "decimal(38, 2)"
+"""Sums of money: as wide as every engine goes, so that no number of clean rows overflows one."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -115,6 +120,11 @@ def rate(description: str, *, nullable: bool = False) -> Column:
     return Column("float64", description, unit="share", nullable=nullable, at_least=0, at_most=1)
 
 
+def received_amount(description: str, *, nullable: bool = False, at_least: Limit | None = None) -> Column:
+    """Money of one received row, exact to the cent."""
+    return Column(AMOUNT, description, unit="money", nullable=nullable, at_least=at_least)
+
+
 def amount(description: str, *, nullable: bool = False, at_least: Limit | None = None) -> Column:
-    """Money, exact to the cent."""
-    return Column("decimal(18, 2)", description, unit="money", nullable=nullable, at_least=at_least)
+    """Money of any number of rows, exact to the cent."""
+    return Column(MONEY, description, unit="money", nullable=nullable, at_least=at_least)

@@ -29,7 +29,7 @@ USER_ROWS = pa.schema(
         ("customer_id", pa.string()),
         ("segment", pa.string()),
         ("customer_tier", pa.string()),
-        ("lifetime_value_amount", pa.decimal128(18, 2)),
+        ("lifetime_value_amount", pa.decimal128(38, 2)),
         ("churn_risk_rate", pa.float64()),
     ]
 )

@@ -18,6 +18,7 @@ from ecom_assets.sources.record_mapping import (
     load,
     shipped,
 )
+from ecom_assets.sources.sql_text import amount
 
 EVENT_FIELDS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
@@ -34,7 +35,7 @@ EVENT = RecordKind(
     optional=OPTIONAL_FIELDS,
     never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
     numbers=frozenset({"cart_value"}),
-    read={"cart_amount": ("DECIMAL(18, 2)", "TRY_CAST(e.cart_value AS DECIMAL(18, 2))")},
+    read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value"))},
 )
 
 

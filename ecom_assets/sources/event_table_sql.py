@@ -11,7 +11,7 @@ from functools import cached_property
 
 from ecom_assets.errors import SourceError, did_you_mean
 from ecom_assets.sources.event_mapping import EVENT_FIELDS, OPTIONAL_FIELDS
-from ecom_assets.sources.sql_text import ident, text
+from ecom_assets.sources.sql_text import amount, ident, text
 from ecom_assets.transforms.days import day_starts_at
 
 WALL = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9:.]*)?"
@@ -76,9 +76,9 @@ class TableSql:
     def events(self, fallback: date) -> str:
         """Return all rows, in the columns of `raw/events`."""
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
-        amount = f"TRY_CAST(TRIM({self._text('cart_value')}) AS NUMBER(18, 2))"
+        money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
-        columns += [f"{amount} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
+        columns += [f"{money} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
         columns += [f"COALESCE({self.said_day}, {_day(fallback)}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]

@@ -17,6 +17,7 @@ from ecom_assets.sources.record_mapping import (
     TimeField,
     load,
 )
+from ecom_assets.sources.sql_text import amount
 
 ORDER_FIELDS = (
     "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name",
@@ -25,9 +26,11 @@ ORDER_FIELDS = (
 
 
 def _whole_number(column: str) -> str:
-    """SQL of the whole number that a text means; NULL for any other text, `2.5` included."""
+    """SQL of the whole number that a text means, at most 10¹⁸; NULL for any other text, `2.5` included."""
     number = f"TRY_CAST({column} AS DECIMAL(24, 6))"
-    return f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
+    cut = f"CASE WHEN TRY_CAST({column} AS DOUBLE) BETWEEN 1e18 AND 1e300 THEN 1000000000000000000 END"
+    whole = f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
+    return f"COALESCE({whole}, {cut})"
 
 
 ORDER = RecordKind(
@@ -43,7 +46,7 @@ ORDER = RecordKind(
     read={
         "id_number": ("BIGINT", _whole_number("e.id")),
         "quantity": ("BIGINT", _whole_number("e.quantity")),
-        "payment_amount": ("DECIMAL(18, 2)", "TRY_CAST(e.payment_amount AS DECIMAL(18, 2))"),
+        "payment_amount": ("DECIMAL(18, 2)", amount("e.payment_amount")),
     },
 )
 

@@ -108,3 +108,14 @@ def from_wall(wall: str, zone: str) -> str:
 
 def _in_range(moment: str) -> str:
     return f"CASE WHEN {moment} BETWEEN {_LOWEST} AND {_HIGHEST} THEN {moment} END"
+
+
+def amount(column: str, kind: str = "DECIMAL(18, 2)", double: str = "DOUBLE") -> str:
+    """SQL of the money that a text says, NULL for any other text; what does not fit is cut to the largest that does.
+
+    So that an amount of 20 digits is told from a text that is no amount.
+    """
+    double = f"TRY_CAST({column} AS {double})"
+    large, largest = "BETWEEN 1e16 AND 1e300", "9999999999999999.99"  # the bounds leave out infinity and NaN
+    cut = f"CASE WHEN {double} {large} THEN {largest} WHEN -{double} {large} THEN -{largest} END"
+    return f"COALESCE(TRY_CAST({column} AS {kind}), CAST({cut} AS {kind}))"

@@ -9,15 +9,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.contracts.inventory import RawStock
+from ecom_assets.transforms.bounds import MAX_STOCK
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.schema import schema_of
 
 REQUIRED = ("product_id", "stock")
 OPTIONAL = ("name", "category", "reorder_point", "lead_time_days")
-MOST = 2**62
-"""More than anybody has; what is above it would not fit into a column."""
 _NUMBERS = (
-    ("stock", "stock_count", "unparseable_stock", -MOST),
+    ("stock", "stock_count", "unparseable_stock", -MAX_STOCK),
     ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),
     ("lead_time_days", "lead_time_days", "unparseable_lead_time", 0),
 )
@@ -77,6 +76,6 @@ def _whole(text: str | None, least: int) -> int | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    if not number.is_finite() or not least <= number <= MOST or number != int(number):
+    if not number.is_finite() or not least <= number <= MAX_STOCK or number != int(number):
         return None
     return int(number)

@@ -11,8 +11,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.attribution import MODELS, NO_CHANNEL, ChannelAttribution
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.attribution_rule import SHAPES, AttributionRule
-from ecom_assets.transforms.conversions import MONEY
 from ecom_assets.transforms.days import NO, Days
 from ecom_assets.transforms.stacking import stacked
 
@@ -269,5 +269,5 @@ def as_amounts(units: ir.Table) -> ir.Table:
     one_unit, one_cent = ibis.literal("0.000000001").cast(CREDIT), ibis.literal("0.01").cast(MONEY)
     return units.mutate(
         credit=(units.credit.cast("decimal(18, 0)") * one_unit).cast(CREDIT),
-        revenue_amount=(units.cents.cast("decimal(18, 0)") * one_cent).cast(MONEY),
+        revenue_amount=(units.cents.cast("decimal(38, 0)") * one_cent).cast(MONEY),
     ).drop("cents")

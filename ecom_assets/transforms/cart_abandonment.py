@@ -11,12 +11,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.transforms.days import NO, Days
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.stacking import stacked
 
-MONEY: Final = "decimal(18, 2)"
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 CLOCK_CHANGE_S: Final = 3 * 3600
 """The most by which clocks go forward within a horizon, so that its end is later by the calendar."""

@@ -5,6 +5,7 @@ or surplus. Not here: who the visitor is (`identity.py`).
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import reduce
 from operator import or_
 
@@ -12,6 +13,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.events import CleanEvents
+from ecom_assets.contracts.table import AMOUNT
+from ecom_assets.transforms.bounds import MAX_AMOUNT
 from ecom_assets.transforms.days import NO, Days, day_start
 from ecom_assets.transforms.stacking import stacked
 
@@ -38,11 +41,13 @@ class CleaningRule:
 
     `late_days` (days): an event that arrives later than so many days after its day is too late.
     `skew_s` (seconds): a clock may run ahead by so much; METRICS has one hour.
+    `max_amount` (money): the most that one event may be worth, so that no visitor can spoil a total.
     """
 
     event_types: tuple[str, ...]
     late_days: int = 7
     skew_s: int = 3600
+    max_amount: Decimal = MAX_AMOUNT
     timezone: str = "UTC"
     null_like_ids: tuple[str, ...] = field(default=NULL_LIKE_IDS)
 
@@ -67,6 +72,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         (_has_no_identity(raw, rule), "missing_identity"),
         (raw.event_type.isnull() | raw.event_type.notin(rule.event_types), "unknown_event_type"),
         (raw.cart_amount < 0, "negative_cart_value"),
+        (raw.cart_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
         (raw.event_type.isin(NEEDS_PRODUCT) & raw.product_id.isnull(), "product_missing"),
         (raw.cart_value.notnull() & raw.cart_amount.isnull(), "unparseable_cart_value"),
         (~in_time, "too_late"),

@@ -4,9 +4,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.attribution import Conversions
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.stacking import stacked
-
-MONEY = "decimal(18, 2)"
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:

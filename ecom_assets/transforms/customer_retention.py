@@ -9,10 +9,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.calendar import day_table, iso_week_number, iso_year_number, week_start
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.orders import ALL
-from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 CELL = ["week_start_date", "item_category", "city_id"]

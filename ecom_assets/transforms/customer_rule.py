@@ -6,6 +6,7 @@ from decimal import Decimal
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.errors import DefinitionError
 
 MONTH_DAYS = 30
@@ -61,4 +62,4 @@ class CustomerRule:
 
 
 def _amount(value: Decimal) -> ir.DecimalScalar:
-    return ibis.literal(value, "decimal(18, 2)")
+    return ibis.literal(value, MONEY)

@@ -11,9 +11,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customer_value import CustomerSegments
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.transforms.purchases import Purchases
-from ecom_assets.transforms.sales import MONEY
 
 QUINTILES = 5
 

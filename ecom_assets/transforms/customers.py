@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customers import UNKNOWN_DOMAIN, Customers, QuarantinedCustomers
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.customer_rule import MONTH_DAYS, YEAR_DAYS, CustomerRule
 from ecom_assets.transforms.days import NO, Days, day_start
 from ecom_assets.transforms.first_touch import first_touch_ever
@@ -151,7 +152,7 @@ def _described(told: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
         seen_at=ibis.greatest(*seen),
         recent_session_count=told.recent_session_count.fill_null(0),
         recent_engaged_s=told.recent_engaged_us.fill_null(0).cast("float64") / 1e6,
-        year_revenue_amount=told.year_revenue_amount.fill_null(0).cast("decimal(18, 2)"),
+        year_revenue_amount=told.year_revenue_amount.fill_null(0).cast(MONEY),
     )
 
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.bg_nbd import BgNbd, fit_bg_nbd, grouped
 from ecom_assets.transforms.gamma_gamma import GammaGamma, fit_gamma_gamma
 from ecom_assets.transforms.likelihood import Fitted, Floats, NoFit
 from ecom_assets.transforms.purchases import Purchases
-from ecom_assets.transforms.sales import MONEY
 from ecom_assets.transforms.value_rule import MONTH_DAYS, YEAR_DAYS, ValueRule
 
 WEEK_DAYS = 7

@@ -9,8 +9,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.sales import City, Customer, Item
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.known_cities import KNOWN_CITIES, VERSION
-from ecom_assets.transforms.sales import MONEY
 
 UNKNOWN = "unknown"
 

@@ -11,11 +11,11 @@ from functools import cached_property
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.stacking import stacked
 
-MONEY = "decimal(18, 2)"
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
 """What identifies an order of a day, and an event."""

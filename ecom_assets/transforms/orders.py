@@ -5,10 +5,15 @@ line is accounted to the day on which it arrived, as clean, quarantined or surpl
 (`sales.py`).
 """
 
+from dataclasses import dataclass
+from decimal import Decimal
+
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.orders import STATUSES, UserOrderLog
+from ecom_assets.contracts.table import AMOUNT
+from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
@@ -22,7 +27,19 @@ CONTENT = (
 )  # fmt: skip
 
 
-def classify(raw: ir.Table) -> ir.Table:
+@dataclass(frozen=True)
+class OrderRule:
+    """What makes a received order line a clean one.
+
+    `max_amount` (money), `max_quantity` (items): the most that one line may carry. A typing error beyond them would
+    outweigh every true line of the day.
+    """
+
+    max_amount: Decimal = MAX_AMOUNT
+    max_quantity: int = MAX_QUANTITY
+
+
+def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     """Add `reject_reason` (null for a clean line) to received order lines; a missing status becomes `shipped`."""
     raw = raw.mutate(status=raw.status.fill_null("shipped"))
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
@@ -35,30 +52,33 @@ def classify(raw: ir.Table) -> ir.Table:
         (raw.item_id.isnull(), "missing_item"),
         (raw.quantity.isnull(), "missing_quantity"),
         (raw.quantity <= 0, "quantity_not_positive"),
+        (raw.quantity > rule.max_quantity, "quantity_too_large"),
         (raw.payment_amount.isnull(), "missing_amount"),
         (raw.payment_amount < 0, "negative_amount"),
+        (raw.payment_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
         (raw.status.notin(STATUSES), "unknown_status"),
         else_=ibis.null("string"),
     )
     return raw.mutate(reject_reason=reason)
 
 
-def quarantined_orders(raw: ir.Table, days: Days) -> ir.Table:
+def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Lines that arrived on `days` and are not clean, as they came, each with its first reason."""
     arrived = raw.filter(days.contain(raw.received_date))
-    classified = classify(arrived.mutate(received_status=arrived.status))
+    classified = classify(arrived.mutate(received_status=arrived.status), rule)
     refused = classified.filter(classified.reject_reason.notnull())
     return refused.mutate(status=refused.received_status).drop("received_status")
 
 
-def user_order_log(raw: ir.Table, days: Days) -> ir.Table:
+def user_order_log(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """The clean lines ordered on `days`, each once.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
+        rule: What is clean.
         days: Order days.
     """
-    clean = _clean(raw)
+    clean = _clean(raw, rule)
     touching = clean.filter(days.contain(clean.order_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
@@ -71,14 +91,15 @@ def user_order_log(raw: ir.Table, days: Days) -> ir.Table:
     return kept.select(*UserOrderLog.columns)
 
 
-def duplicate_orders(raw: ir.Table, days: Days) -> ir.Table:
+def duplicate_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Surplus copies that arrived on `days`.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
+        rule: What is clean.
         days: Arrival days.
     """
-    clean = _clean(raw)
+    clean = _clean(raw, rule)
     touching = clean.filter(days.contain(clean.received_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
@@ -86,9 +107,9 @@ def duplicate_orders(raw: ir.Table, days: Days) -> ir.Table:
     return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
 
-def copies_of_arrivals(raw: ir.Table, days: Days) -> ir.Table:
+def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Every clean copy, of whatever day, of the lines of which a copy arrived on `days`."""
-    clean = _clean(raw)
+    clean = _clean(raw, rule)
     arrived = clean.filter(days.contain(clean.received_date))
     return clean.semi_join(arrived, "uniq_id")
 
@@ -109,8 +130,8 @@ def changed_days(lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
     return stacked(arrived, copies.select(day="order_date"), copies.select(day="kept_order_date")).distinct()
 
 
-def _clean(raw: ir.Table) -> ir.Table:
-    classified = classify(raw)
+def _clean(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    classified = classify(raw, rule)
     return classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
 
 

@@ -9,9 +9,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.performance import ProductPerformance
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.ratio import ratio
-from ecom_assets.transforms.sales import MONEY, added_up
+from ecom_assets.transforms.sales import added_up
 from ecom_assets.transforms.stacking import stacked
 
 ORDERS, EVENTS = "orders", "events"

@@ -9,7 +9,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.transforms.sales import MONEY
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.stacking import stacked
 
 

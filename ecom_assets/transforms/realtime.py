@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.clean import arrival_keys
-
-MONEY: Final = "decimal(18, 2)"
 
 
 @dataclass(frozen=True)

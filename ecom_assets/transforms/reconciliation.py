@@ -11,8 +11,9 @@ from ecom_assets.contracts.reconciliation import (
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
 )
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.order_event_pairs import EVENT, MONEY, ORDER, Pairing, events_of, orders_of
+from ecom_assets.transforms.order_event_pairs import EVENT, ORDER, Pairing, events_of, orders_of
 from ecom_assets.transforms.orders import changed_days
 from ecom_assets.transforms.reconciliation_rule import REACH_DAYS, ReconciliationRule
 from ecom_assets.transforms.stacking import stacked

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.calendar import number_table
 from ecom_assets.transforms.periods import period_number, period_start
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.retention_rule import ROLLING_DAYS, Bracket, RetentionRule
 from ecom_assets.transforms.stacking import stacked
 
-MONEY = "decimal(18, 2)"
 DAY_US = 86_400_000_000
 
 

@@ -12,10 +12,11 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.retention_cohorts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.periods import period_number, period_start
 from ecom_assets.transforms.ratio import ratio
-from ecom_assets.transforms.retention import MONEY, cell_table, filled_grid
+from ecom_assets.transforms.retention import cell_table, filled_grid
 from ecom_assets.transforms.stacking import stacked
 
 CELLS = tuple((n, n) for n in range(31))

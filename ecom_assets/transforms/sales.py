@@ -6,12 +6,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.sales import ProductSalesDaily, RevenueDaily, Sales
+from ecom_assets.contracts.table import AMOUNT, MONEY
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.orders import ALL, NONE
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.stacking import stacked
 
-MONEY = "decimal(18, 2)"
 DIMENSIONS = ("channel", "city_id", "item_category")
 
 
@@ -31,7 +31,7 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
     return lines.mutate(
         channel=lines.channel.fill_null(NONE),
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
-        revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
+        revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
     ).select(*Sales.columns)
 
 

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.contracts.events import EVENT_TYPES
 from ecom_assets.contracts.sessions import Sessions
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.days import Days, day_start
 from ecom_assets.transforms.session_rule import SessionRule, campaign_of, is_gap
 from ecom_assets.transforms.stacking import stacked
@@ -180,7 +181,7 @@ def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Tabl
         event_count=events.count(),
         view_count=events.event_type.isin(rule.view_types).ifelse(1, 0).sum(),
         key_event_count=events.event_type.isin(rule.key_event_types).ifelse(1, 0).sum(),
-        purchase_amount=events.cart_amount.sum(where=is_purchase).fill_null(0).cast("decimal(18, 2)"),
+        purchase_amount=events.cart_amount.sum(where=is_purchase).fill_null(0).cast(MONEY),
         entry_page_url=events.page_url.max(where=events.event_number == 1),
         exit_page_url=events.page_url.max(where=events.until_next_s.isnull()),
         first_product_category=events.product_category.argmin(

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.periods import AHEAD_WEEKS, EPOCH_WEEKDAY, period_number
-from ecom_assets.transforms.retention import MONEY
 from ecom_assets.transforms.retention_rule import WEEKDAYS, Bracket, RetentionRule
 
 BITS = 62

@@ -36,6 +36,7 @@ TYPES = {
     dt.Timestamp(scale=6): "TIMESTAMP_NTZ(6)",
     dt.date: "DATE",
     dt.Decimal(18, 2): "NUMBER(18, 2)",
+    dt.Decimal(38, 2): "NUMBER(38, 2)",
     dt.Decimal(18, 9): "NUMBER(18, 9)",
     dt.int64: "NUMBER(19, 0)",
     dt.float64: "FLOAT",

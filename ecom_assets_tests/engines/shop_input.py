@@ -33,7 +33,7 @@ odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,B,s-1,https://shop.exampl
 odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,a,s-1,https://shop.example/%20\\n,,
 odd-4,_z,product_view,2026-03-29T01:00:00Z,p1,_a,s-1,https://shop.example/,,0.005
 odd-5,A b,add_to_cart,2026-03-29T23:59:59.5Z,p1,'quoted',s-2,https://shop.example/,,19.999
-odd-6,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,9999999999.99
+odd-6,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,100000000
 odd-7,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,1e2
 odd-8, NULL ,page_view,2026-03-30T10:00:00Z,,,,https://shop.example/,,
 odd-9,,page_view,2026-03-30T10:00:00Z,,,s-3,https://shop.example/,,
@@ -48,6 +48,8 @@ odd-17,bea,product_view,2026-03-29T22:01:00Z,p1,A → b,s-4,https://shop.example
 odd-18,bea,search,2026-03-29T22:02:00Z,,,s-4,https://shop.example/?q=&b=2,,
 odd-19,bea,add_to_cart,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
 odd-20,bea,product_view,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
+odd-21,cleo,purchase,2026-03-30T11:00:00Z,,,s-5,https://shop.example/,,9999999999999999.99
+odd-22,cleo,purchase,2026-03-30T11:00:01Z,,,s-5,https://shop.example/,,-1e20
 """
 
 
@@ -60,7 +62,7 @@ ODD_ORDERS = """
 2,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
 3,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
 10,line-1,2026-03-29T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,_hat,2,7,shipped
-4,line-2,2026-03-30T10:00:00Z,,,c 2,,,i2,,3,9999999999.99,shipped
+4,line-2,2026-03-30T10:00:00Z,,,c 2,,,i2,,1000000,100000000,shipped
 5,line-3,2026-03-30T10:00:00Z,(all),東京,c 2,A,,i2,Ä,1,5,refunded
 6,line-4,2026-03-30T10:00:00Z,2,_x,,,,i2,,1,5,shipped
 7,line-5,2026-03-30T10:00:00Z,2,B,c 3,,,i2,,2.5,5,shipped
@@ -71,6 +73,8 @@ ODD_ORDERS = """
 13,line-10,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,0,5,shipped
 14,line-11,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,lost
 15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
+16,line-12,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,1e20,shipped
+17,line-13,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1e30,5,shipped
 """
 REGULARS = tuple(
     f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"

@@ -53,8 +53,10 @@ BROKEN: dict[str, Row] = {
     "missing_item": {"item_id": None},
     "missing_quantity": {"quantity": None, "received_quantity": "some"},
     "quantity_not_positive": {"quantity": 0},
+    "quantity_too_large": {"quantity": 1_000_001},
     "missing_amount": {"payment_amount": None},
     "negative_amount": {"payment_amount": Decimal("-0.01")},
+    "amount_too_large": {"payment_amount": Decimal("100000000.01")},
     "unknown_status": {"status": "lost"},
 }
 
@@ -74,8 +76,14 @@ def test_the_first_reason_that_applies_is_told(shop: OrderPlatform) -> None:
 
 def test_the_other_side_of_each_limit_is_clean(shop: OrderPlatform) -> None:
     tomorrow: Row = {"order_date": TUESDAY, "ordered_at": datetime(2026, 3, 10, 0, 30)}  # noqa: DTZ001 (UTC, as tables have it)
-    run(shop, order_line("early", MONDAY, **tomorrow), order_line("gift", MONDAY, payment_amount=0, customer_id="0"))
-    assert kept(shop) == [("early", 20), ("gift", 0)]
+    largest: Row = {"payment_amount": 100_000_000, "quantity": 1_000_000}
+    run(
+        shop,
+        order_line("early", MONDAY, **tomorrow),
+        order_line("gift", MONDAY, payment_amount=0, customer_id="0"),
+        order_line("whole stock", MONDAY, **largest),
+    )
+    assert kept(shop) == [("early", 20), ("gift", 0), ("whole stock", 100_000_000)]
 
 
 def test_a_line_without_status_was_shipped_and_raw_keeps_that_it_had_none(shop: OrderPlatform) -> None:
