@@ -59,7 +59,7 @@ def events(draw: st.DrawFn) -> list[Row]:
     for number in range(draw(st.integers(0, 12))):
         kind = draw(st.sampled_from(["purchase", "purchase", "refund", "add_to_cart", "page_view"]))
         moment = at("00:00") + timedelta(minutes=draw(MINUTES))
-        values = {"user_id": draw(WHO), "event_type": kind, "cart_amount": draw(AMOUNTS)}
+        values: Row = {"user_id": draw(WHO), "event_type": kind, "cart_amount": draw(AMOUNTS)}
         rows.append(received(f"e{number}", moment, **values))
     return rows
 
@@ -69,7 +69,7 @@ def lines(draw: st.DrawFn) -> list[Row]:
     """Draw order lines of three days, several of one order."""
     rows = []
     for number in range(draw(st.integers(0, 12))):
-        values = {
+        values: Row = {
             "payment_amount": draw(AMOUNTS),
             "quantity": draw(QUANTITIES),
             "status": draw(st.sampled_from(["shipped", "shipped", "refunded"])),
