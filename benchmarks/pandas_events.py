@@ -80,7 +80,7 @@ def classify(raw: pd.DataFrame) -> pd.DataFrame:
         "unparseable_timestamp": raw["event_at"].isna(),
         "future_timestamp": (raw["event_at"] > known_by) | (raw["event_date"] > raw["received_date"] + ONE_DAY),
         "missing_identity": identity.isna() | identity.str.lower().isin(NOBODY),
-        "unknown_event_type": ~raw["event_type"].isin(TYPES),
+        "malformed_event_type": ~raw["event_type"].isin(TYPES),
         "negative_cart_value": raw["cart_cents"] < 0,
         "product_missing": raw["event_type"].isin(NEEDS_PRODUCT) & raw["product_id"].isna(),
         "unparseable_cart_value": raw["cart_value"].notna() & raw["cart_cents"].isna(),

@@ -43,6 +43,7 @@ from ecom_assets.checks.conversion_dimensions import DIMENSION_CLAIMS
 from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
 from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
+from ecom_assets.checks.event_types import no_event_type_is_new
 from ecom_assets.checks.invariants import INVARIANT_CLAIMS
 from ecom_assets.checks.journeys import JOURNEY_CLAIMS
 from ecom_assets.checks.orders import order_claims
@@ -228,6 +229,7 @@ def claims(settings: Settings) -> list[Claim]:
     return [
         *(contract_claim(contract) for contract in ALL),
         accounting_claim(settings.late_days),
+        no_event_type_is_new,
         *INVARIANT_CLAIMS,
         *RETENTION_CLAIMS,
         *JOURNEY_CLAIMS,

@@ -34,7 +34,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         session_rule = SessionRule.preset(settings.session_rule).require_incremental()
     return {
         "cleaning_rule": CleaningRule(
-            event_types=settings.known_event_types,
+            event_types=load_mapping(mapping_name(settings)).accepted_types(settings.event_types),
             late_days=settings.late_days,
             max_amount=settings.max_amount,
             timezone=settings.timezone,

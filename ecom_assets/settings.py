@@ -4,6 +4,7 @@ Not here: what is done with a setting.
 """
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
-from ecom_assets.contracts.events import EVENT_TYPES
+from ecom_assets.contracts.events import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
@@ -83,7 +84,9 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
         MAX_QUANTITY, ge=1, le=WIDEST_QUANTITY, description="Items that one order line may have; more is quarantined"
     )
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Event types beyond the platform's own that are clean, separated by commas"
+        (),
+        description="The event types outside of which a type is refused, by commas or as a JSON list; default every "
+        "well-formed one",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
     currency: str = Field("USD", description="Currency of all amounts, ISO 4217; answers and tools are told")
@@ -148,7 +151,19 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
     @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return _json_list(value)
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("event_types")
+    @classmethod
+    def _well_formed_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
+                raise ValueError(f"{name!r} is no event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
+        return value
 
     @field_validator("currency")
     @classmethod
@@ -210,11 +225,6 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
         """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set, else one in `home`."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
-    @property
-    def known_event_types(self) -> tuple[str, ...]:
-        """Return every event type that is clean."""
-        return (*EVENT_TYPES, *self.event_types)
-
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a field takes; pydantic checks it)
     """Read the settings, refusing unknown names and wrong values with one sentence.
@@ -271,6 +281,16 @@ def about_setting(field: str) -> Iterator[None]:
         yield
     except DefinitionError as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
+
+
+def _json_list(value: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(value)
+    except ValueError as error:
+        raise ValueError('is no JSON list, such as ["page_view", "purchase"]') from error
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError('is no JSON list of texts, such as ["page_view", "purchase"]')
+    return tuple(names)
 
 
 def _shown(refused: ErrorDetails) -> str:

@@ -16,12 +16,12 @@ EVENT_DAYS = 4
 LATE_DAYS = 1
 KINDS = (
     "page_view", "page_view", "page_view", "product_view", "add_to_cart", "purchase", "refund",
-    "search", "category_view",
+    "search", "category_view", "$wish",
 )  # fmt: skip
 CORRUPTIONS: Sequence[Row] = (
     {"event_id": None},
     {"event_at": None, "event_date": None, "event_timestamp": "yesterday"},
-    {"event_type": "teleport"},
+    {"event_type": "page\tview"},
     {"user_id": "null"},
     {"user_id": None, "session_id": None},
     {"event_type": "add_to_cart", "product_id": None},

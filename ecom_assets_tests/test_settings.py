@@ -54,7 +54,31 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOM_EVENT_TYPES", "wish")
     settings = load_settings()
     assert settings.funnel_steps == ("page_view", "purchase")
-    assert settings.known_event_types[-1] == "wish"
+    assert settings.event_types == ("wish",)
+
+
+def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_EVENT_TYPES", ' ["$pageview", "Cart, opened"]')
+    assert load_settings().event_types == ("$pageview", "Cart, opened")
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ('["a", ', "no JSON list"),
+        ('["a", 1]', "no JSON list of texts"),
+        ('["a", ""]', "is no event type"),
+        ('[" a"]', "is no event type"),
+        ("a\x07", "is no event type"),
+        ("a" * 256, "is no event type"),
+    ],
+)
+def test_a_list_of_what_no_event_type_can_be_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv("ECOM_EVENT_TYPES", value)
+    with pytest.raises(SettingError, match=sentence):
+        load_settings()
 
 
 def test_days_are_written_as_iso_dates(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.funnel import answer_funnel
+from ecom_assets.answers.missing_types import missing_type_warnings
 from ecom_assets.answers.period import Period
 from ecom_assets.answers.reading import Reading
-from ecom_assets.answers.retention import Question, answer_activity, check_types
-from ecom_assets.contracts.events import EVENT_TYPES
+from ecom_assets.answers.retention import Question, answer_activity, types_in_doubt
 from ecom_assets.errors import DefinitionError
 from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.retention import event_activity
@@ -79,15 +79,8 @@ def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
 
 
 def retention(con: SQLBackend, events: ir.Table, rule: RetentionRule, extent: Extent, timezone: str) -> dict[str, Any]:
-    """Return INTERFACE's `retention` of some events, by a connection to where they are.
-
-    Raises:
-        DefinitionError: An event type that is asked for has no event.
-    """
-    asked = [name for name in (rule.start, rule.returning) if name]
-    if any(name not in EVENT_TYPES for name in asked):
-        there = con.to_pyarrow(events.select("event_type").distinct().order_by("event_type"))["event_type"]
-        check_types(asked, [*EVENT_TYPES, *there.to_pylist()])
+    """Return INTERFACE's `retention` of some events, by a connection to where they are."""
     first, last = extent.first_date, extent.last_date
     days = (last - first).days + 1 if first and last else 0
-    return answer_activity(Question(con, event_activity(events, rule), rule, timezone, days))
+    answer = answer_activity(Question(con, event_activity(events, rule), rule, timezone, days))
+    return answer | {"warnings": missing_type_warnings(con, events, types_in_doubt(rule, answer))}

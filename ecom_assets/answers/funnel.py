@@ -12,8 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.funnel_numbers import fast_numbers, step_answers
-from ecom_assets.contracts.events import EVENT_TYPES
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.answers.missing_types import Words, missing_type_warnings
 from ecom_assets.transforms.funnel_chains import funnel_chains
 from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.funnel_report import OTHER, key_columns, labelled, step_numbers
@@ -26,10 +25,16 @@ Rows = list[dict[str, Any]]
 SESSION = ("visitor_id", "session_started_at")
 
 
-def answer_funnel(
-    con: SQLBackend, events: ir.Table, funnel: Funnel, *, rule: SessionRule | None = None, keep: Keep | None = None
+def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
+    con: SQLBackend,
+    events: ir.Table,
+    funnel: Funnel,
+    *,
+    rule: SessionRule | None = None,
+    keep: Keep | None = None,
+    words: Words | None = None,
 ) -> dict[str, Any]:
-    """Answer with the definition, a number and times per step, and the breakdown if one is asked for.
+    """Answer with the definition, a number and times per step, the breakdown if one is asked for, and warnings.
 
     Args:
         con: The engine in which the events are.
@@ -37,9 +42,10 @@ def answer_funnel(
         funnel: The definition.
         rule: When a session ends, for a funnel per session; GA4's by default.
         keep: Called with the list of who is at each step: a row per unit and step, in order.
+        words: The source's own words for event types, for the warnings.
 
     Raises:
-        DefinitionError: A column, or an event type that no event has, is unknown; or the funnel cannot be computed.
+        DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
     events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
     numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
@@ -52,11 +58,11 @@ def answer_funnel(
                 breakdown = _breakdown(funnel, found_rows(con, step_numbers(found, ["label"])))
             if keep:
                 keep(found.order_by("step", *key_columns(found)))
-    _refuse_unknown_types(con, events, funnel, numbers)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         "breakdown": breakdown,
+        "warnings": missing_type_warnings(con, events, _types_in_doubt(funnel, numbers), words),
     }
 
 
@@ -87,17 +93,9 @@ def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     return [{"value": label, "steps": step_answers(funnel, by_label[label])} for label in in_order]
 
 
-def _refuse_unknown_types(
-    con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Sequence[Mapping[str, Any]]
-) -> None:
-    """A step that nobody took may be misspelt: zero is an answer only for an event type that exists."""
+def _types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The types of steps that nobody took, and of exclusions; the others have an event, so nobody needs to look."""
     taken = {row["step"] for row in numbers if row["count"]}
-    asked = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number not in taken}
-    asked |= {one.event.event_type for one in funnel.exclude}
-    unknown = asked - set(EVENT_TYPES)
-    if not unknown:
-        return
-    present = {row["event_type"] for row in found_rows(con, events.select("event_type").distinct())}
-    for event_type in sorted(unknown - present if present else ()):
-        known = sorted(present | set(EVENT_TYPES))
-        raise DefinitionError(f"No event has the type {event_type!r}; {did_you_mean(event_type, known)}.")
+    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
+    asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
+    return [name for name in asked if name not in seen]

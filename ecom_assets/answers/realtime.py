@@ -131,9 +131,8 @@ def _live_events(con: Backend, settings: Settings, read: _Read, now: datetime) -
     raw = _raw_events(con, settings, read)
     first = now.date() - 2 * ONE_DAY
     days = Days.between(first, first + 5 * ONE_DAY)
-    rule = CleaningRule(
-        settings.known_event_types, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone
-    )
+    accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
+    rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
     copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
     events = clean.as_clean_events(resolve_visitors(copies, copies, rule.late_days))
     sql = str(con.compile(events))

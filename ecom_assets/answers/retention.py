@@ -3,7 +3,7 @@
 Not here: what retention is (`transforms/retention.py`), where activity comes from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -61,6 +61,14 @@ def check_types(asked: Iterable[str], known: Iterable[str]) -> None:
     for name in asked:
         if name not in names:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
+
+
+def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
+    """Return the event types asked for that, by the answer, may have no event at all."""
+    cohorts = answer["cohorts"]
+    start = [] if cohorts else [rule.start]
+    returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.returning]
+    return [name for name in (*start, *returning) if name]
 
 
 @dataclass(frozen=True)

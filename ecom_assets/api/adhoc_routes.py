@@ -142,6 +142,7 @@ class FunnelAnswer(Answer):
     event_count: int = Field(description="Events that were looked at")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
 class RetentionBody(Body):
@@ -201,6 +202,7 @@ class RetentionAnswer(Answer):
     event_count: int = Field(description="Events that were looked at")
     cohorts: list[Cohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
 @router.post(

@@ -76,7 +76,10 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 
 def _is_failed_check(event: dg.DagsterEvent) -> bool:
     is_check = event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    return is_check and not event.asset_check_evaluation_data.passed
+    if not is_check:
+        return False
+    evaluation = event.asset_check_evaluation_data
+    return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
 
 
 def _is_about_a_check(event: dg.DagsterEvent) -> bool:

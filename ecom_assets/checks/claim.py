@@ -43,7 +43,10 @@ Judge = Callable[..., Verdict]
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim about a contract's table; `judge` gets the run's days and `tables`."""
+    """A claim about a contract's table; `judge` gets the run's days and `tables`.
+
+    Where it `warns`, what breaks it is worth a look, and the run is well all the same.
+    """
 
     contract: type[Table]
     name: str
@@ -51,6 +54,7 @@ class Claim:
     judge: Judge
     tables: tuple[type[Table], ...]
     blocking: bool = False
+    warns: bool = False
 
     def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
         """Make Dagster's check; runs whose steps are in one `pool` take turns."""
@@ -71,7 +75,7 @@ class Claim:
             verdict = self.judge(days, *tables)
             return dg.AssetCheckResult(
                 passed=verdict.broken_count == 0,
-                severity=dg.AssetCheckSeverity.ERROR,
+                severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
                 description=self.description,
                 metadata={
                     "observed": verdict.broken_count if verdict.observed is None else verdict.observed,
@@ -84,15 +88,18 @@ class Claim:
         return check
 
 
-def claim(contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False) -> Callable[[Judge], Claim]:
+def claim(
+    contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
+) -> Callable[[Judge], Claim]:
     """Declare that a function judges a claim about the contract's table, called as the function, told as its docstring.
 
     Args:
         contract: What the claim is about.
         reads: What the function gets after the run's days, whole.
         blocking: Whether a run that breaks the claim stops there.
+        warns: Whether a run that breaks the claim is well all the same.
     """
-    return lambda judge: Claim(contract, judge.__name__, inspect.getdoc(judge) or "", judge, reads, blocking)
+    return lambda judge: Claim(contract, judge.__name__, inspect.getdoc(judge) or "", judge, reads, blocking, warns)
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:

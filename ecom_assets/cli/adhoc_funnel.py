@@ -39,11 +39,9 @@ def answer(paths: list[str], mapping: str | None, definition: dict[str, Any], wh
     funnel = in_platform_words(funnel, files.mapping)
     # Where no event can serve two steps and only units count, a surplus copy changes nothing.
     is_plain = funnel.order == "ordered" and funnel.per != "totals" and Matching.of(funnel).is_disjoint
-    names = [step.event_type for step in (*funnel.steps, *(one.event for one in funnel.exclude))]
-    events = files.clean(more_types=names, repeats_matter=not (is_plain and who is None and funnel.by is None))
-    return answer_funnel(
-        files.con, events, funnel, keep=None if who is None else lambda rows: write_rows(files.con, rows, who)
-    )
+    events = files.clean(repeats_matter=not (is_plain and who is None and funnel.by is None))
+    keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
+    return answer_funnel(files.con, events, funnel, keep=keep, words=files.mapping.own_words())
 
 
 def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:

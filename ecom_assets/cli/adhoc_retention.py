@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from ecom_assets.answers.retention import Question, answer_activity, check_types
+from ecom_assets.answers.missing_types import missing_type_warnings
+from ecom_assets.answers.retention import Question, answer_activity, check_types, types_in_doubt
 from ecom_assets.cli.file_events import FileEvents
 from ecom_assets.cli.file_orders import FileOrders
 from ecom_assets.cli.options import OwnData
@@ -33,39 +34,40 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     """Return INTERFACE's `retention`.
 
     Raises:
-        UsageError: Neither or both of events and orders were given, or an event type is unknown.
+        UsageError: Neither or both of events and orders were given, or orders were asked for another type of event.
     """
     data = asked.data
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
     if data.orders:
-        question = _of_orders(data.orders, load_settings(orders_mapping=data.orders_mapping), rule)
-    else:
-        question = _of_events(data.events, load_settings(events_mapping=data.events_mapping), rule)
-    return answer_activity(question, asked.whole_until)
+        settings = load_settings(orders_mapping=data.orders_mapping)
+        return _of_orders(data.orders, settings, rule, asked.whole_until)
+    return _of_events(data.events, load_settings(events_mapping=data.events_mapping), rule, asked.whole_until)
 
 
-def _of_events(paths: Sequence[str], settings: Settings, rule: RetentionRule) -> Question:
+def _of_events(
+    paths: Sequence[str], settings: Settings, rule: RetentionRule, whole_until: date | None
+) -> dict[str, Any]:
     files = FileEvents.open(paths, settings)
     start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
     rule = replace(rule, start=start, returning=returning)
-    known = [*settings.known_event_types, *files.mapping.event_types.values()]
-    more = [name for name in (start, returning) if name and name not in known]
-    if more:
-        received = files.received()
-        there = received.select("event_type").distinct().to_pyarrow()["event_type"].to_pylist()
-        check_types(more, [*known, *(name for name in there if name)])
-    activity = event_activity(files.clean(more_types=more), rule)
-    return Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
+    events = files.clean()
+    question = Question(files.con, event_activity(events, rule), rule, settings.timezone, _day_count(files.files))
+    answer = answer_activity(question, whole_until)
+    doubted = types_in_doubt(rule, answer)
+    return answer | {"warnings": missing_type_warnings(files.con, events, doubted, files.mapping.own_words())}
 
 
-def _of_orders(paths: Sequence[str], settings: Settings, rule: RetentionRule) -> Question:
+def _of_orders(
+    paths: Sequence[str], settings: Settings, rule: RetentionRule, whole_until: date | None
+) -> dict[str, Any]:
     """Orders know purchases and refunds; what is not asked is about purchases."""
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     files = FileOrders.open(paths, settings)
     activity = order_activity(files.clean(), rule)
-    return Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
+    question = Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
+    return answer_activity(question, whole_until) | {"warnings": []}
 
 
 def _day_count(files: RecordFiles) -> int:

@@ -46,26 +46,31 @@ class FileEvents:
         mapping = load_mapping(settings.events_mapping)
         return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
 
-    def clean(self, *, more_types: Sequence[str] = (), repeats_matter: bool = True) -> ir.Table:
+    def clean(self, *, repeats_matter: bool = True) -> ir.Table:
         """Return the rows of `CleanEvents`.
 
         Args:
-            more_types: Event types that are clean beside the known ones.
             repeats_matter: Whether surplus copies must be left out; finding them is the dearest part.
         """
         days = self._days()
-        rule = CleaningRule(
-            event_types=(*self.settings.known_event_types, *more_types),
-            late_days=self.settings.late_days,
-            max_amount=self.settings.max_amount,
-            timezone=self.settings.timezone,
-        )
+        rule = self.rule
         raw = self.received()
         copies = clean.clean_copies(raw, rule, days)
         resolved = resolve_visitors(copies, copies, rule.late_days)
         if repeats_matter:
             resolved = clean.unique_copies(resolved, clean.duplicate_events(raw, rule, days))
         return clean.as_clean_events(resolved)
+
+    @property
+    def rule(self) -> CleaningRule:
+        """What makes a row a clean event, as `ecom run` has it."""
+        accepted = self.mapping.accepted_types(self.settings.event_types)
+        return CleaningRule(
+            accepted,
+            self.settings.late_days,
+            max_amount=self.settings.max_amount,
+            timezone=self.settings.timezone,
+        )
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents`."""

@@ -3,13 +3,12 @@
 Not here: the answer (`adhoc_funnel.py`).
 """
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of, print_answer
 from ecom_assets.errors import UsageError
 
 ORDERS = (
@@ -66,7 +65,7 @@ def funnel(
         "limit": limit,
     }
     found = answer(paths_of(events, more), mapping, definition_of(definition) if definition else given, who)
-    typer.echo(json.dumps(found) if as_json else "\n".join(_lines(found, who)))
+    print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
 
 def _exclusion(text: str) -> dict[str, Any]:

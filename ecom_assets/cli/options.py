@@ -1,8 +1,10 @@
 """Options that several commands share, and how their values are read. Not here: commands."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +21,16 @@ Orders = Annotated[
     typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
 ]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
+
+
+def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
+    """Print an answer as JSON or in lines; for people its warnings stand on stderr, JSON holds them itself."""
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    for sentence in answer.get("warnings", ()):
+        typer.echo(f"ecom: warning: {sentence}", err=True)
+    typer.echo("\n".join(lines()))
 
 
 def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:

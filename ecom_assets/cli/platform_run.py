@@ -44,12 +44,17 @@ class CheckOutcome:
     name: str
     passed: bool
     description: str
+    is_warning: bool = False
     metadata: dict[str, object] = field(default_factory=dict)
 
     @property
     def complaint(self) -> str:
         """Return what a person reads of the check when it has failed: its own sentence where it has one."""
         return f"{self.table}: {self.metadata.get('sentence') or f'the check {self.name} failed'}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as the summary has it."""
+        return {"table": self.table, "name": self.name, "claim": self.description, **self.metadata}
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,12 @@ class RunOutcome:
     @property
     def failed_checks(self) -> list[CheckOutcome]:
         """Return the checks that failed."""
-        return [check for check in self.checks if not check.passed]
+        return [check for check in self.checks if not check.passed and not check.is_warning]
+
+    @property
+    def warnings(self) -> list[CheckOutcome]:
+        """Return the checks that warn: worth a look, and the run is well all the same."""
+        return [check for check in self.checks if not check.passed and check.is_warning]
 
     @property
     def complaints(self) -> list[str]:
@@ -234,6 +244,7 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
             name=evaluation.check_name,
             passed=evaluation.passed,
             description=evaluation.description or "",
+            is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
             metadata={name: value.value for name, value in evaluation.metadata.items()},
         )
         for evaluation in result.get_asset_check_evaluations()

@@ -1,11 +1,10 @@
 """`ecom retention`: what may be typed, and how the answer is printed. Not here: the answer (`adhoc_retention.py`)."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, day_of
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, day_of, print_answer
 from ecom_assets.errors import UsageError
 
 SHOWN_CELLS = 13
@@ -61,7 +60,7 @@ def retention(
     )
     own = OwnData.read(events, orders, more, (mapping, orders_mapping))
     answer = answer_retention(Asked(own, day_of(whole_until, "--whole-until")), rule)
-    typer.echo(json.dumps(answer) if as_json else "\n".join(retention_lines(answer)))
+    print_answer(answer, lambda: retention_lines(answer), as_json=as_json)
 
 
 def retention_lines(answer: dict[str, Any]) -> list[str]:

@@ -54,7 +54,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
     pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
     surplus = _cut(engine, DuplicateEvents, outcome.days)
-    failed = outcome.failed_checks
+    failed, warned = outcome.failed_checks, outcome.warnings
     funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
     return {
         "run_id": outcome.run_id,
@@ -77,8 +77,9 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
         "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
         "checks": {
-            "passed": len(outcome.checks) - len(failed),
-            "failed": [{"table": c.table, "name": c.name, "claim": c.description, **c.metadata} for c in failed],
+            "passed": len(outcome.checks) - len(failed) - len(warned),
+            "failed": [check.as_json() for check in failed],
+            "warned": [check.as_json() for check in warned],
         },
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
         "fetched": {key: {name: told[name] for name in FETCHED} for key, told in sorted(outcome.fetched.items())},
@@ -153,11 +154,13 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
     lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
-    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed")
+    warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
+    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
     lines += [
-        f"  FAILED {check['table']} {check['name']}: {check['claim']} Observed {check.get('observed')}, limit "
+        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {check.get('observed')}, limit "
         f"{check.get('limit')}, for example {check.get('examples')}"
-        for check in checks["failed"]
+        for word, kind in (("FAILED", "failed"), ("WARNING", "warned"))
+        for check in checks[kind]
     ]
     return lines
 

@@ -83,7 +83,9 @@ def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
         evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
         if evaluation is not None and not evaluation.passed:
-            failing.setdefault(".".join(key.asset_key.path), []).append(key.name)
+            is_warning = evaluation.severity == dg.AssetCheckSeverity.WARN
+            shown = f"{key.name} (warning)" if is_warning else key.name
+            failing.setdefault(".".join(key.asset_key.path), []).append(shown)
     return failing
 
 

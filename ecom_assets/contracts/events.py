@@ -16,7 +16,11 @@ EVENT_TYPES = (
     "purchase",
     "refund",
 )
-"""The event types that every shop has; more by setting."""
+"""The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+
+LONGEST_EVENT_TYPE = 255
+NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
+"""A pattern that finds a control character; a negated class, because engines differ on anchors and class names."""
 
 REJECT_REASONS = (
     "malformed_row",
@@ -24,6 +28,7 @@ REJECT_REASONS = (
     "unparseable_timestamp",
     "future_timestamp",
     "missing_identity",
+    "malformed_event_type",
     "unknown_event_type",
     "negative_cart_value",
     "amount_too_large",
@@ -99,7 +104,7 @@ class DuplicateEvents(Table):
 
 
 class CleanEvents(Table):
-    """One row per clean event: an id, a known type, a readable time and a visitor, each event once."""
+    """One row per clean event: an id, a well-formed type, a readable time and a visitor, each event once."""
 
     layer = "staging"
     name = "events"
@@ -110,7 +115,11 @@ class CleanEvents(Table):
     event_id = text("The event's id; unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days")
     event_at = instant("When it happened")
     event_date = day("The day on which it happened")
-    visitor_id = text("The user, else the user of the same source session, else `anon-` and the session id", pii=True)
+    visitor_id = text(
+        "The user (`user-` before an id that begins with `anon-`), else the user of the same source session, else "
+        "`anon-` and the session id",
+        pii=True,
+    )
     event_type = text("What happened")
     user_id = text("The user that the event itself carries", nullable=True, pii=True)
     source_session_id = text("The source's own session id", nullable=True, pii=True)

@@ -15,7 +15,7 @@ REASONS = (
     "unparseable_timestamp",
     "future_timestamp",
     "missing_identity",
-    "unknown_event_type",
+    "malformed_event_type",
     "negative_cart_value",
     "product_missing",
     "too_late",

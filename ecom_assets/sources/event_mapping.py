@@ -3,6 +3,7 @@
 Not here: what every mapping may say (`record_mapping`), orders (`order_mapping`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -80,6 +81,17 @@ class EventMapping(RecordMapping):
     def translate(self, event_type: str) -> str:
         """Our name of an event type of the source; a name without translation stays as it is."""
         return self.event_types.get(event_type, event_type)
+
+    def own_words(self) -> dict[str, tuple[str, ...]]:
+        """The source's words for each of our event types that it has other words for."""
+        return {
+            ours: tuple(theirs for theirs, one in self.event_types.items() if one == ours)
+            for ours in self.event_types.values()
+        }
+
+    def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
+        """Return a shop's list of types, in its words or ours, as `CleaningRule` takes it; None where it is empty."""
+        return tuple(dict.fromkeys(map(self.translate, event_types))) or None
 
 
 def shipped_mappings() -> list[str]:

@@ -12,7 +12,7 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.contracts.events import CleanEvents
+from ecom_assets.contracts.events import EVENT_TYPES, LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES, CleanEvents
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT
 from ecom_assets.transforms.days import NO, Days, day_start
@@ -39,12 +39,13 @@ ARRIVAL_ORDER = (
 class CleaningRule:
     """What makes a received row a clean event.
 
+    `event_types`: the types outside of which a row is refused; None takes every well-formed one.
     `late_days` (days): an event that arrives later than so many days after its day is too late.
     `skew_s` (seconds): a clock may run ahead by so much; METRICS has one hour.
     `max_amount` (money): the most that one event may be worth, so that no visitor can spoil a total.
     """
 
-    event_types: tuple[str, ...]
+    event_types: tuple[str, ...] | None = None
     late_days: int = 7
     skew_s: int = 3600
     max_amount: Decimal = MAX_AMOUNT
@@ -70,7 +71,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),
         (_has_no_identity(raw, rule), "missing_identity"),
-        (raw.event_type.isnull() | raw.event_type.notin(rule.event_types), "unknown_event_type"),
+        *_refused_types(raw.event_type, rule),
         (raw.cart_amount < 0, "negative_cart_value"),
         (raw.cart_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
         (raw.event_type.isin(NEEDS_PRODUCT) & raw.product_id.isnull(), "product_missing"),
@@ -150,6 +151,23 @@ def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
     """Whether a browser calls itself a robot."""
     words = user_agent.lower()
     return reduce(or_, [words.contains(word) for word in ROBOT_WORDS]).fill_null(NO)
+
+
+def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
+    """Whether a text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
+    has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
+    has_space_at_an_end = event_type.startswith(" ") | event_type.endswith(" ")
+    found: ir.BooleanValue = has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
+    return found.fill_null(NO)
+
+
+def _refused_types(event_type: ir.StringValue, rule: CleaningRule) -> list[tuple[ir.BooleanValue, str]]:
+    # The platform's own types come first, because looking at each character is the most expensive test of a row.
+    malformed = event_type.isnull() | (event_type.notin(EVENT_TYPES) & ~is_well_formed(event_type))
+    refused = [(malformed, "malformed_event_type")]
+    return (
+        refused if rule.event_types is None else [*refused, (event_type.notin(rule.event_types), "unknown_event_type")]
+    )
 
 
 def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:

@@ -5,6 +5,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.transforms.stacking import stacked
 
+ANONYMOUS = "anon-"
+"""What the id of a visitor begins with who is known by a source session only."""
+
 USERS = ("of_day", "of_day_after", "of_day_before")
 """The users that a session may be given, in the order in which they are looked for."""
 
@@ -26,9 +29,23 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
     unknown = copies.filter(copies.user_id.isnull())
     users = _session_users(sightings, late_days)
     joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
-    visitor = ibis.coalesce(joined.session_user_id, ibis.literal("anon-").concat(joined.session_id))
+    visitor = ibis.coalesce(visitor_of_user(joined.session_user_id), ibis.literal(ANONYMOUS).concat(joined.session_id))
     found = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
-    return stacked(known.mutate(visitor_id=known.user_id), found)
+    return stacked(known.mutate(visitor_id=visitor_of_user(known.user_id)), found)
+
+
+def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
+    """Return the visitor that a user is: the same text, unless it could be that of somebody anonymous.
+
+    `anon-s9` becomes `user-anon-s9`; so that two users never become one, `user-anon-s9` gets another `user-`.
+    """
+    escaped = ibis.literal("user-").concat(user_id)
+    return ibis.cases(
+        (user_id.startswith(ANONYMOUS), escaped),
+        # The pattern is asked of few: it is much slower than a look at the first characters.
+        (user_id.startswith("user-") & user_id.re_search(f"^(user-)+{ANONYMOUS}"), escaped),
+        else_=user_id,
+    )
 
 
 def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:

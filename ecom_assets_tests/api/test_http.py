@@ -146,7 +146,6 @@ BODIES = {
     "one step": ({"steps": ["page_view"]}, 422, "at least 2"),
     "too many steps": ({"steps": ["page_view"] * 65}, 422, "at most 64"),
     "too many steps to plan": ({"steps": ["page_view"] * 17, "by": "product_id"}, 413, "at most 16 steps"),
-    "unknown event": ({"steps": ["page_view", "purchas"]}, 422, "did you mean 'purchase'"),
     "unknown column": ({"steps": ["page_view", "purchase"], "by": "colour"}, 422, "no column 'colour'"),
     "a window of days or seconds": ({**FUNNEL, "within": "7"}, 422, "write a number and a unit"),
     "unknown key": ({**FUNNEL, "witin": "7d"}, 422, "witin"),
@@ -170,9 +169,18 @@ def test_a_definition_that_cannot_be_counted_is_refused(api: Asked, case: str) -
     assert words in said.json()["detail"], said.text
 
 
-def test_retention_of_unknown_events_and_odd_brackets_is_refused(api: Asked) -> None:
+def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Asked) -> None:
+    funnel = api.post("/analytics/funnel", {"steps": ["page_view", "purchas"]}).json()
+    assert [step["count"] > 0 for step in funnel["steps"]] == [True, False]
+    sentence = "No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"
+    assert funnel["warnings"] == [sentence]
+    assert api.post("/analytics/funnel", {"steps": ["page_view", "purchase"]}).json()["warnings"] == []
+    retention = api.post("/analytics/retention", {"start": "purchas"}).json()
+    assert (retention["cohorts"], retention["warnings"]) == ([], [sentence])
+
+
+def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
     for body, words in (
-        ({"start": "by"}, "There is no event type 'by'"),
         ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),
         ({"mode": "bracket", "brackets": [[-1, 1]]}, "counted from 0"),
     ):

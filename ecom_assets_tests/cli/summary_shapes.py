@@ -170,7 +170,7 @@ SUMMARY = {
     "duplicates": int,
     "reconciliation": RECONCILIATION,
     "restatements": {"changed": int, "causes": {}, "largest": type(None)},
-    "checks": {"passed": int, "failed": []},
+    "checks": {"passed": int, "failed": [], "warned": []},
     "tables": dict.fromkeys(TABLES, int),
     "published": type(None),
     "deliveries": dict.fromkeys(PLACES, DELIVERY),

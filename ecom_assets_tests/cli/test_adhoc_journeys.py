@@ -127,7 +127,7 @@ def test_people_read_lines(home: Path) -> None:
 
 
 def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
-    answer = asked(home, "a1,ann,teleport,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
+    answer = asked(home, "a1,null,page_view,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
     assert answer.pop("definition")
     assert answer == {
         "sessions": 0,

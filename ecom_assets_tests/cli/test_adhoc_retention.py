@@ -114,8 +114,15 @@ def test_each_question_has_its_answer(home: Path, words: tuple[str, ...], expect
     assert told(ask(home, "--json", *words).json) == expected
 
 
-def test_a_cohort_with_nobody_is_said_in_words(home: Path) -> None:
-    assert ask(home, "--start", "refund").out == "Nobody began with refund, so there is no cohort.\n"
+def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> None:
+    said = ecom("retention", "--events", home.parent / "story.csv", "--start", "refund", home=home)
+    assert (said.exit_code, said.out) == (0, "Nobody began with refund, so there is no cohort.\n")
+    there = "there are page_view, purchase, search."
+    assert said.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {there}\n"
+    found = ask(home, "--return", "purchas", "--json").json
+    assert told(found) == {"2026-03-02": [0, 0, 0], "2026-03-09": [0, 0]}
+    assert found["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
+    assert ask(home, "--start", "purchase", "--return", "search", "--json").json["warnings"] == []
 
 
 def test_who_knows_that_the_newest_day_is_whole_says_so(home: Path) -> None:
@@ -152,7 +159,6 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
         (("--events", "story.csv", "--orders", "orders.csv"), "Retention is asked of events or of orders"),
         (("--events", "story.csv", "--period", "year"), "The period 'year' of retention is unknown; "),
         (("--events", "story.csv", "--mode", "after"), "The mode 'after' of retention is unknown; did you mean"),
-        (("--events", "story.csv", "--start", "purchas"), "There is no event type 'purchas' here; did you mean"),
         (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; Known: purchase"),
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),
         (("--events", "story.csv", "--brackets", "0,1", "--mode", "on"), "--brackets belong to --mode bracket"),
@@ -177,7 +183,7 @@ def test_a_file_without_rows_is_named(home: Path) -> None:
 
 def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     path = home.parent / "story.csv"
-    path.write_text(f"{HEADER}\na1,ann,teleport,2026-03-02T10:00:00Z,,,s1,,,\n")
+    path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,s1,,,\n")
     found = ask(home, "--json", "--clock", "rolling").json
     assert (found["cohorts"], found["totals"], found["definition"]["newest_date"]) == ([], [], None)
 

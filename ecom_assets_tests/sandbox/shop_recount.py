@@ -15,7 +15,7 @@ REASONS = [
     "unparseable_timestamp",
     "future_timestamp",
     "missing_identity",
-    "unknown_event_type",
+    "malformed_event_type",
     "negative_cart_value",
     "product_missing",
     "too_late",
@@ -45,7 +45,7 @@ select *, case
     when t > received + interval 1 hour then 'future_timestamp'
     when coalesce(user_id, '') in ('', 'null', 'undefined', '0') and coalesce(session_id, '') = ''
         then 'missing_identity'
-    when coalesce(event_type, '') not in {tuple(TYPES)} then 'unknown_event_type'
+    when coalesce(event_type, '') not in {tuple(TYPES)} then 'malformed_event_type'
     when cast(cart_value as decimal(18, 2)) < 0 then 'negative_cart_value'
     when event_type in ('product_view', 'add_to_cart') and product_id is null then 'product_missing'
     when received_date > t::date + 7 then 'too_late'

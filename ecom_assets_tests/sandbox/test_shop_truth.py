@@ -35,7 +35,7 @@ def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -
 
 
 def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
-    sql = "select count(*) from judged where reason = 'unknown_event_type' and cart_value like '-%'"
+    sql = "select count(*) from judged where reason = 'malformed_event_type' and cart_value like '-%'"
     assert month.one(sql) > 0
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.checks.accounting import accounting, accounting_claim
 from ecom_assets.contracts.events import (
+    EVENT_TYPES,
     REJECT_REASONS,
     CleanEvents,
     DuplicateEvents,
@@ -40,6 +41,14 @@ def day(number: int) -> date:
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
     platform = Platform()
+    yield platform
+    platform.close()
+
+
+@pytest.fixture(scope="module")
+def listed() -> Iterator[Platform]:
+    """Give a platform that takes the types of a list only."""
+    platform = Platform(Settings(event_types=EVENT_TYPES))
     yield platform
     platform.close()
 
@@ -98,8 +107,21 @@ MICROSECOND = timedelta(microseconds=1)
         ({"user_id": "anna", "session_id": "NULL"}, "clean"),
         ({"user_id": "0"}, "missing_identity"),
         ({"user_id": "00"}, "clean"),
-        ({"event_type": None}, "unknown_event_type"),
-        ({"event_type": "Page_View"}, "unknown_event_type"),
+        ({"event_type": None}, "malformed_event_type"),
+        ({"event_type": ""}, "malformed_event_type"),
+        ({"event_type": " "}, "malformed_event_type"),
+        ({"event_type": "page_view "}, "malformed_event_type"),
+        ({"event_type": " page_view"}, "malformed_event_type"),
+        ({"event_type": "page\tview"}, "malformed_event_type"),
+        ({"event_type": "page_view\n"}, "malformed_event_type"),
+        ({"event_type": "\x7f"}, "malformed_event_type"),
+        ({"event_type": "page\x85view"}, "malformed_event_type"),
+        ({"event_type": "x" * 256}, "malformed_event_type"),
+        ({"event_type": "é" * 255}, "clean"),
+        ({"event_type": "x"}, "clean"),
+        ({"event_type": "$pageview"}, "clean"),
+        ({"event_type": "Page_View"}, "clean"),
+        ({"event_type": "商品 を 見た 🛒"}, "clean"),
         ({"event_type": "refund"}, "clean"),
         ({"cart_value": "-0.01", "cart_amount": -0.01}, "negative_cart_value"),
         ({"cart_value": "0", "cart_amount": 0}, "clean"),
@@ -130,6 +152,7 @@ FAULTS: dict[str, Row] = {
     "unparseable_timestamp": {"event_at": None, "event_date": None},
     "future_timestamp": {"event_at": at("+9 09:00"), "event_date": day(9)},
     "missing_identity": {"user_id": None},
+    "malformed_event_type": {"event_type": "page\tview"},
     "unknown_event_type": {"event_type": "teleport"},
     "negative_cart_value": {"cart_amount": -1},
     "amount_too_large": {"cart_amount": 100_000_001},
@@ -139,7 +162,24 @@ FAULTS: dict[str, Row] = {
 }
 
 
-def test_the_reasons_are_tried_in_the_order_of_the_contract(shop: Platform) -> None:
+def test_a_list_of_types_is_the_list_outside_of_which_a_type_is_refused() -> None:
+    shop = Platform(Settings(event_types=("$pageview", "buy")))
+    assert fate(shop, event_type="$pageview") == "clean"
+    assert fate(shop, event_type="buy") == "clean"
+    assert fate(shop, event_type="page_view") == "unknown_event_type"
+    assert fate(shop, event_type="Buy") == "unknown_event_type"
+    shop.close()
+
+
+def test_a_list_of_types_may_use_the_words_of_the_source() -> None:
+    # REES46 calls a product view `view`, and the mapping translates it before anything else sees it.
+    shop = Platform(Settings(events="x.csv", events_mapping="rees46", event_types=("view", "purchase")))
+    assert fate(shop, event_type="product_view") == "clean"
+    assert fate(shop, event_type="add_to_cart") == "unknown_event_type"
+    shop.close()
+
+
+def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) -> None:
     # Each row has a fault and the next that can stand beside it; the one that comes first in the contract is
     # told.
     assert tuple(FAULTS) == REJECT_REASONS
@@ -148,8 +188,8 @@ def test_the_reasons_are_tried_in_the_order_of_the_contract(shop: Platform) -> N
         if (first, second) in excluded:
             continue
         row = received("e1", at("09:00"), received_date=DAY_ONE) | FAULTS[second] | FAULTS[first]
-        clean(shop, [row])
-        assert [row["reject_reason"] for row in shop.rows(QuarantinedEvents)] == [first]
+        clean(listed, [row])
+        assert [row["reject_reason"] for row in listed.rows(QuarantinedEvents)] == [first]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import ibis
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.identity import visitor_of_user
+from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
 AROUND = Days.between(DAY_ONE - timedelta(days=12), DAY_ONE + timedelta(days=25))
@@ -87,7 +94,33 @@ def test_a_user_of_the_day_before_counts_only_if_seen_since_that_day(shop: Platf
 
 
 def test_a_refused_row_shows_nobody(shop: Platform) -> None:
-    assert visitor(shop, NOON, seen("12:01", "null"), seen("12:02", "anna", event_type="teleport")) == "anon-s1"
+    assert visitor(shop, NOON, seen("12:01", "null"), seen("12:02", "anna", event_type=" ")) == "anon-s1"
+
+
+def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_session(shop: Platform) -> None:
+    rows = [
+        seen("12:00", None, "s9"),
+        seen("12:01", "anon-s9", "s8"),
+        seen("12:02", "user-anon-s9", "s7"),
+        seen("12:03", None, "s8"),
+        seen("12:04", "user-1", "s6"),
+    ]
+    shop.clear()
+    shop.receive(rows, AROUND)
+    shop.run(AROUND, only=("duplicate_events", "events"))
+    found = [row["visitor_id"] for row in sorted(shop.rows(CleanEvents), key=lambda row: row["event_at"])]
+    assert found == ["anon-s9", "user-anon-s9", "user-user-anon-s9", "user-anon-s9", "user-1"]
+
+
+@given(st.sets(st.from_regex(r"(user-)*(anon-)?[ab]?", fullmatch=True), min_size=2))
+@examples(50)
+def test_two_users_never_become_one_visitor_nor_an_anonymous_one(users: set[str]) -> None:
+    con = connect()
+    table = ibis.memtable(pa.table({"user_id": sorted(users)}))
+    found = con.to_pyarrow(table.select(visitor=visitor_of_user(table.user_id)))["visitor"].to_pylist()
+    con.disconnect()
+    assert len(set(found)) == len(users)
+    assert not any(one.startswith("anon-") for one in found)
 
 
 def test_the_wait_for_a_login_changes_the_day_before_too(shop: Platform) -> None:
