@@ -4,7 +4,6 @@ Not here: what is done with a setting.
 """
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -21,10 +20,10 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from ecom_assets import setting_lists
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
-from ecom_assets.contracts.events import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
@@ -151,19 +150,12 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
     @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            return _json_list(value)
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return setting_lists.parts_of(value)
 
     @field_validator("event_types")
     @classmethod
     def _well_formed_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
-                raise ValueError(f"{name!r} is no event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
-        return value
+        return setting_lists.event_types(value)
 
     @field_validator("currency")
     @classmethod
@@ -281,16 +273,6 @@ def about_setting(field: str) -> Iterator[None]:
         yield
     except DefinitionError as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
-
-
-def _json_list(value: str) -> tuple[str, ...]:
-    try:
-        names = json.loads(value)
-    except ValueError as error:
-        raise ValueError('is no JSON list, such as ["page_view", "purchase"]') from error
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError('is no JSON list of texts, such as ["page_view", "purchase"]')
-    return tuple(names)
 
 
 def _shown(refused: ErrorDetails) -> str:
