@@ -57,9 +57,17 @@ class ServingSettings(BaseSettings):
     )
     jwt_audience: str = Field("ecom_assets", description="Audience (`aud`) that tokens must be for")
     jwt_issuer: str = Field("", description="Issuer (`iss`) that tokens must be from; needed where tokens are used")
+    ui_login: Literal["keys", "proxy"] = Field(
+        "keys",
+        description="Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope admin, or `proxy`, a "
+        "proxy in front that has a login",
+    )
+    ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names by which a proxy or people ask Dagster's UI, beside those of this machine, by commas"
+    )
     otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
 
-    @field_validator("api_trusted_proxies", "api_cors_origins", mode="before")
+    @field_validator("api_trusted_proxies", "api_cors_origins", "ui_hosts", mode="before")
     @classmethod
     def _by_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

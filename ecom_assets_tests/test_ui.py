@@ -172,6 +172,14 @@ def test_the_api_answers_beside_the_ui(served: Served) -> None:
     pytest.fail((served.pictures / "home" / "api.log").read_text())
 
 
+def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
+    for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)):
+        asked = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=30)  # noqa: S310 (likewise)
+        assert refused.value.code == status
+
+
 def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:
     page.goto("/asset-groups")
     for group in ("events", "sessions", "behaviour"):

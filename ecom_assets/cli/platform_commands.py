@@ -55,8 +55,10 @@ def ui(
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.cli.api_beside import start_api  # noqa: PLC0415 (starts a process)
     from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.ui.door import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
+    door_of(host, settings)  # refuses to let everybody in from everywhere
     prepare_dagster_home(settings)
     refuse_taken("UI", host, port)
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
@@ -69,8 +71,7 @@ def ui(
         "-W",
         "ignore:Function `dev_command`",
         "-m",
-        "dagster",
-        "dev",
+        "ecom_assets.ui.development",
         "-m",
         "ecom_assets.definitions",
     ]

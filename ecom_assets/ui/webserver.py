@@ -1,0 +1,64 @@
+"""`dagster-webserver` behind our guard, with all its options: `python -m ecom_assets.ui.webserver -h HOST -p PORT …`.
+
+Dagster's command parses the options and opens the instance and the workspace; what it would serve then is served here.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import uvicorn
+from dagster_webserver import cli
+from dagster_webserver.app import create_app_from_workspace_process_context
+
+from ecom_assets.errors import EcomError
+from ecom_assets.settings import load_settings
+from ecom_assets.ui.door import Door, door_of
+from ecom_assets.ui.guard import UiGuard
+
+SERVES = "host_dagster_ui_with_workspace_process_context"
+"""What Dagster's command calls when all is read."""
+
+
+def main() -> None:
+    """Serve the UI; nothing is ever served without the guard.
+
+    Raises:
+        RuntimeError: This version of Dagster serves its UI in another way.
+    """
+    if not hasattr(cli, SERVES):
+        raise RuntimeError(f"dagster-webserver has no {SERVES} any more: the guard of its UI has to be fitted anew.")
+    setattr(cli, SERVES, serve_guarded)
+    cli.dagster_webserver(auto_envvar_prefix="DAGSTER_WEBSERVER")
+
+
+def serve_guarded(  # noqa: PLR0913, PLR0917 (called by Dagster)
+    context: Any,  # noqa: ANN401 (Dagster's own, whose class is not public)
+    host: str | None,
+    port: int | None,
+    path_prefix: str,
+    log_level: str,
+    live_data_poll_rate: int | None = None,
+) -> None:
+    """Serve the UI of a workspace, as Dagster's function of this place does, behind the guard."""
+    host = cli.DEFAULT_WEBSERVER_HOST if host is None else host
+    port = port or cli.DEFAULT_WEBSERVER_PORT
+    door, rate = _door(host)
+    app = create_app_from_workspace_process_context(context, path_prefix, live_data_poll_rate)
+    logging.getLogger(cli.WEBSERVER_LOGGER_NAME).info(
+        "Serving dagster-webserver on http://%s:%s%s", host, port, path_prefix
+    )
+    uvicorn.run(UiGuard(app, door, rate, path_prefix), host=host, port=port, log_level=log_level)
+
+
+def _door(host: str) -> tuple[Door, str]:
+    try:
+        settings = load_settings()
+        return door_of(host, settings), settings.rate_limit_address
+    except EcomError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""Dagster's webserver behind its guard, as a process: names, pages from elsewhere, WebSockets, and the login.
+
+Not here: the UI itself in a browser, and `ecom ui` (`test_ui.py`).
+"""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from dagster_webserver import cli
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from ecom_assets.api.callers import Scope
+from ecom_assets.api.keys import KeyFile
+from ecom_assets.errors import UsageError
+from ecom_assets.settings import Settings
+from ecom_assets.ui import development, webserver
+from ecom_assets.ui.door import door_of
+from ecom_assets_tests.api.served import wait_until
+from ecom_assets_tests.api.test_process import answers, free_port
+from ecom_assets_tests.command import ecom, environment
+
+pytestmark = pytest.mark.xdist_group("ui_guard")
+VERSION = {"query": "{version}"}
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (that is the question)
+PATIENCE_S = 90
+
+
+@dataclass(frozen=True)
+class Ui:
+    """A running webserver; it is asked at this machine's address, whatever it listens on."""
+
+    port: int
+    home: Path
+
+    @property
+    def own(self) -> str:
+        """The name and port that a browser shows."""
+        return f"127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, **headers: str) -> int:
+        """Return the status of a request; `_` in a header's name is a dash."""
+        return self.answer(method, path, None, **headers).status_code
+
+    def answer(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """Return the answer to a request, which goes to one place only."""
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.request(
+            method, f"http://{self.own}{path}", json=body, headers=told, timeout=30, allow_redirects=False
+        )
+
+    def subscribed(self, origin: str | None, **headers: str) -> int:
+        """Open a WebSocket as the UI does, and return the status that answers: 101 if it is there."""
+        given = Origin(origin) if origin else None
+        try:
+            with connect(
+                f"ws://{self.own}/graphql",
+                origin=given,
+                subprotocols=[Subprotocol("graphql-ws")],
+                additional_headers=headers,
+                proxy=None,
+            ) as wire:
+                wire.send(json.dumps({"type": "connection_init"}))
+                assert json.loads(wire.recv(10))["type"] == "connection_ack"
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
+
+
+@contextmanager
+def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
+    """Serve an empty workspace with `python -m ecom_assets.ui.webserver`."""
+    ui, instance = Ui(free_port(), home), home.parent / "instance"
+    instance.mkdir(parents=True, exist_ok=True)
+    (instance / "dagster.yaml").touch()
+    words = ["-m", "ecom_assets.ui.webserver", "-h", host, "-p", str(ui.port), "--empty-workspace"]
+    log = home.parent / "webserver.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            env=environment(home, {"DAGSTER_HOME": str(instance), **env}),
+            cwd=home.parent,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"http://{ui.own}/server_info"), PATIENCE_S)
+        assert process.poll() is None, log.read_text()
+        yield ui
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """One that listens on loopback, with a name that a proxy asks it by."""
+    with running(tmp_path_factory.mktemp("here") / "home", "127.0.0.1", ECOM_UI_HOSTS="ui.shop.example") as ui:
+        yield ui
+
+
+@pytest.fixture(scope="module")
+def beyond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """One that listens everywhere, where an admin key is held."""
+    home = tmp_path_factory.mktemp("beyond") / "home"
+    KeyFile(home).create("first", (Scope.READ,))
+    with running(home, EVERYWHERE) as ui:
+        yield ui
+
+
+# On this machine
+
+
+def test_this_machine_is_answered_by_its_own_names_and_those_that_are_set(here: Ui) -> None:
+    names = [here.own, f"localhost:{here.port}", "ui.shop.example", "UI.shop.example:443"]
+    assert [here.ask("GET", "/", Host=name) for name in names] == [200] * 4
+    others = ["evil.example", f"evil.example:{here.port}", "127.0.0.1.evil.example", "shop.example", ""]
+    assert [here.ask("GET", "/", Host=name) for name in others] == [421] * 5
+    assert here.answer("POST", "/graphql", VERSION, Host="evil.example").status_code == 421
+
+
+def test_a_request_that_names_two_hosts_is_refused(here: Ui) -> None:
+    asking = http.client.HTTPConnection("127.0.0.1", here.port, timeout=10)
+    asking.putrequest("GET", "/", skip_host=True)
+    for name in (here.own, "evil.example"):
+        asking.putheader("Host", name)
+    asking.endheaders()
+    assert asking.getresponse().status in {400, 421}
+    asking.close()
+
+
+def test_a_page_from_elsewhere_may_not_ask(here: Ui) -> None:
+    origins = [
+        "https://evil.example",
+        "null",
+        f"http://localhost:{here.port}",
+        "http://127.0.0.1:8000",
+        "http://127.0.0.1",
+        "x",
+    ]
+    assert [here.answer("POST", "/graphql", VERSION, Origin=one).status_code for one in origins] == [403] * 6
+    assert here.ask("OPTIONS", "/graphql", Origin="https://evil.example", Access_Control_Request_Method="POST") == 403
+    refused = here.answer("POST", "/graphql", VERSION, Origin="https://evil.example")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_an_image_or_a_frame_of_a_page_from_elsewhere_gets_nothing_and_a_link_does(here: Ui) -> None:
+    def told(site: str, mode: str) -> int:
+        return here.ask("GET", "/runs", Sec_Fetch_Site=site, Sec_Fetch_Mode=mode)
+
+    assert [told("cross-site", "no-cors"), told("same-site", "cors"), told("cross-site", "websocket")] == [403] * 3
+    assert [told("same-origin", "cors"), told("none", "navigate"), told("cross-site", "navigate")] == [200] * 3
+    assert here.answer("GET", "/runs").headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_the_ui_s_own_pages_ask(here: Ui) -> None:
+    for origin, host in (
+        (f"http://{here.own}", here.own),
+        ("https://ui.shop.example", "ui.shop.example"),
+        ("https://ui.shop.example", "ui.shop.example:443"),
+        (f"http://localhost:{here.port}", f"localhost:{here.port}"),
+    ):
+        said = here.answer("POST", "/graphql", VERSION, Origin=origin, Host=host)
+        assert (said.status_code, said.json()["data"]) == (200, {"version": "1.13.27"})
+
+
+def test_a_program_of_this_machine_asks_without_an_origin(here: Ui) -> None:
+    assert here.answer("POST", "/graphql", VERSION).json()["data"]["version"]
+
+
+def test_a_get_runs_no_query(here: Ui) -> None:
+    delete = "/graphql?query=mutation{deletePipelineRun(runId:%22x%22){__typename}}"
+    refused = here.answer("GET", delete)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert "GraphiQL" in here.answer("GET", "/graphql", None, Accept="text/html").text, "the page to try queries stays"
+
+
+def test_subscriptions_are_for_the_ui_s_own_pages(here: Ui) -> None:
+    assert here.subscribed(f"http://{here.own}") == 101
+    assert here.subscribed(None) == 101, "a program of this machine"
+    assert [here.subscribed(one) for one in ("https://evil.example", "http://127.0.0.1:8000", "null")] == [403] * 3
+
+
+# Beyond this machine
+
+
+def logged_in(ui: Ui, key: str) -> requests.Response:
+    return requests.post(f"http://{ui.own}/login", {"key": key}, timeout=30, allow_redirects=False)
+
+
+def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with pytest.raises(UsageError, match=r"would be open to everybody who reaches 0\.0\.0\.0; make a key"):
+        door_of(EVERYWHERE, settings)
+    assert door_of("127.0.0.1", settings).credentials is None
+    assert door_of("::1", settings).credentials is None
+    assert door_of(EVERYWHERE, settings.model_copy(update={"ui_login": "proxy"})).credentials is None
+    KeyFile(tmp_path).create("first", (Scope.READ,))
+    assert door_of(EVERYWHERE, settings).credentials is not None
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", ""])
+def test_both_commands_refuse_an_open_door_in_a_sentence(home: Path, host: str) -> None:
+    home.mkdir(parents=True)
+    words = [sys.executable, "-m", "ecom_assets.ui.webserver", "-h", host, "--empty-workspace"]
+    env = environment(home, {"DAGSTER_HOME": str(home)})
+    done = subprocess.run(words, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    said = ecom("ui", "--host", host, "--port", str(free_port()), home=home)
+    assert [done.returncode, said.exit_code] == [2, 2]
+    for text in (done.stderr.splitlines()[-1], said.sentence):
+        assert "Dagster's UI would be open to everybody who reaches" in text
+        assert "ecom api-key create --name NAME --scope admin" in text
+
+
+def test_beyond_this_machine_nothing_is_shown_without_a_login(beyond: Ui) -> None:
+    page = beyond.answer("GET", "/", None, Accept="text/html")
+    assert (page.status_code, page.headers["cache-control"]) == (401, "no-store")
+    assert 'action="/login"' in page.text
+    told = [beyond.ask("GET", path) for path in ("/", "/logs/x", "/graphql", "/favicon.png", "/download_debug/x")]
+    assert told == [401] * 5
+    assert beyond.answer("POST", "/graphql", VERSION).headers["www-authenticate"].startswith("Bearer")
+    assert beyond.subscribed(f"http://{beyond.own}") == 403
+    assert beyond.ask("GET", "/server_info", Host="any.example") == 200, "what balancers ask"
+
+
+def test_an_admin_key_logs_in_until_it_is_revoked(beyond: Ui) -> None:
+    made, key = KeyFile(beyond.home).create("ann", (Scope.ADMIN,))
+    entered = logged_in(beyond, key)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    cookie = entered.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert key not in cookie
+    session = cookie.partition(";")[0]
+    assert beyond.ask("GET", "/", Cookie=session) == 200
+    assert beyond.answer("POST", "/graphql", VERSION, Cookie=session, Origin=f"http://{beyond.own}").ok
+    assert beyond.answer("POST", "/graphql", VERSION, Cookie=session, Origin="https://evil.example").status_code == 403
+    assert beyond.subscribed(f"http://{beyond.own}", Cookie=session) == 101
+    assert beyond.answer("POST", "/graphql", VERSION, Authorization=f"Bearer {key}").ok, "as scripts do"
+    KeyFile(beyond.home).revoke(made.key_id)
+    assert beyond.ask("GET", "/", Cookie=session) == 401
+    assert beyond.subscribed(f"http://{beyond.own}", Cookie=session) == 403
+
+
+def test_another_key_or_a_made_up_session_does_not(beyond: Ui) -> None:
+    _, reading = KeyFile(beyond.home).create("reader", (Scope.READ, Scope.PERSONAL, Scope.COLLECT))
+    for key in (reading, "", "wrong", "x" * 50_000):
+        refused = logged_in(beyond, key)
+        assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+    assert [beyond.ask("GET", "/", Cookie=one) for one in ("ecom_ui=", "ecom_ui=x", 'ecom_ui="', "a=b")] == [401] * 4
+    assert beyond.ask("GET", "/", Authorization=f"Bearer {reading}") == 401
+    log = (beyond.home.parent / "webserver.log").read_text()
+    assert "tried to log in without an admin key" in log
+    assert reading not in log
+
+
+def test_a_login_from_a_page_of_elsewhere_is_refused(beyond: Ui) -> None:
+    _, key = KeyFile(beyond.home).create("ann", (Scope.ADMIN,))
+    posted = requests.post(
+        f"http://{beyond.own}/login", {"key": key}, headers={"Origin": "https://evil.example"}, timeout=30
+    )
+    assert posted.status_code == 403
+
+
+def test_an_address_that_guesses_is_stopped(home: Path) -> None:
+    _, key = KeyFile(home).create("ann", (Scope.ADMIN,))
+    with running(home, EVERYWHERE, ECOM_RATE_LIMIT_ADDRESS="5/hour") as ui:
+        assert [logged_in(ui, f"guess-{n}").status_code for n in range(7)] == [401] * 5 + [429] * 2
+        assert ui.ask("GET", "/", Authorization=f"Bearer {key}") == 200, "who holds a key is not kept out by it"
+
+
+def test_behind_a_proxy_with_a_login_names_and_pages_are_still_looked_at(home: Path) -> None:
+    with running(home, EVERYWHERE, ECOM_UI_LOGIN="proxy", ECOM_UI_HOSTS="ui.shop.example") as ui:
+        assert [ui.ask("GET", "/", Host=name) for name in ("ui.shop.example", ui.own, "evil.example")] == [
+            200,
+            200,
+            421,
+        ]
+        own = {"Host": "ui.shop.example", "Origin": "https://ui.shop.example"}
+        assert ui.answer("POST", "/graphql", VERSION, **own).ok
+        assert ui.answer("POST", "/graphql", VERSION, **{**own, "Origin": "https://evil.example"}).status_code == 403
+
+
+# What Dagster may change
+
+
+def test_a_dagster_that_serves_or_starts_its_ui_otherwise_is_not_served_unguarded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cli, webserver.SERVES)
+    with pytest.raises(RuntimeError, match=re.escape("has to be fitted anew")):
+        webserver.main()
+    with pytest.raises(RuntimeError, match="fit the guard of its UI anew"):
+        development.open_guarded([sys.executable, "-m", "another_webserver", "--port", "1"])
