@@ -1,0 +1,92 @@
+"""Dagster's webserver behind our guard, as a process of its own. Not here: any test."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from ecom_assets_tests.api.served import wait_until
+from ecom_assets_tests.api.test_process import answers, free_port
+from ecom_assets_tests.command import environment
+
+PATIENCE_S = 90
+
+
+@dataclass(frozen=True)
+class Ui:
+    """A running webserver; it is asked at this machine's address, whatever it listens on."""
+
+    port: int
+    home: Path
+
+    @property
+    def own(self) -> str:
+        """The name and port that a browser shows."""
+        return f"127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, **headers: str) -> int:
+        """Return the status of a request; `_` in a header's name is a dash."""
+        return self.answer(method, path, None, **headers).status_code
+
+    def answer(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """Return the answer to a request, which goes to one place only."""
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.request(
+            method, f"http://{self.own}{path}", json=body, headers=told, timeout=30, allow_redirects=False
+        )
+
+    def subscribed(self, origin: str | None, **headers: str) -> int:
+        """Open a WebSocket as the UI does, and return the status that answers: 101 if it is there."""
+        given = Origin(origin) if origin else None
+        try:
+            with connect(
+                f"ws://{self.own}/graphql",
+                origin=given,
+                subprotocols=[Subprotocol("graphql-ws")],
+                additional_headers=headers,
+                proxy=None,
+            ) as wire:
+                wire.send(json.dumps({"type": "connection_init"}))
+                assert json.loads(wire.recv(10))["type"] == "connection_ack"
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
+
+
+@contextmanager
+def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
+    """Serve an empty workspace with `python -m ecom_assets.ui.webserver`."""
+    ui, instance = Ui(free_port(), home), home.parent / "instance"
+    instance.mkdir(parents=True, exist_ok=True)
+    (instance / "dagster.yaml").touch()
+    words = ["-m", "ecom_assets.ui.webserver", "-h", host, "-p", str(ui.port), "--empty-workspace"]
+    log = home.parent / "webserver.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            env=environment(home, {"DAGSTER_HOME": str(instance), **env}),
+            cwd=home.parent,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"http://{ui.own}/server_info"), PATIENCE_S)
+        assert process.poll() is None, log.read_text()
+        yield ui
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+    assert "Traceback" not in log.read_text()
