@@ -23,6 +23,7 @@ from ecom_assets.assets.exports import DELIVERY_TABLES, tool_exports
 from ecom_assets.assets.journeys import JOURNEY_ASSETS
 from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.assets.publication import postgres_marts
+from ecom_assets.assets.purchase_revenue import PURCHASE_ASSETS
 from ecom_assets.assets.raw import EVENT_TABLE, raw_events
 from ecom_assets.assets.retention import RETENTION_ASSETS
 from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
@@ -134,7 +135,8 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS]
+    told = [first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS, *PURCHASE_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, *told]
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
+import ibis
 import pytest
 
 from ecom_assets.checks.orders import order_accounting
@@ -18,12 +19,13 @@ from ecom_assets.contracts.orders import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.contracts.sales import RevenueDaily
+from ecom_assets.contracts.sales import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.transforms.days import Days
-from ecom_assets_tests.builders import Row, order_line
+from ecom_assets.transforms.purchase_revenue import purchase_revenue_daily
+from ecom_assets_tests.builders import Row, clean_events, order_line
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import OrderPlatform
-from ecom_assets_tests.test_metrics_doc import as_shown, tables, without
+from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, tables, without
 
 DAYS = Days.between(date(2026, 3, 2), date(2026, 3, 16))
 
@@ -96,3 +98,17 @@ def test_each_week_s_customers_are_those_of_the_page(shop: OrderPlatform) -> Non
     run(shop, lines)
     found = [row for row in shop.rows(CustomerRetention) if row["item_category"] == "(all)"]
     assert as_shown(found, expected) == expected
+
+
+def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
+    lines, expected = tables("Sales of purchase events")
+    for line in lines:
+        line["cart_amount"] = line.pop("cart_value")
+    events = ibis.memtable(clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)]))
+    found = purchase_revenue_daily(events).to_pyarrow().to_pylist()
+    found.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
+    assert as_shown(found, expected) == expected
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return Decimal(text) if text else None

@@ -574,6 +574,24 @@ CREATE TABLE "mart"."revenue_daily" (
   PRIMARY KEY ("order_date", "channel", "city_id", "item_category")
 );
 
+CREATE TABLE "mart"."purchase_revenue_daily" (
+  "order_count" BIGINT NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "customer_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "shipped_amount" DECIMAL(38, 2),
+  "refunded_amount" DECIMAL(38, 2),
+  "revenue_amount" DECIMAL(38, 2),
+  "average_order_value" DOUBLE PRECISION,
+  "event_date" DATE NOT NULL,
+  "product_category" text COLLATE "C" NOT NULL,
+  "country" text COLLATE "C" NOT NULL,
+  "region" text COLLATE "C" NOT NULL,
+  "city_name" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "product_category", "country", "region", "city_name")
+);
+
 CREATE TABLE "mart"."customer_retention" (
   "week_start_date" DATE NOT NULL,
   "iso_year_number" BIGINT NOT NULL,

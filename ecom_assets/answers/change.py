@@ -11,13 +11,13 @@ DECIMALS = 6
 
 CHANGE = (
     "(this period minus the one before) ÷ |the one before|; null where that is zero, and where the data do not hold "
-    "all of the days before (range.previous_data)"
+    "all days of both (range.data, range.previous_data)"
 )
 
 
-def share(part: Decimal | float, whole: Decimal | float) -> float | None:
-    """Return a share, or None where there is nothing to share."""
-    return round(float(part) / float(whole), DECIMALS) if whole else None
+def share(part: Decimal | float | None, whole: Decimal | float | None) -> float | None:
+    """Return a share, or None where there is nothing to share, or the part is unknown."""
+    return round(float(part) / float(whole), DECIMALS) if whole and part is not None else None
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]) -> dict[str, float | None]:
@@ -30,16 +30,21 @@ def compared(
 ) -> dict[str, dict[str, Any] | None]:
     """Return the numbers of the days before, None where the data hold none of these; and how each number changed.
 
-    Without all of the days before there is no change to tell: a shop does not grow by what was not kept.
+    Without all days of both there is no change to tell: a shop does not grow by what was not kept, nor shrink by days
+    that have not happened.
     """
-    is_whole = period.previous_data == "whole"
     return {
-        "previous": None if period.previous_data == "none" else dict(before),
-        "change": changes(now, before, names) if is_whole else dict.fromkeys(names),
+        "previous": None if period.previous.data == "none" else dict(before),
+        "change": changes(now, before, names) if period.is_comparable else dict.fromkeys(names),
     }
 
 
-def revenue_compared(now: Decimal, before: Decimal, period: Period) -> dict[str, Any]:
+def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
+    """Return the numbers of a period; None for each where none of its days is known, as nothing is not zero."""
+    return dict(numbers) if period.data != "none" else dict.fromkeys(numbers)
+
+
+def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
     """Return the same of revenue alone, as rows of lists have it."""
     name = "revenue_amount"
     told = compared({name: now}, {name: before}, [name], period)

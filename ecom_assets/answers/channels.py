@@ -3,10 +3,12 @@
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from ecom_assets.answers.change import CHANGE, DECIMALS, revenue_compared, share
+from ecom_assets.answers.change import CHANGE, DECIMALS, if_known, revenue_compared, share
 from ecom_assets.answers.period import Period, with_previous
 from ecom_assets.answers.reading import Reading, Row
-from ecom_assets.answers.sales import ZERO
+from ecom_assets.answers.sales import ZERO, by_revenue, revenue_of
+from ecom_assets.answers.sources import DEFINITION as SOURCE
+from ecom_assets.answers.sources import ORDERS, knows_revenue, require, sales_source
 from ecom_assets.contracts.attribution import ChannelAttribution
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.attribution_rule import AttributionRule
@@ -21,14 +23,19 @@ DEFINITION: Final = {
     "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
     "revenue_change": CHANGE,
     "unit": "What is credited: orders; where there are none in the data, purchase events",
+    **SOURCE,
 }
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
-    """Return each channel that is credited with anything in the period or the one before, most revenue first."""
-    table = reading.table(ChannelAttribution)
-    has_orders = bool(reading.state(table.filter(table.unit == ORDER).select("unit").limit(1)))
-    unit = ORDER if has_orders else PURCHASE
+    """Return each channel that is credited with anything in the period or the one before, most revenue first.
+
+    Raises:
+        NoSourceError: There are no events, which tell channels, or neither order lines nor purchase events.
+    """
+    require(reading, "events")
+    source, table = sales_source(reading), reading.table(ChannelAttribution)
+    unit = ORDER if source == ORDERS else PURCHASE
     rows = with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
     found = reading.rows(
         rows.group_by("channel", "is_current").agg(
@@ -37,10 +44,12 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
         period,
     )
     now, before = ({row["channel"]: row for row in found if row["is_current"] == which} for which in (1, 0))
-    whole = sum((row["revenue_amount"] for row in now.values()), ZERO)
-    channels = [_channel(name, (now.get(name), before.get(name)), whole, period) for name in {**now, **before}]
-    channels.sort(key=lambda row: (-row["revenue_amount"], row["channel"]))
-    return {"model": model, "unit": unit, "channels": channels}
+    nothing = ZERO if knows_revenue(reading) else None
+    channels = [_channel(name, (now.get(name), before.get(name)), nothing, period) for name in {**now, **before}]
+    whole = revenue_of(channels)
+    channels = [{**row, "revenue_share": share(row["revenue_amount"], whole)} for row in channels]
+    channels.sort(key=lambda row: (by_revenue(row), row["channel"]))
+    return {"source": source, "model": model, "unit": unit, "channels": channels}
 
 
 def definition(rule: AttributionRule) -> dict[str, Any]:
@@ -48,13 +57,9 @@ def definition(rule: AttributionRule) -> dict[str, Any]:
     return {**DEFINITION, "lookback_days": rule.lookback_days}
 
 
-def _channel(name: str, rows: tuple[Row | None, Row | None], whole: Decimal, period: Period) -> Row:
+def _channel(name: str, rows: tuple[Row | None, Row | None], nothing: Decimal | None, period: Period) -> Row:
+    """Return a channel's numbers; `nothing` is what no row comes to, None where revenue is unknown."""
     now, _ = rows
-    here, there = (row["revenue_amount"] if row else ZERO for row in rows)
-    return {
-        "channel": name,
-        "order_count": round(float(now["credit"]), DECIMALS) if now else 0.0,
-        "revenue_amount": here,
-        "revenue_share": share(here, whole),
-        **revenue_compared(here, there, period),
-    }
+    here, there = (row["revenue_amount"] if row and nothing is not None else nothing for row in rows)
+    told = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0, "revenue_amount": here}
+    return {"channel": name, **if_known(told, period), **revenue_compared(here, there, period)}

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import CHANGE, compared, share
+from ecom_assets.answers.change import CHANGE, compared, if_known, share
 from ecom_assets.answers.period import Period, in_period, with_previous
 from ecom_assets.answers.reading import Reading, Row
+from ecom_assets.answers.sources import require
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_dimensions import CARTS, ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
@@ -43,7 +44,9 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
 
     Raises:
         DefinitionError: There is no such funnel, or the dimension is not counted for the unit.
+        NoSourceError: There are no events.
     """
+    require(reading, "events")
     if by in {"device", "channel"} and unit != "session":
         raise DefinitionError(f"by={by} is counted per session; ask with unit=session, or by=category.")
     name = _known_funnel(reading, funnel)
@@ -60,7 +63,7 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
         "by": by,
         "steps": steps,
         "conversion_rate": now["conversion_rate"],
-        "abandonment": carts,
+        "abandonment": if_known(carts, period),
         **beside,
         "previous": beside["previous"] and previous,
         "breakdown": _breakdown(reading, period, name, unit, by) if by else [],
@@ -98,7 +101,7 @@ def _breakdown(reading: Reading, period: Period, funnel: str, unit: Unit, by: By
             "value": value,
             "steps": _steps(values.get(value, ())),
             "conversion_rate": _rate(_steps(values.get(value, ()))),
-            **_left_behind(carts.get(value, [])),
+            **_left_behind(carts.get(value, []), unit),
         }
         for value in {**values, **carts}
     ]
@@ -163,11 +166,14 @@ def _abandonment(row: Row | None) -> Row:
     }
 
 
-def _left_behind(rows: list[Row]) -> Row:
-    """Return abandonment from the two-step funnels of carts and checkouts."""
+def _left_behind(rows: list[Row], unit: Unit) -> Row:
+    """Return abandonment from the two-step funnels of carts and checkouts, which are counted of sessions alone."""
     counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
     told: Row = {}
     for name in CARTS.values():
+        if unit != "session":
+            told |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
+            continue
         begun, paid = counts.get((name, 1), 0), counts.get((name, 2), 0)
         told[f"{name}_count"] = begun
         told[f"abandoned_{name}_count"] = begun - paid

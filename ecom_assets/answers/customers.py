@@ -5,10 +5,13 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import CHANGE, DECIMALS, compared, share
+from ecom_assets.answers.change import CHANGE, DECIMALS, compared, if_known, share
 from ecom_assets.answers.period import BEFORE_START, EARLIER_START, END, START, Period
 from ecom_assets.answers.reading import Reading, Row
-from ecom_assets.answers.sales import ZERO, has_orders, mean
+from ecom_assets.answers.sales import ZERO, mean
+from ecom_assets.answers.sources import DEFINITION as SOURCE
+from ecom_assets.answers.sources import ORDERS, sales_source
+from ecom_assets.contracts.attribution import Conversions
 from ecom_assets.contracts.customer_value import SEGMENTS, CustomerSegments, LifetimeValue
 from ecom_assets.contracts.sales import Customer, Sales
 from ecom_assets.contracts.table import MONEY
@@ -18,11 +21,12 @@ AT_RISK_BELOW: Final = 0.5
 COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
 NUMBERS: Final = (*COUNTS, "retention_rate")
 DEFINITION: Final = {
-    "customer_count": "Customers with a shipped line in the range",
+    **SOURCE,
+    "customer_count": "Customers with a shipped line in the range; of purchase events, visitors with a purchase",
     "new_customer_count": "Of these, those whose first ever shipped line is in the range",
     "returning_customer_count": "Of these, those who had a shipped line before it",
     "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before; "
-    "null where the data do not hold all of it",
+    "null where the data do not hold all days of both",
     "change": CHANGE,
     "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
     "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
@@ -39,8 +43,10 @@ MILLIONTHS: Final = "decimal(18, 6)"
 def customers(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the customers of a period, of the one before, how they changed, and what all customers are worth.
 
-    Where there is not a single order line, nobody can be called new or returning, and the numbers are None.
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
     """
+    source = sales_source(reading)
     rows = reading.rows(_counted(reading), period)
     found = rows[0] if rows else {}
     now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
@@ -48,13 +54,16 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     earlier = int(found.get("earlier_customer_count") or 0)
     here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
     there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
-    if not any((*now.values(), *before.values())) and not has_orders(reading):
-        here = there = dict.fromkeys(NUMBERS)
-    return {"customers": here, **compared(here, there, NUMBERS, period), "value": value(reading)}
+    return {
+        "source": source,
+        "customers": if_known(here, period),
+        **compared(here, there, NUMBERS, period),
+        "value": value(reading),
+    }
 
 
 def _retained(kept: int, customer_count: int, period: Period) -> float | None:
-    return share(kept, customer_count) if period.previous_data == "whole" else None
+    return share(kept, customer_count) if period.is_comparable else None
 
 
 def value(reading: Reading) -> Row:
@@ -86,7 +95,12 @@ def value(reading: Reading) -> Row:
 
 
 def segments(reading: Reading) -> list[Row]:
-    """Return every segment, the best first: its customers, and what they brought until now."""
+    """Return every segment, the best first: its customers, and what they brought until now.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    sales_source(reading)
     table = reading.table(CustomerSegments)
     found = {
         row["segment"]: row
@@ -120,8 +134,8 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
 
 def _counted(reading: Reading) -> ir.Table:
     """Return one row: customers of the period, of the one before and of the one before that, and who came again."""
-    sold, known = reading.table(Sales), reading.table(Customer)
-    lines = sold.filter(sold.status == "shipped", sold.order_date >= EARLIER_START, sold.order_date <= END)
+    sold, known = _bought(reading)
+    lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
     day = lines.order_date
     each = lines.group_by("customer_id").agg(
         is_now=(day >= START).ifelse(1, 0).max(),
@@ -142,3 +156,14 @@ def _counted(reading: Reading) -> ir.Table:
         retained_before=(both.is_before * both.is_earlier).sum(),
         earlier_customer_count=both.is_earlier.sum(),
     )
+
+
+def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
+    """Return who bought something on which days, and each of them with the first of these days."""
+    if sales_source(reading) == ORDERS:
+        sold = reading.table(Sales)
+        return sold.filter(sold.status == "shipped"), reading.table(Customer)
+    events = reading.table(Conversions)
+    events = events.filter(events.unit == "purchase", ~events.is_refund)
+    bought = events.select(customer_id="visitor_id", order_date="converted_date")
+    return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())

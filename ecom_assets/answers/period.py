@@ -1,9 +1,10 @@
-"""The days that an answer covers, and those before them that it is compared with.
+"""The days that an answer covers, those before them that it is compared with, and how many of both are known.
 
 A range ends on the newest day in the data, not on the clock's: docs/adr/0019. Not here: what is counted in them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, Literal, get_args
 
@@ -15,7 +16,7 @@ from ecom_assets.transforms.days import ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
 Coverage = Literal["whole", "part", "none"]
-"""How much of the days before the data hold."""
+"""How much of some days the data hold."""
 TIME_RANGES: Final = get_args(TimeRange)
 LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 """Days of each range, the newest day in the data included."""
@@ -30,17 +31,45 @@ LAST_DATE: Final = date(2200, 12, 31)
 
 
 @dataclass(frozen=True)
+class KnownDays:
+    """The first and the last day that the data of a source hold; both None where there are none.
+
+    Before the first and after the last nobody knows whether nothing happened or nothing was kept.
+    """
+
+    first: date | None = None
+    last: date | None = None
+
+    @classmethod
+    def of_texts(cls, first: str | None, last: str | None) -> "KnownDays":
+        """Return the days that are written as YYYY-MM-DD."""
+        return cls(*(date.fromisoformat(one) if one else None for one in (first, last)))
+
+    def within(self, start: date, end: date) -> "KnownDays":
+        """Return those that are among some days."""
+        if self.first is None or self.last is None or self.first > end or self.last < start:
+            return KnownDays()
+        return KnownDays(max(self.first, start), min(self.last, end))
+
+    def coverage(self, start: date, end: date) -> Coverage:
+        """Return how many of some days are known."""
+        known = self.within(start, end)
+        if known.first is None:
+            return "none"
+        return "whole" if (known.first, known.last) == (start, end) else "part"
+
+
+@dataclass(frozen=True)
 class Period:
     """A run of days, both ends included.
 
-    `known_from` is the first day in the data that it is about: of the days before nobody knows whether nothing happened
-    or nothing was kept. None where there are no such data.
+    `known` has the known days of each source that is counted in them. Without any, all days count as known.
     """
 
     time_range: TimeRange
     start_date: date
     end_date: date
-    known_from: date | None = date.min
+    known: Mapping[str, KnownDays] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(
@@ -89,14 +118,33 @@ class Period:
     def previous(self) -> "Period":
         """Return as many days, right before."""
         length = timedelta(days=self.day_count)
-        return Period("custom", self.start_date - length, self.end_date - length, self.known_from)
+        return Period("custom", self.start_date - length, self.end_date - length, self.known)
+
+    def of_source(self, source: str) -> "Period":
+        """Return the same days as one of the sources knows them."""
+        return replace(self, known={name: days for name, days in self.known.items() if name == source})
 
     @property
-    def previous_data(self) -> Coverage:
-        """Return how much of the days before the data hold; `part` where they begin in between."""
-        if self.known_from is None or self.known_from >= self.start_date:
-            return "none"
-        return "whole" if self.known_from <= self.previous.start_date else "part"
+    def data(self) -> Coverage:
+        """Return how many of its days are known: `whole` where every source knows all, `none` where none knows any."""
+        found = [one.coverage(self.start_date, self.end_date) for one in self.known.values()]
+        if all(one == "whole" for one in found):
+            return "whole"
+        return "none" if all(one == "none" for one in found) else "part"
+
+    @property
+    def known_days(self) -> KnownDays:
+        """Return the first and the last of its days that every source knows."""
+        found = KnownDays(self.start_date, self.end_date)
+        for one in self.known.values():
+            if found.first is not None and found.last is not None:
+                found = one.within(found.first, found.last)
+        return found
+
+    @property
+    def is_comparable(self) -> bool:
+        """Tell whether its numbers can be compared with those of the days before: all of both are known."""
+        return self.data == self.previous.data == "whole"
 
     @property
     def days(self) -> Days:

@@ -4,16 +4,19 @@ Sums of `mart.product_performance`, whose purchases are those of orders; without
 how these are counted (`transforms/product_performance.py`).
 """
 
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.answers.change import CHANGE, compared, share
+from ecom_assets.answers.change import CHANGE, changes, if_known, share
 from ecom_assets.answers.period import Period, in_period, with_previous
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import ZERO
+from ecom_assets.answers.sources import DEFINITION as SOURCE
+from ecom_assets.answers.sources import EVENTS, ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.contracts.performance import ProductPerformance
 from ecom_assets.contracts.sales import Item, Sales
 from ecom_assets.contracts.table import MONEY
@@ -25,20 +28,16 @@ SORTED_BY: Final = {
     "conversion": "purchases_per_view",
     "views": "product_view_count",
 }
-COUNTS: Final = (
-    "product_view_count",
-    "add_to_cart_count",
-    "remove_from_cart_count",
-    "purchase_count",
-    "sold_item_count",
-    "refunded_item_count",
-)
+EVENT_COUNTS: Final = ("product_view_count", "add_to_cart_count", "remove_from_cart_count")
+SALES_COUNTS: Final = ("purchase_count", "sold_item_count", "refunded_item_count")
+COUNTS: Final = (*EVENT_COUNTS, *SALES_COUNTS)
 AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
 NUMBERS: Final = (*COUNTS, *AMOUNTS, "purchases_per_view")
 MOST_RELATED: Final = 10
 DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in NUMBERS} | {
     "conversion": "purchases_per_view; products without a view come last",
     "change": CHANGE,
+    **SOURCE,
     "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
 }
 
@@ -48,7 +47,7 @@ def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
 ) -> dict[str, Any]:
     """Return the first products of a period by a number, and how many there are."""
     table = reading.table(ProductPerformance)
-    rows = table.filter(in_period(table.event_date))
+    rows, sold = table.filter(in_period(table.event_date)), _Sold.of(reading)
     ranked = _ranked(reading, rows, sort_by, category)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
@@ -58,8 +57,13 @@ def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
     found = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
     total = found[0]["total_count"] if found else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
-    products = [{"rank_number": offset + n, **_told(row)} for n, row in enumerate(found, start=1)]
-    return {"sort_by": sort_by, "total_count": int(total), "products": products}
+    products = [{"rank_number": offset + n, **_told(row, sold, period)} for n, row in enumerate(found, start=1)]
+    return {
+        "source": sold.source,
+        "sort_by": sort_by,
+        "total_count": None if period.data == "none" else int(total),
+        "products": products,
+    }
 
 
 def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None) -> ir.Table:
@@ -89,7 +93,8 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
-    now, before = (_numbers(_sum([row for row in days if row["is_current"] == which])) for which in (1, 0))
+    sold = _Sold.of(reading)
+    here, there = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
     by_day = {row["event_date"]: row for row in days if row["is_current"]}
     told = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
     category = told[-1]["product_category"] if told else None
@@ -97,9 +102,11 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_id": product_id,
         "product_name": item and item["item_name"],
         "product_category": category or (item and item["item_category"]),
-        "product": now,
-        **compared(now, before, NUMBERS, period),
-        "trend": [{"event_date": day, **_numbers(by_day.get(day))} for day in period.days.dates],
+        "source": sold.source,
+        "product": sold.numbers(here, period),
+        "previous": None if period.previous.data == "none" else sold.numbers(there, period.previous),
+        "change": sold.changes(here, there, period),
+        "trend": [{"event_date": day, **sold.numbers(by_day.get(day), _day(period, day))} for day in period.days.dates],
         "related": related(reading, product_id),
     }
 
@@ -134,8 +141,18 @@ def related(reading: Reading, product_id: str) -> list[Row]:
 def _sum(rows: list[Row]) -> Row | None:
     if not rows:
         return None
-    counts: Row = {name: sum(row[name] for row in rows) for name in COUNTS}
-    return counts | {name: sum((row[name] for row in rows), ZERO) for name in AMOUNTS}
+    counts: Row = {name: _total([row[name] for row in rows], 0) for name in COUNTS}
+    return counts | {name: _total([row[name] for row in rows], ZERO) for name in AMOUNTS}
+
+
+def _total(numbers: list[Any], nothing: Any) -> Any:  # noqa: ANN401 (counts or money)
+    """Return the sum of what is known; None where nothing is."""
+    known = [one for one in numbers if one is not None]
+    return sum(known, nothing) if known else None
+
+
+def _day(period: Period, day: date) -> Period:
+    return replace(period, start_date=day, end_date=day)
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
@@ -153,16 +170,51 @@ def _per_view(sums: ir.Table) -> ir.FloatingValue:
     return sums.purchase_count.cast("float64") / sums.product_view_count.cast("float64").nullif(0)
 
 
-def _told(row: Row) -> Row:
+@dataclass(frozen=True)
+class _Sold:
+    """Where purchases are counted; `is_told` says whether products can be told apart there."""
+
+    source: SalesSource | None
+    is_told: bool
+
+    @classmethod
+    def of(cls, reading: Reading) -> "_Sold":
+        """Find it out: events of purchases may be of whole carts, and name no product."""
+        source = find_sales_source(reading)
+        if source != PURCHASES:
+            return cls(source, source is not None)
+        days = reading.table(ProductPerformance)
+        named = days.filter((days.purchase_count > 0) | (days.refunded_item_count > 0))
+        return cls(source, bool(reading.state(named.select("product_id").limit(1))))
+
+    def numbers(self, row: Row | None, period: Period) -> Row:
+        """Return a product's numbers of a period; None for those whose source knows none of its days."""
+        views: Row = {name: _whole(row[name]) if row else 0 for name in EVENT_COUNTS}
+        sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
+        sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
+        sales = if_known(sales, self._days(period)) if self.is_told else dict.fromkeys(sales)
+        found = if_known(views, period.of_source(EVENTS)) | sales
+        return {**found, "purchases_per_view": share(found["purchase_count"], found["product_view_count"])}
+
+    def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
+        """Return how each number changed, None where its source does not know all days of both."""
+        told = changes(self.numbers(now, period), self.numbers(before, period.previous), NUMBERS)
+        unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
+        unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
+        return told | dict.fromkeys(unknown)
+
+    def _days(self, period: Period) -> Period:
+        return period.of_source(self.source or ORDERS)
+
+
+def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines give counts as they like)
+    return None if number is None else int(number)
+
+
+def _told(row: Row, sold: _Sold, period: Period) -> Row:
     return {
         "product_id": row["product_id"],
         "product_name": row["item_name"],
         "product_category": row["product_category"],
-        **_numbers(row),
+        **sold.numbers(row, period),
     }
-
-
-def _numbers(row: Row | None) -> Row:
-    counts = {name: int(row[name]) if row else 0 for name in COUNTS}
-    amounts: dict[str, Decimal] = {name: row[name] if row else ZERO for name in AMOUNTS}
-    return {**counts, **amounts, "purchases_per_view": share(counts["purchase_count"], counts["product_view_count"])}

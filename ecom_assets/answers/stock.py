@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 import ibis
 
 from ecom_assets.answers.reading import Reading
+from ecom_assets.answers.sources import require
 from ecom_assets.contracts.inventory import ALERTS, InventoryAlerts
 from ecom_assets.transforms.inventory_rule import InventoryRule
 
@@ -13,7 +14,12 @@ COLUMNS: Final = tuple(InventoryAlerts.columns)
 
 
 def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the alerts, the most urgent kind first, within it those that last shortest; and how many of each kind."""
+    """Return the alerts, the most urgent kind first, within it those that last shortest; and how many of each kind.
+
+    Raises:
+        NoSourceError: There is no stock.
+    """
+    require(reading, "stock")
     table = reading.table(InventoryAlerts)
     counted = reading.rows(table.group_by("alert").agg(n=table.count()))
     counts = {row["alert"]: int(row["n"]) for row in counted}

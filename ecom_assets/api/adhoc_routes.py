@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 
 from ecom_assets.answers import adhoc
 from ecom_assets.answers.period import Period, TimeRange
+from ecom_assets.answers.sources import EVENTS, known_days, require
 from ecom_assets.api.asking import Ask, Asked, Asking, JustAsked
 from ecom_assets.api.models import Answer, Money
 from ecom_assets.api.personal_data import require_personal
@@ -161,7 +162,7 @@ class RetentionBody(Body):
     brackets: list[tuple[int, int]] | None = Field(
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
-    last_period: int | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")
+    last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")
 
     def rule(self) -> RetentionRule:
         """Return the definition."""
@@ -206,7 +207,10 @@ class RetentionAnswer(Answer):
 
 
 @router.post(
-    "/analytics/funnel", response_model=FunnelAnswer, summary="A funnel of one's own", responses=documented(400, 413)
+    "/analytics/funnel",
+    response_model=FunnelAnswer,
+    summary="A funnel of one's own",
+    responses=documented(400, 409, 413),
 )
 def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
     """Count a funnel over clean events; what would take too long or too much is refused."""
@@ -225,7 +229,7 @@ def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
     "/analytics/retention",
     response_model=RetentionAnswer,
     summary="Retention of one's own",
-    responses=documented(400, 413),
+    responses=documented(400, 409, 413),
 )
 def retention(ask: Ask, asked: JustAsked, body: RetentionBody) -> dict[str, Any]:
     """Count who came back, over clean events; what would take too long or too much is refused."""
@@ -244,7 +248,9 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
         count: From a connection, events and their extent to the answer.
     """
     reading = ask.reading
-    covered = body.covered(reading.newest_date)
+    require(reading, EVENTS)
+    known = known_days(reading, [EVENTS])
+    covered = body.covered(known[EVENTS].last or reading.newest_date)
     events = adhoc.within(reading.events(), covered)
     extent = adhoc.Extent.of(reading, events)
     most = ask.settings.adhoc_most_events
@@ -257,5 +263,5 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
         found = count(con, adhoc.within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
     numbers = {"event_count": extent.event_count, **found}
-    period = replace(covered or extent.period(reading.newest_date), known_from=reading.first_event_date)
+    period = replace(covered or extent.period(reading.newest_date), known=known)
     return ask.answer(asked, definition, numbers, period)

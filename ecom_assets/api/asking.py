@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.answers.period import Period, TimeRange
+from ecom_assets.answers.period import KnownDays, Period, TimeRange
+from ecom_assets.answers.sources import Source, known_days
 from ecom_assets.api.interruption import IN_SCOPE
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store import Store, StoreReading
@@ -23,7 +24,8 @@ VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
 
 
-Of = Literal["events", "orders", "both"]
+OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to")
+"""What a state does not have, as it is compared with none."""
 
 
 class Asked(BaseModel):
@@ -74,31 +76,35 @@ class Asking:
         """Return when a session ends."""
         return SessionRule.preset(self.settings.session_rule)
 
-    def period(self, asked: AskedOfDays, of: Of = "orders") -> Period:
-        """Return the days that are asked for.
+    def period(self, asked: AskedOfDays, *sources: Source) -> Period:
+        """Return the days that are asked for; those of a named range end with the newest that all sources know.
 
         Args:
             asked: Which days.
-            of: What is counted in them: it is known from its first day on, and both from where both are.
+            sources: What is counted in them.
         """
-        reading = self.reading
-        events, orders = reading.first_event_date, reading.first_order_date
-        firsts = {"events": [events], "orders": [orders or events], "both": [events, orders]}[of]
-        period = Period.of(reading.newest_date, asked.time_range, asked.start_date, asked.end_date)
-        return replace(period, known_from=max((day for day in firsts if day), default=None))
+        known = known_days(self.reading, sources)
+        period = Period.of(self._newest(known), asked.time_range, asked.start_date, asked.end_date)
+        return replace(period, known=known)
 
     def answer(
         self,
         asked: Asked,
         definition: Mapping[str, Any],
         numbers: Mapping[str, Any],
-        period: Period | None = None,
+        of: Period | Source,
     ) -> dict[str, Any]:
-        """Return the numbers with what every answer carries."""
+        """Return the numbers with what every answer carries.
+
+        Args:
+            asked: The parameters of the request.
+            definition: What the numbers mean.
+            numbers: By field.
+            of: The days that they are of; or the source of a state, which is that of its newest day.
+        """
         reading = self.reading
-        covered = period or Period("custom", reading.newest_date, reading.newest_date)
         return {
-            "range": range_of(covered, reading.timezone, is_as_of=period is None),
+            "range": range_of(of, reading.timezone) if isinstance(of, Period) else self._as_of(of),
             "data_as_of": reading.newest_date,
             "data_version": reading.published.data_version,
             "currency": reading.currency,
@@ -106,6 +112,17 @@ class Asking:
             **numbers,
             "explain": self._explained() if asked.explain else None,
         }
+
+    def _as_of(self, source: Source) -> dict[str, Any]:
+        known = known_days(self.reading, [source])
+        newest = self._newest(known)
+        told = range_of(Period("custom", newest, newest, known), self.reading.timezone)
+        told["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in told["sources"].items()}
+        return told | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
+
+    def _newest(self, known: Mapping[str, KnownDays]) -> date:
+        """Return the newest day that all sources know, which have any."""
+        return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
 
     def _explained(self) -> dict[str, Any]:
         reading, address = self.reading, self.settings.dagster_url
@@ -122,19 +139,31 @@ class Asking:
         }
 
 
-def range_of(period: Period, timezone: str, *, is_as_of: bool = False) -> dict[str, Any]:
-    """Return the days that an answer covers; a state as of a day covers that day, and is compared with none."""
+def range_of(period: Period, timezone: str) -> dict[str, Any]:
+    """Return the days that an answer covers, and how many of them are known."""
     previous = period.previous
     return {
-        "time_range": None if is_as_of else period.time_range,
+        "time_range": period.time_range,
         "start_date": period.start_date,
         "end_date": period.end_date,
         "day_count": period.day_count,
         "timezone": timezone,
-        "previous_start_date": None if is_as_of else previous.start_date,
-        "previous_end_date": None if is_as_of else previous.end_date,
-        "previous_data": None if is_as_of else period.previous_data,
-        "known_from": None if is_as_of else period.known_from,
+        "previous_start_date": previous.start_date,
+        "previous_end_date": previous.end_date,
+        **_known_of(period),
+        "sources": {name: _known_of(period.of_source(name)) for name in period.known},
+    }
+
+
+def _known_of(period: Period) -> dict[str, Any]:
+    known, previous = period.known_days, period.previous.known_days
+    return {
+        "data": period.data,
+        "known_from": known.first,
+        "known_to": known.last,
+        "previous_data": period.previous.data,
+        "previous_known_from": previous.first,
+        "previous_known_to": previous.last,
     }
 
 
@@ -165,7 +194,8 @@ def _etag(request: Request, reading: StoreReading) -> str:
     """
     asked = sorted(request.query_params.multi_items())
     published = reading.published
-    state = [VERSION, published.data_version, reading.newest_date, reading.currency, reading.timezone]
+    known = sorted((source, str(days)) for source, days in published.known.items())
+    state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
     told = repr([request.url.path.removeprefix("/v1"), asked, state])

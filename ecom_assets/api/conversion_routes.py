@@ -9,6 +9,7 @@ from ecom_assets.answers import conversion as converting
 from ecom_assets.answers.conversion import By, Unit
 from ecom_assets.api.asking import Ask, AskedOfDays
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
+from ecom_assets.api.problems import documented
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 
@@ -28,11 +29,11 @@ class Step(BaseModel):
 class LeftBehind(BaseModel):
     """Carts and checkouts of sessions, and those without a purchase."""
 
-    cart_count: int = of(CartAbandonment.cart_count, 1101)
-    abandoned_cart_count: int = of(CartAbandonment.abandoned_cart_count, 777)
+    cart_count: int | None = of(CartAbandonment.cart_count, 1101)
+    abandoned_cart_count: int | None = of(CartAbandonment.abandoned_cart_count, 777)
     cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate, 0.706)
-    checkout_count: int = of(CartAbandonment.checkout_count, 536)
-    abandoned_checkout_count: int = of(CartAbandonment.abandoned_checkout_count, 212)
+    checkout_count: int | None = of(CartAbandonment.checkout_count, 536)
+    abandoned_checkout_count: int | None = of(CartAbandonment.abandoned_checkout_count, 212)
     checkout_abandonment_rate: float | None = of(CartAbandonment.checkout_abandonment_rate, 0.396)
 
 
@@ -54,7 +55,7 @@ class Funnelled(BaseModel):
 
 
 class ConversionChange(BaseModel):
-    """How each rate changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+    """How each rate changed, as a share of its size before; null after a zero, and unless the data hold all days."""
 
     conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
     cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate)
@@ -62,7 +63,7 @@ class ConversionChange(BaseModel):
 
 
 class Part(LeftBehind):
-    """The funnel and the carts of one device, channel or category; carts are zero for visitors."""
+    """The funnel and the carts of one device, channel or category; carts are null for visitors."""
 
     value: str = Field(description="The device, channel or category", examples=["mobile"])
     steps: list[Step] = Field(description="The steps in order")
@@ -90,7 +91,12 @@ class AskedConversion(AskedOfDays):
     by: By | None = Field(None, description="Breakdown; device and channel are of sessions")
 
 
-@router.get("/analytics/conversion", response_model=ConversionAnswer, summary="Funnel and abandoned carts")
+@router.get(
+    "/analytics/conversion",
+    response_model=ConversionAnswer,
+    responses=documented(409),
+    summary="Funnel and abandoned carts",
+)
 def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str, Any]:
     """How far people get from the first page to the purchase, and what is left in carts."""
     period = ask.period(asked, "events")

@@ -6,11 +6,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from ecom_assets.answers import customers as counting
+from ecom_assets.answers.sources import sales_source
 from ecom_assets.api.asking import Ask, JustAsked, OfDays
-from ecom_assets.api.models import PREVIOUS, Answer, Money, of
+from ecom_assets.api.models import PREVIOUS, Money, SoldAnswer, of
+from ecom_assets.api.problems import documented
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 
 router = APIRouter(tags=["customers"])
+NO_ORDERS = documented(409)
 TOLD = counting.DEFINITION
 
 
@@ -19,7 +22,7 @@ def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's ow
 
 
 class CustomerNumbers(BaseModel):
-    """Customers of a period; null where the shop gave no orders."""
+    """Customers of a period; null where it is not known."""
 
     customer_count: int | None = _told("customer_count", 276)
     new_customer_count: int | None = _told("new_customer_count", 250)
@@ -28,7 +31,7 @@ class CustomerNumbers(BaseModel):
 
 
 class CustomerChange(BaseModel):
-    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
 
     customer_count: float | None = _told("customer_count", 0.1)
     new_customer_count: float | None = _told("new_customer_count")
@@ -48,7 +51,7 @@ class CustomerValue(BaseModel):
     no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
 
 
-class CustomersAnswer(Answer):
+class CustomersAnswer(SoldAnswer):
     """Customers of a period."""
 
     customers: CustomerNumbers = Field(description="Of the period")
@@ -69,20 +72,31 @@ class Segment(BaseModel):
     mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
 
 
-class SegmentsAnswer(Answer):
+class SegmentsAnswer(SoldAnswer):
     """Customers by segment as of the newest day."""
 
     segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
 
 
-@router.get("/analytics/customers", response_model=CustomersAnswer, summary="New, returning and retained customers")
+@router.get(
+    "/analytics/customers",
+    response_model=CustomersAnswer,
+    responses=NO_ORDERS,
+    summary="New, returning and retained customers",
+)
 def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Customers of a period beside the period before, their lifetime value and the risk to lose them."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales")
     return ask.answer(asked, TOLD, counting.customers(ask.reading, period), period)
 
 
-@router.get("/analytics/customers/segments", response_model=SegmentsAnswer, summary="Customers by RFM segment")
+@router.get(
+    "/analytics/customers/segments",
+    response_model=SegmentsAnswer,
+    responses=NO_ORDERS,
+    summary="Customers by RFM segment",
+)
 def customer_segments(ask: Ask, asked: JustAsked) -> dict[str, Any]:
     """How many customers are in each of eleven segments, and what they brought."""
-    return ask.answer(asked, counting.SEGMENTS_DEFINITION, {"segments": counting.segments(ask.reading)})
+    found = {"source": sales_source(ask.reading), "segments": counting.segments(ask.reading)}
+    return ask.answer(asked, counting.SEGMENTS_DEFINITION, found, "sales")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from ecom_assets.answers.period import Coverage, TimeRange
+from ecom_assets.answers.sources import SalesSource
 from ecom_assets.contracts.table import Column
 
 Money = Annotated[
@@ -18,7 +19,8 @@ Money = Annotated[
 
 
 PREVIOUS = "Of the period before; null where the data hold no day of it"
-CHANGE = "From that to this; null where that is zero, or the data do not hold all of it"
+CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
+SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
 
 def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
@@ -27,7 +29,26 @@ def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's 
     return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
 
 
-class Range(BaseModel):
+class SourceDays(BaseModel):
+    """The days of a range, and of the one before it, that are known."""
+
+    data: Coverage | None = Field(
+        description="How many days of the range the data hold: of the others nobody knows, and where it is `none`, "
+        "every number is null",
+        examples=["whole"],
+    )
+    known_from: date | None = Field(description="First of its days that is known; null where none is")
+    known_to: date | None = Field(description="Last of them")
+    previous_data: Coverage | None = Field(
+        description="How many of the days before the data hold; changes are told only where both are `whole`, and "
+        "where it is `none` no numbers of these days either",
+        examples=["whole"],
+    )
+    previous_known_from: date | None = Field(description="First of these that is known; null where none is")
+    previous_known_to: date | None = Field(description="Last of them")
+
+
+class Range(SourceDays):
     """The days that an answer covers, both ends included, and those that it is compared with."""
 
     time_range: TimeRange | None = Field(description="As asked; null for a state as of a day", examples=["month"])
@@ -37,13 +58,9 @@ class Range(BaseModel):
     timezone: str = Field(description="The time zone of the days", examples=["UTC"])
     previous_start_date: date | None = Field(description="First of as many days right before")
     previous_end_date: date | None = Field(description="Last of these")
-    previous_data: Coverage | None = Field(
-        description="How much of these days the data hold; only where it is `whole` changes are told, and where it is "
-        "`none` no numbers of these days either",
-        examples=["whole"],
-    )
-    known_from: date | None = Field(
-        description="First day in the data that the answer is about: what was before nobody knows"
+    sources: dict[str, SourceDays] = Field(
+        description="The same of each source that the numbers are counted from: `orders`, `purchase_events`, `events`, "
+        "`stock`; above is what all of them know"
     )
 
 
@@ -77,3 +94,9 @@ class Answer(BaseModel):
     currency: str = Field(description="Of all amounts, by ISO 4217", examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
+
+
+class SoldAnswer(Answer):
+    """What every answer about sales carries."""
+
+    source: SalesSource = Field(description=SOURCE)

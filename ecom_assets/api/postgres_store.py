@@ -17,11 +17,11 @@ import psycopg
 from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import KnownDays, Period
 from ecom_assets.answers.reading import Row
 from ecom_assets.api.compiled import Compiled
 from ecom_assets.api.interruption import Interruption
-from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
+from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError
@@ -29,6 +29,7 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.opening import publication_target
 from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.publication import newest_publication
+from ecom_assets.warehouse.source_days import PUBLISHED_DAYS_OF
 
 MOST_IDLE = 4
 """Connections that are kept open between requests."""
@@ -92,16 +93,15 @@ class PostgresStore:
             engine.close()
             raise NothingPublishedError(NOTHING)
         at = newest["published_at"].replace(tzinfo=UTC)
-        ends: dict[str, Ends] = {}
-        for what, contract in DAYS_OF.items():
-            day, table = contract.day_column, engine.name_of(contract)
-            (row,) = engine.query(f"SELECT min({day}) AS first, max({day}) AS newest FROM {table}")  # noqa: S608 (names come from contracts)
-            ends[what] = row["first"], row["newest"]
         told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
         tables: Tables = {
             name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
+        places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
+        ends = {source: _days(engine, *place) for source, place in places.items()}
+        noted = json.loads(newest.get("source_days") or "{}")
+        ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items()}
         return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
@@ -126,8 +126,7 @@ class PostgresReading:
         """Take a connection in a transaction."""
         self.published = published
         self.newest_date = published.newest_date
-        self.first_event_date = published.first_event_date
-        self.first_order_date = published.first_order_date
+        self.known = published.known
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking = tuple(NOT_SHARED)
@@ -192,6 +191,12 @@ class PostgresReading:
         finally:
             engine.close()
             self._semaphore.release()
+
+
+def _days(engine: PostgresEngine, contract: type[Table], day: str) -> KnownDays:
+    name = engine.name_of(contract)
+    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}")  # noqa: S608 (names come from contracts)
+    return KnownDays(row["first_day"], row["last_day"])
 
 
 def _as_clean(events: ir.Table) -> ir.Table:

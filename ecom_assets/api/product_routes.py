@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from ecom_assets.answers import categories as categorizing
 from ecom_assets.answers import products, stock
 from ecom_assets.answers.products import SortBy
+from ecom_assets.answers.sources import SalesSource
 from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
-from ecom_assets.api.models import CHANGE, PREVIOUS, Answer, Money, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.sales_routes import SalesNumbers
 from ecom_assets.contracts.inventory import InventoryAlerts
@@ -20,23 +21,29 @@ from ecom_assets.contracts.sales import Item
 router = APIRouter(tags=["products"])
 
 
-class ProductNumbers(BaseModel):
-    """What a product came to."""
+class MaybeSoldAnswer(Answer):
+    """What answers about products carry, of which some know no sales."""
 
-    product_view_count: int = of(ProductPerformance.product_view_count, 812)
-    add_to_cart_count: int = of(ProductPerformance.add_to_cart_count, 40)
-    remove_from_cart_count: int = of(ProductPerformance.remove_from_cart_count, 6)
-    purchase_count: int = of(ProductPerformance.purchase_count, 12)
-    sold_item_count: int = of(ProductPerformance.sold_item_count, 15)
-    refunded_item_count: int = of(ProductPerformance.refunded_item_count, 1)
-    shipped_amount: Money = of(ProductPerformance.shipped_amount, "1197.00")
-    refunded_amount: Money = of(ProductPerformance.refunded_amount, "-79.80")
-    revenue_amount: Money = of(ProductPerformance.revenue_amount, "1117.20")
+    source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
+
+
+class ProductNumbers(BaseModel):
+    """What a product came to; null where it is not known."""
+
+    product_view_count: int | None = of(ProductPerformance.product_view_count, 812)
+    add_to_cart_count: int | None = of(ProductPerformance.add_to_cart_count, 40)
+    remove_from_cart_count: int | None = of(ProductPerformance.remove_from_cart_count, 6)
+    purchase_count: int | None = of(ProductPerformance.purchase_count, 12)
+    sold_item_count: int | None = of(ProductPerformance.sold_item_count, 15)
+    refunded_item_count: int | None = of(ProductPerformance.refunded_item_count, 1)
+    shipped_amount: Money | None = of(ProductPerformance.shipped_amount, "1197.00")
+    refunded_amount: Money | None = of(ProductPerformance.refunded_amount, "-79.80")
+    revenue_amount: Money | None = of(ProductPerformance.revenue_amount, "1117.20")
     purchases_per_view: float | None = of(ProductPerformance.purchases_per_view, 0.0148)
 
 
 class ProductChange(BaseModel):
-    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
 
     product_view_count: float | None = of(ProductPerformance.product_view_count, 0.2)
     add_to_cart_count: float | None = of(ProductPerformance.add_to_cart_count)
@@ -64,11 +71,13 @@ class TopProduct(Named, ProductNumbers):
     rank_number: int = Field(description="Its place, from 1", examples=[1])
 
 
-class TopAnswer(Answer):
+class TopAnswer(MaybeSoldAnswer):
     """The first products by a number."""
 
     sort_by: SortBy = Field(description="By which number")
-    total_count: int = Field(description="How many products there are", examples=[480])
+    total_count: int | None = Field(
+        description="How many products there are; null where no day is known", examples=[480]
+    )
     products: list[TopProduct] = Field(description="The highest first, ties by id")
 
 
@@ -94,7 +103,7 @@ class Related(Named):
     order_share: float | None = Field(description="These among the orders of the product", examples=[0.33])
 
 
-class ProductAnswer(Answer, Named):
+class ProductAnswer(MaybeSoldAnswer, Named):
     """One product."""
 
     product: ProductNumbers = Field(description="Of the period")
@@ -108,22 +117,24 @@ class Category(SalesNumbers):
     """What a category came to."""
 
     product_category: str = of(CategoryPerformance.product_category, "shoes")
-    category_view_count: int = of(CategoryPerformance.category_view_count)
-    product_view_count: int = of(CategoryPerformance.product_view_count)
-    add_to_cart_count: int = of(CategoryPerformance.add_to_cart_count)
-    viewing_session_count: int = of(CategoryPerformance.viewing_session_count)
-    cart_session_count: int = of(CategoryPerformance.cart_session_count)
-    purchase_session_count: int = of(CategoryPerformance.purchase_session_count)
+    category_view_count: int | None = of(CategoryPerformance.category_view_count)
+    product_view_count: int | None = of(CategoryPerformance.product_view_count)
+    add_to_cart_count: int | None = of(CategoryPerformance.add_to_cart_count)
+    viewing_session_count: int | None = of(CategoryPerformance.viewing_session_count)
+    cart_session_count: int | None = of(CategoryPerformance.cart_session_count)
+    purchase_session_count: int | None = of(CategoryPerformance.purchase_session_count)
     cart_rate: float | None = of(CategoryPerformance.cart_rate, 0.09)
     purchase_rate: float | None = of(CategoryPerformance.purchase_rate, 0.03)
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
     revenue_change: float | None = Field(description=CHANGE)
 
 
-class CategoriesAnswer(Answer):
+class CategoriesAnswer(MaybeSoldAnswer):
     """Categories of a period."""
 
-    total_count: int = Field(description="How many categories there are", examples=[12])
+    total_count: int | None = Field(
+        description="How many categories there are; null where no day is known", examples=[12]
+    )
     categories: list[Category] = Field(description="Most revenue first, then most looked at")
 
 
@@ -166,7 +177,7 @@ class AlertsAnswer(Answer):
 @router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
 def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
     """Products by revenue, units, conversion or views."""
-    period = ask.period(asked, "both")
+    period = ask.period(asked, "sales", "events")
     found = products.top_products(
         ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
     )
@@ -183,7 +194,7 @@ def product(
     ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: OfDays
 ) -> dict[str, Any]:
     """A product beside the period before, its trend, and what is bought with it."""
-    period = ask.period(asked, "both")
+    period = ask.period(asked, "sales", "events")
     found = products.product(ask.reading, period, product_id)
     if found is None:
         raise HTTPException(
@@ -195,13 +206,18 @@ def product(
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
 def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str, Any]:
     """What looking at each category led to, and what was sold of it."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales", "events")
     found = categorizing.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
     return ask.answer(asked, categorizing.DEFINITION, found, period)
 
 
-@router.get("/analytics/inventory/alerts", response_model=AlertsAnswer, summary="Stock that needs attention")
+@router.get(
+    "/analytics/inventory/alerts",
+    response_model=AlertsAnswer,
+    responses=documented(409),
+    summary="Stock that needs attention",
+)
 def inventory_alerts(ask: Ask, asked: Annotated[AskedAlerts, Query()]) -> dict[str, Any]:
     """Products that are out, run low, last too long or never sell."""
     found = stock.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, stock.definition(), found)
+    return ask.answer(asked, stock.definition(), found, "stock")

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 from ecom_assets.answers import channels, geography, trend
 from ecom_assets.answers import sales as selling
 from ecom_assets.answers.geography import Level
+from ecom_assets.answers.period import Coverage
+from ecom_assets.answers.sources import sales_source
 from ecom_assets.answers.trend import Granularity
 from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
-from ecom_assets.api.models import CHANGE, PREVIOUS, Answer, Money, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
 from ecom_assets.api.problems import documented
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution
 from ecom_assets.contracts.sales import City, RevenueDaily
@@ -21,20 +23,20 @@ NO_ORDERS = documented(409)
 
 
 class SalesNumbers(BaseModel):
-    """What was sold."""
+    """What was sold; null where it is not known."""
 
-    order_count: int = of(RevenueDaily.order_count, 331)
-    refund_count: int = of(RevenueDaily.refund_count, 19)
-    sold_item_count: int = of(RevenueDaily.sold_item_count, 530)
-    refunded_item_count: int = of(RevenueDaily.refunded_item_count, 29)
-    shipped_amount: Money = of(RevenueDaily.shipped_amount, "37730.00")
-    refunded_amount: Money = of(RevenueDaily.refunded_amount, "-2140.10")
-    revenue_amount: Money = of(RevenueDaily.revenue_amount, "35589.90")
+    order_count: int | None = of(RevenueDaily.order_count, 331)
+    refund_count: int | None = of(RevenueDaily.refund_count, 19)
+    sold_item_count: int | None = of(RevenueDaily.sold_item_count, 530)
+    refunded_item_count: int | None = of(RevenueDaily.refunded_item_count, 29)
+    shipped_amount: Money | None = of(RevenueDaily.shipped_amount, "37730.00")
+    refunded_amount: Money | None = of(RevenueDaily.refunded_amount, "-2140.10")
+    revenue_amount: Money | None = of(RevenueDaily.revenue_amount, "35589.90")
     average_order_value: Money | None = of(RevenueDaily.average_order_value, "107.52")
 
 
 class SalesChange(BaseModel):
-    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
 
     order_count: float | None = of(RevenueDaily.order_count, 0.12)
     refund_count: float | None = of(RevenueDaily.refund_count)
@@ -46,7 +48,7 @@ class SalesChange(BaseModel):
     average_order_value: float | None = of(RevenueDaily.average_order_value)
 
 
-class SalesAnswer(Answer):
+class SalesAnswer(SoldAnswer):
     """Sales of a period."""
 
     sales: SalesNumbers = Field(description="Of the period")
@@ -59,6 +61,7 @@ class Point(SalesNumbers):
 
     start_date: date = Field(description="First day of the part")
     end_date: date = Field(description="Last day of it")
+    data: Coverage = Field(description="How much of the part the data hold", examples=["whole"])
     started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
 
 
@@ -70,7 +73,7 @@ class AskedTrend(AskedOfDays):
     )
 
 
-class TrendAnswer(Answer):
+class TrendAnswer(SoldAnswer):
     """Sales over time."""
 
     granularity: Granularity = Field(description="Length of a part")
@@ -81,8 +84,8 @@ class Channel(BaseModel):
     """What a channel is credited with."""
 
     channel: str = of(ChannelAttribution.channel, "Organic Search")
-    order_count: float = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
-    revenue_amount: Money = of(ChannelAttribution.revenue_amount, "6938.00")
+    order_count: float | None = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
+    revenue_amount: Money | None = of(ChannelAttribution.revenue_amount, "6938.00")
     revenue_share: float | None = Field(description="Its part of the revenue of all channels", examples=[0.195])
     previous_revenue_amount: Money | None = Field(description=PREVIOUS)
     revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
@@ -96,7 +99,7 @@ class AskedChannels(AskedOfDays):
     )
 
 
-class ChannelsAnswer(Answer):
+class ChannelsAnswer(SoldAnswer):
     """Revenue by channel."""
 
     model: str = of(ChannelAttribution.model, "last_non_direct")
@@ -120,18 +123,18 @@ class AskedPlaces(AskedOfDays, Paged):
     level: Level = Field("country", description="What a place is")
 
 
-class PlacesAnswer(Answer):
+class PlacesAnswer(SoldAnswer):
     """Sales by place."""
 
     level: Level = Field(description="What a place is")
-    total_count: int = Field(description="How many places there are", examples=[9])
+    total_count: int | None = Field(description="How many places there are; null where no day is known", examples=[9])
     places: list[Place] = Field(description="Most revenue first")
 
 
 @router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
 def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Revenue gross and net, orders, items and the average order value, beside the period before."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales")
     return ask.answer(asked, selling.DEFINITION, selling.sales(ask.reading, period), period)
 
 
@@ -143,16 +146,21 @@ def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
 )
 def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
     """Sales over time; parts without a sale are there too."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales")
     points = trend.revenue_trend(ask.reading, period, asked.granularity)
-    found = {"granularity": asked.granularity, "points": points}
+    found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
     return ask.answer(asked, {**trend.DEFINITION, **selling.DEFINITION}, found, period)
 
 
-@router.get("/analytics/revenue/by-channel", response_model=ChannelsAnswer, summary="Revenue by channel")
+@router.get(
+    "/analytics/revenue/by-channel",
+    response_model=ChannelsAnswer,
+    responses=NO_ORDERS,
+    summary="Revenue by channel",
+)
 def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
     """What each channel is credited with, by one of eight models."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales", "events")
     return ask.answer(asked, channels.DEFINITION, channels.by_channel(ask.reading, period, asked.model), period)
 
 
@@ -164,6 +172,6 @@ def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> di
 )
 def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
     """Sales of each place."""
-    period = ask.period(asked)
+    period = ask.period(asked, "sales")
     found = geography.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
     return ask.answer(asked, selling.DEFINITION, found, period)

@@ -15,11 +15,11 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import KnownDays, Period
 from ecom_assets.answers.reading import Row
 from ecom_assets.api.compiled import Compiled
 from ecom_assets.api.interruption import Interruption, ended_after
-from ecom_assets.api.store import DAYS_OF, Ends, NothingPublishedError, Published, QuestionTooLargeError, Tables
+from ecom_assets.api.store import NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import WarehouseError
@@ -27,10 +27,11 @@ from ecom_assets.settings import Settings
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import POINTER, Snapshot
+from ecom_assets.warehouse.source_days import PUBLISHED_DAYS_OF
 
 TRIES = 5
 """How often the pointer is read again whose file was gone, as the next snapshots came while it was opened."""
-NOTHING = "Nothing is published yet in {}; run `ecom run`, which ends with publishing."
+NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
 
 
 class SnapshotStore:
@@ -62,7 +63,7 @@ class SnapshotStore:
         with self._lock:
             stamp = _stamp(self._folder / POINTER)
             if stamp is None:
-                raise NothingPublishedError(NOTHING.format(self._folder.absolute()))
+                raise NothingPublishedError(NOTHING)
             if self._opened is None or self._opened.stamp != stamp:
                 fresh = _open(self._folder, self._settings)
                 self._retire()
@@ -106,8 +107,7 @@ class SnapshotReading:
         """Take the open snapshot."""
         self.published = opened.published
         self.newest_date = opened.published.newest_date
-        self.first_event_date = opened.published.first_event_date
-        self.first_order_date = opened.published.first_order_date
+        self.known = opened.published.known
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking: tuple[str, ...] = ()
@@ -122,6 +122,8 @@ class SnapshotReading:
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
         name = contract.qualified_name()
+        if name not in self._opened.tables:
+            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/marts`.")
         if name not in self.used:
             self.used.append(name)
         return self._opened.tables[name]
@@ -223,14 +225,12 @@ def _open(folder: Path, settings: Settings) -> _Opened:
         con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
         con.raw_sql(f"SET temp_directory = '{folder / 'reading.tmp'}'")
         return _Opened(stamp, con, path, _published(con, snapshot, settings.timezone))
-    raise NothingPublishedError(NOTHING.format(folder.absolute()))
+    raise NothingPublishedError(NOTHING)
 
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
-    ends: dict[str, Ends] = {}
-    for what, contract in DAYS_OF.items():
-        day = contract.day_column
-        (ends[what],) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+    ends = {source: _days(con, *place) for source, place in PUBLISHED_DAYS_OF.items() if _has(snapshot, place[0])}
+    ends |= {source: KnownDays.of_texts(*noted) for source, noted in snapshot.source_days.items()}
     tables: Tables = {
         name: {
             "row_count": one.row_count,
@@ -242,3 +242,12 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
         for name, one in snapshot.tables.items()
     }
     return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, ends, timezone)
+
+
+def _has(snapshot: Snapshot, contract: type[Table]) -> bool:
+    return contract.qualified_name() in snapshot.tables
+
+
+def _days(con: Backend, contract: type[Table], day: str) -> KnownDays:
+    (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+    return KnownDays(*ends)

@@ -3,19 +3,18 @@
 Not here: the stores themselves (`snapshot_store.py`, `postgres_store.py`), what is asked of them (`answers/`).
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.answers.period import Period
+from ecom_assets.answers.period import KnownDays, Period
 from ecom_assets.answers.reading import Row
-from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import EcomError
 from ecom_assets.settings import Settings
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from ecom_assets.api.interruption import Interruption
 
 Tables = dict[str, dict[str, str | int | None]]
-Ends = tuple[date | None, date | None]
-DAYS_OF: Final[dict[str, type[Table]]] = {"events": EngagementDaily, "orders": RevenueDaily}
-"""Tables that tell from when to when there are data: a row per day on which there were any."""
+EVENTS, ORDERS = "events", "orders"
 
 
 class NothingPublishedError(EcomError):
@@ -46,34 +43,33 @@ class Published:
         data_version: Equal versions are equal tables.
         published_at: When, in UTC.
         newest_date: The newest day in the data; where there are none, the day of publication.
-        first_event_date: The first day with an event; None where there is none.
-        first_order_date: The first day with an order line; None where there is none.
+        known: The days that the data of each source hold, see `warehouse.source_days`.
         tables: What `explain` tells of each table, by its qualified name.
     """
 
     data_version: str
     published_at: datetime
     newest_date: date
-    first_event_date: date | None = None
-    first_order_date: date | None = None
+    known: Mapping[str, KnownDays] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
 
     @classmethod
     def at(
-        cls, published_at: datetime, data_version: str, tables: Tables, ends: dict[str, Ends], timezone: str
+        cls, published_at: datetime, data_version: str, tables: Tables, known: Mapping[str, KnownDays], timezone: str
     ) -> "Published":
-        """Return a state whose days are told by its tables.
+        """Return a state of which these days are known.
 
         Args:
             published_at: When, in UTC.
             data_version: As above.
             tables: As above.
-            ends: The first and the last day of `events` and of `orders`; None where there are none.
+            known: As above.
             timezone: Of the days.
         """
         today = published_at.astimezone(ZoneInfo(timezone)).date()
-        newest = max((last for _, last in ends.values() if last), default=today)
-        return cls(data_version, published_at, newest, ends["events"][0], ends["orders"][0], tables)
+        lasts = [known[source].last for source in (EVENTS, ORDERS) if source in known]
+        newest = max((day for day in lasts if day), default=today)
+        return cls(data_version, published_at, newest, known, tables)
 
 
 class StoreReading(Protocol):
@@ -81,8 +77,7 @@ class StoreReading(Protocol):
 
     published: Published
     newest_date: date
-    first_event_date: date | None
-    first_order_date: date | None
+    known: Mapping[str, KnownDays]
     timezone: str
     currency: str
     engine_name: str

@@ -21,7 +21,7 @@ from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.inventory import InventoryAlerts
 from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance
-from ecom_assets.contracts.sales import City, Customer, Item, RevenueDaily, Sales
+from ecom_assets.contracts.sales import City, Customer, Item, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
@@ -31,6 +31,7 @@ from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
 
 SERVED: tuple[type[Table], ...] = (
     RevenueDaily,
+    PurchaseRevenueDaily,
     Sales,
     Customer,
     City,

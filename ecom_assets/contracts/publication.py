@@ -20,6 +20,7 @@ class Publication(Table):
     row_count = count("Rows of all tables", unit="rows")
     written_row_count = count("Of these, written by this publication", unit="rows")
     table_row_counts = text("Rows by table, as JSON")
+    source_days = text("The first and the last day of each source of the tables, as JSON", nullable=True)
 
 
 class PublishedSlices(Table):

@@ -23,7 +23,16 @@ from ecom_assets.contracts.performance import CategoryPerformance, ProductPerfor
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.restatements import PublishedDays, Restatements
 from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
-from ecom_assets.contracts.sales import Calendar, City, Customer, Item, ProductSalesDaily, RevenueDaily, Sales
+from ecom_assets.contracts.sales import (
+    Calendar,
+    City,
+    Customer,
+    Item,
+    ProductSalesDaily,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
 
@@ -59,6 +68,7 @@ ALL: tuple[type[Table], ...] = (
     Sales,
     ProductSalesDaily,
     RevenueDaily,
+    PurchaseRevenueDaily,
     CustomerRetention,
     ProductPerformance,
     RawStock,

@@ -3,8 +3,9 @@
 Not here: order lines as received and as cleaned (`orders.py`), weekly retention (`customer_retention.py`).
 """
 
+from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import STATUSES, UserOrderLog
-from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, received_amount, text
+from ecom_assets.contracts.table import MONEY, Column, Table, amount, count, day, flag, instant, received_amount, text
 
 
 class City(Table):
@@ -136,3 +137,35 @@ class RevenueDaily(_Revenue):
     channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
     city_id = text("See mart.city; `(all)` likewise")
     item_category = text("The category; `(all)` likewise")
+
+
+class PurchaseRevenueDaily(_Revenue):
+    """One row per day and category, per day and place, and per day of purchase events: `(all)` in what is summed.
+
+    For shops without order lines; where there are some, `mart.revenue_daily` has their sales.
+    """
+
+    key = ("event_date", "product_category", "country", "region", "city_name")
+    day_column = "event_date"
+    counted_from = (CleanEvents,)
+    counted_types = ("purchase", "refund")
+
+    order_count = count("Events of type purchase", unit="orders")
+    refund_count = count("Events of type refund", unit="refunds")
+    customer_count = count("Visitors with a purchase", unit="customers")
+    sold_item_count = count("One per purchase", unit="items")
+    refunded_item_count = count("One per refund", unit="items")
+    shipped_amount = amount("Σ cart_value of purchases; null where none tells it", nullable=True, at_least=0)
+    refunded_amount = Column(
+        MONEY,
+        "Σ cart_value of refunds, negative; null where none tells it",
+        "money",
+        nullable=True,
+        at_most=0,
+    )
+    revenue_amount = amount("Purchases less refunds; null where no event tells its cart_value", nullable=True)
+    event_date = day("The day of the events")
+    product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
+    country = text("Where the properties tell it, else `unknown`; `(all)` where it is summed")
+    region = text("Likewise")
+    city_name = text("Likewise")

@@ -32,6 +32,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.fingerprints import Fingerprint, fingerprints
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.schema import schema_of
+from ecom_assets.warehouse.source_days import Ends, source_days
 
 POINTER = "current.json"
 NEW, STORED = ".new", "marts-*.duckdb"
@@ -69,6 +70,7 @@ class Snapshot:
         run_id: The Dagster run that published it.
         tables: By qualified name.
         written_row_count: Rows that differed from the snapshot before.
+        source_days: The first and the last day of each source.
     """
 
     file: str
@@ -77,6 +79,7 @@ class Snapshot:
     run_id: str
     tables: Mapping[str, ServedTable]
     written_row_count: int = 0
+    source_days: Mapping[str, Ends] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Snapshot | None":
@@ -92,7 +95,8 @@ class Snapshot:
                 name: ServedTable(one["row_count"], one["data_version"], Origin(**one["origin"]))
                 for name, one in told.pop("tables").items()
             }
-            return cls(**told, tables=tables)
+            days = {name: (first, last) for name, (first, last) in told.pop("source_days", {}).items()}
+            return cls(**told, tables=tables, source_days=days)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -149,7 +153,7 @@ def _published(
         for table, found in here.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    snapshot = Snapshot(name, version, now, run_id, served, written)
+    snapshot = Snapshot(name, version, now, run_id, served, written, source_days(source))
     _point(folder, snapshot)
     _remove_old(folder, {name, before.file if before else name})
     return snapshot

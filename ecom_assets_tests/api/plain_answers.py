@@ -5,16 +5,18 @@ An answer is compared as a whole, so that a field that nobody recomputes cannot 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets_tests.api import plain_credit, plain_people
-from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span, change
+from ecom_assets_tests.api.plain_coverage import compared, coverage, if_known
+from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span
 from ecom_assets_tests.api.shop_files import CITIES, PRODUCTS, STOCK
 
+BOTH: Final = ("orders", "events")
 URGENCY: Final = ("out_of_stock", "low", "overstock", "dead")
 
 
@@ -32,28 +34,16 @@ class Near:
     __hash__ = None  # type: ignore[assignment]  # as nearness is no equality
 
 
-def coverage(span: Span, known_from: date) -> str:
-    """How much of the days before the data hold."""
-    if known_from >= span.first:
-        return "none"
-    return "whole" if known_from <= span.before.first else "part"
-
-
-def compared(now: Row, before: Row, span: Span, known_from: date, names: Iterable[str] | None = None) -> Row:
-    """The numbers of the days before, and the change; null where the data do not hold them."""
-    told, names = coverage(span, known_from), list(names or now)
-    return {
-        "previous": None if told == "none" else before,
-        "change": {name: change(now[name], before[name]) if told == "whole" else None for name in names},
-    }
-
-
-def _revenue_compared(now: object, before: object, span: Span, known_from: date) -> Row:
-    told = compared({"revenue": now}, {"revenue": before}, span, known_from)
+def _revenue_compared(now: object, before: object, shop: PlainShop, span: Span, *sources: str) -> Row:
+    told = compared({"revenue": now}, {"revenue": before}, shop, span, *sources)
     return {
         "previous_revenue_amount": told["previous"] and told["previous"]["revenue"],
         "revenue_change": told["change"]["revenue"],
     }
+
+
+def _count(rows: list[Any], shop: PlainShop, span: Span, *sources: str) -> int | None:
+    return None if coverage(shop, span, *sources) == "none" else len(rows)
 
 
 def _share(part: object, whole: object) -> float | None:
@@ -63,7 +53,8 @@ def _share(part: object, whole: object) -> float | None:
 def sales(shop: PlainShop, span: Span) -> Row:
     """`/analytics/sales`."""
     now = shop.sales(span)
-    return {"sales": now, **compared(now, shop.sales(span.before), span, shop.first_order)}
+    told = compared(now, shop.sales(span.before), shop, span, "orders")
+    return {"source": "orders", "sales": if_known(now, shop, span, "orders"), **told}
 
 
 def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
@@ -78,10 +69,10 @@ def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
         parts.setdefault(starts[granularity](day), []).append(day)
     points = [
         {"start_date": str(part[0]), "end_date": str(part[-1]), "started_at": None}
-        | shop.sales(Span(part[0], part[-1]))
+        | _point(shop, Span(part[0], part[-1]), shop.lines)
         for part in parts.values()
     ]
-    return {"granularity": granularity, "points": points}
+    return {"source": "orders", "granularity": granularity, "points": points}
 
 
 def hourly_trend(shop: PlainShop, span: Span) -> Row:
@@ -89,10 +80,15 @@ def hourly_trend(shop: PlainShop, span: Span) -> Row:
     hours = [(day, hour) for day in span.days for hour in range(24)]
     points = [
         {"start_date": str(day), "end_date": str(day), "started_at": f"{day}T{hour:02}:00:00Z"}
-        | shop.sales(span, [line for line in shop.lines if (line["day"], line["at"].hour) == (day, hour)])
+        | _point(shop, Span(day, day), [line for line in shop.lines if line["at"].hour == hour])
         for day, hour in hours
     ]
-    return {"granularity": "hour", "points": points}
+    return {"source": "orders", "granularity": "hour", "points": points}
+
+
+def _point(shop: PlainShop, part: Span, lines: list[Row]) -> Row:
+    told = if_known(shop.sales(part, lines), shop, part, "orders")
+    return {"data": coverage(shop, part, "orders"), **told}
 
 
 def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row:
@@ -103,10 +99,10 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
     for name in {**now, **before}:
         orders, _ = now.get(name, plain_credit.NOTHING)
         here, there = (plain_credit.money(found.get(name, plain_credit.NOTHING)[1]) for found in (now, before))
-        told = {"channel": name, "order_count": float(orders), "revenue_amount": here}
-        told |= {"revenue_share": _share(here, whole)}
-        rows.append(told | _revenue_compared(here, there, span, shop.first_order))
-    return {"model": model, "unit": "order", "channels": _by_revenue(rows, "channel")}
+        told = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
+        told |= {"channel": name, "revenue_share": _share(here, whole)}
+        rows.append(told | _revenue_compared(here, there, shop, span, *BOTH))
+    return {"source": "orders", "model": model, "unit": "order", "channels": _by_revenue(rows, "channel")}
 
 
 def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
@@ -125,7 +121,8 @@ def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
         told: Row = dict(zip(columns, place, strict=True))
         told |= sold
         rows.append(told | {"revenue_share": _share(sold["revenue_amount"], whole)})
-    return {"level": level, "total_count": len(rows), "places": _by_revenue(rows, *columns)}
+    total = _count(rows, shop, span, "orders")
+    return {"source": "orders", "level": level, "total_count": total, "places": _by_revenue(rows, *columns)}
 
 
 def customers(shop: PlainShop, span: Span) -> Row:
@@ -142,12 +139,13 @@ def customers(shop: PlainShop, span: Span) -> Row:
         "no_model_reason": None,
         "no_order_value_reason": None,
     }
-    return {"customers": now, **compared(now, shop.customers(span.before), span, shop.first_order), "value": value}
+    told = compared(now, shop.customers(span.before), shop, span, "orders")
+    return {"source": "orders", "customers": if_known(now, shop, span, "orders"), **told, "value": value}
 
 
 def customer_segments(shop: PlainShop) -> Row:
     """`/analytics/customers/segments`."""
-    return {"segments": plain_people.segments(shop)}
+    return {"source": "orders", "segments": plain_people.segments(shop)}
 
 
 def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: int = 50) -> Row:
@@ -156,7 +154,7 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
     column = {**names, "conversion": "purchases_per_view"}[sort_by]
     seen = {row["product_id"] for row in shop.events if span.has(row["at"].date())}
     seen |= {line["item_id"] for line in shop.lines if span.has(line["day"])}
-    counted = {name: shop.product(name, span) for name in PRODUCTS if name in seen}
+    counted = {name: _product(shop, name, span) for name in PRODUCTS if name in seen}
 
     def place(name: str) -> tuple[bool, Decimal, str]:
         number = counted[name][column]
@@ -164,23 +162,47 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
 
     order = sorted(counted, key=place)
     rows = [{"rank_number": place, **_named(name), **counted[name]} for place, name in enumerate(order, start=1)]
-    return {"sort_by": sort_by, "total_count": len(rows), "products": rows[:limit]}
+    return {
+        "source": "orders",
+        "sort_by": sort_by,
+        "total_count": _count(rows, shop, span, *BOTH),
+        "products": rows[:limit],
+    }
 
 
 def one_product(shop: PlainShop, span: Span, product: str) -> Row:
     """`/analytics/products/{product_id}`."""
-    now, before = shop.product(product, span), shop.product(product, span.before)
+    now, before = _product(shop, product, span), _product(shop, product, span.before)
     orders = {line["order"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"}
     return {
         **_named(product),
+        "source": "orders",
         "product": now,
-        **compared(now, before, span, max(shop.first_order, shop.first_event)),
-        "trend": [{"event_date": str(day), **shop.product(product, Span(day, day))} for day in span.days],
+        "previous": compared(now, before, shop, span, *BOTH)["previous"],
+        "change": {name: compared(now, before, shop, span, *_sources(name))["change"][name] for name in now},
+        "trend": [{"event_date": str(day), **_product(shop, product, Span(day, day))} for day in span.days],
         "related": [
             {**_named(other), "order_count": count, "order_share": _share(count, len(orders))}
             for other, count in shop.bought_with(product)[:10]
         ],
     }
+
+
+def _product(shop: PlainShop, product: str, span: Span) -> Row:
+    """A product's numbers, each null where its own source knows no day."""
+    return {
+        name: if_known({name: number}, shop, span, *_sources(name)[:1])[name]
+        if name != "purchases_per_view"
+        else number
+        for name, number in shop.product(product, span).items()
+    }
+
+
+def _sources(name: str) -> tuple[str, ...]:
+    """Where a product's number is counted."""
+    if name == "purchases_per_view":
+        return BOTH
+    return ("events",) if name in {"product_view_count", "add_to_cart_count", "remove_from_cart_count"} else ("orders",)
 
 
 def categories(shop: PlainShop, span: Span) -> Row:
@@ -191,20 +213,24 @@ def categories(shop: PlainShop, span: Span) -> Row:
         lines = [line for line in shop.lines if line["category"] == name]
         sold, views = shop.sales(span, lines), shop.category_views(name, span)
         before = shop.sales(span.before, lines)["revenue_amount"]
+        if not any(views.values()) and not any(span.has(one["day"]) or span.before.has(one["day"]) for one in lines):
+            continue
+        views |= {
+            "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
+            "purchase_rate": _share(views["purchase_session_count"], views["viewing_session_count"]),
+        }
+        told = _revenue_compared(sold["revenue_amount"], before, shop, span, "orders")
         rows.append(
             {
                 "product_category": name,
-                **views,
-                "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
-                "purchase_rate": _share(views["purchase_session_count"], views["viewing_session_count"]),
-                **sold,
+                **if_known(views, shop, span, "events"),
+                **if_known(sold, shop, span, "orders"),
                 "revenue_share": _share(sold["revenue_amount"], whole),
-                "revenue_change": _revenue_compared(sold["revenue_amount"], before, span, shop.first_order)[
-                    "revenue_change"
-                ],
+                "revenue_change": told["revenue_change"],
             }
         )
-    return {"total_count": len(rows), "categories": _by_revenue(rows, "product_category")}
+    total = _count(rows, shop, span, *BOTH)
+    return {"source": "orders", "total_count": total, "categories": _by_revenue(rows, "product_category")}
 
 
 def alerts(shop: PlainShop) -> Row:
@@ -217,7 +243,7 @@ def alerts(shop: PlainShop) -> Row:
 
 def _alert(shop: PlainShop, product: str) -> Row | None:
     stock, reorder, lead = (int(str(one)) if one != "" else None for one in STOCK.get(product, (50, "", "")))
-    days = min(28, (shop.newest - shop.first_order).days + 1)
+    days = min(28, (shop.newest - shop.known("orders").first).days + 1)
     sold = shop.product(product, shop.span(28))["sold_item_count"]
     shipped = [line["day"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"]
     assert stock is not None
@@ -247,6 +273,6 @@ def _named(product: str) -> Row:
 
 def _by_revenue(rows: list[Row], *then: str) -> list[Row]:
     def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return -Decimal(row["revenue_amount"]), *(row[name] for name in then if row[name] is not None)
+        return -Decimal(row["revenue_amount"] or 0), *(row[name] for name in then if row[name] is not None)
 
     return sorted(rows, key=place)

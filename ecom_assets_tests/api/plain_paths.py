@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets_tests.api.plain_answers import compared
+from ecom_assets_tests.api.plain_coverage import compared, if_known
 from ecom_assets_tests.api.plain_shop import STEPS, ZERO, PlainShop, Row, Session, Span
 
 WEEK: Final = timedelta(days=7)
@@ -24,7 +24,8 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         for days in (span, span.before)
     )
     rates, rates_before = (one["abandonment"] | {"conversion_rate": one["conversion_rate"]} for one in (now, before))
-    told = compared(rates, rates_before, span, shop.first_event, RATES)
+    rates, rates_before = ({name: one[name] for name in RATES} for one in (rates, rates_before))
+    told = compared(rates, rates_before, shop, span, "events")
     parts: dict[str, list[Session]] = defaultdict(list)
     for session in (one for one in shop.sessions if by and span.has(one.day)):
         parts[getattr(session, str(by))].append(session)
@@ -37,6 +38,7 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         "unit": "session",
         "by": by,
         **now,
+        "abandonment": if_known(now["abandonment"], shop, span, "events"),
         **told,
         "previous": told["previous"] and before,
         "breakdown": sorted(breakdown, key=lambda part: (-part["steps"][0]["unit_count"], part["value"])),

@@ -43,6 +43,12 @@ class Span:
         """Each of its days."""
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
+    def within(self, known: "Span") -> "Span | None":
+        """Those of its days that are known."""
+        if known.first > self.last or known.last < self.first:
+            return None
+        return Span(max(self.first, known.first), min(self.last, known.last))
+
     @property
     def before(self) -> "Span":
         """As many days, right before."""
@@ -151,15 +157,11 @@ class PlainShop:
         days: list[date] = [row["at"].date() for row in (*self.events, *self.lines)]
         return max(days)
 
-    @property
-    def first_event(self) -> date:
-        """The first day with an event."""
-        return min((row["at"].date() for row in self.events), default=date.max)
-
-    @property
-    def first_order(self) -> date:
-        """The first day with an order line."""
-        return min((line["day"] for line in self.lines), default=date.max)
+    def known(self, source: str) -> Span:
+        """From the first to the last day of a source."""
+        at = [row["at"] for row in (self.events if source == "events" else self.lines)]
+        days = [one.date() for one in at]
+        return Span(min(days), max(days))
 
     def span(self, days: int) -> Span:
         """The days that end with the newest one."""
@@ -193,7 +195,8 @@ class PlainShop:
         for line in shipped:
             firsts[line["customer_id"]] = min(line["day"], firsts.get(line["customer_id"], date.max))
         new = {who for who in here if firsts[who] >= span.first}
-        is_known = span.before.first >= self.first_order
+        known = self.known("orders")
+        is_known = span.within(known) == span and span.before.within(known) == span.before
         return {
             "customer_count": len(here),
             "new_customer_count": len(new),

@@ -6,6 +6,7 @@ Answers are compared as a whole. Not here: the recomputation (`plain_answers.py`
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,29 @@ import pytest
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.plain_coverage import known
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
 
 pytestmark = pytest.mark.xdist_group("api")
 RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain")
 Expected = Callable[[PlainShop, Span], Row]
-SPANS = {"twenty days": 20, **RANGES}
-"""Forty days of data: before 20 there are as many, before 30 a part, before 90 none."""
+SPANS = {
+    "twenty days": (-19, 0),
+    **{name: (1 - days, 0) for name, days in RANGES.items()},
+    "into days to come": (-9, 6),
+    "days to come": (1, 10),
+    "long after": (400, 409),
+    "from before the beginning": (-45, -26),
+    "before the beginning": (-500, -471),
+}
+"""Days from the newest one on. Of forty days of data, before 20 there are as many, before 30 a part, before 90 none."""
+SOURCES = {
+    "/analytics/sales": ("orders",),
+    "/analytics/conversion": ("events",),
+    "/analytics/products/p0": ("orders", "events"),
+    "/analytics/categories": ("orders", "events"),
+}
 
 
 def about(path: str, recount: Callable[..., Row], **parameters: Any) -> tuple[str, Row, Expected]:
@@ -85,7 +101,7 @@ def route_of(path: str) -> str:
 
 def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
     """Return the days of a range, and how they are asked for."""
-    span = shop.span(SPANS[name])
+    span = Span(*(shop.newest + timedelta(days=offset) for offset in SPANS[name]))
     return span, {"time_range": name} if name in RANGES else {"start_date": span.first, "end_date": span.last}
 
 
@@ -124,27 +140,35 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
 
 
 @pytest.mark.parametrize("days", SPANS)
-@pytest.mark.parametrize("path", ["/analytics/sales", "/analytics/conversion", "/analytics/products/p0"])
-def test_an_answer_tells_its_days_and_how_many_before_there_are_data_of(
+@pytest.mark.parametrize("path", SOURCES)
+def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_known(
     api: Asked, shop: PlainShop, days: str, path: str
 ) -> None:
     span, asked = days_of(shop, days)
-    first = {"/analytics/sales": shop.first_order, "/analytics/conversion": shop.first_event}
-    known_from = first.get(path, max(shop.first_order, shop.first_event))
     told = api.json(path, **asked)
     assert told["range"] == {
         "time_range": asked.get("time_range", "custom"),
         "start_date": str(span.first),
         "end_date": str(span.last),
-        "day_count": SPANS[days],
+        "day_count": len(span.days),
         "timezone": "UTC",
         "previous_start_date": str(span.before.first),
         "previous_end_date": str(span.before.last),
-        "previous_data": plain.coverage(span, known_from),
-        "known_from": str(known_from),
+        **known(shop, span, *SOURCES[path]),
+        "sources": {source: known(shop, span, source) for source in SOURCES[path]},
     }
     assert told["data_as_of"] == str(shop.newest) == "2026-02-09"
-    assert "range.previous_data" in told["definition"]["change"]
+    meaning = told["definition"]
+    assert "range.previous_data" in meaning.get("change", meaning.get("revenue_change"))
+
+
+def test_of_days_to_come_nothing_is_told_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
+    """The worst of it: a range after the end said 0 customers, retention 0.0 and change -1.0."""
+    _, asked = days_of(shop, "days to come")
+    told = api.json("/analytics/customers", **asked)
+    assert told["range"]["data"] == "none"
+    assert set(told["customers"].values()) == set(told["change"].values()) == {None}
+    assert told["previous"]["customer_count"] > 0
 
 
 # That nothing goes uncompared

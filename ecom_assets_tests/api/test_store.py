@@ -16,14 +16,14 @@ from ecom_assets.answers.reading import NoOrdersError
 from ecom_assets.api.snapshot_store import SnapshotStore
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.sales import Customer, RevenueDaily
+from ecom_assets.contracts.sales import Customer, PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse import snapshot
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.snapshot import Origin, Snapshot, publish_snapshot
 
-TABLES = (RevenueDaily, EngagementDaily, Customer)
+TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
 DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
 ANN = "('c1', 'Ann', 'Lee', '1', NULL, NULL, 0, 0, 0, 0)"
 

@@ -1,6 +1,7 @@
-"""A shop with events and no orders: it is told so, and a zero is not taken for bad business."""
+"""A shop that gave nothing, or not all sources: it is told so, and a zero is not taken for bad business."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -8,13 +9,18 @@ import ibis.expr.types as ir
 import pytest
 from fastapi import FastAPI
 
-from ecom_assets.answers.customers import NUMBERS, customers
+from ecom_assets.answers.channels import by_channel
+from ecom_assets.answers.conversion import conversion
+from ecom_assets.answers.customers import customers, segments
 from ecom_assets.answers.geography import geography
-from ecom_assets.answers.period import Period
-from ecom_assets.answers.reading import NoOrdersError, Row
+from ecom_assets.answers.period import KnownDays, Period
+from ecom_assets.answers.products import top_products
+from ecom_assets.answers.reading import NoOrdersError, NoSourceError, Row
 from ecom_assets.answers.sales import sales
+from ecom_assets.answers.stock import inventory_alerts
 from ecom_assets.answers.trend import revenue_trend
 from ecom_assets.api.problems import handle_errors
+from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.table import Table
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets_tests.api.conftest import served
@@ -31,10 +37,15 @@ class EmptyShop:
     newest_date: date = NEWEST
     timezone: str = "UTC"
     currency: str = "USD"
+    known: Mapping[str, KnownDays] = field(default_factory=dict)
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, empty."""
         return self.engine.table(contract)
+
+    def events(self) -> ir.Table:
+        """Return clean events, none."""
+        return self.table(CleanEvents)
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a result."""
@@ -59,15 +70,26 @@ def test_questions_about_sales_are_refused_with_the_way_out(shop: EmptyShop) -> 
         lambda: revenue_trend(shop, MONTH, "day"),
         lambda: revenue_trend(shop, MONTH, "hour"),
         lambda: geography(shop, MONTH, "country", limit=5),
+        lambda: customers(shop, MONTH),
+        lambda: segments(shop),
     ):
-        with pytest.raises(NoOrdersError, match="set ECOM_ORDERS or ECOM_ORDER_API_URL, or ask /analytics/products"):
+        with pytest.raises(NoOrdersError, match="set ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`"):
             ask()
 
 
-def test_nobody_is_called_new_or_returning(shop: EmptyShop) -> None:
-    told = customers(shop, MONTH)
-    assert told["customers"] == told["previous"] == dict.fromkeys(NUMBERS)
-    assert told["value"]["customer_count"] == 0
+def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop: EmptyShop) -> None:
+    asked: list[tuple[Callable[[], object], str]] = [
+        (lambda: conversion(shop, MONTH, None, "session", None), "set ECOM_EVENTS"),
+        (lambda: by_channel(shop, MONTH, "last"), "set ECOM_EVENTS"),
+        (lambda: inventory_alerts(shop, None, limit=5), "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL"),
+    ]
+    for ask, setting in asked:
+        with pytest.raises(NoSourceError, match=setting):
+            ask()
+
+
+def test_what_is_counted_of_both_names_no_source_of_sales(shop: EmptyShop) -> None:
+    assert top_products(shop, MONTH, "revenue", None, limit=5)["source"] is None
 
 
 def test_over_http_the_refusal_is_a_conflict(shop: EmptyShop) -> None:
@@ -77,4 +99,4 @@ def test_over_http_the_refusal_is_a_conflict(shop: EmptyShop) -> None:
     with served(app) as asked:
         answer = asked.get("/analytics/sales")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-    assert answer.json()["detail"].startswith("There are no order lines to tell sales from; ")
+    assert answer.json()["detail"].startswith("There are neither order lines nor purchase events to tell sales from; ")

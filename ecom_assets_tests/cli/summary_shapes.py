@@ -53,6 +53,7 @@ TABLES = [
     "mart.sales",
     "mart.product_sales_daily",
     "mart.revenue_daily",
+    "mart.purchase_revenue_daily",
     "mart.customer_retention",
     "mart.product_performance",
     "raw.stock",
