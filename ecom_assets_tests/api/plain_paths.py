@@ -69,6 +69,7 @@ def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
         "event_count": len(shop.events),
         "steps": _timed_steps(tries, steps),
         "breakdown": [{"value": value, "steps": _timed_steps(parts[value], steps)} for value in in_order],
+        "warnings": [],
     }
 
 
@@ -87,7 +88,7 @@ def retention(shop: PlainShop) -> Row:
         told = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
         means = {"rate": came / size, "lifetime_value": float(revenue) / size} if size else {}
         totals.append({**told, "rate": None, "lifetime_value": None, **means, "revenue": f"{revenue:.2f}"})
-    return {"event_count": len(shop.events), "cohorts": cohorts, "totals": totals}
+    return {"event_count": len(shop.events), "cohorts": cohorts, "totals": totals, "warnings": []}
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:

@@ -90,8 +90,10 @@ CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
+    "/analytics/funnel": {"warnings"},
+    "/analytics/retention": {"warnings"},
 }
-"""Fields that have nothing to say of this shop: the reasons why there is no model."""
+"""Fields that have nothing to say of this shop: why there is no model, and which event types nobody did."""
 
 
 def route_of(path: str) -> str:
