@@ -6,7 +6,6 @@ Not here: what any of them does.
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -64,7 +63,7 @@ from ecom_assets.sources.event_source import is_table
 from ecom_assets.sources.order_source import (
     has_events,
     has_orders,
-    judged_days,
+    judges_days,
 )
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
@@ -235,7 +234,7 @@ def claims(settings: Settings) -> list[Claim]:
         *INVARIANT_CLAIMS,
         *RETENTION_CLAIMS,
         *JOURNEY_CLAIMS,
-        *order_claims(settings.order_customers_over, partial(judged_days, settings)),
+        *order_claims(settings.order_customers_over, by_day=judges_days(settings)),
         *SALES_CLAIMS,
         *PRODUCT_CLAIMS,
         *DIMENSION_CLAIMS,

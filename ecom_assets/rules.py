@@ -3,15 +3,17 @@
 Not here: what the rules mean (transforms), or which assets there are (definitions).
 """
 
+from functools import partial
 from typing import Any
 
+from ecom_assets.clock import now_utc
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings import Settings, about_setting
 from ecom_assets.sources.channel_sources import source_lists
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import mapping_name
 from ecom_assets.sources.funnel_file import read_funnels
-from ecom_assets.sources.order_source import has_orders
+from ecom_assets.sources.order_source import has_orders, judged_days
 from ecom_assets.transforms import product_performance as performance
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.cart_abandonment import CartRule
@@ -20,6 +22,7 @@ from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
 from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.transforms.held_days import OrderGate
 from ecom_assets.transforms.inventory_rule import InventoryRule
 from ecom_assets.transforms.journey_rule import JourneyRule
 from ecom_assets.transforms.orders import OrderRule
@@ -50,6 +53,8 @@ def rules(settings: Settings) -> dict[str, Any]:
         "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
         "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
+        "order_gate": OrderGate(settings.order_customers_over, partial(judged_days, settings)),
+        "clock": now_utc,
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),

@@ -70,7 +70,12 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
     order_customers_over: int = Field(
-        3, ge=0, description="A day's orders must be of more customers than this, or nothing is built on them"
+        3, ge=0, description="A day's orders must be of more customers than this, or the day is held back"
+    )
+    order_gate: Literal["auto", "day", "run"] = Field(
+        "auto",
+        description="What ECOM_ORDER_CUSTOMERS_OVER judges: each day, or a run's orders as one; auto: each day where "
+        "orders come as daily reports (landing folders, an API), else as one",
     )
     max_amount: Decimal = Field(
         MAX_AMOUNT,

@@ -6,7 +6,7 @@ is not.
 
 import inspect
 from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,14 @@ from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_records import ReceivedRecord, read_record
 from ecom_assets.sources.customer_rows import customer_rows
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.held_days import OrderGate
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets_tests.builders import Row, as_table
+
+NO_GATE = OrderGate(0, lambda _days: Days(()))
+"""Lets every day of orders in."""
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
+"""What the clock of all platforms says."""
 
 
 class Platform:
@@ -38,7 +44,7 @@ class Platform:
     def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
         """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
         self.settings = settings or Settings(home=Path("never written"))
-        self.rules: dict[str, Any] = rules(self.settings) | rule
+        self.rules: dict[str, Any] = rules(self.settings) | {"order_gate": NO_GATE, "clock": lambda: NOON} | rule
         self.assets = self.assets_of(self.settings)
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
@@ -125,7 +131,7 @@ class Platform:
         key = (asset.contract.name, function.__name__, run, days)
         if key not in self._expressions:
             tables = {name: self._slice(reads, run) for name, reads in asset.reads.items()}
-            offered = {**self.rules, **tables, "days": days}
+            offered = {**self.rules, **tables, "days": days, "warehouse": self.engine}
             asked = inspect.signature(function).parameters
             found = function(**{name: offered[name] for name in asked})
             if not self.engine.holds(found):  # small numbers that were computed here and now

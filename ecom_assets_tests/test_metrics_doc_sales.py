@@ -12,6 +12,7 @@ import pytest
 
 from ecom_assets.checks.orders import order_accounting
 from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
@@ -82,8 +83,8 @@ def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: Order
 def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform) -> None:
     _, lines, expected = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
-    four = [shop.table(one) for one in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders)]
-    per_day = order_accounting(DAYS, *four).order_by("day")
+    terms = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
+    per_day = order_accounting(DAYS, *(shop.table(one) for one in terms)).order_by("day")
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
 
 

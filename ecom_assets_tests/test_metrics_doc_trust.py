@@ -113,7 +113,8 @@ def row_of(one: dict[str, str]) -> Row:
 def watched_run(shop: OrderPlatform, run_id: str, days: Days) -> None:
     """Run what revenue is made of, and revenue itself watched, as the IO manager does."""
     upstream = [asset.contract.name for asset in SALES_ASSETS if asset.contract is not RevenueDaily]
-    shop.run(days, only=[name for name in upstream if name in {"duplicate_orders", "user_order_log", "sales"}])
+    needed = {"changed_order_days", "duplicate_orders", "user_order_log", "sales"}
+    shop.run(days, only=[name for name in upstream if name in needed])
     rows, restated = shop._computed(revenue_daily, days)  # noqa: SLF001 (the harness has no log of its own)
     watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, restated, days)
     shop.engine.replace(RevenueDaily, rows, restated, watch)

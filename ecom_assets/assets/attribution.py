@@ -12,9 +12,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.assets.behaviour import ALL_PIECES, restated_sessions
 from ecom_assets.assets.credit_days import (
+    EVERY_CHANGED_DAY,
     EVERY_CONVERSION,
     EVERY_LINE,
-    EVERY_SURPLUS,
     EVERY_TOUCH,
     restated_credit,
 )
@@ -57,7 +57,7 @@ def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, d
     contracts.Conversions,
     session_events=Reads(SessionEvents, whole=True),
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_sales,
 )
 def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
@@ -75,7 +75,7 @@ def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) 
     restates=restated_credit,
     session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
 )
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -108,7 +108,7 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
     restates=restated_credit,
     session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
 )
 def channel_attribution(
     conversions: ir.Table,

@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.credit_days import EVERY_LINE, EVERY_SURPLUS
+from ecom_assets.assets.credit_days import EVERY_CHANGED_DAY, EVERY_LINE
 from ecom_assets.assets.sales import EVERY_SALE, restated_sales
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
@@ -21,7 +21,7 @@ from ecom_assets.warehouse.io_manager import Restated
     session_events=Reads(SessionEvents, whole=True),
     sales=EVERY_SALE,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_sales,
 )
 def product_performance(session_events: ir.Table, sales: ir.Table, days: Days, sales_source: str) -> ir.Table:

@@ -8,30 +8,43 @@ import ibis.expr.types as ir
 
 from ecom_assets.assets.behaviour import ALL_PIECES
 from ecom_assets.assets.credit_days import (
+    EVERY_CHANGED_DAY,
     EVERY_CONVERSION,
     EVERY_LINE,
-    EVERY_SURPLUS,
     EVERY_TOUCH,
     restated_credit,
 )
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.automation.following import follows_sales
+from ecom_assets.clock import Clock
 from ecom_assets.contracts import sales as contracts
 from ecom_assets.contracts.customer_retention import CustomerRetention
-from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.held_days import HeldOrderDays
+from ecom_assets.contracts.orders import (
+    ChangedOrderDays,
+    DuplicateOrders,
+    QuarantinedOrders,
+    RawUserOrderLog,
+    UserOrderLog,
+)
 from ecom_assets.sources.order_source import OrderSource
 from ecom_assets.transforms import calendar as calendars
 from ecom_assets.transforms import customer_retention as retention
+from ecom_assets.transforms import held_days as holding
 from ecom_assets.transforms import order_dimensions as dimensions
 from ecom_assets.transforms import orders
 from ecom_assets.transforms import sales as selling
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.held_days import OrderGate
 from ecom_assets.transforms.order_channels import order_channels
 from ecom_assets.transforms.orders import OrderRule
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.held_days import held_rows
 from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
+EVERY_HELD_DAY = Reads(HeldOrderDays, whole=True)
 EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
@@ -54,27 +67,53 @@ def restated_arrivals(raw_user_order_log: ir.Table, order_rule: OrderRule, days:
     return copies.select(day="received_date").distinct()
 
 
-@table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
-def duplicate_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+@table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
+def changed_order_days(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Note which days of order the lines that arrived can change."""
+    return orders.changed_order_days(raw_user_order_log, order_rule, days)
+
+
+@table_asset(HeldOrderDays, raw_user_order_log=RawUserOrderLog)
+def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_user_order_log: ir.Table,
+    order_rule: OrderRule,
+    order_gate: OrderGate,
+    clock: Clock,
+    warehouse: Engine,
+    days: Days,
+) -> ir.Table:
+    """Hold back the days whose lines are too few to be trusted, but for those that somebody has released."""
+    counts = holding.order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
+    found = holding.held_order_days(counts, order_gate, days)
+    return held_rows(warehouse, HeldOrderDays, holding.ORDERS, found, clock().replace(tzinfo=None))
+
+
+@table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, held_order_days=EVERY_HELD_DAY, restates=restated_arrivals)
+def duplicate_orders(
+    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
     """Count the copies that are left out."""
-    return orders.duplicate_orders(raw_user_order_log, order_rule, days)
+    return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
 
 
-def restated_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+def restated_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Days of order of all copies of the lines that arrived."""
-    copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
-    return copies.select(day="order_date").distinct()
+    return orders.changed_days(changed_order_days, days)
 
 
 @table_asset(
     UserOrderLog,
     follows=(quarantined_orders.key, duplicate_orders.key),
     raw_user_order_log=EVERY_COPY,
+    held_order_days=EVERY_HELD_DAY,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_orders,
 )
-def user_order_log(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+def user_order_log(
+    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
     """Keep each clean line once."""
-    return orders.user_order_log(raw_user_order_log, order_rule, days)
+    return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
 
 
 @table_asset(contracts.City, user_order_log=EVERY_LINE)
@@ -95,12 +134,17 @@ def customer(user_order_log: ir.Table) -> ir.Table:
     return dimensions.customer(user_order_log)
 
 
-def restated_sales(user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+def restated_sales(changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Days of order that what arrived on the run's days can change."""
-    return orders.changed_days(user_order_log, duplicate_orders, days)
+    return orders.changed_days(changed_order_days, days)
 
 
-@table_asset(contracts.Calendar, user_order_log=EVERY_LINE, duplicate_orders=EVERY_SURPLUS, restates=restated_sales)
+@table_asset(
+    contracts.Calendar,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_sales,
+)
 def calendar(days: Days) -> ir.Table:
     """Describe the days."""
     return calendars.calendar(days)
@@ -114,7 +158,7 @@ def calendar(days: Days) -> ir.Table:
     follows=(calendar.key, city.key, item.key, customer.key),
     session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
 )
 def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -127,7 +171,7 @@ def sales(
     contracts.ProductSalesDaily,
     sales=EVERY_SALE,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_sales,
 )
 def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
@@ -141,7 +185,7 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
     conversions=EVERY_CONVERSION,
     session_days=ALL_PIECES,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_credit,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
@@ -149,9 +193,9 @@ def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     return selling.revenue_daily(sales, days)
 
 
-def restated_weeks(sales: ir.Table, user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+def restated_weeks(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Weeks from the first one that the run can change."""
-    return retention.changed_weeks(sales, orders.changed_days(user_order_log, duplicate_orders, days), days)
+    return retention.changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
 
 
 @table_asset(
@@ -159,7 +203,7 @@ def restated_weeks(sales: ir.Table, user_order_log: ir.Table, duplicate_orders: 
     sales=EVERY_SALE,
     customer=contracts.Customer,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_weeks,
     automation=follows_sales(),
 )
@@ -168,7 +212,14 @@ def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Ta
     return retention.customer_retention(sales, customer, days)
 
 
-LINE_ASSETS = (raw_user_order_log, quarantined_orders, duplicate_orders, user_order_log)
+LINE_ASSETS = (
+    raw_user_order_log,
+    quarantined_orders,
+    changed_order_days,
+    held_order_days,
+    duplicate_orders,
+    user_order_log,
+)
 STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 """`mart/conversions` come between the two."""

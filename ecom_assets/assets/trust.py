@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.table_asset import Reads, table_asset
 from ecom_assets.contracts.events import CleanEvents
-from ecom_assets.contracts.orders import DuplicateOrders, UserOrderLog
+from ecom_assets.contracts.orders import ChangedOrderDays, UserOrderLog
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.registry import PUBLISHED
 from ecom_assets.contracts.restatements import Restatements
@@ -22,19 +22,19 @@ from ecom_assets.warehouse.io_manager import Restated
 
 EVERY_EVENT = Reads(CleanEvents, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
-EVERY_SURPLUS = Reads(DuplicateOrders, whole=True)
+EVERY_CHANGED_DAY = Reads(ChangedOrderDays, whole=True)
 
 
-def restated_days(events: ir.Table, user_order_log: ir.Table, duplicate_orders: ir.Table, days: Days) -> ir.Table:
+def restated_days(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Days near those whose events or orders the run can change."""
-    return reconciliation.reconciled_days(events, user_order_log, duplicate_orders, days)
+    return reconciliation.reconciled_days(events, user_order_log, changed_order_days, days)
 
 
 @table_asset(
     OrderEventReconciliation,
     events=EVERY_EVENT,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_days,
 )
 def order_event_reconciliation(
@@ -48,7 +48,7 @@ def order_event_reconciliation(
     OrderEventReconciliationDaily,
     events=EVERY_EVENT,
     user_order_log=EVERY_LINE,
-    duplicate_orders=EVERY_SURPLUS,
+    changed_order_days=EVERY_CHANGED_DAY,
     order_event_reconciliation=Reads(OrderEventReconciliation, whole=True),
     restates=restated_days,
 )

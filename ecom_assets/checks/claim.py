@@ -35,6 +35,8 @@ class Verdict:
     examples: list[dict[str, Any]] = field(default_factory=list)
     observed: int | None = None
     limit: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What else to tell with the check, by name."""
 
 
 Judge = Callable[..., Verdict]
@@ -82,6 +84,7 @@ class Claim:
                     "limit": verdict.limit,
                     "looked_at": verdict.looked_at_count,
                     "examples": dg.MetadataValue.json([_plain(example) for example in verdict.examples]),
+                    **verdict.metadata,
                 },
             )
 

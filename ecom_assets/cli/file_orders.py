@@ -56,12 +56,12 @@ class FileOrders:
         if self.files.received_days() is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         received = self._received()
-        return user_order_log(received, self.rule, self._days())
+        return user_order_log(received, None, self.rule, self._days())
 
     def sales(self) -> ir.Table:
         """Return the rows of `Sales`; none where the files hold no clean line."""
         received, days = self._received(), self._days()
-        lines = user_order_log(received, self.rule, days)
+        lines = user_order_log(received, None, self.rule, days)
         # Order files alone do not tell what led to an order.
         without_channel = lines.select(*selling.ORDER, channel=ibis.null("string")).filter(NO)
         return selling.sales(lines, without_channel, days)

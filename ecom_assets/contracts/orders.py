@@ -79,6 +79,18 @@ class QuarantinedOrders(ReceivedOrder):
     reject_reason = text("Why it is not a clean order line", one_of=ORDER_REJECT_REASONS)
 
 
+class ChangedOrderDays(Table):
+    """One row per day of arrival and day of order whose numbers the lines that arrived can change, held or not."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("received_date", "order_date")
+    day_column = "received_date"
+
+    received_date = day("The day on which lines arrived")
+    order_date = day("The day of the order by one of these lines, or by another copy of one")
+
+
 class DuplicateOrders(Table):
     """One row per order line, and day of arrival and order, of which surplus copies arrived; the latest copy stays."""
 

@@ -16,9 +16,16 @@ from ecom_assets.contracts.customers import Customers, FirstTouches, Quarantined
 from ecom_assets.contracts.deliveries import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.held_days import DayReleases, HeldOrderDays
 from ecom_assets.contracts.inventory import InventoryAlerts, RawStock
 from ecom_assets.contracts.journeys import Journeys, JourneyTransitions
-from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
+from ecom_assets.contracts.orders import (
+    ChangedOrderDays,
+    DuplicateOrders,
+    QuarantinedOrders,
+    RawUserOrderLog,
+    UserOrderLog,
+)
 from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance, SearchPerformance
 from ecom_assets.contracts.reconciliation import OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.contracts.restatements import PublishedDays, Restatements
@@ -58,6 +65,8 @@ ALL: tuple[type[Table], ...] = (
     ConversionByDimension,
     RawUserOrderLog,
     QuarantinedOrders,
+    ChangedOrderDays,
+    HeldOrderDays,
     DuplicateOrders,
     UserOrderLog,
     Conversions,
@@ -88,7 +97,7 @@ ALL: tuple[type[Table], ...] = (
     DeadLetters,
     ReconciliationDaily,
 )
-NOTES: tuple[type[Table], ...] = (PublishedDays,)
+NOTES: tuple[type[Table], ...] = (PublishedDays, DayReleases)
 """What no asset makes, and yet belongs to the tables: copied, cleared and migrated with them."""
 PUBLISHED: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.counted_from)
 """Tables of daily numbers whose changes are logged."""

@@ -4,6 +4,7 @@ Not here: how files are read (`record_files.py`), how an increment is fetched in
 """
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.clock import Clock, now_utc, today_in
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_source import received_rows
 from ecom_assets.sources.file_formats import in_landing_folders
@@ -44,18 +45,34 @@ def orders_place(settings: Settings) -> list[str]:
     return [part.strip() for part in settings.orders.split(",") if part.strip()]
 
 
-def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
-    """Return those of a run's days whose order lines must be there.
+def judges_days(settings: Settings) -> bool:
+    """Tell whether each day of orders is judged by itself: where they come as daily reports, unless set otherwise."""
+    if settings.order_gate != "auto":
+        return settings.order_gate == "day"
+    return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
 
-    Where orders come as a file a day, this is the newest day, so that a day which failed does not keep the days after
-    it out. An API is not asked for the day that is still on.
+
+def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
+    """Return those of a run's days whose orders are judged each by itself.
+
+    They have ended by the clock, whatever events say, and are not before the first report that there is: nobody owes
+    orders for these. None where a run's orders are judged as one.
     """
-    if settings.orders and not all(in_landing_folders(place) for place in orders_place(settings)):
-        return days
-    if settings.order_api_url:
-        ended = ended_days(settings.timezone, days, now)
-        days = ended if ended.dates else days
-    return Days(days.dates[-1:])
+    if not judges_days(settings):
+        return NO_DAYS
+    ended = ended_days(settings.timezone, days, now)
+    first = _first_report(settings) if settings.orders else None
+    return Days(tuple(day for day in ended.dates if first is None or day >= first))
+
+
+def _first_report(settings: Settings) -> date | None:
+    """Return the first day on which a file of orders arrived; None if there is no file any more."""
+    with duckdb.connect() as con:
+        try:
+            found = open_orders(con, settings).received_days()
+        except EcomError:  # the asset that reads them says so
+            return None
+    return found[0] if found else None
 
 
 def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:

@@ -1,8 +1,8 @@
 """From received order lines to clean ones: reasons to refuse a line, and which of its copies counts.
 
 A line may come again at any time, as it was or changed; of its clean copies the latest received counts. Every received
-line is accounted to the day on which it arrived, as clean, quarantined or surplus. Not here: the star schema
-(`sales.py`).
+line is accounted to the day on which it arrived, as clean, quarantined, surplus or held. Not here: which days are held
+(`held_days.py`), the star schema (`sales.py`).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from ecom_assets.contracts.orders import STATUSES, UserOrderLog
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.stacking import stacked
 
 NONE = "(none)"
 ALL = "(all)"
@@ -70,15 +69,16 @@ def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     return refused.mutate(status=refused.received_status).drop("received_status")
 
 
-def user_order_log(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """The clean lines ordered on `days`, each once.
+def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: Days) -> ir.Table:
+    """The clean lines ordered on `days`, each once, without what arrived on held days.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
+        held: All rows of `HeldOrderDays`; None where no day can be held.
         rule: What is clean.
         days: Order days.
     """
-    clean = _clean(raw, rule)
+    clean = _let_in(raw, held, rule)
     touching = clean.filter(days.contain(clean.order_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
@@ -91,15 +91,16 @@ def user_order_log(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     return kept.select(*UserOrderLog.columns)
 
 
-def duplicate_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Surplus copies that arrived on `days`.
+def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Surplus copies that arrived on `days`, held days apart.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
+        held: All rows of `HeldOrderDays`.
         rule: What is clean.
         days: Arrival days.
     """
-    clean = _clean(raw, rule)
+    clean = _let_in(raw, held, rule)
     touching = clean.filter(days.contain(clean.received_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
@@ -114,20 +115,37 @@ def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     return clean.semi_join(arrived, "uniq_id")
 
 
-def changed_days(lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
-    """Days of order that what arrived on `days` can change, in a column `day`.
+def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Days of arrival among `days`, each with the days of order that what arrived on it can change.
 
-    They are those of all copies of the lines of which a copy arrived, as `copies_of_arrivals` has them.
+    They are those of all copies of the lines of which a copy arrived, held ones too: a day that comes to be held, or is
+    let in, changes the same days of order as one that arrives.
 
     Args:
-        lines: All rows of `UserOrderLog`.
-        duplicates: All rows of `DuplicateOrders`.
+        raw: All rows of `RawUserOrderLog`.
+        rule: What is clean.
         days: Arrival days.
     """
-    arrived = lines.filter(days.contain(lines.received_date)).select(day="order_date")
-    concerned = days.contain(duplicates.received_date) | days.contain(duplicates.kept_received_date)
-    copies = duplicates.semi_join(duplicates.filter(concerned), "uniq_id")
-    return stacked(arrived, copies.select(day="order_date"), copies.select(day="kept_order_date")).distinct()
+    clean = _clean(raw, rule)
+    arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", "received_date").distinct()
+    copies = clean.select("uniq_id", "order_date").distinct()
+    return arrived.join(copies, "uniq_id").select("received_date", "order_date").distinct()
+
+
+def changed_days(changed: ir.Table, days: Days) -> ir.Table:
+    """Days of order that what arrived on `days` can change, in a column `day`.
+
+    Args:
+        changed: All rows of `ChangedOrderDays`.
+        days: Arrival days.
+    """
+    return changed.filter(days.contain(changed.received_date)).select(day="order_date").distinct()
+
+
+def _let_in(raw: ir.Table, held: ir.Table | None, rule: OrderRule) -> ir.Table:
+    """Return the clean copies that did not arrive on a held day."""
+    clean = _clean(raw, rule)
+    return clean if held is None else clean.anti_join(held, clean.received_date == held.held_date)
 
 
 def _clean(raw: ir.Table, rule: OrderRule) -> ir.Table:

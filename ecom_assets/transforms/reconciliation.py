@@ -70,19 +70,19 @@ def reconciliation_daily(
     return per_day.select(*OrderEventReconciliationDaily.columns)
 
 
-def reconciled_days(events: ir.Table, lines: ir.Table, duplicates: ir.Table, days: Days) -> ir.Table:
+def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     """Days of orders or events whose differences a run over `days` can change, in a column `day`.
 
     Args:
         events: All rows of `CleanEvents`.
         lines: All rows of `UserOrderLog`.
-        duplicates: All rows of `DuplicateOrders`.
+        changed: All rows of `ChangedOrderDays`.
         days: The days of the run: of events, and of the arrival of order lines.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
-    changed = changed_days(lines, duplicates, days)
-    midnight = changed.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
-    around = [changed.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
+    moved = changed_days(changed, days)
+    midnight = moved.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
+    around = [moved.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
     return stacked(
         *around,
         events.filter(near.contain(events.event_date)).select(day="event_date").distinct(),

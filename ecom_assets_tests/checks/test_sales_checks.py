@@ -9,9 +9,11 @@ import pytest
 from ecom_assets.checks.claim import Claim, Verdict
 from ecom_assets.checks.orders import order_claims
 from ecom_assets.checks.sales import SALES_CLAIMS
+from ecom_assets.contracts.sales import Sales
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.held_days import OrderGate
 from ecom_assets_tests.builders import order_line
-from ecom_assets_tests.platform import OrderPlatform
+from ecom_assets_tests.platform import NO_GATE, OrderPlatform
 
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=7))
@@ -22,24 +24,24 @@ ROWS = (
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
 )
-ORDER_CLAIMS = order_claims(3, lambda days: days)
+ORDER_CLAIMS = order_claims(3, by_day=False)
 CLAIMS = [*ORDER_CLAIMS, *SALES_CLAIMS]
 
 # Each breaks the tables in one way, and these claims, no others, notice.
 DAMAGE = {
     "a line is lost": ("DELETE FROM staging.user_order_log WHERE uniq_id = 'b'", {
-        "received_is_clean_plus_quarantined_plus_surplus", "sales_are_the_order_lines",
+        "received_is_clean_plus_quarantined_plus_surplus_plus_held", "sales_are_the_order_lines",
     }),
     "a refused line is lost": ("DELETE FROM staging.quarantined_orders", {
-        "received_is_clean_plus_quarantined_plus_surplus",
+        "received_is_clean_plus_quarantined_plus_surplus_plus_held",
     }),
     "a surplus copy is counted twice": ("UPDATE staging.duplicate_orders SET surplus_count = 2", {
-        "received_is_clean_plus_quarantined_plus_surplus",
+        "received_is_clean_plus_quarantined_plus_surplus_plus_held",
     }),
     "a line moved and its old row stayed": (
         ("INSERT INTO staging.user_order_log SELECT * REPLACE (DATE '2026-03-01' AS order_date, "
         "DATE '2026-03-09' AS received_date) FROM staging.user_order_log WHERE uniq_id = 'a'"),
-        {"received_is_clean_plus_quarantined_plus_surplus"},
+        {"received_is_clean_plus_quarantined_plus_surplus_plus_held"},
     ),
     "an amount is a cent off": ("UPDATE mart.sales SET revenue_amount = revenue_amount + 0.01 WHERE uniq_id = 'b'", {
         "sales_are_the_order_lines", "items_add_up_to_sales", "dimensions_add_up_to_total", "new_and_returning_are_all",
@@ -124,12 +126,26 @@ def test_a_report_must_be_there(shop: OrderPlatform) -> None:
     assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 0, 1)
 
 
-def test_daily_reports_are_judged_by_the_newest_day_alone(shop: OrderPlatform) -> None:
-    gates = order_claims(0, lambda days: Days(days.dates[-1:]))[:2]
-    last = [order_line("o", DAYS.dates[-1])]
-    for rows, broken in ((last, 0), ([order_line("o", MONDAY)], 1)):
-        shop.receive(rows, DAYS)
-        assert [judged(shop, gate).broken_count for gate in gates] == [broken, broken]
+def test_held_days_are_told_and_their_neighbours_go_on(shop: OrderPlatform) -> None:
+    [held, accounted] = order_claims(1, by_day=True)
+    assert not held.blocking
+    few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
+    many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]
+    shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
+    shop.receive([*few, *many], DAYS)
+    shop.run(DAYS)
+    verdict = judged(shop, held)
+    assert (verdict.broken_count, verdict.looked_at_count) == (2, 7)
+    assert [(one["day"], one["reason"], one["observed_count"], one["held_row_count"]) for one in verdict.examples] == [
+        ("2026-03-09", "too_few_customers", 1, 1),
+        ("2026-03-11", "report_missing", 0, 0),
+    ]
+    assert judged(shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
+    assert judged(shop, accounted).broken_count == 0
+    assert {row["uniq_id"] for row in shop.rows(Sales)} == {"p-0", "p-1"}
+    shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
+    assert judged(shop, accounted).broken_count == 1
+    shop.rules["order_gate"] = NO_GATE
 
 
 def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
@@ -137,7 +153,7 @@ def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
     assert blocking == {
         "report_was_generated",
         "report_has_enough_customers",
-        "received_is_clean_plus_quarantined_plus_surplus",
+        "received_is_clean_plus_quarantined_plus_surplus_plus_held",
         "sales_are_the_order_lines",
     }
 

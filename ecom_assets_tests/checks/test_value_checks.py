@@ -54,7 +54,9 @@ DAMAGE = {
 def opened() -> Iterator[OrderPlatform]:
     one = OrderPlatform()
     one.receive(ROWS, DAYS)
-    one.run(DAYS, only=("duplicate_orders", "user_order_log", "customer", "sales"))
+    one.run(
+        DAYS, only=("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "customer", "sales")
+    )
     yield one
     one.close()
 

@@ -56,8 +56,9 @@ class Ledger:
             return
         self.shop.receive([plan.rows[n] for n in step.rows], Days((step.day,)))
         touched = set(self.shop.touched([step.day]).dates)
-        for asset in self.shop.assets[:3]:
-            self.stale[asset.contract.name] |= touched
+        for asset in self.shop.assets:
+            if self.shop.raw in {reads.contract for reads in asset.reads.values()}:
+                self.stale[asset.contract.name] |= touched
 
     def run(self, step: Run) -> None:
         """Run a range; what is built on a table is stale for those of the days on which the table changed."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.checks.orders import order_accounting
+from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
@@ -190,6 +191,11 @@ def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(s
         order_line("b", MONDAY, status="lost"),
         order_line("b", MONDAY, received_date=TUESDAY),
     )
-    tables = (shop.table(one) for one in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders))
+    tables = (
+        shop.table(one) for one in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
+    )
     found = shop.engine.con.to_pyarrow(order_accounting(DAYS, *tables).order_by("day")).to_pylist()
-    assert [tuple(row.values()) for row in found] == [(MONDAY, 2, 0, 1, 1, 0), (TUESDAY, 2, 2, 0, 0, 0)]
+    assert [tuple(row.values()) for row in found] == [
+        (MONDAY, 2, 0, 1, 1, 0, 0),
+        (TUESDAY, 2, 2, 0, 0, 0, 0),
+    ]

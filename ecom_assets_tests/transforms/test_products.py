@@ -34,7 +34,7 @@ from ecom_assets_tests.platform import Platform
 
 ONE_DAY = timedelta(days=1)
 EVENTS = ("duplicate_events", "events", "session_events")
-ORDERS = ("duplicate_orders", "user_order_log", "sales")
+ORDERS = ("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "sales")
 
 
 class ProductPlatform(Platform):

@@ -1,0 +1,79 @@
+"""Which days of a source are held back, day by day, from the rows that arrived: no order of runs changes the answer.
+
+A day is held while what arrived on it breaks its gate and nobody has released it, so better data let it in by
+themselves. Any source can hold days this way: say which days (`HeldDay`), let `warehouse/held_days.py` write them to a
+table that extends `contracts.held_days.HeldDays`, and leave their rows out of what is clean. Not here: what is recorded
+(`warehouse/held_days.py`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.orders import OrderRule, classify
+
+ORDERS = "orders"
+"""What releases call this source."""
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """A day that is held back: why, and how many of its rows."""
+
+    day: date
+    reason: str
+    observed: int
+    limit: int
+    row_count: int
+
+
+@dataclass(frozen=True)
+class OrderGate:
+    """What a day of order lines must have to be let in.
+
+    Args:
+        customers_over: How many customers it must exceed.
+        judged: Returns those of some days that are judged each by itself.
+    """
+
+    customers_over: int
+    judged: Callable[[Days], Days]
+
+
+def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """One row per day of `days` on which order lines arrived: lines, clean lines and customers.
+
+    Args:
+        raw: Rows of `RawUserOrderLog`.
+        rule: What is clean.
+        days: Arrival days.
+    """
+    lines = classify(raw.filter(days.contain(raw.received_date)), rule)
+    return lines.group_by(day="received_date").agg(
+        received_count=lines.count(),
+        clean_count=lines.reject_reason.isnull().ifelse(1, 0).sum().cast("int64"),
+        customer_count=lines.customer_id.nunique(),
+    )
+
+
+def held_order_days(counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days) -> list[HeldDay]:
+    """Return the days that the gate holds, whether released or not.
+
+    Args:
+        counts: What `order_day_counts` says.
+        gate: What a day must have.
+        days: Arrival days.
+    """
+    by_day = {row["day"]: row for row in counts}
+    held = []
+    for day in gate.judged(days).dates:
+        row = by_day.get(day, {})
+        customers = int(row.get("customer_count", 0))
+        if not row or customers <= gate.customers_over:
+            reason = "too_few_customers" if row else "report_missing"
+            held.append(HeldDay(day, reason, customers, gate.customers_over, int(row.get("clean_count", 0))))
+    return held
