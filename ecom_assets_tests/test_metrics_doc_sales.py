@@ -11,6 +11,8 @@ import ibis
 import pytest
 
 from ecom_assets.checks.orders import order_accounting
+from ecom_assets.cli.sales_summary import summarize_sales
+from ecom_assets.contracts.attribution import Conversions
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import (
@@ -20,12 +22,17 @@ from ecom_assets.contracts.orders import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.contracts.sales import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.contracts.sales import Customer, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.held_days import ORDERS, OrderGate
 from ecom_assets.transforms.purchase_revenue import purchase_revenue_daily
+from ecom_assets.transforms.purchases import Purchases
+from ecom_assets.transforms.sales import DIMENSIONS
+from ecom_assets.warehouse.held_days import release
 from ecom_assets_tests.builders import Row, clean_events, order_line
 from ecom_assets_tests.markdown import Line
-from ecom_assets_tests.platform import OrderPlatform
+from ecom_assets_tests.platform import NO_GATE, NOON, OrderPlatform
 from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, tables, without
 
 DAYS = Days.between(date(2026, 3, 2), date(2026, 3, 16))
@@ -86,6 +93,47 @@ def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform
     terms = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
     per_day = order_accounting(DAYS, *(shop.table(one) for one in terms)).order_by("day")
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
+
+
+def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> None:
+    lines, held, shipped = tables("Held days")
+    shop.rules["order_gate"] = OrderGate(1, lambda days: Days(tuple(day for day in days.dates if 9 <= day.day <= 11)))
+    try:
+        run(shop, lines)
+        assert as_shown(shop.rows(HeldOrderDays), held) == held
+        before = totals(shop)
+        release(shop.engine, HeldOrderDays, ORDERS, date(2026, 3, 10), "ann", NOON.replace(tzinfo=None))
+        shop.run(Days((date(2026, 3, 10),)))
+        after = totals(shop)
+    finally:
+        shop.rules["order_gate"] = NO_GATE
+        shop.engine.execute("DELETE FROM staging.day_releases")
+    days = sorted(before | after)
+    told = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
+    assert told == shipped
+
+
+def totals(shop: OrderPlatform) -> dict[str, str]:
+    rows = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    return {str(row["order_date"]): f"{row['shipped_amount']:.2f}" for row in rows}
+
+
+def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) -> None:
+    lines, expected = tables("What an order is")
+    run(shop, lines)
+    daily = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    assert as_shown(daily, expected) == expected
+    count = sum(row["order_count"] for row in daily)
+    said = summarize_sales(shop.engine, DAYS)
+    assert (count, said["orders"], said["customers"]) == (3, 3, 2)
+    assert sum(row["order_count"] for row in shop.rows(Customer)) == count
+    [week] = [
+        row for row in shop.rows(CustomerRetention) if (row["item_category"], row["city_id"]) == ("(all)", "(all)")
+    ]
+    assert week["new_orders_count"] + week["returning_orders_count"] == count
+    assert len([row for row in shop.rows(Conversions) if row["unit"] == "order"]) == count
+    sold, sessions = shop.table(Sales), shop.table(Sessions)
+    assert Purchases.of_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py() == count
 
 
 def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:

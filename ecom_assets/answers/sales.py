@@ -1,7 +1,7 @@
 """Revenue, orders and items of a period, in total and by channel, city and category: METRICS "Sales".
 
-Sums of `mart.revenue_daily`: an order counts on each day on which it has a line; without order lines, of
-`mart.purchase_revenue_daily`. Not here: trends (`trend.py`), which of both (`sources.py`).
+Sums of `mart.revenue_daily`: an order is the lines of one order id on one day, so the days add up to the range; without
+order lines, of `mart.purchase_revenue_daily`. Not here: trends (`trend.py`), which of both (`sources.py`).
 """
 
 from collections.abc import Iterable, Sequence

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.answers.change import if_known
@@ -62,7 +63,7 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
             "with granularity=day."
         )
     is_of_orders = sales_source(reading) == ORDERS
-    sold = reading.table(Sales) if is_of_orders else _dated(reading.events())
+    sold = _ordered_once(reading.table(Sales), period) if is_of_orders else _dated(reading.events())
     sold = sold.filter(period.contains(sold.order_date))
     sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
     counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
@@ -77,6 +78,14 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
 def _dated(events: ir.Table) -> ir.Table:
     """Return events with the days and instants of purchases under the names that those of order lines have."""
     return events.rename(order_date="event_date", ordered_at="event_at")
+
+
+def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
+    """Return the period's lines with the order's id on its first line of the day only, so that hours add up to their day."""
+    sold = sold.filter(period.contains(sold.order_date))
+    first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
+    placed = sold.mutate(place=ibis.row_number().over(first))
+    return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
 
 
 def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
+from uuid import uuid4
 
 import dagster as dg
 
+from ecom_assets.automation import held_alert
 from ecom_assets.automation.mail import MailServer
 from ecom_assets.automation.run_report import FailedCheck, RunReport, report_on
-from ecom_assets.clock import Clock, now_utc
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.settings import Settings
 
@@ -37,6 +39,8 @@ class Alerts:
     sender: str
     recipients: tuple[str, ...]
     dagster_url: str
+    timezone: str = "UTC"
+    """In which a day begins, of which there is one message about held days."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Alerts | None":
@@ -52,7 +56,7 @@ class Alerts:
             there, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
             raise SettingError(f"ECOM_{there} is set without ECOM_{missing}; set both to get alerts, or neither.")
         sender = settings.alert_sender or settings.alert_email[0]
-        return cls(MailServer.parse(url), sender, settings.alert_email, settings.dagster_url)
+        return cls(MailServer.parse(url), sender, settings.alert_email, settings.dagster_url, settings.timezone)
 
     def tell(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         """Send the message about a run, if anything failed in it, and note that; return a line about what was done.
@@ -61,30 +65,61 @@ class Alerts:
             MailError: It could not be sent; it is noted that it remains to be.
         """
         report = report_on(instance, run)
-        if report.is_well:
-            note(instance, run, SENT if ALERT_TAG in run.tags else "")
-            return ""
         try:
+            held = self._tell_of_held_days(instance, report)
+            if report.is_well:
+                note(instance, run, SENT if held or ALERT_TAG in run.tags else "")
+                return held
             refused = self.server.send(self.message(report))
         except MailError:
             note(instance, run, UNSENT)
             raise
         note(instance, run, SENT)
-        but = f", but the server refused {', '.join(refused)}" if refused else ""
-        return f"Told {', '.join(self.recipients)} of run {run.run_id}{but}."
+        return " ".join(filter(None, (held, self._told(f"run {run.run_id}", refused))))
+
+    def tell_of_refusal(self, sentence: str) -> str:
+        """Send the message about a run that could not begin; return a line about what was done.
+
+        Raises:
+            MailError: It could not be sent.
+        """
+        said = f"ecom run did not begin.\n\n  {sentence}\n\nNo table was changed.\n"
+        refused = self.server.send(self._written("run did not begin", f"{uuid4()}.refused", said))
+        return self._told("the run that did not begin", refused)
 
     def message(self, report: RunReport) -> EmailMessage:
         """Write the message about a run."""
+        text = "\n".join(_lines(report, self._link(report))) + "\n"
+        return self._written(_headline(report), f"{report.run_id}.alert", text)
+
+    def _tell_of_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
+        """Send today's message about held days, if there are any and it was not sent yet."""
+        today = today_in(self.timezone)
+        if not report.held_days or held_alert.is_told(instance, today):
+            return ""
+        text = held_alert.text(report.held_days, self._link(report))
+        refused = self.server.send(self._written(held_alert.headline(report.held_days), f"{today}.held", text))
+        held_alert.note_told(instance, report.run_id, today)
+        return self._told(held_alert.headline(report.held_days), refused)
+
+    def _written(self, headline: str, name: str, text: str) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
-        message["Subject"] = " ".join(f"[ecom] {_headline(report)}".split())
+        message["Subject"] = " ".join(f"[ecom] {headline}".split())
         message["Date"] = format_datetime(now_utc())
         # The same for each attempt at one message, so that a copy is known as one.
-        message["Message-ID"] = f"<{report.run_id}.alert@ecom-assets>"
+        message["Message-ID"] = f"<{name}@ecom-assets>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content("\n".join(_lines(report, f"{self.dagster_url}/runs/{report.run_id}")) + "\n")
+        message.set_content(text)
         return message
+
+    def _link(self, report: RunReport) -> str:
+        return f"{self.dagster_url}/runs/{report.run_id}"
+
+    def _told(self, what: str, refused: list[str]) -> str:
+        but = f", but the server refused {', '.join(refused)}" if refused else ""
+        return f"Told {', '.join(self.recipients)} of {what}{but}."
 
 
 def tag_of(run_id: str, state: str) -> dict[str, str]:
@@ -152,7 +187,8 @@ def _is_noted(run: dg.DagsterRun) -> bool:
 
 def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int:
     """Note the runs of which somebody is still to be told, and return how many they are."""
-    owed = [run for run in runs if not report_on(instance, run).is_well]
+    reports = [(run, report_on(instance, run)) for run in runs]
+    owed = [run for run, report in reports if report.held_days or not report.is_well]
     for run in owed:
         note(instance, run, UNSENT)
     return len(owed)

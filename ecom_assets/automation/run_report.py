@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets import errors
-from ecom_assets.checks.claim import PARTITION, RANGE_END, RANGE_START
+from ecom_assets.automation.held_lines import held_line
+from ecom_assets.checks.claim import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 
 OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
 """Names of the errors whose message is the whole sentence; what caused them says less."""
@@ -45,6 +46,8 @@ class RunReport:
     is_tried_again: bool
     failed_steps: tuple[str, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
+    held_days: tuple[str, ...] = ()
+    """Lines about the days that are held back, of whatever run; that a day is held is no failed check here."""
 
     @property
     def is_well(self) -> bool:
@@ -56,12 +59,14 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     """Read what the run's events say."""
     events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=TOLD)]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
-    checks = tuple(_failed_check(event.asset_check_evaluation_data) for event in events if _is_failed_check(event))
+    evaluations = [event.asset_check_evaluation_data for event in events if _is_check(event)]
+    checks = tuple(_failed_check(one) for one in evaluations if _is_failed(one) and HELD_DAYS not in one.metadata)
+    held = tuple(held_line(day) for one in evaluations for day in _held_days(one))
     steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
     if has_failed and not steps and not checks:
         steps = tuple(_first_line(event.message) for event in events if event.is_run_failure)
     is_tried_again = run.tags.get("dagster/will_retry") == "true"
-    return RunReport(run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks)
+    return RunReport(run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held)
 
 
 def step_sentence(event: dg.DagsterEvent) -> str:
@@ -74,12 +79,18 @@ def step_sentence(event: dg.DagsterEvent) -> str:
     return f"{step}: {rest or name}"
 
 
-def _is_failed_check(event: dg.DagsterEvent) -> bool:
-    is_check = event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    if not is_check:
-        return False
-    evaluation = event.asset_check_evaluation_data
+def _is_check(event: dg.DagsterEvent) -> bool:
+    return event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+
+
+def _is_failed(evaluation: dg.AssetCheckEvaluation) -> bool:
     return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+
+
+def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
+    told = evaluation.metadata.get(HELD_DAYS)
+    days = told.value if told is not None else []
+    return days if isinstance(days, list) else []
 
 
 def _is_about_a_check(event: dg.DagsterEvent) -> bool:

@@ -21,6 +21,8 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 EXAMPLES = 5
+HELD_DAYS = "held_days"
+"""What a check of held days calls its list of every day that is held, those of other runs too."""
 
 
 @dataclass(frozen=True)

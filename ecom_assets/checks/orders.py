@@ -2,22 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.checks.claim import EXAMPLES, Claim, Verdict, claim, of_days, verdict_of
+from ecom_assets.checks.claim import EXAMPLES, HELD_DAYS, Claim, Verdict, claim, of_days, verdict_of
 from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders, RawUserOrderLog, UserOrderLog
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.held_days import ORDERS
 from ecom_assets.transforms.stacking import stacked
+from ecom_assets.warehouse.held_days import told
 
-HELD_DAYS = "held_days"
-"""What the check calls its list of every day that is held, those of other runs too."""
-TOLD = ("reason", "observed_count", "limit_count", "held_row_count")
 TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count", "held_count")
 
 
@@ -59,13 +55,8 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> Verdict:
     listed = held.order_by("held_date").to_pyarrow().to_pylist()
     of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
     looked_at = len(days.dates) if days else len(listed)
-    told = {HELD_DAYS: dg.MetadataValue.json([_told(row) for row in listed])}
-    return Verdict(len(of_run), looked_at, [_told(row) for row in of_run[:EXAMPLES]], metadata=told)
-
-
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    named = {"day": str(row["held_date"]), "held_since": row["held_at"].isoformat(timespec="seconds")}
-    return {"source": ORDERS, **named, **{name: row[name] for name in TOLD}}
+    every = {HELD_DAYS: dg.MetadataValue.json([told(row) for row in listed])}
+    return Verdict(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
 
 
 def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)

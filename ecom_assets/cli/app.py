@@ -13,6 +13,7 @@ from ecom_assets.cli import (
     funnel_command,
     journey_commands,
     platform_commands,
+    release_command,
     retention_command,
     sandbox_commands,
     value_commands,
@@ -38,6 +39,7 @@ app.command("ui")(platform_commands.ui)
 app.command("api")(api_commands.api)
 app.command("doctor")(platform_commands.doctor)
 app.command("status")(platform_commands.status)
+app.command("release")(release_command.release)
 app.command("copy")(platform_commands.copy)
 app.command("migrate")(platform_commands.migrate)
 app.command("sessions")(adhoc_commands.sessions)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import EcomError, UsageError
 
 
 def run(
@@ -26,12 +26,16 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
-    from ecom_assets.cli.platform_run import PlatformRun  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.cli.platform_run import PlatformRun, tell_of_refusal  # noqa: PLC0415 (loads Dagster)
     from ecom_assets.cli.run_summary import show_summary  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
     asked = AskedDays.read(first, last)
-    platform = PlatformRun.prepare(own, asked, select, quiet=as_json)
+    try:
+        platform = PlatformRun.prepare(own, asked, select, quiet=as_json)
+    except EcomError as error:
+        tell_of_refusal(error, own)
+        raise
     outcome = platform.materialize()
     try:
         show_summary(platform.settings, outcome, as_json=as_json)

@@ -16,14 +16,14 @@ from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.automation.run_report import step_sentence
-from ecom_assets.checks.claim import RANGE_END, RANGE_START
+from ecom_assets.checks.claim import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.cli.options import AskedDays, OwnData
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.destinations.set_tools import SETTING_OF, set_tools
-from ecom_assets.errors import MailError, UsageError, WarehouseError
+from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
 from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.customer_source import has_customers
@@ -78,6 +78,11 @@ class RunOutcome:
     def is_well(self) -> bool:
         """Tell whether nothing failed."""
         return self.success and not self.failed_checks
+
+    @property
+    def sees_held_days(self) -> bool:
+        """Tell whether a check lists days that are held back, of this run or of others."""
+        return any(check.metadata.get(HELD_DAYS) for check in self.checks)
 
     @property
     def failed_checks(self) -> list[CheckOutcome]:
@@ -159,7 +164,7 @@ class PlatformRun:
     def tell_of_failures(self, outcome: RunOutcome) -> None:
         """Send the run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
         alerts = Alerts.of(self.settings)
-        if alerts is None or outcome.is_well:
+        if alerts is None or (outcome.is_well and not outcome.sees_held_days):
             return
         with patient_history(), dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(outcome.run_id)
@@ -169,6 +174,19 @@ class PlatformRun:
                 self.progress.warn(f"{error} The daemon, if it runs, tries again.")
             else:
                 self.progress.say(said)
+
+
+def tell_of_refusal(error: EcomError, own: OwnData) -> None:
+    """Send a message about a run that could not begin, if it is set whom to; what cannot be sent is said instead."""
+    try:
+        alerts = Alerts.of(_settings_for(own))
+        said = alerts.tell_of_refusal(str(error)) if alerts else ""
+    except SettingError:  # which is what kept the run from beginning, or would have
+        return
+    except MailError as fault:
+        said = str(fault)
+    if said:
+        RunProgress(Console(stderr=True), quiet=False).say(said)
 
 
 def _settings_for(own: OwnData) -> Settings:

@@ -9,6 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 import typer
 
+from ecom_assets.automation.held_lines import held_line
 from ecom_assets.cli.attribution_summary import channel_lines, channel_totals
 from ecom_assets.cli.customer_summary import customer_lines, customer_totals
 from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
@@ -152,6 +153,7 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
             f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
+        lines += [held_line(one) for one in sales["held_days"]]
     lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""

@@ -8,12 +8,14 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customer_retention import CustomerRetention
+from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders
 from ecom_assets.contracts.sales import Sales
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.orders import ALL
 from ecom_assets.transforms.sales import added_up
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.held_days import held_days, told
 
 KINDS = ("new", "returning", "refunded")
 
@@ -38,6 +40,7 @@ def summarize_sales(engine: Engine, days: Days) -> dict[str, Any]:
         "average_order_value": _money(revenue / orders) if orders else None,
         "quarantined": {one["reject_reason"]: one["rows"] for one in sorted(reasons, key=_most_first)},
         "duplicates": _surplus(engine.table(DuplicateOrders), days),
+        "held_days": [told(row) for row in held_days(engine, HeldOrderDays)],
     }
 
 

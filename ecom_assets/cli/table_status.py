@@ -10,12 +10,16 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ecom_assets.asset_keys import asset_key
+from ecom_assets.automation.held_lines import held_line
 from ecom_assets.cli.published import PublishedState, published_state
+from ecom_assets.contracts.held_days import HeldOrderDays
+from ecom_assets.contracts.orders import UserOrderLog
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings import load_settings, prepare_dagster_home
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.held_days import held_days, told
 from ecom_assets.warehouse.opening import new_engine
 
 WIDTH = 120
@@ -42,6 +46,7 @@ def show_status(*, as_json: bool) -> None:
         typer.echo(json.dumps(rows))
     else:
         _draw(rows)
+        typer.echo("\n".join(["", *lines]) if (lines := _held_lines(rows)) else "", nl=bool(lines))
         if published.found:
             typer.echo(published.found)
 
@@ -66,8 +71,18 @@ def _state(
         "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
+        "held_days": _held(engine) if contract is UserOrderLog else [],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
+
+
+def _held(engine: Engine) -> list[dict[str, Any]]:
+    """Return the days whose order lines are held back."""
+    return [told(row) for row in held_days(engine, HeldOrderDays)]
+
+
+def _held_lines(rows: list[dict[str, Any]]) -> list[str]:
+    return [held_line(one) for row in rows for one in row["held_days"]]
 
 
 def _newest_day(engine: Engine, contract: type[Table]) -> date | None:

@@ -7,6 +7,9 @@ from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import STATUSES, UserOrderLog
 from ecom_assets.contracts.table import MONEY, Column, Table, amount, count, day, flag, instant, received_amount, text
 
+AN_ORDER = "Orders, an order being the lines of one order id on one day"
+"""What is counted as an order everywhere: METRICS \"What an order is\"."""
+
 
 class City(Table):
     """One row per city that an order line names, with the attributes of its latest line."""
@@ -48,7 +51,7 @@ class Customer(Table):
     city_id = text("City of the latest line")
     first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
-    order_count = count("Orders with a shipped line", unit="orders")
+    order_count = count(f"{AN_ORDER}, with a shipped line", unit="orders")
     shipped_amount = amount("Σ shipped", at_least=0)
     refunded_amount = Column("decimal(18, 2)", "Σ refunded, negative", unit="money", at_most=0)
     revenue_amount = amount("Shipped less refunded")
@@ -103,8 +106,8 @@ class _Revenue(Table):
     layer = "mart"
     group = "sales"
 
-    order_count = count("Orders with a shipped line", unit="orders")
-    refund_count = count("Refunds: orders with a refunded line", unit="refunds")
+    order_count = count(f"{AN_ORDER}, with a shipped line: days add up", unit="orders")
+    refund_count = count("Refunds: the same of refunded lines", unit="refunds")
     customer_count = count("Customers with a shipped line", unit="customers")
     sold_item_count = count("Items shipped", unit="items")
     refunded_item_count = count("Items refunded", unit="items")

@@ -12,7 +12,7 @@ from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.calendar import day_table, iso_week_number, iso_year_number, week_start
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.orders import ALL
+from ecom_assets.transforms.orders import ALL, order_key
 from ecom_assets.transforms.stacking import stacked
 
 CELL = ["week_start_date", "item_category", "city_id"]
@@ -60,7 +60,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 def _per_customer(sold: ir.Table) -> ir.Table:
     """One row per cell and customer, in every cell that the customer's lines count for."""
     is_refund = sold.status == "refunded"
-    orders = sold.group_by(*CELL, "customer_id", "is_new", "order_id").agg(
+    orders = sold.group_by(*CELL, "customer_id", "is_new", order_key=order_key(sold)).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),
         refunded_lines_count=is_refund.ifelse(1, 0).sum(),
         shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount).sum().cast(MONEY),
@@ -77,8 +77,8 @@ def _per_customer(sold: ir.Table) -> ir.Table:
         )
     )
     return spread.group_by(*CELL, "customer_id", "is_new").agg(
-        orders_count=spread.order_id.nunique(where=spread.shipped_lines_count > 0),
-        refunds_count=spread.order_id.nunique(where=spread.refunded_lines_count > 0),
+        orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
+        refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
         shipped_amount=spread.shipped_amount.sum().cast(MONEY),
         refunded_amount=spread.refunded_amount.sum().cast(MONEY),
     )

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ecom_assets.contracts.sales import City, Customer, Item
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.known_cities import KNOWN_CITIES, VERSION
+from ecom_assets.transforms.orders import order_key
 
 UNKNOWN = "unknown"
 
@@ -43,7 +44,7 @@ def customer(lines: ir.Table) -> ir.Table:
     sums = lines.group_by("customer_id").agg(
         first_order_date=lines.order_date.min(where=is_shipped),
         last_order_date=lines.order_date.max(where=is_shipped),
-        order_count=lines.order_id.nunique(where=is_shipped),
+        order_count=order_key(lines).nunique(where=is_shipped),
         shipped_amount=lines.payment_amount.sum(where=is_shipped).fill_null(zero).cast(MONEY),
         refunded_amount=(-lines.payment_amount).sum(where=~is_shipped).fill_null(zero).cast(MONEY),
     )

@@ -108,6 +108,11 @@ def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days)
     return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
 
+def order_key(lines: ir.Table) -> ir.StringValue:
+    """Return what tells orders apart: the order id and the day, so that counts of days add up to those of weeks."""
+    return lines.order_date.cast("string").concat(" ").concat(lines.order_id)
+
+
 def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Every clean copy, of whatever day, of the lines of which a copy arrived on `days`."""
     clean = _clean(raw, rule)

@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.table import MONEY
+from ecom_assets.transforms.orders import order_key
 from ecom_assets.transforms.stacking import stacked
 
 
@@ -27,7 +28,7 @@ class Purchases:
 
     @classmethod
     def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the orders of rows of `Sales`; an order of several days is of its first.
+        """Return the orders of rows of `Sales`: the lines of one order id on one day.
 
         Args:
             sold: All rows of `Sales`.
@@ -37,14 +38,14 @@ class Purchases:
             sold = sold.filter(sold.order_date <= ibis.literal(until))
         is_shipped = sold.status == "shipped"
         zero = ibis.literal(0, MONEY)
-        orders = sold.group_by("customer_id", "order_id").agg(
+        orders = sold.group_by("customer_id", order_key=order_key(sold)).agg(
             order_date=sold.order_date.min(where=is_shipped),
             last_order_date=sold.order_date.max(where=is_shipped),
             order_count=is_shipped.ifelse(1, 0).max().cast("int64"),
             shipped_amount=is_shipped.ifelse(sold.revenue_amount, zero).sum().cast(MONEY),
             revenue_amount=sold.revenue_amount.sum().cast(MONEY),
         )
-        return cls(orders.drop("order_id"), _newest(sold, "order_date", until))
+        return cls(orders.drop("order_key"), _newest(sold, "order_date", until))
 
     @classmethod
     def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":

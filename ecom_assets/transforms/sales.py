@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.contracts.sales import ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.contracts.table import AMOUNT, MONEY
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.orders import ALL, NONE
+from ecom_assets.transforms.orders import ALL, NONE, order_key
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.stacking import stacked
 
@@ -64,11 +64,12 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def added_up(sold: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Counts and amounts of order lines per unit."""
+    """Counts and amounts of order lines per unit; what an order is, `order_key` says."""
     is_refund = sold.status == "refunded"
+    order = sold.order_id if "order_date" in unit else order_key(sold)
     sums = sold.group_by(*unit).agg(
-        order_count=sold.order_id.nunique(where=~is_refund),
-        refund_count=sold.order_id.nunique(where=is_refund),
+        order_count=order.nunique(where=~is_refund),
+        refund_count=order.nunique(where=is_refund),
         customer_count=sold.customer_id.nunique(where=~is_refund),
         sold_item_count=sold.quantity.sum(where=~is_refund).fill_null(0),
         refunded_item_count=(-sold.quantity).sum(where=is_refund).fill_null(0),

@@ -14,7 +14,7 @@ import pyarrow as pa
 from ecom_assets.contracts.held_days import DayReleases, HeldDays
 from ecom_assets.errors import UsageError
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.held_days import HeldDay
+from ecom_assets.transforms.held_days import ORDERS, HeldDay
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.schema import schema_of
@@ -70,6 +70,13 @@ def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
         return []
     found = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
     return sorted(found, key=lambda row: row["held_date"])
+
+
+def told(row: Row, source: str = ORDERS) -> Row:
+    """Return a held day as the summary, `ecom status` and e-mails list it."""
+    named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
+    counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
+    return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
 def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: str, now: datetime) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)

@@ -43,6 +43,8 @@ TABLES = [
     "mart.conversion_by_dimension",
     "raw.user_order_log",
     "staging.quarantined_orders",
+    "staging.changed_order_days",
+    "staging.held_order_days",
     "staging.duplicate_orders",
     "staging.user_order_log",
     "mart.conversions",
@@ -99,6 +101,7 @@ SALES = {
     "average_order_value": str,
     "quarantined": {},
     "duplicates": int,
+    "held_days": [],
 }
 RECONCILIATION = {
     "order_count": int,

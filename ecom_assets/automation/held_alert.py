@@ -1,0 +1,32 @@
+"""One message a day that lists the days that are held back, however many runs see them.
+
+A tag of the run that it was sent for says of which day it is, so that other runs of that day, and the daemon after a
+restart, know. Not here: messages about failures (`alerts.py`).
+"""
+
+from datetime import date
+
+import dagster as dg
+
+HELD_TAG = "ecom/held_days_told_on"
+
+
+def is_told(instance: dg.DagsterInstance, today: date) -> bool:
+    """Tell whether today's message was sent."""
+    return bool(instance.get_run_records(dg.RunsFilter(tags={HELD_TAG: today.isoformat()}), limit=1))
+
+
+def note_told(instance: dg.DagsterInstance, run_id: str, today: date) -> None:
+    """Note that today's message was sent."""
+    instance.add_run_tags(run_id, {HELD_TAG: today.isoformat()})
+
+
+def headline(lines: tuple[str, ...]) -> str:
+    """Return the subject."""
+    return f"{len(lines)} day{'s' if len(lines) > 1 else ''} held back"
+
+
+def text(lines: tuple[str, ...], link: str) -> str:
+    """Return what the message says."""
+    about = "Nothing is built on what arrived on these days; the days around them go on. One message a day says so."
+    return "\n".join([f"{headline(lines)}.", about, "", *(f"  {line}" for line in lines), "", f"Run: {link}", ""])
