@@ -417,6 +417,22 @@ CREATE TABLE "staging"."quarantined_orders" (
 
 CREATE INDEX ON "staging"."quarantined_orders" ("received_date");
 
+CREATE TABLE "staging"."changed_order_days" (
+  "received_date" DATE NOT NULL,
+  "order_date" DATE NOT NULL,
+  PRIMARY KEY ("received_date", "order_date")
+);
+
+CREATE TABLE "staging"."held_order_days" (
+  "held_date" DATE NOT NULL,
+  "reason" text COLLATE "C" NOT NULL,
+  "observed_count" BIGINT NOT NULL,
+  "limit_count" BIGINT NOT NULL,
+  "held_row_count" BIGINT NOT NULL,
+  "held_at" TIMESTAMP(6) NOT NULL,
+  PRIMARY KEY ("held_date")
+);
+
 CREATE TABLE "staging"."duplicate_orders" (
   "received_date" DATE NOT NULL,
   "order_date" DATE NOT NULL,

@@ -81,7 +81,7 @@ def _dated(events: ir.Table) -> ir.Table:
 
 
 def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
-    """Return the period's lines with the order's id on its first line of the day only, so that hours add up to their day."""
+    """Return the period's lines, the order's id on its first line of the day only, so that hours add up to the day."""
     sold = sold.filter(period.contains(sold.order_date))
     first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
     placed = sold.mutate(place=ibis.row_number().over(first))
