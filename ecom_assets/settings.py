@@ -27,6 +27,7 @@ from ecom_assets.api_settings import ApiSettings
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
+from ecom_assets.order_settings import OrderGateSettings
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
 from ecom_assets.warehouse.address import without_secrets
@@ -36,7 +37,9 @@ LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
 
-class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, DestinationSettings, LedgerSettings):
+class Settings(
+    ApiSettings, AnswerSettings, ServingSettings, AlertSettings, DestinationSettings, LedgerSettings, OrderGateSettings
+):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
     model_config = SettingsConfigDict(
@@ -68,14 +71,6 @@ class Settings(ApiSettings, AnswerSettings, ServingSettings, AlertSettings, Dest
         None,
         description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
-    )
-    order_customers_over: int = Field(
-        3, ge=0, description="A day's orders must be of more customers than this, or the day is held back"
-    )
-    order_gate: Literal["auto", "day", "run"] = Field(
-        "auto",
-        description="What ECOM_ORDER_CUSTOMERS_OVER judges: each day, or a run's orders as one; auto: each day where "
-        "orders come as daily reports (landing folders, an API), else as one",
     )
     max_amount: Decimal = Field(
         MAX_AMOUNT,
