@@ -1,4 +1,4 @@
-"""Settings of what order lines must have to be let in. Not here: reading them (`settings.py`), where orders come from."""
+"""Settings of what order lines must have to be let in. Not here: where orders come from (`settings.py`)."""
 
 from typing import Literal
 
