@@ -1,42 +1,25 @@
-"""Which text files hold lines that cannot be split or parsed, so that these can be kept apart exactly.
+"""Which text files hold what the engine's fast readers cannot take, or would not take as it is.
 
-The engine's fast readers raise on such a line; a file that has one is read line by line instead, and one
-that is not valid UTF-8 through a copy in which the invalid bytes are written out in hex and marked. Not here:
-the SQL of either way (`row_sql`).
+The engine reads sound files as they are. Files with damaged lines, or with bytes that it is known to misread, are read
+from copies (`sound_copy`). One pass over the bytes and one by the engine find them. Not here: the SQL (`row_sql`).
 """
 
-import atexit
-import codecs
-import gzip
-import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import IO, cast
 
 import duckdb
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.file_formats import InputFile
-from ecom_assets.sources.row_sql import (
-    DAMAGE_MARK,
-    HAS_TEXT,
-    MAX_LINE_BYTES,
-    Layout,
-    csv_source,
-    is_object,
-    line_source,
-)
+from ecom_assets.sources.row_sql import HAS_TEXT, Layout, csv_source, is_object, line_source, many_brackets
+from ecom_assets.sources.sound_copy import SoundCopy, sound_copy
 from ecom_assets.sources.sql_text import select, texts
-
-_BLOCK_BYTES = 1 << 20
+from ecom_assets.sources.text_blocks import blocks_of
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Paths of files with malformed lines; and a file with a key that its mapping does not know, if any."""
+    """Paths of files that need a copy; and a file with a key that its mapping does not know, if any."""
 
     damaged: frozenset[str]
     unknown: tuple[str, str] | None = None
@@ -46,35 +29,80 @@ class Findings:
         return Findings(self.damaged | other.damaged, self.unknown or other.unknown)
 
 
-def find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
-    """What one pass over text files finds; SourceError where a file cannot be read to its end."""
-    if layout.format == "parquet" or not files:
+@dataclass(frozen=True)
+class TextFiles:
+    """Text files of one layout, and how each is read."""
+
+    copies: dict[str, SoundCopy | None]
+    unknown: tuple[str, str] | None
+
+
+def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> TextFiles:
+    """Find out which files can be read as they are, and copy the others.
+
+    Raises:
+        SourceError: A gzip file is cut off or damaged.
+    """
+    if layout.format == "parquet":
+        return TextFiles({file.path: None for file in files}, None)
+    odd = frozenset(file.path for file in files if _is_odd(file))
+    found = _find_damage(con, layout, [file for file in files if file.path not in odd])
+    copies: dict[str, SoundCopy | None] = {}
+    for file in files:
+        copies[file.path] = sound_copy(file, layout) if file.path in odd | found.damaged else None
+    unknown = found.unknown or _unknown_in(con, layout, copies)
+    return TextFiles(copies, unknown)
+
+
+def _is_odd(file: InputFile) -> bool:
+    r"""Tell whether a file has bytes that the engine reads otherwise than `csv` and `json` do.
+
+    These are NUL, a `\r` that no `\n` follows, and blank lines before the header.
+    """
+    is_first, ends_in_cr = True, False
+    is_odd = False
+    for block in blocks_of(file):  # to the end, for the checksum of a gzip file
+        if is_odd and not file.is_gzip:
+            return True
+        is_odd |= is_first and file.format == "csv" and block[:1] in {b"\r", b"\n"}
+        is_odd |= ends_in_cr and not block.startswith(b"\n")
+        is_odd |= b"\x00" in block
+        ends_in_cr = block.endswith(b"\r")
+        if b"\r" in block:
+            is_odd |= block.count(b"\r") - ends_in_cr != block.count(b"\r\n")
+        is_first = False
+    return is_odd or ends_in_cr
+
+
+def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
+    """What one pass by the engine finds."""
+    if not files:
         return Findings(frozenset())
     try:
         return _look(con, layout, [file.path for file in files])
     except duckdb.Error as error:
+        if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
+            raise
         if len(files) > 1:  # find out which: together they are quicker, and damage is rare
             middle = len(files) // 2
-            return find_damage(con, layout, files[:middle]) | find_damage(con, layout, files[middle:])
-        _raise_if_unreadable(files[0], layout, error)
-        if layout.format == "ndjson":  # invalid UTF-8 hides the keys of the other lines
-            copy, is_gzip = readable_copy(files[0])
-            unknown = _look_at_json(con, layout, line_source([copy], is_gzip=is_gzip)).unknown
-            return Findings(frozenset({files[0].path}), unknown and (files[0].path, unknown[1]))
+            return _find_damage(con, layout, files[:middle]) | _find_damage(con, layout, files[middle:])
+        if isinstance(error, duckdb.IOException):
+            raise SourceError(
+                f"{files[0].name} cannot be read to its end (cut off or damaged); deliver it again"
+            ) from error
         return Findings(frozenset({files[0].path}))
 
 
-def readable_copy(file: InputFile) -> tuple[str, bool]:
-    """The path of the file, or of its copy without invalid UTF-8 if it has any; and whether that is gzip."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _unpacked(file) as opened:
-        try:
-            while block := opened.read(_BLOCK_BYTES):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return _marked_copy(file), False
-    return file.path, file.is_gzip
+def _unknown_in(
+    con: duckdb.DuckDBPyConnection, layout: Layout, copies: dict[str, SoundCopy | None]
+) -> tuple[str, str] | None:
+    if layout.format != "ndjson":
+        return None
+    for path, copy in copies.items():
+        found = copy and _look(con, layout, [copy.sound]).unknown
+        if found:
+            return path, found[1]
+    return None
 
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:
@@ -82,57 +110,15 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
         # Only columns that are read are checked for valid UTF-8, so all of them are.
         con.execute(select("count(COLUMNS(*))", csv_source(layout, paths))).fetchall()
         return Findings(frozenset())
-    return _look_at_json(con, layout, line_source(paths, is_gzip=layout.is_gzip))
-
-
-def _look_at_json(con: duckdb.DuckDBPyConnection, layout: Layout, source: str) -> Findings:
     good, unknown = is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
-    judged = select(f"__file, {good} AS good, CASE WHEN {good} THEN {unknown} END AS unknown", source, HAS_TEXT)
+    judged = select(
+        f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown",
+        line_source(paths, is_gzip=layout.is_gzip),
+        HAS_TEXT,
+    )
     summed = select("__file, bool_and(good), any_value(unknown)", judged, group_by="__file")
     rows = con.execute(summed).fetchall()
     strange = sorted((path, key) for path, _, key in rows if key is not None)
     return Findings(frozenset(path for path, is_sound, _ in rows if not is_sound), next(iter(strange), None))
-
-
-def _raise_if_unreadable(file: InputFile, layout: Layout, error: duckdb.Error) -> None:
-    if isinstance(error, duckdb.IOException):
-        raise SourceError(f"{file.name} cannot be read to its end (cut off or damaged); deliver it again") from error
-    if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
-        raise error
-    if "Maximum line size" in str(error) and layout.format == "ndjson":
-        raise SourceError(f"{file.name} has a line of more than {MAX_LINE_BYTES} bytes; split it") from error
-
-
-def _marked_copy(file: InputFile) -> str:
-    codecs.register_error("mark_damage", _mark)
-    target = _copies() / (hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}".encode()).hexdigest() + ".txt")
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="mark_damage")
-    with (
-        _unpacked(file) as opened,
-        target.open("w", encoding="utf-8", newline="") as copy,
-    ):
-        while block := opened.read(_BLOCK_BYTES):
-            copy.write(decoder.decode(block))
-        copy.write(decoder.decode(b"", final=True))
-    return str(target)
-
-
-def _unpacked(file: InputFile) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(file.path)) if file.is_gzip else Path(file.path).open("rb")
-
-
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    invalid = error.object[error.start : error.end]
-    return "".join(f"{DAMAGE_MARK}\\x{byte:02x}" for byte in invalid), error.end
-
-
-@cache
-def _copies() -> Path:
-    # The SQL that reads a copy may run long after it was made, so copies live as long as the process.
-    folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)

@@ -15,12 +15,13 @@ import duckdb
 from ecom_assets.errors import MappingError, UsageError
 from ecom_assets.sources import row_sql
 from ecom_assets.sources.file_columns import FileColumns, columns_of
-from ecom_assets.sources.file_damage import find_damage, readable_copy
+from ecom_assets.sources.file_damage import sorted_files
 from ecom_assets.sources.file_fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.file_formats import InputFile, find_files
 from ecom_assets.sources.record_mapping import RecordMapping, valid_zone
 from ecom_assets.sources.record_sql import FileDays, arrivals_sql, dated_sql, records_sql
 from ecom_assets.sources.row_sql import Layout
+from ecom_assets.sources.sound_copy import SoundCopy
 from ecom_assets.sources.sql_text import day, day_in_zone, select
 
 _ONE_DAY = timedelta(days=1)
@@ -44,7 +45,7 @@ class RecordFiles:
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
-    _copies: dict[str, tuple[str, bool] | None] = field(default_factory=dict, repr=False, compare=False)
+    _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -128,18 +129,18 @@ class RecordFiles:
         rows = [row_sql.sound_rows(layout, sound)] if sound else []
         for file, _ in group:
             if copy := self._copies[file.path]:
-                rows.append(row_sql.damaged_rows(layout, file.path, copy[0], is_gzip=copy[1]))
+                rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
         return records_sql(united, self.mapping, layout.needed, layout.moments())
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
-        """Note which files need reading line by line, from a copy where they are not UTF-8."""
+        """Note which files are read from a copy."""
         new = [file for file, _ in group if file.path not in self._copies]
-        found = find_damage(self.con.cursor(), group[0][1], new)
-        for file in new:
-            if found.unknown and found.unknown[0] == file.path:
-                raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
-            self._copies[file.path] = readable_copy(file) if file.path in found.damaged else None
+        found = sorted_files(self.con.cursor(), group[0][1], new)
+        if found.unknown:
+            [file] = [one for one in new if one.path == found.unknown[0]]
+            raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
+        self._copies.update(found.copies)
 
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)

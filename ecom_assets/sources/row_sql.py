@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from ecom_assets.sources.file_columns import Column
 from ecom_assets.sources.sql_text import ident, pattern_of, select, text, text_columns, texts
+from ecom_assets.sources.text_blocks import MAX_LINE_BYTES
 
 # A sequence that no line contains: the engine's CSV reader then hands over whole lines.
 _NO_DELIMITER = "\x01\x02\x03\x04"
-MAX_LINE_BYTES = 1 << 24
-DAMAGE_MARK = "\ufdd1"  # no character, so no text has it
-_LINE_START, _LINE_END = "\x02", "\n"
+_BUFFER_BYTES = 1 << 25
+MAX_DEPTH = 500  # lists and objects in one another; Python's reader, among others, ends at a thousand
 _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
 HAS_TEXT = "trim(line) <> ''"
@@ -87,18 +87,23 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
     return _exploded(layout, select(columns, source))
 
 
-def damaged_rows(layout: Layout, path: str, readable: str, *, is_gzip: bool) -> str:
-    """Rows of one file with malformed lines, line by line: damage costs the lines it is in and no others.
+def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
+    """Rows of one file from its copy: damage costs the lines it is in and no others.
 
-    `readable` is the file or the copy of it in which invalid bytes are marked.
+    `sound` is the path of the copy of what can be read, `damaged` that of the lines that cannot, as Parquet.
     """
-    source = line_source([readable], is_gzip=is_gzip)
     if layout.format == "ndjson":
-        good, raw = is_object(layout), f"replace(line, {text(DAMAGE_MARK)}, '')"
-        values = [f"CASE WHEN {good} THEN line END AS line", f"{text(path)} AS __file"]
-        values.append(f"CASE WHEN NOT {good} THEN {raw} END AS __malformed")
-        return _json_rows(layout, select(values, source, HAS_TEXT))
-    return _exploded(layout, _split_records(layout, path, _csv_records(layout, source)))
+        good = is_object(layout)
+        values = [f"CASE WHEN {good} THEN line END AS line", "__file"]
+        values.append(f"CASE WHEN NOT {good} THEN line END AS __malformed")
+        rows = _json_rows(layout, select(values, line_source([sound], is_gzip=layout.is_gzip), HAS_TEXT))
+    else:
+        rows = sound_rows(layout, [sound])
+    columns = columns_read(layout)
+    values = [f"{_NOTHING} AS {name}" for name in columns if name not in {"__file", "__malformed"}]
+    lines = select([*values, "'' AS __file", "line AS __malformed"], f"read_parquet({_list_of([damaged])})")
+    both = f"({select(columns, rows)} UNION ALL {lines})"
+    return select(f"* REPLACE ({text(path)} AS __file)", both)
 
 
 def csv_source(layout: Layout, paths: Sequence[str]) -> str:
@@ -107,12 +112,13 @@ def csv_source(layout: Layout, paths: Sequence[str]) -> str:
     return (
         f"read_csv({_list_of(paths)}, auto_detect=false, header=true, delim={text(layout.delimiter)},"
         f" quote='\"', escape='\"', nullstr='', columns={columns}, hive_partitioning=false,"
+        f" max_line_size={MAX_LINE_BYTES}, buffer_size={_BUFFER_BYTES},"
         f" filename='__file', compression={_compression(is_gzip=layout.is_gzip)})"
     )
 
 
 def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
-    """The reader call that gives whole lines as `line`, and `__file`; it takes any mixture of line ends."""
+    r"""The reader call that gives whole lines as `line`, and `__file`; the lines end in `\n` or `\r\n`."""
     return (
         f"read_csv({_list_of(paths)}, auto_detect=false, header=false, delim={text(_NO_DELIMITER)}, quote='',"
         f" escape='', nullstr={text(_NO_DELIMITER[:2])}, columns={{'line': 'VARCHAR'}}, strict_mode=false,"
@@ -126,8 +132,13 @@ def is_object(layout: Layout) -> str:
     kind = "json_type(line) = 'OBJECT'"
     if layout.exploded:
         kind += f" AND coalesce(json_type(line, {text(_pointer(layout.exploded))}) = 'ARRAY', false)"
-    valid = f"json_valid(line) AND NOT contains(line, {text(DAMAGE_MARK)})"
-    return f"(CASE WHEN {valid} THEN {kind} ELSE false END)"
+    return f"(CASE WHEN json_valid(line) THEN {kind} ELSE false END)"
+
+
+def many_brackets(line: str) -> str:
+    """Whether a line may be nested deeper than `MAX_DEPTH`; few lines are long enough to be counted at all."""
+    opening = f"strlen({line}) - strlen(translate({line}, '[{{', ''))"
+    return f"(strlen({line}) > {2 * MAX_DEPTH} AND {opening} > {MAX_DEPTH})"
 
 
 def _json_rows(layout: Layout, lines: str) -> str:
@@ -141,52 +152,6 @@ def _json_rows(layout: Layout, lines: str) -> str:
         other = f"nullif(json_merge_patch(line, {text(patch)})::VARCHAR, '{{}}')"
     extracted = select(f"line, __file, __malformed, {values}", lines)
     return _exploded(layout, select([*columns, f"{other} AS __other", "__file", "__malformed"], extracted))
-
-
-def _csv_records(layout: Layout, source: str) -> str:
-    """`record` and `is_record`, one row per record or malformed line.
-
-    A line that is a whole record stands for itself. Neighbouring lines that are none are searched together
-    for records whose values have line breaks in quotes; each line that is in none of these is malformed.
-    """
-    record = _record_pattern(layout)
-    numbered = select("rtrim(line, chr(13)) AS line, row_number() OVER () AS number", source, HAS_TEXT)
-    is_record = f"regexp_full_match(line, {text(record)}) AS is_record"
-    judged = select(f"*, {is_record}", numbered, "number > 1")
-    # Bad lines that follow each other are as far apart among all lines as among the bad ones.
-    run = "number - row_number() OVER (ORDER BY number) AS run"
-    runs = select(f"line, number, {run}", "judged", "NOT is_record")
-    # Each line between marks of its own, so that a record is found from a line's start to a line's end.
-    whole = "string_agg(chr(2) || line || chr(10), '' ORDER BY number)"
-    line = f"{_LINE_START}[^{_LINE_END}]*{_LINE_END}"
-    pieces = f"regexp_extract_all({whole}, {text(f'{_LINE_START}{record}{_LINE_END}|{line}')})"
-    unmarked = "replace(piece[2:-2], chr(10) || chr(2), chr(10)) AS record"
-    searched = select(unmarked, select(f"unnest({pieces}) AS piece", runs, group_by="run"))
-    found = select(f"record, regexp_full_match(record, {text(record)}) AS is_record", searched)
-    both = f"{select('line AS record, is_record', 'judged', 'is_record')} UNION ALL {found}"
-    return f"(WITH judged AS MATERIALIZED ({judged}) {both})"
-
-
-def _split_records(layout: Layout, path: str, records: str) -> str:
-    delimiter = layout.delimiter
-    value = f'{_literal(delimiter)}( *"(?:[^"]|"")*" *|[^{delimiter}]*)'
-    split = f"regexp_extract_all({text(delimiter)} || record, {text(value)}, 1)"
-    judged = select(f"record, is_record, CASE WHEN is_record THEN {split} END AS v", records)
-    cells = {
-        name: f"nullif({_unquoted(f'v[{number}]')}, '')" for number, (name, _) in enumerate(layout.columns, start=1)
-    }
-    other = _packed({name: cells[name] for name in layout.others()})
-    malformed = f"CASE WHEN NOT is_record THEN replace(record, {text(DAMAGE_MARK)}, '') END AS __malformed"
-    return select([*_cells(layout, cells), f"{other} AS __other", f"{text(path)} AS __file", malformed], judged)
-
-
-def _record_pattern(layout: Layout) -> str:
-    # A line with marked damage is never a record, so no value may hold the mark.
-    delimiter, mark = layout.delimiter, DAMAGE_MARK
-    value = f'(?: *"(?:[^"{mark}]|"")*" *|[^"{_LINE_END}{delimiter}{mark}][^{_LINE_END}{delimiter}{mark}]*|)'
-    more = f"(?:{_literal(delimiter)}{value}){{{len(layout.columns) - 1}}}"
-    # The engine's reader takes empty values beyond the last column for nothing, so they are nothing here too.
-    return f"(?:{value}{more}{_literal(delimiter)}*)"
 
 
 def _exploded(layout: Layout, rows: str) -> str:
@@ -229,11 +194,6 @@ def _parquet_text(name: str, column: Column, filled: Collection[str]) -> str:
     return f"{ident(name)}::VARCHAR" if is_filled else f"nullif({ident(name)}::VARCHAR, '')"
 
 
-def _unquoted(cell: str) -> str:
-    bare = f"trim({cell}, ' ')"
-    return f"CASE WHEN starts_with({bare}, '\"') THEN replace({bare}[2:-2], '\"\"', '\"') ELSE {cell} END"
-
-
 def _packed(values: dict[str, str]) -> str:
     """A JSON object of named values without the empty ones, as text; NULL if nothing is left."""
     if not values:
@@ -257,7 +217,3 @@ def _pointer(name: str) -> str:
 
 def _json_text(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _literal(delimiter: str) -> str:
-    return "\\|" if delimiter == "|" else delimiter

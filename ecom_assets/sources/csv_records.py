@@ -1,0 +1,123 @@
+"""Where records of CSV text begin and end, by the rules of the engine's reader, in time that grows with the text only.
+
+A value in quotes may hold delimiters, doubled quotes and line breaks; blanks around the quotes are no part of it. A
+quote within a value that does not begin with one is a character like any other. Not here: values, files.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ecom_assets.sources.text_blocks import MAX_LINE_BYTES, is_too_long
+
+EndOf = Callable[[bytes], int | None]
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
+
+
+class RecordPatterns:
+    """What a record of so many columns looks like.
+
+    The patterns give nothing back (`*+`): of every text there is one reading, so none takes longer than its length.
+    """
+
+    def __init__(self, columns: int, delimiter: str) -> None:
+        """Take the number of columns and what stands between them."""
+        self._columns = columns
+        self._delimiter = delimiter.encode()
+        between = re.escape(self._delimiter)
+        value = rb" *+(?:%s\" *+|[^\"\r\n%s][^\r\n%s]*+|)" % (_QUOTED, between, between)
+        # The engine's reader takes empty values beyond the last column for nothing.
+        more = rb"(?:%s(?: *+\"\" *+)?+)*+" % between
+        row = rb"%s(?:%s%s){%d}%s" % (value, between, value, columns - 1, more)
+        self._record = re.compile(rb"(?:%s)(?=[\r\n]|\Z)" % row)
+        self._any = re.compile(rb"(?:%s(?:%s%s)*+)(?=[\r\n]|\Z)" % (value, between, value))
+        self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, _QUOTED))
+
+    def is_record(self, line: bytes) -> bool:
+        """Tell whether a line, without its line end, is a whole record."""
+        if b'"' not in line:
+            count = line.count(self._delimiter) + 1
+            return count == self._columns or (
+                count > self._columns and line.endswith(self._delimiter * (count - self._columns))
+            )
+        return self.end_of_record(line) == len(line)
+
+    def end_of_record(self, text: bytes) -> int | None:
+        """Return where the record ends that the text begins with; None if it begins with none, or its end is missing."""
+        found = self._record.match(text)
+        return found.end() if found else None
+
+    def end_of_header(self, text: bytes) -> int | None:
+        """Return where a record of any number of columns ends."""
+        found = self._any.match(text)
+        return found.end() if found else None
+
+    def is_open(self, text: bytes) -> bool:
+        """Tell whether a text ends within quotes, so that its record goes on in the next line."""
+        return self._open.match(text) is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record without its line end; or, where `is_sound` is false, a line that belongs to none."""
+
+    content: bytes
+    is_sound: bool
+
+
+class RecordReader:
+    """Cuts lines into records; a line that belongs to none stands alone, so that it costs no other line."""
+
+    def __init__(self, lines: Iterator[bytes], patterns: RecordPatterns) -> None:
+        """Take lines with their line ends."""
+        self._lines = lines
+        self._ahead: deque[bytes] = deque()
+        self._patterns = patterns
+
+    def skip_header(self) -> None:
+        """Pass over blank lines and the header, which may have line breaks in quotes."""
+        while (line := self._next()) is not None and not line.strip(b"\r\n"):
+            pass
+        if line is not None and self._patterns.end_of_header(line.rstrip(b"\r\n")) is None:
+            self._continued(line, self._patterns.end_of_header)
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, and every line that belongs to none; blank lines are neither."""
+        while (line := self._next()) is not None:
+            content = line.rstrip(b"\r\n")
+            if not content:
+                continue
+            if is_too_long(line):
+                yield Record(line, is_sound=False)
+            elif self._patterns.is_record(content):
+                yield Record(content, is_sound=True)
+            else:
+                whole = self._continued(line, self._patterns.end_of_record)
+                yield Record(content, is_sound=False) if whole is None else Record(whole, is_sound=True)
+
+    def _continued(self, line: bytes, end_of: EndOf) -> bytes | None:
+        """Return the record that begins with a line and ends in a later one; if there is none, no line is taken."""
+        taken, text, wanted = [line], line, 1
+        while self._patterns.is_open(text) and len(text) <= MAX_LINE_BYTES:
+            # Twice as many lines each time, so that looking again and again costs no more than looking once.
+            more = [one for one in (self._next() for _ in range(wanted)) if one is not None]
+            if not more or any(map(is_too_long, more)):
+                self._ahead.extendleft(reversed(more))
+                break
+            taken += more
+            text, wanted = b"".join(taken), 2 * wanted
+            end = end_of(text)
+            if end is not None and end <= MAX_LINE_BYTES:
+                self._give_back(text[end:])
+                return text[:end]
+        self._ahead.extendleft(reversed(taken[1:]))
+        return None
+
+    def _give_back(self, rest: bytes) -> None:
+        lines = rest.splitlines(keepends=True)
+        # What is left of the record's last line is its line end.
+        self._ahead.extendleft(reversed(lines[1:]))
+
+    def _next(self) -> bytes | None:
+        return self._ahead.popleft() if self._ahead else next(self._lines, None)
