@@ -28,6 +28,7 @@ from ecom_assets.sandbox.supply import ensure_sandbox
 from ecom_assets.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.order_source import has_events, has_orders
+from ecom_assets.sources.places import joined_places
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.opening import new_engine
@@ -191,9 +192,9 @@ def tell_of_refusal(error: EcomError, own: OwnData) -> None:
 
 def _settings_for(own: OwnData) -> Settings:
     return load_settings(
-        events=",".join(own.events) or None,
+        events=joined_places(own.events) or None,
         events_mapping=own.events_mapping,
-        orders=",".join(own.orders) or None,
+        orders=joined_places(own.orders) or None,
         orders_mapping=own.orders_mapping,
     )
 

@@ -44,7 +44,7 @@ class RecordPatterns:
         return self.end_of_record(line) == len(line)
 
     def end_of_record(self, text: bytes) -> int | None:
-        """Return where the record ends that the text begins with; None if it begins with none, or its end is missing."""
+        """Return where the record ends that the text begins with; None if it begins with none, or it goes on."""
         found = self._record.match(text)
         return found.end() if found else None
 

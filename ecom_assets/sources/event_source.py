@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.places import split_places
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone, select, text
 from ecom_assets.transforms.days import Days
@@ -23,8 +24,7 @@ VIEW = "received_events"
 
 def events_place(settings: Settings) -> list[str]:
     """Return the paths that events are taken from: those set, separated by commas, or the sandbox shop's folder."""
-    given = [part.strip() for part in settings.events.split(",") if part.strip()]
-    return given or [str(settings.sandbox_folder / "events")]
+    return split_places(settings.events) or [str(settings.sandbox_folder / "events")]
 
 
 def mapping_name(settings: Settings) -> str:

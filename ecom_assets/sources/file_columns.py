@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -22,6 +23,8 @@ _PARQUET_KINDS = {
     "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
     "\"NULL\"": "null", "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
 }  # fmt: skip
+_MOST_DIGITS = 38
+_EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Column:
 class FileColumns:
     """A file's columns by name, in its order, and a few of its rows as text where it is a text file.
 
-    `filled` are those columns of text of which the file itself says that no value is empty.
+    `filled` are those columns of text of which the file itself says that no value is empty, `rounded` those of floating
+    point whose numbers are too large for every whole number to have one of its own, so that different ids are equal.
     """
 
     columns: dict[str, Column]
     delimiter: str = ","
     sample: tuple[dict[str, str], ...] = ()
     filled: frozenset[str] = frozenset()
+    rounded: frozenset[str] = frozenset()
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
@@ -51,13 +56,21 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, 
         return _parquet(con, file, exploded)
     head = head_of(file)
     if file.format == "csv":
-        return _csv(file, head, "\t" if ".tsv" in file.path else delimiter)
+        return _csv(file, head, "\t" if ".tsv" in Path(file.path).suffixes else delimiter)
     return _ndjson(file, head, exploded)
 
 
 def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
-    rows = csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace")), delimiter=delimiter)
-    names = next(rows, [])
+    decoded = io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")
+    rows = csv.reader(decoded, delimiter=delimiter)
+    try:
+        names = next((row for row in rows if row), [])
+    except csv.Error as error:
+        limit = csv.field_size_limit()
+        raise SourceError(
+            f"{file.name} has no header that can be read: a name in it has more than {limit} characters, or its quotes"
+            " do not end; correct its first line"
+        ) from error
     if len(set(map(str.lower, names))) < len(names):
         twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
@@ -102,7 +115,7 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
 def _members(line: str, exploded: str | None) -> Iterable[tuple[str, object]]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # damage inside is the reading's matter
         return
     if not isinstance(row, dict):
         return
@@ -134,10 +147,30 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
             inner = select("unnest(e)", select(f"unnest({ident(exploded)}) AS e", source))
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
                 columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
-        filled = _filled(con, file)
+        columns |= _too_wide(con, file, columns)
+        filled, rounded = _filled(con, file), _rounded(con, file, columns)
     except duckdb.Error as error:
         raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
-    return FileColumns(columns, filled=filled)
+    return FileColumns(columns, filled=filled, rounded=rounded)
+
+
+def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
+    """Decimals of more digits than the engine has, which it would read as floating point."""
+    schema = f"parquet_schema({text(pattern_of(file.path))})"
+    rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
+    wide = {name: Column("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
+    return {name: wide[name.rpartition(".")[2]] for name in columns if name.rpartition(".")[2] in wide}
+
+
+def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> frozenset[str]:
+    exact = {name: _EXACT_UP_TO[column.type] for name, column in columns.items() if column.type in _EXACT_UP_TO}
+    own = [name for name in exact if "." not in name]
+    if not own:
+        return frozenset()
+    source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
+    sizes = [f"max(abs({ident(name)})) FILTER (WHERE isfinite({ident(name)}))" for name in own]
+    found = con.execute(select(sizes, source)).fetchone() or ()
+    return frozenset(name for name, size in zip(own, found, strict=True) if size is not None and size > exact[name])
 
 
 def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:

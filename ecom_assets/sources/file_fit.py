@@ -55,6 +55,7 @@ def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used:
     """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
     fit = _Fit(file, found, mapping, used)
     fit.check_missing()
+    fit.check_exact()
     if fit.unknown and mapping.other_columns == "refuse":
         raise MappingError(unknown_column(file, fit.unknown[0], mapping))
     for name, field in mapping.given():
@@ -95,6 +96,17 @@ class _Fit:
                 if column not in self.found.columns and not self._may_lack(name, column):
                     raise MappingError(self._missing(name, column))
 
+    def check_exact(self) -> None:
+        """Refuse columns whose values would be rounded: different ids would become one."""
+        kept = self.unknown if self.mapping.other_columns == "properties" else []
+        for column in (*(column for columns in self.used.values() for column in columns), *kept):
+            found = self.found.columns.get(column)
+            if found and found.kind == "inexact":
+                raise MappingError(
+                    f"column {column!r} of {self.file.name} is {found.type}, and of numbers no more than 38 digits"
+                    " can be read exactly; write it as text"
+                )
+
     def check_type(self, name: str, field: SourceField, column: str) -> None:
         expected, kinds = _expected(self.mapping, name, field)
         found = self.found.columns[column]
@@ -102,6 +114,12 @@ class _Fit:
             raise MappingError(
                 f"column {column!r} of {self.file.name} is {found.type}, but {name} expects {expected};"
                 " mend the mapping or the file"
+            )
+        is_number = name in self.mapping.kind.numbers or isinstance(field, TimeField)
+        if column in self.found.rounded and not is_number:
+            raise MappingError(
+                f"column {column!r} of {self.file.name} is {found.type} and holds numbers that this type rounds,"
+                f" so that different values of {name} would become one; write it as whole numbers or as text"
             )
         if isinstance(field, TimeField) and field.formats == ("iso",):
             self._check_epoch(name, column)

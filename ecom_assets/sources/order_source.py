@@ -21,6 +21,7 @@ from ecom_assets.sources.file_formats import in_landing_folders
 from ecom_assets.sources.order_mapping import load_order_mapping
 from ecom_assets.sources.order_report_api import fetch_increments, metrics_of
 from ecom_assets.sources.order_report_file import path_of
+from ecom_assets.sources.places import split_places
 from ecom_assets.sources.received import NO_DAYS, Received
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import select, text
@@ -42,7 +43,7 @@ def has_orders(settings: Settings) -> bool:
 
 def orders_place(settings: Settings) -> list[str]:
     """Return the paths of the order files that are set, separated by commas."""
-    return [part.strip() for part in settings.orders.split(",") if part.strip()]
+    return split_places(settings.orders)
 
 
 def judges_days(settings: Settings) -> bool:

@@ -138,7 +138,8 @@ def is_object(layout: Layout) -> str:
 def many_brackets(line: str) -> str:
     """Whether a line may be nested deeper than `MAX_DEPTH`; few lines are long enough to be counted at all."""
     opening = f"strlen({line}) - strlen(translate({line}, '[{{', ''))"
-    return f"(strlen({line}) > {2 * MAX_DEPTH} AND {opening} > {MAX_DEPTH})"
+    # A condition with AND would count the brackets of every line.
+    return f"(CASE WHEN strlen({line}) > {2 * MAX_DEPTH} THEN {opening} > {MAX_DEPTH} ELSE false END)"
 
 
 def _json_rows(layout: Layout, lines: str) -> str:

@@ -121,8 +121,9 @@ class _DamagedLines:
 
 
 def _writable(path: str, *, is_gzip: bool) -> IO[bytes]:
-    opened = igzip.open(path, "wb", compresslevel=0) if is_gzip else open(path, "wb")  # noqa: PTH123, SIM115 (closed by the caller)
-    return cast("IO[bytes]", opened)
+    if is_gzip:
+        return cast("IO[bytes]", igzip.IGzipFile(path, "wb", compresslevel=0))  # type: ignore[no-untyped-call]
+    return Path(path).open("wb")
 
 
 @cache

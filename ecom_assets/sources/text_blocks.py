@@ -5,6 +5,7 @@ Here: reading blocks, and the lines in them. Not here: records (`csv_records`), 
 
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, cast
 
 from isal import igzip, isal_zlib
@@ -16,7 +17,8 @@ BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 24
 KEPT_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_DAMAGED = (EOFError, OSError, zlib.error, isal_zlib.error)
+# The stubs of isal call its exception an instance.
+_DAMAGED = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
 
 
 def blocks_of(file: InputFile) -> Iterator[bytes]:
@@ -85,5 +87,6 @@ def _cut(line: bytes, dropped: int) -> bytes:
 
 
 def _opened(file: InputFile) -> IO[bytes]:
-    opened = igzip.open(file.path, "rb") if file.is_gzip else open(file.path, "rb")  # noqa: PTH123, SIM115 (closed by the caller)
-    return cast("IO[bytes]", opened)
+    if file.is_gzip:
+        return cast("IO[bytes]", igzip.IGzipFile(file.path, "rb"))  # type: ignore[no-untyped-call]
+    return Path(file.path).open("rb")
