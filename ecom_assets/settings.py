@@ -63,13 +63,9 @@ class Settings(
     postgres_url: SecretStr = Field(
         SecretStr(""), description="Postgres that the marts are published to: postgres://user:password@host/database"
     )
-    events: str = Field(
-        "", description="Files, folders, globs of events, commas between (`\\,` within); default the sandbox"
-    )
+    events: str = Field("", description="Paths or globs of events, by commas (`\\,` within one); default the sandbox")
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
-    orders: str = Field(
-        "", description="Files, folders, globs of orders, commas between (`\\,` within); default the sandbox"
-    )
+    orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
     orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
     catalogue: Path | None = Field(
         None,
