@@ -55,6 +55,7 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.destinations.set_tools import unset_exports
 from ecom_assets.extras import packages_of
 from ecom_assets.garbage import collect_rarely
+from ecom_assets.private_files import keep_private
 from ecom_assets.resources import platform_resources
 from ecom_assets.rules import rules
 from ecom_assets.settings import Settings, load_settings
@@ -108,6 +109,7 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the platform as the environment sets it, for Dagster's own commands."""
+    keep_private()
     collect_rarely()
     return build_definitions(load_settings())
 

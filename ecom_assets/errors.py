@@ -19,11 +19,17 @@ A message is one sentence: what was wrong, where, and what to do. Not here: retr
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from ecom_assets.address import scrubbed
+
 
 class EcomError(Exception):
     """Base of all; `exit_code` is what the `ecom` command ends with."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        """Take the sentence; a password in an address that it quotes is left out."""
+        super().__init__(scrubbed(message))
 
 
 class UsageError(EcomError):

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ecom_assets import setting_lists
+from ecom_assets.address import without_secrets
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api_settings import ApiSettings
@@ -28,9 +29,9 @@ from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.order_settings import OrderGateSettings
+from ecom_assets.private_files import close_to_others, own_places
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
-from ecom_assets.warehouse.address import without_secrets
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
@@ -251,6 +252,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
             (home / "dagster.yaml").write_text(shipped.read_text())
+        close_to_others(own_places(settings), settings.home)
     except OSError as error:
         raise SettingError(
             f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
@@ -280,7 +282,7 @@ def _shown(refused: ErrorDetails) -> str:
     field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
     if field is not None and field.annotation is SecretStr:
         return "***"
-    return repr(without_secrets(value) if isinstance(value, str) and "://" in value else value)
+    return repr(without_secrets(value) if isinstance(value, str) else value)
 
 
 def _refuse_unknown_names() -> None:

@@ -58,6 +58,7 @@ class Said:
 def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Said:
     """Run a command in this process, with no setting but `home` and those in `env`."""
     out, err, exit_code = io.StringIO(), io.StringIO(), 0
+    mask = os.umask(0o022)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [*os.environ, "DAGSTER_HOME"]:
             if name.startswith("ECOM_") or name == "DAGSTER_HOME":
@@ -73,6 +74,8 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
             main()
         except SystemExit as end:
             exit_code = end.code if isinstance(end.code, int) else 1
+        finally:
+            os.umask(mask)  # a command changes it for its process
     return Said(exit_code, out.getvalue(), err.getvalue())
 
 

@@ -905,6 +905,7 @@ CREATE TABLE "export"."deliveries" (
   "intended_at" TIMESTAMP(6) NOT NULL,
   "answered_at" TIMESTAMP(6),
   "changed_at" TIMESTAMP(6),
+  "payload_hash" text COLLATE "C",
   PRIMARY KEY ("record_date", "destination", "account", "record_id")
 );
 

@@ -81,6 +81,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         progress.began(f"export.{name}")
         started = time.monotonic()
         engine = context.resources.warehouse
+        outlets.refuse_emptier(engine)
         due: Due = DueEvents(engine) if kind == "events" else DueUsers(engine)
         exported = export(outlets, name, due, days_of(context) if daily else Days(()))
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
@@ -160,6 +161,7 @@ def delivered_since(warehouse: Engine, outlets: Outlets) -> ir.Table:
 
     The last of the three tables to be written tells, and has few rows: one per day and destination.
     """
+    outlets.refuse_emptier(warehouse)
     noted = set(map(_row, noted_days(outlets.store_if_any).to_pylist()))
     stored = warehouse.table(ReconciliationDaily).select(*NOTED).to_pyarrow().to_pylist()
     days = {row[0] for row in noted ^ set(map(_row, stored))}

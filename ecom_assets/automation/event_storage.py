@@ -19,6 +19,8 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, func, select
 
+from ecom_assets.private_files import keep_private
+
 OPEN_FILES = 8
 """Files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""
 
@@ -37,6 +39,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> "BatchingEventLogStorage":
         """Open the storage in the instance's folder, where Dagster's own would lie."""
+        keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:

@@ -15,6 +15,8 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
+from ecom_assets.private_files import keep_private
+
 
 class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
     """Stores the planned materializations of a batch in two transactions instead of two each."""
@@ -24,6 +26,7 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "BatchingPostgresEventLogStorage":
         """Open the storage; the options are those of Dagster's own."""
+        keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(
             postgres_url=pg_url_from_config(config_value),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),

@@ -14,7 +14,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.asset_keys import asset_key
-from ecom_assets.contracts.table import Table
+from ecom_assets.contracts.table import HIDDEN, Table
 from ecom_assets.transforms.days import Days
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -85,12 +85,17 @@ class Claim:
                     "observed": verdict.broken_count if verdict.observed is None else verdict.observed,
                     "limit": verdict.limit,
                     "looked_at": verdict.looked_at_count,
-                    "examples": dg.MetadataValue.json([_plain(example) for example in verdict.examples]),
+                    "examples": dg.MetadataValue.json([self._shown(example) for example in verdict.examples]),
                     **verdict.metadata,
                 },
             )
 
         return check
+
+    def _shown(self, example: dict[str, Any]) -> dict[str, Any]:
+        """Return an example as history may keep it: without personal data, which it would outlive."""
+        personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
+        return {name: HIDDEN if name in personal else value for name, value in _plain(example).items()}
 
 
 def claim(

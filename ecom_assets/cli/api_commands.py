@@ -18,9 +18,11 @@ def api(
     """Serve the HTTP API, until Ctrl-C."""
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.cli.platform_commands import refuse_taken  # noqa: PLC0415 (beside it)
+    from ecom_assets.private_files import close_to_others, own_places  # noqa: PLC0415 (beside it)
     from ecom_assets.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings(api_host=host, api_port=port)
+    close_to_others(own_places(settings), settings.home)
     refuse_taken("API", settings.api_host, settings.api_port)
     typer.echo(f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.", err=True)
     serve(settings, until_parent_ends=until_parent_ends)

@@ -12,6 +12,7 @@ from ecom_assets.cli import (
     export_command,
     funnel_command,
     journey_commands,
+    ledger_commands,
     platform_commands,
     release_command,
     retention_command,
@@ -34,6 +35,9 @@ app.add_typer(sandbox, name="sandbox")
 api_key = typer.Typer(help="The keys of the HTTP API.", no_args_is_help=True)
 app.add_typer(api_key, name="api-key")
 
+ledger = typer.Typer(help="The ledger of deliveries.", no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+
 app.command("run")(platform_commands.run)
 app.command("ui")(platform_commands.ui)
 app.command("api")(api_commands.api)
@@ -52,6 +56,9 @@ app.command("attribution")(attribution_command.attribution)
 app.command("export")(export_command.export)
 sandbox.command("data")(sandbox_commands.data)
 sandbox.command("up")(sandbox_commands.up)
+ledger.command("restore")(ledger_commands.restore)
+ledger.command("backup")(ledger_commands.backup)
+ledger.command("reset")(ledger_commands.reset)
 api_key.command("create")(api_commands.create_key)
 api_key.command("list")(api_commands.list_keys)
 api_key.command("revoke")(api_commands.revoke_key)

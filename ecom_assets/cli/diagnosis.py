@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from ecom_assets.errors import EcomError
 from ecom_assets.extras import packages_of
+from ecom_assets.private_files import open_to_others, own_places
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
@@ -57,6 +58,7 @@ def diagnose() -> list[Finding]:
     looks: list[tuple[str, Callable[[Settings], Finding]]] = [
         ("versions", _versions),
         ("disk", _disk),
+        ("privacy", _privacy),
         ("warehouse", _warehouse),
         ("events", _events),
         ("orders", _orders),
@@ -95,6 +97,26 @@ def _disk(settings: Settings) -> Finding:
         found=found,
         mend="free some space, or set ECOM_HOME to another disk",
     )
+
+
+def _privacy(settings: Settings) -> Finding:
+    """Look for what others on this machine can read: customers, keys, logs."""
+    secrets = [path for path in (Path(".env").absolute(), settings.snowflake_private_key_path) if path]
+    left_open = open_to_others([*own_places(settings), *secrets])
+    if not left_open:
+        return Finding("privacy", ok=True, found="nothing that was written can be read by other users")
+    more = f" and {len(left_open) - 1:,} more" if len(left_open) > 1 else ""
+    return Finding(
+        "privacy",
+        ok=False,
+        found=f"other users of this machine can read {left_open[0]}{more}",
+        mend=f"chmod -R go= {' '.join(dict.fromkeys(map(str, _tops(left_open))))}",
+    )
+
+
+def _tops(paths: list[Path]) -> list[Path]:
+    """Return the paths that lie in no other of them."""
+    return [path for path in paths if not any(other in path.parents for other in paths)]
 
 
 def _warehouse(settings: Settings) -> Finding:

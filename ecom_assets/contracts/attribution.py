@@ -84,7 +84,7 @@ class Conversions(Table):
 
     converted_date = day("The day of the purchase, or of the refund")
     unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
-    conversion_id = text("The event, or the order")
+    conversion_id = text("The event, or the order", pii=True)
     visitor_id = text("Who; the customer of an order", pii=True)
     is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
     converted_at = instant("When")

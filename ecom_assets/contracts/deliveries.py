@@ -25,13 +25,16 @@ class Deliveries(Table):
     record_id = text("What the tool knows the record by: the event's id and UTC day, or the customer's id", pii=True)
     outcome = text("What is known of it", one_of=OUTCOMES)
     reason = text("Why it is not delivered, a fixed code; null where it is", nullable=True)
-    words = text("The same in the tool's words, or ours", nullable=True)
+    words = text("The same in the tool's words, or ours", nullable=True, pii=True)
     batch_number = count("The batch in which it went last, in the ledger", unit="place")
     attempt_count = count("Requests in which that batch held it; 0 without an answer", unit="requests")
     sending_count = count("Batches in which it went", unit="batches")
     intended_at = instant("When that batch was about to go")
     answered_at = instant("When the answer was written down; null without one", nullable=True)
     changed_at = instant("When it was found to have changed since it was delivered, and was not sent", nullable=True)
+    payload_hash = text(
+        "Hash of what was sent, by which a lost ledger knows changes again; 0 if nothing", nullable=True
+    )
 
 
 class DeadLetters(Table):
@@ -48,7 +51,7 @@ class DeadLetters(Table):
     record_id = text("What the tool knows the record by", pii=True)
     outcome = text("Whether the tool refused it, or it was never sent", one_of=DEAD)
     reason = text("Why, a fixed code", nullable=True)
-    words = text("The same in the tool's words, or ours", nullable=True)
+    words = text("The same in the tool's words, or ours", nullable=True, pii=True)
     batch_number = count("The batch in which it went last, in the ledger", unit="place")
 
 

@@ -33,7 +33,7 @@ class ReceivedOrder(Table):
 
     id = text("The line's number in its file, as received; it says nothing about the order", nullable=True)
     uniq_id = text("The line's own id, or a stable hash where the source has none", nullable=True)
-    order_id = text("The source's id of the whole order, if it has one", nullable=True)
+    order_id = text("The source's id of the whole order, if it has one", nullable=True, pii=True)
     date_time = text("When it was ordered or paid back, as received", nullable=True)
     city_id = text("The city's id", nullable=True)
     city_name = text("The city's name", nullable=True)
@@ -117,7 +117,9 @@ class UserOrderLog(Table):
 
     id = text("The line's number in its file; it says nothing about the order", nullable=True)
     uniq_id = text("The line's own id")
-    order_id = text("The source's id of the order, else customer and second: lines of one customer at one instant")
+    order_id = text(
+        "The source's id of the order, else customer and second: lines of one customer at one instant", pii=True
+    )
     ordered_at = instant("When it was ordered, or paid back")
     order_date = day("The day of that")
     city_id = text("The city's id, `(none)` without one")

@@ -87,7 +87,7 @@ class Sales(Table):
     references = (("order_date", Calendar), ("customer_id", Customer), ("city_id", City), ("item_id", Item))
 
     uniq_id = text("The line")
-    order_id = text("The order that it is part of")
+    order_id = text("The order that it is part of", pii=True)
     ordered_at = instant("When it was ordered, or paid back")
     order_date = day("The day of that, see mart.calendar")
     customer_id = text("See mart.customer", pii=True)

@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
+HIDDEN = "•••"
+"""What previews and examples show instead of personal data."""
 Limit = int | float | Decimal | date
 
 AMOUNT = "decimal(18, 2)"

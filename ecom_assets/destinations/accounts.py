@@ -19,6 +19,7 @@ def with_accounts(
     """Tell destinations their account, by the settings unless one is given, and the rules of their records."""
     for name, one in destinations.items():
         one.account = account or _account(settings, name.partition("_")[0])
+        one.former_account = "" if account else _former_account(settings, name.partition("_")[0])
         one.senders = settings.delivery_senders
         one.confirms = not name.startswith("ga4")
         one.takes_updates = name.endswith("_users")
@@ -29,11 +30,16 @@ def _account(settings: Settings, tool: str) -> str:
     """Return address and project: a secret shows as the beginning of its hash."""
     address, project = {
         "amplitude": (settings.amplitude_address, _hashed(settings.amplitude_api_key.get_secret_value())),
-        "heap": (settings.heap_address, settings.heap_app_id),
+        "heap": (settings.heap_address, _hashed(settings.heap_app_id)),
         "mixpanel": (settings.mixpanel_address, _hashed(settings.mixpanel_token.get_secret_value())),
         "ga4": (settings.ga4_address, settings.ga4_measurement_id),
     }[tool]
     return f"{address.partition('://')[2]} {project}"
+
+
+def _former_account(settings: Settings, tool: str) -> str:
+    """Return what an account was called by ledgers of earlier releases, if not as now: Heap's had the app id in it."""
+    return f"{settings.heap_address.partition('://')[2]} {settings.heap_app_id}" if tool == "heap" else ""
 
 
 def _hashed(secret: str) -> str:

@@ -61,6 +61,8 @@ class Destination(Protocol):
     account: str
     """What tells the account (project, app, property) at the tool from any other, without a secret: what one has,
     another lacks. Two regions are two accounts, a stand-in is one of its own."""
+    former_account: str
+    """What earlier releases called the account, if not so; a ledger that still does is told the new name."""
     senders: int
     """How many batches may be under way at once."""
     confirms: bool

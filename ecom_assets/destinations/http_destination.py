@@ -26,6 +26,7 @@ class HttpDestination:
     safe_to_repeat: bool
     repeat_window_s: float | None
     account: str = ""
+    former_account: str = ""
     senders: int = 1
     confirms: bool = True
     takes_updates: bool = False

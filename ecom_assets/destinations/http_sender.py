@@ -18,8 +18,8 @@ from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from ecom_assets.address import without_secrets
 from ecom_assets.sources.http_retry import asked_s
-from ecom_assets.warehouse.address import without_secrets
 
 _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1

@@ -48,7 +48,7 @@ FROM sendings GROUP BY destination_id, record_id
 PLAN = """
 SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
-    CASE WHEN k.payload_hash = c.payload_hash THEN true
+    CASE WHEN k.payload_hash IN (0, c.payload_hash) THEN true
         ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
@@ -65,7 +65,7 @@ FROM given c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
 """Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
-safe; all else goes when it can. The first ledgers had MD5 for a hash."""
+safe; all else goes when it can. The first ledgers had MD5 for a hash; a rebuilt one may have none, which is 0."""
 
 
 class KnownRecords:

@@ -167,6 +167,12 @@ class Ledger:
     def _identity(self, destination: Destination) -> int:
         key = (destination.name, destination.account)
         with self.store.transaction():
+            if destination.former_account:
+                self.store.count(
+                    "UPDATE destinations SET account = ? WHERE name = ? AND account = ? AND NOT EXISTS "
+                    "(SELECT 1 FROM destinations AS d WHERE d.name = ? AND d.account = ?)",
+                    (destination.account, destination.name, destination.former_account, *key),
+                )
             self.store.count(
                 "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, 0, 1) ON CONFLICT DO NOTHING",
                 key,

@@ -18,7 +18,7 @@ DELIVERIES = """
 SELECT k.day::DATE AS record_date, d.name AS destination, d.account, k.record_id, k.outcome,
     nullif(k.reason, '') AS reason, nullif(k.words, '') AS words, k.batch AS batch_number, k.attempts AS attempt_count,
     k.sending_count, k.intended_at::TIMESTAMP AS intended_at, k.answered_at::TIMESTAMP AS answered_at,
-    c.changed_at::TIMESTAMP AS changed_at
+    c.changed_at::TIMESTAMP AS changed_at, k.payload_hash::VARCHAR AS payload_hash
 FROM known k JOIN destination d ON d.id = k.destination_id
 LEFT JOIN (SELECT destination_id, record_id, max(found_at) AS changed_at FROM change GROUP BY ALL) c
     ON c.destination_id = k.destination_id AND c.record_id = k.record_id

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from ecom_assets.address import without_secrets
 from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import DeliveryError
 from ecom_assets.extras import packages_of
-from ecom_assets.warehouse.address import without_secrets
 
 Parameters = Sequence[Any]
 PATIENCE_S = 60
@@ -55,6 +55,8 @@ class SqliteStore:
         "serial": "INTEGER PRIMARY KEY",
         "blob": "BLOB",
         "lock": "",
+        "own_number": "",
+        "next_number": "SELECT 1",
         "alone": "SELECT 1",
         "create_view": "CREATE VIEW IF NOT EXISTS",
         "members": "json_each(b.record_ids) AS m",
@@ -136,6 +138,8 @@ class PostgresStore:
         "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "blob": "BYTEA",
         "lock": " FOR UPDATE",
+        "own_number": "OVERRIDING SYSTEM VALUE",
+        "next_number": "SELECT setval(pg_get_serial_sequence('batches', 'number'), (SELECT max(number) FROM batches))",
         "alone": "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets ledger', 0))",
         "create_view": "CREATE OR REPLACE VIEW",
         "members": "json_array_elements_text(b.record_ids::json) WITH ORDINALITY AS m(value, ordinality)",
@@ -203,7 +207,7 @@ class PostgresStore:
                 raise DeliveryError(
                     f"The ledger of deliveries in {self.address} cannot be used ({said}), so nothing "
                     "more was sent; see that it can be reached, and run again."
-                ) from error
+                ) from (None if self._url in str(error) else error)
 
 
 def _placed(sql: str) -> bytes:

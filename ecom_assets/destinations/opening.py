@@ -8,9 +8,11 @@ from pathlib import Path
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.ledger import Ledger
+from ecom_assets.destinations.ledger_comparison import refuse_emptier
 from ecom_assets.destinations.ledger_store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings import Settings
+from ecom_assets.warehouse.engine import Engine
 
 POSTGRES = ("postgres://", "postgresql://")
 
@@ -39,6 +41,7 @@ class Outlets:
         self.retry_rejected = retry_rejected
         self._opened = opened
         self._stack = ExitStack()
+        self._is_compared = False
 
     @cached_property
     def destinations(self) -> Mapping[str, Destination]:
@@ -51,6 +54,18 @@ class Outlets:
         ledger = Ledger(open_store(self.settings), lease_s=self.settings.ledger_lease_s)
         self._stack.callback(ledger.close)
         return ledger
+
+    def refuse_emptier(self, engine: Engine) -> None:
+        """Stop where the ledger knows less than the warehouse's copy of it; looks once.
+
+        Raises:
+            DeliveryError: It does: it was lost, or an old one was put back.
+        """
+        if not self._is_compared:
+            place = ledger_place(self.settings)
+            is_lost = isinstance(place, Path) and not place.exists()
+            refuse_emptier(None if is_lost else self.ledger.store, engine, place)
+            self._is_compared = True
 
     @property
     def store_if_any(self) -> Store | None:

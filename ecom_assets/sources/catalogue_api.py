@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.http_session import Api, ApiSession, header_value
 from ecom_assets.sources.http_tally import HttpCosts
-from ecom_assets.warehouse.address import without_secrets
 
 PAGE_SIZE = 500
 MOST_PAGES = 100_000

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.customer_pages import Page, Reading, read_until_settled
@@ -25,7 +26,6 @@ from ecom_assets.sources.customer_records import (
 from ecom_assets.sources.http_cache import cached_session
 from ecom_assets.sources.http_session import Api, ApiSession, header_value
 from ecom_assets.sources.http_tally import HttpCosts
-from ecom_assets.warehouse.address import without_secrets
 
 MOST_PAGES = 1_000_000
 """More than any shop has: an answer that announces more is broken."""

@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.sources.landing_places import files_below, is_ignored, require_readable_globs
-from ecom_assets.warehouse.address import without_secrets
 
 Format = Literal["csv", "ndjson", "parquet"]
 

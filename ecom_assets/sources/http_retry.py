@@ -18,9 +18,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.http_tally import HttpTally
-from ecom_assets.warehouse.address import without_secrets
 
 RETRIES = 3
 RATE_LIMITED, NOT_MODIFIED, OK = 429, 304, 200

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from requests import Response, Session, exceptions
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.http_retry import OK, RATE_LIMITED, BrokenBodyError, PatientAdapter, Pause, fault_in_json
 from ecom_assets.sources.http_tally import HttpTally
-from ecom_assets.warehouse.address import without_secrets
 
 UNAUTHORIZED = (401, 403)
 NOT_FOUND = 404

@@ -15,12 +15,12 @@ from urllib.parse import quote, urljoin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from requests import Response
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.http_session import Api, ApiSession, header_value, same_origin
 from ecom_assets.sources.http_tally import HttpCosts
 from ecom_assets.sources.order_report_file import FILE, count_rows, land, path_of
-from ecom_assets.warehouse.address import without_secrets
 
 REPORTS_ASKED_FOR = 2
 """A report that fails is asked for once more: the service's workers have bad days."""

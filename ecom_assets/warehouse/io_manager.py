@@ -12,7 +12,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.restatements import Restatements
-from ecom_assets.contracts.table import Table
+from ecom_assets.contracts.table import HIDDEN, Table
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
@@ -55,6 +55,10 @@ class _NoProgress:
 
 
 NO_PROGRESS: Progress = _NoProgress()
+
+
+FREE_TEXT = ("properties",)
+"""Columns in which a shop can put anything, personal data too."""
 
 
 class WarehouseIOManager(dg.IOManager):
@@ -147,10 +151,10 @@ class WarehouseIOManager(dg.IOManager):
     def _preview(self, contract: type[Table], days: Days | None) -> str:
         newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
         # Metadata outlive the rows that they show, so personal data are left out of them.
-        shown = {name: "•••" if column.pii else None for name, column in contract.columns.items()}
+        shown = {name: HIDDEN if column.pii or name in FREE_TEXT else None for name, column in contract.columns.items()}
         records = self._engine.some_rows(contract, newest, PREVIEW_ROWS)
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
-        lines += [" | ".join(shown[name] or _cell(value) for name, value in record.items()) for record in records]
+        lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
 
 
@@ -192,5 +196,7 @@ def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:
     return Days.between(window.start.date(), window.end.date())
 
 
-def _cell(value: object) -> str:
+def _cell(name: str, value: object) -> str:
+    if name.endswith("_url") and isinstance(value, str):
+        value = value.partition("?")[0]  # a query can hold an e-mail address, or a token
     return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import SettingError
 from ecom_assets.extras import packages_of
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
 from ecom_assets.warehouse.engine import Engine
 
@@ -91,6 +91,7 @@ def _file_of(settings: Settings) -> Path:
     url = urlsplit(settings.warehouse_url)
     if not url.path.strip("/"):
         raise SettingError(
-            f"ECOM_WAREHOUSE={settings.warehouse_url!r} is not an address of a warehouse; write duckdb:///path/to/file.duckdb."
+            f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
+            "duckdb:///path/to/file.duckdb."
         )
     return Path("/" + url.path.lstrip("/"))

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from ibis.backends.postgres import Backend
 
+from ecom_assets.address import without_secrets
 from ecom_assets.contracts.registry import referring_to
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.address import without_secrets
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.postgres_compiler import Compiler
 
@@ -61,7 +61,7 @@ class PostgresEngine(Engine):
             said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
             raise WarehouseError(
                 f"{self.address} cannot be opened: {said}; correct {self._setting}, or start the server."
-            ) from error
+            ) from (None if self._url in str(error) else error)
         return self
 
     def close(self) -> None:

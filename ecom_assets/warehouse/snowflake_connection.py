@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from snowflake.connector import SnowflakeConnection, errors
 from snowflake.connector.vendored.requests.exceptions import RequestException
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.settings import Settings
-from ecom_assets.warehouse.address import without_secrets
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # it declares a field in a way that Pydantic gives up

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from ecom_assets.errors import EcomError
+from ecom_assets.private_files import keep_private
 from ecom_assets.sandbox.receivers.faults import NO_FAULTS
 from ecom_assets.sandbox.receivers.running import running_receivers, some_faults
 
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-rates", action="store_true", help="take any number of records of whomever")
     parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
     given = parser.parse_args(arguments)
+    keep_private()
     end = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())

@@ -52,7 +52,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Go on with a file, or begin one; what a killed receiver left unfinished at its end is cut off."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.path = path
         os.ftruncate(self._file, sum(size for _, size in _frames(path)))
         self._sync = Lock()

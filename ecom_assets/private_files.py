@@ -1,0 +1,98 @@
+"""What the platform writes is for its owner only: no other user of the machine can read customers, keys or logs.
+
+Not here: what is written, and where.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ecom_assets.settings import Settings
+
+OTHERS = 0o077
+"""The rights of the group and of everybody else."""
+WRITTEN = (
+    "api.log*",
+    "api_audit.jsonl*",
+    "api_keys*",
+    "dagster",
+    "dry_run",
+    "exports",
+    "http_cache",
+    "ledger.sqlite*",
+    "order_reports",
+    "reading.tmp",
+    "sandbox*",
+    "serving",
+    "spark",
+    "warehouse.duckdb*",
+)
+"""What the platform writes into `ECOM_HOME`; a folder means everything in it."""
+
+
+def keep_private() -> None:
+    """Let this process, and those that it starts, make files for their owner only."""
+    os.umask(OTHERS)
+
+
+def close_to_others(places: Iterable[Path], home: Path) -> None:
+    """Take the rights of others off what an earlier release, or another program, has left open.
+
+    A file that belongs to somebody else is left: `ecom doctor` names it.
+    """
+    for path in [*open_to_others(places), *([home] if _is_ours_alone(home) else [])]:
+        with suppress(OSError):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
+
+
+def open_to_others(places: Iterable[Path]) -> list[Path]:
+    """Return the files and folders at or in some places that others than their owner can read or change."""
+    return [path for place in places for path in _walked(place) if _mode(path) & OTHERS]
+
+
+def own_places(settings: "Settings") -> list[Path]:
+    """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
+    moved = [Path(url.partition("://")[2]) for url in _file_addresses(settings)]
+    beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
+    named = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
+    return [*_places_in(settings.home), *beside, *(path for path in named if settings.home not in path.parents)]
+
+
+def _file_addresses(settings: "Settings") -> list[str]:
+    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
+    return [url for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
+
+
+def _places_in(home: Path) -> list[Path]:
+    """Return what there is of the platform in a folder that it may share with a person's own files."""
+    return sorted({path for pattern in WRITTEN for path in home.glob(pattern)})
+
+
+def _walked(place: Path) -> Iterator[Path]:
+    if place.is_symlink() or not place.exists():
+        return
+    yield place
+    for folder, _, names in os.walk(place):
+        yield from (Path(folder, name) for name in names)
+        if Path(folder) != place:
+            yield Path(folder)
+
+
+def _mode(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return 0 if stat.S_ISLNK(found.st_mode) else stat.S_IMODE(found.st_mode)
+
+
+def _is_ours_alone(home: Path) -> bool:
+    """Tell whether a folder holds nothing but what the platform wrote, so that closing it shuts nobody out."""
+    if not home.is_dir() or not _mode(home) & OTHERS:
+        return False
+    ours = set(_places_in(home))
+    return bool(ours) and all(path in ours for path in home.iterdir())

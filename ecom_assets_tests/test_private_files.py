@@ -1,0 +1,56 @@
+"""Nothing that the platform writes can be read by other users of the machine."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import ecom, ecom_process, page_views, small_shop
+
+UNTIL_DUE = " or ".join(
+    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
+)
+
+
+def open_files(home: Path) -> list[str]:
+    """Return what others could read, by their own way through the folder."""
+    found = [home, *home.rglob("*")]
+    return sorted(str(path) for path in found if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+@pytest.mark.slow
+def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    small_shop(home)
+    (home / "sandbox").chmod(0o755)
+    ecom_process("run", home=home)  # the small shop may have too few customers for its gate
+    there = {path.relative_to(home).parts[0] for path in home.rglob("*")}
+    assert {"warehouse.duckdb", "ledger.sqlite", "serving", "exports", "dagster"} <= there
+    assert open_files(home) == []
+
+
+def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_path: Path) -> None:
+    home, mine = tmp_path / "home", tmp_path / "home" / "clicks.csv"
+    home.mkdir()
+    home.chmod(0o755)
+    page_views(mine, "2026-01-01")
+    ran = ecom_process("run", "--events", mine, "--select", UNTIL_DUE, home=home)
+    assert ran.exit_code == 0, ran.err
+    for path in (home / "warehouse.duckdb", home / "dagster" / "dagster.yaml"):
+        path.chmod(0o644)
+    mine.chmod(0o644)
+    (found,) = [one for one in ecom("doctor", "--json", home=home).json if one["subject"] == "privacy"]
+    assert not found["ok"]
+    assert found["found"].endswith("and 1 more")
+    assert found["mend"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
+    assert ecom_process("status", home=home).exit_code == 0
+    assert open_files(home) == [str(home), str(mine)], "a file of the person's own stays as it is, with the way to it"
+
+
+def test_a_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
+    (tmp_path / ".env").chmod(0o644)
+    (found,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
+    assert (found["ok"], found["mend"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
