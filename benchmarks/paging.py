@@ -58,7 +58,7 @@ def fetch(url: str, workers: int) -> tuple[CustomerFetch, float, float]:
             customer_api_url=url,
             customer_api_key=KEY,
             customer_api_page_size=PAGE_SIZE,
-            api_concurrency=workers,
+            source_concurrency=workers,
         )
         begun, cpu = time.perf_counter(), time.process_time()
         fetched = fetch_customers(settings)

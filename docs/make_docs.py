@@ -15,7 +15,6 @@ from pydantic_settings import BaseSettings
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api.app import create_app
-from ecom_assets.api_settings import ApiSettings
 from ecom_assets.contracts.dictionary import data_dictionary
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions
@@ -23,6 +22,7 @@ from ecom_assets.destination_settings import DestinationSettings
 from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.settings import PREFIX, Settings
+from ecom_assets.source_settings import SourceSettings
 from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.snowflake import SnowflakeEngine
 
@@ -43,7 +43,7 @@ This page is made by `make docs`.
 """
 SETTINGS_OF: dict[type[BaseSettings], str] = {
     Settings: "The warehouse, what comes in, and what numbers mean",
-    ApiSettings: "The APIs of customers, orders and stock",
+    SourceSettings: "The APIs of customers, orders and stock",
     DestinationSettings: "Amplitude, Heap, Mixpanel and GA4",
     LedgerSettings: "The ledger of deliveries, and customers.json",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",

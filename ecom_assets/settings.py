@@ -3,7 +3,6 @@
 Not here: what is done with a setting.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -24,13 +22,14 @@ from ecom_assets import setting_lists
 from ecom_assets.address import without_secrets
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
-from ecom_assets.api_settings import ApiSettings
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.order_settings import OrderGateSettings
 from ecom_assets.private_files import close_to_others, own_places
 from ecom_assets.serving_settings import ServingSettings
+from ecom_assets.setting_names import refuse_unknown_names, values_of_former_names
+from ecom_assets.source_settings import SourceSettings
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
 
 PREFIX = "ECOM_"
@@ -39,7 +38,13 @@ LEAST_MEMORY_MB = 200
 
 
 class Settings(
-    ApiSettings, AnswerSettings, ServingSettings, AlertSettings, DestinationSettings, LedgerSettings, OrderGateSettings
+    SourceSettings,
+    AnswerSettings,
+    ServingSettings,
+    AlertSettings,
+    DestinationSettings,
+    LedgerSettings,
+    OrderGateSettings,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
@@ -228,9 +233,10 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     Raises:
         SettingError: A name is unknown, or a value is wrong.
     """
-    _refuse_unknown_names()
+    refuse_unknown_names(PREFIX + name.upper() for name in Settings.model_fields)
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        return Settings(**{**values_of_former_names(PREFIX), **given})
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
@@ -283,20 +289,3 @@ def _shown(refused: ErrorDetails) -> str:
     if field is not None and field.annotation is SecretStr:
         return "***"
     return repr(without_secrets(value) if isinstance(value, str) else value)
-
-
-def _refuse_unknown_names() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in [*os.environ, *_names_in_dotenv()]:
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
-            raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
-
-
-def _names_in_dotenv() -> list[str]:
-    path = Path(".env")
-    try:
-        return list(dotenv_values(path)) if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away.") from error

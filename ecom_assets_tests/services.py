@@ -19,7 +19,7 @@ def settings_for(
     home: Path, customers: CustomerService | None = None, orders: OrderService | None = None, **given: Any
 ) -> Settings:
     """Return settings that use these services; `given` wins."""
-    told: dict[str, Any] = {"home": home, "api_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
+    told: dict[str, Any] = {"home": home, "source_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
     if customers:
         told |= {"customer_api_url": customers.api_url, "customer_api_key": customers.key}
     if orders:

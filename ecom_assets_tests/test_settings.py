@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets import setting_names
 from ecom_assets.errors import SettingError
+from ecom_assets.serving_settings import ServingSettings
+from ecom_assets.setting_names import FORMER_NAMES
 from ecom_assets.settings import PREFIX, Settings, load_settings, prepare_dagster_home
 
 
@@ -155,3 +158,25 @@ def test_passwords_in_addresses_are_in_no_refusal_and_in_nothing_that_python_sho
     with pytest.raises(SettingError) as refused:
         load_settings()
     assert "s3cret" not in f"{refused.value} {refused.value.__cause__}"
+
+
+def test_a_former_name_still_counts_and_says_once_what_it_is_called_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setting_names, "_said", set())
+    monkeypatch.setenv("ECOM_API_READ_TIMEOUT_S", "7")
+    (tmp_path / ".env").write_text("ECOM_API_CONCURRENCY=3\nECOM_SOURCE_CONCURRENCY=4\n")
+    for _ in range(2):
+        settings = load_settings()
+        assert (settings.source_read_timeout_s, settings.source_concurrency) == (7.0, 4), "the new name wins"
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "ecom: ECOM_API_CONCURRENCY is called ECOM_SOURCE_CONCURRENCY now; the old name works for now.",
+        "ecom: ECOM_API_READ_TIMEOUT_S is called ECOM_SOURCE_READ_TIMEOUT_S now; the old name works for now.",
+    ]
+
+
+def test_every_setting_of_a_source_is_called_so_and_every_other_of_the_api_is_the_server_s() -> None:
+    assert {FORMER_NAMES[name] for name in FORMER_NAMES} <= {PREFIX + name.upper() for name in Settings.model_fields}
+    assert not FORMER_NAMES.keys() & {PREFIX + name.upper() for name in Settings.model_fields}
+    assert {name for name in Settings.model_fields if name.startswith("api_")} <= set(ServingSettings.model_fields)

@@ -53,7 +53,7 @@ class SandboxCustomers:
         with TemporaryDirectory() as home:
             there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
             return fetch_customers(
-                self._settings.model_copy(update={**there, "home": Path(home), "api_retry_base_s": RETRY_BASE_S})
+                self._settings.model_copy(update={**there, "home": Path(home), "source_retry_base_s": RETRY_BASE_S})
             )
 
 

@@ -45,6 +45,6 @@ class SandboxOrders:
                 "order_api_cohort": order_service.COHORT,
                 "order_api_key": SecretStr(service.key),
                 "order_api_poll_s": POLL_S,
-                "api_retry_base_s": RETRY_BASE_S,
+                "source_retry_base_s": RETRY_BASE_S,
             }
             return self._reader.fetched(self._settings.model_copy(update=there), days)

@@ -33,5 +33,5 @@ class SandboxStock:
         faults = Faults(server_errors=1, truncated=1)
         with CatalogueService(folder / "catalogue.parquet", faults=faults) as service:
             there = {"catalogue_api_url": service.api_url, "catalogue_api_key": SecretStr(service.key)}
-            settings = self._settings.model_copy(update={**there, "api_retry_base_s": RETRY_BASE_S})
+            settings = self._settings.model_copy(update={**there, "source_retry_base_s": RETRY_BASE_S})
             return fetched_stock(fetch_catalogue(settings), today, SANDBOX)

@@ -111,7 +111,7 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
         reading = read_until_settled(
             partial(_read_page, session, headers, settings.customer_api_page_size),
             session.stop,
-            concurrency=settings.api_concurrency,
+            concurrency=settings.source_concurrency,
             most_passes=settings.customer_api_passes,
         )
         return _fetch(reading, session.tally.costs(), round(time.monotonic() - began, 3))

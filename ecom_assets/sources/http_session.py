@@ -53,13 +53,13 @@ class ApiSession:
         self.tally = tally or HttpTally()
         self._pause = Pause(self.tally)
         self._session = session or Session()
-        self._timeouts = (settings.api_connect_timeout_s, settings.api_read_timeout_s)
+        self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
         adapter = PatientAdapter(
             self._pause,
             self.tally,
-            base_s=settings.api_retry_base_s,
-            max_wait_s=settings.api_max_wait_s,
-            connections=settings.api_concurrency,
+            base_s=settings.source_retry_base_s,
+            max_wait_s=settings.source_max_wait_s,
+            connections=settings.source_concurrency,
             fault_in=fault_in,
         )
         for scheme in ("http://", "https://"):

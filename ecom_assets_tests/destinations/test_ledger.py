@@ -11,14 +11,12 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.delivery import Delivery
 from ecom_assets.destinations.destination import Answer, Verdict
 from ecom_assets.destinations.ledger import Ledger
 from ecom_assets.destinations.ledger_store import PostgresStore, SqliteStore
 from ecom_assets.destinations.opening import default_file, open_store
 from ecom_assets.destinations.tally import Tally
-from ecom_assets.destinations.tools import destinations
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings import Settings
 from ecom_assets_tests.destinations.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
@@ -241,23 +239,6 @@ def test_another_account_of_the_tool_gets_everything_anew(bench: Bench) -> None:
     bench.deliver(numbered(3))
     bench.tool = Tool(bench.clock, account="another project")
     assert bench.deliver(numbered(3)).sent == 3
-
-
-def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench) -> None:
-    """Heap's app id stood in the ledger; a hash of it stands there now."""
-    bench.tool = Tool(bench.clock, account="heapanalytics.com 1234567890")
-    bench.deliver(numbered(3))
-    bench.tool = Tool(bench.clock, account="heapanalytics.com c775e7b7", former_account="heapanalytics.com 1234567890")
-    assert (bench.deliver(numbered(3)).sent, bench.deliver(numbered(4)).sent) == (0, 1)
-    assert b"1234567890" not in bench.path.read_bytes()
-
-
-def test_no_account_holds_what_a_tool_is_reached_with() -> None:
-    given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
-    made = with_accounts(given, destinations(given))
-    assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
-    assert not [one.account for one in made.values() if "K3Y" in one.account]
-    assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}
 
 
 def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Bench) -> None:

@@ -52,7 +52,7 @@ def test_as_many_requests_are_under_way_as_allowed_and_never_more(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     customer_api.records = people(*range(1, 41))
-    customers_fetched(customer_api, tmp_path, Faults(latency_s=0.05), api_concurrency=4)
+    customers_fetched(customer_api, tmp_path, Faults(latency_s=0.05), source_concurrency=4)
     assert customer_api.counts.most_at_once == 4
 
 
@@ -113,13 +113,13 @@ def test_the_fourth_failure_is_told(
 
 
 def test_waits_double_from_the_base(customer_api: CustomerService, tmp_path: Path) -> None:
-    fetched = customers_fetched(customer_api, tmp_path, Faults(server_errors=3), api_retry_base_s=0.1)
+    fetched = customers_fetched(customer_api, tmp_path, Faults(server_errors=3), source_retry_base_s=0.1)
     assert 0.7 <= fetched.took_s < 3  # 0.1 + 0.2 + 0.4
 
 
 def test_a_silent_api_is_not_waited_for(customer_api: CustomerService, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"does not answer \(ReadTimeout\)"):
-        customers_fetched(customer_api, tmp_path, Faults(latency_s=0.3), api_read_timeout_s=0.05)
+        customers_fetched(customer_api, tmp_path, Faults(latency_s=0.3), source_read_timeout_s=0.05)
     assert customer_api.counts.request_count == 4
 
 
@@ -143,7 +143,7 @@ def test_retry_after_pauses_every_thread_once(tmp_path: Path, said: str) -> None
             return super().answer(request)
 
     with Limited(people(*range(1, 41))) as limited:
-        fetched = customers_fetched(limited, tmp_path, api_concurrency=5)
+        fetched = customers_fetched(limited, tmp_path, source_concurrency=5)
     assert (len(fetched.customers), fetched.costs.retry_counts) == (40, {"rate_limited": 5})
     # Five times a second at the same time is one second; a date has no fractions, so it says up to a second less.
     assert (0.9 if said == "1" else 0.01) <= fetched.costs.rate_limit_wait_s < 2
@@ -154,12 +154,12 @@ def test_more_patience_than_there_is_ends_at_once(customer_api: CustomerService,
     with pytest.raises(
         SourceError, match=r"429 \(too many requests\) and asks to wait 3600 s in all, more than the 2 s"
     ):
-        customers_fetched(customer_api, tmp_path, Faults(rate_limited=1, retry_after="3600"), api_max_wait_s=2)
+        customers_fetched(customer_api, tmp_path, Faults(rate_limited=1, retry_after="3600"), source_max_wait_s=2)
 
 
 def test_a_limit_with_retry_after_0_cannot_go_on_for_ever(customer_api: CustomerService, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="ECOM_API_MAX_WAIT_S"):
-        customers_fetched(customer_api, tmp_path, Faults(rate_limited=1000, retry_after="0"), api_max_wait_s=0.1)
+    with pytest.raises(SourceError, match="ECOM_SOURCE_MAX_WAIT_S"):
+        customers_fetched(customer_api, tmp_path, Faults(rate_limited=1000, retry_after="0"), source_max_wait_s=0.1)
     assert customer_api.counts.request_count == 11  # ten times 10 ms
 
 

@@ -25,7 +25,7 @@ def test_whoever_crosses_the_edge_of_a_page_is_found_by_the_next_pass(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     # After page 1 (1, 2) is read, 1 moves to the end: page 2 is now (4, 5), page 3 (6, 1), and 3 was on neither.
-    fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=1), api_concurrency=1)
+    fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=1), source_concurrency=1)
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([*SIX], True, 3)
 
 
@@ -33,7 +33,7 @@ def test_pages_that_never_come_to_rest_are_told_and_nobody_is_lost(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     restless = Faults(shift_every=2, shift_count=1000)
-    fetched = customers_fetched(customer_api, tmp_path, restless, api_concurrency=1, customer_api_passes=4)
+    fetched = customers_fetched(customer_api, tmp_path, restless, source_concurrency=1, customer_api_passes=4)
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([*SIX], False, 4)
     assert re.match(
         r"After 4 passes over the customer API's pages no two in a row agreed: \d customers were in some passes only "
@@ -59,7 +59,7 @@ def test_two_passes_that_lose_the_same_customer_do_not_confirm_each_other(tmp_pa
     # tell the same total and the same two customers.
     with CustomerService(people(1, 2, 3)) as api:
         faults = Faults(shift_every=2, shift_count=2)
-        fetched = customers_fetched(api, tmp_path, faults, customer_api_page_size=1, api_concurrency=1)
+        fetched = customers_fetched(api, tmp_path, faults, customer_api_page_size=1, source_concurrency=1)
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([1, 2, 3], True, 4)
 
 
@@ -86,7 +86,7 @@ def test_nobody_is_lost_however_pages_shift(  # noqa: PLR0913, PLR0917 (what is 
     faults = Faults(shift_every=every, shift_count=shifts)
     with CustomerService([*people(*everybody), *copies], faults=faults) as api:
         # Six moves spoil six passes at most, and each may spoil the comparison with the one after it.
-        told: dict[str, Any] = {"customer_api_page_size": page_size, "api_concurrency": concurrency}
+        told: dict[str, Any] = {"customer_api_page_size": page_size, "source_concurrency": concurrency}
         home = tmp_path_factory.mktemp("home")
         fetched = fetch_customers(settings_for(home, api, customer_api_passes=20, **told))
     assert (sorted(ids_of(fetched)), fetched.is_settled) == (everybody, True)

@@ -124,7 +124,7 @@ def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
     told: dict[str, Any] = {
         "catalogue_api_url": api.api_url,
         "catalogue_api_key": SecretStr(api.key),
-        "api_retry_base_s": BASE_S,
+        "source_retry_base_s": BASE_S,
     }
     return Settings(home=home, **(told | given))
 

@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
-class ApiSettings(BaseSettings):
+class SourceSettings(BaseSettings):
     """What `Settings` has for APIs."""
 
     catalogue_api_url: str = Field("", description="Address of the catalogue API's list of products with their stock")
@@ -19,8 +19,10 @@ class ApiSettings(BaseSettings):
     order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
     order_api_poll_s: float = Field(10.0, gt=0, description="Seconds between two looks at a report being made")
     order_api_patience_s: float = Field(600.0, gt=0, description="Seconds that a report may take")
-    api_concurrency: int = Field(8, ge=1, le=64, description="Requests to an API that are under way at once")
-    api_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
-    api_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which an API must send something")
-    api_retry_base_s: float = Field(1.0, gt=0, description="Seconds before the first retry; each next waits twice that")
-    api_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")
+    source_concurrency: int = Field(8, ge=1, le=64, description="Requests to an API that are under way at once")
+    source_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
+    source_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which an API must send something")
+    source_retry_base_s: float = Field(
+        1.0, gt=0, description="Seconds before the first retry; each next waits twice that"
+    )
+    source_max_wait_s: float = Field(300.0, gt=0, description="Seconds that an API may make one request wait by 429")

@@ -1,0 +1,61 @@
+"""The names of settings in the environment and in `.env`: which are known, and which were called otherwise before.
+
+Not here: what a setting may hold (`settings.py`).
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from ecom_assets.errors import SettingError
+
+FORMER_NAMES = {
+    f"ECOM_API_{name}": f"ECOM_SOURCE_{name}"
+    for name in ("CONCURRENCY", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "RETRY_BASE_S", "MAX_WAIT_S")
+}
+"""What settings were called before, and are called now: `ECOM_API_…` is about the API that we serve."""
+_said: set[str] = set()
+
+
+def refuse_unknown_names(known: Iterable[str]) -> None:
+    """See that every variable that begins as ours do is a setting.
+
+    Raises:
+        SettingError: One is none.
+    """
+    names = {*known, *FORMER_NAMES}
+    for name in [*os.environ, *_in_dotenv()]:
+        if name.upper().startswith("ECOM_") and name.upper() not in names:
+            near = difflib.get_close_matches(name.upper(), names - FORMER_NAMES.keys(), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}."
+            raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
+
+
+def values_of_former_names(prefix: str) -> dict[str, str]:
+    """Return what is set by former names only, by the fields of `Settings`; each is told of once in a process."""
+    given = {name.upper(): value for name, value in [*_in_dotenv().items(), *os.environ.items()] if value}
+    values = {}
+    for former, name in FORMER_NAMES.items():
+        if former in given:
+            _say_once(former, name)
+            if name not in given:
+                values[name.removeprefix(prefix).lower()] = given[former]
+    return values
+
+
+def _say_once(former: str, name: str) -> None:
+    if former not in _said:
+        _said.add(former)
+        sys.stderr.write(f"ecom: {former} is called {name} now; the old name works for now.\n")
+
+
+def _in_dotenv() -> dict[str, str | None]:
+    path = Path(".env")
+    try:
+        return dotenv_values(path) if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away.") from error
