@@ -4,9 +4,8 @@ Not here: what a setting may hold (`settings.py`).
 """
 
 import difflib
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -21,23 +20,23 @@ FORMER_NAMES = {
 _said: set[str] = set()
 
 
-def refuse_unknown_names(known: Iterable[str]) -> None:
+def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -> None:
     """See that every variable that begins as ours do is a setting.
 
     Raises:
         SettingError: One is none.
     """
     names = {*known, *FORMER_NAMES}
-    for name in [*os.environ, *_in_dotenv()]:
+    for name in [*environment, *_in_dotenv()]:
         if name.upper().startswith("ECOM_") and name.upper() not in names:
             near = difflib.get_close_matches(name.upper(), names - FORMER_NAMES.keys(), n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}."
             raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
 
 
-def values_of_former_names(prefix: str) -> dict[str, str]:
+def values_of_former_names(prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what is set by former names only, by the fields of `Settings`; each is told of once in a process."""
-    given = {name.upper(): value for name, value in [*_in_dotenv().items(), *os.environ.items()] if value}
+    given = {name.upper(): value for name, value in [*_in_dotenv().items(), *environment.items()] if value}
     values = {}
     for former, name in FORMER_NAMES.items():
         if former in given:

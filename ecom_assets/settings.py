@@ -233,10 +233,10 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     Raises:
         SettingError: A name is unknown, or a value is wrong.
     """
-    refuse_unknown_names(PREFIX + name.upper() for name in Settings.model_fields)
+    refuse_unknown_names((PREFIX + name.upper() for name in Settings.model_fields), os.environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{**values_of_former_names(PREFIX), **given})
+        return Settings(**{**values_of_former_names(PREFIX, os.environ), **given})
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
