@@ -93,7 +93,7 @@ def build_definitions(
             *sources(settings, daily),
             *publications(settings, progress, pool),
             *tool_exports(daily, progress, pool),
-            customers_json(settings, progress, pool),
+            customers_json(settings, given["market_segments"], progress, pool),
         ]
     return dg.Definitions(
         assets=assets,

@@ -10,9 +10,11 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings import Settings, about_setting
 from ecom_assets.sources.channel_sources import source_lists
+from ecom_assets.sources.customer_mapping import mapping_of
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import mapping_name
 from ecom_assets.sources.funnel_file import read_funnels
+from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_source import has_orders, judged_days
 from ecom_assets.transforms import product_performance as performance
 from ecom_assets.transforms.attribution_rule import AttributionRule
@@ -25,6 +27,7 @@ from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, F
 from ecom_assets.transforms.held_days import OrderGate
 from ecom_assets.transforms.inventory_rule import InventoryRule
 from ecom_assets.transforms.journey_rule import JourneyRule
+from ecom_assets.transforms.market_segments import MarketSegments
 from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
@@ -45,6 +48,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "order_rule": OrderRule(max_amount=settings.max_amount, max_quantity=settings.max_quantity),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
+        "market_segments": segments_of(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnels": daily_funnels(settings),
         "reconciliation_rule": ReconciliationRule(),
@@ -63,17 +67,29 @@ def rules(settings: Settings) -> dict[str, Any]:
 
 def customer_rule(settings: Settings) -> CustomerRule:
     """Return where engaged, active and valuable customers begin."""
-    with about_setting("engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S or ECOM_TIER_ENTERPRISE_AMOUNT"):
+    setting = (
+        "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or ECOM_TIER_ENTERPRISE_AMOUNT"
+    )
+    with about_setting(setting):
         return CustomerRule(
             active_days=settings.customer_active_days,
             medium_sessions=settings.engagement_medium_sessions,
             medium_engaged_s=settings.engagement_medium_s,
             high_sessions=settings.engagement_high_sessions,
             high_engaged_s=settings.engagement_high_s,
+            medium_score=settings.engagement_medium_score,
+            high_score=settings.engagement_high_score,
+            expected_fields=mapping_of(settings).expected_fields,
             premium_amount=settings.tier_premium_amount,
             enterprise_amount=settings.tier_enterprise_amount,
             timezone=settings.timezone,
         )
+
+
+def segments_of(settings: Settings) -> MarketSegments:
+    """Return which market an address is in."""
+    with about_setting("market_segments"):
+        return market_segments(settings.market_segments)
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:

@@ -134,6 +134,15 @@ class Settings(
     engagement_medium_s: int = Field(60, ge=0, description="Engaged seconds that medium engagement takes, too")
     engagement_high_sessions: int = Field(5, ge=0, description="Sessions in 30 days from which engagement is high")
     engagement_high_s: int = Field(600, ge=0, description="Engaged seconds that high engagement takes, too")
+    engagement_medium_score: float = Field(
+        40, ge=0, le=100, description="Points of an API's score from which engagement is medium, without sessions"
+    )
+    engagement_high_score: float = Field(
+        70, ge=0, le=100, description="Points of an API's score from which engagement is high, without sessions"
+    )
+    market_segments: Path | None = Field(
+        None, description="YAML file that says which market an address is in; default the shipped one"
+    )
     tier_premium_amount: Decimal = Field(
         Decimal(100),
         ge=0,

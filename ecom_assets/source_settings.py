@@ -11,6 +11,9 @@ class SourceSettings(BaseSettings):
     catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
     customer_api_url: str = Field("", description="Address of the customer API's list of customers")
     customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
+    customer_api_mapping: str = Field(
+        "customers", description="Name of a shipped mapping of customer APIs (customers, reqres), or a YAML file"
+    )
     customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers asked for per page")
     customer_api_passes: int = Field(5, ge=2, le=100, description="Passes over pages that shift, before giving up")
     order_api_url: str = Field("", description="Address of the order report API")

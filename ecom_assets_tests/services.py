@@ -54,4 +54,4 @@ def customers_fetched(
 
 def ids_of(fetched: CustomerFetch) -> list[int]:
     """Return who came, in their order."""
-    return [customer.id for customer in fetched.customers]
+    return [int(customer.id) for customer in fetched.customers]

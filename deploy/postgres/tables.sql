@@ -712,6 +712,7 @@ CREATE TABLE "raw"."customers" (
   "page_position" BIGINT NOT NULL,
   "reject_reason" text COLLATE "C",
   "customer_id" text COLLATE "C",
+  "is_number_id" BOOLEAN,
   "email" text COLLATE "C",
   "first_name" text COLLATE "C",
   "last_name" text COLLATE "C",
@@ -724,6 +725,7 @@ CREATE TABLE "raw"."customers" (
   "created_at" TIMESTAMP(6),
   "updated_at" TIMESTAMP(6),
   "last_login_at" TIMESTAMP(6),
+  "engagement_score" DOUBLE PRECISION,
   "payload" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("received_date", "record_number")
@@ -738,6 +740,13 @@ CREATE TABLE "staging"."quarantined_customers" (
   "payload" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "staging"."duplicate_customers" (
+  "received_date" DATE NOT NULL,
+  "customer_id" text COLLATE "C" NOT NULL,
+  "surplus_count" BIGINT NOT NULL,
+  PRIMARY KEY ("received_date", "customer_id")
 );
 
 CREATE TABLE "mart"."first_touches" (
@@ -756,6 +765,7 @@ CREATE TABLE "mart"."first_touches" (
 
 CREATE TABLE "staging"."customers" (
   "customer_id" text COLLATE "C" NOT NULL,
+  "is_number_id" BOOLEAN,
   "valid_from" DATE NOT NULL,
   "valid_to" DATE,
   "is_current" BOOLEAN NOT NULL,
@@ -775,6 +785,8 @@ CREATE TABLE "staging"."customers" (
   "activity_status" text COLLATE "C" NOT NULL,
   "recent_session_count" BIGINT NOT NULL,
   "recent_engaged_s" DOUBLE PRECISION NOT NULL,
+  "engagement_score" DOUBLE PRECISION,
+  "engagement_source" text COLLATE "C",
   "engagement_level" text COLLATE "C" NOT NULL,
   "acquisition_channel" text COLLATE "C",
   "default_channel_group" text COLLATE "C",

@@ -8,16 +8,20 @@ import dagster as dg
 from ecom_assets.asset_keys import asset_key
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.contracts.customers import Customers
-from ecom_assets.destinations.customers_json import CustomersFile, write_customers
+from ecom_assets.destinations.customers_json import DEFAULT_FIELDS, CustomersFile, FileLayout, write_customers
 from ecom_assets.settings import Settings
+from ecom_assets.transforms.market_segments import MarketSegments
 from ecom_assets.warehouse.io_manager import Progress
 
 KEY = dg.AssetKey(["export", "customers_json"])
 WRITTEN = "every_customer_is_written"
 
 
-def customers_json(settings: Settings, progress: Progress, pool: str | None) -> dg.AssetsDefinition:
+def customers_json(
+    settings: Settings, markets: MarketSegments, progress: Progress, pool: str | None
+) -> dg.AssetsDefinition:
     """Return the asset that writes the file."""
+    layout = FileLayout(markets.names, settings.customers_json_fields or DEFAULT_FIELDS)
 
     @dg.asset(
         key=KEY,
@@ -34,7 +38,8 @@ def customers_json(settings: Settings, progress: Progress, pool: str | None) -> 
         progress.began("export.customers_json")
         started = time.monotonic()
         path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
-        written = write_customers(context.resources.warehouse.table(Customers), path, now_utc_without_zone())
+        customers = context.resources.warehouse.table(Customers)
+        written = write_customers(customers, path, now_utc_without_zone(), layout)
         took_s = time.monotonic() - started
         progress.ended("export.customers_json", written.customer_count, took_s)
         metadata: dict[str, Any] = {

@@ -4,25 +4,22 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.checks.claim import Verdict, claim, of_days, verdict_of
-from ecom_assets.contracts.customers import Customers, QuarantinedCustomers, RawCustomers
+from ecom_assets.contracts.customers import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import stacked
 
 TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
 
 
-def accounting(days: Days | None, raw: ir.Table, quarantined: ir.Table, versions: ir.Table) -> ir.Table:
+def accounting(
+    days: Days | None, raw: ir.Table, quarantined: ir.Table, surplus: ir.Table, versions: ir.Table
+) -> ir.Table:
     """One row per day of a fetch, in `received_date`, with four counts and the `residue` they leave; zero is well.
 
-    A customer counts where a version covers the day. Surplus are copies beyond the first of a customer; no table
-    holds them, so they are counted in what was received.
+    A customer counts where a version covers the day.
     """
-    raw, quarantined = (of_days(rows, "received_date", days) for rows in (raw, quarantined))
-    copies = (
-        raw.filter(raw.reject_reason.isnull())
-        .group_by("received_date", "customer_id")
-        .agg(surplus_count=lambda rows: rows.count() - 1)
-    )
+    raw, quarantined, surplus = (of_days(rows, "received_date", days) for rows in (raw, quarantined, surplus))
+    copies = raw.filter(raw.reject_reason.isnull()).select("received_date", "customer_id").distinct()
     spans = versions.select("customer_id", "valid_from", "valid_to")
     is_covered = [
         copies.customer_id == spans.customer_id,
@@ -34,7 +31,7 @@ def accounting(days: Days | None, raw: ir.Table, quarantined: ir.Table, versions
         _counted(raw, "received_count", raw.count()),
         _counted(covered, "customer_count", covered.count()),
         _counted(quarantined, "quarantined_count", quarantined.count()),
-        _counted(copies, "surplus_count", copies.surplus_count.sum()),
+        _counted(surplus, "surplus_count", surplus.surplus_count.sum()),
     )
     per_day = terms.group_by("received_date").agg(**{term: terms[term].sum() for term in TERMS})
     left = per_day.received_count - per_day.customer_count - per_day.quarantined_count - per_day.surplus_count
@@ -49,7 +46,7 @@ def _counted(rows: ir.Table, term: str, number: ir.IntegerScalar) -> ir.Table:
     )
 
 
-@claim(Customers, reads=(RawCustomers, QuarantinedCustomers, Customers), blocking=True)
+@claim(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)
 def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> Verdict:
     """Per fetch, received records = customers + quarantined records + surplus copies."""
     per_day = accounting(days, *tables)

@@ -2,29 +2,39 @@
 
 from typing import Any
 
-from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS, Customers
+import ibis.expr.types as ir
+
+from ecom_assets.contracts.customers import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
+from ecom_assets.destinations.customer_counts import customer_counts
+from ecom_assets.rules import segments_of
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.stacking import can_be_null
 from ecom_assets.warehouse.engine import Engine
 
 COLUMNS = {
-    "tiers": ("customer_tier", CUSTOMER_TIERS),
-    "segments": ("market_segment", MARKET_SEGMENTS),
-    "quality_bands": ("quality_band", QUALITY_BANDS),
+    "tiers": "customer_tier",
+    "segments": "market_segment",
+    "quality_bands": "quality_band",
+    "engagement_sources": "engagement_source",
 }
+SHOWN = ("tiers", "segments", "quality_bands")
 
 
-def customer_totals(engine: Engine) -> dict[str, Any]:
-    """Return how many customers there are as of the newest fetch, by tier, market segment and quality band."""
+def customer_totals(engine: Engine, settings: Settings, days: Days) -> dict[str, Any]:
+    """Return how many customers there are as of the newest fetch, and what the fetches of some days brought."""
     table = engine.table(Customers)
-    current = table.filter(table.is_current)
-    current = can_be_null(current, ["as_of_date"])
-    found = current.agg(count=current.count(), as_of=current.as_of_date.max()).to_pyarrow().to_pylist()[0]
-    totals: dict[str, Any] = {"count": int(found["count"]), "as_of": str(found["as_of"]) if found["as_of"] else None}
-    for name, (column, values) in COLUMNS.items():
-        rows = current.group_by(value=current[column]).agg(customers=current.count()).to_pyarrow().to_pylist()
-        counts = {row["value"]: int(row["customers"]) for row in rows}
-        totals[name] = {value: counts.get(value, 0) for value in values}
-    return totals
+    current = can_be_null(table.filter(table.is_current), ["as_of_date"])
+    as_of = current.as_of_date.max().to_pyarrow().as_py()
+    counts = customer_counts(table, segments_of(settings).names)
+    return {
+        "count": counts["total_customers"],
+        "as_of": str(as_of) if as_of else None,
+        **{name: counts[column] for name, column in COLUMNS.items()},
+        "mean_data_quality_score": counts["mean_data_quality_score"],
+        "flawed_fields": counts["flawed_fields"],
+        **_received(engine, days),
+    }
 
 
 def customer_lines(totals: dict[str, Any]) -> list[str]:
@@ -33,6 +43,38 @@ def customer_lines(totals: dict[str, Any]) -> list[str]:
         return []
     lines = [
         f"  {name.replace('_', ' '):14} " + ", ".join(f"{value} {count:,}" for value, count in totals[name].items())
-        for name in COLUMNS
+        for name in SHOWN
     ]
+    flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
+    lines.append(f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: {flawed or 'nothing'}")
+    if by_api := totals["engagement_sources"]["api"]:
+        lines.append(f"  engagement     of {by_api:,} without sessions by the API's score")
     return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]
+
+
+def customer_quality_lines(totals: dict[str, Any]) -> list[str]:
+    """Return what became of the records that the fetches brought; nothing where nothing was fetched."""
+    refused = totals["quarantined"]
+    if not totals["received"]:
+        return []
+    what = f"Quarantined customers: {sum(refused.values()):,} of {totals['received']:,} records"
+    lines = [f"{what}; surplus copies left out: {totals['duplicates']:,}"]
+    return lines + [f"  {reason:48} {count:>8,}" for reason, count in refused.items()]
+
+
+def _received(engine: Engine, days: Days) -> dict[str, Any]:
+    """Return received, quarantined and surplus records; what is left of them is the customers of those days."""
+    raw, refused, surplus = (
+        _of_days(engine.table(contract), days) for contract in (RawCustomers, QuarantinedCustomers, DuplicateCustomers)
+    )
+    reasons = refused.group_by("reject_reason").agg(rows=refused.count()).to_pyarrow().to_pylist()
+    ordered = sorted(reasons, key=lambda row: (-row["rows"], row["reject_reason"]))
+    return {
+        "received": int(raw.count().to_pyarrow().as_py()),
+        "quarantined": {row["reject_reason"]: int(row["rows"]) for row in ordered},
+        "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
+    }
+
+
+def _of_days(rows: ir.Table, days: Days) -> ir.Table:
+    return rows.filter(days.contain(rows.received_date))

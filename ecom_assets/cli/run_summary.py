@@ -11,7 +11,7 @@ import typer
 
 from ecom_assets.automation.held_lines import held_line
 from ecom_assets.cli.attribution_summary import channel_lines, channel_totals
-from ecom_assets.cli.customer_summary import customer_lines, customer_totals
+from ecom_assets.cli.customer_summary import customer_lines, customer_quality_lines, customer_totals
 from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
@@ -70,7 +70,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "channels": channel_totals(engine, outcome.days, "order" if has_orders(settings) else "purchase"),
-        "customers": customer_totals(engine),
+        "customers": customer_totals(engine, settings, outcome.days),
         "segments": summarize_value(engine),
         "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
         "restatements": summarize_restatements(engine, outcome.run_id),
@@ -154,6 +154,7 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
         lines += [held_line(one) for one in sales["held_days"]]
+    lines += customer_quality_lines(summary["customers"])
     lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""

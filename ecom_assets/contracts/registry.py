@@ -12,7 +12,13 @@ from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
-from ecom_assets.contracts.customers import Customers, FirstTouches, QuarantinedCustomers, RawCustomers
+from ecom_assets.contracts.customers import (
+    Customers,
+    DuplicateCustomers,
+    FirstTouches,
+    QuarantinedCustomers,
+    RawCustomers,
+)
 from ecom_assets.contracts.deliveries import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
@@ -86,6 +92,7 @@ ALL: tuple[type[Table], ...] = (
     ChannelAttribution,
     RawCustomers,
     QuarantinedCustomers,
+    DuplicateCustomers,
     FirstTouches,
     Customers,
     CustomerSegments,

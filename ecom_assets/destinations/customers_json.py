@@ -12,38 +12,34 @@ from pathlib import Path
 from typing import IO, Any
 
 import duckdb
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.contracts.customers import (
-    ACTIVITY_STATUSES,
-    CUSTOMER_TIERS,
-    ENGAGEMENT_LEVELS,
-    MARKET_SEGMENTS,
-    QUALITY_BANDS,
-    Customers,
-)
+from ecom_assets.contracts.customers import CUSTOMER_FILE_FIELDS, QUALITY_BANDS, Customers
+from ecom_assets.destinations.customer_counts import customer_counts
+from ecom_assets.destinations.customer_order import in_order
 from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import DeliveryError
 
 BATCH_ROWS = 20_000
-LEFT_OUT = ("is_current", "valid_to", "last_received_date")
-"""Columns that say of each current customer the same, or nothing about the customer."""
-COUNTED = {
-    "quality_band": QUALITY_BANDS,
-    "customer_tier": CUSTOMER_TIERS,
-    "market_segment": MARKET_SEGMENTS,
-    "activity_status": ACTIVITY_STATUSES,
-    "engagement_level": ENGAGEMENT_LEVELS,
-}
+DEFAULT_FIELDS = tuple(name for name in CUSTOMER_FILE_FIELDS if name != "email")
+"""What a customer has there unless it is set: of the e-mail address the domain only."""
 TITLES = {
     "quality_band": "Data quality",
     "customer_tier": "Tier",
     "market_segment": "Market",
     "activity_status": "Activity",
     "engagement_level": "Engagement",
+    "engagement_source": "What tells the engagement",
 }
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """What the file tells of a customer, in this order, and the market segments that its summary counts."""
+
+    segments: tuple[str, ...]
+    fields: tuple[str, ...] = DEFAULT_FIELDS
 
 
 @dataclass(frozen=True)
@@ -57,25 +53,20 @@ class CustomersFile:
     summary: dict[str, Any]
 
 
-def current_customers(customers: ir.Table) -> ir.Table:
-    """Customers as they are now, of rows of `Customers`, by name and then by id; those without a name come last."""
-    current = customers.filter(customers.is_current)
-    in_order = current.order_by(ibis.asc("full_name", nulls_first=False), "customer_id")
-    return in_order.select(*(name for name in Customers.columns if name not in LEFT_OUT))
-
-
-def write_customers(customers: ir.Table, path: Path, exported_at: datetime) -> CustomersFile:
+def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layout: FileLayout) -> CustomersFile:
     """Write the file and its summaries; whoever reads sees the files of before, or the new ones.
 
     Args:
         customers: All rows of `Customers`.
         path: Where; the summaries get its name with `_summary.txt` and `_summary.json`.
         exported_at: When, UTC without zone.
+        layout: What it tells.
 
     Raises:
         DeliveryError: The folder cannot be written.
     """
-    summary = _summarized(customers, exported_at)
+    stamp = exported_at.isoformat(timespec="seconds") + "Z"
+    summary = {"export_timestamp": stamp, **customer_counts(customers, layout.segments)}
     head = {
         "total_customers": summary["total_customers"],
         "export_timestamp": summary["export_timestamp"],
@@ -84,7 +75,7 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime) -> C
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _renamed(path) as file:
-            count = _stream(file, head, _lines(current_customers(customers)))
+            count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields))
         for end, content in (("json", json.dumps(summary, indent=2)), ("txt", _report(summary))):
             with _renamed(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
@@ -130,48 +121,40 @@ def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> 
     return count
 
 
-def _lines(rows: ir.Table) -> Iterator[list[str]]:
-    """Yield the customers as JSON, some at a time; instants are ISO 8601, money is text."""
+def _lines(current: ir.Table, fields: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the customers as JSON, some at a time, in order; instants are ISO 8601, money is text."""
+    names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
+    batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    shown = ", ".join(f"{_as_json(name)} AS {name}" for name in fields)
+    sql = f"SELECT to_json(row_)::VARCHAR FROM (SELECT {shown} FROM some_rows) row_"  # noqa: S608 (names come from contracts)
     con = duckdb.connect()
-    fields = ", ".join(f"{_as_json(name, column.type)} AS {name}" for name, column in _columns().items())
-    sql = f"SELECT to_json(row_)::VARCHAR FROM (SELECT {fields} FROM some_rows) row_"  # noqa: S608 (names come from contracts)
     try:
         con.execute("SET threads = 1")  # rows stay in their order
-        for batch in rows.to_pyarrow_batches(chunk_size=BATCH_ROWS):
+        for batch in in_order(iter(batches), batches.schema, BATCH_ROWS):
             con.register("some_rows", pa.Table.from_batches([batch]))
             yield [line for (line,) in con.execute(sql).fetchall()]
     finally:
         con.close()
 
 
-def _columns() -> dict[str, Any]:
-    return {name: column for name, column in Customers.columns.items() if name not in LEFT_OUT}
-
-
-def _as_json(name: str, kind: str) -> str:
+def _as_json(name: str) -> str:
+    kind = Customers.columns[name].type
+    if name == "customer_id":
+        is_number = f"is_number_id AND regexp_full_match({name}, '0|[1-9][0-9]*')"
+        return f"CASE WHEN {is_number} THEN {name}::JSON ELSE to_json({name}) END"
     if kind.startswith("timestamp"):
         return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%fZ')"
     return f"{name}::VARCHAR" if kind.startswith("decimal") else name
 
 
-def _summarized(customers: ir.Table, exported_at: datetime) -> dict[str, Any]:
-    current = customers.filter(customers.is_current)
-    names = list(COUNTED)
-    found = current.group_by(*names).agg(n=current.count()).to_pyarrow().to_pylist()
-    counts = {
-        name: {one: sum(row["n"] for row in found if row[name] == one) for one in known}
-        for name, known in COUNTED.items()
-    }
-    return {
-        "total_customers": sum(row["n"] for row in found),
-        "export_timestamp": exported_at.isoformat(timespec="seconds") + "Z",
-        **counts,
-    }
-
-
 def _report(summary: dict[str, Any]) -> str:
     total = summary["total_customers"]
     lines = [f"Customers: {total:,}, exported at {summary['export_timestamp']}"]
+    if total:
+        lines.append(f"Mean data quality score: {summary['mean_data_quality_score']:.2f}")
+    if summary["flawed_fields"]:
+        lines += ["", "Fields that are missing or invalid"]
+        lines += [f"  {name:14} {n:>10,} {_share(n, total)}" for name, n in summary["flawed_fields"].items()]
     for name, title in TITLES.items():
         lines += ["", title]
         lines += [f"  {one:12} {n:>10,} {_share(n, total)}" for one, n in summary[name].items()]

@@ -14,7 +14,7 @@ PATH = "/api/customers"
 MOST_PER_PAGE = 500
 _MALFORMED: tuple[Any, ...] = (
     {"email": "nobody@example.com"},
-    {"id": "seventeen", "email": "x@example.com"},
+    {"id": 17.5, "email": "x@example.com"},
     "a line of text",
     {"id": -4},
     {"id": 17, "first_name": 42},

@@ -1,45 +1,28 @@
-"""Customers from a paginated API: `page`, `per_page`, `total`, `total_pages`, `data`, as reqres and others have it.
+"""Customers from an API, as its mapping says.
 
-Not here: retries (`http_retry.py`), shifting pages (`customer_pages.py`), what a record must hold
-(`customer_records.py`), tables.
+Not here: mappings (`customer_mapping.py`), retries (`http_retry.py`), paging (`customer_paging.py`), shifting pages
+(`customer_pages.py`), what a record must hold (`customer_records.py`), tables.
 """
 
 import time
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from ecom_assets.address import without_secrets
-from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
-from ecom_assets.sources.customer_pages import Page, Reading, read_until_settled
+from ecom_assets.sources.customer_mapping import KeyHeader, mapping_of
+from ecom_assets.sources.customer_pages import Reading, read_until_settled
+from ecom_assets.sources.customer_paging import PageReader
 from ecom_assets.sources.customer_records import (
     Conflict,
     Customer,
     QuarantinedRecord,
     ReceivedRecord,
     merged,
-    read_record,
 )
 from ecom_assets.sources.http_cache import cached_session
 from ecom_assets.sources.http_session import Api, ApiSession, header_value
 from ecom_assets.sources.http_tally import HttpCosts
-
-MOST_PAGES = 1_000_000
-"""More than any shop has: an answer that announces more is broken."""
-
-
-class _Envelope(BaseModel):
-    """What surrounds the records of a page; what else is in it does not matter."""
-
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
-
-    page: int = Field(ge=1)
-    total: int = Field(ge=0)
-    total_pages: int = Field(ge=0, le=MOST_PAGES)
-    data: list[Any]
 
 
 @dataclass(frozen=True)
@@ -52,12 +35,12 @@ class CustomerFetch:
     records: tuple[ReceivedRecord, ...] = field(repr=False)
     """Everything of the last pass as it stood there; then, if that is not settled, what only earlier ones had."""
     conflicts: tuple[Conflict, ...] = field(repr=False)
-    unsettled_ids: tuple[int, ...] = field(repr=False)
+    unsettled_ids: tuple[str, ...] = field(repr=False)
     """Customers whom only some passes found; all of them are in `customers`."""
     is_settled: bool
     """Whether two passes in a row found the same customers."""
-    total: int
-    """How many there are, as the API says."""
+    total: int | None
+    """How many there are, if the API says."""
     record_count: int
     duplicate_count: int
     """Records of the last pass that are further copies of a customer."""
@@ -70,10 +53,11 @@ class CustomerFetch:
         """Return what could not be made sure of, as a sentence; empty if nothing."""
         if self.is_settled:
             return ""
+        announced = "" if self.total is None else f", and the API says {self.total}"
         return (
             f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
             f"{len(self.unsettled_ids)} customers were in some passes only (all are taken), {len(self.customers)} were "
-            f"found, and the API says {self.total}; raise ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
+            f"found{announced}; raise ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
         )
 
     def metrics(self) -> dict[str, Any]:
@@ -99,22 +83,31 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
 
     Raises:
         SettingError: No address is set, or the key cannot be sent.
-        SourceError: The API cannot be reached, refuses, or does not speak this protocol.
+        MappingError: The mapping that is set cannot be read.
+        SourceError: The API cannot be reached, refuses, or does not fit the mapping.
     """
     if not settings.customer_api_url:
         raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
     api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
-    key = header_value(api.key_setting, settings.customer_api_key)
-    headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
+    mapping = mapping_of(settings)
+    headers = {
+        "Accept": "application/json",
+        **_with_key(mapping.key, header_value(api.key_setting, settings.customer_api_key)),
+    }
     began = time.monotonic()
-    with ApiSession(api, settings, cached_session(settings.home, "customer_api")) as session:
+    cache = cached_session(settings.home, "customer_api", mapping.key.header)
+    with ApiSession(api, settings, cache) as session:
         reading = read_until_settled(
-            partial(_read_page, session, headers, settings.customer_api_page_size),
+            PageReader(session, mapping, headers, settings.customer_api_page_size),
             session.stop,
             concurrency=settings.source_concurrency,
             most_passes=settings.customer_api_passes,
         )
         return _fetch(reading, session.tally.costs(), round(time.monotonic() - began, 3))
+
+
+def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
+    return {where.header: f"{where.scheme} {key}".strip()} if key else {}
 
 
 def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
@@ -146,23 +139,3 @@ def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> lis
         one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
     }
     return [found[one.payload] for one in customers if one.payload in missing]
-
-
-def _read_page(session: ApiSession, headers: dict[str, str], page_size: int, number: int) -> Page:
-    response = session.get(session.api.url, {"page": number, "per_page": page_size}, headers)
-    try:
-        envelope = _Envelope.model_validate(response.json())
-    except ValidationError as error:
-        fault = error.errors(include_input=False)[0]
-        raise SourceError(
-            f"Page {number} of the customer API at {without_secrets(session.api.url)} is none: "
-            f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
-            f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
-        ) from None
-    if envelope.page != number:
-        raise SourceError(
-            f"The customer API at {without_secrets(session.api.url)} was asked for page {number} and answers with page "
-            f"{envelope.page}; see that {session.api.url_setting} is the address of a list that takes `page`."
-        )
-    records = (read_record(record, number, position) for position, record in enumerate(envelope.data, start=1))
-    return Page(number, envelope.total, envelope.total_pages, tuple(records))

@@ -1,6 +1,7 @@
 """A customer as the API tells it: what is valid, and which copy of a customer counts.
 
-Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came. Not here: asking the API.
+Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came. Not here: asking the API, where in
+a record a field is (`customer_mapping`).
 """
 
 import json
@@ -12,19 +13,25 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-LARGEST_ID = 2**63 - 1
+from ecom_assets.sources.customer_mapping import (
+    EPOCHS,
+    MISSING,
+    NATIVE,
+    ApiScore,
+    ApiTime,
+    CustomerMapping,
+    load_customer_mapping,
+    value_at,
+)
+from ecom_assets.transforms.clean import NULL_LIKE_IDS
+
 _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 """Postgres has no NUL in text, and half a surrogate pair is no UTF-8."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-def instant_of(said: str | None) -> datetime | None:
-    """Return the UTC instant that a text tells, which without a zone is UTC; None if it is no time."""
-    try:
-        read = datetime.fromisoformat(said or "")
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+NATIVE_MAPPING = load_customer_mapping(NATIVE)
+ID_TYPES = {"any": "a text or a whole number from 0", "number": "a whole number from 0", "text": "a text"}
+NOBODY = frozenset(NULL_LIKE_IDS) - {"0"}
+"""Ids that stand for nobody, as in events; the number 0 is a customer, as in orders."""
 
 
 def _storable(text: str) -> str:
@@ -42,7 +49,8 @@ class Customer(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
-    id: int = Field(ge=1, le=LARGEST_ID)
+    id: Text
+    is_number_id: bool = Field(default=False, description="Whether the API gives the id as a number")
     email: Text | None = None
     first_name: Text | None = None
     last_name: Text | None = None
@@ -52,12 +60,16 @@ class Customer(BaseModel):
     created_at: Text | None = None
     updated_at: Text | None = None
     last_login_at: Text | None = None
+    created_instant: datetime | None = None
+    updated_instant: datetime | None = None
+    last_login_instant: datetime | None = None
+    engagement_score: float | None = None
     payload: str = Field(default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only")
 
     @property
-    def updated_instant(self) -> datetime:
+    def version_instant(self) -> datetime:
         """Return when this version was made, in UTC; what is no time is older than everything."""
-        return instant_of(self.updated_at) or _LONG_AGO
+        return self.updated_instant or _LONG_AGO
 
 
 @dataclass(frozen=True)
@@ -83,13 +95,13 @@ class ReceivedRecord:
 class Conflict:
     """Copies of one customer that differ and claim the same time; the first payload is the one that was taken."""
 
-    id: int
+    id: str
     updated_at: str | None
     payloads: tuple[str, ...]
 
     def __repr__(self) -> str:
         """Tell which, without personal data."""
-        return f"Conflict(id={self.id}, copies={len(self.payloads)})"
+        return f"Conflict(id={self.id!r}, copies={len(self.payloads)})"
 
 
 @dataclass(frozen=True)
@@ -100,16 +112,52 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
-def read_record(record: Any, page: int, position: int) -> Customer | QuarantinedRecord:  # noqa: ANN401 (JSON is what it is)
+def read_record(  # (JSON is what it is)
+    record: Any,  # noqa: ANN401
+    page: int,
+    position: int,
+    mapping: CustomerMapping = NATIVE_MAPPING,
+) -> Customer | QuarantinedRecord:
     """Return a record as a customer, or the reason why it is none; the reason quotes nothing of it."""
     payload = json.dumps(record, sort_keys=True, separators=(",", ":"))
     if not isinstance(record, dict):
         return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
+    values: dict[str, Any] = {"payload": payload}
+    for name, one in mapping.fields.given():
+        said = value_at(record, one.path)
+        if name == "id":
+            values["is_number_id"] = isinstance(said, int)
+            values["id"], fault = read_id(said, mapping.id_type)
+            if fault:
+                return QuarantinedRecord(page, position, f"id: {fault}", payload)
+        elif said is not MISSING:
+            values |= {name: said} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, said)
     try:
-        return Customer.model_validate({**record, "payload": payload})
+        return Customer.model_validate(values)
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
         return QuarantinedRecord(page, position, "; ".join(faults), payload)
+
+
+def read_id(said: object, id_type: str) -> tuple[str, str]:
+    """Return an id as text, and what is wrong with it, if anything."""
+    if said is MISSING or said is None or (isinstance(said, str) and not said.strip()):
+        return "", "it is missing"
+    is_number = isinstance(said, int) and not isinstance(said, bool) and said >= 0
+    if not (is_number and id_type != "text") and not (isinstance(said, str) and id_type != "number"):
+        return "", f"it is not {ID_TYPES[id_type]}"
+    text = str(said)
+    return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
+
+
+def _read(name: str, one: ApiTime | ApiScore, said: object) -> dict[str, Any]:
+    """Return the values of a time or a score, which may be numbers."""
+    if isinstance(one, ApiScore):
+        return {name: one.score_of(said)}
+    if one.format in EPOCHS and isinstance(said, int | float) and not isinstance(said, bool):
+        said = str(said)
+    read = one.instant_of(said) if isinstance(said, str) else None
+    return {name: said, f"{name.removesuffix('_at')}_instant": read}
 
 
 def merged(copies: Iterable[Customer]) -> Merged:
@@ -117,7 +165,7 @@ def merged(copies: Iterable[Customer]) -> Merged:
 
     Of versions with the same time the greatest payload is taken, which no order of arrival can change.
     """
-    by_id: dict[int, list[Customer]] = {}
+    by_id: dict[str, list[Customer]] = {}
     for copy in copies:
         by_id.setdefault(copy.id, []).append(copy)
     chosen = [max(group, key=_version) for group in by_id.values()]
@@ -126,13 +174,13 @@ def merged(copies: Iterable[Customer]) -> Merged:
 
 
 def _version(customer: Customer) -> tuple[datetime, str]:
-    return customer.updated_instant, customer.payload
+    return customer.version_instant, customer.payload
 
 
 def _conflict(winner: Customer, group: Sequence[Customer]) -> Conflict | None:
     if len(group) == 1:
         return None
-    payloads = {copy.payload for copy in group if copy.updated_instant == winner.updated_instant}
+    payloads = {copy.payload for copy in group if copy.version_instant == winner.version_instant}
     if len(payloads) == 1:
         return None
     return Conflict(winner.id, winner.updated_at, tuple(sorted(payloads, reverse=True)))

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.contracts.customers import RawCustomers
-from ecom_assets.sources.customer_records import Customer, ReceivedRecord, instant_of
+from ecom_assets.sources.customer_records import Customer, ReceivedRecord
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.schema import schema_of
 
@@ -42,12 +42,12 @@ def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -
 
 
 def _values(customer: Customer) -> dict[str, Any]:
-    values: dict[str, Any] = {"customer_id": str(customer.id)}
+    values: dict[str, Any] = {"customer_id": customer.id, "is_number_id": customer.is_number_id}
     values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
     for name in TIMES:
-        said = getattr(customer, f"{name}_at")
-        values |= {f"{name}_timestamp": said or None, f"{name}_at": _without_zone(instant_of(said))}
-    return values
+        said, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
+        values |= {f"{name}_timestamp": said or None, f"{name}_at": _without_zone(instant)}
+    return values | {"engagement_score": customer.engagement_score}
 
 
 def _tidy(text: str | None) -> str | None:

@@ -15,12 +15,12 @@ import duckdb
 from ecom_assets.errors import MappingError
 from ecom_assets.sources.file_columns import FileColumns
 from ecom_assets.sources.file_formats import InputFile
+from ecom_assets.sources.mapping_file import did_you_mean
 from ecom_assets.sources.record_mapping import (
     IdField,
     RecordMapping,
     SourceField,
     TimeField,
-    did_you_mean,
     load,
     shipped,
 )

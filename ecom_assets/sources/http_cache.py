@@ -50,10 +50,11 @@ class _OneAtATime(SQLiteCache):
             super().delete(*args, **kwargs)
 
 
-def cached_session(home: Path, name: str) -> CachedSession:
+def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
     """Return a session that keeps answers in `<home>/http_cache/<name>.sqlite`.
 
-    The folder is for its owner only: answers hold personal data. A damaged file is made anew, it is only a cache.
+    `secret_headers` are kept out, beside those of `SECRET_HEADERS`. The folder is for its owner only: answers hold
+    personal data. A damaged file is made anew, it is only a cache.
 
     Raises:
         SettingError: The folder cannot be written.
@@ -68,22 +69,22 @@ def cached_session(home: Path, name: str) -> CachedSession:
             f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to another folder."
         ) from error
     try:
-        session = _open(path)
+        session = _open(path, secret_headers)
         session.cache.delete(older_than=KEPT)
     except sqlite3.DatabaseError:
         _logger.warning("%s was damaged and is made anew", path)
         for file in path.parent.glob(f"{path.name}*"):
             file.unlink()
-        session = _open(path)
+        session = _open(path, secret_headers)
     return session
 
 
-def _open(path: Path) -> CachedSession:
+def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
     return CachedSession(
         backend=_OneAtATime(path, wal=True, busy_timeout=10_000),
         always_revalidate=True,
         allowable_codes=(200,),
-        ignored_parameters=SECRET_HEADERS,
+        ignored_parameters=(*SECRET_HEADERS, *secret_headers),
         filter_fn=_is_worth_keeping,
         stale_if_error=False,
     )

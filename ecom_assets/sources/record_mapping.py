@@ -1,22 +1,20 @@
 """Mappings: small YAML files that say how a foreign layout becomes records of one kind, events or order lines.
 
-Here: what every mapping may say, reading and validating it, and the shipped ones. Not here: what a kind of record is
+Here: what every mapping may say. Not here: reading its file (`mapping_file`), what a kind of record is
 made of (`event_mapping`, `order_mapping`), whether a mapping fits a given file (`file_fit`), and the SQL that applies
 it (`record_sql`).
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ecom_assets.errors import MappingError
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
@@ -173,8 +171,7 @@ def valid_zone(name: str) -> str:
 
 def shipped(kind: type[RecordMapping]) -> list[str]:
     """Names of the mappings of a kind that come with the package."""
-    files = [path.name for path in _shipped_folder(kind).iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+    return shipped_in(kind.kind.folder)
 
 
 def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
@@ -183,66 +180,13 @@ def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
     Raises:
         MappingError: There is none of that name, or it is wrong.
     """
-    given = str(name_or_path)
-    if Path(given).suffix in {".yaml", ".yml"} or "/" in given:
-        try:
-            body = Path(given).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(f"the mapping {given} cannot be read ({_reason(error)}); check the path") from error
-        return _parse(kind, body, given)
-    known = shipped(kind)
-    if given not in known:
-        hint = did_you_mean(given, known)
-        raise MappingError(
-            f"there is no mapping {given!r}{hint}; shipped are {', '.join(known)}, or give the path of a .yaml file"
-        )
-    return _parse(kind, (_shipped_folder(kind) / f"{given}.yaml").read_text(encoding="utf-8"), f"{given}.yaml")
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`, did you mean 'x'?` for the closest known name, or nothing."""
-    lowered = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
-
-
-def _shipped_folder(kind: type[RecordMapping]) -> "resources.abc.Traversable":
-    return resources.files("ecom_assets.sources") / kind.kind.folder
-
-
-def _parse(kind: type[Kind], body: str, where: str) -> Kind:
-    try:
-        content = yaml.safe_load(body)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise MappingError(f"{where} is no valid YAML{line}; mend the indentation or the quotes there") from error
-    if not isinstance(content, dict):
-        raise MappingError(f"{where} is no mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
-    content.setdefault("name", Path(where).name.split(".")[0])
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        raise MappingError(f"{where}: {_sentence(kind, error)}; see docs/mappings.md") from error
-
-
-def _sentence(kind: type[RecordMapping], error: ValidationError) -> str:
-    # An unknown key usually is the misspelt form of the one that is then missing.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"]]
-    place = ".".join(path) or "the mapping"
-    if first["type"] == "extra_forbidden":
-        inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        return f"unknown key {path[-1]!r}{inside}{did_you_mean(path[-1], _keys_at(kind, path[:-1]))}"
-    if first["type"] == "missing":
-        return f"`{place}` is missing"
-    return f"`{place}`: {first['msg'].removeprefix('Value error, ')}"
+    return load_mapping_file(kind, name_or_path, kind.kind.folder, partial(_keys_at, kind))
 
 
 def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if not path:
         return list(kind.model_fields)
-    if path == ["fields"]:
+    if path[0] == "fields" and len(path) == 1:
         fields = kind.model_fields["fields"].annotation
         return list(getattr(fields, "model_fields", ()))
     kinds: dict[str, type[SourceField]] = {
@@ -251,7 +195,3 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
         "received_at": TimeField,
     }
     return list(kinds.get(path[-1], SourceField).model_fields)
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8 text"

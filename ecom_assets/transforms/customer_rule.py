@@ -6,6 +6,7 @@ from decimal import Decimal
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.contracts.customers import SCORED_FIELDS
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.errors import DefinitionError
 
@@ -18,6 +19,8 @@ class CustomerRule:
     """Thresholds, all inclusive.
 
     `medium` and `high` engagement: at least so many sessions **and** so many engaged seconds in the last 30 days.
+    `medium_score` and `high_score` (points of 100) are of the score that an API gives, where there are no sessions.
+    `expected_fields` cost points of quality where they are missing or invalid: those that the API has.
     `active_days` (days): seen so long ago at most, a day being 24 h. Amounts are of the last 365 days.
     """
 
@@ -26,8 +29,11 @@ class CustomerRule:
     medium_engaged_s: int = 60
     high_sessions: int = 5
     high_engaged_s: int = 600
+    medium_score: float = 40
+    high_score: float = 70
     premium_amount: Decimal = Decimal(100)
     enterprise_amount: Decimal = Decimal(500)
+    expected_fields: tuple[str, ...] = SCORED_FIELDS
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
@@ -39,6 +45,7 @@ class CustomerRule:
         for what, lower, higher in (
             ("sessions of high engagement", self.medium_sessions, self.high_sessions),
             ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),
+            ("points of high engagement", self.medium_score, self.high_score),
             ("revenue of the tier enterprise", self.premium_amount, self.enterprise_amount),
         ):
             if higher < lower:
@@ -51,6 +58,10 @@ class CustomerRule:
             ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
             else_="low",
         )
+
+    def level_of_score(self, score: ir.NumericValue) -> ir.StringValue:
+        """Return high, medium or low by the score that an API gives."""
+        return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
 
     def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
         """Return enterprise, premium or basic."""

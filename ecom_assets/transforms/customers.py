@@ -12,12 +12,18 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.contracts.customers import UNKNOWN_DOMAIN, Customers, QuarantinedCustomers
+from ecom_assets.contracts.customers import (
+    SCORED_FIELDS,
+    UNKNOWN_DOMAIN,
+    Customers,
+    DuplicateCustomers,
+    QuarantinedCustomers,
+)
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.customer_rule import MONTH_DAYS, YEAR_DAYS, CustomerRule
 from ecom_assets.transforms.days import NO, Days, day_start
 from ecom_assets.transforms.first_touch import first_touch_ever
-from ecom_assets.transforms.market_segments import market_segment
+from ecom_assets.transforms.market_segments import MarketSegments
 
 VERSIONED = ("email", "first_name", "last_name", "city", "region", "country", "created_timestamp")
 """What makes a new version if it changes; the times of the last change and sign-in alone do not."""
@@ -32,12 +38,21 @@ def quarantined_customers(raw: ir.Table) -> ir.Table:
     return raw.filter(raw.reject_reason.notnull()).select(*QuarantinedCustomers.columns)
 
 
+def duplicate_customers(raw: ir.Table) -> ir.Table:
+    """Return the customers who came more than once in a fetch, with how many copies were left out."""
+    good = raw.filter(raw.reject_reason.isnull())
+    copies = good.group_by("received_date", "customer_id").agg(copy_count=good.count())
+    surplus = copies.filter(copies.copy_count > 1)
+    return surplus.mutate(surplus_count=surplus.copy_count - 1).select(*DuplicateCustomers.columns)
+
+
 def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     sessions: ir.Table,
     conversions: ir.Table,
     touches: ir.Table,
     rule: CustomerRule,
+    markets: MarketSegments,
     days: Days,
 ) -> ir.Table:
     """Return every version of every customer.
@@ -47,7 +62,8 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         sessions: All rows of `Sessions`.
         conversions: All rows of `Conversions`.
         touches: All rows of `FirstTouches`.
-        rule: Thresholds, and the reporting time zone.
+        rule: Thresholds, fields of the score, and the reporting time zone.
+        markets: Which market an address is in.
         days: The days of the fetches, for daylight saving.
     """
     versions = customer_versions(raw)
@@ -58,7 +74,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
-    return _judged(_described(joined, rule, days), rule).select(*Customers.columns)
+    return _judged(_described(joined, rule, markets, days), rule).select(*Customers.columns)
 
 
 def customer_versions(raw: ir.Table) -> ir.Table:
@@ -129,7 +145,7 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
     return of_year.group_by("customer_id", "valid_from").agg(year_revenue_amount=of_year.revenue_amount.sum())
 
 
-def _described(told: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
+def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
     """Add names, domain, valid times and numbers; `now_at` is the end of the day that the row is of."""
     day_after = (told.as_of_date + ibis.interval(days=1)).cast("date")
     now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
@@ -139,9 +155,10 @@ def _described(told: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
     both = told.first_name.concat(" ").concat(told.last_name)
     told = told.mutate(
         now_at=now_at,
+        is_number_id=told.is_number_id.fill_null(ibis.literal(value=True)),  # all were, before it was kept
         full_name=ibis.coalesce(both, told.first_name, told.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
-        market_segment=market_segment(told.country, told.region, told.city),
+        market_segment=markets.segment_of(told.country, told.region, told.city),
         **times,
     )
     # A session of the last evening may go on after midnight.
@@ -162,16 +179,32 @@ _TIMES = ("created_at", "updated_at", "last_login_at")
 def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
     """Add levels, tier and quality."""
     flaws = [
-        (told.email_domain == UNKNOWN_DOMAIN, "email"),
-        *((told[name].isnull(), name) for name in ("first_name", "last_name", "city", "country", *_TIMES)),
+        (told.email_domain == UNKNOWN_DOMAIN if name == "email" else told[name].isnull(), name)
+        for name in SCORED_FIELDS
+        if name in rule.expected_fields
     ]
-    listed = reduce(lambda left, right: left.concat(right), (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws))
-    flaw_count = reduce(lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws))
+    listed = reduce(
+        lambda left, right: left.concat(right),
+        (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws),
+        ibis.literal(""),
+    )
+    flaw_count = reduce(
+        lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0)
+    )
     score = quality_score(flaw_count)
     is_active = told.seen_at >= told.now_at - ibis.interval(days=rule.active_days)
+    source = ibis.cases(
+        (told.last_event_at.notnull(), "sessions"),
+        (told.engagement_score.notnull(), "api"),
+        else_=ibis.null("string"),
+    )
+    by_sessions = rule.engagement_level(told.recent_session_count, told.recent_engaged_s)
+    by_api = rule.level_of_score(told.engagement_score)
+    level = ibis.cases((told.last_event_at.isnull() & told.engagement_score.notnull(), by_api), else_=by_sessions)
     return told.mutate(
         activity_status=ibis.cases((told.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
-        engagement_level=rule.engagement_level(told.recent_session_count, told.recent_engaged_s),
+        engagement_source=source,
+        engagement_level=level,
         customer_tier=rule.customer_tier(told.year_revenue_amount),
         flawed_fields=listed.substr(1).nullif(""),
         data_quality_score=score,

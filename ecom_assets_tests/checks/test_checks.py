@@ -93,6 +93,8 @@ ANNA_CROSSES = "visitor_id = 'anna' AND started_date <> ended_date"
 DEFECTS: dict[str, tuple[str, str]] = {
     "a customer is lost": (RECEIVED, "DELETE FROM staging.customers WHERE customer_id = '2'"),
     "a quarantined customer is forgotten": (RECEIVED, "DELETE FROM staging.quarantined_customers"),
+    "a copy of a customer is forgotten": (RECEIVED, "DELETE FROM staging.duplicate_customers"),
+    "too many copies of a customer are counted": (RECEIVED, "UPDATE staging.duplicate_customers SET surplus_count = 2"),
     "a record of a customer arrives after the versions": (
         RECEIVED,
         f"INSERT INTO raw.customers BY NAME SELECT * REPLACE ('3' AS customer_id, 9 AS record_number) FROM {SECOND}",

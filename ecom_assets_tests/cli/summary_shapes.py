@@ -1,7 +1,7 @@
 """What `ecom run --json` prints, by name and type. Not here: the tests of it (`test_run_sandbox.py`)."""
 
 from ecom_assets.contracts.attribution import MODELS
-from ecom_assets.contracts.customers import CUSTOMER_TIERS, MARKET_SEGMENTS, QUALITY_BANDS
+from ecom_assets.contracts.customers import CUSTOMER_TIERS, QUALITY_BANDS
 from ecom_assets.contracts.inventory import ALERTS
 
 SESSIONS = {
@@ -64,6 +64,7 @@ TABLES = [
     "mart.channel_attribution",
     "raw.customers",
     "staging.quarantined_customers",
+    "staging.duplicate_customers",
     "mart.first_touches",
     "staging.customers",
     "mart.customer_segments",
@@ -159,8 +160,14 @@ SUMMARY = {
         "count": int,
         "as_of": str,
         "tiers": dict.fromkeys(CUSTOMER_TIERS, int),
-        "segments": dict.fromkeys(MARKET_SEGMENTS, int),
+        "segments": dict.fromkeys(("US-West", "US-East", "EU-Central", "APAC", "other"), int),
         "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
+        "engagement_sources": dict.fromkeys(("sessions", "api", "none"), int),
+        "mean_data_quality_score": float,
+        "flawed_fields": dict.fromkeys(("email", "first_name", "last_name", "created_at", "last_login_at"), int),
+        "received": int,
+        "quarantined": {"id: it is missing": int, "id: it is not a text or a whole number from 0": int},
+        "duplicates": int,
     },
     "segments": {"customers": int, "segments": [OF_SEGMENT], "value": VALUE},
     "journeys": {"sessions": int, "converted_sessions": int, "top_paths": [PATH]},

@@ -12,8 +12,9 @@ import pytest
 
 from ecom_assets.contracts.customers import Customers
 from ecom_assets.destinations import customers_json
-from ecom_assets.destinations.customers_json import write_customers
-from ecom_assets.errors import DeliveryError
+from ecom_assets.destinations.customers_json import FileLayout, write_customers
+from ecom_assets.errors import DeliveryError, SettingError
+from ecom_assets.settings import load_settings
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.builders import Row, as_table
 
@@ -26,16 +27,24 @@ SOMEBODY: Row = {
 }  # fmt: skip
 
 
+LAYOUT = FileLayout(("US-West", "US-East", "EU-Central", "APAC", "other"))
+
+
 def customers(*rows: Row) -> ir.Table:
     con = connect()
     con.con.register("customers", as_table([SOMEBODY | row for row in rows], Customers))
     return con.table("customers")
 
 
-def written(path: Path, *rows: Row) -> dict[str, Any]:
-    write_customers(customers(*rows), path, NOW)
+def written(path: Path, *rows: Row, layout: FileLayout = LAYOUT) -> dict[str, Any]:
+    write_customers(customers(*rows), path, NOW, layout)
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def ids_in_order(path: Path, *names: tuple[str, str | None]) -> list[Any]:
+    found = written(path / "customers.json", *({"customer_id": one, "full_name": name} for one, name in names))
+    return [one["customer_id"] for one in found["customers"]]
 
 
 def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp_path: Path) -> None:
@@ -47,14 +56,102 @@ def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp
         {"customer_id": "1", "full_name": None, "quality_band": "low"},
         {"customer_id": "7", "full_name": "Ann Old", "is_current": False, "valid_from": date(2026, 1, 1)},
     )
-    assert [one["customer_id"] for one in found["customers"]] == ["10", "7", "9", "1"]
+    assert [one["customer_id"] for one in found["customers"]] == ["7", "10", "9", "1"]
     assert found["metadata"] == {
         "total_customers": 4,
         "export_timestamp": "2026-03-10T06:00:00Z",
         "data_quality_summary": {"high_quality": 2, "medium_quality": 1, "low_quality": 1},
     }
-    assert found["customers"][0]["year_revenue_amount"] == "12.50", "money is exact"
+    assert found["customers"][1]["year_revenue_amount"] == "12.50", "money is exact"
     assert found["customers"][2]["full_name"] == "Zoë Ångström"
+
+
+def test_names_sort_as_people_sort_them(tmp_path: Path) -> None:
+    names = [
+        "Änne Ohm",
+        "anna Ode",
+        "Łukasz Z",
+        "Lukas Y",
+        "Ólafur",
+        "Oskar",
+        "straße",
+        "Strasse",
+        "Øystein",
+        "Zoe",
+        "étude",
+    ]
+    told = [(f"c{n:02}", name) for n, name in enumerate(names)]
+    by_id = dict(told)
+    # As without accents: anna ode, anne ohm, etude, lukas y, lukasz z, olafur, oskar, oystein, strasse twice, zoe.
+    assert [by_id[one] for one in ids_in_order(tmp_path, *told)] == [
+        "anna Ode", "Änne Ohm", "étude", "Lukas Y", "Łukasz Z", "Ólafur", "Oskar", "Øystein", "straße", "Strasse",
+        "Zoe",
+    ]  # fmt: skip
+
+
+def test_of_one_name_ids_decide_numbers_first_and_by_their_value(tmp_path: Path) -> None:
+    ids = ["b", "10", "9", "a", "0b", "007", "7", "18446744073709551616", "0"]
+    expected = ["0", "007", "7", "9", "10", "18446744073709551616", "0b", "a", "b"]
+    for turned in (ids, ids[::-1]):
+        assert (
+            ids_in_order(tmp_path, *((one, name) for one, name in zip(turned, ["Zoë", "zoe"] * 5, strict=False)))
+            == expected
+        )
+
+
+def test_an_id_that_was_a_number_stays_one_and_a_text_stays_a_text(tmp_path: Path) -> None:
+    found = written(
+        tmp_path / "customers.json",
+        {"customer_id": "7", "is_number_id": True},
+        {"customer_id": "8", "is_number_id": False},
+        {"customer_id": "0b7c1f6e-1", "is_number_id": False},
+        {"customer_id": "18446744073709551616", "is_number_id": True},
+    )
+    assert [one["customer_id"] for one in found["customers"]] == [7, "8", 18446744073709551616, "0b7c1f6e-1"]
+
+
+def test_the_address_stays_here_unless_it_is_asked_for(tmp_path: Path) -> None:
+    somebody = {"customer_id": "7", "full_name": "Zoe", "email": "zoe@example.com", "email_domain": "example.com"}
+    assert "zoe@" not in json.dumps(written(tmp_path / "customers.json", somebody))
+    (told,) = written(tmp_path / "customers.json", somebody)["customers"]
+    assert told["email_domain"] == "example.com"
+    chosen = FileLayout(LAYOUT.segments, ("email", "customer_id"))
+    (told,) = written(tmp_path / "customers.json", somebody, layout=chosen)["customers"]
+    assert [*told.items()] == [("email", "zoe@example.com"), ("customer_id", "7")]
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        (
+            "customer_id,mail",
+            "JSON_FIELDS=.* is wrong: there is no field 'mail'; did you mean 'email'\\? Kn",
+        ),
+        ("city,city", "the field 'city' is named twice"),
+    ],
+)
+def test_a_field_that_there_is_not_is_refused_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, named: str, sentence: str
+) -> None:
+    monkeypatch.setenv("ECOM_CUSTOMERS_JSON_FIELDS", named)
+    with pytest.raises(SettingError, match=sentence):
+        load_settings()
+
+
+def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Path) -> None:
+    written(
+        tmp_path / "all.json",
+        {"customer_id": "1"},
+        {"customer_id": "2", "data_quality_score": 80, "flawed_fields": "email,city", "engagement_source": "api"},
+        {"customer_id": "3", "data_quality_score": 90, "flawed_fields": "city", "engagement_source": "sessions"},
+    )
+    summary = json.loads((tmp_path / "all_summary.json").read_text())
+    assert summary["mean_data_quality_score"] == 90  # (100 + 80 + 90) / 3
+    assert [*summary["flawed_fields"].items()] == [("city", 2), ("email", 1)]
+    assert summary["engagement_source"] == {"sessions": 1, "api": 1, "none": 1}
+    text = (tmp_path / "all_summary.txt").read_text()
+    assert "\nMean data quality score: 90.00\n" in text
+    assert "  city                    2  66.7%\n  email                   1  33.3%\n" in text
 
 
 def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:
@@ -77,7 +174,7 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_of_before(
 ) -> None:
     before = written(tmp_path / "customers.json", {"customer_id": "1"})
 
-    def broken(_rows: ir.Table) -> Any:
+    def broken(_rows: ir.Table, _fields: tuple[str, ...]) -> Any:
         yield ['{"customer_id": "2"}']
         raise OSError(28, "No space left on device")
 
@@ -94,7 +191,7 @@ def test_ten_times_the_customers_need_no_more_memory(tmp_path: Path, monkeypatch
     for count in (1_000, 10_000):
         table = customers(*({"customer_id": f"{n:06}", "full_name": f"Name {n % 97}"} for n in range(count)))
         tracemalloc.start()
-        found = write_customers(table, tmp_path / "customers.json", NOW)
+        found = write_customers(table, tmp_path / "customers.json", NOW, LAYOUT)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert found.customer_count == count

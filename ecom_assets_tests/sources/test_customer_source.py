@@ -111,7 +111,7 @@ def test_pages_that_never_settle_leave_records_of_everybody_who_was_met(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=999), customer_api_passes=3)
-    told = [one.record.id for one in fetched.records if isinstance(one.record, Customer)]
+    told = [int(one.record.id) for one in fetched.records if isinstance(one.record, Customer)]
     assert not fetched.is_settled
     assert set(told) == set(ids_of(fetched))
     assert {one.payload for one in fetched.customers} <= {one.record.payload for one in fetched.records}

@@ -35,7 +35,7 @@ def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_grea
     assert [row["city"] for row in shop.rows(Customers)] == ["Berlin"]
     (refused,) = shop.rows(QuarantinedCustomers)
     assert (refused["record_number"], refused["payload"]) == (5, '{"id":-1}')
-    assert refused["reject_reason"] == "id: Input should be greater than or equal to 1"
+    assert refused["reject_reason"] == "id: it is not a text or a whole number from 0"
 
 
 def spans(shop: Platform) -> list[tuple[Any, ...]]:
@@ -107,6 +107,31 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     )
     row = one_of(shop)
     assert (row["recent_session_count"], row["recent_engaged_s"], row["engagement_level"]) == (2, 60.0, "medium")
+
+
+@pytest.mark.parametrize(
+    ("score", "level"),
+    [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
+)
+def test_without_sessions_the_score_of_the_api_tells_the_level(shop: Platform, score: float, level: str) -> None:
+    row = one_of(shop, engagement_score=score)
+    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (level, "api", score)
+
+
+def test_where_there_are_sessions_they_tell_the_level_whatever_the_api_says(shop: Platform) -> None:
+    visits(shop, (at("09:00", date(2026, 3, 10)), {}))
+    row = one_of(shop, engagement_score=100)
+    assert (row["engagement_level"], row["engagement_source"]) == ("low", "sessions")
+
+
+@pytest.mark.parametrize("score", [None, 101, -1, True])
+def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, score: object) -> None:
+    shop.receive_customers(
+        [PERFECT | {"engagement_score": score}, PERFECT | {"id": 8, "engagement_score": 50}], DAY_ONE
+    )
+    shop.run(Days((DAY_ONE,)), only=["customers"])
+    row = shop.rows(Customers)[0]
+    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == ("low", None, None)
 
 
 @pytest.mark.parametrize(

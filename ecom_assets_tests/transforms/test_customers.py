@@ -1,4 +1,4 @@
-"""Customers by story: which names, addresses and times are valid, and which market an address is.
+"""Customers by story: which ids, names, e-mail addresses and times are valid, and what that costs.
 
 Not here: versions and behaviour (`test_customer_behaviour.py`), the order of days (`test_customer_history.py`).
 """
@@ -8,9 +8,11 @@ from datetime import date
 import ibis
 import pytest
 
+from ecom_assets.contracts.customers import Customers
+from ecom_assets.transforms.customer_rule import CustomerRule
 from ecom_assets.transforms.customers import quality_score
-from ecom_assets.transforms.market_segments import APAC, EU_CENTRAL, US_EAST, US_WEST, market_segment
-from ecom_assets_tests.builders import at
+from ecom_assets.transforms.days import Days
+from ecom_assets_tests.builders import DAY_ONE, at
 from ecom_assets_tests.customer_stories import PERFECT, answer, one_of
 from ecom_assets_tests.platform import Platform
 
@@ -95,29 +97,31 @@ def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "segment"),
-    [
-        (("US", "CA", "Los Angeles"), "US-West"),
-        (("us", "ny", None), "US-East"),
-        (("US", None, "Seattle"), "US-West"),
-        (("US", None, "New York"), "US-East"),
-        (("US", None, "Berlin"), "other"),
-        (("US", None, None), "other"),
-        (("DE", None, None), "EU-Central"),
-        (("FR", None, "Paris"), "other"),
-        (("AU", "NSW", "Sydney"), "APAC"),
-        (("CA", "ON", "Toronto"), "other"),
-        ((None, None, "Tokyo"), "APAC"),
-        (("Germany", None, "BERLIN"), "EU-Central"),
-        ((None, None, None), "other"),
-    ],
+    ("expected", "flaws", "score"),
+    [(("email", "first_name", "last_name"), "last_name", 90), (("email",), None, 100), ((), None, 100)],
 )
-def test_the_address_tells_the_market(address: tuple[str | None, ...], segment: str) -> None:
-    country, region, city = (ibis.literal(part, "string") for part in address)
-    assert answer(market_segment(country, region, city)) == segment
+def test_a_field_that_the_shop_does_not_expect_costs_nothing(
+    expected: tuple[str, ...], flaws: str | None, score: int
+) -> None:
+    shop = Platform(customer_rule=CustomerRule(expected_fields=expected))
+    row = one_of(shop, **dict.fromkeys(("last_name", "city", "country", "created_at", "updated_at", "last_login_at")))
+    shop.close()
+    assert (row["flawed_fields"], row["data_quality_score"]) == (flaws, score)
 
 
-def test_no_state_and_no_country_is_in_two_markets() -> None:
-    assert set(US_WEST).isdisjoint(US_EAST)
-    assert len({*US_WEST, *US_EAST}) == 51
-    assert set(EU_CENTRAL).isdisjoint(APAC)
+@pytest.mark.parametrize(
+    ("said", "customer_id", "is_number"),
+    [(7, "7", True), (0, "0", True), ("0b7c1f6e-1", "0b7c1f6e-1", False), ("007", "007", False)],
+)
+def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(
+    shop: Platform, said: object, customer_id: str, *, is_number: bool
+) -> None:
+    row = one_of(shop, id=said)
+    assert (row["customer_id"], row["is_number_id"]) == (customer_id, is_number)
+
+
+def test_ids_from_before_their_kind_was_kept_were_numbers(shop: Platform) -> None:
+    one_of(shop)
+    shop.engine.execute("UPDATE raw.customers SET is_number_id = NULL")
+    shop.run(Days((DAY_ONE,)), only=["customers"])
+    assert [row["is_number_id"] for row in shop.rows(Customers)] == [True]

@@ -1,0 +1,156 @@
+"""How the pages of a customer API follow each other: by number, offset, link or cursor, or all in one.
+
+What a page is asked by, and what it says about the whole, in the words of its mapping. Not here: reading pages until
+they settle (`customer_pages`), what a record holds (`customer_records`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin
+
+from requests import Response
+
+from ecom_assets.address import without_secrets
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.customer_fit import Misfit, require_fit
+from ecom_assets.sources.customer_mapping import (
+    MISSING,
+    CursorPages,
+    CustomerMapping,
+    LinkedPages,
+    NumberedPages,
+    OffsetPages,
+    value_at,
+)
+from ecom_assets.sources.customer_pages import MOST_PAGES, Page
+from ecom_assets.sources.customer_records import read_record
+from ecom_assets.sources.http_session import ApiSession, same_origin
+
+MOST_RECORDS = 1_000 * MOST_PAGES
+
+
+@dataclass
+class PageReader:
+    """Reads pages through a session, in the words of a mapping.
+
+    The first page of each pass says how many records a page really has: an API may give fewer than it is asked for.
+    """
+
+    session: ApiSession
+    mapping: CustomerMapping
+    headers: Mapping[str, str]
+    page_size: int
+    _step: int = field(default=1, init=False)
+
+    def __call__(self, number: int, after: str | None) -> Page:
+        """Return a page.
+
+        Raises:
+            SourceError: The API cannot be reached, refuses, or its answer does not fit the mapping.
+        """
+        response = self.session.get(*self._address(number, after), self.headers)
+        try:
+            return self._page(number, response)
+        except Misfit as misfit:
+            api = self.session.api
+            raise SourceError(
+                f"Page {number} of the customer API at {without_secrets(api.url)} does not fit the mapping "
+                f"{self.mapping.name}: {misfit}; correct {api.url_setting}, or name a mapping that fits in "
+                "ECOM_CUSTOMER_API_MAPPING."
+            ) from None
+
+    def _address(self, number: int, after: str | None) -> tuple[str, dict[str, str | int]]:
+        paging, url = self.mapping.paging, self.session.api.url
+        if isinstance(paging, LinkedPages) and after is not None:
+            return self._linked(number, url, after), {}
+        size = getattr(paging, "size", None)
+        params: dict[str, str | int] = {size: self.page_size} if size else {}
+        if isinstance(paging, NumberedPages):
+            params[paging.parameter] = paging.first + number - 1
+        elif isinstance(paging, OffsetPages):
+            params[paging.parameter] = (number - 1) * self._step
+        elif isinstance(paging, CursorPages) and after is not None:
+            params[paging.parameter] = after
+        return url, params
+
+    def _linked(self, number: int, url: str, after: str) -> str:
+        there = urljoin(url, after)
+        if not same_origin(there, url):
+            raise SourceError(
+                f"Page {number - 1} of the customer API at {without_secrets(url)} leads to another server, "
+                f"{without_secrets(there)}, which must not get the key; set ECOM_CUSTOMER_API_URL to where it leads if "
+                "you trust that."
+            )
+        return there
+
+    def _page(self, number: int, response: Response) -> Page:
+        answer, mapping = response.json(), self.mapping
+        records = value_at(answer, mapping.records)
+        if not isinstance(records, list):
+            raise Misfit.at(mapping.records, "the list of customers", records)
+        self._require_number(number, answer)
+        total = _count_at(answer, getattr(mapping.paging, "total", None))
+        if number == 1:
+            require_fit(mapping, records)
+            self._step = max(1, len(records))
+        page_count = self._page_count(answer, total)
+        after = self._after(number, answer, response, records) if page_count is None else None
+        read = (read_record(record, number, place, mapping) for place, record in enumerate(records, start=1))
+        return Page(number, total, page_count, tuple(read), after)
+
+    def _require_number(self, number: int, answer: object) -> None:
+        paging = self.mapping.paging
+        if not isinstance(paging, NumberedPages) or paging.number is None:
+            return
+        asked = paging.first + number - 1
+        if (said := _count_at(answer, paging.number)) != asked:
+            raise Misfit(f"it was asked for as page {asked} and says that it is page {said}")
+
+    def _page_count(self, answer: object, total: int | None) -> int | None:
+        """Return how many pages there are; None where a page leads to the next."""
+        paging = self.mapping.paging
+        if isinstance(paging, LinkedPages | CursorPages):
+            return None
+        if isinstance(paging, NumberedPages) and paging.page_count is not None:
+            return _count_at(answer, paging.page_count, MOST_PAGES)
+        if isinstance(paging, NumberedPages | OffsetPages):
+            return None if total is None else -(-total // self._step)
+        return 1
+
+    def _after(self, number: int, answer: object, response: Response, records: list[Any]) -> str | None:
+        """Return what leads to the next page; None at the end."""
+        paging = self.mapping.paging
+        if isinstance(paging, LinkedPages) and paging.next is None:
+            return response.links.get("next", {}).get("url")
+        if isinstance(paging, LinkedPages | CursorPages):
+            if isinstance(paging, CursorPages) and paging.more and not _flag_at(answer, paging.more):
+                return None
+            return _leads_to(answer, paging.next if isinstance(paging, LinkedPages) else paging.cursor)
+        return str(number + 1) if records else None
+
+
+def _count_at(answer: object, path: str | None, most: int = MOST_RECORDS) -> int | None:
+    """Return the number at a path of an answer, `most` at most; None without a path."""
+    if path is None:
+        return None
+    said = value_at(answer, path)
+    if isinstance(said, bool) or not isinstance(said, int) or not 0 <= said <= most:
+        raise Misfit.at(path, f"a whole number from 0 to {most}", said)
+    return said
+
+
+def _flag_at(answer: object, path: str) -> bool:
+    said = value_at(answer, path)
+    if not isinstance(said, bool):
+        raise Misfit.at(path, "true or false", said)
+    return said
+
+
+def _leads_to(answer: object, path: str | None) -> str | None:
+    said = MISSING if path is None else value_at(answer, path)
+    if said is MISSING or said is None or said == "":
+        return None
+    if isinstance(said, bool) or not isinstance(said, str | int):
+        raise Misfit.at(str(path), "a text or a number that leads to the next page", said)
+    return str(said)

@@ -1,0 +1,96 @@
+"""The YAML file of a mapping, shipped or one's own: reading it, and what is wrong with it in a sentence.
+
+Not here: what a mapping may say (`record_mapping`, `customer_mapping`).
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ecom_assets.errors import MappingError
+
+Model = TypeVar("Model", bound=BaseModel)
+KeysAt = Callable[[Sequence[str]], Sequence[str]]
+
+
+def shipped_in(folder: str) -> list[str]:
+    """Return the names of the mappings in a folder that comes with the package."""
+    files = [path.name for path in _shipped(folder).iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+
+
+def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str, keys_at: KeysAt) -> Model:
+    """Return a shipped mapping by name, or one's own by the path of its YAML file.
+
+    Args:
+        model: What the mapping is.
+        name_or_path: A name, or a path that ends in `.yaml` or holds a slash.
+        folder: Where the shipped ones of this kind are, beside this file.
+        keys_at: The keys that may stand at a place, for a suggestion where one is misspelt.
+
+    Raises:
+        MappingError: There is none of that name, or it is wrong.
+    """
+    given = str(name_or_path)
+    if Path(given).suffix in {".yaml", ".yml"} or "/" in given:
+        try:
+            body = Path(given).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MappingError(f"the mapping {given} cannot be read ({_reason(error)}); check the path") from error
+        return _parse(model, body, given, keys_at)
+    known = shipped_in(folder)
+    if given not in known:
+        hint = did_you_mean(given, known)
+        raise MappingError(
+            f"there is no mapping {given!r}{hint}; shipped are {', '.join(known)}, or give the path of a .yaml file"
+        )
+    return _parse(model, (_shipped(folder) / f"{given}.yaml").read_text(encoding="utf-8"), f"{given}.yaml", keys_at)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return `, did you mean 'x'?` for the closest known name, or nothing."""
+    lowered = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
+
+
+def _shipped(folder: str) -> "resources.abc.Traversable":
+    return resources.files("ecom_assets.sources") / folder
+
+
+def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
+    try:
+        content = yaml.safe_load(body)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise MappingError(f"{where} is no valid YAML{line}; mend the indentation or the quotes there") from error
+    if not isinstance(content, dict):
+        raise MappingError(f"{where} is no mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
+    content.setdefault("name", Path(where).name.split(".")[0])
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise MappingError(f"{where}: {_sentence(error, keys_at)}; see docs/mappings.md") from error
+
+
+def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
+    # An unknown key usually is the misspelt form of the one that is then missing.
+    first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    path = [str(part) for part in first["loc"]]
+    place = ".".join(path) or "the mapping"
+    if first["type"] == "extra_forbidden":
+        inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
+        return f"unknown key {path[-1]!r}{inside}{did_you_mean(path[-1], keys_at(path[:-1]))}"
+    if first["type"] == "missing":
+        return f"`{place}` is missing"
+    return f"`{place}`: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8 text"

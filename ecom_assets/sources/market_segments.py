@@ -1,0 +1,86 @@
+"""The file that says which market an address is in: the shipped one, or a shop's own.
+
+Not here: what a segment is (`transforms/market_segments.py`).
+"""
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.transforms.market_segments import MarketSegment, MarketSegments
+
+FILE = "market_segments.yaml"
+
+
+class _Segment(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    countries: tuple[str, ...] = ()
+    regions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    cities: tuple[str, ...] = ()
+
+    @field_validator("countries", "regions", mode="before")
+    @classmethod
+    def _no_norway(cls, value: object) -> object:
+        names = list(value) if isinstance(value, dict | list) else []
+        if any(isinstance(name, bool) for name in names):
+            raise ValueError('YAML reads NO as "false"; write "NO" in quotes')
+        return value
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    segments: dict[str, _Segment] = Field(min_length=1)
+    written: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+def market_segments(path: Path | None = None) -> MarketSegments:
+    """Return the segments that a file declares, by default the shipped one.
+
+    Raises:
+        DefinitionError: The file cannot be read, says what it may not, or names a place twice.
+    """
+    if path is None:
+        return _shipped()
+    try:
+        return _segments_in(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        said = str(fault["msg"]).removeprefix("Value error, ")
+        raise DefinitionError(f"{path}: `{place}`: {said}; see docs/metrics.md, market_segment.") from error
+    except DefinitionError as error:
+        raise DefinitionError(f"{path}: {error}") from error
+
+
+@cache
+def _shipped() -> MarketSegments:
+    return _segments_in(yaml.safe_load(resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8")))
+
+
+def _segments_in(content: Any) -> MarketSegments:  # noqa: ANN401 (YAML is what it is)
+    read = _File.model_validate(content)
+    return MarketSegments(
+        tuple(
+            MarketSegment(
+                name,
+                _upper(one.countries),
+                {country.upper(): _upper(names) for country, names in one.regions.items()},
+                tuple(city.lower() for city in one.cities),
+            )
+            for name, one in read.segments.items()
+        ),
+        {code.upper(): _upper(names) for code, names in read.written.items()},
+    )
+
+
+def _upper(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.upper() for name in names)

@@ -1,0 +1,145 @@
+"""`ecom run` over a shop whose customer API has text ids, or another layout: everybody comes through everywhere.
+
+Four customers, `0b7c1f6e-1` to `-4`. On the day before today the first visits from a newsletter and orders for 600, the
+second orders for 150; the others do nothing. Not here: reading the API (`sources/`).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
+from ecom_assets.contracts.customers import Customers
+from ecom_assets.contracts.table import Table
+from ecom_assets.sandbox.customer_service import CustomerService
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import new_engine
+from ecom_assets_tests.command import HEADER, Said, ecom, page_views
+from ecom_assets_tests.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.services import people
+from ecom_assets_tests.sources import customer_layouts as layouts
+from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
+
+IDS = [f"0b7c1f6e-{n}" for n in (1, 2, 3, 4)]
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+TABLES = (
+    '+key:"staging/customers" or +key:"mart/customer_segments" or +key:"mart/lifetime_value" or '
+    '+key:"export/customers_json" or +key:"export/amplitude_users"'
+)
+ORDERS = f"""{ORDER_HEADER}
+1,l1,{YESTERDAY}T12:00:00Z,1,Ulm,{IDS[0]},A,B,i1,Hat,1,600,shipped
+2,l2,{YESTERDAY}T13:00:00Z,1,Ulm,{IDS[1]},A,B,i1,Hat,1,150,shipped
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What a run left."""
+
+    home: Path
+    said: Said
+
+    def rows(self, contract: type[Table]) -> list[dict[str, Any]]:
+        """Return a table's rows in the order of its key."""
+        engine = new_engine(Settings(home=self.home)).open()
+        try:
+            found: list[dict[str, Any]] = engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+        finally:
+            engine.close()
+        return found
+
+    @property
+    def exported(self) -> dict[str, Any]:
+        """Return what is in customers.json."""
+        found: dict[str, Any] = json.loads((self.home / "exports" / "customers.json").read_text())
+        return found
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("text_ids")
+    (folder / "events.csv").write_text(
+        f"{HEADER}\ne1,{IDS[0]},page_view,{YESTERDAY}T10:00:00Z,,,s1,https://shop.example/?utm_medium=email,,\n"
+    )
+    (folder / "orders.csv").write_text(ORDERS)
+    records = [one | {"id": key} for one, key in zip(people(1, 2, 3, 4), IDS, strict=True)]
+    records += [{**records[0], "city": "Bonn", "updated_at": "2025-01-01T00:00:00Z"}, {"id": None}, {"id": " "}]
+    with CustomerService(records) as api:
+        words = ("run", "--json", "--events", folder / "events.csv", "--orders", folder / "orders.csv")
+        env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
+        days = ("--from", str(YESTERDAY), "--to", str(TODAY))
+        said = ecom(*words, *days, "--select", TABLES, home=folder / "home", env=env)
+    return Shop(folder / "home", said)
+
+
+def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(shop: Shop) -> None:
+    assert shop.said.exit_code == 0, shop.said.err
+    told = shop.said.json["customers"]
+    assert (told["count"], told["received"], told["duplicates"]) == (4, 7, 1)
+    assert told["quarantined"] == {"id: it is missing": 2}
+    assert told["received"] == told["count"] + sum(told["quarantined"].values()) + told["duplicates"]
+    tables = shop.said.json["tables"]
+    assert [tables[f"staging.{name}_customers"] for name in ("quarantined", "duplicate")] == [2, 1]
+    assert tables["raw.customers"] == 7
+
+
+def test_what_text_ids_did_and_bought_is_theirs(shop: Shop) -> None:
+    rows = {row["customer_id"]: row for row in shop.rows(Customers)}
+    assert sorted(rows) == IDS
+    first, second, third, _ = (rows[one] for one in IDS)
+    assert (first["acquisition_channel"], first["engagement_source"]) == ("email_campaign", "sessions")
+    assert (first["customer_tier"], second["customer_tier"], third["customer_tier"]) == (
+        "enterprise",
+        "premium",
+        "basic",
+    )
+    assert [row["customer_id"] for row in shop.rows(CustomerSegments)] == IDS[:2]
+    assert [row["customer_id"] for row in shop.rows(LifetimeValue)] == IDS[:2]
+
+
+def test_text_ids_are_texts_in_the_file_of_customers(shop: Shop) -> None:
+    assert [one["customer_id"] for one in shop.exported["customers"]] == IDS
+    assert all("email" not in one for one in shop.exported["customers"])
+
+
+def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) -> None:
+    home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
+    with LayoutService(layouts.reqres, twelve()) as api:
+        env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
+        words = ("run", "--events", events, "--select", '+key:"export/customers_json"')
+        said = ecom(*words, home=home, env=env)
+    assert said.exit_code == 0, said.err
+    assert "  quality bands  high 12, medium 0, low 0\n" in said.out
+    assert "  mean score     100.00; missing or invalid: nothing\n" in said.out
+    assert "Quarantined customers: 0 of 12 records; surplus copies left out: 0\n" in said.out
+    exported = Shop(home, said).exported
+    assert {one["data_quality_score"] for one in exported["customers"]} == {100}
+    # Byron, Charles, Emma, Eve, two Georges by their last names, Janet, Lindsay, Michael, Rachel, Tobias, Tracey.
+    assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
+
+
+def test_a_mapping_that_is_wrong_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", str(TODAY))
+    env = {"ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/users", "ECOM_CUSTOMER_API_MAPPING": "reqress"}
+    said = ecom("run", "--events", events, home=tmp_path / "home", env=env)
+    assert said.exit_code == 2
+    assert said.sentence.startswith("there is no mapping 'reqress' (did you mean 'reqres'?); shipped are customers, ")
+    assert not (tmp_path / "home" / "warehouse.duckdb").exists()
+
+
+def test_a_mapping_that_does_not_fit_stops_what_is_built_on_customers(tmp_path: Path) -> None:
+    home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
+    with LayoutService(layouts.reqres, [{"uuid": one} for one in IDS]) as api:
+        env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
+        said = ecom("run", "--events", events, "--select", '+key:"export/customers_json"', home=home, env=env)
+    assert said.exit_code == 1
+    assert (
+        "does not fit the mapping reqres: no record has `id` (did you mean 'uuid'?), which is the field id"
+        in said.sentence
+    )
+    assert not (home / "exports").exists()

@@ -1,0 +1,217 @@
+"""Customer APIs of other layouts through mappings: paging, nested fields, ids of either kind, and what does not fit.
+
+Not here: mappings that are wrong in themselves (`test_customer_mapping.py`).
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.rules import customer_rule
+from ecom_assets.sandbox.service import Answer, Request
+from ecom_assets.sources.customer_api import fetch_customers
+from ecom_assets_tests.sources import customer_layouts as layouts
+from ecom_assets_tests.sources.customer_layouts import LayoutService, Page, mapping_file, twelve
+
+UUIDS = [f"0b7c1f6e-{n}" for n in range(1, 13)]
+FIELDS = {"id": "uid", "email": {"path": "contact.email"}, "city": {"path": "addresses.0.town", "optional": True}}
+
+
+def nested(*ids: object) -> list[dict[str, Any]]:
+    return [
+        {"uid": one, "contact": {"email": f"{one}@example.com"}, "addresses": [{"town": "Ulm"}] if number % 2 else []}
+        for number, one in enumerate(ids)
+    ]
+
+
+def test_reqres_is_read_as_it_is(tmp_path: Path) -> None:
+    with LayoutService(layouts.reqres, twelve()) as api:
+        fetched = fetch_customers(api.settings(tmp_path, "reqres"))
+    assert [one.id for one in fetched.customers] == [str(number) for number in range(1, 13)]
+    assert (fetched.total, fetched.is_settled, fetched.quarantined) == (12, True, ())
+    george = fetched.customers[0]
+    assert (george.first_name, george.email, george.is_number_id) == ("George", "george.bluth@reqres.in", True)
+    assert {request.headers["x-api-key"] for request in api.asked} == {"k3y"}
+
+
+PAGINGS: dict[str, tuple[Page, dict[str, Any]]] = {
+    "offset": (
+        layouts.by_offset,
+        {"records": "items", "paging": {"kind": "offset", "parameter": "skip", "total": "meta.count"}},
+    ),
+    "offset without a total": (
+        layouts.by_offset,
+        {"records": "items", "paging": {"kind": "offset", "parameter": "skip"}},
+    ),
+    "next link": (
+        layouts.by_link,
+        {"records": "result.customers", "paging": {"kind": "next_link", "next": "links.next"}},
+    ),
+    "header": (layouts.by_header, {"records": ".", "paging": {"kind": "next_link"}}),
+    "cursor": (
+        layouts.by_cursor,
+        {"paging": {"kind": "cursor", "parameter": "starting_after", "cursor": "data.-1.uid", "more": "has_more"}},
+    ),
+    "one answer": (layouts.at_once, {"records": "users", "paging": {"kind": "none"}}),
+    "numbers from 0": (layouts.numbered_from_zero, {"paging": {"kind": "page", "parameter": "p", "first": 0}}),
+}
+
+
+@pytest.mark.parametrize("name", PAGINGS)
+def test_everybody_comes_once_however_pages_follow_each_other(tmp_path: Path, name: str) -> None:
+    page, said = PAGINGS[name]
+    mapping = mapping_file(tmp_path, fields=FIELDS, **said)
+    with LayoutService(page, nested(*UUIDS)) as api:
+        fetched = fetch_customers(api.settings(tmp_path, mapping))
+    assert [one.id for one in fetched.customers] == UUIDS
+    assert (fetched.is_settled, fetched.pass_count, fetched.quarantined) == (True, 2, ())
+    assert fetched.customers[0].email == "0b7c1f6e-1@example.com"
+    assert [one.city for one in fetched.customers] == [None, "Ulm"] * 6
+
+
+def test_the_key_goes_where_the_mapping_says_and_is_not_kept(tmp_path: Path) -> None:
+    def tagged(request: Request, records: list[Any]) -> Answer:
+        answer = layouts.at_once(request, records)
+        return Answer(answer.status, answer.body, {**answer.headers, "ETag": '"1"'})
+
+    key = {"header": "X-Shop-Token", "scheme": "Bearer"}
+    mapping = mapping_file(tmp_path, fields={"id": "uid"}, records="users", paging={"kind": "none"}, key=key)
+    with LayoutService(tagged, nested("a")) as api:
+        fetch_customers(api.settings(tmp_path, mapping, customer_api_key="very-secret"))
+        assert {request.headers["x-shop-token"] for request in api.asked} == {"Bearer very-secret"}
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "http_cache").iterdir())
+    assert b"a@example.com" in kept
+    assert b"very-secret" not in kept
+
+
+def test_a_link_to_another_server_is_not_followed_with_the_key(tmp_path: Path) -> None:
+    def away(_request: Request, records: list[Any]) -> Answer:
+        return Answer.json({"data": records, "next": f"{elsewhere.url}/users?page=2"})
+
+    mapping = mapping_file(tmp_path, fields={"id": "uid"}, paging={"kind": "next_link", "next": "next"})
+    with LayoutService(layouts.at_once, []) as elsewhere, LayoutService(away, nested("a")) as api:
+        with pytest.raises(
+            SourceError, match=r"Page 1 of the customer API at .* leads to another server, .*which must"
+        ):
+            fetch_customers(api.settings(tmp_path, mapping))
+        assert elsewhere.asked == []
+
+
+def test_an_api_that_does_not_understand_its_parameter_ends(tmp_path: Path) -> None:
+    mapping = mapping_file(tmp_path, fields={"id": "uid"}, paging={"kind": "page"})
+    with LayoutService(layouts.deaf, nested(*UUIDS)) as api:
+        with pytest.raises(SourceError, match="Page 3 of the customer API leads to one that was read already"):
+            fetch_customers(api.settings(tmp_path, mapping))
+        assert len(api.asked) == 3
+
+
+def test_times_and_scores_are_read_in_the_units_of_the_api(tmp_path: Path) -> None:
+    fields = {
+        "id": "uid",
+        "created_at": {"path": "since", "format": "epoch_ms"},
+        "updated_at": {"path": "changed", "format": "%d.%m.%Y %H:%M", "timezone": "Europe/Berlin"},
+        "engagement_score": {"path": "score", "out_of": 1},
+    }
+    record = {"uid": 1, "since": 1_767_225_600_000, "changed": "01.07.2026 12:00", "score": 0.75}
+    mapping = mapping_file(tmp_path, fields=fields, records="users", paging={"kind": "none"})
+    with LayoutService(layouts.at_once, [record, record | {"uid": 2, "since": "soon", "score": 7}]) as api:
+        fetched = fetch_customers(api.settings(tmp_path, mapping))
+    one, two = fetched.customers
+    assert (one.created_instant, one.created_at) == (datetime(2026, 1, 1, tzinfo=UTC), "1767225600000")
+    assert one.updated_instant == datetime(2026, 7, 1, 10, tzinfo=UTC)
+    assert (one.engagement_score, two.engagement_score, two.created_instant) == (75, None, None)
+
+
+NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "records", "sentence"),
+    [
+        (
+            {"fields": {"id": "uid", "city": "town"}},
+            nested("a", "b"),
+            "does not fit the mapping own: no record has `town`, which is the field city and expected to be a text; ",
+        ),
+        (
+            {"fields": {"id": "udi"}},
+            nested("a"),
+            r"no record has `udi` \(did you mean 'uid'\?\), which is the field id and expected to be a text or a whole",
+        ),
+        (
+            {"fields": {"id": "uid"}, "id_type": "number"},
+            nested("a", "b"),
+            "in every record `uid`, the field id, is a text, expected a whole number from 0; correct",
+        ),
+        (
+            {"fields": {"id": "uid"}, "id_type": "text"},
+            nested(1, 2),
+            "in every record `uid`, the field id, is a number, expected a text; correct",
+        ),
+        (
+            {"fields": {"id": "uid", "city": "contact"}},
+            nested("a"),
+            "in every record `contact`, the field city, is an object, expected a text; correct",
+        ),
+        (
+            {"fields": {"id": "uid"}, "other_fields": "refuse", "ignore_fields": ["addresses"]},
+            nested("a"),
+            "records have `contact`, which the mapping does not name; expected are addresses, uid, so name it under",
+        ),
+        ({"fields": {"id": "uid"}, "records": "data"}, nested("a"), "`data` is missing, expected the list of custom"),
+        ({"fields": {"id": "uid"}, "records": "."}, nested("a"), "the answer itself is an object, expected the list"),
+    ],
+)
+def test_a_layout_that_no_record_has_is_refused_by_mapping_field_and_what_was_expected(
+    tmp_path: Path, said: dict[str, Any], records: list[Any], sentence: str
+) -> None:
+    mapping = mapping_file(tmp_path, **(NO_PAGES | said))
+    with (
+        LayoutService(layouts.at_once, records) as api,
+        pytest.raises(SourceError, match=f"^Page 1 of the customer API at .*{sentence}"),
+    ):
+        fetch_customers(api.settings(tmp_path, mapping))
+
+
+def test_one_record_that_differs_is_set_aside_and_the_others_come(tmp_path: Path) -> None:
+    records = [*nested("a", "b"), {"uid": ["c"], "contact": {"email": 5}}, {"contact": {}}]
+    mapping = mapping_file(tmp_path, fields=FIELDS, **NO_PAGES)
+    with LayoutService(layouts.at_once, records) as api:
+        fetched = fetch_customers(api.settings(tmp_path, mapping))
+    assert [one.id for one in fetched.customers] == ["a", "b"]
+    assert [(one.position, one.reason) for one in fetched.quarantined] == [
+        (3, "id: it is not a text or a whole number from 0"),
+        (4, "id: it is missing"),
+    ]
+
+
+def test_one_customer_whose_id_is_a_number_here_and_a_text_there_is_one(tmp_path: Path) -> None:
+    mapping = mapping_file(tmp_path, fields={"id": "uid"}, **NO_PAGES)
+    with LayoutService(layouts.at_once, nested(7, "7", "07", 0)) as api:
+        fetched = fetch_customers(api.settings(tmp_path, mapping))
+    assert [one.id for one in fetched.customers] == ["7", "07", "0"]
+    assert fetched.duplicate_count == 1
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mappings.md").read_text(encoding="utf-8")
+    blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
+    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: my_shop")]
+    [answer] = [json.loads(body) for kind, body in blocks if kind == "json" and '"uid"' in body]
+    (tmp_path / "my_shop.yaml").write_text(example)
+
+    def first_and_last(request: Request, _records: list[Any]) -> Answer:
+        return Answer.json(answer if "after" not in request.query else answer | {"customers": [], "next": None})
+
+    with LayoutService(first_and_last, []) as api:
+        settings = api.settings(tmp_path, tmp_path / "my_shop.yaml")
+        (zoe,) = fetch_customers(settings).customers
+    assert (zoe.id, zoe.first_name, zoe.last_name, zoe.email) == ("0b7c1f6e-1", "Zoe", "Doe", "zoe@example.com")
+    assert zoe.created_instant == datetime(2025, 1, 1, tzinfo=UTC)
+    assert {request.headers["authorization"] for request in api.asked} == {"Bearer k3y"}
+    assert [request.query for request in api.asked][1::2] == [{"after": "0b7c1f6e-1"}] * 2
+    assert customer_rule(settings).expected_fields == ("email", "first_name", "last_name", "created_at")
