@@ -48,12 +48,12 @@ def serve(home: Path) -> None:
 
     import uvicorn  # noqa: PLC0415 (likewise)
 
-    from ecom_assets.api.app import create_app  # noqa: PLC0415 (likewise)
+    from ecom_assets.api.app import build_app  # noqa: PLC0415 (likewise)
     from ecom_assets.settings import Settings  # noqa: PLC0415 (likewise)
 
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
-    config = uvicorn.Config(create_app(Settings(home=home)), access_log=False, log_config=None, timeout_keep_alive=600)
+    config = uvicorn.Config(build_app(Settings(home=home)), access_log=False, log_config=None, timeout_keep_alive=600)
     uvicorn.Server(config).run(sockets=[listening])
 
 

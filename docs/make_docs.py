@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.contracts.dictionary import data_dictionary
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions
@@ -72,12 +72,13 @@ def with_paths(page: str) -> str:
 
 def paths_table() -> str:
     """Return the paths of the API with their parameters, as a Markdown table."""
-    described = create_app(Settings()).openapi()["paths"]
-    lines = ["| path | answers | parameters beside `explain` |", "| --- | --- | --- |"]
+    described = build_app(Settings()).openapi()["paths"]
+    lines = ["| path | answers | parameters beside `format` and `explain` |", "| --- | --- | --- |"]
     for path, methods in described.items():
         for method, one in methods.items():
-            names = [f"`{given['name']}`" for given in one.get("parameters", []) if given["name"] != "explain"]
-            told = ", ".join(names) or ("a definition" if "requestBody" in one else "")
+            given = [parameter["name"] for parameter in one.get("parameters", [])]
+            names = [f"`{name}`" for name in given if name not in {"format", "explain"}]
+            told = ", ".join([*(["a definition"] if "requestBody" in one else []), *names])
             lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {told} |")
     return "\n".join(lines) + "\n"
 

@@ -70,6 +70,18 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
+def require_orders(reading: Reading) -> None:
+    """Refuse a shop without order lines, where purchase events cannot stand for them.
+
+    Raises:
+        NoOrdersError: It has none.
+    """
+    if reading.known.get(ORDERS, NOTHING).first is None:
+        raise NoOrdersError(
+            "There are no order lines to count this from; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`."
+        )
+
+
 def known_days(reading: Reading, sources: Iterable[Source]) -> dict[str, KnownDays]:
     """Return the known days of some sources by their names: none of one that is not there."""
     names: dict[str, str] = {}

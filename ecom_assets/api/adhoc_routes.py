@@ -11,9 +11,10 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from ecom_assets.answers import adhoc
+from ecom_assets.answers.paging import cut
 from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.answers.sources import EVENTS, known_days, require
-from ecom_assets.api.asking import Ask, Asked, Asking, JustAsked
+from ecom_assets.api.asking import Ask, Asking, JustSliced, Sliced
 from ecom_assets.api.models import Answer, Money
 from ecom_assets.api.personal_data import require_personal
 from ecom_assets.api.problems import documented
@@ -142,6 +143,7 @@ class FunnelAnswer(Answer):
 
     event_count: int = Field(description="Events that were looked at")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+    total_count: int = Field(description="How many values the breakdown has")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
@@ -201,6 +203,7 @@ class RetentionAnswer(Answer):
     """Retention of cohorts."""
 
     event_count: int = Field(description="Events that were looked at")
+    total_count: int = Field(description="How many cohorts there are")
     cohorts: list[Cohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
@@ -212,7 +215,7 @@ class RetentionAnswer(Answer):
     summary="A funnel of one's own",
     responses=documented(400, 409, 413),
 )
-def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
+def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     """Count a funnel over clean events; what would take too long or too much is refused."""
     definition = body.funnel()
     require_personal(ask.request.scope, definition)
@@ -231,14 +234,14 @@ def funnel(ask: Ask, asked: JustAsked, body: FunnelBody) -> dict[str, Any]:
     summary="Retention of one's own",
     responses=documented(400, 409, 413),
 )
-def retention(ask: Ask, asked: JustAsked, body: RetentionBody) -> dict[str, Any]:
+def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any]:
     """Count who came back, over clean events; what would take too long or too much is refused."""
     rule = body.rule()
     zone = ask.reading.timezone
     return _answered(ask, asked, body, lambda con, events, extent: adhoc.retention(con, events, rule, extent, zone))
 
 
-def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, Any]:
+def _answered(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:
     """Count over the events that are asked for, if they are not too many.
 
     Args:
@@ -262,6 +265,7 @@ def _answered(ask: Asking, asked: Asked, body: Body, count: Count) -> dict[str, 
     with reading.adhoc() as con:
         found = count(con, adhoc.within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
-    numbers = {"event_count": extent.event_count, **found}
+    rows = "breakdown" if "breakdown" in found else "cohorts"
+    numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)
     return ask.answer(asked, definition, numbers, period)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
@@ -10,39 +10,75 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api import (
     adhoc_routes,
+    behaviour_routes,
     conversion_routes,
     customer_routes,
     index_routes,
     operation_routes,
     product_routes,
     realtime_routes,
+    reconciliation_routes,
     sales_routes,
 )
 from ecom_assets.api.asking import VERSION
 from ecom_assets.api.callers import PAGE_FILES
+from ecom_assets.api.csv_answers import CsvAnswers
 from ecom_assets.api.metrics import ApiMetrics
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.served_data import ServedData
 from ecom_assets.api.store import Store, open_store
-from ecom_assets.settings import Settings
+from ecom_assets.settings import Settings, load_settings
 
 PREFIX: Final = "/v1"
 ROUTERS: Final[list[APIRouter]] = [
     index_routes.router,
     sales_routes.router,
     customer_routes.router,
+    behaviour_routes.router,
     conversion_routes.router,
     product_routes.router,
+    reconciliation_routes.router,
     adhoc_routes.router,
     realtime_routes.router,
     operation_routes.router,
 ]
+WITHOUT_CSV: Final = (operation_routes.router,)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """What any route may end with."""
+CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": "channel,order_count\r\nEmail,3.0\r\n"}}}
+}
+"""What each answers with `format=csv`, too."""
 
 
-def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
-    """Return the application.
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the API as `ecom api` serves it, behind keys, rates and bounds, for any ASGI server.
+
+    Args:
+        settings: What it serves, and how; by default those of the environment.
+
+    Raises:
+        EcomError: A setting is wrong, or everybody would be let in.
+    """
+    from ecom_assets.api.front import build_front  # noqa: PLC0415 (it puts around what is here)
+
+    settings = settings or load_settings()
+    app = build_app(settings)
+    front = build_front(settings, app, app.build_middleware_stack())
+    app.middleware_stack = front
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Make `app`, when it is first asked for, so that `uvicorn ecom_assets.api.app:app` serves it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["app"] = create_app()
+    return made
+
+
+def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
+    """Return the routes alone: nothing looks at who asks, so they are for tests, and for an app around them.
 
     Args:
         settings: What it serves, and how.
@@ -69,7 +105,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.recent_reading = realtime_routes.RecentReading()
     app.state.endpoints = index_routes.endpoints_of(ROUTERS)
     for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX, responses=REFUSALS)
+        app.include_router(router, prefix=PREFIX, responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV)
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
     add_middlewares(app)
@@ -78,4 +114,5 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
 def add_middlewares(app: FastAPI) -> None:
     """Put around the routes what all of them need, the innermost first."""
+    app.add_middleware(CsvAnswers)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ecom_assets.answers.paging import Page
 from ecom_assets.answers.period import KnownDays, Period, TimeRange
 from ecom_assets.answers.sources import Source, known_days
 from ecom_assets.api.interruption import IN_SCOPE
@@ -28,10 +29,18 @@ OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to
 """What a state does not have, as it is compared with none."""
 
 
-class Asked(BaseModel):
-    """The parameters that all routes take; unknown ones are refused, as they may be misspelt."""
+class Formatted(BaseModel):
+    """The parameter that all routes take; unknown ones are refused, as they may be misspelt."""
 
     model_config = ConfigDict(extra="forbid")
+
+    format: Literal["json", "csv"] = Field(
+        default="json", description="What is answered: JSON, or the answer's list as CSV"
+    )  # read in front of the routes, by `csv_answers.py`
+
+
+class Asked(Formatted):
+    """The parameters that all routes about numbers take."""
 
     explain: bool = Field(
         default=False, description="Whether to add the SQL, and the tables with their runs and data versions"
@@ -50,11 +59,27 @@ class AskedOfDays(Asked):
     end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
 
 
+class Sliced(Asked):
+    """Which rows of a list that has few by nature; all where nothing is said."""
+
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
+
+
+class SlicedOfDays(AskedOfDays, Sliced):
+    """Which days, and which of their rows."""
+
+
 class Paged(Asked):
     """Which of many rows."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
+
+    @property
+    def page(self) -> Page:
+        """Return the same for those who read the rows."""
+        return Page(self.limit, self.offset)
 
 
 class Asking:
@@ -185,6 +210,8 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
 Ask = Annotated[Asking, Depends(asking)]
 OfDays = Annotated[AskedOfDays, Query()]
 JustAsked = Annotated[Asked, Query()]
+JustSliced = Annotated[Sliced, Query()]
+DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
 def _etag(request: Request, reading: StoreReading) -> str:

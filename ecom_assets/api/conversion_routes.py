@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.answers import conversion as converting
 from ecom_assets.answers.conversion import By, Unit
-from ecom_assets.api.asking import Ask, AskedOfDays
+from ecom_assets.answers.paging import cut
+from ecom_assets.api.asking import Ask, SlicedOfDays
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.api.problems import documented
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
@@ -78,10 +79,11 @@ class ConversionAnswer(Answer, Funnelled):
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description="From that to this")
+    total_count: int = Field(description="How many values the breakdown has", examples=[4])
     breakdown: list[Part] = Field(description="By device, channel or category, most at step 1 first")
 
 
-class AskedConversion(AskedOfDays):
+class AskedConversion(SlicedOfDays):
     """Which funnel, of whom, and by what."""
 
     funnel: str | None = Field(
@@ -101,4 +103,4 @@ def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str
     """How far people get from the first page to the purchase, and what is left in carts."""
     period = ask.period(asked, "events")
     found = converting.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
-    return ask.answer(asked, converting.DEFINITION, found, period)
+    return ask.answer(asked, converting.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)

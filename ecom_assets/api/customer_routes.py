@@ -1,15 +1,19 @@
 """Customers: new, returning, retained, their worth and segments. Not here: the numbers (`answers/`)."""
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from ecom_assets.answers import customer_weeks as weekly
 from ecom_assets.answers import customers as counting
+from ecom_assets.answers.paging import cut
 from ecom_assets.answers.sources import sales_source
-from ecom_assets.api.asking import Ask, JustAsked, OfDays
-from ecom_assets.api.models import PREVIOUS, Money, SoldAnswer, of
+from ecom_assets.api.asking import Ask, AskedOfDays, JustSliced, OfDays, Paged
+from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
 from ecom_assets.api.problems import documented
+from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 
 router = APIRouter(tags=["customers"])
@@ -75,7 +79,44 @@ class Segment(BaseModel):
 class SegmentsAnswer(SoldAnswer):
     """Customers by segment as of the newest day."""
 
+    total_count: int = Field(description="How many segments there are", examples=[11])
     segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
+
+
+class CustomerWeek(BaseModel):
+    """Customers of an ISO week."""
+
+    week_start_date: date = of(CustomerRetention.week_start_date)
+    iso_year_number: int = of(CustomerRetention.iso_year_number, 2026)
+    iso_week_number: int = of(CustomerRetention.iso_week_number, 5)
+    item_category: str = of(CustomerRetention.item_category, "(all)")
+    city_id: str = of(CustomerRetention.city_id, "(all)")
+    customers_count: int = of(CustomerRetention.customers_count, 81)
+    new_customers_count: int = of(CustomerRetention.new_customers_count, 62)
+    returning_customers_count: int = of(CustomerRetention.returning_customers_count, 19)
+    refunded_customers_count: int = of(CustomerRetention.refunded_customers_count, 4)
+    one_order_customers_count: int = of(CustomerRetention.one_order_customers_count)
+    several_orders_customers_count: int = of(CustomerRetention.several_orders_customers_count)
+    new_orders_count: int = of(CustomerRetention.new_orders_count)
+    returning_orders_count: int = of(CustomerRetention.returning_orders_count)
+    refunded_orders_count: int = of(CustomerRetention.refunded_orders_count)
+    new_revenue_amount: Money = of(CustomerRetention.new_revenue_amount, "6810.00")
+    returning_revenue_amount: Money = of(CustomerRetention.returning_revenue_amount, "2210.50")
+    refunded_amount: Money = of(CustomerRetention.refunded_amount, "-310.00")
+
+
+class AskedWeeks(AskedOfDays, Paged):
+    """Which weeks, and of what."""
+
+    category: str | None = Field(None, max_length=500, description="Only lines of this category")
+    city_id: str | None = Field(None, max_length=500, description="Only lines of this city")
+
+
+class CustomerWeeksAnswer(Answer):
+    """Customers by week."""
+
+    total_count: int = Field(description="How many weeks there are", examples=[5])
+    weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
 
 
 @router.get(
@@ -96,7 +137,21 @@ def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
     responses=NO_ORDERS,
     summary="Customers by RFM segment",
 )
-def customer_segments(ask: Ask, asked: JustAsked) -> dict[str, Any]:
+def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
     """How many customers are in each of eleven segments, and what they brought."""
     found = {"source": sales_source(ask.reading), "segments": counting.segments(ask.reading)}
+    found = cut(found, "segments", asked.limit, asked.offset)
     return ask.answer(asked, counting.SEGMENTS_DEFINITION, found, "sales")
+
+
+@router.get(
+    "/analytics/customers/retention",
+    response_model=CustomerWeeksAnswer,
+    responses=documented(409),
+    summary="New, returning and refunded customers by week",
+)
+def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[str, Any]:
+    """Customers of each ISO week, of all or of one category or city."""
+    period = ask.period(asked, "sales")
+    found = weekly.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
+    return ask.answer(asked, weekly.DEFINITION, found, period)

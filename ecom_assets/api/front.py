@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.answer_cache import AnswerCache
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.api.audit import AuditLog
 from ecom_assets.api.bounds import Bounds
 from ecom_assets.api.cached_answers import AnswersInMemory
@@ -28,7 +28,7 @@ from ecom_assets.settings import Settings
 MB = 1_000_000
 CORS_METHODS = ("GET", "POST")
 CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type", "If-None-Match", "traceparent")
-CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID")
+CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
 
 
 @dataclass(frozen=True)
@@ -82,25 +82,26 @@ def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
         )
 
 
-def build_front(settings: Settings, app: FastAPI | None = None) -> Front:
+def build_front(settings: Settings, app: FastAPI | None = None, served: ASGIApp | None = None) -> Front:
     """Put together what is served.
 
     Args:
         settings: Who may ask, how much, and what is kept.
         app: What answers; by default the API.
+        served: What of the app is put behind it; by default the app.
 
     Raises:
         EcomError: A setting is wrong, or everybody would be let in.
     """
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)
-    app = app or create_app(settings)
+    app = app or build_app(settings)
     if credentials.are_needed():
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
     inner: ASGIApp = Bounds(
-        app,
+        served or app,
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,

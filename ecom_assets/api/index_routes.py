@@ -1,13 +1,13 @@
 """What there is. Not here: the rest."""
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.asking import VERSION, Ask
+from ecom_assets.api.asking import VERSION, Ask, Formatted
 
 router = APIRouter(tags=["index"])
 
@@ -32,7 +32,7 @@ class Index(BaseModel):
 
 
 @router.get("/", response_model=Index, summary="What there is")
-def index(ask: Ask) -> dict[str, Any]:
+def index(ask: Ask, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
     """List every path, and say how new the data are."""
     published = ask.reading.published
     return {

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from ecom_assets.answers.deliveries import NoLedgerError
 from ecom_assets.answers.reading import NoSourceError
 from ecom_assets.api.personal_data import ScopeNeededError
 from ecom_assets.api.refusals import REFUSED, WRONG_SCOPE, scope_challenge
@@ -164,7 +165,7 @@ def _failed(request: Request, error: Exception) -> Response:
         return problem(request, 422, str(error))
     if isinstance(error, QuestionTooLargeError):
         return problem(request, 413, str(error))
-    if isinstance(error, NoSourceError):
+    if isinstance(error, NoSourceError | NoLedgerError):
         return problem(request, 409, str(error))
     structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
     if isinstance(error, NothingPublishedError | UsageError | WorkError):

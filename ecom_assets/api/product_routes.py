@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.answers import categories as categorizing
 from ecom_assets.answers import products, stock
+from ecom_assets.answers.paging import cut
 from ecom_assets.answers.products import SortBy
 from ecom_assets.answers.sources import SalesSource
-from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
+from ecom_assets.api.asking import Ask, AskedOfDays, DaysSliced, Paged
 from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.sales_routes import SalesNumbers
@@ -109,6 +110,7 @@ class ProductAnswer(MaybeSoldAnswer, Named):
     product: ProductNumbers = Field(description="Of the period")
     previous: ProductNumbers | None = Field(description=PREVIOUS)
     change: ProductChange = Field(description="From that to this")
+    total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(description="What was shipped in the same orders, of all time")
 
@@ -191,7 +193,7 @@ def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any
     responses=documented(404),
 )
 def product(
-    ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: OfDays
+    ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: DaysSliced
 ) -> dict[str, Any]:
     """A product beside the period before, its trend, and what is bought with it."""
     period = ask.period(asked, "sales", "events")
@@ -200,7 +202,7 @@ def product(
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return ask.answer(asked, products.DEFINITION, found, period)
+    return ask.answer(asked, products.DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")

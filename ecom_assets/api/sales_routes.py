@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from ecom_assets.answers import channels, geography, trend
 from ecom_assets.answers import sales as selling
 from ecom_assets.answers.geography import Level
+from ecom_assets.answers.paging import cut
 from ecom_assets.answers.period import Coverage
 from ecom_assets.answers.sources import sales_source
 from ecom_assets.answers.trend import Granularity
-from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged
+from ecom_assets.api.asking import Ask, AskedOfDays, OfDays, Paged, SlicedOfDays
 from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
 from ecom_assets.api.problems import documented
 from ecom_assets.contracts.attribution import MODELS, ChannelAttribution
@@ -65,7 +66,7 @@ class Point(SalesNumbers):
     started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
 
 
-class AskedTrend(AskedOfDays):
+class AskedTrend(SlicedOfDays):
     """How fine a trend is to be."""
 
     granularity: Granularity = Field(
@@ -77,6 +78,7 @@ class TrendAnswer(SoldAnswer):
     """Sales over time."""
 
     granularity: Granularity = Field(description="Length of a part")
+    total_count: int = Field(description="How many parts there are", examples=[30])
     points: list[Point] = Field(description="Every part of the period, in order")
 
 
@@ -91,7 +93,7 @@ class Channel(BaseModel):
     revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
 
 
-class AskedChannels(AskedOfDays):
+class AskedChannels(SlicedOfDays):
     """By which model channels are credited."""
 
     model: channels.Model = Field(
@@ -104,6 +106,7 @@ class ChannelsAnswer(SoldAnswer):
 
     model: str = of(ChannelAttribution.model, "last_non_direct")
     unit: str = of(ChannelAttribution.unit, "order")
+    total_count: int = Field(description="How many channels there are", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
 
@@ -149,6 +152,7 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
     period = ask.period(asked, "sales")
     points = trend.revenue_trend(ask.reading, period, asked.granularity)
     found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
+    found = cut(found, "points", asked.limit, asked.offset)
     return ask.answer(asked, {**trend.DEFINITION, **selling.DEFINITION}, found, period)
 
 
@@ -161,7 +165,8 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
 def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
     """What each channel is credited with, by one of eight models."""
     period = ask.period(asked, "sales", "events")
-    return ask.answer(asked, channels.DEFINITION, channels.by_channel(ask.reading, period, asked.model), period)
+    found = channels.by_channel(ask.reading, period, asked.model)
+    return ask.answer(asked, channels.DEFINITION, cut(found, "channels", asked.limit, asked.offset), period)
 
 
 @router.get(

@@ -16,11 +16,15 @@ from ecom_assets.contracts.attribution import ChannelAttribution, Conversions
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.conversion_dimensions import ConversionByDimension
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
+from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
 from ecom_assets.contracts.engagement_daily import EngagementDaily
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.inventory import InventoryAlerts
-from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance
+from ecom_assets.contracts.journeys import JourneyTransitions
+from ecom_assets.contracts.performance import CategoryPerformance, ProductPerformance, SearchPerformance
+from ecom_assets.contracts.reconciliation import OrderEventReconciliationDaily
+from ecom_assets.contracts.retention_cohorts import RetentionCohorts
 from ecom_assets.contracts.sales import City, Customer, Item, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
@@ -47,6 +51,11 @@ SERVED: tuple[type[Table], ...] = (
     ConversionByDimension,
     CartAbandonment,
     EngagementDaily,
+    JourneyTransitions,
+    SearchPerformance,
+    RetentionCohorts,
+    CustomerRetention,
+    OrderEventReconciliationDaily,
     CleanEvents,
 )
 """What the API answers from."""

@@ -12,7 +12,7 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.assets.publication import MARTS
 from ecom_assets.assets.serving import SERVED
 from ecom_assets.contracts.sales import Calendar
@@ -59,7 +59,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("api")
     write_shop(folder / "files")
     settings = settings_of(folder / "home", folder / "files")
-    run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
+    monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are told by their Monday
+    run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
     return settings
 
 
@@ -81,7 +82,7 @@ def shop(settings: Settings) -> PlainShop:
 @pytest.fixture(scope="session")
 def api(settings: Settings) -> Iterator[Asked]:
     """The API, on a port of its own."""
-    with served(create_app(settings)) as asked:
+    with served(build_app(settings)) as asked:
         yield asked
 
 

@@ -72,7 +72,7 @@ def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
         | _point(shop, Span(part[0], part[-1]), shop.lines)
         for part in parts.values()
     ]
-    return {"source": "orders", "granularity": granularity, "points": points}
+    return {"source": "orders", "granularity": granularity, "total_count": len(points), "points": points}
 
 
 def hourly_trend(shop: PlainShop, span: Span) -> Row:
@@ -83,7 +83,7 @@ def hourly_trend(shop: PlainShop, span: Span) -> Row:
         | _point(shop, Span(day, day), [line for line in shop.lines if line["at"].hour == hour])
         for day, hour in hours
     ]
-    return {"source": "orders", "granularity": "hour", "points": points}
+    return {"source": "orders", "granularity": "hour", "total_count": len(points), "points": points}
 
 
 def _point(shop: PlainShop, part: Span, lines: list[Row]) -> Row:
@@ -102,7 +102,13 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
         told = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
         told |= {"channel": name, "revenue_share": _share(here, whole)}
         rows.append(told | _revenue_compared(here, there, shop, span, *BOTH))
-    return {"source": "orders", "model": model, "unit": "order", "channels": _by_revenue(rows, "channel")}
+    return {
+        "source": "orders",
+        "model": model,
+        "unit": "order",
+        "total_count": len(rows),
+        "channels": _by_revenue(rows, "channel"),
+    }
 
 
 def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
@@ -145,7 +151,8 @@ def customers(shop: PlainShop, span: Span) -> Row:
 
 def customer_segments(shop: PlainShop) -> Row:
     """`/analytics/customers/segments`."""
-    return {"source": "orders", "segments": plain_people.segments(shop)}
+    segments = plain_people.segments(shop)
+    return {"source": "orders", "total_count": len(segments), "segments": segments}
 
 
 def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: int = 50) -> Row:
@@ -180,6 +187,7 @@ def one_product(shop: PlainShop, span: Span, product: str) -> Row:
         "product": now,
         "previous": compared(now, before, shop, span, *BOTH)["previous"],
         "change": {name: compared(now, before, shop, span, *_sources(name))["change"][name] for name in now},
+        "total_count": len(span.days),
         "trend": [{"event_date": str(day), **_product(shop, product, Span(day, day))} for day in span.days],
         "related": [
             {**_named(other), "order_count": count, "order_share": _share(count, len(orders))}

@@ -41,6 +41,7 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         "abandonment": if_known(now["abandonment"], shop, span, "events"),
         **told,
         "previous": told["previous"] and before,
+        "total_count": len(breakdown),
         "breakdown": sorted(breakdown, key=lambda part: (-part["steps"][0]["unit_count"], part["value"])),
     }
 
@@ -68,6 +69,7 @@ def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
     return {
         "event_count": len(shop.events),
         "steps": _timed_steps(tries, steps),
+        "total_count": len(in_order),
         "breakdown": [{"value": value, "steps": _timed_steps(parts[value], steps)} for value in in_order],
         "warnings": [],
     }
@@ -88,7 +90,8 @@ def retention(shop: PlainShop) -> Row:
         told = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
         means = {"rate": came / size, "lifetime_value": float(revenue) / size} if size else {}
         totals.append({**told, "rate": None, "lifetime_value": None, **means, "revenue": f"{revenue:.2f}"})
-    return {"event_count": len(shop.events), "cohorts": cohorts, "totals": totals, "warnings": []}
+    numbers = {"total_count": len(cohorts), "cohorts": cohorts, "totals": totals}
+    return {"event_count": len(shop.events), "warnings": [], **numbers}
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:

@@ -24,6 +24,7 @@ ORDER_COLUMNS: Final = (
 PRODUCTS: Final = {f"p{n}": ("Shoes", "Hats", "Bags")[n % 3] for n in range(12)}
 PRICES: Final = {f"p{n}": 5 + 7 * n for n in range(12)}
 STOCK: Final = {"p0": (0, 5, 7), "p1": (2, 5, 7), "p2": (4000, 5, 7), "p3": (60, 5, 7), "p4": (9, "", "")}
+SEARCHED: Final = {0: "Black+boots", 1: "hats", 2: "black%20BOOTS", 3: "=1%2B1"}
 CITIES: Final = {"1": "Rome", "2": "Milan", "3": "Tokyo", "4": "Atlantis"}
 AGENTS: Final = {
     "mobile": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
@@ -87,6 +88,8 @@ def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:
                 steps.append(("purchase", None))
         if dice.random() < 0.2:
             steps.insert(1, ("category_view", None))
+        if (term := SEARCHED.get((number + day) % 7)) is not None:  # no chance, so that all else stays what it was
+            steps.insert(1, ("search", term))
         yield [_event(who, day, at, n, step, (page, referrer, AGENTS[device])) for n, step in enumerate(steps)]
 
 
@@ -97,6 +100,8 @@ def _event(  # noqa: PLR0913, PLR0917 (each is a column)
     page, referrer, agent = came
     first = {"add_to_cart": 10, "remove_from_cart": 5, "checkout_start": 15, "purchase": 25}.get(kind)
     money = None if first is None else first + number
+    page = f"{HOME}?q={product}" if kind == "search" else page if number == 0 else HOME
+    product = None if kind == "search" else product
     category = PRODUCTS[product] if product else "Hats" if kind == "category_view" else ""
     return {
         "event_id": f"{who}-{day}-{number}",
@@ -106,7 +111,7 @@ def _event(  # noqa: PLR0913, PLR0917 (each is a column)
         "product_id": product or "",
         "product_category": category,
         "session_id": f"s-{who}-{day}",
-        "page_url": page if number == 0 else HOME,
+        "page_url": page,
         "referrer_url": referrer if number == 0 else "",
         "cart_value": "" if money is None else f"{money}.50",
         "user_agent": agent,

@@ -41,6 +41,7 @@ def run(settings: Settings, days: Days) -> None:
         given = {
             **rules(settings),
             "days": days,
+            "warehouse": engine,
             "event_source": FileEvents(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
             "stock_source": stock_source_of(settings),

@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.settings import Settings
 
 pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(600)]
@@ -21,7 +21,7 @@ ANY_TIME = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_
 @pytest.fixture(scope="session")
 def described(settings: Settings) -> schemathesis.BaseSchema:
     """The document, with the application behind it."""
-    return schemathesis.openapi.from_asgi("/openapi.json", create_app(settings))
+    return schemathesis.openapi.from_asgi("/openapi.json", build_app(settings))
 
 
 schema = schemathesis.pytest.from_fixture("described")

@@ -1,7 +1,7 @@
 """Every number of every answer, recomputed from the files in plain Python, and that no field goes uncompared.
 
-Answers are compared as a whole. Not here: the recomputation (`plain_answers.py`, `plain_paths.py`,
-`plain_people.py`), real time (`test_realtime.py`), what else lists and models must do (`test_parts_of_answers.py`).
+Answers are compared as a whole. Not here: the recomputation (`plain_….py`), real time and deliveries
+(`test_realtime.py`, `test_deliveries.py`), what else lists and models must do (`test_parts_of_answers.py`).
 """
 
 import re
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from ecom_assets_tests.api import plain_answers as plain
+from ecom_assets_tests.api import plain_behaviour as behaviour
 from ecom_assets_tests.api import plain_paths as paths
+from ecom_assets_tests.api import plain_reconciliation as reconciled
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_coverage import known
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
@@ -46,6 +48,7 @@ def about(path: str, recount: Callable[..., Row], **parameters: Any) -> tuple[st
 
 
 TREND, CHANNELS, PLACES = "/analytics/revenue/trend", "/analytics/revenue/by-channel", "/analytics/geographic"
+JOURNEYS, WEEKS = "/analytics/journeys", "/analytics/customers/retention"
 CONVERSION, TOP = "/analytics/conversion", "/analytics/products/top"
 OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
     "sales": about("/analytics/sales", plain.sales),
@@ -70,10 +73,29 @@ OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
     "one product": ("/analytics/products/p0", {}, partial(plain.one_product, product="p0")),
     "another product": ("/analytics/products/p7", {}, partial(plain.one_product, product="p7")),
     "categories": about("/analytics/categories", plain.categories),
+    "engagement": about("/analytics/engagement", behaviour.engagement),
+    "journeys": about(JOURNEYS, behaviour.journeys),
+    "journeys of categories": about(JOURNEYS, behaviour.journeys, dimension="category"),
+    "journeys' third steps": about(JOURNEYS, behaviour.journeys, place=2),
+    "journeys' late steps": about(JOURNEYS, behaviour.journeys, place=10),
+    "searches": about("/analytics/searches", behaviour.searches),
+    "customers by week": about(WEEKS, reconciled.customer_weeks),
+    "customers of a category by week": about(WEEKS, reconciled.customer_weeks, category="Hats"),
+    "customers of a city by week": about(WEEKS, reconciled.customer_weeks, city_id="2"),
+    "orders beside events": about("/analytics/reconciliation", reconciled.reconciliation),
 }
-AS_OF: dict[str, tuple[str, Callable[[PlainShop], Row]]] = {
-    "segments": ("/analytics/customers/segments", plain.customer_segments),
-    "alerts": ("/analytics/inventory/alerts", plain.alerts),
+AS_OF: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
+    "segments": ("/analytics/customers/segments", {}, plain.customer_segments),
+    "alerts": ("/analytics/inventory/alerts", {}, plain.alerts),
+    **{
+        f"cohorts by {period} of {cohort_by}": (
+            "/analytics/cohorts",
+            {"period": period, "cohort_by": cohort_by, "limit": 1000},
+            partial(behaviour.cohorts, period=period, cohort_by=cohort_by),
+        )
+        for period in ("day", "week", "month")
+        for cohort_by in ("first_activity", "first_purchase")
+    },
 }
 OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a funnel": ("/analytics/funnel", {"steps": STEPS}, lambda shop: paths.funnel(shop, STEPS)),
@@ -84,16 +106,26 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     ),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
 }
-NOT_OF_THE_SHOP = {"/", "/health", "/health/live", "/health/ready", "/metrics", "/analytics/realtime"}
+NOT_OF_THE_SHOP = {
+    "/",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/analytics/realtime",
+    "/analytics/deliveries",
+}
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
+    "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/funnel": {"warnings"},
     "/analytics/retention": {"warnings"},
 }
-"""Fields that have nothing to say of this shop: why there is no model, and which event types nobody did."""
+"""Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
+has."""
 
 
 def route_of(path: str) -> str:
@@ -123,8 +155,8 @@ def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Asked, shop: Plain
 
 @pytest.mark.parametrize("case", AS_OF)
 def test_a_state_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
-    path, expected = AS_OF[case]
-    assert without_envelope(api.json(path)) == expected(shop)
+    path, parameters, expected = AS_OF[case]
+    assert without_envelope(api.json(path, **parameters)) == expected(shop)
 
 
 @pytest.mark.parametrize("case", OF_ONE_S_OWN)
@@ -202,7 +234,7 @@ def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:
     if case in OF_ONE_S_OWN:
         return api.post(*OF_ONE_S_OWN[case][:2]).json()
     if case in AS_OF:
-        return api.json(AS_OF[case][0])
+        return api.json(AS_OF[case][0], **AS_OF[case][1])
     return api.json(TREND, granularity="hour", time_range="week")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.api.audit import FILE_NAME
 from ecom_assets.api.callers import Scope
 from ecom_assets.api.front import build_front
@@ -126,7 +126,7 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
 
 def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_open(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, api_keys=f"collect:{HELD}", rate_limit_address="none", rate_limit_key="none")
-    with serving(settings, create_app(settings)) as served:
+    with serving(settings, build_app(settings)) as served:
         document = served.get("/openapi.json").json()
         told = {
             path: [
@@ -228,7 +228,7 @@ def test_without_keys_an_address_has_a_rate_too_and_health_none(tmp_path: Path) 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "x/y"])
 def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str) -> None:
     settings = Settings(home=tmp_path, api_keys=f"read:{HELD}")
-    with serving(settings, create_app(settings)) as served:
+    with serving(settings, build_app(settings)) as served:
         told = {
             path: requests.get(
                 served.address + path, headers={"Host": host, "X-API-Key": HELD}, allow_redirects=False, timeout=5
@@ -246,7 +246,7 @@ def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str
 
 def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    with serving(settings, create_app(settings)) as served:
+    with serving(settings, build_app(settings)) as served:
         asking = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
         asking.request("GET", "//evil.example/analytics/products/p1/")
         answer = asking.getresponse()

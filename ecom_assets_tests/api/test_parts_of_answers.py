@@ -7,6 +7,7 @@ from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_answers import Near
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import PRODUCTS
+from ecom_assets_tests.api.test_csv import LISTS as CSV_LISTS
 
 pytestmark = pytest.mark.xdist_group("api")
 DAYS = 20
@@ -54,14 +55,30 @@ def test_products_of_a_category_come_a_page_at_a_time(api: Asked) -> None:
     assert [one["rank_number"] for one in listed] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    ("path", "rows"), [("/analytics/geographic", "places"), ("/analytics/categories", "categories")]
-)
-def test_a_page_is_a_part_of_the_whole(api: Asked, path: str, rows: str) -> None:
-    whole = api.json(path)
-    page = api.json(path, limit=1, offset=1)
-    assert page[rows] == whole[rows][1:2]
-    assert page["total_count"] == whole["total_count"] == len(whole[rows])
+LISTS = {**CSV_LISTS, "/analytics/conversion?by=device": "breakdown"}
+del LISTS["/analytics/conversion"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_page_is_a_part_of_the_whole(api: Asked, path: str) -> None:
+    path, _, by = path.partition("?by=")
+    rows, more = LISTS[f"{path}?by={by}" if by else path], {"by": by} if by else {}
+    whole = api.json(path, limit=1000, **more)
+    assert whole["total_count"] == len(whole[rows]) > 1
+    pages = [api.json(path, limit=2, offset=start, **more) for start in range(0, len(whole[rows]) + 2, 2)]
+    assert [one for page in pages for one in page[rows]] == whole[rows]
+    assert {page["total_count"] for page in pages} == {whole["total_count"]}
+    for limit, offset in ((0, 0), (1001, 0), (1, -1)):
+        assert api.get(path, limit=limit, offset=offset).status_code == 422
+
+
+def test_questions_of_one_s_own_come_a_page_at_a_time(api: Asked) -> None:
+    funnel = {"steps": ["product_view", "add_to_cart"], "by": "product_category"}
+    for path, body, rows in (("funnel", funnel, "breakdown"), ("retention", {"period": "day"}, "cohorts")):
+        whole = api.post(f"/analytics/{path}", body).json()
+        page = api.post(f"/analytics/{path}", body, limit=1, offset=1).json()
+        assert page[rows] == whole[rows][1:2]
+        assert page["total_count"] == whole["total_count"] == len(whole[rows]) > 1
 
 
 def test_products_without_a_view_come_last_by_conversion(api: Asked, shop: PlainShop) -> None:

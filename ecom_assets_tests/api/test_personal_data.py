@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.api.audit import FILE_NAME
 from ecom_assets.api.personal_data import PERSONAL_COLUMNS
 from ecom_assets.settings import Settings
@@ -31,7 +31,7 @@ def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
     given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
-    with serving(given, create_app(given)) as found:
+    with serving(given, build_app(given)) as found:
         yield found
 
 
@@ -63,7 +63,7 @@ def test_a_question_about_many_needs_none(keyed: Running) -> None:
 
 
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
-    with serving(settings, create_app(settings)) as served:
+    with serving(settings, build_app(settings)) as served:
         said = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
         assert said.status_code == 200
         assert said.json()["breakdown"]

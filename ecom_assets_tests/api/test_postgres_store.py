@@ -9,7 +9,7 @@ import pytest
 import requests
 from fastapi import FastAPI
 
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.api.postgres_store import PostgresStore
 from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.settings import Settings
@@ -29,7 +29,7 @@ OF_THE_STORE = ("data_version", "published_at")
 
 @pytest.fixture(scope="module")
 def over_postgres(in_postgres: Settings) -> Iterator[Asked]:
-    app: FastAPI = create_app(in_postgres)
+    app: FastAPI = build_app(in_postgres)
     with served(app) as asked:
         yield asked
     app.state.store.close()

@@ -13,7 +13,7 @@ import pytest
 
 from ecom_assets.answers.realtime import NotFilesError, real_time
 from ecom_assets.api import realtime_routes
-from ecom_assets.api.app import create_app
+from ecom_assets.api.app import build_app
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
 from ecom_assets.settings import Settings
@@ -235,7 +235,7 @@ def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(land
 @pytest.fixture
 def asking(landing: Path) -> Iterator[Running]:
     settings = Settings(home=landing.parent / "home", events=str(landing), currency="EUR")
-    with serving(settings, create_app(settings)) as found:
+    with serving(settings, build_app(settings)) as found:
         yield found
 
 
@@ -272,7 +272,7 @@ def test_however_many_ask_the_files_are_read_once_in_a_while(
 
 def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="kafka://broker/topic")
-    with serving(settings, create_app(settings)) as client:
+    with serving(settings, build_app(settings)) as client:
         answer = client.get("/analytics/realtime")
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
         assert answer.json()["detail"].startswith("Real time reads landing files, but ECOM_EVENTS names kafka://…")
@@ -281,7 +281,7 @@ def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events=str(tmp_path / "gone"))
-    with serving(settings, create_app(settings)) as client:
+    with serving(settings, build_app(settings)) as client:
         answers = [
             client.get(path) for path in ("/analytics/realtime", "/analytics/sales", "/health", "/v1/health/ready")
         ]

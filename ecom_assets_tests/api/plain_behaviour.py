@@ -1,0 +1,195 @@
+"""Whole answers about engagement, journeys, searches and cohorts, field by field, from the small shop's files.
+
+Not here: funnels and carts (`plain_paths.py`), sales (`plain_answers.py`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import groupby, pairwise
+from statistics import mean, median
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from ecom_assets_tests.api.plain_answers import Near
+from ecom_assets_tests.api.plain_coverage import compared, if_known
+from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row, Session, Span
+
+VIEWS: Final = {"page_view", "product_view", "category_view"}
+ROUNDED: Final = 1e-6
+DAY: Final = timedelta(days=1)
+START_OF: Final[dict[str, Callable[[date], date]]] = {
+    "day": lambda day: day,
+    "week": lambda day: day - day.weekday() * DAY,
+    "month": lambda day: day.replace(day=1),
+}
+
+
+def engagement(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/engagement`."""
+    now, before = (_engaged(_of_days(shop, days)) for days in (span, span.before))
+    days = [_day(shop, day) for day in span.days if any(one["at"].date() == day for one in shop.events)]
+    told = compared(now, before, shop, span, "events")
+    return {"engagement": if_known(now, shop, span, "events"), **told, "total_count": len(days), "days": days}
+
+
+def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: int | None = None) -> Row:
+    """`/analytics/journeys`."""
+    column = {"page_type": "event_type", "category": "product_category"}[dimension]
+    pairs: Counter[tuple[str, str]] = Counter()
+    converted: Counter[tuple[str, str]] = Counter()
+    for session in _of_days(shop, span):
+        steps = [name for name, _ in groupby(event[column] for event in session.events if event[column])]
+        for number, pair in enumerate(pairwise(["(start)", *steps, "(exit)"])):
+            if place in {None, min(number, 10)}:
+                pairs[pair] += 1
+                converted[pair] += session.has("purchase")
+    from_step: Counter[str] = Counter()
+    for (step, _), count in pairs.items():
+        from_step[step] += count
+    transitions = [
+        {
+            "from_step": pair[0],
+            "to_step": pair[1],
+            "transition_count": count,
+            "converted_transition_count": converted[pair],
+            "step_share": round(count / from_step[pair[0]], 6),
+            "conversion_rate": round(converted[pair] / count, 6),
+        }
+        for pair, count in sorted(pairs.items(), key=lambda one: (-one[1], one[0]))
+    ]
+    return {"dimension": dimension, "place": place, "total_count": len(pairs), "transitions": transitions}
+
+
+def searches(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/searches`."""
+    terms: dict[str, Row] = defaultdict(lambda: {"searches": [], "sessions": set()})
+    for number, session in enumerate(_of_days(shop, span)):
+        places = [n for n, event in enumerate(session.events) if event["event_type"] == "search"]
+        for place, end in pairwise([*places, len(session.events)]):
+            after = {event["event_type"] for event in session.events[place + 1 : end]}
+            term = parse_qs(urlsplit(session.events[place]["page_url"]).query)["q"][0].lower()
+            terms[term]["searches"].append(after)
+            terms[term]["sessions"].add(number)
+    rows: list[Row] = []
+    for term, found in terms.items():
+        count = len(found["searches"])
+        clicked, carted = (
+            sum(kind in after for after in found["searches"]) for kind in ("product_view", "add_to_cart")
+        )
+        rows.append(
+            {
+                "search_term": term,
+                "search_count": count,
+                "session_count": len(found["sessions"]),
+                "clicked_search_count": clicked,
+                "unclicked_search_count": count - clicked,
+                "cart_search_count": carted,
+                "click_rate": round(clicked / count, 6),
+                "cart_rate": round(carted / count, 6),
+            }
+        )
+    rows.sort(key=lambda row: (-row["search_count"], row["search_term"]))
+    return {"total_count": len(rows), "searches": rows}
+
+
+def cohorts(shop: PlainShop, cohort_by: str = "first_activity", period: str = "week") -> Row:
+    """`/analytics/cohorts`."""
+    start_of = START_OF[period]
+    counted = [one for one in shop.events if cohort_by == "first_activity" or one["event_type"] == "purchase"]
+    came: dict[str, set[date]] = defaultdict(set)
+    for event in counted:
+        came[event["user_id"]].add(start_of(event["at"].date()))
+    members: dict[date, list[str]] = defaultdict(list)
+    for who, starts in came.items():
+        members[min(starts)].append(who)
+    newest = start_of(max(event["at"].date() for event in shop.events))
+    paid: dict[tuple[str, date], Decimal] = defaultdict(lambda: ZERO)
+    for event in shop.events:
+        if event["event_type"] == "purchase":
+            paid[event["user_id"], start_of(event["at"].date())] += Decimal(event["cart_value"])
+    rows: list[Row] = []
+    for start, mine in sorted(members.items()):
+        total = ZERO
+        for number, here in enumerate(_starts(start, newest, start_of)[:31]):
+            revenue = sum((paid.get((who, here), ZERO) for who in mine), ZERO)
+            total += revenue
+            on = sum(here in came[who] for who in mine)
+            later = sum(any(one >= here for one in came[who]) for who in mine)
+            rows.append(
+                {
+                    "cohort_date": str(start),
+                    "period_number": number,
+                    "visitor_count": len(mine),
+                    "returned_on_count": on,
+                    "returned_on_or_after_count": later,
+                    "retention_on_rate": Near(on / len(mine), ROUNDED),
+                    "retention_on_or_after_rate": Near(later / len(mine), ROUNDED),
+                    "is_complete": here < newest,
+                    "revenue_amount": f"{revenue:.2f}",
+                    "cumulative_revenue_amount": f"{total:.2f}",
+                    "lifetime_value": Near(float(total) / len(mine), ROUNDED),
+                }
+            )
+    return {"cohort_by": cohort_by, "period": period, "total_count": len(rows), "cohorts": rows}
+
+
+def _starts(first: date, last: date, start_of: Callable[[date], date]) -> list[date]:
+    return sorted({start_of(first + n * DAY) for n in range((last - first).days + 1)})
+
+
+def _of_days(shop: PlainShop, span: Span) -> list[Session]:
+    return [one for one in shop.sessions if span.has(one.day)]
+
+
+def _lasts_s(session: Session) -> float:
+    length: timedelta = session.events[-1]["at"] - session.events[0]["at"]
+    return length.total_seconds()
+
+
+def _views(session: Session) -> int:
+    return sum(event["event_type"] in VIEWS for event in session.events)
+
+
+def _engaged(sessions: list[Session]) -> Row:
+    engaged = sum(_lasts_s(one) > 10 or one.has("purchase") or _views(one) >= 2 for one in sessions)
+    single = sum(_views(one) <= 1 for one in sessions)
+    count = len(sessions)
+
+    def rate(part: int) -> Any:
+        return round(part / count, 6) if count else None
+
+    return {
+        "session_count": count,
+        "engaged_session_count": engaged,
+        "single_page_session_count": single,
+        "bot_session_count": 0,  # nobody's browser of the shop calls itself a robot, or clicks like one
+        "engagement_rate": rate(engaged),
+        "bounce_rate": rate(count - engaged),
+        "single_page_rate": rate(single),
+    }
+
+
+def _day(shop: PlainShop, day: date) -> Row:
+    sessions = _of_days(shop, Span(day, day))
+    told = _engaged(sessions)
+    lengths = [_lasts_s(one) for one in sessions]
+
+    def visitors(days: int) -> int:
+        some = Span(day - (days - 1) * DAY, day)
+        return len({event["user_id"] for event in shop.events if some.has(event["at"].date())})
+
+    rates = {name: told[name] if told[name] is None else Near(told[name], ROUNDED) for name in told if "rate" in name}
+    return {
+        **told,
+        **rates,
+        "event_date": str(day),
+        "pages_per_session": Near(mean(map(_views, sessions)), ROUNDED) if sessions else None,
+        "mean_duration_s": Near(mean(lengths), ROUNDED) if sessions else None,
+        "median_duration_s": Near(median(lengths), ROUNDED) if sessions else None,
+        "daily_visitor_count": visitors(1),
+        "weekly_visitor_count": visitors(7),
+        "monthly_visitor_count": visitors(30),
+        "stickiness_rate": Near(visitors(1) / visitors(30), ROUNDED),
+    }

@@ -1,0 +1,95 @@
+"""The API under another server's command: `uvicorn ecom_assets.api.app:app`, with settings from the environment."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import requests
+
+from ecom_assets.api.app import create_app
+from ecom_assets.settings import Settings
+from ecom_assets_tests.api.served import HELD, wait_until
+from ecom_assets_tests.api.test_process import PATIENCE_S, answers, free_port
+from ecom_assets_tests.command import environment
+
+pytestmark = pytest.mark.xdist_group("api")
+WAYS = {"app": ["ecom_assets.api.app:app"], "factory": ["--factory", "ecom_assets.api.app:create_app"]}
+SALES = "/analytics/sales"
+
+
+@contextmanager
+def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tuple[int, Path]]:
+    """Run uvicorn's own command over the small shop: the port, and the file of what it says."""
+    port, said = free_port(), settings.home.with_name("uvicorn.txt")
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", *words, "--port", str(port)],
+            env=environment(settings.home, {"ECOM_CATALOGUE": str(settings.catalogue), **env}),
+            cwd=settings.home.parent,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/live"), PATIENCE_S)
+        assert process.poll() is None, said.read_text()
+        yield port, said
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_S)
+    assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
+    with uvicorn_process(settings, *WAYS[way], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        told = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
+        assert [one.status_code for one in told] == [401, 401, 200]
+        assert told[2].json()["data_as_of"] == "2026-02-09"
+        assert told[2].headers["x-request-id"]
+        described = requests.get(f"{address}/openapi.json", timeout=30).json()
+        assert described["paths"][f"/v1{SALES}"]["get"]["security"]
+
+
+def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> None:
+    outside = own_address()
+    with uvicorn_process(settings, *WAYS["app"], "--host", "0.0.0.0") as (port, _):  # noqa: S104 (the question)
+        assert requests.get(f"http://127.0.0.1:{port}{SALES}", timeout=30).status_code == 200
+        headers = {"Host": f"127.0.0.1:{port}"}
+        for name in (f"127.0.0.1:{port}", f"{outside}:{port}"):
+            said = requests.get(f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30)
+            assert said.status_code == 421
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not loopback."""
+    told = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    found = [str(one[4][0]) for one in told if not str(one[4][0]).startswith("127.")]
+    if not found:
+        pytest.skip("this machine has no address but loopback")
+    return found[0]
+
+
+def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "EVENTS", "ORDERS"):
+        monkeypatch.setenv(f"ECOM_{name}", str(getattr(settings, name.lower())))
+
+    app = create_app()
+
+    async def asked(peer: str, host: str) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=(peer, 50_000)), base_url=f"http://{host}"
+        ) as client:
+            return await client.get(SALES)
+
+    told = asyncio.run(asked("testclient", "testserver"))
+    assert (told.status_code, told.json()["data_as_of"]) == (200, "2026-02-09")
+    peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
+    assert [asyncio.run(asked(*one)).status_code for one in peers] == [200, 200, 421, 421]

@@ -1,0 +1,132 @@
+"""Answers as CSV: the list of each as rows, over HTTP and in a few answers by hand. Not here: the numbers."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from ecom_assets.api.csv_answers import csv_of
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.shop_files import PRODUCTS
+from ecom_assets_tests.api.test_every_number import CASES
+
+pytestmark = pytest.mark.xdist_group("api")
+Row = dict[str, Any]
+LISTS = {
+    "/analytics/revenue/trend": "points", "/analytics/revenue/by-channel": "channels",
+    "/analytics/geographic": "places", "/analytics/customers/segments": "segments",
+    "/analytics/products/top": "products", "/analytics/products/p0": "trend", "/analytics/categories": "categories",
+    "/analytics/inventory/alerts": "alerts", "/analytics/engagement": "days", "/analytics/journeys": "transitions",
+    "/analytics/searches": "searches", "/analytics/cohorts": "cohorts", "/analytics/customers/retention": "weeks",
+    "/analytics/reconciliation": "days", "/analytics/conversion": "steps",
+}  # fmt: skip
+"""The list of each answer that has one."""
+WITHOUT = {"/analytics/sales", "/analytics/customers"}
+FORMULA = "'=1+1"
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def as_text(value: object) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_every_get_route_is_asked_for_csv_here() -> None:
+    paths = {path for path in CASES.values() if not path.endswith(("/funnel", "/retention")) or "customers" in path}
+    assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
+    told, said = api.json(path), api.get(path, format="csv")
+    assert said.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    listed = told[LISTS[path]]
+    assert listed
+    rows = rows_of(said.text)
+    assert [list(row) for row in rows] == [list(one) for one in listed]
+    assert said.headers["x-total-count"] == str(told["total_count"])
+    for row, one in zip(rows, listed, strict=True):
+        assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in one.values()]
+    assert said.content.count(b"\r\n") == len(listed) + 1
+    assert api.get(f"/v1{path}", format="csv").text == said.text
+
+
+@pytest.mark.parametrize("path", sorted(WITHOUT))
+def test_an_answer_without_a_list_is_one_row(api: Asked, path: str) -> None:
+    told = api.json(path)
+    (row,) = rows_of(api.get(path, format="csv").text)
+    name = path.rpartition("/")[2]
+    assert row["currency"] == "USD"
+    assert row[f"{name}.{next(iter(told[name]))}"] == as_text(next(iter(told[name].values())))
+    assert "range.start_date" not in row
+
+
+def test_a_breakdown_is_a_row_for_each_step_of_each_value(api: Asked) -> None:
+    parts = api.json("/analytics/conversion", by="device")["breakdown"]
+    rows = rows_of(api.get("/analytics/conversion", by="device", format="csv").text)
+    steps = [(part["value"], step) for part in parts for step in part["steps"]]
+    told = [(row["value"], row["event_type"], row["unit_count"], row["step"]) for row in rows]
+    assert told == [(value, step["event_type"], str(step["unit_count"]), str(step["step"])) for value, step in steps]
+
+
+def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
+    body = {"steps": ["product_view", "add_to_cart"]}
+    steps = rows_of(api.post("/analytics/funnel", body, format="csv").text)
+    assert [row["event_type"] for row in steps] == body["steps"]
+    told = api.post("/analytics/retention", {"period": "week"}).json()["cohorts"]
+    rows = rows_of(api.post("/analytics/retention", {"period": "week"}, format="csv").text)
+    assert [(row["cohort"], row["period"], row["returned"]) for row in rows] == [
+        (one["cohort"], str(place), str(count)) for one in told for place, count in enumerate(one["returned"])
+    ]
+
+
+def test_a_page_says_how_many_rows_the_whole_has(api: Asked) -> None:
+    said = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
+    assert len(rows_of(said.text)) == 2
+    assert said.headers["x-total-count"] == str(len(PRODUCTS))
+
+
+def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Asked) -> None:
+    assert "=1+1" in {one["search_term"] for one in api.json("/analytics/searches")["searches"]}
+    assert FORMULA in {row["search_term"] for row in rows_of(api.get("/analytics/searches", format="csv").text)}
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("+x", "'+x"), ("-x", "'-x"), ("@SUM(A1)", "'@SUM(A1)"), ("\tx", "'\tx"), ("\rx", "'\rx"),
+        ("\uff1d1", "'\uff1d1"), ("-79.80", "-79.80"), (-3, "-3"), ("-", "'-"), ("-1+cmd|x", "'-1+cmd|x"),
+        ("a=b", "a=b"),
+        ("1e-5", "1e-5"), ("", ""), (None, ""), (True, "true"), ([], "[]"), ("a,\"b\"\r\nc", "a,\"b\"\r\nc"),
+    ],
+)  # fmt: skip
+def test_cells_are_what_they_say(value: object, cell: str) -> None:
+    written = csv_of({"rows": [{"one": "x", "cell": value}]})
+    (row,) = rows_of(written)
+    assert row["cell"] == cell
+
+
+def test_an_empty_list_is_an_empty_file(api: Asked) -> None:
+    said = api.get("/analytics/products/top", format="csv", category="nothing")
+    assert (said.status_code, said.text, said.headers["x-total-count"]) == (200, "", "0")
+
+
+def test_rows_with_other_columns_stand_under_all_of_them() -> None:
+    rows = rows_of(csv_of({"windows": [{"n": 1, "types": {"a": 1}}, {"n": 2, "types": {"b": 2}}]}))
+    assert rows == [{"n": "1", "types.a": "1", "types.b": ""}, {"n": "2", "types.a": "", "types.b": "2"}]
+
+
+def test_a_refusal_stays_a_problem_document_and_an_unknown_format_is_one(api: Asked) -> None:
+    for wrong in ({"format": "csv", "limit": 0}, {"format": "xml"}):
+        said = api.get("/analytics/categories", None, **wrong)
+        assert (said.status_code, said.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_csv_has_a_mark_of_its_own_and_saves_the_answer(api: Asked) -> None:
+    plain, csv_ = api.get("/analytics/sales"), api.get("/analytics/sales", format="csv")
+    assert plain.headers["etag"] != csv_.headers["etag"]
+    again = api.get("/analytics/sales", {"If-None-Match": csv_.headers["etag"]}, format="csv")
+    assert (again.status_code, again.content) == (304, b"")
