@@ -1,0 +1,131 @@
+"""A shop that gave events and nothing else: its sales are those of its purchase events, and every answer says so.
+
+Recomputed from the events' file in plain Python. Not here: a shop with orders (`test_every_number.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.api.app import create_app
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.plain_shop import PlainShop, Row
+from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
+from ecom_assets_tests.api.small_run import run
+
+pytestmark = pytest.mark.xdist_group("api_events_only")
+WEEK = 7
+COUNTS = ("order_count", "refund_count", "sold_item_count", "refunded_item_count")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("events_only")
+    write_shop(folder / "files")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(folder: Path) -> Iterator[Asked]:
+    settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
+    run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
+    with served(create_app(settings)) as asked:
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def bought(folder: Path) -> list[Row]:
+    """The purchases of the newest week."""
+    shop = PlainShop(folder / "files")
+    week = shop.span(WEEK)
+    return [row for row in shop.events if row["event_type"] == "purchase" and week.has(row["at"].date())]
+
+
+def worth(rows: list[Row]) -> str:
+    return f"{sum((Decimal(row['cart_value']) for row in rows), Decimal(0)):.2f}"
+
+
+def test_sales_are_those_of_purchase_events(api: Asked, bought: list[Row]) -> None:
+    told = api.json("/analytics/sales", time_range="week")
+    assert told["source"] == "purchase_events"
+    assert list(told["range"]["sources"]) == ["purchase_events"]
+    assert [told["sales"][name] for name in COUNTS] == [len(bought), 0, len(bought), 0]
+    assert told["sales"]["revenue_amount"] == told["sales"]["shipped_amount"] == worth(bought)
+    assert told["sales"]["average_order_value"] == f"{Decimal(worth(bought)) / len(bought):.2f}"
+    assert told["change"]["revenue_amount"] is not None
+
+
+@pytest.mark.parametrize("granularity", ["hour", "day", "week"])
+def test_every_point_of_the_trend_is_those_of_its_time(api: Asked, bought: list[Row], granularity: str) -> None:
+    told = api.json("/analytics/revenue/trend", time_range="week", granularity=granularity)
+    assert told["source"] == "purchase_events"
+    of_time: dict[Any, list[Row]] = defaultdict(list)
+    for row in bought:
+        of_time[row["at"].date() if granularity != "hour" else row["at"].replace(minute=0, second=0)].append(row)
+    for point in told["points"]:
+        if granularity == "hour":
+            mine = [row for at, rows in of_time.items() if f"{at:%Y-%m-%dT%H}" in point["started_at"] for row in rows]
+        else:
+            mine = [
+                row
+                for day, rows in of_time.items()
+                if point["start_date"] <= str(day) <= point["end_date"]
+                for row in rows
+            ]
+        assert (point["order_count"], point["revenue_amount"]) == (len(mine), worth(mine))
+
+
+def test_categories_add_up_to_sales(api: Asked, bought: list[Row]) -> None:
+    """These purchases carry no category: what they came to is not lost, and no category says 0.00 in its place."""
+    told = api.json("/analytics/categories", time_range="week")
+    by_name = {one["product_category"]: one for one in told["categories"]}
+    assert told["source"] == "purchase_events"
+    assert by_name["(none)"]["revenue_amount"] == worth(bought)
+    assert by_name["Hats"]["product_view_count"] > 0
+
+
+def test_channels_share_all_of_it(api: Asked, bought: list[Row]) -> None:
+    told = api.json("/analytics/revenue/by-channel", time_range="week")
+    assert (told["source"], told["unit"]) == ("purchase_events", "purchase")
+    assert f"{sum(Decimal(one['revenue_amount']) for one in told['channels']):.2f}" == worth(bought)
+
+
+def test_customers_are_the_visitors_who_bought(api: Asked, folder: Path, bought: list[Row]) -> None:
+    told = api.json("/analytics/customers", time_range="week")
+    shop = PlainShop(folder / "files")
+    first: dict[str, Any] = {}
+    for row in sorted(shop.events, key=lambda row: row["at"]):
+        if row["event_type"] == "purchase":
+            first.setdefault(row["user_id"], row["at"].date())
+    here = {row["user_id"] for row in bought}
+    new = {who for who in here if first[who] >= shop.span(WEEK).first}
+    assert told["source"] == "purchase_events"
+    assert told["customers"]["customer_count"] == len(here)
+    assert told["customers"]["new_customer_count"] == len(new)
+    assert told["value"]["customer_count"] == len(first)
+
+
+def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Asked) -> None:
+    told = api.json("/analytics/products/top", sort_by="views")
+    assert told["source"] == "purchase_events"
+    assert told["products"][0]["product_view_count"] > 0
+    assert {one["revenue_amount"] for one in told["products"]} == {None}
+
+
+@pytest.mark.parametrize(
+    ("path", "setting"),
+    [
+        ("/analytics/inventory/alerts", "ECOM_CATALOGUE"),
+        ("/analytics/geographic", "ECOM_ORDERS"),
+    ],
+)
+def test_what_nothing_tells_is_a_conflict_that_names_the_setting(api: Asked, path: str, setting: str) -> None:
+    said = api.get(path)
+    assert (said.status_code, said.headers["Content-Type"]) == (409, "application/problem+json")
+    assert f"set {setting}" in said.json()["detail"]
