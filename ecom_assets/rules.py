@@ -15,7 +15,7 @@ from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import mapping_name
 from ecom_assets.sources.funnel_file import read_funnels
 from ecom_assets.sources.market_segments import market_segments
-from ecom_assets.sources.order_source import has_orders, judged_days
+from ecom_assets.sources.order_source import has_events, has_orders, judged_days
 from ecom_assets.transforms import product_performance as performance
 from ecom_assets.transforms.attribution_rule import AttributionRule
 from ecom_assets.transforms.cart_abandonment import CartRule
@@ -55,6 +55,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
         "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
+        "has_views": has_events(settings),
         "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(judged_days, settings)),

@@ -24,9 +24,15 @@ from ecom_assets.warehouse.io_manager import Restated
     changed_order_days=EVERY_CHANGED_DAY,
     restates=restated_sales,
 )
-def product_performance(session_events: ir.Table, sales: ir.Table, days: Days, sales_source: str) -> ir.Table:
+def product_performance(
+    session_events: ir.Table,
+    sales: ir.Table,
+    days: Days,
+    sales_source: str,
+    has_views: bool,  # noqa: FBT001 (what rules offer, by name)
+) -> ir.Table:
     """Add up what each product's day came to."""
-    return performance.product_performance(session_events, sales, days, sales_source)
+    return performance.product_performance(session_events, sales, days, sales_source, has_views=has_views)
 
 
 @table_asset(RawStock)

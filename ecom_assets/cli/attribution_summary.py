@@ -28,7 +28,7 @@ def channel_totals(engine: Engine, days: Days, unit: str) -> dict[str, Any]:
 def channel_lines(totals: dict[str, Any]) -> list[str]:
     """Write revenue by channel for people; nothing where nothing was bought."""
     models = totals["models"]
-    if not models:
+    if not models or any(one["revenue_amount"] is None for one in models[SHOWN[0]]):
         return []
     amounts = {model: {one["channel"]: float(one["revenue_amount"]) for one in models[model]} for model in SHOWN}
     channels = list(dict.fromkeys(channel for model in SHOWN for channel in amounts[model]))

@@ -24,14 +24,16 @@ def summarize_products(engine: Engine, days: Days) -> dict[str, Any]:
 def product_lines(summary: dict[str, Any]) -> list[str]:
     """Write that for people; nothing of what there is nothing of."""
     lines: list[str] = []
-    if summary["journeys"]["top_paths"]:
+    if summary["journeys"] and summary["journeys"]["top_paths"]:
         lines += ["", "Paths through a session", *map(path_line, summary["journeys"]["top_paths"])]
     search = summary["search"]
-    if search["searches"]:
+    if search and search["searches"]:
         terms = ", ".join(f"{one['search_term']} {one['searches']:,}" for one in search["top_terms"])
         clicked = percent(search["click_rate"]).strip()
         lines += ["", f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most for {terms}"]
     stock = summary["inventory"]
+    if stock is None:
+        return lines
     if stock["products"]:
         alerts = ", ".join(f"{name} {count:,}" for name, count in stock["alerts"].items())
         lines += ["", f"Stock of {stock['products']:,} products on {stock['as_of']}: {alerts}"]

@@ -19,10 +19,11 @@ from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.product_summary import product_lines, summarize_products
 from ecom_assets.cli.retention_summary import cart_totals, cohort_totals, retention_lines
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
+from ecom_assets.cli.source_summary import missing_lines, without_unknown
 from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
 from ecom_assets.cli.value_summary import summarize_value, value_lines
 from ecom_assets.contracts.conversion_funnel import ConversionFunnel
-from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
@@ -57,7 +58,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     surplus = _cut(engine, DuplicateEvents, outcome.days)
     failed, warned = outcome.failed_checks, outcome.warnings
     funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
-    return {
+    summary = {
         "run_id": outcome.run_id,
         "success": outcome.success,
         "failures": outcome.failures,
@@ -89,6 +90,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
+    return without_unknown(engine, settings, outcome.days, summary)
 
 
 def _has_both(settings: Settings) -> bool:
@@ -107,17 +109,21 @@ def _cut(engine: Engine, contract: type[Table], days: Days) -> ir.Table:
 
 def _lines(summary: dict[str, Any]) -> list[str]:
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
-    if summary["tables"][RawEvents.qualified_name()] or summary["sales"] is None:
+    if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
         lines += retention_lines(summary["cohorts"], summary["carts"])
     if summary["sales"] is not None:
         lines += sales_lines(summary)
-    lines += channel_lines(summary["channels"])
-    lines += customer_lines(summary["customers"])
-    lines += value_lines(summary["segments"])
+    if summary["channels"] is not None:
+        lines += channel_lines(summary["channels"])
+    if summary["customers"] is not None:
+        lines += customer_lines(summary["customers"])
+    if summary["segments"] is not None:
+        lines += value_lines(summary["segments"])
     lines += trust_lines(summary)
     lines += product_lines(summary)
     lines += delivery_lines(summary)
+    lines += missing_lines(summary)
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 
@@ -144,10 +150,13 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _quality_lines(summary: dict[str, Any]) -> list[str]:
-    quarantined = summary["quarantined"]
-    lines = [f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"]
-    lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
-    if (sales := summary["sales"]) is not None:
+    lines = []
+    if (quarantined := summary["quarantined"]) is not None:
+        lines.append(
+            f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
+        )
+        lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
+    if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
         refused = sales["quarantined"]
         lines.append(
             f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"

@@ -64,7 +64,7 @@ def sales_lines(summary: dict[str, Any]) -> list[str]:
     average = f"{_shown(sales['average_order_value'])} per order"
     lines = [
         "",
-        "Sales",
+        "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
         f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
         f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
     ]

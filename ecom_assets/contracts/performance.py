@@ -1,6 +1,6 @@
 """Contracts of what searches, categories and products lead to, day by day. Not here: stock (`inventory.py`)."""
 
-from ecom_assets.contracts.table import Column, Table, amount, count, day, rate, text
+from ecom_assets.contracts.table import MONEY, Column, Table, amount, count, day, rate, text
 
 
 class SearchPerformance(Table):
@@ -44,6 +44,11 @@ class CategoryPerformance(Table):
     purchase_rate = rate("purchase_session_count among viewing_session_count", nullable=True)
 
 
+def _views(description: str, *, unit: str = "events") -> Column:
+    """A count of events, which a shop without events does not know."""
+    return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
+
+
 class ProductPerformance(Table):
     """One row per day and product that was viewed, put into a cart, bought or paid back."""
 
@@ -55,17 +60,21 @@ class ProductPerformance(Table):
     event_date = day("The day of the events, and of the orders")
     product_id = text("The product; in orders, the item")
     product_category = text("The category that its events of the day carry, the first by text", nullable=True)
-    product_view_count = count("Events of type product_view")
-    add_to_cart_count = count("Events of type add_to_cart")
-    remove_from_cart_count = count("Events of type remove_from_cart")
-    viewing_visitor_count = count("Visitors who viewed it", unit="visitors")
-    cart_visitor_count = count("Of these, those who put it into the cart on the same day", unit="visitors")
+    product_view_count = _views("Events of type product_view")
+    add_to_cart_count = _views("Events of type add_to_cart")
+    remove_from_cart_count = _views("Events of type remove_from_cart")
+    viewing_visitor_count = _views("Visitors who viewed it", unit="visitors")
+    cart_visitor_count = _views("Of these, those who put it into the cart on the same day", unit="visitors")
     purchase_count = count("Orders with a shipped line of it; without orders, events of type purchase", unit="orders")
     sold_item_count = count("Items shipped; without orders, one per purchase event", unit="items")
     refunded_item_count = count("Items paid back; without orders, one per refund event", unit="items")
-    shipped_amount = amount("Gross revenue: Σ shipped; without orders, of the purchase events", at_least=0)
-    refunded_amount = Column("decimal(18, 2)", "Σ paid back, negative", unit="money", at_most=0)
-    revenue_amount = amount("Net revenue: shipped less refunded")
+    shipped_amount = amount(
+        "Gross revenue: Σ shipped; without orders, of the purchase events; null where none of these tells an amount",
+        nullable=True,
+        at_least=0,
+    )
+    refunded_amount = Column(MONEY, "Σ paid back, negative; null likewise", "money", nullable=True, at_most=0)
+    revenue_amount = amount("Net revenue: shipped less refunded; null likewise", nullable=True)
     cart_rate = rate("cart_visitor_count among viewing_visitor_count", nullable=True)
     purchases_per_cart = Column(
         "float64", "purchase_count ÷ add_to_cart_count", "orders per cart event", nullable=True, at_least=0

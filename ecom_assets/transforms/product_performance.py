@@ -21,10 +21,15 @@ COUNTS = (
     *(f"{kind}_count" for kind in TYPES),
     "viewing_visitor_count", "cart_visitor_count", "purchase_count", "sold_item_count", "refunded_item_count",
 )  # fmt: skip
+OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
+PRICED = "priced_count"
+"""How many orders, or events of purchases and refunds, tell an amount."""
 AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
 
 
-def product_performance(events: ir.Table, sold: ir.Table, days: Days, sales_source: str) -> ir.Table:
+def product_performance(
+    events: ir.Table, sold: ir.Table, days: Days, sales_source: str, *, has_views: bool = True
+) -> ir.Table:
     """One row per day of `days` and product.
 
     Args:
@@ -32,21 +37,33 @@ def product_performance(events: ir.Table, sold: ir.Table, days: Days, sales_sour
         sold: All rows of `Sales`.
         days: The days asked for.
         sales_source: `orders`, or `events` for a shop without orders.
+        has_views: Whether the shop gave events: without them nobody knows what was viewed.
     """
     events = events.filter(days.contain(events.event_date), events.product_id.notnull())
     parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
-    told = stacked(*(part.select("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS) for part in parts))
+    columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
+    told = stacked(*(part.select(*columns) for part in parts))
     found = told.group_by("event_date", "product_id").agg(
         product_category=told.product_category.min(),
         **{name: told[name].sum() for name in COUNTS},
         **{name: told[name].sum().cast(MONEY) for name in AMOUNTS},
+        **{PRICED: told[PRICED].sum()},
     )
+    found = _without_unknown(found, has_views=has_views)
     return found.mutate(
         cart_rate=ratio(found.cart_visitor_count, found.viewing_visitor_count),
         purchases_per_cart=ratio(found.purchase_count, found.add_to_cart_count),
         purchases_per_view=ratio(found.purchase_count, found.product_view_count),
         sales_source=ibis.literal(sales_source),
     ).select(*ProductPerformance.columns)
+
+
+def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
+    """Return the sums with null for views that nobody told, and for amounts where something sold tells none."""
+    is_unpriced = (found.purchase_count + found.refunded_item_count > 0) & (found[PRICED] == 0)
+    unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), found[name]) for name in AMOUNTS}
+    views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
+    return found.mutate(**unknown, **views).drop(PRICED)
 
 
 def _interest(events: ir.Table) -> ir.Table:
@@ -70,6 +87,7 @@ def _sold(sold: ir.Table, days: Days) -> ir.Table:
     """What order lines tell."""
     sold = sold.filter(days.contain(sold.order_date))
     found = added_up(sold, ["order_date", "item_id"])
+    found = found.mutate(**{PRICED: ibis.literal(1, "int64")})
     return _completed(found.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
 
 
@@ -87,6 +105,7 @@ def _bought(events: ir.Table) -> ir.Table:
         shipped_amount=is_refund.ifelse(nothing, money).sum().cast(MONEY),
         refunded_amount=is_refund.ifelse(-money, nothing).sum().cast(MONEY),
         revenue_amount=is_refund.ifelse(-money, money).sum().cast(MONEY),
+        **{PRICED: events.cart_amount.count()},
     )
     return _completed(found)
 
@@ -94,7 +113,7 @@ def _bought(events: ir.Table) -> ir.Table:
 def _completed(found: ir.Table) -> ir.Table:
     """Return the rows with nothing in the columns that they do not tell."""
     nothing = {
-        **dict.fromkeys(COUNTS, ibis.literal(0, "int64")),
+        **dict.fromkeys((*COUNTS, PRICED), ibis.literal(0, "int64")),
         **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),
         "product_category": ibis.null("string"),
     }

@@ -93,6 +93,7 @@ VALUE = {
     "lifetime_value_amount": type(None),
 }
 SALES = {
+    "source": str,
     "orders": int,
     "customers": int,
     "items_sold": int,
@@ -188,4 +189,5 @@ SUMMARY = {
     "customers_json": {"path": str, "customers": int, "bytes": int},
     "warehouse": str,
     "dagster_home": str,
+    "missing": {},
 }

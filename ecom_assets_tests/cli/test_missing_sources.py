@@ -1,0 +1,84 @@
+"""`ecom run` over one source alone: what the others would tell is null, with the reason, and never zero."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom
+
+OF_EVENTS = ("sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined")
+ORDERS = """\
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount
+1,a,2026-01-10T09:00:00,1,Rome,anna,,,p1,Shoe,1,69.80
+2,b,2026-01-10T10:00:00,1,Rome,ben,,,p1,Shoe,1,69.80
+"""
+
+
+def run(home: Path, *words: str | Path) -> Said:
+    said = ecom("run", *words, home=home)
+    assert said.exit_code == 0, said.err
+    return said
+
+
+def events_of(path: Path, amount: str) -> Path:
+    rows = (
+        "1,anna,product_view,2026-01-10T09:00:00Z,p1,shoes,s1,,,",
+        f"2,anna,purchase,2026-01-10T09:02:00Z,p1,shoes,s1,,,{amount}",
+    )
+    path.write_text("\n".join((HEADER, *rows)) + "\n")
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Path) -> None:
+    told = run(home, "--json", "--events", events_of(tmp_path / "e.csv", "69.80")).json
+    assert told["sales"] == {
+        "source": "purchase_events",
+        "orders": 1,
+        "customers": 1,
+        "items_sold": 1,
+        "shipped_amount": "69.80",
+        "refunded_amount": "0.00",
+        "revenue_amount": "69.80",
+        "average_order_value": "69.80",
+        "quarantined": None,
+        "duplicates": None,
+    }
+    assert list(told["missing"]) == ["orders", "customers", "stock"]
+    assert {told[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}
+    assert told["sessions"]["events"] == 2
+
+
+def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path, tmp_path: Path) -> None:
+    said = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
+    sales, channels = said.json["sales"], said.json["channels"]["models"]["last"]
+    assert (sales["orders"], sales["revenue_amount"], sales["average_order_value"]) == (1, None, None)
+    assert [(one["credit"], one["revenue_amount"]) for one in channels] == [(1.0, None)]
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        product = con.execute("SELECT purchase_count, revenue_amount FROM mart.product_performance").fetchall()
+    assert product == [(1, None)]
+
+
+def test_orders_alone_say_nothing_of_sessions_and_views(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "o.csv").write_text(ORDERS)
+    monkeypatch.setenv("ECOM_ORDER_CUSTOMERS_OVER", "0")
+    said = run(home, "--orders", tmp_path / "o.csv")
+    assert "clean events" not in said.out
+    assert "Left out: no events; set ECOM_EVENTS" in said.out
+    assert "Left out: no stock; set ECOM_CATALOGUE" in said.out
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        product = con.execute(
+            "SELECT product_view_count, viewing_visitor_count, purchase_count, revenue_amount::VARCHAR "
+            "FROM mart.product_performance"
+        ).fetchall()
+    assert product == [(None, None, 2, "139.60")]
+    told = run(home, "--json", "--orders", tmp_path / "o.csv").json
+    assert {name for name in OF_EVENTS if told[name] is not None} == set()
+    assert told["sales"]["source"] == "orders"
