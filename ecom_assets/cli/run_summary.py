@@ -163,7 +163,8 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
         lines += [held_line(one) for one in sales["held_days"]]
-    lines += customer_quality_lines(summary["customers"])
+    if summary["customers"] is not None:
+        lines += customer_quality_lines(summary["customers"])
     lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""

@@ -79,6 +79,7 @@ def _purchases(engine: Engine, days: Days) -> dict[str, Any] | None:
         "average_order_value": _money(revenue / orders) if orders and revenue is not None else None,
         "quarantined": None,
         "duplicates": None,
+        "held_days": None,
     }
 
 

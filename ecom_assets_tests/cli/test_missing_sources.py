@@ -48,6 +48,7 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "average_order_value": "69.80",
         "quarantined": None,
         "duplicates": None,
+        "held_days": None,
     }
     assert list(told["missing"]) == ["orders", "customers", "stock"]
     assert {told[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}
