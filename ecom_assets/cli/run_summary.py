@@ -52,10 +52,6 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
 
 def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
     """Return the numbers of the run's days, as `ecom run --json` prints them."""
-    quarantined = _cut(engine, QuarantinedEvents, outcome.days)
-    by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
-    pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
-    surplus = _cut(engine, DuplicateEvents, outcome.days)
     failed, warned = outcome.failed_checks, outcome.warnings
     funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
     summary = {
@@ -76,8 +72,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
         "restatements": summarize_restatements(engine, outcome.run_id),
         **summarize_products(engine, outcome.days),
-        "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
-        "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
+        **_event_quality(engine, outcome.days),
         "checks": {
             "passed": len(outcome.checks) - len(failed) - len(warned),
             "failed": [check.as_json() for check in failed],
@@ -91,6 +86,17 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "dagster_home": str(settings.dagster_home),
     }
     return without_unknown(engine, settings, outcome.days, summary)
+
+
+def _event_quality(engine: Engine, days: Days) -> dict[str, Any]:
+    """Return what became of the events of some days that are not clean."""
+    quarantined, surplus = (_cut(engine, contract, days) for contract in (QuarantinedEvents, DuplicateEvents))
+    by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
+    pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
+    return {
+        "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
+        "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
+    }
 
 
 def _has_both(settings: Settings) -> bool:
