@@ -47,9 +47,21 @@ def customer_lines(totals: dict[str, Any]) -> list[str]:
     ]
     flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
     lines.append(f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: {flawed or 'nothing'}")
+    lines += _hint(totals)
     if by_api := totals["engagement_sources"]["api"]:
         lines.append(f"  engagement     of {by_api:,} without sessions by the API's score")
     return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]
+
+
+def _hint(totals: dict[str, Any]) -> list[str]:
+    """Return what to do where no customer has a field that all are expected to have."""
+    lacking = [name for name, count in totals["flawed_fields"].items() if count == totals["count"]]
+    if not lacking:
+        return []
+    advice = (
+        "if your API does not have that, leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), and it costs no points."
+    )
+    return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
 
 
 def customer_quality_lines(totals: dict[str, Any]) -> list[str]:

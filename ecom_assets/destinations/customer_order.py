@@ -28,12 +28,15 @@ def sort_key(name: str | None) -> str | None:
     return "".join(one for one in letters if not unicodedata.combining(one)).translate(_FOLDED)
 
 
-def in_order(batches: Iterator[pa.RecordBatch], schema: pa.Schema, chunk_rows: int) -> Iterator[pa.RecordBatch]:
+def in_order(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, chunk_rows: int, place: Path
+) -> Iterator[pa.RecordBatch]:
     """Yield rows with `full_name` and `customer_id` by name, then by id, ids that are numbers by their value.
 
-    Those without a name come last.
+    Those without a name come last. What is sorted lies in a folder of its own in `place`, for its owner only, until all
+    rows were taken.
     """
-    with TemporaryDirectory(prefix="ecom-sort-") as folder, closing(_scratch(Path(folder))) as con:
+    with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, closing(_scratch(Path(folder))) as con:
         empty = schema.append(pa.field("sort_name", pa.string())).empty_table()
         con.register("no_rows", empty)
         con.execute("CREATE TABLE rows_ AS FROM no_rows")

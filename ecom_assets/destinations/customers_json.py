@@ -75,14 +75,15 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _renamed(path) as file:
-            count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields))
+            count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields, path.parent))
         for end, content in (("json", json.dumps(summary, indent=2)), ("txt", _report(summary))):
             with _renamed(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
         sync_folder(path.parent)
-    except OSError as error:
+    except (OSError, duckdb.IOException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise DeliveryError(
-            f"{path} cannot be written ({error.strerror}); make its folder writable, or give another file in "
+            f"{path} cannot be written ({reason}); make its folder writable, or give another file in "
             "ECOM_CUSTOMERS_JSON."
         ) from error
     return CustomersFile(path, count, summary["total_customers"], path.stat().st_size, summary)
@@ -121,7 +122,7 @@ def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> 
     return count
 
 
-def _lines(current: ir.Table, fields: tuple[str, ...]) -> Iterator[list[str]]:
+def _lines(current: ir.Table, fields: tuple[str, ...], place: Path) -> Iterator[list[str]]:
     """Yield the customers as JSON, some at a time, in order; instants are ISO 8601, money is text."""
     names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
     batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
@@ -130,7 +131,7 @@ def _lines(current: ir.Table, fields: tuple[str, ...]) -> Iterator[list[str]]:
     con = duckdb.connect()
     try:
         con.execute("SET threads = 1")  # rows stay in their order
-        for batch in in_order(iter(batches), batches.schema, BATCH_ROWS):
+        for batch in in_order(iter(batches), batches.schema, BATCH_ROWS, place):
             con.register("some_rows", pa.Table.from_batches([batch]))
             yield [line for (line,) in con.execute(sql).fetchall()]
     finally:

@@ -123,6 +123,22 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
 
 
+def test_the_native_mapping_tells_that_an_api_lacks_fields_and_what_to_do(tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", str(TODAY))
+    with LayoutService(layouts.reqres, twelve()) as api:
+        env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users"}
+        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        said = ecom(*words, home=tmp_path / "home", env=env)
+    # Of the eight fields five are missing: 100 - 5 x 10.
+    assert (
+        "  mean score     50.00; missing or invalid: city 12, country 12, created_at 12, last_login_at 12, " in said.out
+    )
+    assert (
+        "  No customer has a valid city or country or created_at or last_login_at or updated_at: if your API "
+        in said.out
+    )
+
+
 def test_a_mapping_that_is_wrong_is_refused_before_anything_runs(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", str(TODAY))
     env = {"ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/users", "ECOM_CUSTOMER_API_MAPPING": "reqress"}
