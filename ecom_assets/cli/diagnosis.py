@@ -12,10 +12,14 @@ import duckdb
 import typer
 from packaging.requirements import Requirement
 
+from ecom_assets.address import without_secrets
 from ecom_assets.errors import EcomError
 from ecom_assets.extras import packages_of
 from ecom_assets.private_files import open_to_others, own_places
+from ecom_assets.rules import segments_of
 from ecom_assets.settings import Settings, load_settings
+from ecom_assets.sources.customer_mapping import mapping_of
+from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
 from ecom_assets.sources.order_source import has_events, has_orders, open_orders, orders_place
@@ -62,6 +66,7 @@ def diagnose() -> list[Finding]:
         ("warehouse", _warehouse),
         ("events", _events),
         ("orders", _orders),
+        ("customers", _customers),
         ("dagster", _dagster_home),
         ("alerts", _alerts),
         ("publishing", _publishing),
@@ -153,6 +158,18 @@ def _orders(settings: Settings) -> Finding:
     return Finding(
         "orders", ok=True, found=f"{len(files.files())} files in {places} fit the mapping {files.mapping.name}"
     )
+
+
+def _customers(settings: Settings) -> Finding:
+    markets = ", ".join(segments_of(settings).names)
+    if not has_customers(settings):
+        return Finding("customers", ok=True, found="none set; the tables of customers are skipped")
+    if not settings.customer_api_url:
+        return Finding("customers", ok=True, found=f"come from the sandbox shop; markets are {markets}")
+    mapping = mapping_of(settings)
+    scored = ", ".join(mapping.expected_fields) or "nothing"
+    found = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"
+    return Finding("customers", ok=True, found=f"{found}; the score expects {scored}; markets are {markets}")
 
 
 def _event_table(settings: Settings) -> Finding:

@@ -148,6 +148,20 @@ def test_a_mapping_that_is_wrong_is_refused_before_anything_runs(tmp_path: Path)
     assert not (tmp_path / "home" / "warehouse.duckdb").exists()
 
 
+def test_the_doctor_names_the_mapping_and_refuses_a_wrong_one(tmp_path: Path) -> None:
+    env = {"ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
+    said = ecom("doctor", home=tmp_path / "home", env=env)
+    assert (
+        "ok   customers  come from http://127.0.0.1:9/users by the mapping reqres; the score expects email, "
+        in said.out
+    )
+    said = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_CUSTOMER_API_MAPPING": "reqress"})
+    assert said.exit_code == 1
+    assert "FAIL customers  there is no mapping 'reqress' (did you mean 'reqres'?)" in said.out
+    said = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_MARKET_SEGMENTS": "nowhere.yaml"})
+    assert "FAIL customers  ECOM_MARKET_SEGMENTS: nowhere.yaml cannot be read" in said.out
+
+
 def test_a_mapping_that_does_not_fit_stops_what_is_built_on_customers(tmp_path: Path) -> None:
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, [{"uuid": one} for one in IDS]) as api:
