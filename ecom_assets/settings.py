@@ -59,6 +59,9 @@ class Settings(
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
+    warehouse_patience_s: float = Field(
+        3600.0, ge=0, description="Seconds that a run waits for another process to let go of the embedded warehouse"
+    )
     memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
         "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"

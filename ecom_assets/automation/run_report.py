@@ -64,19 +64,28 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     held = tuple(held_line(day) for one in evaluations for day in _held_days(one))
     steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
     if has_failed and not steps and not checks:
-        steps = tuple(_first_line(event.message) for event in events if event.is_run_failure)
+        steps = tuple(run_sentence(event) for event in events if event.is_run_failure)
     is_tried_again = run.tags.get("dagster/will_retry") == "true"
     return RunReport(run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held)
 
 
 def step_sentence(event: dg.DagsterEvent) -> str:
     """Return what a failed step failed with, led by the table's name."""
-    error = event.step_failure_data.error
+    step = (event.step_key or "").replace("__", "/", 1)
+    return f"{step}: {_own_sentence(event.step_failure_data.error, event.message)}"
+
+
+def run_sentence(event: dg.DagsterEvent) -> str:
+    """Return what a run failed with that ended outside of any step: a resource could not be had."""
+    return _own_sentence(event.job_failure_data.error if event.is_run_failure else None, event.message)
+
+
+def _own_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dagster exports the type nowhere)
+    """Return the sentence of our own error among the causes of one, else what the deepest says."""
     while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
         error = error.cause
-    name, _, rest = _first_line(error.message if error is not None else event.message).partition(": ")
-    step = (event.step_key or "").replace("__", "/", 1)
-    return f"{step}: {rest or name}"
+    name, _, rest = _first_line(error.message if error is not None else message).partition(": ")
+    return rest or name
 
 
 def _is_check(event: dg.DagsterEvent) -> bool:

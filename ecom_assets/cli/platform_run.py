@@ -15,7 +15,7 @@ from ecom_assets.assets.customers import raw_customers
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.automation.run_report import step_sentence
+from ecom_assets.automation.run_report import run_sentence, step_sentence
 from ecom_assets.checks.claim import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.cli.options import AskedDays, OwnData
 from ecom_assets.cli.run_days import DaysOfRun
@@ -269,6 +269,8 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
         for evaluation in result.get_asset_check_evaluations()
     ]
     failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
+    if not (result.success or failures):  # a resource failed, before any step began
+        failures = [run_sentence(event) for event in result.all_events if event.is_run_failure]
     told = _told(result)
     fetched = {key: one for key, one in told.items() if one.get("fetched")}
     published = told.get(PUBLICATION.to_user_string())

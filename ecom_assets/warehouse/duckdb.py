@@ -5,7 +5,6 @@ Not here: what other engines share (`engine.py`).
 
 import contextlib
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.file_lock import Turn
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 
@@ -95,8 +95,10 @@ class DuckDBEngine(Engine):
 
     con: Backend
 
-    def __init__(self, path: Path, *, memory_limit: str = "", read_only: bool = False) -> None:
-        """Open the file, creating it first where there is none.
+    def __init__(
+        self, path: Path, *, memory_limit: str = "", read_only: bool = False, patience_s: float | None = None
+    ) -> None:
+        """Open the file, creating it first where there is none; wait so long for a process that has it open.
 
         Raises:
             WarehouseError: Another process holds the file, or the folder cannot be written.
@@ -106,6 +108,7 @@ class DuckDBEngine(Engine):
         self.set_aside: Path | None = None
         self._memory_limit = memory_limit
         self._read_only = read_only
+        self._patience_s = LOCK_PATIENCE_S if patience_s is None else patience_s
 
     def open(self) -> Self:
         """Open the file; see the class."""
@@ -217,7 +220,7 @@ class DuckDBEngine(Engine):
             fresh.unlink(missing_ok=True)
 
     def _connect_or_rebuild(self) -> Backend:
-        deadline = time.monotonic() + LOCK_PATIENCE_S
+        turn = Turn(self.path, self._patience_s)
         while True:
             try:
                 return connect(self.path, read_only=self._read_only)
@@ -229,11 +232,7 @@ class DuckDBEngine(Engine):
                     raise WarehouseError(
                         f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME."
                     ) from error
-                if time.monotonic() > deadline:
-                    raise WarehouseError(
-                        f"{self.path} is in use by another process; wait for its run to end, or stop it."
-                    ) from error
-                time.sleep(0.2)
+                turn.wait(error)
 
     def _rebuild(self, error: duckdb.Error) -> Backend:
         if self._read_only:

@@ -37,7 +37,11 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     """
     scheme = settings.warehouse_url.partition("://")[0]
     if scheme == "duckdb":
-        return DuckDBEngine(_file_of(settings), memory_limit=settings.memory_limit, read_only=read_only)
+        # Who only looks is told soon; who has work to do waits for its turn.
+        patience_s = None if read_only else settings.warehouse_patience_s
+        return DuckDBEngine(
+            _file_of(settings), memory_limit=settings.memory_limit, read_only=read_only, patience_s=patience_s
+        )
     if scheme not in ENGINES:
         raise SettingError(
             f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "

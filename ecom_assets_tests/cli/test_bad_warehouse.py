@@ -1,6 +1,7 @@
 """A warehouse that is locked, damaged, on a full disk or not writable: one sentence, and the same tables afterwards."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,22 +39,27 @@ def warehouse(home: Path) -> Path:
 
 
 @pytest.fixture
-def holder(home: Path) -> Iterator[None]:
+def holder(home: Path) -> Iterator[int]:
     """Another process that has the warehouse open."""
     script = f"import duckdb; con = duckdb.connect({str(warehouse(home))!r}); print('open', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        yield
+        yield process.pid
         process.kill()
 
 
-@pytest.mark.usefixtures("holder")
 @pytest.mark.parametrize("command", [("run",), ("status",)])
-def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(home: Path, command: tuple[str, ...]) -> None:
-    said = ecom(*command, home=home)
+def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(
+    home: Path, holder: int, command: tuple[str, ...]
+) -> None:
+    said = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
     assert said.exit_code == 1
-    assert said.sentence == f"{warehouse(home)} is in use by another process; wait for its run to end, or stop it."
+    assert re.fullmatch(
+        rf"{warehouse(home)} is in use by process {holder} \(.*import duckdb.*\), which began .* 20\d\d; "
+        "wait for its run to end, or stop it.",
+        said.sentence,
+    )
 
 
 @pytest.mark.usefixtures("holder")
@@ -61,7 +67,7 @@ def test_doctor_finds_the_lock(home: Path) -> None:
     said = ecom("doctor", home=home)
     assert said.exit_code == 1
     assert "FAIL warehouse" in said.out
-    assert "is in use by another process" in said.out
+    assert "is in use by process" in said.out
 
 
 def cut_short(path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Two processes and one warehouse: the second waits its turn, and says for whom; or says who holds it, and ends."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import ECOM, ecom_process, environment, page_views
+
+pytestmark = pytest.mark.xdist_group("cli_turns")
+UNTIL_DUE = " or ".join(
+    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a warehouse of a day."""
+    home = tmp_path / "home"
+    page_views(tmp_path / "clicks.csv", "2026-01-01")
+    ran = ecom_process("run", "--events", tmp_path / "clicks.csv", "--select", UNTIL_DUE, home=home)
+    assert ran.exit_code == 0, ran.err
+    return home
+
+
+@contextmanager
+def held(home: Path, for_s: float) -> Iterator[subprocess.Popen[str]]:
+    """Let another process have the warehouse open for some seconds."""
+    script = (
+        f"import duckdb, time; con = duckdb.connect({str(home / 'warehouse.duckdb')!r}); print('open', flush=True); "
+        f"time.sleep({for_s})"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def words(home: Path) -> tuple[str | Path, ...]:
+    return ("run", "--events", home.parent / "clicks.csv", "--select", UNTIL_DUE)
+
+
+def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None:
+    with held(home, for_s=6.0) as other:
+        said = ecom_process(*words(home), home=home)
+    assert said.exit_code == 0, said.err
+    (line,) = [line for line in said.err.splitlines() if "waiting for" in line]
+    assert f"in use by process {other.pid} (" in line
+    assert "which began" in line
+    assert line.endswith("for 3600 s at most (ECOM_WAREHOUSE_PATIENCE_S).")
+
+
+def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(home: Path) -> None:
+    """Between looking at the warehouse and the first step nobody holds it: another process may take it there."""
+    snatch = (
+        "import subprocess, sys, time\n"
+        "from ecom_assets.cli import platform_run\n"
+        "looked = platform_run._open_for\n"
+        "def taken(*given):\n"
+        "    looked(*given)\n"
+        f'    code = "import duckdb, time; con = duckdb.connect({str(home / "warehouse.duckdb")!r}); '
+        "print('open', flush=True); time.sleep(600)\"\n"
+        "    platform_run.other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)\n"
+        "    platform_run.other.stdout.readline()\n"
+        "platform_run._open_for = taken\n"
+        "from ecom_assets.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    platform_run.other.kill()\n"
+    )
+    program = [sys.executable, "-c", snatch, *map(str, words(home))]
+    env = environment(home, {"ECOM_WAREHOUSE_PATIENCE_S": "1"})
+    done = subprocess.run(program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240)
+    told = [line for line in done.stderr.splitlines() if "is in use by process" in line and "waiting" not in line]
+    assert done.returncode == 1
+    assert len(told) == 1, done.stderr
+    assert "Checks:" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_two_runs_at_once_both_do_their_work(home: Path) -> None:
+    started = [
+        subprocess.Popen(
+            [*ECOM, *map(str, words(home))], env=environment(home), cwd=home.parent, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    began = time.monotonic()
+    errors = [process.communicate(timeout=240)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], errors
+    assert time.monotonic() - began < 240
