@@ -18,6 +18,9 @@ class AlertSettings(BaseSettings):
         (), description="Who gets a message when a run or a check fails, separated by commas"
     )
     alert_sender: str = Field("", description="Sender of alerts; default the first who gets them")
+    dagster_url: str = Field(
+        "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
+    )
 
     @field_validator("alert_email", mode="before")
     @classmethod

@@ -29,6 +29,7 @@ WRITTEN = (
     "sandbox*",
     "serving",
     "spark",
+    "ui_address",
     "warehouse.duckdb*",
 )
 """What the platform writes into `ECOM_HOME`; a folder means everything in it."""

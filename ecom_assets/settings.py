@@ -59,9 +59,7 @@ class Settings(
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
-    warehouse_patience_s: float = Field(
-        3600.0, ge=0, description="Seconds that a run waits for another process to let go of the embedded warehouse"
-    )
+    warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
     memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
         "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"
@@ -123,7 +121,6 @@ class Settings(
     attribution_lookback_days: int = Field(
         30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
     )
-    dagster_url: str = Field("http://127.0.0.1:3000", description="Where people reach Dagster's UI; alerts link to it")
     snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
     snowflake_private_key_path: Path | None = Field(
         None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"

@@ -20,6 +20,7 @@ from ecom_assets.api.store import Store, StoreReading
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.ui.address import dagster_address
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -150,7 +151,7 @@ class Asking:
         return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
 
     def _explained(self) -> dict[str, Any]:
-        reading, address = self.reading, self.settings.dagster_url
+        reading, address = self.reading, dagster_address(self.settings)
         return {
             "sql": reading.questions,
             "tables": [

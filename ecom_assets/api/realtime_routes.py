@@ -13,6 +13,7 @@ from ecom_assets.api.asking import Asked
 from ecom_assets.api.models import Explained, Money
 from ecom_assets.api.problems import documented, problem
 from ecom_assets.clock import now_utc
+from ecom_assets.ui.address import dagster_address
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
@@ -101,7 +102,7 @@ def realtime(request: Request, response: Response, asked: Annotated[Asked, Query
     except NotFilesError as error:
         return problem(request, _CONFLICT, str(error))
     settings = request.app.state.settings
-    table = {"table": "raw.events", "dagster_url": f"{settings.dagster_url}/assets/raw/events"}
+    table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = found["windows"][-1]
     return {
         **found,

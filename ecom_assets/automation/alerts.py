@@ -19,6 +19,7 @@ from ecom_assets.automation.run_report import FailedCheck, RunReport, report_on
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.settings import Settings
+from ecom_assets.ui.address import dagster_address
 
 INTERVAL_S = 30
 ALERT_TAG = "ecom/alert"
@@ -56,7 +57,7 @@ class Alerts:
             there, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
             raise SettingError(f"ECOM_{there} is set without ECOM_{missing}; set both to get alerts, or neither.")
         sender = settings.alert_sender or settings.alert_email[0]
-        return cls(MailServer.parse(url), sender, settings.alert_email, settings.dagster_url, settings.timezone)
+        return cls(MailServer.parse(url), sender, settings.alert_email, dagster_address(settings), settings.timezone)
 
     def tell(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         """Send the message about a run, if anything failed in it, and note that; return a line about what was done.

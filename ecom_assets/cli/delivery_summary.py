@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.run_outcome import RunOutcome
 
 COUNTS = ("due", "sent", "delivered", "rejected", "retried", "pending", "changed_after_delivery", "bytes")
 

@@ -14,7 +14,8 @@ from rich.console import Console
 from ecom_assets.assets.exports import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
 from ecom_assets.cli.options import AskedDays
-from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
+from ecom_assets.cli.platform_run import PlatformRun
+from ecom_assets.cli.run_outcome import RunOutcome
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.definitions import build_definitions

@@ -59,6 +59,7 @@ def ui(
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.cli.api_beside import start_api  # noqa: PLC0415 (starts a process)
     from ecom_assets.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.ui.address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.ui.door import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
@@ -67,6 +68,7 @@ def ui(
     refuse_taken("UI", host, port)
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    remember_address(settings, host, port)
     typer.echo(start_api(settings))
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # `dagster dev` advises `dg dev`, which is not part of a small install.

@@ -4,23 +4,26 @@ Not here: what is shown afterwards (`run_summary.py`).
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 from rich.console import Console
 
+from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.customers import raw_customers
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
 from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.automation.run_report import run_sentence, step_sentence
-from ecom_assets.checks.claim import HELD_DAYS, RANGE_END, RANGE_START
+from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.cli.options import AskedDays, OwnData
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
+from ecom_assets.cli.run_outcome import CheckOutcome, RunOutcome
 from ecom_assets.cli.run_progress import RunProgress
+from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.destinations.set_tools import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
@@ -35,70 +38,6 @@ from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True)
-class CheckOutcome:
-    """What one check said."""
-
-    table: str
-    name: str
-    passed: bool
-    description: str
-    is_warning: bool = False
-    metadata: dict[str, object] = field(default_factory=dict)
-
-    @property
-    def complaint(self) -> str:
-        """Return what a person reads of the check when it has failed: its own sentence where it has one."""
-        return f"{self.table}: {self.metadata.get('sentence') or f'the check {self.name} failed'}"
-
-    def as_json(self) -> dict[str, object]:
-        """Return it as the summary has it."""
-        return {"table": self.table, "name": self.name, "claim": self.description, **self.metadata}
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What a run came to; `failures` are sentences, one per asset that failed.
-
-    `published` is what a publication told of itself, `fetched` what tables told that came through an API,
-    `delivered` what exports told.
-    """
-
-    run_id: str
-    days: Days
-    success: bool
-    checks: list[CheckOutcome]
-    failures: list[str]
-    published: dict[str, Any] | None = None
-    fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
-    delivered: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def is_well(self) -> bool:
-        """Tell whether nothing failed."""
-        return self.success and not self.failed_checks
-
-    @property
-    def sees_held_days(self) -> bool:
-        """Tell whether a check lists days that are held back, of this run or of others."""
-        return any(check.metadata.get(HELD_DAYS) for check in self.checks)
-
-    @property
-    def failed_checks(self) -> list[CheckOutcome]:
-        """Return the checks that failed."""
-        return [check for check in self.checks if not check.passed and not check.is_warning]
-
-    @property
-    def warnings(self) -> list[CheckOutcome]:
-        """Return the checks that warn: worth a look, and the run is well all the same."""
-        return [check for check in self.checks if not check.passed and check.is_warning]
-
-    @property
-    def complaints(self) -> list[str]:
-        """Return a sentence for each asset and each check that failed."""
-        return [*self.failures, *(check.complaint for check in self.failed_checks)]
 
 
 @dataclass(frozen=True)
@@ -275,7 +214,19 @@ def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     fetched = {key: one for key, one in told.items() if one.get("fetched")}
     published = told.get(PUBLICATION.to_user_string())
     delivered = {key.partition("/")[2]: one for key, one in told.items() if "outcomes" in one or "summary" in one}
-    return RunOutcome(result.run_id, days, result.success, checks, failures, published, fetched, delivered)
+    written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in told)
+    return RunOutcome(
+        result.run_id,
+        days,
+        result.success,
+        checks,
+        failures,
+        published,
+        fetched,
+        delivered,
+        written,
+        has_begun=any(event.is_step_start for event in result.all_events),
+    )
 
 
 def _told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

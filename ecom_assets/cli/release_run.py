@@ -12,8 +12,9 @@ import dagster as dg
 from rich.console import Console
 
 from ecom_assets.asset_keys import asset_key
-from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
+from ecom_assets.cli.platform_run import PlatformRun
 from ecom_assets.cli.release_command import known_source
+from ecom_assets.cli.run_outcome import RunOutcome
 from ecom_assets.cli.run_progress import RunProgress
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.contracts.held_days import HeldDays, HeldOrderDays

@@ -15,9 +15,10 @@ from ecom_assets.cli.customer_summary import customer_lines, customer_quality_li
 from ecom_assets.cli.delivery_summary import delivery_lines, delivery_totals
 from ecom_assets.cli.funnel_summary import UNITS, funnel_lines, summarize_funnels
 from ecom_assets.cli.numbers import percent, session_totals
-from ecom_assets.cli.platform_run import RunOutcome
+from ecom_assets.cli.plain_values import plain
 from ecom_assets.cli.product_summary import product_lines, summarize_products
 from ecom_assets.cli.retention_summary import cart_totals, cohort_totals, retention_lines
+from ecom_assets.cli.run_outcome import RunOutcome
 from ecom_assets.cli.sales_summary import sales_lines, summarize_retention, summarize_sales
 from ecom_assets.cli.source_summary import missing_lines, without_unknown
 from ecom_assets.cli.trust_summary import summarize_reconciliation, summarize_restatements, trust_lines
@@ -39,6 +40,9 @@ FETCHED = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
     """Print what the run came to."""
+    if not outcome.has_begun:  # what kept it from beginning, such as another run, keeps us from looking too
+        _show_nothing(outcome, as_json=as_json)
+        return
     engine = new_engine(settings)
     engine.open()
     try:
@@ -50,14 +54,23 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         typer.echo(f"ecom: {failure}", err=True)
 
 
+def _show_nothing(outcome: RunOutcome, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_ended(outcome)))
+    for failure in outcome.complaints:
+        typer.echo(f"ecom: {failure}", err=True)
+
+
+def _ended(outcome: RunOutcome) -> dict[str, Any]:
+    return {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
+
+
 def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
     """Return the numbers of the run's days, as `ecom run --json` prints them."""
     failed, warned = outcome.failed_checks, outcome.warnings
     funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
     summary = {
-        "run_id": outcome.run_id,
-        "success": outcome.success,
-        "failures": outcome.failures,
+        **_ended(outcome),
         "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
         "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
         "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
@@ -80,6 +93,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         },
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
         "fetched": {key: {name: told[name] for name in FETCHED} for key, told in sorted(outcome.fetched.items())},
+        "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
         "warehouse": engine.address,
@@ -176,8 +190,8 @@ def _quality_lines(summary: dict[str, Any]) -> list[str]:
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
     lines += [
-        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {check.get('observed')}, limit "
-        f"{check.get('limit')}, for example {check.get('examples')}"
+        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {plain(check.get('observed'))}, limit "
+        f"{plain(check.get('limit'))}, for example {plain(check.get('examples'))}"
         for word, kind in (("FAILED", "failed"), ("WARNING", "warned"))
         for check in checks[kind]
     ]
@@ -192,9 +206,10 @@ def _published_lines(told: dict[str, Any] | None) -> list[str]:
 
 
 def _where_lines(summary: dict[str, Any]) -> list[str]:
-    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items())
+    written = set(summary["written"])
+    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items() if name in written)
     return [
-        f"Tables in {summary['warehouse']}: {rows}",
+        f"Tables in {summary['warehouse']}: {rows or 'none written'}",
         *_published_lines(summary["published"]),
         f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
     ]

@@ -184,6 +184,7 @@ SUMMARY = {
     "restatements": {"changed": int, "causes": {}, "largest": type(None)},
     "checks": {"passed": int, "failed": [], "warned": []},
     "tables": dict.fromkeys(TABLES, int),
+    "written": [str],
     "published": type(None),
     "deliveries": dict.fromkeys(PLACES, DELIVERY),
     "customers_json": {"path": str, "customers": int, "bytes": int},

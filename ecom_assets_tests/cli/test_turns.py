@@ -28,11 +28,11 @@ def home(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def held(home: Path, for_s: float) -> Iterator[subprocess.Popen[str]]:
-    """Let another process have the warehouse open for some seconds."""
+def held(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process have the warehouse open until it is killed."""
     script = (
         f"import duckdb, time; con = duckdb.connect({str(home / 'warehouse.duckdb')!r}); print('open', flush=True); "
-        f"time.sleep({for_s})"
+        "time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -46,10 +46,15 @@ def words(home: Path) -> tuple[str | Path, ...]:
 
 
 def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None:
-    with held(home, for_s=6.0) as other:
-        said = ecom_process(*words(home), home=home)
-    assert said.exit_code == 0, said.err
-    (line,) = [line for line in said.err.splitlines() if "waiting for" in line]
+    with held(home) as other:
+        program = [*ECOM, *map(str, words(home))]
+        env = environment(home)
+        with subprocess.Popen(program, env=env, cwd=home.parent, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stderr is not None
+            line = next(line.strip() for line in run.stderr if "waiting for" in line)
+            other.kill()
+            rest = run.stderr.read()
+    assert run.returncode == 0, rest
     assert f"in use by process {other.pid} (" in line
     assert "which began" in line
     assert line.endswith("for 3600 s at most (ECOM_WAREHOUSE_PATIENCE_S).")
