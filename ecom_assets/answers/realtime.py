@@ -1,4 +1,4 @@
-"""Real time: what the newest landing files tell of the last minutes, which no table has yet.
+"""Real time: what the newest landing files, or the newest rows of a table, tell of the last minutes.
 
 Not here: what the numbers mean (`transforms/realtime.py`), the route (`api/realtime_routes.py`).
 """
@@ -11,13 +11,15 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.extras import packages_of
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.sources.event_source import events_place, is_table, mapping_name
 from ecom_assets.sources.newest_files import NewestFiles, newest_files
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone, select
@@ -33,20 +35,21 @@ MOST_BYTES: Final = 256_000_000
 MEMORY: Final = "512MB"
 WRITING_S: Final = 300
 """Seconds that a file's clock may be behind the events in it."""
-RAW, LIVE = "raw_events_now", "live_events"
+RAW, LIVE, NEWEST_ROWS = "raw_events_now", "live_events", "newest_rows"
 DEFINITION: Final = {
-    "event_count": "Clean events later than so many minutes ago, of files that changed lately, each event once",
+    "event_count": "Clean events later than so many minutes ago, of files that changed lately or of the table's newest "
+    "rows, each event once",
     "visitor_count": "Visitors with an event",
     "open_cart_count": "Visitors who put something into a cart after their last purchase, within the window",
     "purchase_count": "Purchase events",
     "revenue_amount": "Sum of their cart_value",
     "top_products": "By visitors who viewed, added or bought",
-    "lag_s": "Seconds from the newest event to now; null where no file changed lately",
+    "lag_s": "Seconds from the newest event to now; null where nothing came lately",
 }
 
 
 class NotFilesError(UsageError):
-    """Events do not come from files, so that there are no newest ones."""
+    """Events come neither from files nor from a table, so that there are no newest ones."""
 
 
 @dataclass
@@ -74,14 +77,14 @@ def real_time(settings: Settings, now: datetime, rule: RealTimeRule | None = Non
         rule: Which windows.
 
     Raises:
-        NotFilesError: Events come from a table or a stream.
+        NotFilesError: Events come from a stream.
         SourceError: The place of the files does not exist.
     """
     rule = rule or RealTimeRule()
     naive_now = now.astimezone(UTC).replace(tzinfo=None)
     read = _Read(_newest(settings, now, rule))
     with _engine(settings) as con:
-        events = _live_events(con, settings, read, naive_now)
+        events = _live_events(con, settings, read, naive_now, _since(naive_now, rule))
         windows = [_Window(naive_now, minutes).answer(con, events, rule, read) for minutes in rule.windows_minutes]
         ((newest_at,),) = con.con.execute(
             select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
@@ -113,22 +116,30 @@ def _engine(settings: Settings) -> Iterator[Backend]:
 
 
 def _newest(settings: Settings, now: datetime, rule: RealTimeRule) -> NewestFiles:
+    if is_table(settings):
+        return NewestFiles((), 0, None)
     places = events_place(settings)
     for place in places:
         if "://" in place:
             kind = place.partition("://")[0]
             raise NotFilesError(
-                f"Real time reads landing files, but ECOM_EVENTS names {kind}://…; ask /analytics/sales for what is "
-                "published, or land the events as files."
+                f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; ask "
+                "/analytics/sales for what is published, or land the events as files."
             )
-    since = now - timedelta(minutes=rule.longest_minutes, seconds=WRITING_S)
+    since = _since(now, rule)
     first_day = since.astimezone(ZoneInfo(settings.timezone)).date() - ONE_DAY
     return newest_files(places, since, first_day, most_files=MOST_FILES, most_bytes=MOST_BYTES)
 
 
-def _live_events(con: Backend, settings: Settings, read: _Read, now: datetime) -> ir.Table:
-    """Clean events of the newest files, each once, in a table of `con`."""
+def _since(now: datetime, rule: RealTimeRule) -> datetime:
+    return now - timedelta(minutes=rule.longest_minutes, seconds=WRITING_S)
+
+
+def _live_events(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> ir.Table:
+    """Clean events of the newest files or rows, each once, in a table of `con`."""
     raw = _raw_events(con, settings, read)
+    if is_table(settings):
+        _insert_rows(con, settings, read, now, since)
     first = now.date() - 2 * ONE_DAY
     days = Days.between(first, first + 5 * ONE_DAY)
     accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
@@ -165,6 +176,22 @@ def _insert(con: Backend, paths: Sequence[str], settings: Settings, read: _Read)
                 _insert(con, [path], settings, read)
     else:
         read.read_count += len(paths)
+
+
+def _insert_rows(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> None:
+    """Take in the rows of the table of events that arrived since yesterday and happened lately."""
+    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only tables need them)
+
+    today = now.replace(tzinfo=UTC).astimezone(ZoneInfo(settings.timezone)).date()
+    with opened_table(settings, now=lambda: now.replace(tzinfo=UTC)) as table:
+        arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
+        newest = arrived.filter(arrived.event_at >= ibis.literal(since, "timestamp(6)"))
+        read.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
+        found = newest.to_pyarrow()
+    con.con.register(NEWEST_ROWS, found)
+    names = ", ".join(name for name in con.table(RAW, database=("temp", "main")).columns if name in found.column_names)
+    con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
 
 
 def _rows(files: RecordFiles, settings: Settings) -> str:

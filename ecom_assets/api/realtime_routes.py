@@ -1,24 +1,30 @@
-"""Real time: the last minutes, from files that no table has yet. Not here: the numbers (`answers/realtime.py`)."""
+"""Real time: the last minutes, from the newest events. Not here: the numbers (`answers/realtime.py`)."""
 
 import threading
 import time
 from datetime import datetime
 from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.answers.realtime import NotFilesError, real_time
 from ecom_assets.api.asking import Asked
 from ecom_assets.api.models import Explained, Money
-from ecom_assets.api.problems import documented, problem
+from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.clock import now_utc
+from ecom_assets.errors import SourceError
 from ecom_assets.ui.address import dagster_address
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
 """However many ask, the files are read once in so many seconds."""
-_CONFLICT = 409
+_CONFLICT, _UNAVAILABLE = 409, 503
+UNREADABLE: Final = (
+    "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
+    "there to the folder that events land in, or to their table. The log of the API says what is wrong."
+)
 
 
 class ProductNow(BaseModel):
@@ -101,6 +107,9 @@ def realtime(request: Request, response: Response, asked: Annotated[Asked, Query
         found = request.app.state.recent_reading.of(request)
     except NotFilesError as error:
         return problem(request, _CONFLICT, str(error))
+    except SourceError as error:
+        structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
+        return problem(request, _UNAVAILABLE, UNREADABLE, headers={"Retry-After": RETRY_S})
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = found["windows"][-1]

@@ -104,7 +104,7 @@ def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
 def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "purchase", 2, "p", "10.00")])
     again = [("1", "anna", "purchase", 2, "p", "10.00"), ("2", "anna", "purchase", 2, "p", "-4.00")]
-    odd = [("3", "", "page_view", 2, "", ""), ("4", "bob", "no_such_type", 2, "", "")]
+    odd = [("3", "", "page_view", 2, "", ""), ("4", "bob", "no\u0007such type", 2, "", "")]
     path = land(landing / "b.csv", [*again, *odd])
     path.write_text(path.read_text().replace(",s-,", ",,"))
     changed(path, 0)
@@ -180,8 +180,8 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
 
 
 def test_events_that_are_not_files_are_told_so_without_the_address(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, events="snowflake://user:pa55@account/SHOP/EVENTS")
-    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names snowflake://…; ask /analytics/sales") as refused:
+    settings = Settings(home=tmp_path, events="kafka://user:pa55@broker/events")
+    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; ask /analytics/sales") as refused:
         real_time(settings, NOW)
     assert "pa55" not in str(refused.value)
 
@@ -275,7 +275,7 @@ def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
     with serving(settings, build_app(settings)) as client:
         answer = client.get("/analytics/realtime")
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-        assert answer.json()["detail"].startswith("Real time reads landing files, but ECOM_EVENTS names kafka://…")
+        assert answer.json()["detail"].startswith("Real time reads landing files or a table of Snowflake, but ")
         assert client.get("/analytics/realtime?exlain=true").status_code == 422
 
 
@@ -287,7 +287,9 @@ def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_
         ]
         assert [answer.status_code for answer in answers] == [503] * 4
         assert not [answer.text for answer in answers if str(tmp_path) in answer.text]
-        assert answers[0].json()["detail"].endswith("cannot be read now; the log of the API says why.")
+        told = answers[0].json()["detail"]
+        assert "ECOM_EVENTS, and what it names cannot be read" in told
+        assert told.endswith("The log of the API says what is wrong.")
         assert "run `ecom run`" in answers[1].json()["detail"]
         assert "run `ecom run`" in answers[2].json()["reason"]
         assert str(tmp_path / "gone") in client.log.getvalue()

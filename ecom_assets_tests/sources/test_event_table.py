@@ -1,11 +1,12 @@
 """Events from a table of Snowflake: the rows that a file of them gives, whatever types the columns have."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecom_assets.answers.realtime import real_time
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_table import EventTable, opened_table
@@ -123,3 +124,19 @@ def test_a_table_that_is_not_there_or_lacks_a_column_is_said(
     account.execute("ALTER TABLE sales.ecommerce_events RENAME COLUMN user_id TO user_idx")
     with opened_table(settings) as table, pytest.raises(SourceError, match=r"has no column 'user_id'.*'user_idx'"):
         table.rows(DAYS)
+
+
+def test_real_time_has_the_newest_rows_of_the_table(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+    nothing = dict.fromkeys(FIELDS, "")
+    told = (("e1", "ann", "page_view", 40), ("e2", "ann", "product_view", 20), ("e3", "bob", "purchase", 4))
+    rows = []
+    for name, who, kind, minutes_ago in told:
+        at = (NOON - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {"event_id": name, "user_id": who, "event_type": kind, "event_timestamp": at, "received_at": at}
+        rows.append(nothing | event | {"product_id": "lamp", "cart_value": "20.00" if kind == "purchase" else ""})
+    fill(account, rows)
+    answer = real_time(settings_of(home, address(snowflake_url)), NOON)
+    five, thirty = answer["windows"]
+    assert (five["event_count"], thirty["event_count"], thirty["visitor_count"]) == (1, 2, 2)
+    assert (thirty["purchase_count"], str(thirty["revenue_amount"])) == (1, "20.00")
+    assert answer["lag_s"] == 240
