@@ -19,7 +19,9 @@ from ecom_assets.contracts.dictionary import data_dictionary
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions
 from ecom_assets.destination_settings import DestinationSettings
+from ecom_assets.gate_settings import GateSettings
 from ecom_assets.ledger_settings import LedgerSettings
+from ecom_assets.order_settings import OrderGateSettings
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.settings import PREFIX, Settings
 from ecom_assets.source_settings import SourceSettings
@@ -43,6 +45,8 @@ This page is made by `make docs`.
 """
 SETTINGS_OF: dict[type[BaseSettings], str] = {
     Settings: "The warehouse, what comes in, and what numbers mean",
+    OrderGateSettings: "When a day of orders is held back",
+    GateSettings: "When a source is no longer believed",
     SourceSettings: "The APIs of customers, orders and stock",
     DestinationSettings: "Amplitude, Heap, Mixpanel and GA4",
     LedgerSettings: "The ledger of deliveries, and customers.json",

@@ -6,6 +6,7 @@ Not here: what any of them does.
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -51,17 +52,19 @@ from ecom_assets.checks.products import PRODUCT_CLAIMS
 from ecom_assets.checks.reconciliation import RECONCILIATION_CLAIMS
 from ecom_assets.checks.retention import RETENTION_CLAIMS
 from ecom_assets.checks.sales import SALES_CLAIMS
+from ecom_assets.checks.sources import source_claims
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.destinations.set_tools import unset_exports
 from ecom_assets.extras import packages_of
 from ecom_assets.garbage import collect_rarely
 from ecom_assets.private_files import keep_private
 from ecom_assets.resources import platform_resources
-from ecom_assets.rules import rules
+from ecom_assets.rules import rules, source_gate
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.customer_source import has_customers
 from ecom_assets.sources.event_source import is_table
 from ecom_assets.sources.order_source import (
+    ended_days,
     has_events,
     has_orders,
     judges_days,
@@ -237,6 +240,7 @@ def claims(settings: Settings) -> list[Claim]:
         *RETENTION_CLAIMS,
         *JOURNEY_CLAIMS,
         *order_claims(settings.order_customers_over, by_day=judges_days(settings)),
+        *source_claims(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CLAIMS,
         *PRODUCT_CLAIMS,
         *DIMENSION_CLAIMS,

@@ -14,6 +14,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.contracts.registry import BY_KEY
 from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.opening import Outlets
+from ecom_assets.rules import source_gate
 from ecom_assets.sandbox.customers_source import SandboxCustomers
 from ecom_assets.sandbox.orders_source import SandboxOrders
 from ecom_assets.sandbox.stock_source import SandboxStock
@@ -30,6 +31,7 @@ from ecom_assets.sources.order_source import (
     has_orders,
 )
 from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, StockSource, has_stock
+from ecom_assets.sources.whole_days import whole_days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.warehouse.opening import file_reader, new_engine
@@ -50,7 +52,7 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def io_manager(context: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(context.resources.warehouse, BY_KEY, progress)
+        return _writer(context.resources.warehouse, settings, progress)
 
     @dg.resource(required_resource_keys={"warehouse"})
     def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
@@ -75,6 +77,10 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
         "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
     }
+
+
+def _writer(engine: Engine, settings: Settings, progress: Progress) -> WarehouseIOManager:
+    return WarehouseIOManager(engine, BY_KEY, progress, source_gate(settings), partial(whole_days, settings))
 
 
 def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:

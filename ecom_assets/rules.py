@@ -31,6 +31,7 @@ from ecom_assets.transforms.market_segments import MarketSegments
 from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
 from ecom_assets.transforms.session_rule import SessionRule
+from ecom_assets.transforms.source_gate import SourceGate
 from ecom_assets.transforms.value_rule import ValueRule
 
 
@@ -64,6 +65,11 @@ def rules(settings: Settings) -> dict[str, Any]:
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
     }
+
+
+def source_gate(settings: Settings) -> SourceGate:
+    """Return where a source stops being believed."""
+    return SourceGate(settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

@@ -24,13 +24,13 @@ from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.destination_settings import TOOL_ADDRESSES, DestinationSettings
 from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.gate_settings import GateSettings
 from ecom_assets.ledger_settings import LedgerSettings
 from ecom_assets.order_settings import OrderGateSettings
 from ecom_assets.private_files import close_to_others, own_places
 from ecom_assets.serving_settings import ServingSettings
 from ecom_assets.setting_names import refuse_unknown_names, values_of_former_names
 from ecom_assets.source_settings import SourceSettings
-from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
@@ -45,6 +45,7 @@ class Settings(
     DestinationSettings,
     LedgerSettings,
     OrderGateSettings,
+    GateSettings,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
@@ -78,16 +79,6 @@ class Settings(
         None,
         description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
-    )
-    max_amount: Decimal = Field(
-        MAX_AMOUNT,
-        gt=0,
-        le=WIDEST_AMOUNT,
-        decimal_places=2,
-        description="Money that one event or order line may carry; one with more is quarantined",
-    )
-    max_quantity: int = Field(
-        MAX_QUANTITY, ge=1, le=WIDEST_QUANTITY, description="Items that one order line may have; more is quarantined"
     )
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

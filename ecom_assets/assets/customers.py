@@ -26,7 +26,7 @@ from ecom_assets.warehouse.io_manager import Restated
 @table_asset(RawCustomers)
 def raw_customers(customer_source: CustomerSource, days: Days) -> Restated:
     """Ask the API if today is among the days; rows of other days stay as they were received."""
-    found = customer_source.received(days)
+    found = customer_source.received(days).require_rows("customers")
     return Restated(found.rows, found.days, found.metadata)
 
 

@@ -11,6 +11,7 @@ from ecom_assets.contracts.customers import Customers
 from ecom_assets.destinations.customers_json import DEFAULT_FIELDS, CustomersFile, FileLayout, write_customers
 from ecom_assets.settings import Settings
 from ecom_assets.transforms.market_segments import MarketSegments
+from ecom_assets.warehouse.history import require_history
 from ecom_assets.warehouse.io_manager import Progress
 
 KEY = dg.AssetKey(["export", "customers_json"])
@@ -37,9 +38,10 @@ def customers_json(
     def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         progress.began("export.customers_json")
         started = time.monotonic()
+        warehouse = context.resources.warehouse
+        require_history(context.run.tags, warehouse, settings, what="no customers were written")
         path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
-        customers = context.resources.warehouse.table(Customers)
-        written = write_customers(customers, path, now_utc_without_zone(), layout)
+        written = write_customers(warehouse.table(Customers), path, now_utc_without_zone(), layout)
         took_s = time.monotonic() - started
         progress.ended("export.customers_json", written.customer_count, took_s)
         metadata: dict[str, Any] = {

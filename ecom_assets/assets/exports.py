@@ -28,6 +28,7 @@ from ecom_assets.transforms import delivery_totals
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.history import require_history
 from ecom_assets.warehouse.io_manager import Progress
 
 OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
@@ -82,6 +83,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         started = time.monotonic()
         engine = context.resources.warehouse
         outlets.refuse_emptier(engine)
+        require_history(context.run.tags, engine, outlets.settings, what=f"nothing was sent by {name}")
         due: Due = DueEvents(engine) if kind == "events" else DueUsers(engine)
         exported = export(outlets, name, due, days_of(context) if daily else Days(()))
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)

@@ -38,7 +38,7 @@ def product_performance(
 @table_asset(RawStock)
 def raw_stock(stock_source: StockSource, days: Days) -> Restated:
     """Ask how much there is; rows of other days stay as they were told."""
-    found = stock_source.received(days)
+    found = stock_source.received(days).require_rows("stock")
     return Restated(found.rows, found.days, found.metadata)
 
 

@@ -15,6 +15,7 @@ from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.history import History, require_history
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.opening import publication_target
 
@@ -41,7 +42,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
         name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
-        metadata = _publish(context.resources.warehouse, settings, context.run.run_id)
+        metadata = _publish(context.resources.warehouse, settings, context.run)
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
@@ -49,13 +50,16 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
     return publication
 
 
-def _publish(warehouse: Engine, settings: Settings, run_id: str) -> dict[str, Any]:
-    from ecom_assets.warehouse.publication import is_same_database, publish  # noqa: PLC0415 (needs the extra `postgres`)
+def _publish(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[str, Any]:
+    from ecom_assets.warehouse.publication import is_same_database, publish, published_history  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
         if is_same_database(warehouse, target):
             return {"skipped": SKIPPED}
-        published = publish(warehouse, target, MARTS, run_id)
+        published_before = published_history(target)
+        require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
+        built_on = History.of_warehouse(warehouse, settings).runs
+        published = publish(warehouse, target, MARTS, run.run_id, built_on)
         return {
             "database": target.address,
             "data_version": published.data_version,

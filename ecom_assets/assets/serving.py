@@ -29,6 +29,7 @@ from ecom_assets.contracts.sales import City, Customer, Item, PurchaseRevenueDai
 from ecom_assets.contracts.table import Table
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.history import History, require_history
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.opening import serving_folder
 from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
@@ -82,8 +83,10 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         progress.began(name)
         started = time.monotonic()
         warehouse: Engine = context.resources.warehouse
+        require_history(context.run.tags, warehouse, settings, what="nothing was published")
+        built_on = History.of_warehouse(warehouse, settings).runs
         found = publish_snapshot(
-            warehouse, serving_folder(settings), SERVED, _origins(context.instance), context.run.run_id
+            warehouse, serving_folder(settings), SERVED, _origins(context.instance), context.run.run_id, built_on
         )
         progress.ended(name, found.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(

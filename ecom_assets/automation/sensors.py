@@ -12,13 +12,14 @@ import duckdb
 from ecom_assets.automation.jobs import EVENTS
 from ecom_assets.automation.schedules import day_of, run_request
 from ecom_assets.clock import Clock, now_utc
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings import Settings
+from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.event_coverage import days_to_compute
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.event_source import events_place, mapping_name
 from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.transforms.days import ONE_DAY
+from ecom_assets.transforms.days import ONE_DAY, Days
 
 INTERVAL_S = 60
 
@@ -44,13 +45,16 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
                 return dg.SensorResult(skip_reason="No new event files.")
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
             last = min(last, day_of(now(), settings))
-        except SourceError as error:
+            parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
+        except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
         cursor = json.dumps(found)
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
         key = hashlib.sha256(json.dumps([(path, found[path]) for path in fresh]).encode()).hexdigest()[:16]
-        return dg.SensorResult(run_requests=[run_request(first, last, run_key=f"{first}-{last}-{key}")], cursor=cursor)
+        spans = [(part.first, part.dates[-1]) for part in parts]
+        requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return landing_files
 
@@ -76,6 +80,21 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
         first = min(first, arrived[0] - settings.late_days * ONE_DAY)
     last = min(newest, arrived[1] + (settings.late_days + 2) * ONE_DAY)
     return max(first, settings.first_day), max(last, days.dates[-1])
+
+
+def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
+    """Leave out long times in which the files have no rows, and refuse a span that nobody can mean.
+
+    Raises:
+        UsageError: The files span more than ECOM_MAX_DAYS.
+    """
+    if len(days.dates) <= GAP_DAYS:
+        return [days]
+    with _opened(settings, paths) as files:
+        found = [one for one in days_of_files(files, settings.late_days) if one.received >= settings.first_day]
+    require_span(days.first, days.dates[-1], settings.max_days, found)
+    rows = Days.of(day for one in found for day in one.days)
+    return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
 
 
 @contextmanager

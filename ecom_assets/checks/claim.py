@@ -14,6 +14,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.asset_keys import asset_key
+from ecom_assets.contracts.registry import NOTES
 from ecom_assets.contracts.table import HIDDEN, Table
 from ecom_assets.transforms.days import Days
 
@@ -29,7 +30,8 @@ HELD_DAYS = "held_days"
 class Verdict:
     """What a claim came to: how many things break it, out of how many looked at, and a few of them.
 
-    A claim about one number says what it `observed` and its `limit`; else these are the broken things and none.
+    A claim about one number says what it `observed` and its `limit`; else these are the broken things and none. Where
+    `metadata` has a `sentence`, people read it in place of the claim: what was seen, and what to do.
     """
 
     broken_count: int
@@ -69,7 +71,7 @@ class Claim:
             description=self.description,
             blocking=self.blocking,
             # Without these a run may come to look at a table before it has brought it up to date.
-            additional_deps=[asset_key(table) for table in self.tables if table is not self.contract],
+            additional_deps=[asset_key(table) for table in self.tables if table not in {self.contract, *NOTES}],
             required_resource_keys={"warehouse"},
             pool=pool,
         )

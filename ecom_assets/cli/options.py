@@ -79,6 +79,25 @@ class OwnData:
 
 
 @dataclass(frozen=True)
+class Permissions:
+    """What a run is told that it may do, which it otherwise would not."""
+
+    withdrawal: bool = False
+    """Rows may go that their source no longer has."""
+    rebuild: bool = False
+    """What is published may lose days, as the warehouse is built again."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags by which a run knows; a run that Dagster starts is given the same ones."""
+        given = {"ecom/allow_withdrawal": self.withdrawal, "ecom/rebuild": self.rebuild}
+        return {tag: "true" for tag, is_given in given.items() if is_given}
+
+
+NO_PERMISSIONS = Permissions()
+
+
+@dataclass(frozen=True)
 class AskedDays:
     """The days that a person asked for; None where the data decide."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData
+from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions
 from ecom_assets.errors import EcomError, UsageError
 
 
@@ -23,6 +23,12 @@ def run(
     select: Annotated[
         str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
     ] = None,
+    allow_withdrawal: Annotated[
+        bool, typer.Option("--allow-withdrawal", help="Let rows go that their source no longer has.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Publish and export also if days of the last publication are missing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
@@ -31,8 +37,9 @@ def run(
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
     asked = AskedDays.read(first, last)
+    may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:
-        platform = PlatformRun.prepare(own, asked, select, quiet=as_json)
+        platform = PlatformRun.prepare(own, asked, select, may, quiet=as_json)
     except EcomError as error:
         tell_of_refusal(error, own)
         raise

@@ -4,26 +4,24 @@ Not here: what is shown afterwards (`run_summary.py`).
 """
 
 import logging
-from dataclasses import dataclass
-from typing import Any
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
 from uuid import uuid4
 
 import dagster as dg
 from rich.console import Console
 
-from ecom_assets.asset_keys import asset_key
 from ecom_assets.assets.customers import raw_customers
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, tag_of
-from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.automation.run_report import run_sentence, step_sentence
 from ecom_assets.checks.claim import RANGE_END, RANGE_START
-from ecom_assets.cli.options import AskedDays, OwnData
+from ecom_assets.cli.options import NO_PERMISSIONS, AskedDays, OwnData, Permissions
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_history import patient_history
-from ecom_assets.cli.run_outcome import CheckOutcome, RunOutcome
+from ecom_assets.cli.run_outcome import RunOutcome, outcome_of, together
 from ecom_assets.cli.run_progress import RunProgress
-from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.destinations.set_tools import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
@@ -34,8 +32,10 @@ from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.sources.places import joined_places
 from ecom_assets.sources.stock_source import has_stock
 from ecom_assets.transforms.days import Days
+from ecom_assets.warehouse.history import last_publication, require_rebuild
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.origin import require_same_origin
+from ecom_assets.warehouse.withdrawals import raw_days
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -49,9 +49,14 @@ class PlatformRun:
     definitions: dg.Definitions
     chosen: list[dg.AssetKey]
     days: Days
+    parts: list[Days] = field(default_factory=list)
+    """The same, but for long times without rows, which are left out; each part is a run of its own."""
+    may: Permissions = NO_PERMISSIONS
 
     @classmethod
-    def prepare(cls, own: OwnData, asked: AskedDays, select: str | None, *, quiet: bool) -> "PlatformRun":
+    def prepare(
+        cls, own: OwnData, asked: AskedDays, select: str | None, may: Permissions, *, quiet: bool
+    ) -> "PlatformRun":
         """Look at everything that was asked for, and at the files, before anything is written."""
         settings = _settings_for(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -73,9 +78,28 @@ class PlatformRun:
             covered = days.covered()
         if settings.customer_api_url and raw_customers.key in chosen and days.today not in covered.dates:
             progress.say(f"Customers are fetched for today, {days.today}, only; to fetch them add --to {days.today}.")
-        return cls(settings, progress, definitions, chosen, covered)
+        if not may.rebuild:
+            _require_rebuild(settings, covered)
+        parts = days.parts(covered, partial(_stored_days, settings)) if is_own else [covered]
+        if len(parts) > 1:
+            progress.say(f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: {_listed(parts)}.")
+        return cls(settings, progress, definitions, chosen, covered, parts, may)
 
-    def materialize(self, *, may_rebuild: bool = True) -> RunOutcome:
+    def materialize(self) -> RunOutcome:
+        """Run each part of the days, the oldest first, until one fails; publish and deliver with the last."""
+        before = [key for key in self.chosen if key.path[0] not in {"serving", "export"}]
+        outcomes: list[RunOutcome] = []
+        parts = self.parts or [self.days]
+        for part in parts:
+            chosen = self.chosen if part is parts[-1] else before
+            if not chosen:
+                continue
+            outcomes.append(replace(self, days=part, chosen=chosen).materialize_part())
+            if not outcomes[-1].success:
+                break
+        return together(outcomes, self.days)
+
+    def materialize_part(self, *, may_rebuild: bool = True) -> RunOutcome:
         """Run; once more where the run found a part of the warehouse that cannot be read."""
         job = self.definitions.resolve_job_def(EVERYTHING)
         run_id = str(uuid4())
@@ -90,15 +114,17 @@ class PlatformRun:
                     raise_on_error=False,
                     asset_selection=self.chosen,
                     run_id=run_id,
-                    tags={**days_tags, **alerts_tag},
+                    tags={**days_tags, **alerts_tag, **self.may.tags},
                 )
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
         _heed_interrupt(result)
-        outcome = _outcome(result, self.days)
+        outcome = outcome_of(result, self.days)
         if may_rebuild and new_engine(self.settings).heed_failures(outcome.failures):
             _open_for(self.settings, self.progress)
-            return self.materialize(may_rebuild=False)
+            if not self.may.rebuild:
+                _require_rebuild(self.settings, self.days)
+            return self.materialize_part(may_rebuild=False)
         return outcome
 
     def tell_of_failures(self, outcome: RunOutcome) -> None:
@@ -127,6 +153,23 @@ def tell_of_refusal(error: EcomError, own: OwnData) -> None:
         said = str(fault)
     if said:
         RunProgress(Console(stderr=True), quiet=False).say(said)
+
+
+def _stored_days(settings: Settings) -> list[date]:
+    """Return the days of arrival that have rows in the warehouse."""
+    with closing(new_engine(settings).open()) as engine:
+        return sorted({one for days in raw_days(engine).values() for one in days})
+
+
+def _require_rebuild(settings: Settings, days: Days) -> None:
+    """See that a run does not make a fragment of a warehouse that was set aside, or that somebody removed."""
+    with closing(new_engine(settings).open()) as engine:
+        require_rebuild(last_publication(settings), engine, settings, days)
+
+
+def _listed(parts: list[Days]) -> str:
+    spans = [str(one.first) if len(one.dates) == 1 else f"{one.first} to {one.dates[-1]}" for one in parts]
+    return f"{len(parts)} runs, over {', '.join(spans[:-1])} and {spans[-1]}"
 
 
 def _settings_for(own: OwnData) -> Settings:
@@ -193,50 +236,3 @@ def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.A
         names = ", ".join(key.to_user_string() for key in everything)
         raise UsageError(f"--select {select!r} selects no table that has data; there are {names}.")
     return chosen
-
-
-def _outcome(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
-    checks = [
-        CheckOutcome(
-            table=evaluation.asset_key.to_user_string(),
-            name=evaluation.check_name,
-            passed=evaluation.passed,
-            description=evaluation.description or "",
-            is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
-            metadata={name: value.value for name, value in evaluation.metadata.items()},
-        )
-        for evaluation in result.get_asset_check_evaluations()
-    ]
-    failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
-    if not (result.success or failures):  # a resource failed, before any step began
-        failures = [run_sentence(event) for event in result.all_events if event.is_run_failure]
-    told = _told(result)
-    fetched = {key: one for key, one in told.items() if one.get("fetched")}
-    published = told.get(PUBLICATION.to_user_string())
-    delivered = {key.partition("/")[2]: one for key, one in told.items() if "outcomes" in one or "summary" in one}
-    written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in told)
-    return RunOutcome(
-        result.run_id,
-        days,
-        result.success,
-        checks,
-        failures,
-        published,
-        fetched,
-        delivered,
-        written,
-        has_begun=any(event.is_step_start for event in result.all_events),
-    )
-
-
-def _told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    """Return what each computed asset told of itself, by its key."""
-    materialized = {
-        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
-    return {
-        key: {name.rpartition("/")[2]: value.value for name, value in told.items()}
-        for key, told in materialized.items()
-    }

@@ -3,7 +3,7 @@
 Not here: the run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,6 +13,7 @@ from ecom_assets.cli.options import AskedDays
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
+from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
 from ecom_assets.sources.event_coverage import arrival_days, days_to_compute
 from ecom_assets.sources.event_mapping import EVENT, load_mapping
 from ecom_assets.sources.event_source import events_place, is_table, mapping_name
@@ -81,7 +82,28 @@ class DaysOfRun:
                 covered.append(self._newest(self.today))
             if not covered:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
-            return self._asked_of(Days.of(a_day for days in covered for a_day in days.dates), opened)
+            first, last = self._asked_of(Days.of(a_day for days in covered for a_day in days.dates), opened)
+            if (last - first).days >= self.settings.max_days:
+                inside = [one for one in self._found(opened) if first <= one.received <= last]
+                require_span(first, min(last, self.today), self.settings.max_days, inside)
+            return first, last
+
+    def parts(self, days: Days, stored: Callable[[], Iterable[date]] = tuple) -> list[Days]:
+        """Cut days where weeks have no rows, so that one row of a wrong clock does not cost a run over years.
+
+        Args:
+            days: The days of the run.
+            stored: Returns the days that have rows in the warehouse, which are run over also if the files have none.
+        """
+        has_files_only = self.settings.has_own_data and not (is_table(self.settings) or self.settings.order_api_url)
+        if len(days.dates) <= GAP_DAYS or not has_files_only:
+            return [days]
+        with duckdb.connect() as con:
+            found = {a_day for one in self._found(self._opened(con)) for a_day in one.days}
+        return parts_of(days, {*found, *stored()})
+
+    def _found(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
+        return [one for files in opened for one in days_of_files(files, self.settings.late_days)]
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
         """Return the files of events and of orders, as far as these come from files; the sandbox's orders do not."""

@@ -21,6 +21,7 @@ from ecom_assets.settings import load_settings, prepare_dagster_home
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.held_days import held_days, told
 from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.withdrawals import held_withdrawals
 
 WIDTH = 120
 """Characters that the table needs; a narrower terminal wraps it rather than cut names."""
@@ -39,7 +40,8 @@ def show_status(*, as_json: bool) -> None:
         with dg.DagsterInstance.get() as instance:
             failing = _failing_checks(instance, build_definitions(settings))
             published = published_state(settings)
-            rows = [_state(engine, instance, contract, failing, published) for contract in ALL]
+            lost = held_withdrawals(engine)
+            rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
     finally:
         engine.close()
     if as_json:
@@ -47,6 +49,8 @@ def show_status(*, as_json: bool) -> None:
     else:
         _draw(rows)
         typer.echo("\n".join(["", *lines]) if (lines := _held_lines(rows)) else "", nl=bool(lines))
+        for line in _lost_lines(lost):
+            typer.echo(line)
         if published.found:
             typer.echo(published.found)
 
@@ -57,6 +61,7 @@ def _state(
     contract: type[Table],
     failing: dict[str, list[str]],
     published: PublishedState,
+    lost: list[dict[str, Any]],
 ) -> dict[str, Any]:
     key = asset_key(contract)
     event = instance.get_latest_materialization_event(key)
@@ -72,6 +77,7 @@ def _state(
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
         "held_days": _held(engine) if contract is UserOrderLog else [],
+        "lost_days": [str(one["received_date"]) for one in lost if one["source_table"] == contract.qualified_name()],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
 
@@ -83,6 +89,16 @@ def _held(engine: Engine) -> list[dict[str, Any]]:
 
 def _held_lines(rows: list[dict[str, Any]]) -> list[str]:
     return [held_line(one) for row in rows for one in row["held_days"]]
+
+
+def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each day whose rows a table keeps although their source no longer has them."""
+    return [
+        f"{one['source_table']} keeps {one['stored_count']:,} rows of {one['received_date']}, of which its source has "
+        f"{one['offered_count']:,} since {one['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with "
+        f"`ecom run --from {one['received_date']} --to {one['received_date']} --allow-withdrawal`."
+        for one in lost
+    ]
 
 
 def _newest_day(engine: Engine, contract: type[Table]) -> date | None:

@@ -48,6 +48,7 @@ from ecom_assets.contracts.sales import (
 )
 from ecom_assets.contracts.sessions import SessionDays, SessionEvents, Sessions
 from ecom_assets.contracts.table import Table
+from ecom_assets.contracts.withdrawals import Withdrawals
 
 ALL: tuple[type[Table], ...] = (
     RawEvents,
@@ -104,7 +105,7 @@ ALL: tuple[type[Table], ...] = (
     DeadLetters,
     ReconciliationDaily,
 )
-NOTES: tuple[type[Table], ...] = (PublishedDays, DayReleases)
+NOTES: tuple[type[Table], ...] = (PublishedDays, DayReleases, Withdrawals)
 """What no asset makes, and yet belongs to the tables: copied, cleared and migrated with them."""
 PUBLISHED: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.counted_from)
 """Tables of daily numbers whose changes are logged."""

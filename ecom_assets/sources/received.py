@@ -9,6 +9,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.errors import SourceError
 from ecom_assets.transforms.days import Days
 
 NO_DAYS = Days(())
@@ -21,6 +22,19 @@ class Received:
     rows: ir.Table
     days: Days
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def require_rows(self, noun: str) -> "Received":
+        """Return it, unless a source that brings everything there is was asked and brought nothing.
+
+        Raises:
+            SourceError: Not one row came.
+        """
+        if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
+            raise SourceError(
+                f"No {noun} came for {self.days.dates[-1]}, so the table keeps what it has; look where they come from, "
+                "and run again."
+            )
+        return self
 
     @classmethod
     def nothing(cls, no_rows: ir.Table, reason: str) -> "Received":

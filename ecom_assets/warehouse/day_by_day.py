@@ -54,8 +54,23 @@ class DayByDay:
     days: Days
 
 
-def replace_day_by_day(engine: Engine, contract: type[Table], given: DayByDay) -> Written:
+Replace = Callable[[type[Table], ir.Table, Days], tuple[Written, Days]]
+"""Replaces a slice, and returns what was written, and the days that were replaced indeed."""
+
+
+def replace_day_by_day(
+    engine: Engine, contract: type[Table], given: DayByDay, replace: Replace | None = None
+) -> tuple[Written, Days]:
     """Replace each day's slice in a transaction of its own; days that are unchanged since they were fetched stay.
+
+    Args:
+        engine: The open warehouse.
+        contract: The table.
+        given: The rows.
+        replace: What replaces a slice, if not the engine by itself.
+
+    Returns:
+        What was written, and the days but for those that `replace` left as they were.
 
     Raises:
         ConnectionLostError: A connection stayed lost; days that were done are done.
@@ -64,13 +79,22 @@ def replace_day_by_day(engine: Engine, contract: type[Table], given: DayByDay) -
     source = given.source
     versions = _patiently(source, lambda: source.versions(given.days))
     kept = _unchanged(engine, contract, given, versions)
-    count, sql = 0, str(source.rows(given.days).compile())
+    count, sql, left = 0, str(source.rows(given.days).compile()), set[date]()
     for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
-        written = _patiently(source, partial(_fetch, engine, contract, source, one))
+        written, done = _patiently(
+            source, partial(_fetch, contract, source, one, replace or partial(_replaced, engine))
+        )
+        if not done.dates:
+            left.add(one.first)
+            continue
         note = _note(source.name, one.first, versions.get(one.first, ""), written.row_count)
         engine.replace(FetchedDays, note, one)
         count += written.row_count
-    return Written(count, sql)
+    return Written(count, sql), Days.of(set(given.days.dates) - left)
+
+
+def _replaced(engine: Engine, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
+    return engine.replace(contract, rows, days), days
 
 
 def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions: Mapping[date, str]) -> set[date]:
@@ -96,9 +120,9 @@ def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions:
     }
 
 
-def _fetch(engine: Engine, contract: type[Table], source: RemoteDays, days: Days) -> Written:
+def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Replace) -> tuple[Written, Days]:
     try:
-        return engine.replace(contract, source.rows(days), days)
+        return replace(contract, source.rows(days), days)
     except WarehouseError as error:
         if source.failure is None:
             raise

@@ -144,7 +144,7 @@ class DuckDBEngine(Engine):
             return ""
         return (
             f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` "
-            "without --from and --to) rebuilds everything in it."
+            "without --from and --to) rebuilds everything in it; until then nothing of it is published or exported."
         )
 
     @property

@@ -14,10 +14,12 @@ import ibis.expr.types as ir
 from ecom_assets.contracts.restatements import Restatements
 from ecom_assets.contracts.table import HIDDEN, Table
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.lineage import Source, column_lineage
 from ecom_assets.warehouse.restatement_log import RestatementLog
+from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, GUARDED, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard
 
 PREVIEW_ROWS = 5
 LAYERS = ("raw", "staging", "mart", "export")
@@ -64,8 +66,17 @@ FREE_TEXT = ("properties",)
 class WarehouseIOManager(dg.IOManager):
     """Binds inputs to slices of tables, and replaces slices."""
 
-    def __init__(self, engine: Engine, contracts: Mapping[str, type[Table]], progress: Progress = NO_PROGRESS) -> None:
-        """Take the open engine, and the contracts by asset key (`layer/name`)."""
+    def __init__(
+        self,
+        engine: Engine,
+        contracts: Mapping[str, type[Table]],
+        progress: Progress = NO_PROGRESS,
+        gate: SourceGate = SourceGate(),  # noqa: B008 (it is frozen)
+        whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
+    ) -> None:
+        """Take the open engine, the contracts by asset key (`layer/name`), and what raw tables are written by."""
+        self._gate = gate
+        self._whole_days = whole_days
         self._progress = progress
         self._engine = engine
         self._contracts = contracts
@@ -86,17 +97,34 @@ class WarehouseIOManager(dg.IOManager):
         self._progress.began(contract.qualified_name())
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
-        if isinstance(obj, DayByDay):
-            written = replace_day_by_day(self._engine, contract, obj)
+        told = dict(obj.metadata) if isinstance(obj, Restated) else {}
+        if contract in GUARDED and days is not None:
+            written, kept = self._guarded(context, contract, obj, rows, days)
+            told["days_held"] = len(days.dates) - len(kept.dates)
+            days = kept
         else:
             written = self._engine.replace(contract, rows, days, self._watch(context, contract, days))
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
-        told = dict(obj.metadata) if isinstance(obj, Restated) else {}
         if contract is Restatements and self._log:
             told |= {f"changed_by_{cause}": number for cause, number in self._log.causes.items()}
         context.add_output_metadata({**told, **self._counts(contract, days, written, took_s)})
         self._tell_once(context, self._explanation(contract, rows, days, written))
+
+    def _guarded(
+        self,
+        context: dg.OutputContext,
+        contract: type[Table],
+        obj: ir.Table | Restated | DayByDay,
+        rows: ir.Table,
+        days: Days,
+    ) -> tuple[Written, Days]:
+        """Replace what a source brought, but for days that it has lost; see `withdrawals.py`."""
+        is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
+        guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed)
+        if isinstance(obj, DayByDay):
+            return replace_day_by_day(self._engine, contract, obj, guard.replace)
+        return guard.replace(contract, rows, days)
 
     @staticmethod
     def _tell_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:

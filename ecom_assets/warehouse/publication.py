@@ -22,6 +22,7 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
 from ecom_assets.warehouse.fingerprints import Fingerprint, fingerprints
+from ecom_assets.warehouse.history import History, Runs
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.postgres import PostgresEngine
 from ecom_assets.warehouse.schema import conform, in_their_types, schema_of
@@ -58,7 +59,9 @@ class Published:
         return sum(self.written_row_counts.values())
 
 
-def publish(source: Engine, target: PostgresEngine, contracts: Contracts, run_id: str) -> Published:
+def publish(
+    source: Engine, target: PostgresEngine, contracts: Contracts, run_id: str, built_on: Runs | None = None
+) -> Published:
     """Bring the tables in `target` to what `source` has, all of them or none.
 
     Tables are made as needed, with their keys. If nothing has changed, nothing is written. Publishers take turns. A
@@ -72,7 +75,7 @@ def publish(source: Engine, target: PostgresEngine, contracts: Contracts, run_id
     tables = tuple(contracts)
     for pause_s in (*RETRY_PAUSES_S, None):
         try:
-            return _published(source, target, tables, run_id)
+            return _published(source, target, tables, run_id, built_on or {})
         except ConnectionLostError:
             if pause_s is None:
                 raise
@@ -93,13 +96,23 @@ def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def published_history(target: PostgresEngine) -> History:
+    """Return what the newest publication was built on."""
+    if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
+        return History()  # of an earlier version, which kept nothing
+    newest = newest_publication(target)
+    return History.read(json.loads(newest["built_on"] or "{}")) if newest else History()
+
+
 def is_same_database(source: Engine, target: PostgresEngine) -> bool:
     """Tell whether both are one database, however their addresses are spelled."""
     question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
     return isinstance(source, PostgresEngine) and source.query(question) == target.query(question)
 
 
-def _published(source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str) -> Published:
+def _published(
+    source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str, built_on: Runs
+) -> Published:
     _add_columns(target, tables)
     with target.transaction():
         for statement in TURN:
@@ -115,9 +128,9 @@ def _published(source: Engine, target: PostgresEngine, tables: tuple[type[Table]
         }
         _require_unmoved(source, tables, here)
         published = Published(_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
-        days = json.dumps(source_days(source))
-        if written or days != (newest_publication(target) or {}).get("source_days"):
-            _note(target, published, run_id, days)
+        days, before = json.dumps(source_days(source)), newest_publication(target) or {}
+        if written or days != before.get("source_days") or json.dumps(built_on) != before.get("built_on"):
+            _note(target, published, run_id, days, built_on)
         target.on_step("publication_noted")
     target.on_step("published")
     return published
@@ -223,7 +236,7 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     _insert(target, PublishedSlices, rows)
 
 
-def _note(target: PostgresEngine, published: Published, run_id: str, days: str) -> None:
+def _note(target: PostgresEngine, published: Published, run_id: str, days: str, built_on: Runs) -> None:
     newest = newest_publication(target)
     row = {
         "publication_number": newest["publication_number"] + 1 if newest else 1,
@@ -234,6 +247,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, days: str) 
         "written_row_count": published.written,
         "table_row_counts": json.dumps(published.row_counts),
         "source_days": days,
+        "built_on": json.dumps(built_on),
     }
     _insert(target, Publication, [row])
 

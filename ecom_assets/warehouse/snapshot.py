@@ -71,6 +71,7 @@ class Snapshot:
         tables: By qualified name.
         written_row_count: Rows that differed from the snapshot before.
         source_days: The first and the last day of each source.
+        built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
     """
 
     file: str
@@ -80,6 +81,7 @@ class Snapshot:
     tables: Mapping[str, ServedTable]
     written_row_count: int = 0
     source_days: Mapping[str, Ends] = field(default_factory=dict)
+    built_on: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Snapshot | None":
@@ -103,8 +105,13 @@ class Snapshot:
             raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
 
 
-def publish_snapshot(
-    source: Engine, folder: Path, contracts: Iterable[type[Table]], origins: Mapping[str, Origin], run_id: str
+def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    folder: Path,
+    contracts: Iterable[type[Table]],
+    origins: Mapping[str, Origin],
+    run_id: str,
+    built_on: Mapping[str, list[tuple[str, str]]] | None = None,
 ) -> Snapshot:
     """Bring the snapshot in `folder` to what `source` has; days that have not changed are not read again.
 
@@ -114,6 +121,7 @@ def publish_snapshot(
         contracts: The tables.
         origins: By qualified name.
         run_id: The run that publishes.
+        built_on: The days of arrival that the warehouse has, to be kept with it.
 
     Raises:
         WarehouseError: The folder cannot be written.
@@ -122,15 +130,20 @@ def publish_snapshot(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
-            return _published(source, folder, tables, origins, run_id)
+            return _published(source, folder, tables, origins, run_id, built_on or {})
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); mend that, or set ECOM_HOME, and publish again."
         ) from error
 
 
-def _published(
-    source: Engine, folder: Path, tables: tuple[type[Table], ...], origins: Mapping[str, Origin], run_id: str
+def _published(  # noqa: PLR0913, PLR0917 (likewise)
+    source: Engine,
+    folder: Path,
+    tables: tuple[type[Table], ...],
+    origins: Mapping[str, Origin],
+    run_id: str,
+    built_on: Mapping[str, list[tuple[str, str]]],
 ) -> Snapshot:
     before = _usable(folder)
     here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
@@ -153,7 +166,7 @@ def _published(
         for table, found in here.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    snapshot = Snapshot(name, version, now, run_id, served, written, source_days(source))
+    snapshot = Snapshot(name, version, now, run_id, served, written, source_days(source), built_on)
     _point(folder, snapshot)
     _remove_old(folder, {name, before.file if before else name})
     return snapshot

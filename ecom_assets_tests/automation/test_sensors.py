@@ -131,3 +131,24 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
         assert result.success
         key = dg.AssetKey(["mart", "sessions"])
         assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
+
+
+def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(tmp_path: Path) -> None:
+    landing = Landing(tmp_path / "landing", max_days=6000)
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    asked = [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in landing.look().run_requests or []]
+    # A day before the rows, and the days after in which they may make others copies; up to today at most.
+    assert asked == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
+
+
+def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(tmp_path: Path) -> None:
+    landing = Landing(tmp_path / "landing")
+    landing.receive("2026-03-09", "2026-03-09")
+    stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    for _ in range(2):
+        said = landing.look()
+        assert not said.run_requests
+        assert "1 row of stray.csv of 2014-01-01 is far from all others" in str(said.skip_reason)
+    stray.unlink()
+    assert len(landing.look().run_requests or []) == 1

@@ -221,6 +221,7 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "last_run_id": str,
         "failing_checks": [],
         "held_days": [],
+        "lost_days": [],
         "published_rows": type(None),
     }
     assert {row["table"]: row["rows"] for row in rows} == shop.summary["tables"]

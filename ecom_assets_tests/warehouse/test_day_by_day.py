@@ -10,10 +10,12 @@ from ecom_assets.contracts.events import RawEvents
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.transforms.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
 from ecom_assets_tests.engines.snowflake_server import plan_fault
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
@@ -28,7 +30,7 @@ from ecom_assets_tests.sources.event_table_rows import (
 def fetch(settings: Settings, engine: Engine) -> int:
     """Fetch the days into a warehouse elsewhere; return how many rows were fetched."""
     with opened_table(settings, now=lambda: NOON) as table:
-        return replace_day_by_day(engine, RawEvents, DayByDay(table, DAYS)).row_count
+        return replace_day_by_day(engine, RawEvents, DayByDay(table, DAYS))[0].row_count
 
 
 @pytest.fixture
@@ -136,3 +138,24 @@ def test_in_the_same_account_nothing_is_fetched(account: SnowflakeEngine, snowfl
     assert "COPY" not in written.sql
     table.close()
     assert account.row_count(RawEvents) == 3, "closing the source leaves the warehouse open"
+
+
+def test_a_day_that_the_table_has_lost_keeps_its_rows_until_somebody_lets_them_go(
+    account: SnowflakeEngine, snowflake_url: str, home: Path, warehouse: Engine
+) -> None:
+    ship(account)
+    settings = settings_of(home, address(snowflake_url))
+
+    def fetch_guarded(*, allowed: bool = False) -> list[str]:
+        guard = WithdrawalGuard(warehouse, SourceGate(), lambda _contract: (), "run", is_allowed=allowed)
+        with opened_table(settings, now=lambda: NOON) as table:
+            replace_day_by_day(warehouse, RawEvents, DayByDay(table, DAYS), guard.replace)
+        return sorted(row["event_id"] for row in stored(warehouse))
+
+    assert fetch_guarded() == ["e1", "e2", "e3"]
+    account.execute("DELETE FROM sales.ecommerce_events WHERE event_id = 'e1'")
+    for _ in range(2):
+        assert fetch_guarded() == ["e1", "e2", "e3"]
+    assert [str(row["received_date"]) for row in held_withdrawals(warehouse)] == ["2026-03-29"]
+    assert fetch_guarded(allowed=True) == ["e2", "e3"]
+    assert held_withdrawals(warehouse) == []

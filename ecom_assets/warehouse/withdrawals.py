@@ -1,0 +1,158 @@
+"""Writing raw tables without believing that rows are gone which the source merely did not show.
+
+A day that had rows and now has none, or far fewer, keeps those that it had, unless the run is told that they may go. It
+is decided within the transaction that replaces the slice, from what was counted before and after. Not here: what is
+far fewer (`transforms/source_gate.py`).
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.contracts.customers import RawCustomers
+from ecom_assets.contracts.events import RawEvents
+from ecom_assets.contracts.inventory import RawStock
+from ecom_assets.contracts.orders import RawUserOrderLog
+from ecom_assets.contracts.table import Table
+from ecom_assets.contracts.withdrawals import Withdrawals
+from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.source_gate import SourceGate
+from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.schema import schema_of
+
+ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
+"""Tag by which a run is told that rows may go which their source no longer has."""
+GUARDED: tuple[type[Table], ...] = (RawEvents, RawUserOrderLog, RawCustomers, RawStock)
+NO_WHOLE_DAYS: frozenset[date] = frozenset()
+
+WholeDays = Callable[[type[Table]], Collection[date]]
+Row = dict[str, Any]
+
+
+class _LostDaysError(Exception):
+    """Rolls the transaction back in which a day lost its rows."""
+
+    def __init__(self, days: Days) -> None:
+        super().__init__(str(days))
+        self.days = days
+
+
+@dataclass
+class WithdrawalGuard:
+    """Replaces slices of raw tables for one run.
+
+    Args:
+        engine: The open warehouse.
+        gate: What is far fewer.
+        whole_days: Which days of a table its source says are whole.
+        run_id: The run that writes.
+        is_allowed: Whether the run was told that rows may go.
+    """
+
+    engine: Engine
+    gate: SourceGate
+    whole_days: WholeDays
+    run_id: str
+    is_allowed: bool
+
+    def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
+        """Replace the days that have not lost their rows; return what was written, and these days."""
+        self.engine.ensure(contract)
+        watch = _Watch(self, contract, days)
+        kept = days
+        try:
+            written = self.engine.replace(contract, rows, days, watch)
+        except _LostDaysError as lost:
+            kept = Days.of(set(days.dates) - set(lost.days.dates))
+            rows = rows.filter(kept.contain(rows[contract.day_column]))
+            written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
+        self._note(contract, watch, days, kept)
+        return written, kept
+
+    def _note(self, contract: type[Table], watch: "_Watch", days: Days, kept: Days) -> None:
+        """Note which days are held and which were withdrawn; days that have rows again are forgotten."""
+        name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
+        gone = [day for day in kept.dates if watch.stored.get(day) and not watch.found.get(day)]
+        held = sorted(set(days.dates) - set(kept.dates))
+        fresh = [_row(watch, name, day, now, None, self.run_id) for day in held]
+        fresh += [_row(watch, name, day, now, now, self.run_id) for day in gone]
+        settled = {*held, *gone, *(day for day in kept.dates if watch.found.get(day))}
+        self.engine.ensure(Withdrawals)
+        noted = {row["received_date"] for row in notes_of(self.engine, name)} & settled
+        if not fresh and not noted:
+            return
+        changed = Days.of({*noted, *held, *gone})
+        with self.engine.transaction():
+            self.engine.rewrite(Withdrawals, changed, partial(_renewed, name, fresh))
+
+
+@dataclass
+class _Watch:
+    guard: WithdrawalGuard
+    contract: type[Table]
+    days: Days
+    stored: dict[date, int] = field(default_factory=dict)
+    found: dict[date, int] = field(default_factory=dict)
+
+    def before(self) -> None:
+        self.stored = self.guard.engine.day_counts(self.contract, self.days)
+
+    def after(self) -> None:
+        if not self.days.dates:
+            return
+        self.found = self.guard.engine.day_counts(self.contract, self.days)
+        whole = self.guard.whole_days(self.contract)
+        lost = self.guard.gate.lost_days(self.stored, self.found, whole)
+        if lost.dates and not self.guard.is_allowed:
+            raise _LostDaysError(lost)
+
+
+def raw_days(engine: Engine) -> dict[str, dict[date, int]]:
+    """Return the rows of each day of arrival that each raw table has."""
+    found: dict[str, dict[date, int]] = {}
+    for contract in (one for one in GUARDED if engine.has(one)):
+        day = engine.quoted(str(contract.day_column))
+        rows = engine.query(f"SELECT {day} AS counted_day, count(*) AS n FROM {engine.name_of(contract)} GROUP BY 1")  # noqa: S608 (names come from contracts)
+        found[contract.qualified_name()] = {row["counted_day"]: int(row["n"]) for row in rows}
+    return found
+
+
+def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
+    """Return the notes of one raw table, or of all, the first day first."""
+    if not engine.has(Withdrawals):
+        return []
+    rows = engine.query(f"SELECT {engine.columns_of(Withdrawals)} FROM {engine.name_of(Withdrawals)}")  # noqa: S608 (names come from contracts)
+    found = [row for row in rows if source_table in {None, row["source_table"]}]
+    return sorted(found, key=lambda row: (row["received_date"], row["source_table"]))
+
+
+def held_withdrawals(engine: Engine, source_table: str | None = None) -> list[Row]:
+    """Return the notes of days that are held."""
+    return [row for row in notes_of(engine, source_table) if row["withdrawn_at"] is None]
+
+
+def _row(watch: _Watch, name: str, day: date, now: datetime, gone_at: datetime | None, run_id: str) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
+    return {
+        "received_date": day,
+        "source_table": name,
+        "stored_count": watch.stored.get(day, 0),
+        "offered_count": watch.found.get(day, 0),
+        "noticed_at": now,
+        "withdrawn_at": gone_at,
+        "run_id": run_id,
+    }
+
+
+def _renewed(name: str, fresh: list[Row], old: pa.Table) -> pa.Table:
+    before = {row["received_date"]: row for row in old.to_pylist() if row["source_table"] == name}
+    others = [row for row in old.to_pylist() if row["source_table"] != name]
+    since = [
+        {**row, "noticed_at": before[row["received_date"]]["noticed_at"]} if row["received_date"] in before else row
+        for row in fresh
+    ]
+    return pa.Table.from_pylist([*others, *since], schema=schema_of(Withdrawals).to_pyarrow())

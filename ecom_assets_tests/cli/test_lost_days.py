@@ -1,0 +1,204 @@
+"""Days that their source lost, a warehouse that was lost, and days that a stray row spans: nothing goes silently."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom
+
+pytestmark = pytest.mark.xdist_group("cli_lost_days")
+
+STAGED = '+key:"staging/events"'
+SERVED = f'{STAGED} or key:"serving/marts"'
+ORDER_HEADER = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+)
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+
+
+def land(folder: Path, day: str, *, rows: int = 4) -> None:
+    """Land so many page views of a day."""
+    place = folder / f"received_date={day}"
+    place.mkdir(parents=True, exist_ok=True)
+    lines = [f"e-{day}-{n},u{n},page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,," for n in range(rows)]
+    (place / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+
+
+def take_away(folder: Path, day: str) -> None:
+    (folder / f"received_date={day}" / "events.csv").unlink()
+    (folder / f"received_date={day}").rmdir()
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    for day in DAYS:
+        land(tmp_path / "landing", day)
+    return tmp_path / "landing"
+
+
+def run(landing: Path, home: Path, *words: str, select: str = STAGED) -> Said:
+    return ecom("run", "--json", "--events", landing, "--select", select, *words, home=home)
+
+
+def clean_count(said: Said) -> int:
+    return int(said.json["tables"]["staging.events"])
+
+
+def test_a_day_that_is_gone_is_kept_told_and_listed_until_somebody_lets_it_go(landing: Path, home: Path) -> None:
+    assert clean_count(run(landing, home)) == 12
+    take_away(landing, "2026-01-02")
+    land(landing, "2026-01-03", rows=5)
+    held = run(landing, home)
+    assert (held.exit_code, clean_count(held)) == (1, 13)
+    (failed,) = held.json["checks"]["failed"]
+    assert failed["name"] == "no_day_lost_its_rows"
+    assert failed["sentence"] == (
+        "The source of events has 0 of the 4 rows that raw.events has of 2026-01-02, which were kept; put them back, "
+        "or let them go with `ecom run --from 2026-01-02 --to 2026-01-02 --allow-withdrawal`."
+    )
+    listed = ecom("status", home=home)
+    assert "raw.events keeps 4 rows of 2026-01-02, of which its source has 0 since " in listed.out
+    states = {row["table"]: row["lost_days"] for row in ecom("status", "--json", home=home).json}
+    assert {table: days for table, days in states.items() if days} == {"raw.events": ["2026-01-02"]}
+
+    allowed = run(landing, home, "--from", "2026-01-02", "--to", "2026-01-02", "--allow-withdrawal")
+    assert (allowed.exit_code, clean_count(allowed)) == (0, 9)
+    assert "keeps" not in ecom("status", home=home).out
+
+
+def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> None:
+    run(landing, home)
+    take_away(landing, "2026-01-02")
+    assert run(landing, home).exit_code == 1
+    land(landing, "2026-01-02", rows=3)
+    back = run(landing, home)
+    assert (back.exit_code, clean_count(back)) == (0, 11)
+
+
+def test_a_day_of_which_nothing_is_left_is_withdrawn_where_the_source_says_it_is_whole(
+    landing: Path, home: Path
+) -> None:
+    run(landing, home)
+    take_away(landing, "2026-01-02")
+    (landing / "received_date=2026-01-02").mkdir()
+    (landing / "received_date=2026-01-02" / "_SUCCESS").touch()
+    whole = run(landing, home)
+    assert (whole.exit_code, clean_count(whole)) == (0, 8)
+
+
+def land_orders(folder: Path, day: str) -> None:
+    lines = [f"{n},{day}-{n},{day}T00:00:00,1,Berlin,{n},,,7,Hat,1,10" for n in range(4)]
+    (folder / f"increment_date={day}").mkdir(parents=True)
+    (folder / f"increment_date={day}" / "orders.csv").write_text("\n".join([ORDER_HEADER, *lines]) + "\n")
+
+
+def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path: Path, home: Path) -> None:
+    for day in DAYS:
+        land_orders(tmp_path / "orders", day)
+    words = ("run", "--json", "--orders", tmp_path / "orders", "--select", '+key:"staging/user_order_log"')
+    assert ecom(*words, home=home).json["tables"]["staging.user_order_log"] == 12
+    (tmp_path / "orders" / "increment_date=2026-01-02" / "orders.csv").unlink()
+    held = ecom(*words, home=home)
+    assert (held.exit_code, held.json["tables"]["staging.user_order_log"]) == (1, 12)
+    assert "The source of orders has 0 of the 4 rows that raw.user_order_log has of 2026-01-02" in held.err
+    allowed = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home)
+    assert allowed.json["tables"]["staging.user_order_log"] == 8
+    assert "no_day_lost_its_rows" not in {one["name"] for one in allowed.json["checks"]["failed"]}
+
+
+def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentence(tmp_path: Path, home: Path) -> None:
+    land(tmp_path / "landing", "2026-01-01", rows=3)
+    events = tmp_path / "landing" / "received_date=2026-01-01" / "events.csv"
+    events.write_text(events.read_text().replace("T10:00:00Z", " at ten"))
+    said = run(tmp_path / "landing", home)
+    assert said.exit_code == 1
+    assert said.json["tables"]["raw.events"] == 3
+    assert (
+        "ecom: staging/quarantined_events: Of 3 rows of events, 3 were refused, "
+        "more than ECOM_GATE_REFUSED_SHARE=0.5 allows; staging.quarantined_events has the reasons"
+    ) in said.err
+
+
+def built_on(home: Path) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = json.loads((home / "serving" / "current.json").read_text())["built_on"]
+    return found
+
+
+def spoil(home: Path) -> None:
+    (home / "warehouse.duckdb").write_bytes(b"no database at all" * 1000)
+
+
+def remove(home: Path) -> None:
+    (home / "warehouse.duckdb").unlink()
+
+
+@pytest.mark.parametrize("loss", [spoil, remove])
+def test_a_warehouse_that_is_gone_is_built_whole_before_anything_is_published(
+    landing: Path, home: Path, loss: object
+) -> None:
+    assert callable(loss)
+    assert run(landing, home, select=SERVED).exit_code == 0
+    whole = {"raw.events": [["2026-01-01", "2026-01-03"]]}
+    assert built_on(home) == whole
+    loss(home)
+    one = ("--from", "2026-01-03", "--to", "2026-01-03")
+    refused = run(landing, home, *one, select=SERVED)
+    assert refused.exit_code == 1
+    assert "lacks 3 days of what the last publication was built on (2026-01-01 to 2026-01-03)" in refused.err
+    assert "`ecom run --from 2026-01-01 --to 2026-01-03`" in refused.err
+    assert built_on(home) == whole
+    assert run(landing, home, select=SERVED).exit_code == 0
+    assert built_on(home) == whole
+
+
+def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> None:
+    run(landing, home, select=SERVED)
+    remove(home)
+    meant = run(landing, home, "--from", "2026-01-03", "--to", "2026-01-03", "--rebuild", select=SERVED)
+    assert meant.exit_code == 0, meant.err
+    assert built_on(home) == {"raw.events": [["2026-01-03", "2026-01-03"]]}
+
+
+def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(landing: Path, home: Path) -> None:
+    run(landing, home, select=SERVED)
+    remove(home)
+    assert run(landing, home, "--from", "2026-01-03", "--rebuild").exit_code == 0
+    before = built_on(home)
+    # As the daemon does: the publication alone, and an export, over a day that is there.
+    published = run(landing, home, "--from", "2026-01-01", select='key:"serving/marts"')
+    assert published.exit_code == 1
+    assert "serving/marts: The warehouse" in published.err
+    assert "so nothing was published" in published.err
+    assert built_on(home) == before
+    sent = ecom("export", "--to", "customers-json", home=home)
+    assert sent.exit_code == 1
+    assert "so no customers were written" in sent.err
+    assert not (home / "exports" / "customers.json").exists()
+
+
+def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home: Path) -> None:
+    run(landing, home, select=SERVED)
+    take_away(landing, "2026-01-02")
+    assert run(landing, home, "--allow-withdrawal").exit_code == 0
+    assert run(landing, home, select=SERVED).exit_code == 0
+    assert built_on(home) == {"raw.events": [["2026-01-01", "2026-01-01"], ["2026-01-03", "2026-01-03"]]}
+
+
+def test_a_stray_row_is_asked_about_and_then_costs_its_own_day_only(
+    landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(landing, "2014-01-01", rows=1)
+    refused = run(landing, home)
+    assert refused.exit_code == 2
+    assert refused.sentence.startswith(
+        "The data span 4,386 days, from 2014-01-01 to 2026-01-03, more than ECOM_MAX_DAYS=1830: 1 row of "
+        "received_date=2014-01-01/events.csv of 2014-01-01 is far from all others; "
+    )
+    assert not home.exists()
+    meant = run(landing, home, "--from", "2014-01-01", "--to", "2026-01-03")
+    assert (meant.exit_code, clean_count(meant)) == (0, 13)
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey(["raw", "events"])) == {"2014-01-01", *DAYS}
