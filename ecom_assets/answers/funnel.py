@@ -12,12 +12,12 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.answers.funnel_numbers import fast_numbers, step_answers
-from ecom_assets.answers.missing_types import Words, missing_type_warnings
+from ecom_assets.answers.missing_types import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.transforms.funnel_chains import funnel_chains
 from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.funnel_report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.transforms.session_rule import SessionRule
-from ecom_assets.transforms.sessions import session_events
+from ecom_assets.transforms.sessions import session_events, source_session_of
 
 Keep = Callable[[ir.Table], object]
 Rows = list[dict[str, Any]]
@@ -48,22 +48,31 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
     events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
-    numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
-    breakdown: Rows = []
-    if numbers is None:
-        chains = funnel_chains(events, funnel, unit)
-        with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
-            numbers = found_rows(con, step_numbers(found))
-            if funnel.by:
-                breakdown = _breakdown(funnel, found_rows(con, step_numbers(found, ["label"])))
-            if keep:
-                keep(found.order_by("step", *key_columns(found)))
+    numbers, breakdown = _numbers(con, events, funnel, unit, keep)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         "breakdown": breakdown,
-        "warnings": missing_type_warnings(con, events, _types_in_doubt(funnel, numbers), words),
+        "warnings": [
+            *missing_type_warnings(con, events, _types_in_doubt(funnel, numbers), words),
+            *missing_property_warnings(con, events, funnel),
+        ],
     }
+
+
+def _numbers(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], keep: Keep | None
+) -> tuple[Rows, Rows]:
+    """Return a row per step, and the breakdown; let `keep` have the list of who is at each step."""
+    numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
+    if numbers is not None:
+        return numbers, []
+    chains = funnel_chains(events, funnel, unit)
+    with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
+        by_label = found_rows(con, step_numbers(found, ["label"])) if funnel.by else []
+        if keep:
+            keep(found.order_by("step", *key_columns(found)))
+        return found_rows(con, step_numbers(found)), _breakdown(funnel, by_label)
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
@@ -74,7 +83,11 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
     events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
     if funnel.per != "session":
         return events, [funnel.unit_column]
-    return session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at"), [*SESSION]
+    events = session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at")
+    if not rule.trust_source_session_id:
+        return events, [*SESSION]
+    # Two sessions of one visitor may begin at one instant.
+    return events.mutate(source_session=source_session_of(events)), [*SESSION, "source_session"]
 
 
 def found_rows(con: SQLBackend, table: ir.Table) -> Rows:

@@ -1,4 +1,4 @@
-"""Warnings about event types that were asked for and that no event has: they count 0, and may be misspelt.
+"""Warnings about what was asked for and what no event has: event types, which count 0, and values in `properties`.
 
 Not here: who is asked, and whether anybody reads it.
 """
@@ -8,6 +8,10 @@ from difflib import get_close_matches
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+
+from ecom_assets.transforms.funnel_columns import text_of
+from ecom_assets.transforms.funnel_definition import Funnel
+from ecom_assets.transforms.funnel_step import json_path
 
 MOST_LISTED = 20
 """Event types that are listed where none is near; a file can have thousands."""
@@ -26,6 +30,26 @@ def missing_type_warnings(
     there = con.to_pyarrow(events.select("event_type").distinct())["event_type"].to_pylist()
     present = sorted(name for name in there if name is not None)
     return [_sentence(name, present, words or {}) for name in names if name not in present]
+
+
+def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
+    """Return a sentence for each `properties.key` that a funnel names and no event has."""
+    asked = [column for step in funnel.steps for column in step.where]
+    columns = [*asked, *funnel.hold, *([funnel.by] if funnel.by else [])]
+    inside = [column for column in dict.fromkeys(columns) if json_path(column)]
+    if inside and not _exists(con, events, events.properties.notnull()):
+        return [
+            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
+        ]
+    return [
+        f"No event has {column}; look at the properties of one of them for its name."
+        for column in inside
+        if not _exists(con, events, text_of(events, column).notnull())
+    ]
+
+
+def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
+    return bool(con.to_pyarrow(events.filter(condition).select("event_id").limit(1).count()).as_py())
 
 
 def _sentence(name: str, present: list[str], words: Words) -> str:

@@ -1,7 +1,7 @@
 """`ecom attribution`: credit for the purchases in files. Not here: what credit is (`transforms/attribution.py`)."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ibis
@@ -17,7 +17,6 @@ from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.channel_steps import step_spans, steps_on
 from ecom_assets.transforms.conversions import purchases
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.funnel_definition import parse_duration
 from ecom_assets.transforms.markov import removal_effects
 from ecom_assets.transforms.session_rule import SessionRule
 from ecom_assets.transforms.sessions import session_events
@@ -31,19 +30,15 @@ NO_PURCHASES = "There is no purchase to give credit for."
 
 
 def answer_attribution(
-    paths: list[str], mapping: str | None, model: str, lookback: str, half_life: str, two_touches: str
+    paths: list[str], mapping: str | None, model: str, rule: AttributionRule, session_rule: str
 ) -> dict[str, Any]:
     """Return INTERFACE's `attribution`."""
     name = model_name(model)
-    rule = AttributionRule(
-        lookback_s=parse_duration(lookback),
-        half_life_s=parse_duration(half_life),
-        two_touches=two_touches,
-        period_days=ALL_TIME_DAYS,
-    )
+    rule = replace(rule, period_days=ALL_TIME_DAYS)
+    cut_by = SessionRule.preset(session_rule)
     settings = load_settings(events_mapping=mapping)
     files = FileEvents.open(paths, settings)
-    bought, touched, days, is_told = _prepare(files, settings)
+    bought, touched, days, is_told = _prepare(files, settings, cut_by)
     counted = bought.agg(
         conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0),
         refunds=bought.is_refund.ifelse(1, 0).sum().fill_null(0),
@@ -53,23 +48,24 @@ def answer_attribution(
     notes = [] if numbers["conversions"] else [NO_PURCHASES]
     return {
         "model": name,
-        "definition": _definition(rule, settings),
+        "definition": {**_definition(rule, settings), "session_rule": session_rule},
         "conversions": int(numbers["conversions"]),
         "channels": channels,
         "notes": notes + ([] if is_told else [NO_ADDRESSES]),
+        "rows": files.rows.as_json(),
     }
 
 
 def _definition(rule: AttributionRule, settings: Settings) -> dict[str, Any]:
     told = {name: value for name, value in asdict(rule).items() if name != "period_days"}
     lists = source_lists().version
-    return told | {"source_lists": lists, "ai_assistants": settings.ai_assistant_channel, "session_rule": "ga4"}
+    return told | {"source_lists": lists, "ai_assistants": settings.ai_assistant_channel}
 
 
-def _prepare(files: FileEvents, settings: Settings) -> tuple[ir.Table, ir.Table, Days, bool]:
+def _prepare(files: FileEvents, settings: Settings, cut_by: SessionRule) -> tuple[ir.Table, ir.Table, Days, bool]:
     """Return purchases, touches, the last day, and whether anything tells where anybody came from."""
     rule = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
-    placed = session_events(files.clean(), SessionRule.preset("ga4"), by_day=False)
+    placed = session_events(files.clean(), cut_by, by_day=False)
     started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "piece_started_at"]))
     names = ("event_id", "visitor_id", "event_at", "piece_started_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)

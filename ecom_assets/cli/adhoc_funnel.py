@@ -14,6 +14,7 @@ from ecom_assets.settings import load_settings
 from ecom_assets.sources.event_mapping import EventMapping
 from ecom_assets.transforms.funnel_definition import Exclusion, Funnel, FunnelStep
 from ecom_assets.transforms.funnel_matching import Matching
+from ecom_assets.transforms.session_rule import SessionRule
 
 
 def definition_of(path: Path) -> dict[str, Any]:
@@ -31,7 +32,9 @@ def definition_of(path: Path) -> dict[str, Any]:
     return read
 
 
-def answer(paths: list[str], mapping: str | None, definition: dict[str, Any], who: Path | None) -> dict[str, Any]:
+def answer(
+    paths: list[str], mapping: str | None, definition: dict[str, Any], who: Path | None, session_rule: SessionRule
+) -> dict[str, Any]:
     """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
     funnel = Funnel.from_mapping(definition)
     check_format("--who", who)
@@ -41,7 +44,8 @@ def answer(paths: list[str], mapping: str | None, definition: dict[str, Any], wh
     is_plain = funnel.order == "ordered" and funnel.per != "totals" and Matching.of(funnel).is_disjoint
     events = files.clean(repeats_matter=not (is_plain and who is None and funnel.by is None))
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
-    return answer_funnel(files.con, events, funnel, keep=keep, words=files.mapping.own_words())
+    found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=files.mapping.own_words())
+    return found | {"rows": files.rows.as_json()}
 
 
 def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:

@@ -12,12 +12,10 @@ from ecom_assets.transforms.journey_rule import JourneyRule, steps_of
 from ecom_assets.transforms.journeys import counted_transitions, journey_steps, paths_of, sessions_of, top_paths
 from ecom_assets.transforms.session_members import SESSION
 from ecom_assets.transforms.session_rule import SessionRule
-from ecom_assets.transforms.sessions import session_events
-
-SESSION_RULE = "ga4"
+from ecom_assets.transforms.sessions import session_events, source_session_of
 
 
-def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int) -> dict[str, Any]:
+def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int, session_rule: str) -> dict[str, Any]:
     """Return sessions, transitions (by place, and in all) and the most frequent paths.
 
     Raises:
@@ -25,9 +23,11 @@ def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int) ->
     """
     if top < 1:
         raise UsageError(f"--top {top} tells no path; give 1 or more.")
-    rule, session_rule = JourneyRule(dimensions=(by,)), SessionRule.preset(SESSION_RULE)
+    rule, cut_by = JourneyRule(dimensions=(by,)), SessionRule.preset(session_rule)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
-    numbered = session_events(files.clean(), session_rule, by_day=False).rename(session_started_at="piece_started_at")
+    numbered = session_events(files.clean(), cut_by, by_day=False).rename(session_started_at="piece_started_at")
+    if cut_by.trust_source_session_id:  # two sessions of one visitor may begin at one instant
+        numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_id", "event_type", "product_category")
     events = files.con.create_table("journey_events", numbered.select(*columns), temp=True)
     sessions = files.con.create_table("journey_sessions", sessions_of(events), temp=True)
@@ -35,7 +35,7 @@ def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int) ->
     told = files.con.create_table("journeys", paths_of(found, rule).join(sessions, list(SESSION)), temp=True)
     steps = counted_transitions(found.join(sessions, list(SESSION)), rule)
     return {
-        "definition": {"by": by, "session_rule": SESSION_RULE, **asdict(session_rule), **asdict(rule)},
+        "definition": {"by": by, "session_rule": session_rule, **asdict(cut_by), **asdict(rule)},
         "sessions": int(sessions.count().to_pyarrow().as_py()),
         "converted_sessions": int(sessions.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
         "transitions": _transitions(steps, ("from_step", "to_step")),
@@ -43,6 +43,7 @@ def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int) ->
         "top_paths": path_rows(told, top),
         "converting_paths": path_rows(told.filter(told.is_converted), top),
         "other_paths": path_rows(told.filter(~told.is_converted), top),
+        "rows": files.rows.as_json(),
     }
 
 

@@ -55,7 +55,8 @@ def _of_events(
     question = Question(files.con, event_activity(events, rule), rule, settings.timezone, _day_count(files.files))
     answer = answer_activity(question, whole_until)
     doubted = types_in_doubt(rule, answer)
-    return answer | {"warnings": missing_type_warnings(files.con, events, doubted, files.mapping.own_words())}
+    warnings = missing_type_warnings(files.con, events, doubted, files.mapping.own_words())
+    return answer | {"warnings": warnings, "rows": files.rows.as_json()}
 
 
 def _of_orders(
@@ -67,7 +68,7 @@ def _of_orders(
     files = FileOrders.open(paths, settings)
     activity = order_activity(files.clean(), rule)
     question = Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
-    return answer_activity(question, whole_until) | {"warnings": []}
+    return answer_activity(question, whole_until) | {"warnings": [], "rows": files.rows.as_json()}
 
 
 def _day_count(files: RecordFiles) -> int:

@@ -21,8 +21,12 @@ def answer_sessions(
     session_rule = SessionRule.preset(rule, idle_timeout_s=parse_duration(idle) if idle else None)
     check_format("--out", out)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
-    found = whole_sessions(files.clean(), session_rule).select(*Sessions.columns)
+    events = files.clean()
+    found = whole_sessions(events, session_rule).select(*Sessions.columns)
     if out is not None:
         write_rows(files.con, found.order_by("started_at", "session_id"), out)
         found = files.con.read_parquet(out) if out.suffix == ".parquet" else found
-    return {"definition": {"rule": rule, **asdict(session_rule)}, **session_totals(found)}
+    totals = session_totals(found)
+    if session_rule.source_session_alone:  # a session is of one visitor, though several were in it
+        totals["visitors"] = int(files.con.to_pyarrow(events.visitor_id.nunique()).as_py())
+    return {"definition": {"rule": rule, **asdict(session_rule)}, **totals, "rows": files.rows.as_json()}

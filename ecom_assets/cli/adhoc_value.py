@@ -1,13 +1,12 @@
 """`ecom value`: what to expect of customers, from files. Not here: the models (`transforms/lifetime_value.py`)."""
 
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.cli.file_purchases import FilePurchases
+from ecom_assets.cli.file_purchases import Customers, FilePurchases
 from ecom_assets.cli.value_totals import value_totals
 from ecom_assets.cli.written_files import check_format, write_rows
 from ecom_assets.contracts.customer_value import LifetimeValue
@@ -16,31 +15,27 @@ from ecom_assets.transforms.likelihood import Fitted, NoFit
 from ecom_assets.transforms.value_rule import ValueRule
 
 
-def answer_value(
-    paths: tuple[list[str], list[str]], mapping: str | None, rule: ValueRule, until: date | None, out: Path | None
-) -> dict[str, Any]:
+def answer_value(asked: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:
     """Return INTERFACE's `value`; write every customer where `out` is given.
 
     Args:
-        paths: Of orders, and of events; one of them.
-        mapping: Name of a shipped mapping, or a YAML file.
+        asked: Whose customers.
         rule: How far to look ahead, and what later money is worth.
-        until: The last day to look at; None for the newest in the data.
         out: A Parquet or CSV file.
     """
     check_format("--out", out)
-    files = FilePurchases.open(*paths, mapping, until)
+    files = FilePurchases.open(asked)
     told = histories(files.purchases).to_pyarrow()
     models = ValueModels.fit(told)
     rows = lifetime_value(told, models, rule).select(list(LifetimeValue.columns))
     if out is not None:
         files.con.con.register("lifetime_value", rows)
         write_rows(files.con, files.con.table("lifetime_value").order_by("customer_id"), out)
-    return {"model": "bg_nbd", **_answer(rows, models, rule, "orders" if paths[0] else "purchase_events", files, told)}
+    return {"model": "bg_nbd", **_answer(rows, models, rule, asked, files, told)}
 
 
 def _answer(
-    rows: pa.Table, models: ValueModels, rule: ValueRule, source: str, files: FilePurchases, told: pa.Table
+    rows: pa.Table, models: ValueModels, rule: ValueRule, asked: Customers, files: FilePurchases, told: pa.Table
 ) -> dict[str, Any]:
     totals = value_totals(rows)
     return {
@@ -53,7 +48,8 @@ def _answer(
         },
         **totals,
         "as_of_date": files.newest_day(),
-        "definition": {**asdict(rule), "time_unit": "week", "order": "day_with_an_order", "source": source},
+        "definition": {**asdict(rule), "time_unit": "week", "order": "day_with_an_order", **asked.definition()},
+        "rows": files.rows.as_json(),
     }
 
 

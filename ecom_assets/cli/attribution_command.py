@@ -1,11 +1,10 @@
 """`ecom attribution`: its options, and how its answer is printed. Not here: the answer (`adhoc_attribution.py`)."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of
+from ecom_assets.cli.options import DURATIONS, Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
 
 
 def attribution(
@@ -16,18 +15,26 @@ def attribution(
         str,
         typer.Option(help="first, last, last_non_direct, linear, position, j, time_decay or markov."),
     ] = "last_non_direct",
-    lookback: Annotated[str, typer.Option(help="How long before a purchase a visit counts, such as 30d.")] = "30d",
-    half_life: Annotated[str, typer.Option(help="In which a visit's weight halves, with time_decay.")] = "7d",
+    lookback: Annotated[str, typer.Option(help=f"How long before a purchase a visit counts: {DURATIONS}.")] = "30d",
+    half_life: Annotated[
+        str, typer.Option(help=f"In which a visit's weight halves, with time_decay: {DURATIONS}.")
+    ] = "7d",
     two_touches: Annotated[
         str, typer.Option(help="position and j of two visits: normalised (Mixpanel) or split (Amplitude).")
     ] = "normalised",
+    session_rule: SessionRuleName = "ga4",
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
     from ecom_assets.cli.adhoc_attribution import answer_attribution  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.transforms.attribution_rule import AttributionRule  # noqa: PLC0415 (with it)
+    from ecom_assets.transforms.funnel_definition import parse_duration  # noqa: PLC0415 (with it)
 
-    answer = answer_attribution(paths_of(events, more), mapping, model, lookback, half_life, two_touches)
-    typer.echo(json.dumps(answer) if as_json else "\n".join(_lines(answer)))
+    rule = AttributionRule(
+        lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches
+    )
+    answer = answer_attribution(paths_of(events, more), mapping, model, rule, session_rule)
+    print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:

@@ -5,10 +5,12 @@ Not here: what is asked about them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_mapping import EventMapping, load_mapping
@@ -21,6 +23,7 @@ from ecom_assets.transforms.identity import resolve_visitors
 from ecom_assets.warehouse.duckdb import connect
 
 VIEW = "file_events"
+COPIES = "file_copies"
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,28 @@ class FileEvents:
         Args:
             repeats_matter: Whether surplus copies must be left out; finding them is the dearest part.
         """
-        days = self._days()
-        rule = self.rule
-        raw = self.received()
-        copies = clean.clean_copies(raw, rule, days)
-        resolved = resolve_visitors(copies, copies, rule.late_days)
-        if repeats_matter:
-            resolved = clean.unique_copies(resolved, clean.duplicate_events(raw, rule, days))
+        copies = clean.clean_copies(self.received(), self.rule, self._days)
+        resolved = resolve_visitors(copies, copies, self.rule.late_days)
+        if repeats_matter and self.rows.rejected.get(DUPLICATE):
+            resolved = clean.unique_copies(resolved, self._duplicates)
         return clean.as_clean_events(resolved)
+
+    @cached_property
+    def rows(self) -> FileRows:
+        """How many rows the files hold, and how many of them are not in `clean`, by reason."""
+        counted = clean.copy_counts(self.received(), self.rule, self._days)
+        found = self.con.to_pyarrow(counted).to_pylist()
+        rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
+        if any(row["row_count"] != row["hash_count"] for row in found if not row["reject_reason"]):
+            rejected[DUPLICATE] = int(self.con.to_pyarrow(self._duplicates.surplus_count.sum()).as_py() or 0)
+        return FileRows(sum(row["row_count"] for row in found), rejected)
+
+    @cached_property
+    def _duplicates(self) -> ir.Table:
+        """The rows of `DuplicateEvents`, found once: the count of rows and the clean events both ask for them."""
+        found = clean.duplicate_events(self.received(), self.rule, self._days)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {COPIES} AS {self.con.compile(found)}")
+        return self.con.table(COPIES, database=("temp", "main"))
 
     @property
     def rule(self) -> CleaningRule:
@@ -79,6 +96,7 @@ class FileEvents:
         self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
         return self.con.table(VIEW, database=("temp", "main"))
 
+    @cached_property
     def _days(self) -> Days:
         covered = self.files.received_days()
         if covered is None:

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of, print_answer
+from ecom_assets.cli.options import DURATIONS, Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
 from ecom_assets.errors import UsageError
 
 ORDERS = (
     "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
 )
+BESIDE_A_DEFINITION = {"who", "definition", "as_json", "events", "more", "mapping", "session_rule"}
 Steps = Annotated[str | None, typer.Option(help="Event types, separated by commas.")]
-Within = Annotated[str, typer.Option(help="From the first step to the last, such as 7d, 12h, 30m or 45s.")]
+Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
 Columns = Annotated[str | None, typer.Option(help="Columns that must keep one value, separated by commas.")]
 Excluded = Annotated[
     list[str] | None,
@@ -30,6 +31,7 @@ Definition = Annotated[Path | None, typer.Option(help="A YAML or JSON file inste
 
 
 def funnel(
+    context: typer.Context,
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -45,27 +47,47 @@ def funnel(
     limit: Limit = 25,
     who: Who = None,
     definition: Definition = None,
+    session_rule: SessionRuleName = "ga4",
     as_json: Json = False,
 ) -> None:
     """Count who got how far through the steps."""
     from ecom_assets.cli.adhoc_funnel import answer, definition_of  # noqa: PLC0415 (loads the engine)
+    from ecom_assets.transforms.session_rule import SessionRule  # noqa: PLC0415 (with it)
 
     if (steps is None) == (definition is None):
         raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
-    given: dict[str, Any] = {
+    if definition is not None:
+        _refuse_more_than_a_definition(context)
+    rule = SessionRule.preset(session_rule)
+    plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
+    plain |= {"by": by, "by_attribution": by_attribution}
+    asked = definition_of(definition) if definition else plain | _lists_in(steps, hold, exclude)
+    found = answer(paths_of(events, more), mapping, asked, who, rule)
+    print_answer(found, lambda: _lines(found, who), as_json=as_json)
+
+
+def _lists_in(steps: str | None, hold: str | None, exclude: list[str] | None) -> dict[str, Any]:
+    """Return what options say in lists as a definition has it."""
+    return {
         "steps": [step.strip() for step in (steps or "").split(",")],
-        "within": within,
-        "order": order,
-        "per": per,
         "hold": [column.strip() for column in hold.split(",")] if hold else [],
         "exclude": [_exclusion(text) for text in exclude or []],
-        "exclusion_rule": exclusion_rule,
-        "by": by,
-        "by_attribution": by_attribution,
-        "limit": limit,
     }
-    found = answer(paths_of(events, more), mapping, definition_of(definition) if definition else given, who)
-    print_answer(found, lambda: _lines(found, who), as_json=as_json)
+
+
+def _refuse_more_than_a_definition(context: typer.Context) -> None:
+    """Refuse options that say what the definition's file says; one of the two would win without a word.
+
+    Raises:
+        UsageError: The first of them.
+    """
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in BESIDE_A_DEFINITION and source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} is given beside --definition, whose file says it; write it there, or leave it out."
+            )
 
 
 def _exclusion(text: str) -> dict[str, Any]:

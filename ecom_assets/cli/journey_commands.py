@@ -1,11 +1,10 @@
 """`ecom journeys` as people type and read it. Not here: the answer (`adhoc_journeys.py`)."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, paths_of
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
 
 
 def journeys(
@@ -14,13 +13,14 @@ def journeys(
     mapping: Mapping = None,
     by: Annotated[str, typer.Option(help="What a step is: page_type or category.")] = "page_type",
     top: Annotated[int, typer.Option(help="How many of the most frequent paths to tell.")] = 10,
+    session_rule: SessionRuleName = "ga4",
     as_json: Json = False,
 ) -> None:
     """Show which steps sessions take one after another, and which paths end in a purchase."""
     from ecom_assets.cli.adhoc_journeys import answer_journeys  # noqa: PLC0415 (loads Ibis)
 
-    answer = answer_journeys(paths_of(events, more), mapping, by, top)
-    typer.echo(json.dumps(answer) if as_json else "\n".join(_lines(answer)))
+    answer = answer_journeys(paths_of(events, more), mapping, by, top, session_rule)
+    print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 
 def path_line(path: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
@@ -20,17 +21,26 @@ Orders = Annotated[
     list[str] | None,
     typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
 ]
+DURATIONS = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s, 30m or 7d"
+SESSION_RULES = (
+    "How events are cut into sessions: ga4, universal_analytics, mixpanel, amplitude, snowplow, or source for the "
+    "file's own session ids."
+)
+SessionRuleName = Annotated[str, typer.Option("--session-rule", help=SESSION_RULES)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
-    """Print an answer as JSON or in lines; for people its warnings stand on stderr, JSON holds them itself."""
+    """Print an answer as JSON or in lines; for people its warnings stand on stderr, JSON holds them itself.
+
+    The last line tells how many rows of the files the answer is about.
+    """
     if as_json:
         typer.echo(json.dumps(answer))
         return
     for sentence in answer.get("warnings", ()):
         typer.echo(f"ecom: warning: {sentence}", err=True)
-    typer.echo("\n".join(lines()))
+    typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
 
 
 def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:

@@ -1,13 +1,14 @@
 """Questions to files about customers: segments, and what to expect of them. Not here: the answers' definitions."""
 
-import json
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, day_of
+from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, SessionRuleName, day_of, print_answer
+
+if TYPE_CHECKING:
+    from ecom_assets.cli.file_purchases import Customers
 
 More = Annotated[list[str] | None, typer.Argument(help="Further paths, as a shell's * gives them.")]
 AsOf = Annotated[
@@ -26,6 +27,7 @@ def segments(
         str, typer.Option(help="percent_rank or cume_dist: what customers who tie get.")
     ] = "percent_rank",
     as_of: AsOf = None,
+    session_rule: SessionRuleName = "ga4",
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -34,8 +36,8 @@ def segments(
     from ecom_assets.transforms.customer_segments import SegmentRule  # noqa: PLC0415 (likewise)
 
     rule = SegmentRule(scores)
-    answer = answer_segments(_paths(orders, events, more), mapping, rule, _day(as_of), out)
-    typer.echo(json.dumps(answer) if as_json else "\n".join(_segment_lines(answer, out)))
+    answer = answer_segments(_customers(orders, events, more, mapping, as_of, session_rule), rule, out)
+    print_answer(answer, lambda: _segment_lines(answer, out), as_json=as_json)
 
 
 def value(
@@ -49,6 +51,7 @@ def value(
         float | None, typer.Option(help="Share by which money is worth less a year later; default 0.1.")
     ] = None,
     as_of: AsOf = None,
+    session_rule: SessionRuleName = "ga4",
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -63,17 +66,22 @@ def value(
         settings.value_months if months is None else months,
         settings.value_discount_rate if discount_rate is None else discount_rate,
     )
-    answer = answer_value(_paths(orders, events, more), mapping, rule, _day(as_of), out)
-    typer.echo(json.dumps(answer) if as_json else "\n".join(_value_lines(answer, out)))
+    answer = answer_value(_customers(orders, events, more, mapping, as_of, session_rule), rule, out)
+    print_answer(answer, lambda: _value_lines(answer, out), as_json=as_json)
 
 
-def _paths(orders: list[str] | None, events: list[str] | None, more: list[str] | None) -> tuple[list[str], list[str]]:
+def _customers(
+    orders: list[str] | None,
+    events: list[str] | None,
+    more: list[str] | None,
+    mapping: str | None,
+    as_of: str | None,
+    session_rule: str,
+) -> "Customers":
+    from ecom_assets.cli.file_purchases import Customers  # noqa: PLC0415 (loads Ibis)
+
     own = OwnData.read(events, orders, more, (None, None))
-    return own.orders, own.events
-
-
-def _day(as_of: str | None) -> date | None:
-    return day_of(as_of, "--as-of")
+    return Customers(own.orders, own.events, mapping, day_of(as_of, "--as-of"), session_rule)
 
 
 def _segment_lines(answer: dict[str, Any], out: Path | None) -> list[str]:

@@ -5,6 +5,7 @@ columns (`file_columns`), reading rows.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,14 +201,33 @@ def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, 
 
 
 def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, expression: str) -> list[str]:
-    row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
-    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    tree = _parsed(con, expression)
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", "it is more than one expression")
+        word = _unquoted_name(con, expression)
+        hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "mend it"
         raise MappingError(
-            f"mapping {mapping.name!r}: the expression of {name} is no SQL expression ({reason}); mend it"
+            f"mapping {mapping.name!r}: the expression of {name} is no SQL expression ({reason}); {hint}"
         )
     return sorted(_column_refs(tree["statements"][0]["node"]["select_list"]))
+
+
+def _parsed(con: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
+    row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    return tree
+
+
+def _unquoted_name(con: duckdb.DuckDBPyConnection, expression: str) -> str | None:
+    """The word of SQL that, if it were quoted as a column's name, would make this an expression; None if none would."""
+    reserved = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+    keywords = {row[0] for row in con.execute(reserved).fetchall()}
+    for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", expression)):
+        if word.lower() in keywords:
+            quoted = re.sub(rf"(?<![\w\"]){word}(?![\w\"])", ident(word), expression)
+            if not _parsed(con, quoted)["error"]:
+                return str(word)
+    return None
 
 
 def _column_refs(node: object) -> set[str]:

@@ -132,6 +132,21 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     return per_day.filter(per_day.surplus_count > 0, days.contain(per_day.event_date))
 
 
+def copy_counts(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
+    """Rows by `reject_reason` (null for clean ones), with the different hashes of their ids, in one pass.
+
+    Where clean rows have as many hashes as rows, none is a copy of another.
+
+    Args:
+        raw: Received rows.
+        rule: What is clean.
+        days: Every day on which one of them can have happened and be clean.
+    """
+    classified = classify(raw, rule, days)
+    hashes = classified.event_id.hash().nunique(where=classified.reject_reason.isnull())
+    return classified.group_by("reject_reason").agg(row_count=classified.count(), hash_count=hashes)
+
+
 def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Leave the surplus copies out of clean rows; of each id the first arrival stays.
 

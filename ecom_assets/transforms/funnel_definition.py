@@ -41,6 +41,18 @@ INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
 """Orders of ClickHouse's in which some event ends a unit's stream."""
 
 ORDERS: Final = (*WALKED, *INTERRUPTED, "any", "exact")
+ORDERS_ELSEWHERE: Final = {
+    "strict": "exact",
+    "exact": "exact",
+    "unordered": "any",
+    "any": "any",
+    "this": "ordered",
+    "specific": "ordered",
+    "loose": "ordered",
+    "sequential": "ordered (PostHog's word) or exact (Amplitude's)",
+    "strict once": "ordered",
+}
+"""What PostHog, Amplitude, Mixpanel and ClickHouse call orders, in lower case and without the word order at the end."""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 
@@ -57,7 +69,7 @@ def parse_duration(text: object) -> int:
     match = re.fullmatch(r"\s*(\d{1,12})\s*([smhdw])\s*", text) if isinstance(text, str) else None
     if match is None:
         raise DefinitionError(
-            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h or 7d."
+            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h, 7d or 2w."
         )
     return int(match[1]) * _SECONDS[match[2]]
 
@@ -109,12 +121,13 @@ class Funnel:
             raise DefinitionError(f"`within` is a time of at least one second, as in 30m or 7d; got {self.within_s!r}.")
         if self.within_s > MAX_WINDOW_S:
             raise DefinitionError(f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within_s} s.")
-        _check_choice("order", self.order, ORDERS)
+        _check_order_name(self.order)
         _check_choice("per", self.per, UNIT_COLUMNS)
         _check_choice("exclusion_rule", self.exclusion_rule, EXCLUSION_RULES)
         attributions = ("first", "last", "all", *(f"step_{n}" for n in range(1, len(self.steps) + 1)))
         _check_choice("by_attribution", self.by_attribution, attributions)
         object.__setattr__(self, "exclude", tuple(one.within(len(self.steps)) for one in self.exclude))
+        self._check_exclusions()
         for column in self.hold:
             check_column("`hold`", column)
         if self.by is not None:
@@ -132,6 +145,15 @@ class Funnel:
         for step in self.steps:
             if not isinstance(step, FunnelStep):
                 raise DefinitionError(f"The steps of a Funnel are FunnelStep objects; got {step!r}.")
+
+    def _check_exclusions(self) -> None:
+        for one in self.exclude:
+            for number in range(one.after, (one.before or len(self.steps)) + 1):
+                if one.event.covers(self.steps[number - 1]):
+                    raise DefinitionError(
+                        f"The exclusion of {one.event.event_type!r} is step {number} of the funnel itself, and no "
+                        "event can be both taken and left out; exclude another one, or exclude it between other steps."
+                    )
 
     def _check_order(self) -> None:
         words = ", ".join(WALKED)
@@ -186,6 +208,13 @@ def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) 
     if not isinstance(found, list | tuple):
         raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {found!r}.")
     return found
+
+
+def _check_order_name(order: object) -> None:
+    words = str(order).strip().lower().replace("_", " ").removesuffix(" order")
+    if order not in ORDERS and (ours := ORDERS_ELSEWHERE.get(words)):
+        raise DefinitionError(f"The funnel's `order` {order!r} is called {ours} here.")
+    _check_choice("order", order, ORDERS)
 
 
 def _check_choice(name: str, value: object, known: Iterable[str]) -> None:

@@ -60,6 +60,10 @@ class FunnelStep:
         """Equal for steps that the same events match: 2 and 2.0 are one value, 1 and True are not."""
         return (self.event_type, *sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items()))
 
+    def covers(self, other: "FunnelStep") -> bool:
+        """Whether every event that matches the other step matches this one: the same type, and no condition more."""
+        return self.event_type == other.event_type and set(self.identity[1:]) <= set(other.identity[1:])
+
     def to_mapping(self) -> dict[str, Any]:
         """The step as a definition file has it; the inverse of `from_mapping`."""
         return {"event_type": self.event_type} | ({"where": dict(self.where)} if self.where else {})

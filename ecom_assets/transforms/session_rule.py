@@ -25,8 +25,9 @@ class SessionRule:
     `campaign_split`: another campaign in the page's UTM parameters begins a session.
     `max_length_s`: a session is cut every so many seconds from its start; None leaves it whole.
     `trust_source_session_id`: events with a source session id form a session by that id, however long the
-    silence. `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged session is longer than the
-    first, or has one of the second, or two of the third.
+    silence. `source_session_alone`: with it, that id is one session even where several visitors share it: a
+    session of the visitor of its first event. `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged
+    session is longer than the first, or has one of the second, or two of the third.
     """
 
     idle_timeout_s: int = 1800
@@ -34,6 +35,7 @@ class SessionRule:
     campaign_split: bool = False
     max_length_s: int | None = None
     trust_source_session_id: bool = False
+    source_session_alone: bool = False
     engaged_after_s: int = 10
     key_event_types: tuple[str, ...] = ("purchase",)
     view_types: tuple[str, ...] = ("page_view", "product_view", "category_view")
@@ -82,8 +84,9 @@ PRESETS = {
     "mixpanel": SessionRule(midnight_split=True, max_length_s=ONE_DAY_S),
     "amplitude": SessionRule(),
     "snowplow": SessionRule(trust_source_session_id=True),
+    "source": SessionRule(trust_source_session_id=True, source_session_alone=True),
 }
-"""The peers' rules; amplitude is its web rule."""
+"""The peers' rules, amplitude's being that for the web; and the source's own session ids, whatever they were cut by."""
 
 
 def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:

@@ -38,6 +38,8 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
     unit = ["event_date", "visitor_id"] if by_day or rule.midnight_split else ["visitor_id"]
     if rule.trust_source_session_id:
         unit.append("source_session_id")
+    if rule.source_session_alone:
+        events = _of_first_visitor(events)
     events = _place_beginnings(events, rule, unit)
     if rule.max_length_s is not None:
         events = _cut_long(events, rule.max_length_s, unit)
@@ -127,6 +129,17 @@ def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
     unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
     pieces = _add_up(session_events(events, rule, by_day=False), rule, unit)
     return _describe(_merge(pieces, unit), rule).select(*Sessions.columns)
+
+
+def source_session_of(events: ir.Table) -> ir.StringValue:
+    """The source's session id as a part of a key: empty where there is none."""
+    return events.source_session_id.fill_null("")
+
+
+def _of_first_visitor(events: ir.Table) -> ir.Table:
+    in_order = ibis.window(group_by="source_session_id", order_by=["event_at", "event_id"])
+    first = events.visitor_id.first().over(in_order)
+    return events.mutate(visitor_id=events.source_session_id.isnull().ifelse(events.visitor_id, first))
 
 
 def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:

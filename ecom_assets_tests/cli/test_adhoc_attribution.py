@@ -45,6 +45,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) ->
         "conversions": int,
         "channels": [{"channel": str, "credit": float, "revenue": float}],
         "notes": [],
+        "rows": {"read": int, "counted": int, "rejected": {}},
     }
     assert (said.json["model"], said.json["conversions"]) == ("j", 1)
     assert said.json["channels"] == [
@@ -67,6 +68,7 @@ def test_people_read_channels_and_what_they_brought(home: Path, events: Path) ->
     assert said.out.splitlines() == [
         "1 purchases, by last_non_direct",
         "  Organic Search                       1.00            15.00",
+        "Rows: 5 read, all counted",
     ]
 
 

@@ -57,6 +57,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "top_paths": [PATH],
         "converting_paths": [PATH],
         "other_paths": [PATH],
+        "rows": {"read": int, "counted": int, "rejected": {}},
     }
 
 
@@ -123,6 +124,7 @@ def test_people_read_lines(home: Path) -> None:
         "",
         "Most frequent transitions",
         "          2  (start) → page_view",
+        "Rows: 7 read, all counted",
     ]
 
 
@@ -133,6 +135,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
         "sessions": 0,
         "converted_sessions": 0,
         **{name: [] for name in ("transitions", "steps", "top_paths", "converting_paths", "other_paths")},
+        "rows": {"read": 1, "counted": 0, "rejected": {"missing_identity": 1}},
     }
 
 

@@ -93,6 +93,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
         "2026-03-09         1  100.0%  100.0%*",
         "whole          share  100.0%   50.0%       -",
         "per head     revenue    0.00   12.75       -",
+        "Rows: 5 read, all counted",
     ]
 
 
@@ -116,7 +117,10 @@ def test_each_question_has_its_answer(home: Path, words: tuple[str, ...], expect
 
 def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> None:
     said = ecom("retention", "--events", home.parent / "story.csv", "--start", "refund", home=home)
-    assert (said.exit_code, said.out) == (0, "Nobody began with refund, so there is no cohort.\n")
+    assert (said.exit_code, said.out) == (
+        0,
+        "Nobody began with refund, so there is no cohort.\nRows: 5 read, all counted\n",
+    )
     there = "there are page_view, purchase, search."
     assert said.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {there}\n"
     found = ask(home, "--return", "purchas", "--json").json

@@ -42,6 +42,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
         "bounce_rate",
         "pages_per_session",
         "median_duration_s",
+        "rows",
     ]
     assert said.json["definition"]["rule"] == "ga4"
     assert said.json["definition"]["idle_timeout_s"] == 1800
@@ -54,6 +55,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
         "bounce_rate": pytest.approx(2 / 3),
         "pages_per_session": pytest.approx(4 / 3),
         "median_duration_s": 0.0,
+        "rows": {"read": 4, "counted": 4, "rejected": {}},
     }
     assert shape(said.json["median_duration_s"]) is float
 
@@ -63,19 +65,20 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     assert ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"] == 2
 
 
-@pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow"])
+@pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     said = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
     assert said.exit_code == 0
-    # Snowplow's trusts the source's ids, of which there are two.
-    assert said.json["sessions"] == (2 if rule == "snowplow" else 3)
+    # Two rules trust the source's ids, of which there are two.
+    assert said.json["sessions"] == (2 if rule in {"snowplow", "source"} else 3)
+    assert ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json == said.json
 
 
 def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(home: Path, events: Path) -> None:
     parquet, csv = home.parent / "out.parquet", home.parent / "out.csv"
     said = ecom("sessions", "--events", events, "--out", parquet, home=home)
     assert said.exit_code == 0
-    assert said.out.endswith(f"Written to {parquet}.\n")
+    assert said.out.endswith(f"Written to {parquet}.\nRows: 4 read, all counted\n")
     assert ecom("sessions", "--events", events, "--out", csv, "--json", home=home).json["sessions"] == 3
     for table in (pyarrow.parquet.read_table(parquet), pyarrow.csv.read_csv(csv)):
         assert table.column_names == list(Sessions.columns)

@@ -67,7 +67,7 @@ def test_segments_have_the_shape_that_scripts_read_and_rows_that_add_up_to_them(
     said = ecom("segments", "--orders", cdnow_file, "--json", "--out", out, home=home)
     assert (said.exit_code, said.err) == (0, "")
     found = said.json
-    assert list(found) == ["definition", "as_of_date", "customers", "segments"]
+    assert list(found) == ["definition", "as_of_date", "customers", "segments", "rows"]
     assert found["definition"] == {"scores": "percent_rank", "source": "orders"}
     assert (found["customers"], found["as_of_date"]) == (2357, "1998-06-30")
     assert [one["segment"] for one in found["segments"]] == list(SEGMENTS)
@@ -125,7 +125,7 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
     assert (said.exit_code, said.err) == (0, "")
     assert (said.json["customers"], said.json["as_of_date"]) == (0, None)
     assert "NaN" not in said.out
-    assert ecom(command, "--orders", tmp_path / "o.csv", home=home).out == "Nobody ordered.\n"
+    assert ecom(command, "--orders", tmp_path / "o.csv", home=home).out == "Nobody ordered.\nRows: 0 read\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

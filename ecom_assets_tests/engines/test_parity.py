@@ -129,7 +129,8 @@ def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table:
 
 def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
     assert other.checks == embedded.checks
-    assert all(embedded.checks.values())
+    # The odd rows have types that no shop sent before.
+    assert [name for name, passed in embedded.checks.items() if not passed] == ["staging/events no_event_type_is_new"]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -217,6 +217,16 @@ def test_expressions_over_the_files_columns(tmp_path: Path) -> None:
     assert [row["cart_amount"] for row in read_with(file, fields=fields)] == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("expression", "word"), [("at", "at"), ("lower(at) || 'x'", "at"), ("coalesce(order, kind)", "order")]
+)
+def test_a_column_whose_name_is_a_word_of_sql_is_to_be_quoted(tmp_path: Path, expression: str, word: str) -> None:
+    with pytest.raises(MappingError, match="expression of product_id") as refusal:
+        read_with(write(tmp_path / "e.csv", LINE), fields={**BASE, "product_id": {"expression": expression}})
+    sentence = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"'
+    assert str(refusal.value).endswith(sentence)
+
+
 def test_an_expression_gives_nothing_on_a_malformed_line(tmp_path: Path) -> None:
     fields = {**BASE, "event_type": {"expression": "'product_view'"}}
     rows = read_with(write(tmp_path / "e.csv", LINE + "cut"), fields=fields, ignore_columns=["kind"])

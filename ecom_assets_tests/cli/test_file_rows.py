@@ -1,0 +1,153 @@
+"""Every question to files says how many rows it read, how many counted, and why the others did not."""
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.cli.file_events import FileEvents
+from ecom_assets.cli.file_orders import FileOrders
+from ecom_assets.settings import Settings
+from ecom_assets.transforms.clean import quarantined_events
+from ecom_assets.transforms.days import Days
+from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.hypothesis_settings import examples
+
+# Two good events; a copy of the first; a time that nobody can read; a visitor called 0; no type; a field too many.
+EVENTS = """\
+a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
+a2,ann,purchase,2026-01-01T10:01:00Z,,,s1,https://shop.example/,,10
+a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
+b1,bob,page_view,soon,,,s2,https://shop.example/,,
+c1,0,page_view,2026-01-01T10:00:00Z,,,s3,https://shop.example/,,
+d1,dan,,2026-01-01T10:00:00Z,,,s4,https://shop.example/,,
+e1,eve,page_view,2026-01-01T10:00:00Z,,,s5,https://shop.example/,,,more
+"""
+EVENT_ROWS = {
+    "read": 7,
+    "counted": 2,
+    "rejected": {
+        "duplicate": 1,
+        "malformed_event_type": 1,
+        "malformed_row": 1,
+        "missing_identity": 1,
+        "unparseable_timestamp": 1,
+    },
+}
+# Two good lines, the first of them twice; nothing bought; a status that is none.
+ORDERS = """\
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,status
+1,o1,2026-03-02 10:00:00,1,Bonn,ann,,,7,Hat,1,20,shipped
+2,o2,2026-03-09 10:00:00,1,Bonn,bob,,,7,Hat,1,30,shipped
+3,o1,2026-03-02 10:00:00,1,Bonn,ann,,,7,Hat,1,20,shipped
+4,o4,2026-03-03 10:00:00,1,Bonn,bob,,,7,Hat,0,10,shipped
+5,o5,2026-03-03 10:00:00,1,Bonn,bob,,,7,Hat,1,10,lost
+"""
+ORDER_ROWS = {
+    "read": 5,
+    "counted": 2,
+    "rejected": {"duplicate": 1, "quantity_not_positive": 1, "unknown_status": 1},
+}
+OF_EVENTS = {
+    "sessions": (),
+    "funnel": ("--steps", "page_view,purchase"),
+    "retention": (),
+    "journeys": (),
+    "attribution": (),
+    "segments": (),
+    "value": (),
+}
+OF_ORDERS = ("retention", "segments", "value")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "events.csv").write_text(f"{HEADER}\n{EVENTS}")
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    return tmp_path / "home"
+
+
+def ask(home: Path, command: str, kind: str, *words: str) -> Said:
+    said = ecom(command, f"--{kind}", home.parent / f"{kind}.csv", *words, home=home)
+    assert said.exit_code == 0, said.err
+    return said
+
+
+@pytest.mark.parametrize("command", OF_EVENTS)
+def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> None:
+    words = OF_EVENTS[command]
+    assert ask(home, command, "events", *words, "--json").json["rows"] == EVENT_ROWS
+    last = ask(home, command, "events", *words).out.splitlines()[-1]
+    assert last == (
+        "Rows: 7 read, 2 counted; not counted: duplicate 1, malformed_event_type 1, malformed_row 1, "
+        "missing_identity 1, unparseable_timestamp 1"
+    )
+
+
+@pytest.mark.parametrize("command", OF_ORDERS)
+def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> None:
+    assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS
+    last = ask(home, command, "orders").out.splitlines()[-1]
+    assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, quantity_not_positive 1, unknown_status 1"
+
+
+@pytest.mark.parametrize("words", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
+def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
+    found = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
+    assert found["rows"] == EVENT_ROWS
+    assert [step["count"] for step in found["steps"]] == [1, 1]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["e1", "e2", "e3", ""]),
+        st.sampled_from(["ann", "bob", "null", ""]),
+        st.sampled_from(["page_view", "$wish", " ", "product_view", ""]),
+        st.sampled_from(["2026-03-01T10:00:00Z", "2026-03-09T10:00:00Z", "2026-03-20T10:00:00Z", "then"]),
+        st.sampled_from(["2026-03-01", "2026-03-09", "2026-03-20"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(ROWS)
+@examples(40)
+def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list[tuple[str, ...]]) -> None:
+    with TemporaryDirectory() as folder:
+        for day in {row[-1] for row in rows}:
+            landed = Path(folder) / f"received_date={day}"
+            landed.mkdir()
+            lines = [f"{i},{who},{kind},{at},,,,,," for i, who, kind, at, arrived in rows if arrived == day]
+            (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+        files = FileEvents.open([folder], Settings())
+        told = files.rows
+        found: dict[str, Any] = told.as_json()
+        days = Days.between(date(2026, 2, 1), date(2026, 4, 1))
+        refused = quarantined_events(files.received(), files.rule, days).reject_reason.to_pyarrow().to_pylist()
+        assert found["read"] == len(rows)
+        assert found["counted"] == files.clean().count().to_pyarrow().as_py()
+        assert found["read"] == found["counted"] + sum(found["rejected"].values())
+        assert Counter(refused) == {name: n for name, n in found["rejected"].items() if name != "duplicate"}
+        files.con.disconnect()
+
+
+LINES = st.lists(st.tuples(st.sampled_from(["o1", "o2", ""]), st.sampled_from(["1", "0", "2"])), min_size=1, max_size=8)
+
+
+@given(LINES)
+@examples(20)
+def test_the_same_holds_of_order_lines(lines: list[tuple[str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "orders.csv"
+        rows = [f"1,{i},2026-03-02 10:00:00,1,Bonn,ann,,,7,Hat,{n},5,shipped" for i, n in lines]
+        path.write_text("\n".join([ORDERS.splitlines()[0], *rows]) + "\n")
+        files = FileOrders.open([str(path)], Settings())
+        counted = files.clean().count().to_pyarrow().as_py()
+        assert (files.rows.read, files.rows.counted) == (len(lines), counted)
+        files.con.disconnect()
