@@ -24,6 +24,7 @@ from ecom_assets.warehouse.duckdb import connect
 
 VIEW = "file_events"
 COPIES = "file_copies"
+KEYS = "file_keys"
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,22 @@ class FileEvents:
     @cached_property
     def rows(self) -> FileRows:
         """How many rows the files hold, and how many of them are not in `clean`, by reason."""
-        counted = clean.copy_counts(self.received(), self.rule, self._days)
-        found = self.con.to_pyarrow(counted).to_pylist()
+        # The files are read once, and what is asked twice of every row is kept in as little room as it takes.
+        keys = self._kept(KEYS, clean.row_keys(self.received(), self.rule, self._days))
+        found = self.con.to_pyarrow(keys.group_by("reject_reason").agg(row_count=keys.count())).to_pylist()
         rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
-        if any(row["row_count"] != row["hash_count"] for row in found if not row["reject_reason"]):
-            rejected[DUPLICATE] = int(self.con.to_pyarrow(self._duplicates.surplus_count.sum()).as_py() or 0)
+        rejected[DUPLICATE] = int(self.con.to_pyarrow(clean.surplus_count(keys, self.rule)).as_py())
+        self.con.raw_sql(f"DROP TABLE {KEYS}")
         return FileRows(sum(row["row_count"] for row in found), rejected)
 
     @cached_property
     def _duplicates(self) -> ir.Table:
-        """The rows of `DuplicateEvents`, found once: the count of rows and the clean events both ask for them."""
-        found = clean.duplicate_events(self.received(), self.rule, self._days)
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {COPIES} AS {self.con.compile(found)}")
-        return self.con.table(COPIES, database=("temp", "main"))
+        """The rows of `DuplicateEvents`, found once, however often the clean events are asked for."""
+        return self._kept(COPIES, clean.duplicate_events(self.received(), self.rule, self._days))
+
+    def _kept(self, name: str, rows: ir.Table) -> ir.Table:
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.con.compile(rows)}")
+        return self.con.table(name, database=("temp", "main"))
 
     @property
     def rule(self) -> CleaningRule:
