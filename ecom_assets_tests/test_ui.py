@@ -177,7 +177,8 @@ def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
         asked = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(asked, timeout=30)  # noqa: S310 (likewise)
-        assert refused.value.code == status
+        with refused.value as answer:
+            assert answer.code == status
 
 
 def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:

@@ -161,7 +161,7 @@ class RetentionBody(Body):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
-    brackets: list[tuple[int, int]] | None = Field(
+    brackets: list[tuple[StrictInt, StrictInt]] | None = Field(
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
     last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")

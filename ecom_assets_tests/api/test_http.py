@@ -18,6 +18,8 @@ GETS = (
     "/", "/analytics/sales", "/analytics/customers", "/analytics/conversion", "/analytics/products/top",
     "/analytics/products/p1", "/analytics/categories", "/analytics/revenue/trend", "/analytics/revenue/by-channel",
     "/analytics/customers/segments", "/analytics/geographic", "/analytics/inventory/alerts",
+    "/analytics/engagement", "/analytics/journeys", "/analytics/searches", "/analytics/cohorts",
+    "/analytics/customers/retention", "/analytics/reconciliation",
 )  # fmt: skip
 FUNNEL = {"steps": ["page_view", "product_view"]}
 
