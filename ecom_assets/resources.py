@@ -4,7 +4,7 @@ Not here: the assets, and all other wiring (`definitions.py`).
 """
 
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.contracts.registry import BY_KEY
-from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.opening import Outlets
 from ecom_assets.rules import source_gate
 from ecom_assets.sandbox.customers_source import SandboxCustomers
@@ -101,10 +100,9 @@ def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
         return Outlets(settings, opened, sending_at=at, retry_rejected=retry_rejected)
-    from ecom_assets.destinations.tools import destinations  # noqa: PLC0415 (loads HTTP)
+    from ecom_assets.destinations.tools import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
-    opened_by_settings = nullcontext(with_accounts(settings, destinations(settings)))
-    return Outlets(settings, opened_by_settings, retry_rejected=retry_rejected)
+    return Outlets(settings, opened_destinations(settings), retry_rejected=retry_rejected)
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:

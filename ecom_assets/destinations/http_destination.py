@@ -39,6 +39,10 @@ class HttpDestination:
         """Cut payloads that can go into batches."""
         return self.cut(payloads)
 
+    def close(self) -> None:
+        """Give back what was opened for sending."""
+        self.manner.sender.close()
+
     def send(self, batch: pa.Table) -> Sequence[Answer]:
         """Send a batch to its end."""
         return Conversation(self.manner, batch).answers()

@@ -129,6 +129,12 @@ class Sender:
         self.has_taken = False
         """Whether the tool has ever taken something: then it knows us, and what it refuses is the record."""
 
+    def close(self) -> None:
+        """End the connections and the limiter's thread, which else lives as long as the process."""
+        self._session.close()
+        if self._limiter is not None:
+            self._limiter.close()
+
     def pause(self, seconds: float) -> None:
         """Let no thread send for so long: the tool said that it has had enough of us, not of one user."""
         with self._lock:

@@ -1,9 +1,12 @@
 """Settings become the destinations that results go to. Not here: what is sent when (the delivery)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ecom_assets.destinations import amplitude_client, ga4_client, heap_client, mixpanel_client
+from ecom_assets.destinations.accounts import with_accounts
 from ecom_assets.destinations.destination import Destination
+from ecom_assets.destinations.http_destination import HttpDestination
 from ecom_assets.destinations.rows import EventChoices
 from ecom_assets.errors import SettingError
 from ecom_assets.settings import Settings
@@ -27,6 +30,15 @@ def destinations(settings: Settings) -> dict[str, Destination]:
     Raises:
         SettingError: A tool is named by half.
     """
+    return dict(_made(settings))
+
+
+def _made(settings: Settings) -> dict[str, HttpDestination]:
+    """Return the destinations that settings name, in the order of `NAMES`; none is asked for anything yet.
+
+    Raises:
+        SettingError: A tool is named by half.
+    """
     _refuse_halves(settings)
     choices = EventChoices(
         user_key=settings.delivery_user_key,
@@ -35,7 +47,7 @@ def destinations(settings: Settings) -> dict[str, Destination]:
         currency=settings.currency,
         cart_value=settings.cart_value,
     )
-    makers: list[tuple[bool, Callable[[], Destination], Callable[[], Destination]]] = [
+    makers: list[tuple[bool, Callable[[], HttpDestination], Callable[[], HttpDestination]]] = [
         (
             bool(settings.amplitude_api_key.get_secret_value()),
             lambda: amplitude_client.events(settings, choices),
@@ -59,6 +71,17 @@ def destinations(settings: Settings) -> dict[str, Destination]:
     ]
     made = [make() for is_named, *each in makers if is_named for make in each]
     return {one.name: one for one in made}
+
+
+@contextmanager
+def opened_destinations(settings: Settings, account: str | None = None) -> Iterator[dict[str, Destination]]:
+    """Yield the destinations that settings name with their accounts, and close them."""
+    made = _made(settings)
+    try:
+        yield with_accounts(settings, made, account)
+    finally:
+        for one in made.values():
+            one.close()
 
 
 def missing_settings(name: str) -> str:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 
 from pydantic import SecretStr
 
-from ecom_assets.destinations.accounts import SANDBOX, with_accounts
+from ecom_assets.destinations.accounts import SANDBOX
 from ecom_assets.destinations.destination import Destination
-from ecom_assets.destinations.tools import destinations
+from ecom_assets.destinations.tools import opened_destinations
 from ecom_assets.sandbox.customers_source import last_day
 from ecom_assets.sandbox.receivers.running import running_receivers, some_faults
 from ecom_assets.settings import Settings
@@ -32,7 +32,8 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
         told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
         there = settings.model_copy(update={**told, **patient})
-        yield with_accounts(there, destinations(there), SANDBOX)
+        with opened_destinations(there, SANDBOX) as opened:
+            yield opened
 
 
 def sandbox_now(settings: Settings) -> datetime:
