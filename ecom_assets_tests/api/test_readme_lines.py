@@ -35,5 +35,8 @@ def test_a_line_answers_as_it_is_written(api: Asked, line: str) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=90)
     assert done.returncode == 0, done.stdout
     head, _, body = done.stdout.rpartition("\n\n") if " -i " in line else ("", "", done.stdout)
+    if "format=csv" in line:
+        assert {"product_id", "revenue_amount"} <= set(body.splitlines()[0].split(","))
+        return
     assert json.loads(body)["data_as_of"] == "2026-02-09"
     assert ("etag: w/" in head.lower()) == (" -i " in line)
