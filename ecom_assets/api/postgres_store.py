@@ -101,7 +101,7 @@ class PostgresStore:
         places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
         ends = {source: _days(engine, *place) for source, place in places.items()}
         noted = json.loads(newest.get("source_days") or "{}")
-        ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items()}
+        ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
         return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
