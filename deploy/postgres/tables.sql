@@ -368,6 +368,7 @@ CREATE TABLE "raw"."user_order_log" (
   "item_id" text COLLATE "C",
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C",
+  "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
   "status" text COLLATE "C",
@@ -399,6 +400,7 @@ CREATE TABLE "staging"."quarantined_orders" (
   "item_id" text COLLATE "C",
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C",
+  "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
   "status" text COLLATE "C",
@@ -458,6 +460,7 @@ CREATE TABLE "staging"."user_order_log" (
   "item_id" text COLLATE "C" NOT NULL,
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C" NOT NULL,
+  "sales_channel" text COLLATE "C" NOT NULL,
   "quantity" BIGINT NOT NULL,
   "payment_amount" DECIMAL(18, 2) NOT NULL,
   "status" text COLLATE "C" NOT NULL,
@@ -536,6 +539,7 @@ CREATE TABLE "mart"."sales" (
   "item_id" text COLLATE "C" NOT NULL,
   "item_category" text COLLATE "C" NOT NULL,
   "channel" text COLLATE "C" NOT NULL,
+  "sales_channel" text COLLATE "C" NOT NULL,
   "status" text COLLATE "C" NOT NULL,
   "quantity" BIGINT NOT NULL,
   "revenue_amount" DECIMAL(18, 2) NOT NULL,
@@ -587,7 +591,8 @@ CREATE TABLE "mart"."revenue_daily" (
   "channel" text COLLATE "C" NOT NULL,
   "city_id" text COLLATE "C" NOT NULL,
   "item_category" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("order_date", "channel", "city_id", "item_category")
+  "sales_channel" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("order_date", "channel", "city_id", "item_category", "sales_channel")
 );
 
 CREATE TABLE "mart"."purchase_revenue_daily" (

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.answers.change import CHANGE, if_known, share
+from ecom_assets.answers.channels import coverage
 from ecom_assets.answers.period import Period, in_period
 from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.answers.sales import NUMBERS, by_revenue, category_sales, numbers
@@ -25,6 +26,8 @@ DEFINITION: Final = (
         "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
         "revenue_change": CHANGE,
         "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",
+        "category_data": "How much of what was sold has a category: all of it (whole), some, or nothing, where neither "
+        "the orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
     }
     | SOURCE
 )
@@ -41,7 +44,8 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
     found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
     total = None if period.data == "none" else len(found)
-    return {"source": source, "total_count": total, "categories": found[offset : offset + limit]}
+    told = {"source": source, "category_data": coverage(sold) if sold else None, "total_count": total}
+    return {**told, "categories": found[offset : offset + limit]}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:

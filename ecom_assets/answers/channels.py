@@ -1,27 +1,35 @@
 """Revenue by channel, as an attribution model credits it. Not here: the models (`transforms/attribution.py`)."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from ecom_assets.answers.change import CHANGE, DECIMALS, if_known, revenue_compared, share
 from ecom_assets.answers.period import Period, with_previous
-from ecom_assets.answers.reading import Reading, Row
-from ecom_assets.answers.sales import ZERO, by_revenue, revenue_of
+from ecom_assets.answers.reading import NoSourceError, Reading, Row
+from ecom_assets.answers.sales import ZERO, by_revenue, revenue_of, sales_by
 from ecom_assets.answers.sources import DEFINITION as SOURCE
-from ecom_assets.answers.sources import ORDERS, knows_revenue, require, sales_source
+from ecom_assets.answers.sources import ORDERS, find_sales_source, knows_revenue, require, sales_source
 from ecom_assets.contracts.attribution import ChannelAttribution
 from ecom_assets.contracts.table import MONEY
 from ecom_assets.transforms.attribution_rule import AttributionRule
+from ecom_assets.transforms.orders import NONE
 
 Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov"]
 DEFAULT_MODEL: Final = "last_non_direct"
 ORDER, PURCHASE = "order", "purchase"
+Dimension = Literal["marketing_channel", "sales_channel"]
+MARKETING_CHANNEL: Final[Dimension] = "marketing_channel"
+SALES_CHANNEL: Final[Literal["sales_channel"]] = "sales_channel"
+Coverage = Literal["whole", "part", "none"]
+CHANNEL_NUMBERS: Final = ("order_count", "revenue_amount", "revenue_share", "previous_revenue_amount", "revenue_change")
 CREDIT: Final = "decimal(18, 9)"
 DEFINITION: Final = {
     "channel": "GA4's default channel group of the sessions before the order",
     "order_count": "Credit: over channels it adds up to the orders of the range",
     "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
     "revenue_change": CHANGE,
+    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has the rest",
     "unit": "What is credited: orders; where there are none in the data, purchase events",
     **SOURCE,
 }
@@ -49,7 +57,42 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     whole = revenue_of(channels)
     channels = [{**row, "revenue_share": share(row["revenue_amount"], whole)} for row in channels]
     channels.sort(key=lambda row: (by_revenue(row), row["channel"]))
-    return {"source": source, "model": model, "unit": unit, "channels": channels}
+    told = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
+    return {**told, "channel_data": coverage(row["channel"] for row in channels), "channels": channels}
+
+
+def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return each sales channel that anything was sold or refunded on in the period or the one before, likewise.
+
+    Raises:
+        NoSourceError: There are no order lines, which tell sales channels.
+    """
+    if find_sales_source(reading) != ORDERS:
+        raise NoSourceError(
+            "There are no order lines, which tell sales channels; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
+            "`ecom run`."
+        )
+    found = sales_by(reading, period, SALES_CHANNEL)
+    channels = [
+        {"channel": name, **{one: row[one] for one in CHANNEL_NUMBERS}}
+        for name, row in sorted(found.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
+    ]
+    told = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
+    return {**told, "channel_data": coverage(found), "channels": channels}
+
+
+def coverage(names: Iterable[str]) -> Coverage:
+    """Return how much of what was sold names a channel, or a category: `none` where there is `(none)` alone."""
+    known = [name != NONE for name in names]
+    return "whole" if known and all(known) else "part" if any(known) else "none"
+
+
+SALES_DEFINITION: Final = {
+    **DEFINITION,
+    "channel": "Where it was sold, as the order line says: web, app, store, marketplace, or the shop's own names",
+    "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
+    "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
+}
 
 
 def definition(rule: AttributionRule) -> dict[str, Any]:

@@ -26,6 +26,8 @@ COUNTS: Final = ("order_count", "refund_count", "sold_item_count", "refunded_ite
 AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
 NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
+Dimension = Literal["item_category", "sales_channel"]
+"""What sales are told apart by; purchase events tell categories only."""
 DEFINITION: Final = (
     {name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")}
     | {"change": CHANGE}
@@ -55,10 +57,19 @@ def category_sales(reading: Reading, period: Period) -> dict[str, Row]:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    rows = with_previous(daily_revenue(reading, "item_category"), "order_date")
-    found = reading.rows(added(rows, ["item_category", "is_current"]), period)
-    before = {row["item_category"]: row for row in found if not row["is_current"]}
-    here = {row["item_category"]: row for row in found if row["is_current"]}
+    return sales_by(reading, period, "item_category")
+
+
+def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str, Row]:
+    """Return the numbers of each value of a dimension, and the change of its revenue.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    rows = with_previous(daily_revenue(reading, dimension), "order_date")
+    found = reading.rows(added(rows, [dimension, "is_current"]), period)
+    before = {row[dimension]: row for row in found if not row["is_current"]}
+    here = {row[dimension]: row for row in found if row["is_current"]}
     whole = revenue_of(here.values())
     answers = {}
     for value in {**here, **before}:
@@ -71,7 +82,7 @@ def category_sales(reading: Reading, period: Period) -> dict[str, Row]:
     return answers
 
 
-def daily_revenue(reading: Reading, dimension: Literal["item_category"] | None = None) -> ir.Table:
+def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Table:
     """Return daily rows of sales, in total or by a dimension, with the columns of `RevenueDaily`.
 
     Raises:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.answers import categories as categorizing
 from ecom_assets.answers import products, stock
+from ecom_assets.answers.channels import Coverage
 from ecom_assets.answers.paging import cut
 from ecom_assets.answers.products import SortBy
 from ecom_assets.answers.sources import SalesSource
@@ -136,6 +137,9 @@ class CategoriesAnswer(MaybeSoldAnswer):
 
     total_count: int | None = Field(
         description="How many categories there are; null where no day is known", examples=[12]
+    )
+    category_data: Coverage | None = Field(
+        description="How much of what was sold has a category; null where nothing was sold", examples=["whole"]
     )
     categories: list[Category] = Field(description="Most revenue first, then most looked at")
 

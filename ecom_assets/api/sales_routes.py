@@ -94,8 +94,11 @@ class Channel(BaseModel):
 
 
 class AskedChannels(SlicedOfDays):
-    """By which model channels are credited."""
+    """Which channels, and by which model marketing channels are credited."""
 
+    dimension: channels.Dimension = Field(
+        channels.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
+    )
     model: channels.Model = Field(
         channels.DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}"
     )
@@ -104,7 +107,9 @@ class AskedChannels(SlicedOfDays):
 class ChannelsAnswer(SoldAnswer):
     """Revenue by channel."""
 
-    model: str = of(ChannelAttribution.model, "last_non_direct")
+    dimension: channels.Dimension = Field(description="Which channels these are")
+    model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
+    channel_data: channels.Coverage = Field(description="How much of the period names a channel", examples=["whole"])
     unit: str = of(ChannelAttribution.unit, "order")
     total_count: int = Field(description="How many channels there are", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
@@ -163,7 +168,11 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
     summary="Revenue by channel",
 )
 def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
-    """What each channel is credited with, by one of eight models."""
+    """What each marketing channel is credited with, by one of eight models; or what each sales channel sold."""
+    if asked.dimension == channels.SALES_CHANNEL:
+        period = ask.period(asked, "sales")
+        sold = channels.by_sales_channel(ask.reading, period)
+        return ask.answer(asked, channels.SALES_DEFINITION, cut(sold, "channels", asked.limit, asked.offset), period)
     period = ask.period(asked, "sales", "events")
     found = channels.by_channel(ask.reading, period, asked.model)
     return ask.answer(asked, channels.DEFINITION, cut(found, "channels", asked.limit, asked.offset), period)

@@ -95,6 +95,7 @@ class Sales(Table):
     item_id = text("See mart.item")
     item_category = text("The item's category when the line was taken in, `(none)` without one")
     channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
+    sales_channel = text("Where it was sold, as the order line says; `(none)` without one")
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = Column("int64", "How many, negative for refunds", unit="items")
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
@@ -130,9 +131,9 @@ class ProductSalesDaily(_Revenue):
 
 
 class RevenueDaily(_Revenue):
-    """One row per day and channel, per day and city, per day and category, and per day: `(all)` in what is summed."""
+    """One row per day, and per day and channel, city, category, and sales channel: `(all)` in what is summed."""
 
-    key = ("order_date", "channel", "city_id", "item_category")
+    key = ("order_date", "channel", "city_id", "item_category", "sales_channel")
     day_column = "order_date"
     counted_from = (UserOrderLog,)
 
@@ -140,6 +141,7 @@ class RevenueDaily(_Revenue):
     channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
     city_id = text("See mart.city; `(all)` likewise")
     item_category = text("The category; `(all)` likewise")
+    sales_channel = text("Where the orders were placed; `(all)` likewise")
 
 
 class PurchaseRevenueDaily(_Revenue):

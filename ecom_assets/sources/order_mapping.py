@@ -21,7 +21,7 @@ from ecom_assets.sources.sql_text import amount
 
 ORDER_FIELDS = (
     "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name",
-    "last_name", "item_id", "item_name", "item_category", "quantity", "payment_amount", "status",
+    "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity", "payment_amount", "status",
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ ORDER = RecordKind(
     id="uniq_id",
     time="date_time",
     at="ordered_at",
-    optional=frozenset({"received_at", "order_id", "country", "item_category", "id"}),
+    optional=frozenset({"received_at", "order_id", "country", "item_category", "sales_channel", "id"}),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount"}),
     renamed={"quantity": "received_quantity", "payment_amount": "received_payment_amount"},
@@ -69,6 +69,7 @@ class OrderFields(RecordFields):
     last_name: SourceField | None = None
     item_name: SourceField | None = None
     item_category: SourceField | None = None
+    sales_channel: SourceField | None = None
     status: SourceField | None = None
     received_at: TimeField | None = None
 
@@ -80,11 +81,12 @@ class OrderMapping(RecordMapping):
 
     fields: OrderFields
     statuses: dict[str, str] = Field(default_factory=dict)
+    sales_channels: dict[str, str] = Field(default_factory=dict)
     other_columns: Literal["refuse", "ignore"] = "refuse"
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Our names of the source's values, by field."""
-        return {"status": self.statuses}
+        return {"status": self.statuses, "sales_channel": self.sales_channels}
 
 
 def load_order_mapping(name_or_path: str | Path) -> OrderMapping:

@@ -22,7 +22,7 @@ ALL = "(all)"
 
 CONTENT = (
     "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "item_category", "received_quantity", "received_payment_amount", "status", "id",
+    "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status", "id",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: 
         order_id=ibis.coalesce(kept.order_id, kept.customer_id.concat("-").concat(second)),
         city_id=kept.city_id.nullif(ALL).fill_null(NONE),
         item_category=kept.item_category.nullif(ALL).fill_null(NONE),
+        sales_channel=kept.sales_channel.nullif(ALL).fill_null(NONE),
     )
     return kept.select(*UserOrderLog.columns)
 

@@ -12,7 +12,7 @@ from ecom_assets.transforms.orders import ALL, NONE, order_key
 from ecom_assets.transforms.ratio import ratio
 from ecom_assets.transforms.stacking import stacked
 
-DIMENSIONS = ("channel", "city_id", "item_category")
+DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
 
 
 ORDER = ["order_date", "order_id", "customer_id", "status"]

@@ -1,0 +1,48 @@
+"""The page "From the four scripts": what it names is there, and the original increment comes out by either name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.api.app import create_app
+from ecom_assets.cli.app import app
+from ecom_assets.contracts.registry import ALL
+from ecom_assets.settings import PREFIX, Settings
+from ecom_assets_tests.cli.test_run_orders import queried
+from ecom_assets_tests.command import FEW_SALES, ecom, real_file
+from ecom_assets_tests.markdown import ROOT
+
+PAGE = (ROOT / "docs" / "from_the_four_scripts.md").read_text(encoding="utf-8")
+THERE = {"staging.user_order_inc", "mart.f_sales", "mart.f_customer_retention", "mart.d_customer", "mart.d_city",
+    "mart.d_item", "mart.d_calendar"}  # fmt: skip
+"""Tables of the original."""
+
+
+def test_every_table_setting_and_command_that_the_page_names_is_there() -> None:
+    tables = set(re.findall(r"`((?:raw|staging|mart|export)\.\w+)`", PAGE))
+    assert tables - THERE <= {contract.qualified_name() for contract in ALL}
+    assert tables >= THERE
+    settings = {name.removeprefix(PREFIX).lower() for name in re.findall(rf"{PREFIX}[A-Z_]+", PAGE)}
+    assert settings <= set(Settings.model_fields)
+    commands = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
+    assert set(re.findall(r"`ecom (\w+)", PAGE)) <= commands
+
+
+def test_every_path_of_the_page_is_a_route(tmp_path: Path) -> None:
+    routes = {getattr(route, "path", "") for route in create_app(Settings(home=tmp_path)).routes}
+    paths = {path.partition("?")[0] for path in re.findall(r"`(?:POST )?(/analytics/[^`]+)`", PAGE)}
+    assert len(paths) >= 12
+    assert paths <= routes
+
+
+@pytest.mark.parametrize("name", ["user_order_log_inc.csv", "user_orders_log_inc.csv"])
+def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: str) -> None:
+    landed = tmp_path / "reports" / "increment_date=2022-12-05" / name
+    landed.parent.mkdir(parents=True)
+    landed.write_bytes(real_file("user_order_log_inc.csv").read_bytes())
+    said = ecom("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home")
+    assert said.exit_code == 0, said.err
+    sums = "SELECT status, count(*), sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
+    assert queried(tmp_path / "home", sums) == [("refunded", 6, -2_390), ("shipped", 124, 58_865)]
+    assert said.json["sales"]["duplicates"] == 1_144 - 130
