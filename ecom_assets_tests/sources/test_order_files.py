@@ -1,6 +1,6 @@
 """Order lines from files, through the shipped mappings and one's own. Not here: what files may look like at all."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -201,9 +201,15 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
         ("reports,log.csv", False),
     ],
 )
-def test_folders_of_days_are_judged_by_the_newest(tmp_path: Path, place: str, *, is_daily: bool) -> None:
+def test_days_are_judged_each_by_itself_where_all_orders_come_as_daily_reports(
+    tmp_path: Path, place: str, *, is_daily: bool
+) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
     write(tmp_path / "log.csv", HEADER, LINE)
     places = ",".join(str(tmp_path / one) for one in place.split(","))
-    days = Days((date(2022, 12, 4), date(2022, 12, 5)))
-    assert judged_days(Settings(orders=places), days) == (Days(days.dates[-1:]) if is_daily else days)
+    # No report is owed before the first one that there is, nor for a day that is still on.
+    days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
+    judged = judged_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    assert judged == Days(days.dates[1:3] if is_daily else ())
+    by_day = judged_days(Settings(orders=places, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    assert set(by_day.dates) >= set(days.dates[1:3])
