@@ -44,7 +44,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
     found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
     total = None if period.data == "none" else len(found)
-    told = {"source": source, "category_data": coverage(sold) if sold else None, "total_count": total}
+    told = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
     return {**told, "categories": found[offset : offset + limit]}
 
 

@@ -29,7 +29,8 @@ DEFINITION: Final = {
     "order_count": "Credit: over channels it adds up to the orders of the range",
     "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
     "revenue_change": CHANGE,
-    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has the rest",
+    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing, of which `(none)` has the "
+    "rest; null where nothing was sold",
     "unit": "What is credited: orders; where there are none in the data, purchase events",
     **SOURCE,
 }
@@ -58,7 +59,7 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     channels = [{**row, "revenue_share": share(row["revenue_amount"], whole)} for row in channels]
     channels.sort(key=lambda row: (by_revenue(row), row["channel"]))
     told = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
-    return {**told, "channel_data": coverage(row["channel"] for row in channels), "channels": channels}
+    return {**told, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
@@ -78,13 +79,19 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
         for name, row in sorted(found.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
     ]
     told = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
-    return {**told, "channel_data": coverage(found), "channels": channels}
+    return {**told, "channel_data": coverage(found.items()), "channels": channels}
 
 
-def coverage(names: Iterable[str]) -> Coverage:
-    """Return how much of what was sold names a channel, or a category: `none` where there is `(none)` alone."""
-    known = [name != NONE for name in names]
-    return "whole" if known and all(known) else "part" if any(known) else "none"
+def coverage(rows: Iterable[tuple[str, Row]]) -> Coverage | None:
+    """Return how much of what was sold names a channel, or a category; None where nothing was sold.
+
+    Args:
+        rows: Names with their numbers; `(none)` has what names none.
+    """
+    known = [name != NONE for name, row in rows if row["order_count"] or row["revenue_amount"]]
+    if not known:
+        return None
+    return "whole" if all(known) else "part" if any(known) else "none"
 
 
 SALES_DEFINITION: Final = {

@@ -109,7 +109,9 @@ class ChannelsAnswer(SoldAnswer):
 
     dimension: channels.Dimension = Field(description="Which channels these are")
     model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
-    channel_data: channels.Coverage = Field(description="How much of the period names a channel", examples=["whole"])
+    channel_data: channels.Coverage | None = Field(
+        description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
+    )
     unit: str = of(ChannelAttribution.unit, "order")
     total_count: int = Field(description="How many channels there are", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")

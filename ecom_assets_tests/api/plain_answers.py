@@ -102,13 +102,22 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
         told = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
         told |= {"channel": name, "revenue_share": _share(here, whole)}
         rows.append(told | _revenue_compared(here, there, shop, span, *BOTH))
-    return {
+    told = {
         "source": "orders",
+        "dimension": "marketing_channel",
         "model": model,
         "unit": "order",
         "total_count": len(rows),
-        "channels": _by_revenue(rows, "channel"),
     }
+    return {**told, "channel_data": naming(rows, "channel"), "channels": _by_revenue(rows, "channel")}
+
+
+def naming(rows: list[Row], column: str) -> str | None:
+    """Return whether all, some or none of what was sold has a name."""
+    sold = [row[column] != "(none)" for row in rows if row["order_count"] or Decimal(row["revenue_amount"] or 0)]
+    return (
+        {(True, True): "whole", (False, True): "part", (False, False): "none"}[all(sold), any(sold)] if sold else None
+    )
 
 
 def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
