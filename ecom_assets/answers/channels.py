@@ -29,8 +29,8 @@ DEFINITION: Final = {
     "order_count": "Credit: over channels it adds up to the orders of the range",
     "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
     "revenue_change": CHANGE,
-    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing, of which `(none)` has the "
-    "rest; null where nothing was sold",
+    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has "
+    "the rest; null where nothing was sold",
     "unit": "What is credited: orders; where there are none in the data, purchase events",
     **SOURCE,
 }

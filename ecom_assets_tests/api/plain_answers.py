@@ -247,7 +247,8 @@ def categories(shop: PlainShop, span: Span) -> Row:
             }
         )
     total = _count(rows, shop, span, *BOTH)
-    return {"source": "orders", "total_count": total, "categories": _by_revenue(rows, "product_category")}
+    told = {"source": "orders", "category_data": naming(rows, "product_category"), "total_count": total}
+    return {**told, "categories": _by_revenue(rows, "product_category")}
 
 
 def alerts(shop: PlainShop) -> Row:

@@ -19,12 +19,14 @@ EVENT_COLUMNS: Final = (
 )  # fmt: skip
 ORDER_COLUMNS: Final = (
     "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "quantity", "payment_amount", "status",
+    "item_name", "sales_channel", "quantity", "payment_amount", "status",
 )  # fmt: skip
 PRODUCTS: Final = {f"p{n}": ("Shoes", "Hats", "Bags")[n % 3] for n in range(12)}
 PRICES: Final = {f"p{n}": 5 + 7 * n for n in range(12)}
 STOCK: Final = {"p0": (0, 5, 7), "p1": (2, 5, 7), "p2": (4000, 5, 7), "p3": (60, 5, 7), "p4": (9, "", "")}
 SEARCHED: Final = {0: "Black+boots", 1: "hats", 2: "black%20BOOTS", 3: "=1%2B1"}
+SALES_CHANNELS: Final = ("web", "app", "")
+"""Of customers in turn; one in three buys where nobody knows."""
 CITIES: Final = {"1": "Rome", "2": "Milan", "3": "Tokyo", "4": "Atlantis"}
 AGENTS: Final = {
     "mobile": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
@@ -135,6 +137,7 @@ def _orders(dice: random.Random, visit: list[Row]) -> list[Row]:
             "last_name": who.upper(),
             "item_id": product,
             "item_name": f"The {product}",
+            "sales_channel": SALES_CHANNELS[int(who[1:]) % 3],
             "quantity": (count := dice.randint(1, 3)),
             "payment_amount": f"{count * PRICES[product]}.{dice.randint(10, 99)}",
             "status": "shipped",

@@ -45,7 +45,6 @@ def run(settings: Settings, days: Days) -> None:
             "event_source": FileEvents(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
             "stock_source": stock_source_of(settings),
-            "warehouse": engine,
         }
         for asset in needed(table_assets(settings)):
             if asset.key not in without_source(settings):

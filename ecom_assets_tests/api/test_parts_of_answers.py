@@ -108,3 +108,28 @@ def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainSh
     assert told["definition"]["within"] == "604800s"
     for place in (0, 1):
         assert sum(part["steps"][place]["count"] for part in told["breakdown"]) == told["steps"][place]["count"]
+
+
+def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Asked, shop: PlainShop) -> None:
+    span = shop.span(DAYS)
+    days = {"start_date": span.first, "end_date": span.last}
+    found = api.json("/analytics/revenue/by-channel", dimension="sales_channel", **days)
+    assert (found["dimension"], found["model"], found["channel_data"]) == ("sales_channel", None, "part")
+    expected = {}
+    for name in ("web", "app", ""):
+        sold = shop.sales(span, [line for line in shop.lines if line["sales_channel"] == name])
+        expected[name or "(none)"] = (sold["order_count"], sold["revenue_amount"])
+    assert {one["channel"]: (one["order_count"], one["revenue_amount"]) for one in found["channels"]} == expected
+    revenues = [float(one["revenue_amount"]) for one in found["channels"]]
+    assert revenues == sorted(revenues, reverse=True)
+    assert sum(round(100 * one) for one in revenues) == round(100 * float(shop.sales(span)["revenue_amount"]))
+
+
+def test_hours_add_up_to_the_orders_of_their_day(api: Asked, shop: PlainShop) -> None:
+    span = shop.span(DAYS)
+    days = {"start_date": span.first, "end_date": span.last}
+    by_hour, by_day = (
+        sum(point["order_count"] for point in api.json("/analytics/revenue/trend", granularity=one, **days)["points"])
+        for one in ("hour", "day")
+    )
+    assert by_hour == by_day == shop.sales(span)["order_count"]
