@@ -49,7 +49,6 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     GateSettings: "When a source is no longer believed",
     SourceSettings: "The APIs of customers, orders and stock",
     DestinationSettings: "Amplitude, Heap, Mixpanel and GA4",
-    OrderGateSettings: "What a day of orders must have",
     LedgerSettings: "The ledger of deliveries, and customers.json",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",
     AnswerSettings: "The HTTP API: ad-hoc questions",
