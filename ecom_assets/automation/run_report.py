@@ -77,7 +77,8 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
-    return _own_sentence(event.job_failure_data.error if event.is_run_failure else None, event.message)
+    told = event.event_specific_data  # none where the run's process was lost
+    return _own_sentence(getattr(told, "error", None), event.message) if told else _first_line(event.message)
 
 
 def _own_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dagster exports the type nowhere)
