@@ -24,6 +24,7 @@ NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
 
 REJECT_REASONS = (
     "malformed_row",
+    "implausible_date",
     "missing_event_id",
     "unparseable_timestamp",
     "future_timestamp",

@@ -9,6 +9,7 @@ STATUSES = ("shipped", "refunded")
 
 ORDER_REJECT_REASONS = (
     "malformed_row",
+    "implausible_date",
     "missing_uniq_id",
     "unparseable_date_time",
     "future_date_time",

@@ -16,6 +16,7 @@ from typing import Literal
 from ecom_assets.address import without_secrets
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.sources.landing_places import files_below, is_ignored, require_readable_globs
+from ecom_assets.transforms.plausible import is_plausible
 
 Format = Literal["csv", "ndjson", "parquet"]
 
@@ -40,6 +41,7 @@ class InputFile:
     received_date: date | None
     size: int
     modified_at: datetime
+    placed_at: datetime  # when it came here at the latest; archives keep older times of modification
 
     @property
     def name(self) -> str:
@@ -147,6 +149,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()
+    modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    changed_at = datetime.fromtimestamp(stat.st_ctime, UTC)
     return InputFile(
         path=str(path),
         relative=path.relative_to(root).as_posix(),
@@ -154,7 +158,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
         is_gzip=is_gzip,
         received_date=_landing_date(path),
         size=stat.st_size,
-        modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
+        modified_at=modified_at if is_plausible(modified_at.date()) else changed_at,
+        placed_at=max(modified_at, changed_at) if is_plausible(modified_at.date()) else changed_at,
     )
 
 
@@ -162,9 +167,11 @@ def _landing_date(path: Path) -> date | None:
     for part in reversed(path.absolute().parts[:-1]):
         if match := _LANDING.fullmatch(part):
             try:
-                return date.fromisoformat(match[2])
+                landed = date.fromisoformat(match[2])
             except ValueError as error:
                 raise SourceError(
                     f"the folder {part} of {path} has no date like {match[1]}=2026-01-31; rename it"
                 ) from error
+            # What a folder of 1970 or 2999 says is not believed; its rows have days of their own.
+            return landed if is_plausible(landed) else None
     return None

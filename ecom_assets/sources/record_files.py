@@ -145,7 +145,9 @@ class RecordFiles:
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
         modified = _day_of(file.modified_at, self.timezone)
-        return FileDays(file.path, file.relative, file.received_date, modified, arrival.fallback if arrival else None)
+        fallback = arrival.fallback if arrival else None
+        latest = _day_of(file.placed_at, self.timezone) + _ONE_DAY
+        return FileDays(file.path, file.relative, file.received_date, modified, fallback, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Arrival days of files without a landing folder, from one pass over each."""

@@ -10,6 +10,7 @@ from datetime import date
 from ecom_assets.sources.record_mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.row_sql import moment_name
 from ecom_assets.sources.sql_text import day, day_in_zone, from_wall, ident, instant, select, text
+from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class FileDays:
     received_date: date | None
     modified_date: date
     fallback_date: date | None
+    latest_date: date  # after which none of its rows can have been received
 
 
 def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
@@ -48,8 +50,7 @@ def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: s
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
     """Per file: path, first and last arrival day of its rows, and the day for rows that do not say theirs."""
-    own = day_in_zone(f"e.{kind.at}", zone)
-    usable = f"CASE WHEN {own} <= f.modified_date THEN {own} END AS usable"
+    usable = f"{_own_date(kind, zone)} AS usable"
     said = select(f"f.path, f.modified_date, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
     days = select(
         "path, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent,"
@@ -63,18 +64,27 @@ def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone
 
 
 def _said_date(kind: RecordKind, zone: str) -> str:
-    """The arrival day that the row tells: when it was received, else its own day if that is not to come."""
-    own = day_in_zone(f"e.{kind.at}", zone)
+    """The arrival day that the row says: when it was received, else its own day if that is not to come.
+
+    Days that cannot be are not believed, so that a row of a broken clock arrives on a day that is looked at.
+    """
     received = day_in_zone("e.received_at", zone)
-    return f"coalesce({received}, CASE WHEN {own} <= f.modified_date THEN {own} END)"
+    believed = f"CASE WHEN {received} BETWEEN {day(FIRST_PLAUSIBLE)} AND f.latest_date THEN {received} END"
+    return f"coalesce({believed}, {_own_date(kind, zone)})"
+
+
+def _own_date(kind: RecordKind, zone: str) -> str:
+    own = day_in_zone(f"e.{kind.at}", zone)
+    return f"CASE WHEN {own} BETWEEN {day(FIRST_PLAUSIBLE)} AND f.modified_date THEN {own} END"
 
 
 def _with_files(records: str, files: Sequence[FileDays]) -> str:
     values = ", ".join(
-        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)})"
+        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)},"
+        f" {day(f.latest_date)})"
         for f in files
     )
-    names = "path, relative, received_date, modified_date, fallback_date"
+    names = "path, relative, received_date, modified_date, fallback_date, latest_date"
     return f"({records}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
 
 

@@ -17,6 +17,7 @@ from ecom_assets.contracts.events import EVENT_TYPES, LONGEST_EVENT_TYPE, NOT_IN
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT
 from ecom_assets.transforms.days import NO, Days, day_start
+from ecom_assets.transforms.plausible import is_implausible
 from ecom_assets.transforms.stacking import stacked
 
 NULL_LIKE_IDS = (
@@ -68,6 +69,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     in_time = _is_in_time(raw, rule.late_days)
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
+        (is_implausible(raw.received_at), "implausible_date"),
         (raw.event_id.isnull(), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),

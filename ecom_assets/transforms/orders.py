@@ -15,6 +15,7 @@ from ecom_assets.contracts.orders import STATUSES, UserOrderLog
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.plausible import is_implausible
 
 NONE = "(none)"
 ALL = "(all)"
@@ -44,6 +45,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
+        (is_implausible(raw.received_at) | is_implausible(raw.ordered_at), "implausible_date"),
         (raw.uniq_id.isnull(), "missing_uniq_id"),
         (raw.ordered_at.isnull(), "unparseable_date_time"),
         (raw.order_date > day_after, "future_date_time"),

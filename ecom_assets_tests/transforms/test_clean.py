@@ -107,6 +107,9 @@ MICROSECOND = timedelta(microseconds=1)
         ({"user_id": "anna", "session_id": "NULL"}, "clean"),
         ({"user_id": "0"}, "missing_identity"),
         ({"user_id": "00"}, "clean"),
+        ({"received_at": datetime(1989, 12, 30, 23, 59, 59)}, "implausible_date"),  # noqa: DTZ001
+        ({"received_at": datetime(2100, 1, 2)}, "implausible_date"),  # noqa: DTZ001
+        ({"received_at": datetime(2100, 1, 1, 23, 59, 59)}, "clean"),  # noqa: DTZ001
         ({"event_type": None}, "malformed_event_type"),
         ({"event_type": "refund"}, "clean"),
         ({"cart_value": "-0.01", "cart_amount": -0.01}, "negative_cart_value"),
@@ -134,6 +137,7 @@ def _cents(amount: float) -> Any:
 
 FAULTS: dict[str, Row] = {
     "malformed_row": {"malformed_row": "a;b"},
+    "implausible_date": {"received_at": datetime(1970, 1, 1)},  # noqa: DTZ001 (UTC, as tables have it)
     "missing_event_id": {"event_id": None},
     "unparseable_timestamp": {"event_at": None, "event_date": None},
     "future_timestamp": {"event_at": at("+9 09:00"), "event_date": day(9)},

@@ -47,6 +47,7 @@ def kept(shop: OrderPlatform) -> list[tuple[str, Any]]:
 
 BROKEN: dict[str, Row] = {
     "malformed_row": {"malformed_row": "1;2"},
+    "implausible_date": {"received_at": datetime(1970, 1, 1)},  # noqa: DTZ001 (UTC, as tables have it)
     "missing_uniq_id": {"uniq_id": None},
     "unparseable_date_time": {"ordered_at": None, "order_date": None, "date_time": "yesterday"},
     "future_date_time": {"order_date": WEDNESDAY},

@@ -1,0 +1,26 @@
+"""Which days can be those of a shop's records: from 1990 to 2099. A clock that was never set says 1970.
+
+Not here: the partitions that there are (`ECOM_FIRST_DAY`), and what is done with the rows of other days.
+"""
+
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.transforms.days import NO
+
+FIRST_PLAUSIBLE = date(1990, 1, 1)
+LAST_PLAUSIBLE = date(2099, 12, 31)
+
+
+def is_plausible(day: date) -> bool:
+    """Tell whether something can have happened on a day."""
+    return FIRST_PLAUSIBLE <= day <= LAST_PLAUSIBLE
+
+
+def is_implausible(moment: ir.TimestampColumn) -> ir.BooleanValue:
+    """Tell whether an instant lies a day or more outside of the plausible days; a missing one does not."""
+    first = ibis.literal(datetime(1989, 12, 31), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
+    end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
+    return ((moment < first) | (moment >= end)).fill_null(NO)

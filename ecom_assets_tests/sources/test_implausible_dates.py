@@ -1,0 +1,91 @@
+"""Every row that is read from a file is in raw, on a day that is computed, and clean, quarantined or surplus there."""
+
+import os
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, Said, ecom
+from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, write
+
+LONG_AGO, NEVER = "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
+
+
+def event(number: int, at: str = "2026-01-02T10:00:00Z", received: str = "2026-01-02T10:00:05Z") -> dict[str, str]:
+    return {**SHOP[0], "event_id": f"e{number}", "event_timestamp": at, "received_at": received}
+
+
+def run_events(tmp_path: Path, events: Path, *words: str) -> Said:
+    said = ecom("run", "--json", "--events", events, *FEW_TABLES, *words, home=tmp_path / "home", env=SMALL)
+    assert said.exit_code == 0, said.err
+    return said
+
+
+def test_rows_with_dates_that_cannot_be_are_in_raw_and_quarantined(tmp_path: Path) -> None:
+    # 8 rows in, 8 in raw, 2 of them clean; the run is over the one day of the first.
+    odd = [
+        event(2, received=LONG_AGO),
+        event(3, received="9999-12-29T23:00:00Z"),
+        event(4, at=LONG_AGO, received=LONG_AGO),
+        event(5, at=LONG_AGO, received=""),
+        event(6, at="2998-01-01T00:00:00Z", received=""),
+        event(7, at=NEVER, received=""),
+        event(8, received=NEVER),  # an arrival that cannot be read at all is not known, which is no fault
+    ]
+    said = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
+    tables = said.json["tables"]
+    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert (tables["raw.events"], tables["staging.events"], tables["staging.quarantined_events"]) == (8, 2, 6)
+    assert said.json["quarantined"] == {
+        "implausible_date": 3, "too_late": 1, "future_timestamp": 1, "unparseable_timestamp": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["received_date=1970-01-01", "received_date=2999-01-01"])
+def test_rows_of_a_landing_folder_of_a_day_that_cannot_be_have_their_own_days(
+    tmp_path: Path, read: Read, folder: str
+) -> None:
+    write(tmp_path / "in" / folder / "e.csv", csv_text([event(1)]))
+    write(tmp_path / "in" / "received_date=2026-01-02" / "e.csv", csv_text([event(2)]))
+    assert [row["received_date"] for row in read(tmp_path / "in")] == [date(2026, 1, 2)] * 2
+    assert run_events(tmp_path, tmp_path / "in").json["tables"]["raw.events"] == 2
+
+
+def test_the_answer_is_the_same_in_whatever_order_the_days_are_run(tmp_path: Path) -> None:
+    rows = [event(1), event(2, "2026-01-03T10:00:00Z", "2026-01-03T10:00:01Z"), event(3, received=LONG_AGO)]
+    rows.append(event(4, at=LONG_AGO, received=""))
+    events = write(tmp_path / "e.csv", csv_text(rows))
+    whole = run_events(tmp_path, events)
+    (tmp_path / "back").mkdir()
+    for day in ("2026-01-03", "2026-01-02"):
+        run_events(tmp_path / "back", events, "--from", day, "--to", day)
+    again = run_events(tmp_path / "back", events, "--from", "2026-01-02", "--to", "2026-01-02")
+    names = ("raw.events", "staging.events", "staging.quarantined_events")
+    assert [again.json["tables"][name] for name in names] == [whole.json["tables"][name] for name in names] == [4, 2, 2]
+
+
+def test_a_file_from_an_archive_without_times_keeps_the_days_of_its_rows(tmp_path: Path, read: Read) -> None:
+    file = write(tmp_path / "e.csv", csv_text([event(1), event(2, received="")]))
+    os.utime(file, (0, 0))
+    assert [row["received_date"] for row in read(file)] == [date(2026, 1, 2)] * 2
+
+
+def test_an_order_of_1970_is_in_raw_and_quarantined(tmp_path: Path) -> None:
+    header = (
+        "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+        "payment_amount"
+    )
+    lines = [f"1,l{n},{at},1,Bern,c1,Ann,A,i1,Lamp,1,19.90" for n, at in ((1, "2026-01-01T10:00:00Z"), (2, LONG_AGO))]
+    orders = write(tmp_path / "o.csv", "\n".join([header, *lines]))
+    said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home", env=SMALL)
+    assert said.exit_code == 0, said.err
+    tables = said.json["tables"]
+    counts = [tables[name] for name in ("raw.user_order_log", "staging.user_order_log", "staging.quarantined_orders")]
+    assert counts == [2, 1, 1]
+
+
+def test_a_row_received_after_its_file_came_here_arrives_on_its_own_day(tmp_path: Path, read: Read) -> None:
+    later = f"{datetime.now().year + 5}-01-01T00:00:00Z"  # noqa: DTZ005 (years)
+    [row] = read(write(tmp_path / "e.csv", csv_text([event(1, received=later)])))
+    assert row["received_date"] == date(2026, 1, 2)
