@@ -15,6 +15,7 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.file_formats import InputFile, check_parquet, head_of
 from ecom_assets.sources.sql_text import ident, pattern_of, select, text
+from ecom_assets.sources.text_blocks import BYTE_ORDER_MARK
 
 _SAMPLE_LINES = 1000
 _PARQUET_KINDS = {
@@ -94,13 +95,13 @@ def _csv_sample(rows: Iterable[list[str]], names: Sequence[str]) -> tuple[dict[s
 
 
 def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
-    decoded = head.decode("utf-8-sig", errors="replace")
-    if decoded.lstrip().startswith("["):
+    lines = [line for line in head.removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
+    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or not _is_json(lines[0])):
         raise SourceError(
             f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
         )
     columns: dict[str, Column] = {}
-    for line in decoded.splitlines()[:_SAMPLE_LINES]:
+    for line in lines[:_SAMPLE_LINES]:
         for name, value in _members(line, exploded):
             kind = _json_kind(value)
             before = columns.get(name)
@@ -112,7 +113,15 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
     return FileColumns(columns)
 
 
-def _members(line: str, exploded: str | None) -> Iterable[tuple[str, object]]:
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):  # damage inside is the reading's matter

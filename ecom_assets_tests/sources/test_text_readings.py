@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -263,3 +264,17 @@ def test_ids_that_a_type_would_round_are_refused(tmp_path: Path, read: Read) -> 
     for whole, largest in ((pa.uint64(), 2**64 - 1), (pa.int64(), 2**63 - 1)):
         rows = read(with_users(pa.array([largest, largest - 1, None], whole)))
         assert [row["user_id"] for row in rows] == [str(largest), str(largest - 1), None]
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused_by_that_name(tmp_path: Path, read: Read) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text(csv_text(SHOP))
+    with pytest.raises(SourceError, match=r"caf\\xe9\.csv is not UTF-8; rename it"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("columns", ["x" * 140_000, "x" * 400_000, '"never closed'])
+def test_a_header_that_cannot_be_read_is_refused(tmp_path: Path, read: Read, columns: str) -> None:
+    file = write(tmp_path / "e.csv", csv_text(SHOP).replace("cart_value", f"cart_value,{columns}", 1))
+    with pytest.raises((SourceError, MappingError), match=r"e\.csv") as refusal:
+        read(file)
+    assert len(str(refusal.value)) < 500

@@ -127,12 +127,8 @@ MICROSECOND = timedelta(microseconds=1)
 def test_each_reason_begins_where_it_says(shop: Platform, values: Row, expected: str) -> None:
     values = dict(values)
     if "cart_amount" in values and values["cart_amount"] is not None:
-        values["cart_amount"] = _cents(values["cart_amount"])
+        values["cart_amount"] = Decimal(str(values["cart_amount"]))
     assert fate(shop, **values) == expected
-
-
-def _cents(amount: float) -> Any:
-    return Decimal(str(amount))
 
 
 FAULTS: dict[str, Row] = {
