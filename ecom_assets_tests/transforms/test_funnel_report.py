@@ -172,8 +172,10 @@ def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
     assert [step["count"] for step in found] == [3, 2]
     # The cart at 2 s is told by the try that began last, at 1 s; so is that at 5 s, by the one of 4 s.
     assert found[1]["median_s_from_previous"] == 1.0
-    excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("view")),))
-    assert [step["count"] for step in answers(events, excluded)] == [3, 2]
+    excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("search")),))
+    searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
+    # A search at 1.5 s ends the tries that began before it.
+    assert [step["count"] for step in answers(searched, excluded)] == [3, 1]
 
 
 def test_totals_of_steps_that_can_match_one_event_are_refused_in_ordered_only() -> None:
