@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.contracts.customers import Customers, QuarantinedCustomers, RawCustomers
+from ecom_assets.contracts.customers import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.definitions import build_definitions
 from ecom_assets.sandbox.customer_service import CustomerService
 from ecom_assets.sandbox.service_faults import Faults
@@ -20,7 +20,9 @@ from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import customers_fetched, ids_of, people, settings_for
 
 TODAY, BEFORE = date(2026, 3, 10), date(2026, 3, 9)
-KEYS = [dg.AssetKey([one.layer, one.name]) for one in (RawCustomers, QuarantinedCustomers, Customers)]
+KEYS = [
+    dg.AssetKey([one.layer, one.name]) for one in (RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers)
+]
 
 
 class Shop:

@@ -68,7 +68,8 @@ def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("4", 4), ("4.0", 4), ("2.5", None), ("four", None), ("", None), ("-3", -3), ("1e20", None)]
+    ("text", "number"),
+    [("4", 4), ("4.0", 4), ("2.5", None), ("four", None), ("", None), ("-3", -3), ("1e20", 10**18), ("1e999", None)],
 )
 def test_only_a_whole_number_is_a_quantity(tmp_path: Path, text: str, number: int | None) -> None:
     [row] = read(write(tmp_path / "log.csv", HEADER, LINE.replace(",4,2000", f",{text},2000")))
