@@ -4,13 +4,17 @@ The picture of the asset graph, the data dictionary, the statements that create 
 API's table of paths. Tests compare what lies here with what this would write. Not here: documents that people write.
 """
 
+import re
 from collections.abc import Iterable
 from html import escape
+from io import StringIO
 from pathlib import Path
 
 from graph_picture import LAYERS, Picture, without_shortcuts
 from ibis.backends.postgres import Backend as PostgresBackend
 from pydantic_settings import BaseSettings
+from rich.console import Console
+from rich.text import Text
 
 from ecom_assets.alert_settings import AlertSettings
 from ecom_assets.answer_settings import AnswerSettings
@@ -32,6 +36,8 @@ ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+FIRST_RUN = ROOT / "docs" / "first_run.md"
+SUMMARY = ROOT / "docs" / "summary.svg"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 API = ROOT / "docs" / "api.md"
@@ -65,6 +71,18 @@ def main() -> None:
     POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
     SETTINGS.write_text(settings_page(), encoding="utf-8")
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
+    SUMMARY.write_text(summary_picture(), encoding="utf-8")
+
+
+def summary_picture() -> str:
+    """Return the first run's summary down to its sales as a picture of a terminal."""
+    _, summary, _ = FIRST_RUN.read_text(encoding="utf-8").split("```", 2)
+    visits, _, _ = summary.removeprefix("text\n").partition("\nSales\n")
+    console = Console(record=True, width=100, file=StringIO())
+    console.print(Text(visits.rstrip()))
+    picture = console.export_svg(title="make run", unique_id="summary")
+    # Rich asks a host on the internet for the font; the reader's own monospace one will do.
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
 
 
 def with_paths(page: str) -> str:

@@ -82,8 +82,8 @@ def test_the_page_of_settings_has_every_setting_once_and_no_other(make_docs: Mod
     assert sorted(listed) == sorted(PREFIX + name.upper() for name in Settings.model_fields)
 
 
-def test_the_settings_that_the_readme_begins_with_exist() -> None:
-    (table,) = section("README.md", "Settings").tables
+def test_the_settings_to_begin_with_exist() -> None:
+    (table,) = section("docs/own_data.md", "Settings to begin with").tables
     named = {name for line in table for name in re.findall(r"ECOM_[A-Z_]+", line["setting"])}
     assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
 
@@ -93,17 +93,31 @@ def test_the_page_of_the_api_has_every_path_and_no_other(make_docs: ModuleType) 
     assert page == make_docs.with_paths(page), "run `make docs`"
 
 
-# What the README lists
+def test_the_picture_of_the_summary_is_that_of_the_first_run(make_docs: ModuleType) -> None:
+    assert make_docs.SUMMARY.read_text(encoding="utf-8") == make_docs.summary_picture(), "run `make docs`"
 
 
-def test_the_readme_has_every_make_target_and_no_other() -> None:
+# What the pages list
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_index_has_every_page_and_no_other() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    (listed,) = section("docs/README.md", "Documentation").tables
+    assert {re.sub(r"^\[(.*)\]\(.*\)$", r"\1", line["page"]) for line in listed} == {*pages, "adr/"}
+
+
+def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    listed, _ = section("README.md", "Commands").tables
+    listed, _ = section("docs/commands.md", "Commands").tables
     assert {line["target"] for line in listed} == {f"make {target}" for target in targets}
 
 
-def test_the_readme_has_every_command_and_no_other() -> None:
-    _, listed = section("README.md", "Commands").tables
+def test_the_page_of_commands_has_every_command_and_no_other() -> None:
+    _, listed = section("docs/commands.md", "Commands").tables
     assert {line["command"] for line in listed} == set(COMMANDS)
 
 
@@ -117,41 +131,55 @@ def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -
         assert {word for word in words if word.startswith("--") and word != "--help"} <= known, line
 
 
-def test_every_room_of_the_package_is_in_the_readme() -> None:
-    (listed,) = section("README.md", "Where things are").tables
+def test_every_folder_of_the_package_is_in_the_recipes() -> None:
+    (listed,) = section("CONTRIBUTING.md", "Where things are").tables
     places = {line["place"] for line in listed}
     rooms = {f"ecom_assets/{path.parent.name}/" for path in (ROOT / "ecom_assets").glob("*/__init__.py")}
     assert rooms <= places
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
-def test_the_asset_in_the_readme_is_the_one_in_the_code() -> None:
-    (shown,) = section("README.md", "How a table is made").code
+def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
+    (shown,) = section("CONTRIBUTING.md", "How a table is made").code
     assert shown in (ROOT / "ecom_assets" / "assets" / "behaviour.py").read_text()
 
 
-# What the README shows
+# What the pages show
 
 
-def test_the_summary_in_the_readme_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
+def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
     home = tmp_path / "home"
     said = ecom("run", home=home)
     assert said.exit_code == 0
     printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", said.out.replace(str(home), HOME_IN_README))
-    shown = section("README.md", "Two commands").code[1]
+    (shown,) = section("docs/first_run.md", "The first run").code
     assert _told(printed) == _told(shown)
 
 
-def test_the_readme_s_own_data_give_the_funnel_that_it_shows(tmp_path: Path) -> None:
-    clicks, mapping, question, answer, _ = section("README.md", "Your own data").code
+def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run() -> None:
+    (whole,) = section("docs/first_run.md", "The first run").code
+    rest = iter(whole.splitlines())
+    part = [line for line in section("README.md", "Two commands").code[1].splitlines() if line != "…"]
+    assert [line for line in part if line not in rest] == []  # in their order: each is looked for after the one before
+
+
+def test_the_readme_s_own_file_gives_the_funnel_that_it_shows(tmp_path: Path) -> None:
+    clicks, question, answer, _ = section("README.md", "Your own data").code
+    (tmp_path / "clicks.csv").write_text(clicks)
+    said = ecom(*shlex.split(question.splitlines()[-1])[1:], home=tmp_path / "home", cwd=tmp_path)
+    assert (said.exit_code, said.out) == (0, answer)
+
+
+def test_own_data_give_the_funnel_that_is_shown(tmp_path: Path) -> None:
+    clicks, mapping, question, answer, _ = section("docs/own_data.md", "Your own data").code
     (tmp_path / "clicks.csv").write_text(clicks)
     (tmp_path / "my_shop.yaml").write_text(mapping)
     said = ecom(*shlex.split(question)[1:], home=tmp_path / "home", cwd=tmp_path)
     assert (said.exit_code, said.out) == (0, answer)
 
 
-def test_the_settings_that_the_readme_shows_for_own_data_fit_them(tmp_path: Path) -> None:
-    clicks, mapping, _, _, export = section("README.md", "Your own data").code
+def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> None:
+    clicks, mapping, _, _, export = section("docs/own_data.md", "Your own data").code
     (tmp_path / "clicks.csv").write_text(clicks)
     (tmp_path / "my_shop.yaml").write_text(mapping)
     exported = dict(word.split("=", 1) for word in shlex.split(export.splitlines()[0])[1:])
@@ -164,9 +192,9 @@ def test_the_settings_that_the_readme_shows_for_own_data_fit_them(tmp_path: Path
     assert (events["ok"], events["found"]) == (True, "1 files in clicks.csv fit the mapping my_shop")
 
 
-def test_the_funnel_file_in_the_readme_is_a_definition(tmp_path: Path) -> None:
-    clicks, mapping, *_ = section("README.md", "Your own data").code
-    (definition,) = section("README.md", "Commands").code
+def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
+    clicks, mapping, *_ = section("docs/own_data.md", "Your own data").code
+    (definition,) = section("docs/commands.md", "Commands").code
     for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
         (tmp_path / name).write_text(text)
     words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
