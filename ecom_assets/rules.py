@@ -90,6 +90,8 @@ def customer_rule(settings: Settings) -> CustomerRule:
             premium_amount=settings.tier_premium_amount,
             enterprise_amount=settings.tier_enterprise_amount,
             timezone=settings.timezone,
+            has_visits=has_events(settings),
+            has_sales=has_orders(settings) or has_events(settings),
         )
 
 

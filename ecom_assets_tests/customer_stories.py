@@ -1,11 +1,15 @@
 """The language of tests about customers: one perfect customer, told with changes, and what they do. Not here: tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
 
 from ecom_assets.contracts.customers import Customers
+from ecom_assets.settings import Settings
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, received
@@ -37,6 +41,17 @@ def one_of(shop: Platform, **changed: Any) -> Row:
     shop.run(Days((DAY_ONE,)), only=["customers", "quarantined_customers"])
     (row,) = shop.rows(Customers)
     return row
+
+
+@contextmanager
+def shop_with(**sources: str) -> Iterator[Platform]:
+    """A shop that gave a customer API and these sources (`events`, `orders`), and no others."""
+    settings = Settings(home=Path("never written"), customer_api_url="http://shop.example", **sources)
+    shop = Platform(settings)
+    try:
+        yield shop
+    finally:
+        shop.close()
 
 
 def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]]) -> None:

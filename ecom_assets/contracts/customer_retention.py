@@ -27,4 +27,4 @@ class CustomerRetention(Table):
     refunded_orders_count = count("Refunds", unit="orders")
     new_revenue_amount = amount("Shipped to new customers", at_least=0)
     returning_revenue_amount = amount("Shipped to returning customers", at_least=0)
-    refunded_amount = Column("decimal(18, 2)", "Refunded to any customer, negative", unit="money", at_most=0)
+    refunded_amount = amount("Refunded to any customer, negative", at_most=0)

@@ -137,8 +137,14 @@ class Customers(Table):
     last_login_at = instant("When the customer last signed in; null likewise", nullable=True)
     seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
     activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
-    recent_session_count = count("Sessions that started in the last 30 days", unit="sessions")
-    recent_engaged_s = seconds("Time in the engaged ones of these")
+    recent_session_count = Column(
+        "int64",
+        "Sessions that started in the last 30 days; null for a shop that gave no events",
+        "sessions",
+        nullable=True,
+        at_least=0,
+    )
+    recent_engaged_s = seconds("Time in the engaged ones of these; null likewise", nullable=True)
     engagement_score = Column(
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )
@@ -148,14 +154,20 @@ class Customers(Table):
         one_of=ENGAGEMENT_SOURCES,
     )
     engagement_level = text(
-        "By sessions and engaged time of the last 30 days, else by the API's score", one_of=ENGAGEMENT_LEVELS
+        "By sessions and engaged time of the last 30 days, else by the API's score; null where neither tells it and the "
+        "shop gave no events",
+        nullable=True,
+        one_of=ENGAGEMENT_LEVELS,
     )
     acquisition_channel = text(
         "How they came first; null before their first event", nullable=True, one_of=ACQUISITION_CHANNELS
     )
     default_channel_group = text("GA4's channel of their first event; null before it", nullable=True)
-    year_revenue_amount = amount("Orders less refunds of the last 365 days; purchase events where a shop has no orders")
-    customer_tier = text("By that revenue", one_of=CUSTOMER_TIERS)
+    year_revenue_amount = amount(
+        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave neither",
+        nullable=True,
+    )
+    customer_tier = text("By that revenue; null where it is", nullable=True, one_of=CUSTOMER_TIERS)
     flawed_fields = text(
         "Expected fields that are missing or invalid, separated by commas; null if none", nullable=True
     )

@@ -1,6 +1,6 @@
 """Contracts of what searches, categories and products lead to, day by day. Not here: stock (`inventory.py`)."""
 
-from ecom_assets.contracts.table import MONEY, Column, Table, amount, count, day, rate, text
+from ecom_assets.contracts.table import Column, Table, amount, count, day, rate, text
 
 
 class SearchPerformance(Table):
@@ -49,6 +49,12 @@ def _views(description: str, *, unit: str = "events") -> Column:
     return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
 
 
+def _sold(description: str, *, unit: str) -> Column:
+    """A count of what was sold, which events that name no product do not tell."""
+    unknown = "null on a day of whose purchase and refund events none names a product"
+    return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)
+
+
 class ProductPerformance(Table):
     """One row per day and product that was viewed, put into a cart, bought or paid back."""
 
@@ -65,15 +71,15 @@ class ProductPerformance(Table):
     remove_from_cart_count = _views("Events of type remove_from_cart")
     viewing_visitor_count = _views("Visitors who viewed it", unit="visitors")
     cart_visitor_count = _views("Of these, those who put it into the cart on the same day", unit="visitors")
-    purchase_count = count("Orders with a shipped line of it; without orders, events of type purchase", unit="orders")
-    sold_item_count = count("Items shipped; without orders, one per purchase event", unit="items")
-    refunded_item_count = count("Items paid back; without orders, one per refund event", unit="items")
+    purchase_count = _sold("Orders with a shipped line of it; without orders, events of type purchase", unit="orders")
+    sold_item_count = _sold("Items shipped; without orders, one per purchase event", unit="items")
+    refunded_item_count = _sold("Items paid back; without orders, one per refund event", unit="items")
     shipped_amount = amount(
         "Gross revenue: Σ shipped; without orders, of the purchase events; null where none of these tells an amount",
         nullable=True,
         at_least=0,
     )
-    refunded_amount = Column(MONEY, "Σ paid back, negative; null likewise", "money", nullable=True, at_most=0)
+    refunded_amount = amount("Σ paid back, negative; null likewise", nullable=True, at_most=0)
     revenue_amount = amount("Net revenue: shipped less refunded; null likewise", nullable=True)
     cart_rate = rate("cart_visitor_count among viewing_visitor_count", nullable=True)
     purchases_per_cart = Column(

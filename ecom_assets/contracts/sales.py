@@ -5,7 +5,7 @@ Not here: order lines as received and as cleaned (`orders.py`), weekly retention
 
 from ecom_assets.contracts.events import CleanEvents
 from ecom_assets.contracts.orders import STATUSES, UserOrderLog
-from ecom_assets.contracts.table import MONEY, Column, Table, amount, count, day, flag, instant, received_amount, text
+from ecom_assets.contracts.table import Column, Table, amount, count, day, flag, instant, received_amount, text
 
 AN_ORDER = "Orders, an order being the lines of one order id on one day"
 """What is counted as an order everywhere: METRICS \"What an order is\"."""
@@ -53,7 +53,7 @@ class Customer(Table):
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
     order_count = count(f"{AN_ORDER}, with a shipped line", unit="orders")
     shipped_amount = amount("Σ shipped", at_least=0)
-    refunded_amount = Column("decimal(18, 2)", "Σ refunded, negative", unit="money", at_most=0)
+    refunded_amount = amount("Σ refunded, negative", at_most=0)
     revenue_amount = amount("Shipped less refunded")
 
 
@@ -113,7 +113,7 @@ class _Revenue(Table):
     sold_item_count = count("Items shipped", unit="items")
     refunded_item_count = count("Items refunded", unit="items")
     shipped_amount = amount("Gross revenue: Σ shipped", at_least=0)
-    refunded_amount = Column("decimal(18, 2)", "Σ refunded, negative", unit="money", at_most=0)
+    refunded_amount = amount("Σ refunded, negative", at_most=0)
     revenue_amount = amount("Net revenue: shipped less refunded")
     average_order_value = Column("float64", "revenue_amount ÷ order_count", unit="money per order", nullable=True)
 
@@ -161,12 +161,8 @@ class PurchaseRevenueDaily(_Revenue):
     sold_item_count = count("One per purchase", unit="items")
     refunded_item_count = count("One per refund", unit="items")
     shipped_amount = amount("Σ cart_value of purchases; null where none tells it", nullable=True, at_least=0)
-    refunded_amount = Column(
-        MONEY,
-        "Σ cart_value of refunds, negative; null where none tells it",
-        "money",
-        nullable=True,
-        at_most=0,
+    refunded_amount = amount(
+        "Σ cart_value of refunds, negative; null where none tells it", nullable=True, at_most=0
     )
     revenue_amount = amount("Purchases less refunds; null where no event tells its cart_value", nullable=True)
     event_date = day("The day of the events")

@@ -127,6 +127,8 @@ def received_amount(description: str, *, nullable: bool = False, at_least: Limit
     return Column(AMOUNT, description, unit="money", nullable=nullable, at_least=at_least)
 
 
-def amount(description: str, *, nullable: bool = False, at_least: Limit | None = None) -> Column:
+def amount(
+    description: str, *, nullable: bool = False, at_least: Limit | None = None, at_most: Limit | None = None
+) -> Column:
     """Money of any number of rows, exact to the cent."""
-    return Column(MONEY, description, unit="money", nullable=nullable, at_least=at_least)
+    return Column(MONEY, description, unit="money", nullable=nullable, at_least=at_least, at_most=at_most)

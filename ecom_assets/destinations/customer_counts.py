@@ -18,6 +18,8 @@ KNOWN = {
     "engagement_level": ENGAGEMENT_LEVELS,
 }
 """What is counted, and the values that are named even where nobody has them; segments are those of the shop."""
+UNKNOWN = "unknown"
+"""Stands for a tier or level that no source tells; it is named only where somebody has it."""
 NO_SOURCE = "none"
 """Stands for no source of engagement, which a name of JSON cannot be null for."""
 
@@ -56,5 +58,7 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...]) -> dict[str,
 
 def _counted(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> dict[str, int]:
     """Count by the values of a column: the known ones first, then any that a table still has from before."""
-    values = dict.fromkeys((*known, *sorted({row[name] for row in rows} - set(known))))
-    return {value: sum(row["n"] for row in rows if row[name] == value) for value in values}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row[name] or UNKNOWN] += row["n"]
+    return {value: counts[value] for value in (*known, *sorted(counts.keys() - set(known)))}

@@ -22,6 +22,7 @@ class CustomerRule:
     `medium_score` and `high_score` (points of 100) are of the score that an API gives, where there are no sessions.
     `expected_fields` cost points of quality where they are missing or invalid: those that the API has.
     `active_days` (days): seen so long ago at most, a day being 24 h. Amounts are of the last 365 days.
+    `has_visits`, `has_sales`: whether the shop gave a source that tells them; else who has none is unknown, not zero.
     """
 
     active_days: int = 30
@@ -35,6 +36,8 @@ class CustomerRule:
     enterprise_amount: Decimal = Decimal(500)
     expected_fields: tuple[str, ...] = SCORED_FIELDS
     timezone: str = "UTC"
+    has_visits: bool = True
+    has_sales: bool = True
 
     def __post_init__(self) -> None:
         """Refuse thresholds that are the wrong way round.
@@ -52,8 +55,9 @@ class CustomerRule:
                 raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
 
     def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
-        """Return high, medium or low; nothing known is low."""
+        """Return high, medium or low; nothing known is low where the shop gave events, else unknown: null."""
         return ibis.cases(
+            *(() if self.has_visits else ((session_count.isnull(), ibis.null("string")),)),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
             ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
             else_="low",
@@ -64,8 +68,9 @@ class CustomerRule:
         return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
 
     def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
-        """Return enterprise, premium or basic."""
+        """Return enterprise, premium or basic; null where the revenue is."""
         return ibis.cases(
+            (revenue_amount.isnull(), ibis.null("string")),
             (revenue_amount >= _amount(self.enterprise_amount), "enterprise"),
             (revenue_amount >= _amount(self.premium_amount), "premium"),
             else_="basic",

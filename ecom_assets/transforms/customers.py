@@ -165,14 +165,18 @@ def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days
     last_event_at = (told.last_event_at < told.now_at).ifelse(told.last_event_at, told.now_at)
     last_event_at = told.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
     seen = ibis.coalesce(told.last_login_at, last_event_at), ibis.coalesce(last_event_at, told.last_login_at)
+    # Who did nothing has zero only where somebody would have told of it.
+    visits = {name: told[name].fill_null(0) if rule.has_visits else told[name] for name in _OF_VISITS}
+    spent = told.year_revenue_amount.fill_null(0) if rule.has_sales else told.year_revenue_amount
     return told.mutate(
         seen_at=ibis.greatest(*seen),
-        recent_session_count=told.recent_session_count.fill_null(0),
-        recent_engaged_s=told.recent_engaged_us.fill_null(0).cast("float64") / 1e6,
-        year_revenue_amount=told.year_revenue_amount.fill_null(0).cast(MONEY),
+        recent_session_count=visits["recent_session_count"],
+        recent_engaged_s=visits["recent_engaged_us"].cast("float64") / 1e6,
+        year_revenue_amount=spent.cast(MONEY),
     )
 
 
+_OF_VISITS = ("recent_session_count", "recent_engaged_us")
 _TIMES = ("created_at", "updated_at", "last_login_at")
 
 

@@ -17,9 +17,11 @@ from ecom_assets.transforms.stacking import stacked
 
 ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
+OF_SALES = ("purchase", "refund")
+SOLD = ("purchase_count", "sold_item_count", "refunded_item_count")
 COUNTS = (
     *(f"{kind}_count" for kind in TYPES),
-    "viewing_visitor_count", "cart_visitor_count", "purchase_count", "sold_item_count", "refunded_item_count",
+    "viewing_visitor_count", "cart_visitor_count", *SOLD,
 )  # fmt: skip
 OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
 PRICED = "priced_count"
@@ -39,7 +41,9 @@ def product_performance(
         sales_source: `orders`, or `events` for a shop without orders.
         has_views: Whether the shop gave events: without them nobody knows what was viewed.
     """
-    events = events.filter(days.contain(events.event_date), events.product_id.notnull())
+    events = events.filter(days.contain(events.event_date))
+    unnamed = _unnamed_days(events)
+    events = events.filter(events.product_id.notnull())
     parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
     told = stacked(*(part.select(*columns) for part in parts))
@@ -50,6 +54,7 @@ def product_performance(
         **{PRICED: told[PRICED].sum()},
     )
     found = _without_unknown(found, has_views=has_views)
+    found = found if sales_source == ORDERS else _without_unnamed(found, unnamed)
     return found.mutate(
         cart_rate=ratio(found.cart_visitor_count, found.viewing_visitor_count),
         purchases_per_cart=ratio(found.purchase_count, found.add_to_cart_count),
@@ -64,6 +69,21 @@ def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
     unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), found[name]) for name in AMOUNTS}
     views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
     return found.mutate(**unknown, **views).drop(PRICED)
+
+
+def _unnamed_days(events: ir.Table) -> ir.Table:
+    """Return the days, as `unnamed_date`, with purchases or refunds none of which names a product."""
+    sold = events.filter(events.event_type.isin(OF_SALES))
+    by_day = sold.group_by("event_date").agg(named_count=sold.product_id.count())
+    return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")
+
+
+def _without_unnamed(found: ir.Table, unnamed: ir.Table) -> ir.Table:
+    """Return the sums with null for all that was sold on days of which nobody knows what was."""
+    joined = found.left_join(unnamed, found.event_date == unnamed.unnamed_date)
+    is_unknown = joined.unnamed_date.notnull()
+    unknown = {name: is_unknown.ifelse(ibis.null(found[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
+    return joined.mutate(**unknown).drop("unnamed_date")
 
 
 def _interest(events: ir.Table) -> ir.Table:
@@ -93,7 +113,7 @@ def _sold(sold: ir.Table, days: Days) -> ir.Table:
 
 def _bought(events: ir.Table) -> ir.Table:
     """What events of purchases and refunds tell."""
-    events = events.filter(events.event_type.isin(("purchase", "refund")))
+    events = events.filter(events.event_type.isin(OF_SALES))
     is_refund = events.event_type == "refund"
     money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
     nothing = ibis.literal(0, MONEY)

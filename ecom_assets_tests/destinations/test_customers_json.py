@@ -17,6 +17,7 @@ from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.settings import load_settings
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets_tests.builders import Row, as_table
+from ecom_assets_tests.customer_stories import one_of, shop_with
 
 NOW = datetime(2026, 3, 10, 6)  # noqa: DTZ001 (the platform's instants are UTC, without zone)
 SOMEBODY: Row = {
@@ -152,6 +153,29 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
     text = (tmp_path / "all_summary.txt").read_text()
     assert "\nMean data quality score: 90.00\n" in text
     assert "  city                    2  66.7%\n  email                   1  33.3%\n" in text
+
+
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        ({}, (None, None, None, None, None)),
+        ({"orders": "orders.csv"}, ("0.00", "basic", None, None, None)),
+        ({"events": "events.csv"}, ("0.00", "basic", 0, 0.0, "low")),
+    ],
+)
+def test_what_no_source_tells_is_null_and_counted_as_unknown(
+    tmp_path: Path, sources: dict[str, str], told: tuple[object, ...]
+) -> None:
+    with shop_with(**sources) as shop:
+        one_of(shop)
+        write_customers(shop.table(Customers), tmp_path / "all.json", NOW, LAYOUT)
+    (found,) = json.loads((tmp_path / "all.json").read_text())["customers"]
+    names = ("year_revenue_amount", "customer_tier", "recent_session_count", "recent_engaged_s", "engagement_level")
+    assert tuple(found[name] for name in names) == told
+    summary = json.loads((tmp_path / "all_summary.json").read_text())
+    tiers = {"basic": 0, "premium": 0, "enterprise": 0}
+    assert summary["customer_tier"] == tiers | {told[1] or "unknown": 1}
+    assert summary["engagement_level"] == {"high": 0, "medium": 0, "low": 0} | {told[4] or "unknown": 1}
 
 
 def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:

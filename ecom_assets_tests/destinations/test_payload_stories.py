@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ecom_assets_tests.customer_stories import one_of, shop_with
 from ecom_assets_tests.destinations.mart_rows import NOON, SENT_AT, event, events, tool, users
 
 # 2026-01-05 12:00:01 UTC is 20,458 days and 43,201 seconds after 1970.
@@ -251,3 +252,24 @@ def test_rows_are_taken_as_other_engines_give_them() -> None:
     assert destination.payloads(plain, SENT_AT.astimezone(UTC).replace(tzinfo=None)) == destination.payloads(
         plain, SENT_AT
     )
+
+
+@pytest.mark.parametrize(("sources", "tier"), [({}, None), ({"events": "events.csv"}, "basic")])
+def test_a_tier_that_no_source_tells_is_sent_to_nobody(sources: dict[str, str], tier: str | None) -> None:
+    with shop_with(**sources) as shop:
+        customer = one_of(shop)
+    row = {"segment": "Loyal", "customer_tier": customer["customer_tier"]}
+    properties = {"customer_segment": "Loyal"} | ({"customer_tier": tier} if tier else {})
+    assert known("heap_users", **row)["properties"] == properties
+    assert known("mixpanel_users", **row)["$set"] == properties
+    assert known("ga4_users", **row)["user_properties"] == {name: {"value": one} for name, one in properties.items()}
+    told = known("amplitude_users", **row)["user_properties"]
+    assert told["$set"] == properties
+    assert ("customer_tier" in told["$unset"]) is (tier is None), "one of before is taken back"
+
+
+def test_without_events_the_tier_of_orders_is_sent() -> None:
+    with shop_with(orders="orders.csv") as shop:
+        customer = one_of(shop)
+    told = known("heap_users", segment="Loyal", customer_tier=customer["customer_tier"])
+    assert told["properties"] == {"customer_segment": "Loyal", "customer_tier": "basic"}

@@ -20,7 +20,7 @@ from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.first_touch import acquisition_channel
 from ecom_assets.transforms.stacking import stacked
 from ecom_assets_tests.builders import DAY_ONE, at
-from ecom_assets_tests.customer_stories import NEXT_DAY, PERFECT, answer, one_of, visits
+from ecom_assets_tests.customer_stories import NEXT_DAY, PERFECT, answer, one_of, shop_with, visits
 from ecom_assets_tests.platform import Platform
 
 # Copies and versions
@@ -228,3 +228,33 @@ def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> No
 def test_before_the_first_event_there_is_no_channel(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 11)), {}))
     assert one_of(shop)["acquisition_channel"] is None
+
+
+# What no source tells
+
+
+BEHAVIOUR = ("recent_session_count", "recent_engaged_s", "engagement_level", "engagement_source")
+SPENT = ("year_revenue_amount", "customer_tier")
+
+
+def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_tells_a_score() -> None:
+    with shop_with(orders="orders.csv") as shop:
+        row = one_of(shop)
+        assert [row[name] for name in BEHAVIOUR] == [None, None, None, None]
+        assert (row["acquisition_channel"], row["default_channel_group"]) == (None, None)
+        assert [row[name] for name in SPENT] == [Decimal("0.00"), "basic"], "orders would tell"
+        shop.clear()
+        assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
+
+
+def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
+    with shop_with() as shop:
+        row = one_of(shop)
+    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [None] * 6
+    assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), "the API tells these"
+
+
+def test_with_events_only_who_did_nothing_is_low_and_basic() -> None:
+    with shop_with(events="events.csv") as shop:
+        row = one_of(shop)
+    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [Decimal("0.00"), "basic", 0, 0.0, "low", None]

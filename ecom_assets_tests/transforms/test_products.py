@@ -142,6 +142,36 @@ def test_without_orders_purchase_events_tell_what_was_sold(eventful: ProductPlat
     }
 
 
+def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(eventful: ProductPlatform) -> None:
+    days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
+    people: dict[str, Sequence[Step]] = {
+        "anna": [
+            ("09:00", "product_view", {"product_id": "hat"}),
+            ("09:03", "purchase", {"cart_amount": Decimal("20.00")}),
+            ("+1 09:00", "product_view", {"product_id": "hat"}),
+        ],
+    }
+    eventful.receive(journeys(people), days)
+    eventful.stock(days.dates[-1], {"product_id": "hat", "stock": 5})
+    eventful.run(days)
+    names = ("product_view_count", *SOLD, "shipped_amount", "purchases_per_view")
+    first, second = eventful.rows(ProductPerformance)
+    assert [first[name] for name in names] == [1, None, None, None, None, None, None]
+    # On the next day nothing was bought at all: that is known.
+    assert [second[name] for name in names] == [1, 0, 0, 0, Decimal("0.00"), Decimal("0.00"), 0.0]
+
+
+def test_one_purchase_that_names_its_product_tells_the_others_of_its_day(eventful: ProductPlatform) -> None:
+    days = Days((DAY_ONE,))
+    people: dict[str, Sequence[Step]] = {
+        "anna": [("09:00", "product_view", {"product_id": "hat"}), ("09:03", "purchase", {})],
+        "ben": [("09:00", "purchase", {"product_id": "shoe", "cart_amount": Decimal("7.00")})],
+    }
+    eventful.receive(journeys(people), days)
+    eventful.run(days)
+    assert products(eventful, *SOLD) == {"hat": (0, 0, 0, Decimal("0.00")), "shoe": (1, 1, 0, Decimal("7.00"))}
+
+
 def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform) -> None:
     dice = random.Random(5)  # noqa: S311 (stories, not secrets)
     days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)
