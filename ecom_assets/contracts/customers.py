@@ -154,8 +154,8 @@ class Customers(Table):
         one_of=ENGAGEMENT_SOURCES,
     )
     engagement_level = text(
-        "By sessions and engaged time of the last 30 days, else by the API's score; null where neither tells it and the "
-        "shop gave no events",
+        "By sessions and engaged time of the last 30 days, else by the API's score; null without a score for a shop "
+        "that gave no events",
         nullable=True,
         one_of=ENGAGEMENT_LEVELS,
     )
@@ -164,7 +164,8 @@ class Customers(Table):
     )
     default_channel_group = text("GA4's channel of their first event; null before it", nullable=True)
     year_revenue_amount = amount(
-        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave neither",
+        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave "
+        "neither orders nor events",
         nullable=True,
     )
     customer_tier = text("By that revenue; null where it is", nullable=True, one_of=CUSTOMER_TIERS)

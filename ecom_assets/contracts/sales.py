@@ -161,9 +161,7 @@ class PurchaseRevenueDaily(_Revenue):
     sold_item_count = count("One per purchase", unit="items")
     refunded_item_count = count("One per refund", unit="items")
     shipped_amount = amount("Σ cart_value of purchases; null where none tells it", nullable=True, at_least=0)
-    refunded_amount = amount(
-        "Σ cart_value of refunds, negative; null where none tells it", nullable=True, at_most=0
-    )
+    refunded_amount = amount("Σ cart_value of refunds, negative; null where none tells it", nullable=True, at_most=0)
     revenue_amount = amount("Purchases less refunds; null where no event tells its cart_value", nullable=True)
     event_date = day("The day of the events")
     product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
