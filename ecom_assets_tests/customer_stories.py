@@ -44,10 +44,10 @@ def one_of(shop: Platform, **changed: Any) -> Row:
 
 
 @contextmanager
-def shop_with(**sources: str) -> Iterator[Platform]:
-    """A shop that gave a customer API and these sources (`events`, `orders`), and no others."""
-    settings = Settings(home=Path("never written"), customer_api_url="http://shop.example", **sources)
-    shop = Platform(settings)
+def shop_with(*, events: str | None = None, orders: str | None = None) -> Iterator[Platform]:
+    """A shop that gave a customer API and these sources, and no others."""
+    place = "http://shop.example"
+    shop = Platform(Settings(home=Path("never written"), customer_api_url=place, events=events, orders=orders))
     try:
         yield shop
     finally:
