@@ -1,4 +1,4 @@
-"""Which products' stock needs attention, by story. Not here: where stock comes from (`sources/test_stock_source.py`)."""
+"""Whose stock needs attention, by story. Not here: where stock comes from (`sources/test_stock_source.py`)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
