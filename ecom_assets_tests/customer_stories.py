@@ -44,7 +44,7 @@ def one_of(shop: Platform, **changed: Any) -> Row:
 
 
 @contextmanager
-def shop_with(*, events: str | None = None, orders: str | None = None) -> Iterator[Platform]:
+def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
     """A shop that gave a customer API and these sources, and no others."""
     place = "http://shop.example"
     shop = Platform(Settings(home=Path("never written"), customer_api_url=place, events=events, orders=orders))
