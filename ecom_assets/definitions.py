@@ -45,6 +45,7 @@ from ecom_assets.checks.customer_value import VALUE_CLAIMS
 from ecom_assets.checks.customers import CUSTOMER_CLAIMS
 from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
 from ecom_assets.checks.event_types import no_event_type_is_new
+from ecom_assets.checks.file_rows import file_row_claims
 from ecom_assets.checks.invariants import INVARIANT_CLAIMS
 from ecom_assets.checks.journeys import JOURNEY_CLAIMS
 from ecom_assets.checks.orders import order_claims
@@ -234,6 +235,7 @@ def claims(settings: Settings) -> list[Claim]:
     """Return every check."""
     return [
         *(contract_claim(contract) for contract in ALL),
+        *file_row_claims(),
         accounting_claim(settings.late_days),
         no_event_type_is_new,
         *INVARIANT_CLAIMS,

@@ -44,12 +44,12 @@ class Verdict:
 
 
 Judge = Callable[..., Verdict]
-"""Gets the run's days (None for all) and tables, whole."""
+"""Gets the run's days (None for all), tables, whole, and where the claim names one, the source of the rows."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim about a contract's table; `judge` gets the run's days and `tables`.
+    """A claim about a contract's table; `judge` gets the run's days and `tables`, then the resource `source`, if any.
 
     Where it `warns`, what breaks it is worth a look, and the run is well all the same.
     """
@@ -61,9 +61,11 @@ class Claim:
     tables: tuple[type[Table], ...]
     blocking: bool = False
     warns: bool = False
+    source: str = ""
 
     def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
         """Make Dagster's check; runs whose steps are in one `pool` take turns."""
+        sources = [self.source] if self.source else []
 
         @dg.asset_check(
             asset=asset_key(self.contract),
@@ -72,13 +74,13 @@ class Claim:
             blocking=self.blocking,
             # Without these a run may come to look at a table before it has brought it up to date.
             additional_deps=[asset_key(table) for table in self.tables if table not in {self.contract, *NOTES}],
-            required_resource_keys={"warehouse"},
+            required_resource_keys={"warehouse", *sources},
             pool=pool,
         )
         def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             days = days_of_run(context.run.tags)
             tables = [context.resources.warehouse.table(table) for table in self.tables]
-            verdict = self.judge(days, *tables)
+            verdict = self.judge(days, *tables, *(getattr(context.resources, name) for name in sources))
             return dg.AssetCheckResult(
                 passed=verdict.broken_count == 0,
                 severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,

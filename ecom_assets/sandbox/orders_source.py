@@ -11,6 +11,7 @@ from ecom_assets.sandbox.service_faults import Faults
 from ecom_assets.settings import Settings
 from ecom_assets.sources.order_source import OrderReader
 from ecom_assets.sources.received import Received
+from ecom_assets.sources.record_files import FileRows
 from ecom_assets.transforms.days import Days
 
 POLL_S = 0.05
@@ -48,3 +49,7 @@ class SandboxOrders:
                 "source_retry_base_s": RETRY_BASE_S,
             }
             return self._reader.fetched(self._settings.model_copy(update=there), days)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the increments that have landed."""
+        return self._reader.landed_rows(self._settings.sandbox_folder, days)

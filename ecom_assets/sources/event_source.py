@@ -13,7 +13,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_mapping import load_mapping
 from ecom_assets.sources.places import split_places
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.record_files import FileRows, RecordFiles
 from ecom_assets.sources.sql_text import day_in_zone, select, text
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.day_by_day import DayByDay
@@ -43,6 +43,9 @@ class EventSource(Protocol):
     def received(self, days: Days) -> ir.Table | DayByDay:
         """Rows of `RawEvents` that arrived on `days`."""
 
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files that events of `days` come from; None if they do not come from files."""
+
 
 class FileEvents:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
@@ -67,6 +70,10 @@ class FileEvents:
         sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
         con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
         return con.table(VIEW, database=("temp", "main"))
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files, as they were counted when these were looked at."""
+        return self.files.file_rows(days)
 
 
 def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:

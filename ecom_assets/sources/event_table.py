@@ -19,6 +19,7 @@ from ecom_assets.contracts.events import RawEvents
 from ecom_assets.errors import SettingError, SourceError, WarehouseError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.event_table_sql import TableColumn, TableSql
+from ecom_assets.sources.record_files import FileRows
 from ecom_assets.sources.sql_text import ident
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.warehouse.day_by_day import DayByDay
@@ -180,6 +181,11 @@ class TableEvents:
     def received(self, days: Days) -> ir.Table | DayByDay:
         """Rows of `RawEvents` that arrived on `days`; to be fetched by day where the warehouse is elsewhere."""
         return self._table.rows(days) if self._table.is_in_warehouse else DayByDay(self._table, days)
+
+    @staticmethod
+    def file_rows(_days: Days | None) -> list[FileRows] | None:
+        """Return None: there are no files."""
+        return None
 
 
 @contextlib.contextmanager

@@ -1,17 +1,28 @@
-"""Which text files hold what the engine's fast readers cannot take, or would not take as it is.
+"""Which text files hold what the engine's fast readers cannot take, or would not take as it is, and their row counts.
 
 The engine reads sound files as they are. Files with damaged lines, or with bytes that it is known to misread, are read
-from copies (`sound_copy`). One pass over the bytes and one by the engine find them. Not here: the SQL (`row_sql`).
+from copies (`sound_copy`). One pass over the bytes and one by the engine find them, and count the rows, so that what
+is loaded later can be compared with the files. Not here: the SQL (`row_sql`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
+import pyarrow.parquet as pq
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.file_formats import InputFile
-from ecom_assets.sources.row_sql import HAS_TEXT, Layout, csv_source, is_object, line_source, many_brackets
+from ecom_assets.sources.row_sql import (
+    HAS_TEXT,
+    Layout,
+    csv_source,
+    is_object,
+    line_source,
+    list_length,
+    many_brackets,
+    parquet_source,
+)
 from ecom_assets.sources.sound_copy import SoundCopy, sound_copy
 from ecom_assets.sources.sql_text import select, texts
 from ecom_assets.sources.text_blocks import blocks_of
@@ -19,39 +30,43 @@ from ecom_assets.sources.text_blocks import blocks_of
 
 @dataclass(frozen=True)
 class Findings:
-    """Paths of files that need a copy; and a file with a key that its mapping does not know, if any."""
+    """Paths of files that need a copy, a file with a key that its mapping does not know, and the rows of each file."""
 
     damaged: frozenset[str]
     unknown: tuple[str, str] | None = None
+    row_counts: Mapping[str, int] = field(default_factory=dict)
 
     def __or__(self, other: "Findings") -> "Findings":
         """Both together."""
-        return Findings(self.damaged | other.damaged, self.unknown or other.unknown)
+        counts = {**self.row_counts, **other.row_counts}
+        return Findings(self.damaged | other.damaged, self.unknown or other.unknown, counts)
 
 
 @dataclass(frozen=True)
 class TextFiles:
-    """Text files of one layout, and how each is read."""
+    """Files of one layout, how each is read, and how many rows each has."""
 
     copies: dict[str, SoundCopy | None]
     unknown: tuple[str, str] | None
+    row_counts: dict[str, int]
 
 
 def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> TextFiles:
-    """Find out which files can be read as they are, and copy the others.
+    """Find out which files can be read as they are, copy the others, and count the rows of each.
 
     Raises:
         SourceError: A gzip file is cut off or damaged.
     """
     if layout.format == "parquet":
-        return TextFiles({file.path: None for file in files}, None)
+        return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
     odd = frozenset(file.path for file in files if _is_odd(file))
     found = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = {}
     for file in files:
-        copies[file.path] = sound_copy(file, layout) if file.path in odd | found.damaged else None
-    unknown = found.unknown or _unknown_in(con, layout, copies)
-    return TextFiles(copies, unknown)
+        copy = copies[file.path] = sound_copy(file, layout) if file.path in odd | found.damaged else None
+        if copy:
+            found |= _look_at_copy(con, layout, file.path, copy)
+    return TextFiles(copies, found.unknown, {file.path: found.row_counts.get(file.path, 0) for file in files})
 
 
 def _is_odd(file: InputFile) -> bool:
@@ -93,32 +108,43 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
         return Findings(frozenset({files[0].path}))
 
 
-def _unknown_in(
-    con: duckdb.DuckDBPyConnection, layout: Layout, copies: dict[str, SoundCopy | None]
-) -> tuple[str, str] | None:
-    if layout.format != "ndjson":
-        return None
-    for path, copy in copies.items():
-        found = copy and _look(con, layout, [copy.sound]).unknown
-        if found:
-            return path, found[1]
-    return None
+def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: SoundCopy) -> Findings:
+    """The rows of a file that is read from a copy, and a key in it that its mapping does not know."""
+    if layout.format == "csv":
+        return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
+    found = _look(con, layout, [copy.sound])
+    unknown = (path, found.unknown[1]) if found.unknown else None
+    return Findings(frozenset(), unknown, {path: found.row_counts.get(copy.sound, 0) + copy.damaged_count})
+
+
+def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
+    if layout.exploded:
+        return {file.path: _row_count(con, parquet_source([file.path]), list_length(layout)) for file in files}
+    return {file.path: pq.read_metadata(file.path).num_rows for file in files}
+
+
+def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:
+    found = con.execute(select(f"coalesce(sum({rows}), 0)", source)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:
     if layout.format == "csv":
         # Only columns that are read are checked for valid UTF-8, so all of them are.
-        con.execute(select("count(COLUMNS(*))", csv_source(layout, paths))).fetchall()
-        return Findings(frozenset())
+        columns = "__file, count(*), count(COLUMNS(*))"
+        counted = con.execute(select(columns, csv_source(layout, paths), group_by="__file")).fetchall()
+        return Findings(frozenset(), None, {row[0]: int(row[1]) for row in counted})
     good, unknown = is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
     judged = select(
-        f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown",
+        f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
+        f" CASE WHEN {good} THEN {list_length(layout)} ELSE 1 END AS row_count",
         line_source(paths, is_gzip=layout.is_gzip),
         HAS_TEXT,
     )
-    summed = select("__file, bool_and(good), any_value(unknown)", judged, group_by="__file")
+    summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", judged, group_by="__file")
     rows = con.execute(summed).fetchall()
-    strange = sorted((path, key) for path, _, key in rows if key is not None)
-    return Findings(frozenset(path for path, is_sound, _ in rows if not is_sound), next(iter(strange), None))
+    strange = sorted((path, key) for path, _, key, _ in rows if key is not None)
+    damaged = frozenset(path for path, is_sound, _, _ in rows if not is_sound)
+    return Findings(damaged, next(iter(strange), None), {path: int(count) for path, _, _, count in rows})

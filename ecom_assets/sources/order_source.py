@@ -3,7 +3,7 @@
 Not here: how files are read (`record_files.py`), how an increment is fetched into a file (`order_report_api.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from ecom_assets.sources.order_report_api import fetch_increments, metrics_of
 from ecom_assets.sources.order_report_file import path_of
 from ecom_assets.sources.places import split_places
 from ecom_assets.sources.received import NO_DAYS, Received
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.record_files import FileRows, RecordFiles
 from ecom_assets.sources.sql_text import select, text
 from ecom_assets.transforms.days import Days
 
@@ -94,6 +94,9 @@ class OrderSource(Protocol):
     def received(self, days: Days) -> Received:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
 
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files that orders of `days` come from; None if none are known."""
+
 
 @dataclass(frozen=True)
 class OrderReader:
@@ -106,6 +109,7 @@ class OrderReader:
     """What the rows name as their source."""
     catalogue: Path | None = None
     """File that tells the categories of lines that carry none."""
+    _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return what arrived on `days`."""
@@ -135,7 +139,16 @@ class OrderReader:
         """
         increments = list(fetch_increments(settings, days.dates))
         landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
-        return Received(self.rows(self.files(landed), days), days, {"fetched": True, **metrics_of(increments)})
+        files = self.files(landed)
+        self._landed[:] = [files]
+        return Received(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
+
+    def landed_rows(self, home: Path, days: Days | None) -> list[FileRows] | None:
+        """Return the rows of the increments of days that have landed below `home`; None if there is none."""
+        if not self._landed:
+            paths = [path_of(home, day) for day in (days.dates if days else ())]
+            self._landed[:] = [self.files([path for path in paths if path.exists()])]
+        return self._landed[0].file_rows(days) or None
 
 
 class NoOrders:
@@ -148,6 +161,11 @@ class NoOrders:
     def received(self, _days: Days) -> Received:
         """Leave all as it is."""
         return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
+
+    @staticmethod
+    def file_rows(_days: Days | None) -> list[FileRows] | None:
+        """Return None: there are no files."""
+        return None
 
 
 class FileOrders:
@@ -166,6 +184,10 @@ class FileOrders:
     def received(self, days: Days) -> Received:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
         return Received(self._reader.rows(self.files, days), days)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files, as they were counted when these were looked at."""
+        return self.files.file_rows(days)
 
 
 class ApiOrders:
@@ -187,6 +209,10 @@ class ApiOrders:
         if not ended.dates:
             return self._reader.nothing("an increment is of a day that has ended")
         return self._reader.fetched(self._settings, ended)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the increments that have landed."""
+        return self._reader.landed_rows(self._settings.home, days)
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:

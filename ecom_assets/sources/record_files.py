@@ -4,7 +4,7 @@ Here: which files there are, which of them are opened for which arrival days, an
 Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`), loading into a warehouse.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,17 +23,50 @@ from ecom_assets.sources.record_sql import FileDays, arrivals_sql, dated_sql, re
 from ecom_assets.sources.row_sql import Layout
 from ecom_assets.sources.sound_copy import SoundCopy
 from ecom_assets.sources.sql_text import day, day_in_zone, select
+from ecom_assets.transforms.days import Days
 
 _ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class ArrivalDays:
-    """The first and last arrival day of a file's rows, and the day for rows that do not say theirs."""
+    """How many of a file's rows arrived on each day, and the day for rows that do not say theirs."""
 
-    first: date
-    last: date
+    row_counts: dict[date, int]
     fallback: date
+
+    @classmethod
+    def from_said(cls, said: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
+        """Put rows that do not say their day on the last day on which a row happened, else on that of the file.
+
+        Args:
+            said: Days that rows say, or None, with the number of such rows and the last day that they happened on.
+            modified: The day of the file.
+        """
+        fallback = max((usable for _, _, usable in said if usable), default=modified)
+        counts: dict[date, int] = {}
+        for arrived, number, _ in said:
+            counts[arrived or fallback] = counts.get(arrived or fallback, 0) + number
+        return cls(counts, fallback)
+
+    @property
+    def first(self) -> date:
+        """Return the first day on which a row arrived."""
+        return min(self.row_counts)
+
+    @property
+    def last(self) -> date:
+        """Return the last day on which a row arrived."""
+        return max(self.row_counts)
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file: all of them as counted when it was looked at, and those of each arrival day."""
+
+    file: str
+    row_count: int
+    by_day: Mapping[date, int]
 
 
 @dataclass(frozen=True)
@@ -46,6 +79,7 @@ class RecordFiles:
     layouts: tuple[tuple[InputFile, Layout], ...]
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
+    _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -95,6 +129,21 @@ class RecordFiles:
         days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
+    def file_rows(self, days: Days | None = None) -> list[FileRows]:
+        """Return the rows of the files, those of landing folders of other days apart; these are not opened."""
+        asked = set(days.dates) if days else None
+        landed = [(f, y) for f, y in self.layouts if f.received_date and (asked is None or f.received_date in asked)]
+        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
+        for group in _groups(landed):
+            self._look_for_damage(group)
+        arrivals = self._arrivals_of(loose)
+        by_day: dict[str, dict[date, int]] = {
+            **{f.path: {f.received_date: self._row_counts[f.path]} for f, _ in landed if f.received_date},
+            **{f.path: arrivals[f.path].row_counts for f, _ in loose if f.path in arrivals},
+        }
+        files = [file for file, _ in (*landed, *loose)]
+        return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+
     def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
         """The first and last day that rows arriving on these days belong to; None if there are none.
 
@@ -141,6 +190,7 @@ class RecordFiles:
             [file] = [one for one in new if one.path == found.unknown[0]]
             raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
         self._copies.update(found.copies)
+        self._row_counts.update(found.row_counts)
 
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
@@ -155,9 +205,12 @@ class RecordFiles:
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
-            found = self.con.execute(sql).fetchall()
-            for path, first, last, fallback in found:
-                self._arrivals[path] = ArrivalDays(first, last, fallback)
+            said: dict[str, list[tuple[date | None, int, date | None]]] = {}
+            for path, *counted in self.con.execute(sql).fetchall():
+                said.setdefault(path, []).append((counted[0], counted[1], counted[2]))
+            for one in files:
+                if one.path in said:
+                    self._arrivals[one.path] = ArrivalDays.from_said(said[one.path], one.modified_date)
         return self._arrivals
 
 

@@ -49,18 +49,10 @@ def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: s
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
-    """Per file: path, first and last arrival day of its rows, and the day for rows that do not say theirs."""
+    """Per file and arrival day that its rows say (or none): path, day, rows, and the last day that they happened on."""
     usable = f"{_own_date(kind, zone)} AS usable"
-    said = select(f"f.path, f.modified_date, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
-    days = select(
-        "path, min(said) AS first, max(said) AS last, count(*) > count(said) AS has_silent,"
-        " coalesce(max(usable), any_value(modified_date)) AS fallback",
-        said,
-        group_by="path",
-    )
-    first = "CASE WHEN has_silent THEN least(first, fallback) ELSE first END"
-    last = "CASE WHEN has_silent THEN greatest(last, fallback) ELSE last END"
-    return select(["path", first, last, "fallback"], days)
+    said = select(f"f.path, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
+    return select("path, said, count(*), max(usable)", said, group_by="path, said")
 
 
 def _said_date(kind: RecordKind, zone: str) -> str:

@@ -76,7 +76,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
     else:
         cells = {name: _parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
         others = {name: ident(name) for name in layout.others()}
-        source = f"read_parquet({_list_of(paths)}, filename='__file', hive_partitioning=false)"
+        source = parquet_source(paths)
     columns = [
         *_cells(layout, cells),
         *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
@@ -117,6 +117,11 @@ def csv_source(layout: Layout, paths: Sequence[str]) -> str:
     )
 
 
+def parquet_source(paths: Sequence[str]) -> str:
+    """The reader call for Parquet files."""
+    return f"read_parquet({_list_of(paths)}, filename='__file', hive_partitioning=false)"
+
+
 def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
     r"""The reader call that gives whole lines as `line`, and `__file`; the lines end in `\n` or `\r\n`."""
     return (
@@ -133,6 +138,18 @@ def is_object(layout: Layout) -> str:
     if layout.exploded:
         kind += f" AND coalesce(json_type(line, {text(_pointer(layout.exploded))}) = 'ARRAY', false)"
     return f"(CASE WHEN json_valid(line) THEN {kind} ELSE false END)"
+
+
+def list_length(layout: Layout) -> str:
+    """How many rows a record becomes: one, or as many as the list has that is to be exploded."""
+    if not layout.exploded:
+        return "1"
+    if layout.format == "ndjson":
+        return f"json_array_length(line, {text(_pointer(layout.exploded))})"
+    column = ident(layout.exploded)
+    if layout.own()[layout.exploded].type.endswith("[]"):
+        return f"coalesce(len({column}), 1)"
+    return f"coalesce(len(TRY_CAST(to_json({column}) AS JSON[])), 1)"
 
 
 def many_brackets(line: str) -> str:
@@ -164,7 +181,8 @@ def _exploded(layout: Layout, rows: str) -> str:
     values = f"json_extract_string(e, {texts(_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
     members = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(inner, start=1)]
     listed = f"TRY_CAST({ident(layout.exploded)} AS JSON[])"
-    elements = f"CASE WHEN __malformed IS NULL THEN {listed} ELSE [NULL::JSON] END"
+    # A record whose list is missing or cannot be read is one row without members, so that it is counted and refused.
+    elements = f"CASE WHEN __malformed IS NULL THEN coalesce({listed}, [NULL::JSON]) ELSE [NULL::JSON] END"
     one_each = select(f"*, unnest({elements}) AS e", rows)
     return select(["* EXCLUDE (e, v)", *members], select(f"*, {values}", one_each))
 

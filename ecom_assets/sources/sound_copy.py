@@ -33,28 +33,36 @@ _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 @dataclass(frozen=True)
 class SoundCopy:
-    """Where the sound records of a file lie, packed as the file is, and where its damaged lines lie, as Parquet."""
+    """Where the sound records of a file lie, packed as the file is, and where its damaged lines lie, as Parquet.
+
+    How many there are of each was counted while they were copied.
+    """
 
     sound: str
     damaged: str
+    sound_count: int
+    damaged_count: int
 
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
     """Copy a text file, its damaged lines apart."""
     name = hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}|{layout}".encode(errors="replace")).hexdigest()
-    copy = SoundCopy(str(_copies() / f"{name}.txt"), str(_copies() / f"{name}.parquet"))
+    sound_path, damaged_path = str(_copies() / f"{name}.txt"), str(_copies() / f"{name}.parquet")
+    sound_count = damaged_count = 0
     with ExitStack() as stack:
-        sound = stack.enter_context(_writable(copy.sound, is_gzip=file.is_gzip))
-        damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(copy.damaged, _LINES)))
+        sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
+        damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
         if layout.format == "csv":
             sound.write(_header(layout))
         for record in _records(file, layout):
             if record.is_sound:
                 sound.write(record.content + b"\n")
+                sound_count += 1
             else:
                 damaged.add(as_text(record.content))
+                damaged_count += 1
         damaged.flush()
-    return copy
+    return SoundCopy(sound_path, damaged_path, sound_count, damaged_count)
 
 
 def _records(file: InputFile, layout: Layout) -> Iterator[Record]:

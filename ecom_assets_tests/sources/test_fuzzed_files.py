@@ -193,6 +193,7 @@ def check(number: int, folder: Path, con: duckdb.DuckDBPyConnection) -> None:
                 f" count(*) FILTER (WHERE received_date IS NULL) FROM ({sql})"
             ).fetchone() or (0, 0, 0)
             counted = _on_days(con, files)
+            [looked_at] = files.file_rows()
     except EcomError as refusal:
         if file.rows is None and "\n" not in str(refusal):
             return
@@ -200,6 +201,7 @@ def check(number: int, folder: Path, con: duckdb.DuckDBPyConnection) -> None:
     except BaseException as error:
         raise AssertionError(f"{how}\nended with {type(error).__name__}: {error}") from error
     assert (without_day, counted) == (0, rows + damaged), how
+    assert (looked_at.row_count, sum(looked_at.by_day.values())) == (rows + damaged, rows + damaged), how
     if days:
         assert 1990 <= days[0].year <= days[1].year <= 2099, how
     if file.rows is not None:
