@@ -13,8 +13,8 @@ import pytest
 from ecom_assets.checks.claim import Claim, Verdict
 from ecom_assets.checks.file_rows import file_row_claims
 from ecom_assets.contracts.withdrawals import Withdrawals
-from ecom_assets.sources import event_source, order_source
 from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.sources.event_source import received_rows
 from ecom_assets.sources.record_files import FileRows, RecordFiles
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.schema import schema_of
@@ -112,7 +112,7 @@ def lossy(received: Callable[..., str]) -> Callable[..., str]:
 
 def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-01", "2026-01-01")
-    monkeypatch.setattr(event_source, "received_rows", lossy(event_source.received_rows))
+    monkeypatch.setattr("ecom_assets.sources.event_source.received_rows", lossy(received_rows))
     said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home")
     assert said.exit_code == 1
     assert "own.csv has 3 rows of 2026-01-01, and raw.events has 2; " in said.out + said.err
@@ -125,7 +125,7 @@ def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch
 def test_a_run_stops_where_an_order_line_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     orders = tmp_path / "o.csv"
     orders.write_text(ORDERS)
-    monkeypatch.setattr(order_source, "received_rows", lossy(order_source.received_rows))
+    monkeypatch.setattr("ecom_assets.sources.order_source.received_rows", lossy(received_rows))
     said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home")
     assert said.exit_code == 1
     assert "o.csv has 2 rows of 2026-01-01, and raw.user_order_log has 1; " in said.out + said.err
