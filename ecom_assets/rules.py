@@ -46,7 +46,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             max_amount=settings.max_amount,
             timezone=settings.timezone,
         ),
-        "order_rule": OrderRule(max_amount=settings.max_amount, max_quantity=settings.max_quantity),
+        "order_rule": order_rule(settings),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "market_segments": segments_of(settings),
@@ -70,6 +70,11 @@ def rules(settings: Settings) -> dict[str, Any]:
 def source_gate(settings: Settings) -> SourceGate:
     """Return where a source stops being believed."""
     return SourceGate(settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows)
+
+
+def order_rule(settings: Settings) -> OrderRule:
+    """Return which order lines are clean."""
+    return OrderRule(max_amount=settings.max_amount, max_quantity=settings.max_quantity)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

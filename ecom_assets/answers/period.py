@@ -35,28 +35,49 @@ class KnownDays:
     """The first and the last day that the data of a source hold; both None where there are none.
 
     Before the first and after the last nobody knows whether nothing happened or nothing was kept.
+
+    Attributes:
+        first: The first day.
+        last: The last day.
+        held: The days whose rows are held back, in order.
+        unknown: Those among them of which rows are missing; of the others the earlier copies of all rows are known.
     """
 
     first: date | None = None
     last: date | None = None
+    held: tuple[date, ...] = ()
+    unknown: frozenset[date] = frozenset()
 
     @classmethod
     def of_texts(cls, first: str | None, last: str | None) -> "KnownDays":
         """Return the days that are written as YYYY-MM-DD."""
-        return cls(*(date.fromisoformat(one) if one else None for one in (first, last)))
+        return cls(date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None)
+
+    def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
+        """Return the same days with those held back, from how much of each is known (see `warehouse.held_days`)."""
+        held = {date.fromisoformat(day): known for day, known in noted.items()}
+        unknown = frozenset(day for day, known in held.items() if known == "none")
+        return replace(self, held=tuple(sorted(held)), unknown=unknown)
 
     def within(self, start: date, end: date) -> "KnownDays":
         """Return those that are among some days."""
-        if self.first is None or self.last is None or self.first > end or self.last < start:
-            return KnownDays()
-        return KnownDays(max(self.first, start), min(self.last, end))
+        held = tuple(day for day in self.held if start <= day <= end)
+        nothing = KnownDays(held=held, unknown=self.unknown & set(held))
+        if self.first is None or self.last is None:
+            return nothing
+        first, last = max(self.first, start), min(self.last, end)
+        while first <= last and first in self.unknown:
+            first += ONE_DAY
+        while first <= last and last in self.unknown:
+            last -= ONE_DAY
+        return replace(nothing, first=first, last=last) if first <= last else nothing
 
     def coverage(self, start: date, end: date) -> Coverage:
         """Return how many of some days are known."""
         known = self.within(start, end)
         if known.first is None:
             return "none"
-        return "whole" if (known.first, known.last) == (start, end) else "part"
+        return "whole" if (known.first, known.last) == (start, end) and not known.held else "part"
 
 
 @dataclass(frozen=True)
@@ -134,12 +155,16 @@ class Period:
 
     @property
     def known_days(self) -> KnownDays:
-        """Return the first and the last of its days that every source knows."""
-        found = KnownDays(self.start_date, self.end_date)
-        for one in self.known.values():
-            if found.first is not None and found.last is not None:
-                found = one.within(found.first, found.last)
-        return found
+        """Return the first and the last of its days that every source knows, and those that one holds back."""
+        sources = self.known.values()
+        firsts = [self.start_date, *(one.first for one in sources if one.first)]
+        lasts = [self.end_date, *(one.last for one in sources if one.last)]
+        held = tuple(sorted({day for one in sources for day in one.held}))
+        unknown: frozenset[date] = frozenset().union(*(one.unknown for one in sources))
+        found = KnownDays(max(firsts), min(lasts), held, unknown)
+        if not all(one.first for one in sources):
+            found = replace(found, first=None, last=None)
+        return found.within(self.start_date, self.end_date)
 
     @property
     def is_comparable(self) -> bool:

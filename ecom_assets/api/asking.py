@@ -26,7 +26,7 @@ VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
 
 
-OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to")
+OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to", "previous_held_days")
 """What a state does not have, as it is compared with none."""
 
 
@@ -187,9 +187,11 @@ def _known_of(period: Period) -> dict[str, Any]:
         "data": period.data,
         "known_from": known.first,
         "known_to": known.last,
+        "held_days": known.held,
         "previous_data": period.previous.data,
         "previous_known_from": previous.first,
         "previous_known_to": previous.last,
+        "previous_held_days": previous.held,
     }
 
 
@@ -222,7 +224,9 @@ def _etag(request: Request, reading: StoreReading) -> str:
     """
     asked = sorted(request.query_params.multi_items())
     published = reading.published
-    known = sorted((source, str(days)) for source, days in published.known.items())
+    known = sorted(
+        (source, one.first, one.last, one.held, sorted(one.unknown)) for source, one in published.known.items()
+    )
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)

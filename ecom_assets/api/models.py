@@ -39,6 +39,10 @@ class SourceDays(BaseModel):
     )
     known_from: date | None = Field(description="First of its days that is known; null where none is")
     known_to: date | None = Field(description="Last of them")
+    held_days: list[date] = Field(
+        description="Those of its days whose order lines are held back, wholly or in part: released, they may change",
+        examples=[["2026-03-03"]],
+    )
     previous_data: Coverage | None = Field(
         description="How many of the days before the data hold; changes are told only where both are `whole`, and "
         "where it is `none` no numbers of these days either",
@@ -46,6 +50,7 @@ class SourceDays(BaseModel):
     )
     previous_known_from: date | None = Field(description="First of these that is known; null where none is")
     previous_known_to: date | None = Field(description="Last of them")
+    previous_held_days: list[date] | None = Field(description="Those of these whose order lines are held back")
 
 
 class Range(SourceDays):

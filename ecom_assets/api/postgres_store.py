@@ -102,6 +102,8 @@ class PostgresStore:
         ends = {source: _days(engine, *place) for source, place in places.items()}
         noted = json.loads(newest.get("source_days") or "{}")
         ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
+        held = json.loads(newest.get("held_days") or "{}")
+        ends |= {source: ends.get(source, KnownDays()).with_held(days) for source, days in held.items()}
         return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:

@@ -231,6 +231,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
     ends = {source: _days(con, *place) for source, place in PUBLISHED_DAYS_OF.items() if _has(snapshot, place[0])}
     ends |= {source: KnownDays.of_texts(*noted) for source, noted in snapshot.source_days.items() if noted[0]}
+    ends |= {source: ends.get(source, KnownDays()).with_held(noted) for source, noted in snapshot.held_days.items()}
     tables: Tables = {
         name: {
             "row_count": one.row_count,

@@ -13,6 +13,7 @@ from ecom_assets.asset_keys import asset_key
 from ecom_assets.automation.following import PUBLICATION, follows_marts
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.table import Table
+from ecom_assets.rules import order_rule
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.history import History, require_history
@@ -59,7 +60,7 @@ def _publish(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[
         published_before = published_history(target)
         require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
         built_on = History.of_warehouse(warehouse, settings).runs
-        published = publish(warehouse, target, MARTS, run.run_id, built_on)
+        published = publish(warehouse, target, MARTS, run.run_id, built_on, order_rule(settings))
         return {
             "database": target.address,
             "data_version": published.data_version,

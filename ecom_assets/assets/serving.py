@@ -27,6 +27,7 @@ from ecom_assets.contracts.reconciliation import OrderEventReconciliationDaily
 from ecom_assets.contracts.retention_cohorts import RetentionCohorts
 from ecom_assets.contracts.sales import City, Customer, Item, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.contracts.table import Table
+from ecom_assets.rules import order_rule
 from ecom_assets.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.history import History, require_history
@@ -86,7 +87,13 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         require_history(context.run.tags, warehouse, settings, what="nothing was published")
         built_on = History.of_warehouse(warehouse, settings).runs
         found = publish_snapshot(
-            warehouse, serving_folder(settings), SERVED, _origins(context.instance), context.run.run_id, built_on
+            warehouse,
+            serving_folder(settings),
+            SERVED,
+            _origins(context.instance),
+            context.run.run_id,
+            built_on,
+            order_rule(settings),
         )
         progress.ended(name, found.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(

@@ -28,6 +28,7 @@ from ecom_assets.contracts.events import DuplicateEvents, QuarantinedEvents
 from ecom_assets.contracts.registry import ALL
 from ecom_assets.contracts.sessions import Sessions
 from ecom_assets.contracts.table import Table
+from ecom_assets.rules import order_rule
 from ecom_assets.settings import Settings
 from ecom_assets.sources.order_source import has_events, has_orders
 from ecom_assets.transforms.daily_funnel import DEFAULT_NAME
@@ -77,7 +78,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "funnels": funnels,
         "cohorts": cohort_totals(engine),
         "carts": cart_totals(engine, outcome.days),
-        "sales": summarize_sales(engine, outcome.days) if has_orders(settings) else None,
+        "sales": summarize_sales(engine, outcome.days, order_rule(settings)) if has_orders(settings) else None,
         "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
         "channels": channel_totals(engine, outcome.days, "order" if has_orders(settings) else "purchase"),
         "customers": customer_totals(engine, settings, outcome.days),

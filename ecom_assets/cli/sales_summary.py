@@ -12,16 +12,21 @@ from ecom_assets.contracts.held_days import HeldOrderDays
 from ecom_assets.contracts.orders import DuplicateOrders, QuarantinedOrders
 from ecom_assets.contracts.sales import Sales
 from ecom_assets.transforms.days import ONE_DAY, Days
-from ecom_assets.transforms.orders import ALL
+from ecom_assets.transforms.held_days import ORDERS
+from ecom_assets.transforms.orders import ALL, OrderRule
 from ecom_assets.transforms.sales import added_up
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.held_days import held_days, told
+from ecom_assets.warehouse.held_days import DEFAULT_RULE, held_dates, held_days, told
 
 KINDS = ("new", "returning", "refunded")
 
 
-def summarize_sales(engine: Engine, days: Days) -> dict[str, Any]:
-    """Return the sales of some days; money as decimal strings, averages null where nothing was sold."""
+def summarize_sales(engine: Engine, days: Days, rule: OrderRule = DEFAULT_RULE) -> dict[str, Any]:
+    """Return the sales of some days; money as decimal strings, averages null where nothing was sold.
+
+    `held_days` are the days of arrival that are held back, whichever days are asked for; `held_order_days` are those of
+    the days that are asked for on which held lines were ordered.
+    """
     sold = engine.table(Sales)
     sold = sold.filter(days.contain(sold.order_date))
     sums = added_up(sold.mutate(whole=1), ["whole"]).to_pyarrow().to_pylist()
@@ -41,6 +46,7 @@ def summarize_sales(engine: Engine, days: Days) -> dict[str, Any]:
         "quarantined": {one["reject_reason"]: one["rows"] for one in sorted(reasons, key=_most_first)},
         "duplicates": _surplus(engine.table(DuplicateOrders), days),
         "held_days": [told(row) for row in held_days(engine, HeldOrderDays)],
+        "held_order_days": _held_order_days(engine, days, rule),
     }
 
 
@@ -58,8 +64,9 @@ def summarize_retention(engine: Engine, days: Days) -> dict[str, Any] | None:
 def sales_lines(summary: dict[str, Any]) -> list[str]:
     """Write the sales of a run's summary for people."""
     sales, week = summary["sales"], summary["retention"]
+    held = sales["held_order_days"]
     if not sales["orders"] and week is None:
-        return ["", "No sales on these days"]
+        return ["", "No sales on these days", *_held_lines(held)]
     amounts = f"shipped {_shown(sales['shipped_amount'])}, refunded {_shown(sales['refunded_amount'])}"
     average = f"{_shown(sales['average_order_value'])} per order"
     lines = [
@@ -67,6 +74,7 @@ def sales_lines(summary: dict[str, Any]) -> list[str]:
         "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
         f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
         f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
+        *_held_lines(held),
     ]
     if week is not None:
         lines += ["", f"Customers in the week from {week['week_start_date']}"]
@@ -75,6 +83,15 @@ def sales_lines(summary: dict[str, Any]) -> list[str]:
             for kind, one in ((kind, week[kind]) for kind in KINDS)
         ]
     return lines
+
+
+def _held_order_days(engine: Engine, days: Days, rule: OrderRule) -> list[str]:
+    asked = {str(day) for day in days.dates}
+    return [day for day in held_dates(engine, rule).get(ORDERS, {}) if day in asked]
+
+
+def _held_lines(held: list[str] | None) -> list[str]:
+    return [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
 
 
 def _of_kind(week: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def _purchases(engine: Engine, days: Days) -> dict[str, Any] | None:
         "quarantined": None,
         "duplicates": None,
         "held_days": None,
+        "held_order_days": None,
     }
 
 

@@ -21,6 +21,9 @@ class Publication(Table):
     written_row_count = count("Of these, written by this publication", unit="rows")
     table_row_counts = text("Rows by table, as JSON")
     source_days = text("The first and the last day of each source of the tables, as JSON", nullable=True)
+    held_days = text(
+        "The days of each source whose rows are held back, as JSON: how much of each is known", nullable=True
+    )
     built_on = text("Days of arrival that it was built on, as JSON: first and last of each run by table", nullable=True)
 
 

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.transforms.days import Days
 from ecom_assets.transforms.orders import OrderRule, classify
+from ecom_assets.transforms.stacking import stacked
 
 ORDERS = "orders"
 """What releases call this source."""
@@ -58,6 +59,32 @@ def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
         clean_count=lines.reject_reason.isnull().ifelse(1, 0).sum().cast("int64"),
         customer_count=lines.customer_id.nunique(),
     )
+
+
+def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderRule) -> ir.Table:
+    """One row per day of order whose clean lines are held back, with how many of them no copy stands for.
+
+    A day of arrival without clean lines stands for itself: its report names no day of order. A held copy that came
+    before the one that counts is not waited for.
+
+    Args:
+        raw: Rows of `RawUserOrderLog`.
+        held: Rows of `HeldOrderDays`.
+        kept: Rows of `UserOrderLog`.
+        rule: What is clean.
+    """
+    lines = classify(raw.semi_join(held, raw.received_date == held.held_date), rule)
+    clean = lines.filter(lines.reject_reason.isnull()).select("uniq_id", "received_date", "order_date").distinct()
+    counted = kept.select(kept_id="uniq_id", kept_received_date="received_date", kept_order_date="order_date")
+    copies = clean.left_join(counted, clean.uniq_id == counted.kept_id)
+    waiting = copies.filter(copies.kept_id.isnull() | (copies.kept_received_date < copies.received_date))
+    stands = waiting.kept_order_date == waiting.order_date  # null, so not true, where there is no copy
+    of_lines = waiting.select("order_date", missing_count=stands.ifelse(0, 1).cast("int64"))
+    without = held.filter(held.held_row_count == 0).select(
+        order_date="held_date", missing_count=held.held_row_count + 1
+    )
+    days = stacked(of_lines, without)
+    return days.group_by("order_date").agg(missing_count=days.missing_count.sum().cast("int64"))
 
 
 def held_order_days(counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days) -> list[HeldDay]:

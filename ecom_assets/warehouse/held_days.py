@@ -6,20 +6,25 @@ Not here: which days ought to be (`transforms/held_days.py`), the command (`cli/
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.contracts.held_days import DayReleases, HeldDays
+from ecom_assets.contracts.held_days import DayReleases, HeldDays, HeldOrderDays
+from ecom_assets.contracts.orders import RawUserOrderLog, UserOrderLog
 from ecom_assets.errors import UsageError
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.held_days import ORDERS, HeldDay
+from ecom_assets.transforms.held_days import ORDERS, HeldDay, held_order_dates
+from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.warehouse.duckdb import connect
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.schema import schema_of
 
 Row = dict[str, Any]
+HeldDates = dict[str, dict[str, str]]
+"""By source and day, as YYYY-MM-DD: `none` of a held day's rows is known, or `part`, the earlier copies of them."""
+DEFAULT_RULE: Final = OrderRule()
 
 
 def held_rows(engine: Engine, table: type[HeldDays], source: str, found: Iterable[HeldDay], now: datetime) -> ir.Table:
@@ -70,6 +75,23 @@ def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
         return []
     found = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
     return sorted(found, key=lambda row: row["held_date"])
+
+
+def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
+    """Return the days whose rows are held back by source: days of order, not those on which the lines arrived.
+
+    Args:
+        engine: The open warehouse.
+        rule: Which order lines are clean.
+    """
+    held = held_days(engine, HeldOrderDays)
+    if not held:
+        return {}
+    raw, waiting, kept = (engine.table(one) for one in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
+    arrived = raw.filter(Days.of(row["held_date"] for row in held).contain(raw.received_date))
+    rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
+    days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
+    return {ORDERS: dict(sorted(days.items()))} if days else {}
 
 
 def told(row: Row, source: str = ORDERS) -> Row:

@@ -7,10 +7,11 @@ Whoever reads sees the tables of the publication before, or all of the new one's
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,9 +20,11 @@ from ecom_assets.contracts.publication import Publication, PublishedSlices
 from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
 from ecom_assets.warehouse.fingerprints import Fingerprint, fingerprints
+from ecom_assets.warehouse.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.warehouse.history import History, Runs
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.postgres import PostgresEngine
@@ -40,6 +43,7 @@ TURN = (
 """Publishers wait for each other, so that what one finds stays until it is done."""
 NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
 
+Row = dict[str, Any]
 Contracts = Iterable[type[Table]]
 State = dict[str, dict[str, Fingerprint]]
 """The fingerprints of every slice, by table."""
@@ -59,8 +63,13 @@ class Published:
         return sum(self.written_row_counts.values())
 
 
-def publish(
-    source: Engine, target: PostgresEngine, contracts: Contracts, run_id: str, built_on: Runs | None = None
+def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    target: PostgresEngine,
+    contracts: Contracts,
+    run_id: str,
+    built_on: Runs | None = None,
+    order_rule: OrderRule = DEFAULT_RULE,
 ) -> Published:
     """Bring the tables in `target` to what `source` has, all of them or none.
 
@@ -73,9 +82,10 @@ def publish(
         ConnectionLostError: The connection stayed lost; the tables are as they were.
     """
     tables = tuple(contracts)
+    notes = partial(_notes, source, built_on or {}, order_rule)
     for pause_s in (*RETRY_PAUSES_S, None):
         try:
-            return _published(source, target, tables, run_id, built_on or {})
+            return _published(source, target, tables, run_id, notes)
         except ConnectionLostError:
             if pause_s is None:
                 raise
@@ -111,7 +121,7 @@ def is_same_database(source: Engine, target: PostgresEngine) -> bool:
 
 
 def _published(
-    source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str, built_on: Runs
+    source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str, notes: Callable[[], Row]
 ) -> Published:
     _add_columns(target, tables)
     with target.transaction():
@@ -128,9 +138,9 @@ def _published(
         }
         _require_unmoved(source, tables, here)
         published = Published(_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
-        days, before = json.dumps(source_days(source)), newest_publication(target) or {}
-        if written or days != before.get("source_days") or json.dumps(built_on) != before.get("built_on"):
-            _note(target, published, run_id, days, built_on)
+        beside, before = notes(), newest_publication(target) or {}
+        if written or any(before.get(name) != text for name, text in beside.items()):
+            _note(target, published, run_id, beside)
         target.on_step("publication_noted")
     target.on_step("published")
     return published
@@ -236,7 +246,13 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     _insert(target, PublishedSlices, rows)
 
 
-def _note(target: PostgresEngine, published: Published, run_id: str, days: str, built_on: Runs) -> None:
+def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
+    """Return what is noted beside the tables."""
+    notes = {"source_days": source_days(source), "held_days": held_dates(source, order_rule), "built_on": built_on}
+    return {name: json.dumps(found) for name, found in notes.items()}
+
+
+def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row) -> None:
     newest = newest_publication(target)
     row = {
         "publication_number": newest["publication_number"] + 1 if newest else 1,
@@ -246,8 +262,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, days: str, 
         "row_count": sum(published.row_counts.values()),
         "written_row_count": published.written,
         "table_row_counts": json.dumps(published.row_counts),
-        "source_days": days,
-        "built_on": json.dumps(built_on),
+        **notes,
     }
     _insert(target, Publication, [row])
 

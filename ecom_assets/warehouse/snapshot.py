@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from ecom_assets.contracts.table import Table
 from ecom_assets.durable_files import sync_folder
 from ecom_assets.errors import WarehouseError
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.orders import OrderRule
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.fingerprints import Fingerprint, fingerprints
+from ecom_assets.warehouse.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.schema import schema_of
 from ecom_assets.warehouse.source_days import Ends, source_days
@@ -71,6 +73,7 @@ class Snapshot:
         tables: By qualified name.
         written_row_count: Rows that differed from the snapshot before.
         source_days: The first and the last day of each source.
+        held_days: The days whose rows are held back, by source, and how much of each is known.
         built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
     """
 
@@ -81,6 +84,7 @@ class Snapshot:
     tables: Mapping[str, ServedTable]
     written_row_count: int = 0
     source_days: Mapping[str, Ends] = field(default_factory=dict)
+    held_days: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     built_on: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     @classmethod
@@ -112,6 +116,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     origins: Mapping[str, Origin],
     run_id: str,
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
+    order_rule: OrderRule = DEFAULT_RULE,
 ) -> Snapshot:
     """Bring the snapshot in `folder` to what `source` has; days that have not changed are not read again.
 
@@ -122,6 +127,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         origins: By qualified name.
         run_id: The run that publishes.
         built_on: The days of arrival that the warehouse has, to be kept with it.
+        order_rule: Which held order lines are clean.
 
     Raises:
         WarehouseError: The folder cannot be written.
@@ -130,21 +136,19 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
-            return _published(source, folder, tables, origins, run_id, built_on or {})
+            found = _published(source, folder, tables, origins, run_id)
+            found = replace(found, held_days=held_dates(source, order_rule), built_on=built_on or {})
+            return _pointed(folder, found)
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); mend that, or set ECOM_HOME, and publish again."
         ) from error
 
 
-def _published(  # noqa: PLR0913, PLR0917 (likewise)
-    source: Engine,
-    folder: Path,
-    tables: tuple[type[Table], ...],
-    origins: Mapping[str, Origin],
-    run_id: str,
-    built_on: Mapping[str, list[tuple[str, str]]],
+def _published(
+    source: Engine, folder: Path, tables: tuple[type[Table], ...], origins: Mapping[str, Origin], run_id: str
 ) -> Snapshot:
+    """Write the snapshot's file, and return what its pointer is to say of it."""
     before = _usable(folder)
     here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
     version = _version(here)
@@ -166,9 +170,14 @@ def _published(  # noqa: PLR0913, PLR0917 (likewise)
         for table, found in here.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    snapshot = Snapshot(name, version, now, run_id, served, written, source_days(source), built_on)
+    return Snapshot(name, version, now, run_id, served, written, source_days(source))
+
+
+def _pointed(folder: Path, snapshot: Snapshot) -> Snapshot:
+    """Make a snapshot the current one."""
+    before = _usable(folder)
     _point(folder, snapshot)
-    _remove_old(folder, {name, before.file if before else name})
+    _remove_old(folder, {snapshot.file, before.file if before else snapshot.file})
     return snapshot
 
 

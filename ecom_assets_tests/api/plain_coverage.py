@@ -23,6 +23,7 @@ def known(shop: PlainShop, span: Span, *sources: str) -> Row:
         told[f"{prefix}known_from"], told[f"{prefix}known_to"] = (
             (str(here.first), str(here.last)) if here else (None,) * 2
         )
+        told[f"{prefix}held_days"] = []  # the small shop holds none
     return told
 
 

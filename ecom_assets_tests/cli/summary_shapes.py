@@ -104,6 +104,7 @@ SALES = {
     "quarantined": {},
     "duplicates": int,
     "held_days": [],
+    "held_order_days": [],
 }
 RECONCILIATION = {
     "order_count": int,

@@ -49,6 +49,7 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "quarantined": None,
         "duplicates": None,
         "held_days": None,
+        "held_order_days": None,
     }
     assert list(told["missing"]) == ["orders", "customers", "stock"]
     assert {told[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}

@@ -1,0 +1,179 @@
+"""What answers say of days of order whose lines are held back, from `ecom run` to `ecom release orders`.
+
+Each report has four customers with a line of 10.00, but that of 3 March, which has two; a day needs more than three.
+Not here: which days are held (`cli/test_held_days.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.api.app import build_app
+from ecom_assets.settings import Settings
+from ecom_assets.warehouse.opening import new_engine, publication_target
+from ecom_assets.warehouse.publication import publish
+from ecom_assets_tests.api.conftest import PUBLISHED, Asked, served
+from ecom_assets_tests.cli.test_held_days import BAD, GOOD, ecom, report
+
+FIRST, LAST = GOOD[0], GOOD[-1]
+RUN = ("run", "--json", "--select", '+key:"serving/marts" or +key:"mart/calendar" or +key:"mart/session_events"')
+FOUR_DAYS = {"start_date": FIRST, "end_date": LAST}
+NEWEST_TWO = {"start_date": "2026-03-04", "end_date": LAST}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    folder = tmp_path / "reports"
+    for day in GOOD:
+        report(folder, day, "abcd")
+    report(folder, BAD, "ef")
+    return folder
+
+
+@pytest.fixture
+def api(home: Path, reports: Path) -> Iterator[Asked]:
+    ecom(*RUN, "--orders", reports, home=home)
+    with answering(Settings(home=home)) as asked:
+        yield asked
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[Asked]:
+    app = build_app(settings)
+    with served(app) as asked:
+        yield asked
+    app.state.store.close()
+
+
+def points(api: Asked, **days: str) -> list[tuple[str, str, str | None]]:
+    told = api.json("/analytics/revenue/trend", granularity="day", **days)
+    return [(one["start_date"], one["data"], one["revenue_amount"]) for one in told["points"]]
+
+
+def sold(api: Asked, **days: str) -> dict[str, Any]:
+    return api.json("/analytics/sales", **days)
+
+
+def test_an_answer_says_which_days_are_held_and_has_their_numbers_once_they_are_released(
+    api: Asked, home: Path
+) -> None:
+    held = sold(api, **FOUR_DAYS)
+    orders = held["range"]["sources"]["orders"]
+    assert (orders["data"], orders["held_days"], orders["previous_held_days"]) == ("part", [BAD], [])
+    assert (held["range"]["data"], held["range"]["held_days"]) == ("part", [BAD])
+    assert (held["sales"]["order_count"], held["sales"]["revenue_amount"]) == (12, "120.00")
+    assert points(api, **FOUR_DAYS) == [
+        (FIRST, "whole", "40.00"),
+        (BAD, "none", None),
+        ("2026-03-04", "whole", "40.00"),
+        (LAST, "whole", "40.00"),
+    ]
+    mark = api.get("/analytics/sales", None, **FOUR_DAYS).headers["ETag"]
+    assert api.get("/analytics/sales", {"If-None-Match": mark}, **FOUR_DAYS).status_code == 304
+
+    assert ecom("release", "orders", BAD, home=home).exit_code == 0
+    fresh = api.get("/analytics/sales", {"If-None-Match": mark}, **FOUR_DAYS)
+    assert (fresh.status_code, fresh.headers["ETag"] == mark) == (200, False)
+    let_in = sold(api, **FOUR_DAYS)
+    assert (let_in["range"]["data"], let_in["range"]["sources"]["orders"]["held_days"]) == ("whole", [])
+    assert (let_in["sales"]["order_count"], let_in["sales"]["revenue_amount"]) == (14, "140.00")
+    assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "20.00")
+
+
+def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Path) -> None:
+    held = sold(api, **NEWEST_TWO)
+    assert (held["range"]["data"], held["range"]["held_days"]) == ("whole", [])
+    assert (held["range"]["previous_data"], held["range"]["previous_held_days"]) == ("part", [BAD])
+    assert (held["range"]["previous_known_from"], held["range"]["previous_known_to"]) == (FIRST, FIRST)
+    assert (held["previous"]["revenue_amount"], held["change"]["revenue_amount"]) == ("40.00", None)
+    assert ecom("release", "orders", BAD, home=home).exit_code == 0
+    let_in = sold(api, **NEWEST_TWO)
+    assert let_in["previous"]["revenue_amount"] == "60.00"
+    assert let_in["change"]["revenue_amount"] == round(20 / 60, 6), "from 60.00 to 80.00"
+
+
+def test_a_held_day_by_itself_has_no_numbers(api: Asked) -> None:
+    told = sold(api, start_date=BAD, end_date=BAD)
+    assert (told["range"]["data"], told["range"]["known_from"], told["range"]["held_days"]) == ("none", None, [BAD])
+    assert set(told["sales"].values()) == {None}
+    assert {
+        one["revenue_amount"]
+        for one in api.json("/analytics/revenue/trend", granularity="hour", start_date=BAD, end_date=BAD)["points"]
+    } == {None}
+
+
+def test_days_that_wait_for_corrections_only_keep_the_lines_in_force(home: Path, reports: Path) -> None:
+    """The report of the 3rd is of e, with a corrected line of the 2nd, which stays 10.00, and one of the 1st."""
+    path = report(reports, BAD, "e")
+    lines = (
+        "8,2026-03-02-a,2026-03-02T00:00:00,1,Berlin,a,,,7,Hat,1,99",
+        "9,late,2026-03-01T00:00:00,1,Berlin,e,,,7,Hat,1,5",
+    )
+    path.write_text(path.read_text() + "".join(f"{line}\n" for line in lines))
+    ecom(*RUN, "--orders", reports, home=home)
+    asked = {"start_date": "2026-03-01", "end_date": LAST}
+    with answering(Settings(home=home)) as api:
+        assert sold(api, **asked)["range"]["sources"]["orders"]["held_days"] == ["2026-03-01", FIRST, BAD]
+        assert points(api, **asked)[:3] == [("2026-03-01", "none", None), (FIRST, "part", "40.00"), (BAD, "none", None)]
+        assert ecom("release", "orders", BAD, home=home).exit_code == 0
+        assert points(api, **asked)[:3] == [
+            ("2026-03-01", "whole", "5.00"),
+            (FIRST, "whole", "129.00"),
+            (BAD, "whole", "10.00"),
+        ]
+
+
+def test_a_held_line_that_came_again_later_is_not_waited_for(home: Path, reports: Path) -> None:
+    path = report(reports, "2026-03-04", "abcd")
+    again = [f"{n},{BAD}-{who},{BAD}T00:00:00,1,Berlin,{who},,,7,Hat,1,10" for n, who in enumerate("ef", start=8)]
+    path.write_text(path.read_text() + "".join(f"{line}\n" for line in again))
+    ecom(*RUN, "--orders", reports, home=home)
+    with answering(Settings(home=home)) as api:
+        assert sold(api, **FOUR_DAYS)["range"]["held_days"] == []
+        assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "20.00")
+
+
+def test_a_day_whose_report_is_missing_is_not_a_day_without_sales(home: Path, reports: Path) -> None:
+    report(reports, BAD, "")
+    ecom(*RUN, "--orders", reports, home=home)
+    with answering(Settings(home=home)) as api:
+        assert points(api, **FOUR_DAYS)[1] == (BAD, "none", None)
+        assert ecom("release", "orders", BAD, home=home).exit_code == 0
+        assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "0.00"), "somebody said that there were none"
+        assert sold(api, **FOUR_DAYS)["range"]["data"] == "whole"
+
+
+def test_the_published_schema_says_the_same(home: Path, reports: Path, postgres_warehouse: str) -> None:
+    there = Settings(home=home, postgres_url=postgres_warehouse)
+    ecom(*RUN, "--orders", reports, home=home)
+    with answering(Settings(home=home)) as here, answering(there) as api:
+        for version, revenue in (("part", None), ("whole", "20.00")):
+            with (
+                closing(new_engine(Settings(home=home)).open()) as engine,
+                closing(publication_target(there).open()) as target,
+            ):
+                publish(engine, target, PUBLISHED, "run-1")
+            told = sold(api, **FOUR_DAYS)["range"]
+            assert told == sold(here, **FOUR_DAYS)["range"]
+            assert (told["data"], points(api, **FOUR_DAYS)[1][2]) == (version, revenue)
+            if version == "part":
+                mark = api.get("/analytics/sales", None, **FOUR_DAYS).headers["ETag"]
+                assert ecom("release", "orders", BAD, home=home).exit_code == 0
+        assert api.get("/analytics/sales", {"If-None-Match": mark}, **FOUR_DAYS).status_code == 200
+
+
+def test_the_summary_names_held_days_of_order_among_the_days_of_the_run(home: Path, reports: Path) -> None:
+    said = ecom(*RUN, "--orders", reports, home=home)
+    assert (said.json["sales"]["held_order_days"], said.json["sales"]["orders"]) == ([BAD], 12)
+    text = ecom("run", *RUN[2:], "--orders", reports, "--from", BAD, "--to", BAD, home=home).out
+    assert f"without the order lines of {BAD} that are held back" in text
+    other = ecom(*RUN, "--orders", reports, "--from", LAST, "--to", LAST, home=home)
+    assert other.json["sales"]["held_order_days"] == []
