@@ -24,7 +24,7 @@ from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.snapshot import Origin, Snapshot, publish_snapshot
 
 TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
-DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
+DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
 ANN = "('c1', 'Ann', 'Lee', '1', NULL, NULL, 0, 0, 0, 0)"
 
 
@@ -48,8 +48,8 @@ class Shop:
     def columns(self) -> str:
         """Return the columns of a day."""
         return (
-            "order_date, channel, city_id, item_category, order_count, refund_count, customer_count, sold_item_count, "
-            "refunded_item_count, shipped_amount, refunded_amount, revenue_amount, average_order_value"
+            "order_date, channel, sales_channel, city_id, item_category, order_count, refund_count, customer_count, "
+            "sold_item_count, refunded_item_count, shipped_amount, refunded_amount, revenue_amount, average_order_value"
         )
 
     def publish(self, run_id: str = "run-1") -> Snapshot:
