@@ -33,7 +33,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.history import History, require_history
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.opening import serving_folder
-from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
+from ecom_assets.warehouse.snapshot import Origin, Snapshot, publish_snapshot
 
 SERVED: tuple[type[Table], ...] = (
     RevenueDaily,
@@ -83,18 +83,7 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         name = ".".join(SNAPSHOT.path)
         progress.began(name)
         started = time.monotonic()
-        warehouse: Engine = context.resources.warehouse
-        require_history(context.run.tags, warehouse, settings, what="nothing was published")
-        built_on = History.of_warehouse(warehouse, settings).runs
-        found = publish_snapshot(
-            warehouse,
-            serving_folder(settings),
-            SERVED,
-            _origins(context.instance),
-            context.run.run_id,
-            built_on,
-            order_rule(settings),
-        )
+        found = _publish(context.resources.warehouse, settings, context)
         progress.ended(name, found.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(found.data_version),
@@ -108,6 +97,13 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         )
 
     return snapshot
+
+
+def _publish(warehouse: Engine, settings: Settings, context: dg.AssetExecutionContext) -> Snapshot:
+    require_history(context.run.tags, warehouse, settings, what="nothing was published")
+    built_on = History.of_warehouse(warehouse, settings).runs
+    folder, origins = serving_folder(settings), _origins(context.instance)
+    return publish_snapshot(warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule(settings))
 
 
 def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
