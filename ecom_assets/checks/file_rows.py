@@ -50,12 +50,12 @@ def _judge(
     contract: type[Table], days: Days | None, raw: ir.Table, withdrawals: ir.Table, source: FileSource | None = None
 ) -> Verdict:
     """Compare the counts; days that are held keep the rows that they had, which another check says."""
+    in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
     files = source.file_rows(days) if source else None
     if files is None:
         return Verdict(0, 0)
-    held = _held_days(contract, withdrawals)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
-    loaded = {key: number for key, number in _in_raw(raw, days).items() if key[1] not in held}
+    loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [
         {"source_file": file, "received_date": day, "rows_in_file": counted.get((file, day), 0), "rows_in_raw": number}
         for file, day in sorted({*counted, *loaded})
