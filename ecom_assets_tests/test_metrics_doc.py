@@ -194,7 +194,7 @@ def test_the_presets_are_described_as_they_are() -> None:
 
 
 def _place_on_page(preset: str) -> int:
-    return ["ga4", "amplitude", "universal_analytics", "mixpanel", "snowplow"].index(preset)
+    return ["ga4", "amplitude", "universal_analytics", "mixpanel", "snowplow", "source"].index(preset)
 
 
 def test_each_preset_cuts_the_visit_as_the_page_says() -> None:

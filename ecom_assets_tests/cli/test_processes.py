@@ -38,7 +38,7 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
     [
         ("status",),
         ("sessions", "--events", "own.csv"),
-        ("funnel", "--events", "own.csv", "--steps", "page_view,purchase"),
+        ("funnel", "--events", "own.csv", "--steps", "page_view,page_view"),
         ("retention", "--events", "own.csv", "--period", "day"),
         ("sandbox", "data", "--days", "1", "--visitors", "5", "--out", "made", "--json"),
         ("--help",),

@@ -238,14 +238,14 @@ def test_status_draws_a_table_for_people(shop: Shop) -> None:
     assert all(name in said.out for name in TABLES)
 
 
-def test_doctor_looks_at_settings_versions_disk_warehouse_events_orders_and_dagster(shop: Shop) -> None:
+def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     said = ecom("doctor", "--json", home=shop.home)
     findings = said.json
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "mend": str}
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
-        "settings", "versions", "disk", "warehouse", "events", "orders", "dagster", "alerts", "publishing",
-        "api",
+        "settings", "versions", "disk", "privacy", "warehouse", "events", "orders", "customers", "dagster", "alerts",
+        "publishing", "api",
     ]  # fmt: skip
     assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

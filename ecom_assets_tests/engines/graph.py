@@ -22,7 +22,7 @@ from ecom_assets.warehouse.opening import new_engine
 from ecom_assets.warehouse.schema import schema_of
 
 Rows = list[tuple[Any, ...]]
-OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at")
+OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")
 """Columns that tell of the run and not of the data."""
 DayRange = tuple[date, date]
 """First and last day, both included."""
