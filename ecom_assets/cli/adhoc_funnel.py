@@ -40,12 +40,19 @@ def answer(
     check_format("--who", who)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
     funnel = in_platform_words(funnel, files.mapping)
-    # Where no event can serve two steps and only units count, a surplus copy changes nothing.
-    is_plain = funnel.order == "ordered" and funnel.per != "totals" and Matching.of(funnel).is_disjoint
-    events = files.clean(repeats_matter=not (is_plain and who is None and funnel.by is None))
+    files = files.with_few_columns() if who is None and _is_plain(funnel) else files
+    events = files.clean()
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=files.mapping.own_words())
     return found | {"rows": files.rows.as_json()}
+
+
+def _is_plain(funnel: Funnel) -> bool:
+    """Whether a few columns will do: no event can serve two steps and only visitors count, so no copy matters."""
+    if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
+        return False
+    conditions = [*funnel.steps, *(one.event for one in funnel.exclude)]
+    return not (funnel.by or funnel.hold or any(step.where for step in conditions))
 
 
 def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:

@@ -4,7 +4,7 @@ Not here: what is asked about them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import ibis.expr.types as ir
@@ -20,11 +20,19 @@ from ecom_assets.transforms import clean
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.identity import resolve_visitors
-from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.duckdb import connect, streaming
 
-VIEW = "file_events"
+RECEIVED = "received_events"
+ROWS = "file_rows"
 COPIES = "file_copies"
-KEYS = "file_keys"
+DUPLICATES = "file_duplicates"
+
+FEW_COLUMNS = (
+    "event_id", "event_type", "event_at", "event_date", "user_id", "session_id", "cart_amount", "received_date",
+)  # fmt: skip
+"""What it takes to say who did what and when."""
+ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
+"""What the clean events, and the order of their copies, are made of."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class FileEvents:
     files: RecordFiles
     mapping: EventMapping
     settings: Settings
+    columns: tuple[str, ...] = ALL_COLUMNS
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
@@ -50,36 +59,55 @@ class FileEvents:
         mapping = load_mapping(settings.events_mapping)
         return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
 
-    def clean(self, *, repeats_matter: bool = True) -> ir.Table:
-        """Return the rows of `CleanEvents`.
+    def with_few_columns(self) -> "FileEvents":
+        """The same files for a question about who did what and when, which no surplus copy can change.
 
-        Args:
-            repeats_matter: Whether surplus copies must be left out; finding them is the dearest part.
+        Use these or the others: what is kept of the rows is kept under one name.
         """
-        copies = clean.clean_copies(self.received(), self.rule, self._days)
-        resolved = resolve_visitors(copies, copies, self.rule.late_days)
-        if repeats_matter and self.rows.rejected.get(DUPLICATE):
+        return replace(self, columns=FEW_COLUMNS)
+
+    def clean(self) -> ir.Table:
+        """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
+        resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
+        if self.columns == FEW_COLUMNS:
+            return resolved.rename(source_session_id="session_id")
+        if self.rows.rejected.get(DUPLICATE):
             resolved = clean.unique_copies(resolved, self._duplicates)
         return clean.as_clean_events(resolved)
 
     @cached_property
     def rows(self) -> FileRows:
         """How many rows the files hold, and how many of them are not in `clean`, by reason."""
-        # The files are read once, and what is asked twice of every row is kept in as little room as it takes.
-        keys = self._kept(KEYS, clean.row_keys(self.received(), self.rule, self._days))
-        found = self.con.to_pyarrow(keys.group_by("reject_reason").agg(row_count=keys.count())).to_pylist()
+        rows = self._classified
+        found = self.con.to_pyarrow(rows.group_by("reject_reason").agg(row_count=rows.count())).to_pylist()
         rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
-        rejected[DUPLICATE] = int(self.con.to_pyarrow(clean.surplus_count(keys, self.rule)).as_py())
-        self.con.raw_sql(f"DROP TABLE {KEYS}")
+        rejected[DUPLICATE] = int(self.con.to_pyarrow(self._duplicates.surplus_count.sum().fill_null(0)).as_py())
         return FileRows(sum(row["row_count"] for row in found), rejected)
 
     @cached_property
+    def _classified(self) -> ir.Table:
+        """Every row, with its reason where it is refused."""
+        # Kept, because parsing texts is dear: they are read once for the answer, for its copies and for `rows`.
+        rows = clean.classify(self.received(), self.rule, self._days)
+        return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
+
+    @cached_property
+    def _copies(self) -> ir.Table:
+        """The rows that are clean, surplus copies among them."""
+        rows = self._classified
+        # A view, because the engine would store what a query names twice, with all its columns.
+        copies = rows.filter(rows.reject_reason.isnull()).drop("reject_reason")
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {COPIES} AS {self.con.compile(copies)}")
+        return self.con.table(COPIES, database=("temp", "main"))
+
+    @cached_property
     def _duplicates(self) -> ir.Table:
-        """The rows of `DuplicateEvents`, found once, however often the clean events are asked for."""
-        return self._kept(COPIES, clean.duplicate_events(self.received(), self.rule, self._days))
+        """The rows of `DuplicateEvents`."""
+        return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.con.compile(rows)}")
+        query = streaming(self.con.compiler.to_sqlglot(rows)).sql(dialect=self.con.dialect)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
         return self.con.table(name, database=("temp", "main"))
 
     @property
@@ -97,8 +125,8 @@ class FileEvents:
         """Return the rows of `RawEvents`."""
         own_day = day_in_zone("event_at", self.settings.timezone)
         sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
-        return self.con.table(VIEW, database=("temp", "main"))
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {RECEIVED} AS {sql}")
+        return self.con.table(RECEIVED, database=("temp", "main"))
 
     @cached_property
     def _days(self) -> Days:

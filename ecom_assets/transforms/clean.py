@@ -4,7 +4,6 @@ Definitions: METRICS "Clean event". Every row received is accounted to exactly o
 or surplus. Not here: who the visitor is (`identity.py`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
@@ -117,54 +116,32 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """
     span = rule.late_days + 1
     near = days.widened(before=2 * span, after=span)
-    copies = clean_copies(raw, rule, near).select("event_id", "event_date", *ARRIVAL_ORDER)
+    per_day = surplus_copies(clean_copies(raw, rule, near), rule)
+    return per_day.filter(days.contain(per_day.event_date))
+
+
+def surplus_copies(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """The rows of `DuplicateEvents` for clean rows of which all copies are there.
+
+    Which of several copies are surplus is told by those columns of `ARRIVAL_ORDER` that there are; how many, by any.
+    """
+    copies = copies.select("event_id", "event_date", *(name for name in ARRIVAL_ORDER if name in copies.columns))
     copies = copies.mutate(id_hash=copies.event_id.hash())
     # Equal ids have equal hashes, so nothing is missed; what only shares a hash is told apart below.
     repeated = copies.group_by("id_hash").agg(copy_count=lambda t: t.count())
     copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
-    surplus = _is_surplus(copies, ["event_id"], arrival_keys(copies), rule)
-    copies = copies.mutate(surplus=surplus.ifelse(1, 0))
+    # The copy before it arrived so few days earlier that they are copies of one day's event.
+    in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
+    previous = copies.received_date.lag().over(in_order)
+    last_date = (previous + ibis.interval(days=rule.late_days + 1)).cast("date")
+    copies = copies.mutate(surplus=(copies.received_date <= last_date).fill_null(NO).ifelse(1, 0))
     per_day = copies.group_by("event_date", "event_id").agg(
         surplus_count=copies.surplus.sum(),
         has_kept_copy=copies.surplus.sum() < copies.count(),
         first_received_date=copies.received_date.min(),
         last_received_date=copies.received_date.max(),
     )
-    return per_day.filter(per_day.surplus_count > 0, days.contain(per_day.event_date))
-
-
-def row_keys(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Of each received row what it takes to count it: its `reject_reason`, when it arrived, and two hashes of its id.
-
-    Args:
-        raw: Received rows.
-        rule: What is clean.
-        days: Every day on which one of them can have happened and be clean.
-    """
-    rows = classify(raw, rule, days)
-    other_hash = rows.event_id.concat("#").hash()
-    return rows.select("reject_reason", "received_date", id_hash=rows.event_id.hash(), other_hash=other_hash)
-
-
-def surplus_count(keys: ir.Table, rule: CleaningRule) -> ir.IntegerScalar:
-    """How many clean rows are surplus copies, by the rule of `duplicate_events`, from what `row_keys` returns.
-
-    Two ids that agree in both hashes are taken for one; of a billion ids, no two are expected to.
-    """
-    key = ["id_hash", "other_hash"]
-    clean = keys.filter(keys.reject_reason.isnull())
-    repeated = clean.group_by(key).agg(copy_count=clean.count())
-    copies = clean.semi_join(repeated.filter(repeated.copy_count > 1), key)
-    copies = copies.mutate(surplus=_is_surplus(copies, key, ["received_date"], rule).ifelse(1, 0))
-    return copies.surplus.sum().fill_null(0)
-
-
-def _is_surplus(
-    copies: ir.Table, key: Sequence[str], order: Sequence[ir.Value | str], rule: CleaningRule
-) -> ir.BooleanValue:
-    """Whether the copy before it arrived so few days earlier that they are copies of one day's event."""
-    previous = copies.received_date.lag().over(ibis.window(group_by=list(key), order_by=list(order)))
-    return (copies.received_date <= (previous + ibis.interval(days=rule.late_days + 1)).cast("date")).fill_null(NO)
+    return per_day.filter(per_day.surplus_count > 0)
 
 
 def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
@@ -221,6 +198,8 @@ def arrival_keys(rows: ir.Table) -> list[ir.Value]:
     # Engines disagree on where nulls sort, so none takes part.
     keys: list[ir.Value] = []
     for name in ARRIVAL_ORDER:
+        if name not in rows.columns:
+            continue
         column = rows[name]
         keys.append(column.fill_null("") if column.type().is_string() else column)
         if name == "received_at":

@@ -1,5 +1,7 @@
 """Every question to files says how many rows it read, how many counted, and why the others did not."""
 
+import gzip
+import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -103,6 +105,28 @@ def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, 
     assert [step["count"] for step in found["steps"]] == [1, 1]
 
 
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "ndjson"])
+@pytest.mark.parametrize("few", [False, True])
+def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str, few: bool) -> None:
+    landed = tmp_path / "received_date=2026-01-01"
+    landed.mkdir()
+    lines = [line.split(",") for line in EVENTS.splitlines()[:5]]
+    if kind == "ndjson":
+        text = "".join(json.dumps(dict(zip(HEADER.split(","), line, strict=True))) + "\n" for line in lines)
+    else:
+        text = "\n".join([HEADER, *(",".join(line) for line in lines)]) + "\n"
+    path = landed / f"events.{kind}"
+    path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
+    files = FileEvents.open([str(tmp_path)], Settings())
+    files = files.with_few_columns() if few else files
+    events = files.clean()
+    path.unlink()
+    assert (files.rows.read, files.rows.counted) == (5, 2)
+    who = events.visitor_id.to_pyarrow().to_pylist()
+    assert who == (["ann"] * (3 if few else 2))
+    files.con.disconnect()
+
+
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["e1", "e2", "e3", ""]),
@@ -134,6 +158,7 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
         assert found["counted"] == files.clean().count().to_pyarrow().as_py()
         assert found["read"] == found["counted"] + sum(found["rejected"].values())
         assert Counter(refused) == {name: n for name, n in found["rejected"].items() if name != "duplicate"}
+        assert files.with_few_columns().rows.as_json() == found
         files.con.disconnect()
 
 
