@@ -45,6 +45,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             late_days=settings.late_days,
             max_amount=settings.max_amount,
             timezone=settings.timezone,
+            first_day=settings.first_plausible_day,
         ),
         "order_rule": order_rule(settings),
         "session_rule": session_rule,
@@ -74,7 +75,7 @@ def source_gate(settings: Settings) -> SourceGate:
 
 def order_rule(settings: Settings) -> OrderRule:
     """Return which order lines are clean."""
-    return OrderRule(max_amount=settings.max_amount, max_quantity=settings.max_quantity)
+    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

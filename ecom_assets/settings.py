@@ -209,6 +209,12 @@ class Settings(
         return self.warehouse or f"duckdb://{(self.home / 'warehouse.duckdb').absolute()}"
 
     @property
+    def first_plausible_day(self) -> date:
+        """Return the first day that a record can be of; a later `first_day` asks for less, and is no word on clocks."""
+        usual: date = type(self).model_fields["first_day"].default
+        return min(self.first_day, usual)
+
+    @property
     def has_own_data(self) -> bool:
         """Tell whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
         return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)

@@ -16,8 +16,7 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.event_coverage import days_to_compute
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import events_place, mapping_name
+from ecom_assets.sources.event_source import events_place, open_events
 from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.transforms.days import ONE_DAY, Days
 
@@ -100,4 +99,4 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
 @contextmanager
 def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
     with duckdb.connect() as con:
-        yield RecordFiles.open(con, paths, load_mapping(mapping_name(settings)), settings.timezone)
+        yield open_events(con, settings, paths)

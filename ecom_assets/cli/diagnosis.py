@@ -20,10 +20,8 @@ from ecom_assets.rules import segments_of
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.customer_mapping import mapping_of
 from ecom_assets.sources.customer_source import has_customers
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import events_place, is_table, mapping_name, sandbox_is_missing
+from ecom_assets.sources.event_source import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.order_source import has_events, has_orders, open_orders, orders_place
-from ecom_assets.sources.record_files import RecordFiles
 from ecom_assets.warehouse.opening import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -140,9 +138,8 @@ def _events(settings: Settings) -> Finding:
         return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
     if is_table(settings):
         return _event_table(settings)
-    mapping = load_mapping(mapping_name(settings))
-    files = RecordFiles.open(duckdb.connect(), events_place(settings), mapping, settings.timezone)
-    found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {mapping.name}"
+    files = open_events(duckdb.connect(), settings, events_place(settings))
+    found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {files.mapping.name}"
     return Finding("events", ok=True, found=found)
 
 

@@ -3,7 +3,7 @@
 Not here: the run.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,11 +15,13 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
 from ecom_assets.sources.event_coverage import arrival_days, days_to_compute
-from ecom_assets.sources.event_mapping import EVENT, load_mapping
-from ecom_assets.sources.event_source import events_place, is_table, mapping_name
+from ecom_assets.sources.event_mapping import EVENT
+from ecom_assets.sources.event_source import events_place, is_table, open_events
 from ecom_assets.sources.order_source import has_events, open_orders
 from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.sql_text import day, day_in_zone
 from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class DaysOfRun:
             opened = self._opened(con)
             if self.asked.first and self.asked.last:
                 return self.asked.first, self.asked.last
+            self._require_believed(opened)
             covered = [self._days_of(files) for files in opened]
             if is_table(self.settings):
                 covered.append(self._newest(self.today))
@@ -109,8 +112,7 @@ class DaysOfRun:
         """Return the files of events and of orders, as far as these come from files; the sandbox's orders do not."""
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
-            mapping = load_mapping(mapping_name(self.settings))
-            opened.append(RecordFiles.open(con, events_place(self.settings), mapping, self.settings.timezone))
+            opened.append(open_events(con, self.settings, events_place(self.settings)))
         if self.settings.orders:
             opened.append(open_orders(con, self.settings))
         return opened
@@ -133,13 +135,24 @@ class DaysOfRun:
             first = self._first_from(opened, self.settings.first_day)
         return first, last
 
+    def _require_believed(self, opened: list[RecordFiles]) -> None:
+        """Refuse data that are all from before the first day, of which somebody has to say that they are meant."""
+        if not opened or any(files.has_believed_days() for files in opened):
+            return
+        found = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
+        if early := [row[0] for row in found if row and row[0]]:
+            raise self._too_early(min(early))
+
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
-        """Pass over the few rows of a clock that was never set, which would else keep all others out."""
+        """Leave out the rows of days before the first that is asked for by ECOM_FIRST_DAY, and say how many."""
         found = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
         arrivals: list[date] = [row[0] for row in found if row and row[0]]
         if not arrivals:
             raise self._too_early(start)
-        self.say(f"Rows of days before the first partition, {start}, are left out; set ECOM_FIRST_DAY to take them in.")
+        rows = sum(number for files in opened for number in _rows_before(files, start))
+        self.say(
+            f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."
+        )
         return min(arrivals)
 
     @staticmethod
@@ -149,3 +162,13 @@ class DaysOfRun:
 
 def _first_arrival(files: RecordFiles, start: date) -> str:
     return f"SELECT min(received_date) FROM ({files.received_sql(start)})"  # noqa: S608 (quoted by sql_text)
+
+
+def _rows_before(files: RecordFiles, start: date) -> Iterator[int]:
+    return (number for one in files.file_rows() for a_day, number in one.by_day.items() if a_day < start)
+
+
+def _first_own_day(files: RecordFiles) -> str:
+    own = day_in_zone(files.mapping.kind.at, files.timezone)
+    rows = f"SELECT {own} AS own FROM ({files.received_sql()})"  # noqa: S608 (quoted by sql_text)
+    return f"SELECT min(own) FROM ({rows}) WHERE own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}"  # noqa: S608 (likewise)

@@ -3,10 +3,11 @@
 Not here: how files (`record_files.py`) and tables (`event_table.py`) are read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
+import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
@@ -37,6 +38,12 @@ def is_table(settings: Settings) -> bool:
     return settings.events.startswith("snowflake://")
 
 
+def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:
+    """Find the files of events below some paths, and check them against their mapping."""
+    mapping = load_mapping(mapping_name(settings))
+    return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
+
+
 class EventSource(Protocol):
     """Events by arrival day."""
 
@@ -61,8 +68,7 @@ class FileEvents:
         """The files, checked against their mapping."""
         if not self._settings.events:
             self._prepare(self._settings)
-        mapping = load_mapping(mapping_name(self._settings))
-        return RecordFiles.open(self._reader.con, events_place(self._settings), mapping, self._settings.timezone)
+        return open_events(self._reader.con, self._settings, events_place(self._settings))
 
     def received(self, days: Days) -> ir.Table:
         """Rows of `RawEvents` that arrived on `days`."""

@@ -168,8 +168,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
         is_gzip=is_gzip,
         received_date=_landing_date(path),
         size=stat.st_size,
-        modified_at=modified_at if is_plausible(modified_at.date()) else changed_at,
-        placed_at=max(modified_at, changed_at) if is_plausible(modified_at.date()) else changed_at,
+        modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
+        placed_at=changed_at,
     )
 
 

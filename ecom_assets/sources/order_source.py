@@ -85,7 +85,7 @@ def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
 def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
     """Find the files of orders that are set, and check them against their mapping."""
     mapping = load_order_mapping(settings.orders_mapping)
-    return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone)
+    return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
 class OrderSource(Protocol):

@@ -24,6 +24,7 @@ from ecom_assets.sources.row_sql import Layout
 from ecom_assets.sources.sound_copy import SoundCopy
 from ecom_assets.sources.sql_text import day, day_in_zone, select
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE
 
 _ONE_DAY = timedelta(days=1)
 
@@ -34,6 +35,7 @@ class ArrivalDays:
 
     row_counts: dict[date, int]
     fallback: date
+    is_said: bool
 
     @classmethod
     def from_said(cls, said: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
@@ -47,7 +49,7 @@ class ArrivalDays:
         counts: dict[date, int] = {}
         for arrived, number, _ in said:
             counts[arrived or fallback] = counts.get(arrived or fallback, 0) + number
-        return cls(counts, fallback)
+        return cls(counts, fallback, any(arrived for arrived, _, _ in said))
 
     @property
     def first(self) -> date:
@@ -77,6 +79,7 @@ class RecordFiles:
     mapping: RecordMapping
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
+    first_day: date = FIRST_PLAUSIBLE
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
     _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
@@ -88,8 +91,13 @@ class RecordFiles:
         paths: Sequence[str | Path],
         mapping: RecordMapping,
         timezone: str = "UTC",
+        first_day: date = FIRST_PLAUSIBLE,
     ) -> "RecordFiles":
-        """Find the files and check header and types of each against the mapping, before anything runs."""
+        """Find the files and check header and types of each against the mapping, before anything runs.
+
+        Dates before `first_day` are not believed, nor are those of landing folders that are after the day on which
+        the file came here: such rows arrive on the days that the others say.
+        """
         try:
             valid_zone(timezone)
         except ValueError as error:
@@ -102,8 +110,8 @@ class RecordFiles:
         for file in find_files(paths):
             found = columns_of(probe, file, mapping.delimiter, mapping.explode)
             check_fit(file, found, mapping, used)
-            layouts.append((file, _layout(file, found, mapping, used)))
-        return cls(con, mapping, timezone, tuple(layouts))
+            layouts.append((_believed(file, first_day, timezone), _layout(file, found, mapping, used)))
+        return cls(con, mapping, timezone, tuple(layouts), first_day)
 
     def files(self) -> list[InputFile]:
         """Every file with its path, landing date (or None), size and time of modification."""
@@ -128,6 +136,12 @@ class RecordFiles:
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
         days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
+
+    def has_believed_days(self) -> bool:
+        """Tell whether a file, or one of its rows, says a day on which it can have arrived."""
+        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
+        is_landed = len(loose) < len(self.layouts)
+        return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())
 
     def file_rows(self, days: Days | None = None) -> list[FileRows]:
         """Return the rows of the files, those of landing folders of other days apart; these are not opened."""
@@ -196,8 +210,8 @@ class RecordFiles:
         arrival = self._arrivals.get(file.path)
         modified = _day_of(file.modified_at, self.timezone)
         fallback = arrival.fallback if arrival else None
-        latest = _day_of(file.placed_at, self.timezone) + _ONE_DAY
-        return FileDays(file.path, file.relative, file.received_date, modified, fallback, latest)
+        latest = _day_of(file.placed_at, self.timezone)
+        return FileDays(file.path, file.relative, file.received_date, modified, fallback, self.first_day, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Arrival days of files without a landing folder, from one pass over each."""
@@ -212,6 +226,14 @@ class RecordFiles:
                 if one.path in said:
                     self._arrivals[one.path] = ArrivalDays.from_said(said[one.path], one.modified_date)
         return self._arrivals
+
+
+def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
+    """Return the file, without the day of its landing folder where that cannot be."""
+    landed = file.received_date
+    if landed is None or first_day <= landed <= _day_of(file.placed_at, zone):
+        return file
+    return replace(file, received_date=None)
 
 
 def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:

@@ -10,7 +10,6 @@ from datetime import date
 from ecom_assets.sources.record_mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.row_sql import moment_name
 from ecom_assets.sources.sql_text import day, day_in_zone, from_wall, ident, instant, select, text
-from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class FileDays:
     received_date: date | None
     modified_date: date
     fallback_date: date | None
+    earliest_date: date  # before which nothing can have happened
     latest_date: date  # after which none of its rows can have been received
 
 
@@ -61,22 +61,22 @@ def _said_date(kind: RecordKind, zone: str) -> str:
     Days that cannot be are not believed, so that a row of a broken clock arrives on a day that is looked at.
     """
     received = day_in_zone("e.received_at", zone)
-    believed = f"CASE WHEN {received} BETWEEN {day(FIRST_PLAUSIBLE)} AND f.latest_date THEN {received} END"
+    believed = f"CASE WHEN {received} BETWEEN f.earliest_date AND f.latest_date THEN {received} END"
     return f"coalesce({believed}, {_own_date(kind, zone)})"
 
 
 def _own_date(kind: RecordKind, zone: str) -> str:
     own = day_in_zone(f"e.{kind.at}", zone)
-    return f"CASE WHEN {own} BETWEEN {day(FIRST_PLAUSIBLE)} AND f.modified_date THEN {own} END"
+    return f"CASE WHEN {own} BETWEEN f.earliest_date AND f.modified_date THEN {own} END"
 
 
 def _with_files(records: str, files: Sequence[FileDays]) -> str:
     values = ", ".join(
         f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)},"
-        f" {day(f.latest_date)})"
+        f" {day(f.earliest_date)}, {day(f.latest_date)})"
         for f in files
     )
-    names = "path, relative, received_date, modified_date, fallback_date, latest_date"
+    names = "path, relative, received_date, modified_date, fallback_date, earliest_date, latest_date"
     return f"({records}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
 
 

@@ -5,6 +5,7 @@ or surplus. Not here: who the visitor is (`identity.py`).
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -16,7 +17,7 @@ from ecom_assets.contracts.events import EVENT_TYPES, LONGEST_EVENT_TYPE, NOT_IN
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT
 from ecom_assets.transforms.days import NO, Days, day_start
-from ecom_assets.transforms.plausible import is_implausible
+from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE, is_implausible
 from ecom_assets.transforms.stacking import stacked
 
 NULL_LIKE_IDS = (
@@ -44,6 +45,7 @@ class CleaningRule:
     `late_days` (days): an event that arrives later than so many days after its day is too late.
     `skew_s` (seconds): a clock may run ahead by so much; METRICS has one hour.
     `max_amount` (money): the most that one event may be worth, so that no visitor can spoil a total.
+    `first_day`: the first day on which anything can have arrived.
     """
 
     event_types: tuple[str, ...] | None = None
@@ -51,6 +53,7 @@ class CleaningRule:
     skew_s: int = 3600
     max_amount: Decimal = MAX_AMOUNT
     timezone: str = "UTC"
+    first_day: date = FIRST_PLAUSIBLE
     null_like_ids: tuple[str, ...] = field(default=NULL_LIKE_IDS)
 
 
@@ -68,7 +71,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     in_time = _is_in_time(raw, rule.late_days)
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
-        (is_implausible(raw.received_at), "implausible_date"),
+        (is_implausible(raw.received_at, rule.first_day), "implausible_date"),
         (raw.event_id.isnull(), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),

@@ -6,6 +6,7 @@ line is accounted to the day on which it arrived, as clean, quarantined, surplus
 """
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import ibis
@@ -15,7 +16,7 @@ from ecom_assets.contracts.orders import STATUSES, UserOrderLog
 from ecom_assets.contracts.table import AMOUNT
 from ecom_assets.transforms.bounds import MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.plausible import is_implausible
+from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE, is_implausible
 
 NONE = "(none)"
 ALL = "(all)"
@@ -32,20 +33,24 @@ class OrderRule:
     """What makes a received order line a clean one.
 
     `max_amount` (money), `max_quantity` (items): the most that one line may carry. A typing error beyond them would
-    outweigh every true line of the day.
+    outweigh every true line of the day. `first_day`: the first day on which anything can have been ordered.
     """
 
     max_amount: Decimal = MAX_AMOUNT
     max_quantity: int = MAX_QUANTITY
+    first_day: date = FIRST_PLAUSIBLE
 
 
 def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     """Add `reject_reason` (null for a clean line) to received order lines; a missing status becomes `shipped`."""
     raw = raw.mutate(status=raw.status.fill_null("shipped"))
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
+    has_implausible_date = is_implausible(raw.received_at, rule.first_day) | is_implausible(
+        raw.ordered_at, rule.first_day
+    )
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
-        (is_implausible(raw.received_at) | is_implausible(raw.ordered_at), "implausible_date"),
+        (has_implausible_date, "implausible_date"),
         (raw.uniq_id.isnull(), "missing_uniq_id"),
         (raw.ordered_at.isnull(), "unparseable_date_time"),
         (raw.order_date > day_after, "future_date_time"),

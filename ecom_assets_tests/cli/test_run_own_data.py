@@ -77,10 +77,10 @@ def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
 
 def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "1970-01-01", "2026-01-01")
-    said = ecom("run", "--events", events, *FEW_TABLES, home=home)
+    said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=home)
     assert said.exit_code == 0
-    assert "set ECOM_FIRST_DAY to take them in" in said.err
-    assert "\n2026-01-01 to 2026-01-01\n" in said.out
+    assert said.json["days"] == {"from": "2026-01-01", "to": "2026-01-01"}
+    assert (said.json["tables"]["raw.events"], said.json["quarantined"]) == (2, {"too_late": 1})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Every row that is read from a file is in raw, on a day that is computed, and clean, quarantined or surplus there."""
 
 import os
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,67 @@ def test_rows_with_dates_that_cannot_be_are_in_raw_and_quarantined(tmp_path: Pat
     assert said.json["quarantined"] == {
         "implausible_date": 3, "too_late": 1, "future_timestamp": 1, "unparseable_timestamp": 1,
     }  # fmt: skip
+
+
+def a_year_from_now() -> date:
+    return datetime.now().date() + timedelta(days=365)  # noqa: DTZ005 (years)
+
+
+def test_rows_from_before_the_first_day_are_in_raw_and_quarantined(tmp_path: Path) -> None:
+    # Clocks that lost their power begin again with 2000: received then, happened then, or both.
+    old = "2000-01-01T00:00:00Z"
+    odd = [event(2, received=old), event(3, at=old, received=old), event(4, at=old, received=""), event(5, at=old)]
+    said = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
+    assert "left out" not in said.err
+    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert said.json["tables"]["raw.events"] == 5
+    assert said.json["quarantined"] == {"implausible_date": 2, "too_late": 2}
+
+
+def test_rows_from_before_a_first_day_that_was_set_are_not_asked_for_and_counted(tmp_path: Path) -> None:
+    days = [event(n, f"2026-01-0{n}T10:00:00Z", f"2026-01-0{n}T10:00:05Z") for n in (1, 2, 3, 4)]
+    events = write(tmp_path / "e.csv", csv_text([*days, event(5, "2026-01-02T11:00:00Z", LONG_AGO)]))
+    env = {**SMALL, "ECOM_FIRST_DAY": "2026-01-03"}
+    said = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert said.exit_code == 0, said.err
+    # e1, e2, and e5, which arrived on the day that it happened on.
+    assert (
+        "3 rows of days before ECOM_FIRST_DAY=2026-01-03 are left out; set an earlier day to take them in." in said.err
+    )
+    again = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert again.json["tables"]["raw.events"] == 2
+
+
+def test_a_first_day_before_the_usual_one_is_believed(tmp_path: Path) -> None:
+    old = "2005-01-01T00:00:00Z"
+    events = write(tmp_path / "e.csv", csv_text([event(1, at=old, received=old)]))
+    refused = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=SMALL)
+    assert (
+        refused.sentence == "2005-01-01 is before the first partition; set ECOM_FIRST_DAY=2005-01-01 or an earlier day."
+    )
+    env = {**SMALL, "ECOM_FIRST_DAY": "2005-01-01"}
+    said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert (said.exit_code, said.json["tables"]["staging.events"]) == (0, 1)
+
+
+def test_rows_of_a_landing_folder_of_a_day_to_come_have_their_own_days(tmp_path: Path) -> None:
+    write(tmp_path / "in" / f"received_date={a_year_from_now()}" / "e.csv", csv_text([event(1)]))
+    write(tmp_path / "in" / "received_date=2005-01-01" / "e.csv", csv_text([event(2)]))
+    write(tmp_path / "in" / "received_date=2026-01-02" / "e.csv", csv_text([event(3)]))
+    said = run_events(tmp_path, tmp_path / "in")
+    assert "left out" not in said.err
+    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert (said.json["tables"]["raw.events"], said.json["tables"]["staging.events"]) == (3, 3)
+
+
+def test_a_file_that_says_it_was_written_in_a_time_to_come_is_of_the_day_it_came_here(
+    tmp_path: Path, read: Read
+) -> None:
+    later = datetime.combine(a_year_from_now(), datetime.min.time())
+    received = f"{a_year_from_now()}T00:00:00Z"
+    file = write(tmp_path / "e.csv", csv_text([event(1, received=received), event(2, at=received, received="")]))
+    os.utime(file, (later.timestamp(), later.timestamp()))
+    assert [row["received_date"] for row in read(file)] == [date(2026, 1, 2)] * 2
 
 
 @pytest.mark.parametrize("folder", ["received_date=1970-01-01", "received_date=2999-01-01"])
