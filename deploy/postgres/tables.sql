@@ -478,7 +478,7 @@ CREATE TABLE "mart"."conversions" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "is_refund" BOOLEAN NOT NULL,
   "converted_at" TIMESTAMP(6) NOT NULL,
-  "revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2),
   PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
 );
 

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from ecom_assets.cli.numbers import percent
 from ecom_assets.contracts.cart_abandonment import CartAbandonment
 from ecom_assets.contracts.retention_cohorts import RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.contracts.sessions import SessionEvents
 from ecom_assets.transforms.days import Days
 from ecom_assets.warehouse.engine import Engine
 
@@ -15,7 +16,11 @@ NAMES = {0: "in the session", 3_600: "within an hour", 86_400: "within a day", 6
 
 
 def cohort_totals(engine: Engine) -> dict[str, list[dict[str, Any]]]:
-    """Return retention of new visitors after some days, weeks and months, over all cohorts that are complete there."""
+    """Return retention of new visitors after some days, weeks and months, over all cohorts that are complete there.
+
+    What they paid is null where no purchase event of all days tells an amount.
+    """
+    has_money = _tells_money(engine)
     rows = engine.table(RetentionCohorts)
     rows = rows.filter(rows.cohort_by == "first_activity", rows.is_complete)
     sums = rows.group_by("period", "period_number").agg(
@@ -25,7 +30,8 @@ def cohort_totals(engine: Engine) -> dict[str, list[dict[str, Any]]]:
     )
     found = {(row["period"], int(row["period_number"])): row for row in sums.to_pyarrow().to_pylist()}
     return {
-        period: [_total(n, found[period, n]) for n in shown if (period, n) in found] for period, shown in SHOWN.items()
+        period: [_total(n, found[period, n], has_money=has_money) for n in shown if (period, n) in found]
+        for period, shown in SHOWN.items()
     }
 
 
@@ -69,14 +75,20 @@ def _added(carts: ir.Table) -> ir.Table:
     )
 
 
-def _total(number: int, row: dict[str, Any]) -> dict[str, Any]:
+def _tells_money(engine: Engine) -> bool:
+    events = engine.table(SessionEvents)
+    told = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    return bool(told.select("event_id").limit(1).to_pyarrow().num_rows)
+
+
+def _total(number: int, row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
     size, returned = int(row["size"]), int(row["returned"])
     return {
         "period": number,
         "size": size,
         "returned": returned,
         "rate": returned / size,
-        "lifetime_value": float(row["revenue"]) / size,
+        "lifetime_value": float(row["revenue"]) / size if has_money else None,
     }
 
 

@@ -88,7 +88,7 @@ class Conversions(Table):
     visitor_id = text("Who; the customer of an order", pii=True)
     is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
     converted_at = instant("When")
-    revenue_amount = amount("What was paid; negative for a refund, zero where an event says nothing")
+    revenue_amount = amount("What was paid; negative for a refund, null where an event tells no amount", nullable=True)
 
 
 class ChannelRemovalEffects(Table):
@@ -127,4 +127,7 @@ class ChannelAttribution(Table):
         "conversions",
         at_least=0,
     )
-    revenue_amount = amount("Revenue credited, net of refunds; over channels it adds up to the revenue of the day")
+    revenue_amount = amount(
+        "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
+        "that tells no amount adds nothing"
+    )

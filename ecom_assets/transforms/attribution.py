@@ -50,7 +50,7 @@ def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days:
         channel=joined.channel.fill_null(NO_CHANNEL),
         place=ibis.row_number().over(in_order) + 1,
         touch_count=joined.count().over(ibis.window(group_by=CONVERSION)),
-        cents=(joined.revenue_amount * 100).cast("int64"),
+        cents=(joined.revenue_amount.fill_null(0) * 100).cast("int64"),
     )
 
 

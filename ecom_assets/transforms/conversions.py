@@ -19,10 +19,10 @@ def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
 
 
 def purchases(session_events: ir.Table) -> ir.Table:
-    """One row per purchase and refund event; what it is worth is its `cart_amount`, nothing where it has none."""
+    """One row per purchase and refund event; what it is worth is its `cart_amount`, null where it has none."""
     events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
     is_refund = events.event_type == "refund"
-    worth = events.cart_amount.fill_null(0)
+    worth = events.cart_amount
     return events.select(
         converted_date=events.event_date,
         unit=ibis.literal("purchase"),

@@ -70,7 +70,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
     keys = ["customer_id", "valid_from"]
     joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
-    joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount)
+    joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
@@ -134,7 +134,10 @@ def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
 
 
 def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
-    """Add up each version's orders less refunds until its day; where there is not a single order, its purchases."""
+    """Add up each version's orders less refunds until its day; where there is not a single order, its purchases.
+
+    Null of who bought or was paid back where none of these tells an amount.
+    """
     conversions = conversions.mutate(first_unit=conversions.unit.min().over(ibis.window()))  # "order" < "purchase"
     counted = conversions.filter(conversions.unit == conversions.first_unit)
     versions = versions.select("customer_id", "valid_from", "as_of_date")
@@ -142,7 +145,9 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
     joined = versions.join(counted, until)
     year_ago = (joined.as_of_date - ibis.interval(days=YEAR_DAYS)).cast("date")
     of_year = joined.filter(joined.converted_date > year_ago)
-    return of_year.group_by("customer_id", "valid_from").agg(year_revenue_amount=of_year.revenue_amount.sum())
+    return of_year.group_by("customer_id", "valid_from").agg(
+        year_revenue_amount=of_year.revenue_amount.sum(), bought_count=of_year.count()
+    )
 
 
 def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
@@ -167,7 +172,8 @@ def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days
     seen = ibis.coalesce(told.last_login_at, last_event_at), ibis.coalesce(last_event_at, told.last_login_at)
     # Who did nothing has zero only where somebody would have told of it.
     visits = {name: told[name].fill_null(0) if rule.has_visits else told[name] for name in _OF_VISITS}
-    spent = told.year_revenue_amount.fill_null(0) if rule.has_sales else told.year_revenue_amount
+    nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
+    spent = told.bought_count.isnull().ifelse(nothing, told.year_revenue_amount)
     return told.mutate(
         seen_at=ibis.greatest(*seen),
         recent_session_count=visits["recent_session_count"],

@@ -63,7 +63,18 @@ def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path,
     assert [(one["credit"], one["revenue_amount"]) for one in channels] == [(1.0, None)]
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         product = con.execute("SELECT purchase_count, revenue_amount FROM mart.product_performance").fetchall()
+        bought = con.execute("SELECT unit, revenue_amount FROM mart.conversions").fetchall()
     assert product == [(1, None)]
+    assert bought == [("purchase", None)]
+
+
+@pytest.mark.parametrize(("amount", "value"), [("", None), ("69.80", 69.8)])
+def test_cohorts_are_worth_what_purchases_tell(home: Path, tmp_path: Path, amount: str, value: float | None) -> None:
+    path = events_of(tmp_path / "e.csv", amount)
+    later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"  # so that the day after anna's first is over
+    path.write_text(path.read_text() + later)
+    told = run(home, "--json", "--events", path).json["cohorts"]["day"]
+    assert [(one["period"], one["size"], one["lifetime_value"]) for one in told] == [(1, 1, value)]
 
 
 def test_orders_alone_say_nothing_of_sessions_and_views(

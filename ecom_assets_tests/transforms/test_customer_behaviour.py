@@ -158,6 +158,19 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
 
 
+def test_a_purchase_that_tells_no_amount_leaves_open_what_was_spent(shop: Platform) -> None:
+    visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}))
+    row = one_of(shop)
+    assert (row["year_revenue_amount"], row["customer_tier"]) == (None, None)
+
+
+def test_purchases_that_tell_an_amount_are_added_up_beside_one_that_does_not(shop: Platform) -> None:
+    told = {"event_type": "purchase", "cart_amount": Decimal(30)}
+    visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}), (at("12:00", date(2026, 3, 10)), told))
+    row = one_of(shop)
+    assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("30.00"), "basic")
+
+
 def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(shop: Platform) -> None:
     visits(shop, (at("12:00", DAY_ONE), {"event_type": "purchase", "cart_amount": Decimal(900)}))
     sold = {"order_id": "o1", "customer_id": "7", "order_date": DAY_ONE, "ordered_at": at("12:00", DAY_ONE)}
