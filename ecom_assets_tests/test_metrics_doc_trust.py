@@ -14,6 +14,7 @@ from ecom_assets.contracts.registry import PUBLISHED
 from ecom_assets.contracts.restatements import RESTATEMENT_CAUSES, Restatements
 from ecom_assets.contracts.sales import RevenueDaily
 from ecom_assets.transforms.days import Days
+from ecom_assets.transforms.sales import DIMENSIONS
 from ecom_assets.warehouse.restatement_log import RestatementLog
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.markdown import section
@@ -93,10 +94,10 @@ def test_a_late_order_restates_the_numbers_of_the_page() -> None:
         rows = [row_of(one) for one in lines if date.fromisoformat(one["received_date"]) in days.dates]
         shop.receive(rows, days)
         watched_run(shop, f"run {number}", days)
-    total = '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)"}'
+    total = '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)", "sales_channel": "(all)"}'
     logged = shop.rows(Restatements)
     assert as_shown([row for row in logged if row["row_key"] == total], expected) == expected
-    assert len(logged) == 4 * len(expected)
+    assert len(logged) == (1 + len(DIMENSIONS)) * len(expected)
     assert {row["run_id"] for row in logged} == {"run 2"}
     shop.close()
 

@@ -20,15 +20,16 @@ STAGED = ("duplicate_events", "quarantined_events", "events")
 FEW = [dg.AssetKey(["raw", "events"]), *(dg.AssetKey(["staging", name]) for name in STAGED)]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 Materialized = dict[str, list[dg.AssetMaterialization]]
-EMPTY = {"staging/quarantined_orders", "staging/held_order_days", "staging/duplicate_orders", "mart/restatements"}
-"""Tables without a row: no line of the simulated shop's order report is broken or repeated, no day of it is held, and a
-first run changes no number."""
+EMPTY = {"staging/quarantined_orders", "staging/duplicate_orders", "mart/restatements"}
+"""Tables without a row: no line of the simulated shop's order report is broken or repeated, and a first run changes no
+number."""
 
 SPARSE = {
     "mart/order_event_reconciliation",
     "mart/order_event_reconciliation_daily",
     "mart/customer_retention",
     "export/dead_letters",
+    "staging/held_order_days",  # a day of so small a shop may have too few customers
 }
 """Tables that need not have a row on the newest day."""
 
