@@ -12,6 +12,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.transforms.funnel_columns import text_of
 from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.funnel_step import json_path
+from ecom_assets.warehouse.schema import fetched
 
 MOST_LISTED = 20
 """Event types that are listed where none is near; a file can have thousands."""
@@ -27,8 +28,7 @@ def missing_type_warnings(
     names = list(dict.fromkeys(asked))
     if not names:
         return []
-    there = con.to_pyarrow(events.select("event_type").distinct())["event_type"].to_pylist()
-    present = sorted(name for name in there if name is not None)
+    present = sorted(name for (name,) in fetched(con, events.select("event_type").distinct()) if name is not None)
     return [_sentence(name, present, words or {}) for name in names if name not in present]
 
 
@@ -49,7 +49,7 @@ def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel)
 
 
 def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
-    return bool(con.to_pyarrow(events.filter(condition).select("event_id").limit(1).count()).as_py())
+    return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
 
 
 def _sentence(name: str, present: list[str], words: Words) -> str:

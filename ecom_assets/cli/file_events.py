@@ -20,7 +20,8 @@ from ecom_assets.transforms import clean
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.identity import resolve_visitors
-from ecom_assets.warehouse.duckdb import connect, streaming
+from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.warehouse.schema import fetched, streaming
 
 RECEIVED = "received_events"
 ROWS = "file_rows"
@@ -79,10 +80,10 @@ class FileEvents:
     def rows(self) -> FileRows:
         """How many rows the files hold, and how many of them are not in `clean`, by reason."""
         rows = self._classified
-        found = self.con.to_pyarrow(rows.group_by("reject_reason").agg(row_count=rows.count())).to_pylist()
-        rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
-        rejected[DUPLICATE] = int(self.con.to_pyarrow(self._duplicates.surplus_count.sum().fill_null(0)).as_py())
-        return FileRows(sum(row["row_count"] for row in found), rejected)
+        counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
+        rejected = {reason: count for reason, count in counts.items() if reason}
+        ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
+        return FileRows(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
 
     @cached_property
     def _classified(self) -> ir.Table:
