@@ -20,8 +20,8 @@ from ecom_assets.transforms import clean
 from ecom_assets.transforms.clean import CleaningRule
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.identity import resolve_visitors
-from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.schema import fetched, streaming
+from ecom_assets.warehouse.duckdb import connect, streaming
+from ecom_assets.warehouse.schema import fetched
 
 RECEIVED = "received_events"
 ROWS = "file_rows"

@@ -1,4 +1,4 @@
-"""A contract's columns as an Ibis schema, rows brought into it, and a few rows fetched. Not here: how an engine stores a type."""
+"""A contract's columns as an Ibis schema, and rows brought into it or out of an engine. Not here: how types are stored."""
 
 from typing import Any
 
