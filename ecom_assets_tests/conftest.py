@@ -1,5 +1,6 @@
 """Servers and warehouses that many tests share. Not here: fixtures of one subject."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,15 @@ from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.engines import snowflake_server
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
+
+
+@pytest.fixture(autouse=True)
+def _rights_of_new_files() -> Iterator[None]:
+    """Give back the rights that new files have: a command in the test's own process keeps what it writes private."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
     ("name", "value", "sentence"),
     [
         ("ECOM_LATE_DAY", "3", "ECOM_LATE_DAY is not a setting of ecom_assets; did you mean ECOM_LATE_DAYS?"),
-        ("ECOM_XYZZY", "3", "ECOM_XYZZY is not a setting of ecom_assets; known are ECOM_"),
+        ("ECOM_QQQQQQQQQQ", "3", "ECOM_QQQQQQQQQQ is not a setting of ecom_assets; known are ECOM_"),
         ("ECOM_LATE_DAYS", "many", "ECOM_LATE_DAYS='many' is wrong: Input should be a valid integer"),
         ("ECOM_LATE_DAYS", "61", "ECOM_LATE_DAYS='61' is wrong: Input should be less than or equal to 60"),
         ("ECOM_TIMEZONE", "Mars/Phobos", "ECOM_TIMEZONE='Mars/Phobos' is wrong: is no IANA time zone"),

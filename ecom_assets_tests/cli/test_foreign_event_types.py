@@ -100,7 +100,7 @@ def test_a_run_keeps_every_type_and_warns_of_one_that_is_new(home: Path) -> None
     assert second.exit_code == 0, second.err
     assert ", 0 failed, 1 warned" in second.out
     assert "WARNING staging/events no_event_type_is_new" in second.out
-    assert "{'event_type': 'gift wrapped', 'event_count': 1}" in second.out
+    assert "event_type gift wrapped, event_count 1" in second.out
     listed = ecom("status", "--json", home=home)
     shown = [one["failing_checks"] for one in listed.json if one["table"] == "staging.events"]
     assert shown == [["no_event_type_is_new (warning)"]]
