@@ -134,11 +134,12 @@ def test_a_report_of_a_header_alone_was_not_generated(home: Path, reports: Path)
 
 def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_path: Path) -> None:
     report(reports, BAD, "efgh")
+    report(reports, "2026-03-08", "abcd")
     today = today_in("UTC").isoformat()
-    events = page_views(tmp_path / "e.csv", today)
+    events = page_views(tmp_path / "e.csv", "2026-03-03", today)
     places = ("--events", events, "--orders", reports)
     said = ecom("run", "--json", "--select", '+key:"mart/sales"', *places, "--to", today, home=home)
-    assert sum(count for _, count in sold(home)) == 16
+    assert sum(count for _, count in sold(home)) == 20
     days = [day for day, _, _ in held(said)]
     assert today not in days, "a day that is still on owes no report"
     assert days[0] == "2026-03-06", "a day that has ended does"
