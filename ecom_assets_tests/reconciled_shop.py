@@ -45,6 +45,7 @@ def line(uniq_id: str, when: str, who: str = "anna", amount: object = 20, **valu
         "quantity": 1,
         "payment_amount": Decimal(str(amount)),
         "status": "shipped",
+        "sales_channel": "(none)",
         "received_date": moment.date(),
         "source_file": "orders.csv",
     }

@@ -11,6 +11,7 @@ import pytest
 from ecom_assets.checks.claim import Claim, Verdict
 from ecom_assets.checks.sources import SOURCES, Source, source_claims
 from ecom_assets.contracts.withdrawals import Withdrawals
+from ecom_assets.sources.record_files import FileRows
 from ecom_assets.transforms.days import ONE_DAY, Days
 from ecom_assets.transforms.source_gate import SourceGate
 from ecom_assets.warehouse.schema import schema_of
@@ -103,6 +104,20 @@ def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(so
     usual = {one: count for one, count in weekly(40, 40, 40, 0).items() if count}
     assert "where some 40 rows are usual" in came(source, usual, day).metadata["sentence"]
     assert came(source, dict.fromkeys(usual, 9), day).broken_count == 0
+
+
+class FilesOfLater:
+    """Files whose only rows are of the day after today."""
+
+    def file_rows(self, days: Days | None) -> list[FileRows]:
+        later = TODAY + ONE_DAY
+        return [FileRows("later.csv", 5, {later: 5})] if days is None or later in days.dates else []
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_days_before_the_first_row_of_the_files_owe_nothing(source: Source) -> None:
+    judge = claim_of(source, "enough_came").judge
+    assert judge(Days.of([MONDAY]), raw(source, {}), notes(), FilesOfLater()).broken_count == 0
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)

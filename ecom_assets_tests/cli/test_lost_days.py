@@ -108,6 +108,18 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path:
     assert "no_day_lost_its_rows" not in {one["name"] for one in allowed.json["checks"]["failed"]}
 
 
+def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at_the_gap(
+    tmp_path: Path, home: Path
+) -> None:
+    land(tmp_path / "events", "2026-01-01")
+    land_orders(tmp_path / "orders", "2025-10-01")
+    land_orders(tmp_path / "orders", "2026-01-01")
+    words = ("--orders", tmp_path / "orders", "--events", tmp_path / "events")
+    ran = ecom("run", "--json", *words, "--select", f'{STAGED} or +key:"staging/user_order_log"', home=home)
+    assert ran.exit_code == 0, ran.err
+    assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (4, 8)
+
+
 def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentence(tmp_path: Path, home: Path) -> None:
     land(tmp_path / "landing", "2026-01-01", rows=3)
     events = tmp_path / "landing" / "received_date=2026-01-01" / "events.csv"

@@ -45,18 +45,15 @@ def tools() -> Iterator[Receivers]:
         yield running
 
 
-def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str], ledger: Path) -> Said:
+def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> Said:
     address = {"ECOM_EVENTS": str(home.parent / "clicks.csv"), f"ECOM_{tool.upper()}_URL": getattr(tools, tool).url}
-    where = {"ECOM_LEDGER_URL": f"sqlite:///{ledger}"}
-    return ecom("export", "--to", tool, "--json", home=home, env={**address, **where, **keys})
+    return ecom("export", "--to", tool, "--json", home=home, env={**address, **keys})
 
 
 @pytest.mark.parametrize("tool", RIGHT)
-def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(
-    home: Path, tools: Receivers, tool: str, tmp_path: Path
-) -> None:
+def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools: Receivers, tool: str) -> None:
     (setting,) = RIGHT[tool]
-    refused = deliver(home, tools, tool, WRONG[tool], tmp_path / "ledger.sqlite")
+    refused = deliver(home, tools, tool, WRONG[tool])
     told = refused.json["deliveries"][f"{tool}_events"]
     assert (refused.exit_code, told["due"], told["delivered"], told["rejected"]) == (1, USERS, 0, 0)
     assert told["pending"] == USERS, told["outcomes"]
@@ -65,7 +62,7 @@ def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(
     assert refused.sentence.endswith("25 records wait for the next run.")
     assert "mistyped-key" not in refused.err + refused.out
     # Another address has another account, so the right key begins where the wrong one left nothing.
-    right = deliver(home, tools, tool, RIGHT[tool], tmp_path / "ledger.sqlite")
+    right = deliver(home, tools, tool, RIGHT[tool])
     told = right.json["deliveries"][f"{tool}_events"]
     assert (right.exit_code, told["delivered"], told["rejected"]) == (0, USERS, 0), right.err
     assert getattr(tools, tool).held.counted_count == USERS

@@ -133,7 +133,7 @@ def test_types_and_clustering_are_those_of_the_contract(engine: SnowflakeEngine)
         '  "VISIT_DATE" DATE NOT NULL,\n'
         '  "VISITOR_ID" VARCHAR NOT NULL,\n'
         '  "STARTED_AT" TIMESTAMP_NTZ(6),\n'
-        '  "SPENT_AMOUNT" NUMBER(18, 2),\n'
+        '  "SPENT_AMOUNT" NUMBER(38, 2),\n'
         '  "PAGE_COUNT" NUMBER(19, 0) NOT NULL,\n'
         '  "LENGTH_S" FLOAT,\n'
         '  "IS_BOT" BOOLEAN NOT NULL,\n'
