@@ -109,7 +109,8 @@ def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(so
 class FilesOfLater:
     """Files whose only rows are of the day after today."""
 
-    def file_rows(self, days: Days | None) -> list[FileRows]:
+    @staticmethod
+    def file_rows(days: Days | None) -> list[FileRows]:
         later = TODAY + ONE_DAY
         return [FileRows("later.csv", 5, {later: 5})] if days is None or later in days.dates else []
 
