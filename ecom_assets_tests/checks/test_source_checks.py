@@ -111,6 +111,7 @@ class FilesOfLater:
 
     @staticmethod
     def file_rows(days: Days | None) -> list[FileRows]:
+        """Return what counting the files finds."""
         later = TODAY + ONE_DAY
         return [FileRows("later.csv", 5, {later: 5})] if days is None or later in days.dates else []
 
