@@ -41,9 +41,10 @@ def make_docs() -> ModuleType:
 
 def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
     """Give every command with its words, from Typer's tree of groups."""
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from commands(inner, *words, name)
-    if not hasattr(command, "commands"):
+    is_group = hasattr(command, "list_commands")
+    for name in command.list_commands(None) if is_group else ():
+        yield from commands(command.get_command(None, name), *words, name)
+    if not is_group:
         yield " ".join(["ecom", *words]), command
 
 

@@ -49,7 +49,7 @@ def within(events: ir.Table, period: Period | None) -> ir.Table:
     return events if period is None else events.filter(period.contains(events.event_date))
 
 
-def funnel(con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule) -> dict[str, Any]:
+def funnel_answer(con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule) -> dict[str, Any]:
     """Return INTERFACE's `funnel` of some events, by a connection to where they are."""
     return answer_funnel(con, events, definition, rule=rule)
 
@@ -78,7 +78,9 @@ def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
             raise DefinitionError(f"What is published in Postgres has no {column!r} of events; ask without it.")
 
 
-def retention(con: SQLBackend, events: ir.Table, rule: RetentionRule, extent: Extent, timezone: str) -> dict[str, Any]:
+def retention_answer(
+    con: SQLBackend, events: ir.Table, rule: RetentionRule, extent: Extent, timezone: str
+) -> dict[str, Any]:
     """Return INTERFACE's `retention` of some events, by a connection to where they are."""
     first, last = extent.first_date, extent.last_date
     days = (last - first).days + 1 if first and last else 0

@@ -11,7 +11,7 @@ from ecom_assets.answers.sources import DEFINITION as SOURCE
 from ecom_assets.answers.sources import EVENTS, ORDERS, find_sales_source
 from ecom_assets.contracts.performance import CategoryPerformance
 
-COUNTS: Final = (
+CATEGORY_COUNTS: Final = (
     "category_view_count",
     "product_view_count",
     "add_to_cart_count",
@@ -19,8 +19,8 @@ COUNTS: Final = (
     "cart_session_count",
     "purchase_session_count",
 )
-DEFINITION: Final = (
-    {name: CategoryPerformance.columns[name].description for name in COUNTS}
+CATEGORY_DEFINITION: Final = (
+    {name: CategoryPerformance.columns[name].description for name in CATEGORY_COUNTS}
     | {
         "cart_rate": CategoryPerformance.columns["cart_rate"].description,
         "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
@@ -39,7 +39,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     sold = category_sales(reading, period.of_source(source)) if source else {}
     table = reading.table(CategoryPerformance)
     rows = table.filter(in_period(table.started_date))
-    sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
+    sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})
     looked = {row["product_category"]: row for row in reading.rows(sums, period)}
     found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
     found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
@@ -49,7 +49,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    counts: Row = {one: int(looked[one]) if looked else 0 for one in COUNTS}
+    counts: Row = {one: int(looked[one]) if looked else 0 for one in CATEGORY_COUNTS}
     counts |= {
         "cart_rate": share(counts["cart_session_count"], counts["viewing_session_count"]),
         "purchase_rate": share(counts["purchase_session_count"], counts["viewing_session_count"]),

@@ -66,7 +66,7 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
         "abandonment": if_known(carts, period),
         **beside,
         "previous": beside["previous"] and previous,
-        "breakdown": _breakdown(reading, period, name, unit, by) if by else [],
+        "breakdown": _by_dimension(reading, period, name, unit, by) if by else [],
     }
 
 
@@ -88,7 +88,7 @@ def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[
     return tuple(_steps(row for row in found if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
 
 
-def _breakdown(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
+def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
     values = _funnel_rows(reading, period, funnel, unit, by)
     table = reading.table(ConversionByDimension)
     rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))

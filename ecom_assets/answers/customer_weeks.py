@@ -9,8 +9,8 @@ from ecom_assets.answers.sources import require_orders
 from ecom_assets.contracts.customer_retention import CustomerRetention
 from ecom_assets.transforms.orders import ALL
 
-COLUMNS: Final = tuple(CustomerRetention.columns)
-DEFINITION: Final = {name: one.description for name, one in CustomerRetention.columns.items()} | {
+CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
+CUSTOMER_WEEKS_DEFINITION: Final = {name: one.description for name, one in CustomerRetention.columns.items()} | {
     "weeks": "Weeks whose Monday is in the range, each as a whole, in order; weeks without an order line have no row",
 }
 
@@ -26,7 +26,7 @@ def customer_weeks(
     table = reading.table(CustomerRetention)
     rows = table.filter(
         in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
-    ).select(*COLUMNS)
+    ).select(*CUSTOMER_WEEK_COLUMNS)
     found, total = page_of(reading, rows, ["week_start_date"], page, period)
     if not found:
         require_orders(reading)

@@ -4,18 +4,16 @@ The only place that chooses between kernel and expression. Not here: the whole a
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.answers.reading import Row
 from ecom_assets.transforms.funnel_definition import Funnel
 from ecom_assets.transforms.funnel_report import EDGES_S, TENTHS, TIMES
 from ecom_assets.warehouse.funnel_kernel import funnel_times, suits
 from ecom_assets.warehouse.funnel_walk_passes import StepTimes
-
-Row = dict[str, Any]
 
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:

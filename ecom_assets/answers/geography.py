@@ -15,7 +15,7 @@ from ecom_assets.transforms.order_dimensions import UNKNOWN
 from ecom_assets.transforms.orders import ALL
 
 Level = Literal["country", "region", "city"]
-COLUMNS: Final = {
+PLACE_COLUMNS: Final = {
     "country": ["country"],
     "region": ["country", "region"],
     "city": ["country", "region", "city_id", "city_name"],
@@ -32,17 +32,17 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
     """
     source = sales_source(reading)
     placed = _of_orders(reading) if source == ORDERS else _of_purchases(reading)
-    found = reading.rows(added(placed.filter(in_period(placed.order_date)), COLUMNS[level]), period)
+    found = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
     whole = revenue_of(found)
     places = [
         {
-            **{name: row.get(name) for name in COLUMNS["city"]},
+            **{name: row.get(name) for name in PLACE_COLUMNS["city"]},
             **numbers(row),
             "revenue_share": share(row["revenue_amount"], whole),
         }
         for row in found
     ]
-    places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in COLUMNS[level])))
+    places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
     total = None if period.data == "none" else len(places)
     return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
 

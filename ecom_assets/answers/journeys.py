@@ -11,7 +11,7 @@ from ecom_assets.answers.reading import Reading, Row
 from ecom_assets.contracts.journeys import JourneyTransitions
 
 Dimension = Literal["page_type", "category"]
-DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
+JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
     "step_share": "transition_count among all transitions from that step",
     "conversion_rate": "converted_transition_count among transition_count",
     "transitions": "The most frequent first, ties by their steps; of all places, unless one is asked for",

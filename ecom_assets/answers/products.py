@@ -30,11 +30,11 @@ SORTED_BY: Final = {
 }
 EVENT_COUNTS: Final = ("product_view_count", "add_to_cart_count", "remove_from_cart_count")
 SALES_COUNTS: Final = ("purchase_count", "sold_item_count", "refunded_item_count")
-COUNTS: Final = (*EVENT_COUNTS, *SALES_COUNTS)
+PRODUCT_COUNTS: Final = (*EVENT_COUNTS, *SALES_COUNTS)
 AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
-NUMBERS: Final = (*COUNTS, *AMOUNTS, "purchases_per_view")
+PRODUCT_NUMBERS: Final = (*PRODUCT_COUNTS, *AMOUNTS, "purchases_per_view")
 MOST_RELATED: Final = 10
-DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in NUMBERS} | {
+PRODUCT_DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in PRODUCT_NUMBERS} | {
     "conversion": "purchases_per_view; products without a view come last",
     "change": CHANGE,
     **SOURCE,
@@ -141,7 +141,7 @@ def related(reading: Reading, product_id: str) -> list[Row]:
 def _sum(rows: list[Row]) -> Row | None:
     if not rows:
         return None
-    counts: Row = {name: _total([row[name] for row in rows], 0) for name in COUNTS}
+    counts: Row = {name: _total([row[name] for row in rows], 0) for name in PRODUCT_COUNTS}
     return counts | {name: _total([row[name] for row in rows], ZERO) for name in AMOUNTS}
 
 
@@ -156,7 +156,7 @@ def _day(period: Period, day: date) -> Period:
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
-    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in COUNTS}
+    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in PRODUCT_COUNTS}
     sums |= {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
     return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums)
 
@@ -198,7 +198,7 @@ class _Sold:
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return how each number changed, None where its source does not know all days of both."""
-        told = changes(self.numbers(now, period), self.numbers(before, period.previous), NUMBERS)
+        told = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
         unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
         unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
         return told | dict.fromkeys(unknown)

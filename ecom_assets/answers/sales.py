@@ -28,7 +28,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 ZERO: Final = Decimal("0.00")
 Dimension = Literal["item_category", "sales_channel"]
 """What sales are told apart by; purchase events tell categories only."""
-DEFINITION: Final = (
+SALES_DEFINITION: Final = (
     {name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")}
     | {"change": CHANGE}
     | SOURCE

@@ -15,7 +15,7 @@ COUNTS: Final = (
     "unclicked_search_count",
     "cart_search_count",
 )
-DEFINITION: Final = {name: one.description for name, one in SearchPerformance.columns.items()} | {
+SEARCH_DEFINITION: Final = {name: one.description for name, one in SearchPerformance.columns.items()} | {
     "searches": "The most searched first, ties by term",
 }
 

@@ -24,7 +24,7 @@ from ecom_assets.transforms.sales import added_up
 Granularity = Literal["hour", "day", "week", "month"]
 MOST_HOURLY_DAYS: Final = 31
 HOUR_S: Final = 3_600
-DEFINITION: Final = {
+TREND_DEFINITION: Final = {
     "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
     "that the range cuts hold only its days",
     "data": "How many days of the part the data hold; where it is `none`, its numbers are null",

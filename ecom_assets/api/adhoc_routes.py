@@ -225,7 +225,9 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
             f"A funnel with a breakdown, exclusions or this order has at most {adhoc.MOST_COMPILED_STEPS} steps here, "
             f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    return _answered(ask, asked, body, lambda con, events, _: adhoc.funnel(con, events, definition, ask.session_rule))
+    return _answered(
+        ask, asked, body, lambda con, events, _: adhoc.funnel_answer(con, events, definition, ask.session_rule)
+    )
 
 
 @router.post(
@@ -238,7 +240,9 @@ def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any
     """Count who came back, over clean events; what would take too long or too much is refused."""
     rule = body.rule()
     zone = ask.reading.timezone
-    return _answered(ask, asked, body, lambda con, events, extent: adhoc.retention(con, events, rule, extent, zone))
+    return _answered(
+        ask, asked, body, lambda con, events, extent: adhoc.retention_answer(con, events, rule, extent, zone)
+    )
 
 
 def _answered(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:

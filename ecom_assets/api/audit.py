@@ -6,7 +6,7 @@ import os
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from starlette.types import Scope
+from starlette.types import Scope as Request
 
 from ecom_assets.api.callers import name_of_caller
 from ecom_assets.clock import Clock, now_utc
@@ -31,7 +31,7 @@ class AuditLog:
             self.path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
         )
 
-    def denied(self, scope: Scope, reason: str, status: int) -> None:
+    def denied(self, scope: Request, reason: str, status: int) -> None:
         """Write down a request that was denied."""
         line = {
             "at": self._now().isoformat(),

@@ -168,7 +168,7 @@ def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, An
     """How often one step of a session led to another, and how many of these sessions bought."""
     period = ask.period(asked, "events")
     found = travelling.journeys(ask.reading, period, asked.dimension, asked.place, asked.page)
-    return ask.answer(asked, travelling.DEFINITION, found, period)
+    return ask.answer(asked, travelling.JOURNEY_DEFINITION, found, period)
 
 
 @router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and what came of them")
@@ -176,7 +176,7 @@ def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str,
     """How often each term was searched, and whether products were looked at and put into carts after it."""
     period = ask.period(asked, "events")
     found = searching.searches(ask.reading, period, asked.page)
-    return ask.answer(asked, searching.DEFINITION, found, period)
+    return ask.answer(asked, searching.SEARCH_DEFINITION, found, period)
 
 
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")

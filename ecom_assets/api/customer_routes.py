@@ -154,4 +154,4 @@ def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[
     """Customers of each ISO week, of all or of one category or city."""
     period = ask.period(asked, "sales")
     found = weekly.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
-    return ask.answer(asked, weekly.DEFINITION, found, period)
+    return ask.answer(asked, weekly.CUSTOMER_WEEKS_DEFINITION, found, period)

@@ -187,7 +187,7 @@ def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any
     found = products.top_products(
         ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
     )
-    return ask.answer(asked, products.DEFINITION, found, period)
+    return ask.answer(asked, products.PRODUCT_DEFINITION, found, period)
 
 
 @router.get(
@@ -206,7 +206,7 @@ def product(
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return ask.answer(asked, products.DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
+    return ask.answer(asked, products.PRODUCT_DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
@@ -214,7 +214,7 @@ def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str
     """What looking at each category led to, and what was sold of it."""
     period = ask.period(asked, "sales", "events")
     found = categorizing.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, categorizing.DEFINITION, found, period)
+    return ask.answer(asked, categorizing.CATEGORY_DEFINITION, found, period)
 
 
 @router.get(

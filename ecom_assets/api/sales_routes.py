@@ -145,7 +145,7 @@ class PlacesAnswer(SoldAnswer):
 def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Revenue gross and net, orders, items and the average order value, beside the period before."""
     period = ask.period(asked, "sales")
-    return ask.answer(asked, selling.DEFINITION, selling.sales(ask.reading, period), period)
+    return ask.answer(asked, selling.SALES_DEFINITION, selling.sales(ask.reading, period), period)
 
 
 @router.get(
@@ -160,7 +160,7 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
     points = trend.revenue_trend(ask.reading, period, asked.granularity)
     found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
     found = cut(found, "points", asked.limit, asked.offset)
-    return ask.answer(asked, {**trend.DEFINITION, **selling.DEFINITION}, found, period)
+    return ask.answer(asked, {**trend.TREND_DEFINITION, **selling.SALES_DEFINITION}, found, period)
 
 
 @router.get(
@@ -190,4 +190,4 @@ def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, An
     """Sales of each place."""
     period = ask.period(asked, "sales")
     found = geography.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, selling.DEFINITION, found, period)
+    return ask.answer(asked, selling.SALES_DEFINITION, found, period)

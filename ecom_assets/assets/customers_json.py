@@ -51,12 +51,12 @@ def customers_json(
             "seconds": round(took_s, 3),
             "summary": dg.MetadataValue.json(written.summary),
         }
-        return dg.MaterializeResult(metadata=metadata, check_results=[_checked(written)])
+        return dg.MaterializeResult(metadata=metadata, check_results=[_checked_customers(written)])
 
     return export
 
 
-def _checked(written: CustomersFile) -> dg.AssetCheckResult:
+def _checked_customers(written: CustomersFile) -> dg.AssetCheckResult:
     with written.path.open(encoding="utf-8") as file:
         line_count = sum(1 for _ in file) - 2  # the first has the metadata, the last closes
     return dg.AssetCheckResult(

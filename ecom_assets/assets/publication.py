@@ -43,7 +43,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
         name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
-        metadata = _publish(context.resources.warehouse, settings, context.run)
+        metadata = _publish_to_postgres(context.resources.warehouse, settings, context.run)
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
@@ -51,7 +51,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
     return publication
 
 
-def _publish(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[str, Any]:
+def _publish_to_postgres(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[str, Any]:
     from ecom_assets.warehouse.publication import is_same_database, publish, published_history  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:

@@ -11,7 +11,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.cli.file_events import FileEvents
 from ecom_assets.settings import Settings, load_settings
 from ecom_assets.sources.channel_sources import source_lists
-from ecom_assets.transforms import attribution
+from ecom_assets.transforms import attribution as credit
 from ecom_assets.transforms.attribution_rule import AttributionRule, model_name
 from ecom_assets.transforms.channel_groups import ChannelRule
 from ecom_assets.transforms.channel_steps import step_spans, steps_on
@@ -99,10 +99,10 @@ def _credit(
     con: Backend, bought: ir.Table, touched: ir.Table, model: str, rule: AttributionRule, last: Days
 ) -> list[dict[str, Any]]:
     everything = last.widened(before=ALL_TIME_DAYS)
-    walked = _kept(con, "walked", attribution.paths(bought, touched, rule, everything))
+    walked = _kept(con, "walked", credit.paths(bought, touched, rule, everything))
     if model == "markov":
         return _by_markov(con, walked, bought, touched, rule, last)
-    units = attribution.shared(walked, rule, [model])
+    units = credit.shared(walked, rule, [model])
     sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
     rows = con.to_pyarrow(sums).to_pylist()
     return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
@@ -114,11 +114,11 @@ def _by_markov(
     spans = _kept(con, "spans", step_spans(bought, touched, rule, last))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
-    found = removal_effects(counts, attribution.UNITS_OF_ONE)
+    found = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
     con.create_table("effects", removal_effect_rows([(last.first, "purchase", found)]), temp=True)
     whole = walked.mutate(converted_date=day, anchor_date=day)
-    units = attribution.by_removal_effects(whole, con.table("effects"))
+    units = credit.by_removal_effects(whole, con.table("effects"))
     effects = {one.channel: {"removal_effect": one.effect} for one in found}
     rows = con.to_pyarrow(units).to_pylist()
     return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
@@ -126,7 +126,7 @@ def _by_markov(
 
 def _shown(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     shown = [
-        {"channel": channel, "credit": units / attribution.UNITS_OF_ONE, "revenue": cents / 100, **more}
+        {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": cents / 100, **more}
         for channel, units, cents, more in rows
         if units or cents
     ]

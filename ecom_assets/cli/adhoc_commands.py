@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import DURATIONS, SESSION_RULES, Events, Json, Mapping, MorePaths, paths_of, print_answer
+from ecom_assets.cli.options import DURATIONS, SESSION_RULES, Events, Json, Mapping, MorePaths, all_paths, print_answer
 
 
 def sessions(
@@ -23,7 +23,7 @@ def sessions(
     """Cut the events of files into sessions; print totals, or write the sessions."""
     from ecom_assets.cli.adhoc_sessions import answer_sessions  # noqa: PLC0415 (loads Ibis)
 
-    answer = answer_sessions(paths_of(events, more), mapping, session_rule, idle, out)
+    answer = answer_sessions(all_paths(events, more), mapping, session_rule, idle, out)
     print_answer(answer, lambda: _session_lines(answer, out), as_json=as_json)
 
 

@@ -1,81 +1,179 @@
-"""Which commands there are, and how their errors reach a person. Not here: what a command does."""
+"""Which commands there are, and how their errors reach a person.
+
+A command's file is imported when the command is called: what it needs is then loaded, and nothing else.
+"""
 
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final, NoReturn
 
 import typer
+from typer import main
+from typer.core import TyperGroup
 
-from ecom_assets.cli import (
-    adhoc_commands,
-    api_commands,
-    attribution_command,
-    export_command,
-    funnel_command,
-    journey_commands,
-    ledger_commands,
-    platform_commands,
-    release_command,
-    retention_command,
-    sandbox_commands,
-    value_commands,
-)
 from ecom_assets.cli.faults import outside_fault
-from ecom_assets.errors import EcomError, WorkError
+from ecom_assets.errors import EcomError, WorkError, did_you_mean
 
-app = typer.Typer(
-    name="ecom",
-    help="E-commerce events to sessions, funnels and more: every number traceable.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-sandbox = typer.Typer(help="The simulated shop.", no_args_is_help=True)
-app.add_typer(sandbox, name="sandbox")
-api_key = typer.Typer(help="The keys of the HTTP API.", no_args_is_help=True)
-app.add_typer(api_key, name="api-key")
+Commands = Mapping[str, tuple[str, str]]
+"""Name of a command: the function behind it, and the first line of its help."""
 
-ledger = typer.Typer(help="The ledger of deliveries.", no_args_is_help=True)
-app.add_typer(ledger, name="ledger")
-
-app.command("run")(platform_commands.run)
-app.command("ui")(platform_commands.ui)
-app.command("api")(api_commands.api)
-app.command("doctor")(platform_commands.doctor)
-app.command("status")(platform_commands.status)
-app.command("release")(release_command.release)
-app.command("copy")(platform_commands.copy)
-app.command("migrate")(platform_commands.migrate)
-app.command("sessions")(adhoc_commands.sessions)
-app.command("funnel")(funnel_command.funnel)
-app.command("segments")(value_commands.segments)
-app.command("value")(value_commands.value)
-app.command("retention")(retention_command.retention)
-app.command("journeys")(journey_commands.journeys)
-app.command("attribution")(attribution_command.attribution)
-app.command("export")(export_command.export)
-sandbox.command("data")(sandbox_commands.data)
-sandbox.command("up")(sandbox_commands.up)
-ledger.command("restore")(ledger_commands.restore)
-ledger.command("backup")(ledger_commands.backup)
-ledger.command("reset")(ledger_commands.reset)
-api_key.command("create")(api_commands.create_key)
-api_key.command("list")(api_commands.list_keys)
-api_key.command("revoke")(api_commands.revoke_key)
-
+COMMANDS: Final[Commands] = {
+    "run": ("ecom_assets.cli.platform_commands.run", "Materialize the platform through Dagster."),
+    "ui": (
+        "ecom_assets.cli.platform_commands.ui",
+        "Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them.",
+    ),
+    "api": ("ecom_assets.cli.api_commands.api", "Serve the HTTP API, until Ctrl-C."),
+    "doctor": (
+        "ecom_assets.cli.platform_commands.doctor",
+        "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",
+    ),
+    "status": ("ecom_assets.cli.platform_commands.status", "Show each table."),
+    "release": ("ecom_assets.cli.release_command.release_command", "Let a held day in although its data broke a gate."),
+    "copy": (
+        "ecom_assets.cli.platform_commands.copy",
+        "Copy every table to another warehouse, and compare counts and checksums.",
+    ),
+    "migrate": (
+        "ecom_assets.cli.platform_commands.migrate_command",
+        "Show what stored tables lack of their contracts, and do it with --yes.",
+    ),
+    "sessions": ("ecom_assets.cli.adhoc_commands.sessions", "Cut the events of files into sessions."),
+    "funnel": ("ecom_assets.cli.funnel_command.funnel", "Count who got how far through the steps."),
+    "segments": (
+        "ecom_assets.cli.value_commands.segments",
+        "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",
+    ),
+    "value": (
+        "ecom_assets.cli.value_commands.value",
+        "Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
+    ),
+    "retention": (
+        "ecom_assets.cli.retention_command.retention",
+        "Count who of each period's new visitors, or customers, came back, and what they were worth.",
+    ),
+    "journeys": (
+        "ecom_assets.cli.journey_commands.journeys",
+        "Show which steps sessions take one after another, and which paths end in a purchase.",
+    ),
+    "attribution": (
+        "ecom_assets.cli.attribution_command.attribution_command",
+        "Credit the purchases in files, and what they brought, to the channels that led to them.",
+    ),
+    "export": (
+        "ecom_assets.cli.export_command.export",
+        "Deliver events and user properties to other tools, each record once.",
+    ),
+}
+SANDBOX_COMMANDS: Final[Commands] = {
+    "data": ("ecom_assets.cli.sandbox_commands.data", "Simulate a shop."),
+    "up": (
+        "ecom_assets.cli.sandbox_commands.up",
+        "Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C.",
+    ),
+}
+KEY_COMMANDS: Final[Commands] = {
+    "create": ("ecom_assets.cli.api_commands.create_key", "Make an API key, and show it this once."),
+    "list": ("ecom_assets.cli.api_commands.list_keys", "List the API keys."),
+    "revoke": ("ecom_assets.cli.api_commands.revoke_key", "Let an API key count no more, from this moment on."),
+}
+LEDGER_COMMANDS: Final[Commands] = {
+    "restore": (
+        "ecom_assets.cli.ledger_commands.restore",
+        "Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice.",
+    ),
+    "backup": ("ecom_assets.cli.ledger_commands.backup", "Copy the ledger into a file, while deliveries may go on."),
+    "reset": (
+        "ecom_assets.cli.ledger_commands.reset",
+        "Forget the warehouse's copy of what was delivered, so that a new ledger may begin.",
+    ),
+}
+PLAIN: Final[dict[str, Any]] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
 INTERRUPTED = 130
 """What shells expect of a program that was stopped from the keyboard, and what Typer makes of it."""
+
+
+def load_command(path: str, name: str) -> Any:
+    """Import the function behind a command and return the command."""
+    module, _, function = path.rpartition(".")
+    single = typer.Typer(**PLAIN | {"no_args_is_help": False})
+    single.command(name)(getattr(import_module(module), function))
+    return main.get_command(single)
+
+
+class _LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are called."""
+
+    lazy: Commands = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.lazy:
+            return load_command(self.lazy[cmd_name][0], cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"No such command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
+        rows = [(name, summary) for name, (_, summary) in self.lazy.items()]
+        rows += [(name, group.get_short_help_str()) for name, group in groups.items() if group]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class _Root(_LazyGroup):
+    lazy = COMMANDS
+
+
+class _Sandbox(_LazyGroup):
+    lazy = SANDBOX_COMMANDS
+
+
+class _Keys(_LazyGroup):
+    lazy = KEY_COMMANDS
+
+
+class _Ledger(_LazyGroup):
+    lazy = LEDGER_COMMANDS
+
+
+def _nothing() -> None:
+    """Make a Typer application a group, though it has no command of its own."""
+
+
+def _group(cls: type[_LazyGroup], text: str) -> typer.Typer:
+    group = typer.Typer(cls=cls, help=text, **PLAIN)
+    group.callback(help=text)(_nothing)
+    return group
+
+
+app = _group(_Root, "E-commerce events to sessions, funnels and more: every number traceable.")
+app.add_typer(_group(_Sandbox, "The simulated shop."), name="sandbox")
+app.add_typer(_group(_Keys, "The keys of the HTTP API."), name="api-key")
+app.add_typer(_group(_Ledger, "The ledger of deliveries."), name="ledger")
 
 
 def run() -> None:
     """Run the command line, with one sentence and an exit code for each error."""
     try:
-        app()
+        app(prog_name="ecom")
     except EcomError as error:
         _end(str(error), error.exit_code)
     except Exception as error:
         sentence = outside_fault(error)
-        if sentence is None:  # a fault of ours: the trace helps whoever mends it
+        if sentence is None:  # a fault of ours: the trace helps whoever fixes it
             raise
         _end(sentence, WorkError.exit_code)
     except SystemExit as end:

@@ -4,10 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import DURATIONS, Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
+from ecom_assets.cli.options import (
+    DURATIONS,
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    SessionRuleName,
+    all_paths,
+    print_answer,
+)
 
 
-def attribution(
+def attribution_command(
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -33,7 +42,7 @@ def attribution(
     rule = AttributionRule(
         lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches
     )
-    answer = answer_attribution(paths_of(events, more), mapping, model, rule, session_rule)
+    answer = answer_attribution(all_paths(events, more), mapping, model, rule, session_rule)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import DURATIONS, Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
+from ecom_assets.cli.options import (
+    DURATIONS,
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    SessionRuleName,
+    all_paths,
+    print_answer,
+)
 from ecom_assets.errors import UsageError
 
 ORDERS = (
@@ -62,7 +71,7 @@ def funnel(
     plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
     plain |= {"by": by, "by_attribution": by_attribution}
     asked = definition_of(definition) if definition else plain | _lists_in(steps, hold, exclude)
-    found = answer(paths_of(events, more), mapping, asked, who, rule)
+    found = answer(all_paths(events, more), mapping, asked, who, rule)
     print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, SessionRuleName, paths_of, print_answer
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, SessionRuleName, all_paths, print_answer
 
 
 def journeys(
@@ -19,7 +19,7 @@ def journeys(
     """Show which steps sessions take one after another, and which paths end in a purchase."""
     from ecom_assets.cli.adhoc_journeys import answer_journeys  # noqa: PLC0415 (loads Ibis)
 
-    answer = answer_journeys(paths_of(events, more), mapping, by, top, session_rule)
+    answer = answer_journeys(all_paths(events, more), mapping, by, top, session_rule)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

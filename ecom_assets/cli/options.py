@@ -43,7 +43,7 @@ def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_j
     typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
 
 
-def paths_of(events: list[str] | None, more: list[str] | None) -> list[str]:
+def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
     """Return every path that was given.
 
     Raises:
@@ -84,7 +84,7 @@ class OwnData:
         if orders:
             found.orders.extend(more or [])
         else:
-            found.events[:] = paths_of(events, more)
+            found.events[:] = all_paths(events, more)
         return found
 
 

@@ -111,7 +111,7 @@ def copy(
     copy_tables(origin, to, overwrite=overwrite, as_json=as_json)
 
 
-def migrate(
+def migrate_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do what the plan says.")] = False,
     as_json: Json = False,
 ) -> None:

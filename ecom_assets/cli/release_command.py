@@ -14,7 +14,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 
 
-def release(
+def release_command(
     source: Annotated[str, typer.Argument(help="Whose day it is: orders.")],
     day: Annotated[str, typer.Argument(help="The held day, YYYY-MM-DD; `ecom status` lists them.")],
     by: Annotated[str, typer.Option("--by", help="Who lets it in; default the user of this machine.")] = "",

@@ -36,7 +36,7 @@ def segments(
     from ecom_assets.transforms.customer_segments import SegmentRule  # noqa: PLC0415 (likewise)
 
     rule = SegmentRule(scores)
-    answer = answer_segments(_customers(orders, events, more, mapping, as_of, session_rule), rule, out)
+    answer = answer_segments(customers_of_files(orders, events, more, mapping, as_of, session_rule), rule, out)
     print_answer(answer, lambda: _segment_lines(answer, out), as_json=as_json)
 
 
@@ -66,11 +66,11 @@ def value(
         settings.value_months if months is None else months,
         settings.value_discount_rate if discount_rate is None else discount_rate,
     )
-    answer = answer_value(_customers(orders, events, more, mapping, as_of, session_rule), rule, out)
+    answer = answer_value(customers_of_files(orders, events, more, mapping, as_of, session_rule), rule, out)
     print_answer(answer, lambda: _value_lines(answer, out), as_json=as_json)
 
 
-def _customers(
+def customers_of_files(
     orders: list[str] | None,
     events: list[str] | None,
     more: list[str] | None,

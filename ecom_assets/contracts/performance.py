@@ -44,12 +44,12 @@ class CategoryPerformance(Table):
     purchase_rate = rate("purchase_session_count among viewing_session_count", nullable=True)
 
 
-def _views(description: str, *, unit: str = "events") -> Column:
+def view_count(description: str, *, unit: str = "events") -> Column:
     """A count of events, which a shop without events does not know."""
     return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
 
 
-def _sold(description: str, *, unit: str) -> Column:
+def sold_count(description: str, *, unit: str) -> Column:
     """A count of what was sold, which events that name no product do not tell."""
     unknown = "null on a day of whose purchase and refund events none names a product"
     return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)
@@ -66,14 +66,16 @@ class ProductPerformance(Table):
     event_date = day("The day of the events, and of the orders")
     product_id = text("The product; in orders, the item")
     product_category = text("The category that its events of the day carry, the first by text", nullable=True)
-    product_view_count = _views("Events of type product_view")
-    add_to_cart_count = _views("Events of type add_to_cart")
-    remove_from_cart_count = _views("Events of type remove_from_cart")
-    viewing_visitor_count = _views("Visitors who viewed it", unit="visitors")
-    cart_visitor_count = _views("Of these, those who put it into the cart on the same day", unit="visitors")
-    purchase_count = _sold("Orders with a shipped line of it; without orders, events of type purchase", unit="orders")
-    sold_item_count = _sold("Items shipped; without orders, one per purchase event", unit="items")
-    refunded_item_count = _sold("Items paid back; without orders, one per refund event", unit="items")
+    product_view_count = view_count("Events of type product_view")
+    add_to_cart_count = view_count("Events of type add_to_cart")
+    remove_from_cart_count = view_count("Events of type remove_from_cart")
+    viewing_visitor_count = view_count("Visitors who viewed it", unit="visitors")
+    cart_visitor_count = view_count("Of these, those who put it into the cart on the same day", unit="visitors")
+    purchase_count = sold_count(
+        "Orders with a shipped line of it; without orders, events of type purchase", unit="orders"
+    )
+    sold_item_count = sold_count("Items shipped; without orders, one per purchase event", unit="items")
+    refunded_item_count = sold_count("Items paid back; without orders, one per refund event", unit="items")
     shipped_amount = amount(
         "Gross revenue: Σ shipped; without orders, of the purchase events; null where none of these tells an amount",
         nullable=True,

@@ -22,7 +22,7 @@ RETRY_BASE_S = 0.1
 """Nobody needs to be spared by a stand-in."""
 
 
-def bad_day() -> Faults:
+def bad_customer_day() -> Faults:
     """Return faults of every kind; the one shift comes first, so that the same records are told every time."""
     return Faults(
         latency_s=0.002, retry_after="0", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
@@ -45,7 +45,7 @@ class SandboxCustomers:
         today = last_day(folder)
         if today not in days.dates:
             return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
-        with CustomerService(customers_of(folder).records, faults=bad_day()) as service:
+        with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
             return customers_received(self._fetched_from(service), today, SANDBOX)
 
     def _fetched_from(self, service: CustomerService) -> CustomerFetch:

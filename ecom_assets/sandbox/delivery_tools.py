@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from pydantic import SecretStr
 
-from ecom_assets.destinations.accounts import SANDBOX
+from ecom_assets.destinations.accounts import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.destinations.destination import Destination
 from ecom_assets.destinations.tools import opened_destinations
 from ecom_assets.sandbox.customers_source import last_day
@@ -32,7 +32,7 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
         told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
         there = settings.model_copy(update={**told, **patient})
-        with opened_destinations(there, SANDBOX) as opened:
+        with opened_destinations(there, SANDBOX_ACCOUNT) as opened:
             yield opened
 
 

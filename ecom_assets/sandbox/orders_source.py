@@ -17,7 +17,7 @@ from ecom_assets.transforms.days import Days
 POLL_S = 0.05
 
 
-def bad_day() -> Faults:
+def bad_order_day() -> Faults:
     """Return faults of every kind, each as often as a patient client bears."""
     return Faults(
         latency_s=0.001, retry_after="0", every=12, running_polls=2, failed_reports=1, empty_files=1,
@@ -38,7 +38,7 @@ class SandboxOrders:
         """Fetch and land the increments of the days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
-        with OrderService(folder / "orders.parquet", faults=bad_day()) as service:
+        with OrderService(folder / "orders.parquet", faults=bad_order_day()) as service:
             there = {
                 "home": folder,
                 "order_api_url": service.api_url,

@@ -11,7 +11,7 @@ from pathlib import Path
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.landing_places import is_ignored
 
-_LANDING = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
+_LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def newest_files(
 
 def _in(place: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
     if Path(place).is_dir():
-        yield from _in_folder(place, first_day)
+        yield from _newest_in_folder(place, first_day)
     elif glob.has_magic(place):
         for match in glob.iglob(place, recursive=True):  # noqa: PTH207 (absolute globs too)
             yield from _in(match, first_day)
@@ -69,20 +69,20 @@ def _in(place: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
         raise SourceError(f"{place} does not exist; check the path in ECOM_EVENTS.")
 
 
-def _in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
+def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_ignored(entry.name) or entry.name.startswith((".", "_")):
                 continue
             if entry.is_dir():
                 if not _is_older(entry.name, first_day):
-                    yield from _in_folder(entry.path, first_day)
+                    yield from _newest_in_folder(entry.path, first_day)
             elif entry.is_file():
                 yield entry.path, entry.stat()
 
 
 def _is_older(folder: str, first_day: date) -> bool:
-    landed = _LANDING.fullmatch(folder)
+    landed = _LANDING_DAY.fullmatch(folder)
     try:
         return landed is not None and date.fromisoformat(landed[1]) < first_day
     except ValueError:  # no day of any calendar; `ecom run` complains about it

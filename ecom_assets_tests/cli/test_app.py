@@ -1,0 +1,26 @@
+"""The tree of commands: each is imported when it is called, and its line in `--help` is that of its own help."""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.cli.app import COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS, SANDBOX_COMMANDS, load_command
+from ecom_assets_tests.command import ecom
+
+EVERY = [
+    (name, path, summary)
+    for group in (COMMANDS, SANDBOX_COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS)
+    for name, (path, summary) in group.items()
+]
+
+
+@pytest.mark.parametrize(("name", "path", "summary"), EVERY, ids=[f"{path}" for _, path, _ in EVERY])
+def test_the_line_of_a_command_begins_its_own_help(name: str, path: str, summary: str) -> None:
+    text = " ".join(load_command(path, name).help.split())
+    assert text.startswith(summary.removesuffix("."))
+
+
+def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path) -> None:
+    said = ecom("funnle", home=home)
+    assert said.exit_code == 2
+    assert "No such command 'funnle'; did you mean 'funnel'?" in said.err
