@@ -10,7 +10,15 @@ from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from ecom_assets.answers import adhoc
+from ecom_assets.answers.adhoc import (
+    MOST_COMPILED_STEPS,
+    Extent,
+    check_columns,
+    funnel_answer,
+    is_small_enough,
+    retention_answer,
+    within,
+)
 from ecom_assets.answers.paging import cut
 from ecom_assets.answers.period import Period, TimeRange
 from ecom_assets.answers.sources import EVENTS, known_days, require
@@ -25,7 +33,7 @@ from ecom_assets.transforms.retention_rule import MAX_PERIOD, RetentionRule
 
 router = APIRouter(tags=["ad hoc"])
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
-Count = Callable[[SQLBackend, ir.Table, adhoc.Extent], dict[str, Any]]
+Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Order = Literal[
     "ordered", "strict_increase", "clickhouse_default", "strict_order", "allow_reentry", "strict_deduplication",
@@ -219,15 +227,13 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     """Count a funnel over clean events; what would take too long or too much is refused."""
     definition = body.funnel()
     require_personal(ask.request.scope, definition)
-    adhoc.check_columns(definition, ask.reading.lacking)
-    if not adhoc.is_small_enough(ask.reading.engine_name, definition):
+    check_columns(definition, ask.reading.lacking)
+    if not is_small_enough(ask.reading.engine_name, definition):
         raise QuestionTooLargeError(
-            f"A funnel with a breakdown, exclusions or this order has at most {adhoc.MOST_COMPILED_STEPS} steps here, "
+            f"A funnel with a breakdown, exclusions or this order has at most {MOST_COMPILED_STEPS} steps here, "
             f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    return _answered(
-        ask, asked, body, lambda con, events, _: adhoc.funnel_answer(con, events, definition, ask.session_rule)
-    )
+    return _answered(ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, ask.session_rule))
 
 
 @router.post(
@@ -240,9 +246,7 @@ def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any
     """Count who came back, over clean events; what would take too long or too much is refused."""
     rule = body.rule()
     zone = ask.reading.timezone
-    return _answered(
-        ask, asked, body, lambda con, events, extent: adhoc.retention_answer(con, events, rule, extent, zone)
-    )
+    return _answered(ask, asked, body, lambda con, events, extent: retention_answer(con, events, rule, extent, zone))
 
 
 def _answered(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:
@@ -258,8 +262,8 @@ def _answered(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str,
     require(reading, EVENTS)
     known = known_days(reading, [EVENTS])
     covered = body.covered(known[EVENTS].last or reading.newest_date)
-    events = adhoc.within(reading.events(), covered)
-    extent = adhoc.Extent.of(reading, events)
+    events = within(reading.events(), covered)
+    extent = Extent.of(reading, events)
     most = ask.settings.adhoc_most_events
     if extent.event_count > most:
         raise QuestionTooLargeError(
@@ -267,7 +271,7 @@ def _answered(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str,
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, adhoc.within(reading.events_in(con), covered), extent)
+        found = count(con, within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
     rows = "breakdown" if "breakdown" in found else "cohorts"
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)

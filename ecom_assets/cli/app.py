@@ -2,11 +2,12 @@
 
 A command's file is imported when the command is called: what it needs is then loaded, and nothing else.
 """
+# ruff: noqa: ANN401 (Typer keeps its copy of Click private, whose types these are)
 
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import typer
 from typer import main
@@ -110,7 +111,7 @@ def load_command(path: str, name: str) -> Any:
 class _LazyGroup(TyperGroup):
     """A group whose commands are imported when they are called."""
 
-    lazy: Commands = {}
+    lazy: ClassVar[Commands] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*self.lazy, *super().list_commands(ctx)]
@@ -134,19 +135,19 @@ class _LazyGroup(TyperGroup):
 
 
 class _Root(_LazyGroup):
-    lazy = COMMANDS
+    lazy: ClassVar[Commands] = COMMANDS
 
 
 class _Sandbox(_LazyGroup):
-    lazy = SANDBOX_COMMANDS
+    lazy: ClassVar[Commands] = SANDBOX_COMMANDS
 
 
 class _Keys(_LazyGroup):
-    lazy = KEY_COMMANDS
+    lazy: ClassVar[Commands] = KEY_COMMANDS
 
 
 class _Ledger(_LazyGroup):
-    lazy = LEDGER_COMMANDS
+    lazy: ClassVar[Commands] = LEDGER_COMMANDS
 
 
 def _nothing() -> None:

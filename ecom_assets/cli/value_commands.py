@@ -78,6 +78,7 @@ def customers_of_files(
     as_of: str | None,
     session_rule: str,
 ) -> "Customers":
+    """Return the customers of orders, or of purchase events, in files."""
     from ecom_assets.cli.file_purchases import Customers  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (None, None))
