@@ -53,11 +53,11 @@ def serve(kind: str, home: Path) -> None:
 
 
 def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
-    from ecom_assets.api.front import build_front  # noqa: PLC0415 (as above)
-    from ecom_assets.api.logs import write_json_lines  # noqa: PLC0415 (as above)
-    from ecom_assets.api.metrics import ApiMetrics  # noqa: PLC0415 (as above)
+    from ecom_assets.api.middleware.metrics import ApiMetrics  # noqa: PLC0415 (as above)
+    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (as above)
+    from ecom_assets.api.middleware.request_log import write_json_lines  # noqa: PLC0415 (as above)
     from ecom_assets.api.server import new_config  # noqa: PLC0415 (as above)
-    from ecom_assets.settings import Settings  # noqa: PLC0415 (as above)
+    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as above)
 
     async def version() -> str:
         os.stat(home)  # as the pointer of the snapshot is looked at  # noqa: PTH116 (as in served_data.py)

@@ -13,14 +13,12 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 from measuring import Result, say, scratch, tell
 
-from ecom_assets.contracts.attribution import MODELS
-from ecom_assets.transforms.attribution import channel_attribution
-from ecom_assets.transforms.attribution_rule import AttributionRule
-from ecom_assets.transforms.channel_steps import converting_days, step_spans, steps_on
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.markov import removal_effects
-from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.removal_effects import removal_effect_rows
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.credit import channel_attribution
+from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
+from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.local import connect
 
 CHANNELS = ("Direct", "Organic Search", "Paid Search", "Email", "Paid Social", "Organic Social", "Referral", "Display")
 FIRST, DAYS = "2026-01-01", 60

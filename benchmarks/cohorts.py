@@ -30,9 +30,9 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     """Return DuckDB, the activity in the file, and the rule."""
     import ibis
 
-    from ecom_assets.transforms.retention import event_activity
-    from ecom_assets.transforms.retention_rule import RetentionRule
-    from ecom_assets.warehouse.duckdb import connect
+    from ecom_assets.retention.cells import event_activity
+    from ecom_assets.retention.rule import RetentionRule
+    from ecom_assets.warehouse.engines.local import connect
 
     con, rule = connect(), RetentionRule()
     con.raw_sql(f"SET threads = {os.cpu_count()}")
@@ -43,8 +43,8 @@ def question(file: Path) -> tuple[Any, Any, Any]:
 
 def kernel(file: Path) -> Ask:
     """Our kernel: DuckDB and NumPy, and the cells that are made of what they count."""
-    from ecom_assets.transforms.retention import Reach, cells_of
-    from ecom_assets.warehouse.retention_kernel import tally
+    from ecom_assets.retention.cells import Reach, cells_of
+    from ecom_assets.retention.kernel import tally
 
     con, activity, rule = question(file)
 
@@ -67,7 +67,7 @@ def kernel(file: Path) -> Ask:
 
 def expression(file: Path) -> Ask:
     """Our portable expression, through Ibis on DuckDB."""
-    from ecom_assets.transforms.retention import Reach, by_day, retention
+    from ecom_assets.retention.cells import Reach, by_day, retention
 
     con, activity, rule = question(file)
     newest_date = activity.event_date.max().as_scalar()

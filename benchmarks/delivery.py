@@ -25,13 +25,13 @@ import requests
 from amplitude import Amplitude, BaseEvent, Config
 from measuring import Result, run_process, say, scratch, tell
 
-from ecom_assets.destinations.accounts import with_accounts
-from ecom_assets.destinations.delivery import Delivery
-from ecom_assets.destinations.ledger import Ledger
-from ecom_assets.destinations.ledger_store import SqliteStore
-from ecom_assets.destinations.rows import EVENT_COLUMNS
-from ecom_assets.destinations.tools import destinations
-from ecom_assets.settings import Settings
+from ecom_assets.delivery.destination import with_accounts
+from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.store import SqliteStore
+from ecom_assets.delivery.payloads import EVENT_COLUMNS
+from ecom_assets.delivery.sending import Delivery
+from ecom_assets.delivery.tools.all import destinations
+from ecom_assets.settings.settings import Settings
 
 TARGET, FLAT = 15.0, 1.5
 BATCH, CHUNK_ROWS = 2_000, 50_000

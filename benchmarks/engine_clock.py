@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.opening import new_engine
 
 

@@ -22,13 +22,13 @@ from snowflake.connector import result_batch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.event_table import EventTable, opened_table
-from ecom_assets.transforms.days import Days
+from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import BATCH_ROWS
+from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend
 from ecom_assets.warehouse.opening import new_engine
-from ecom_assets.warehouse.snowflake import PlainBackend
-from ecom_assets_tests.engines.snowflake_server import fresh_database, running_snowflake
+from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 
 TARGET = 10.0
 FIRST = date(2026, 3, 1)

@@ -24,7 +24,7 @@ from typing import Any
 
 from funnel_rivals import STEPS, Count, clickhouse, clickhouse_seconds, pandas, polars
 
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
 
 Row = dict[str, Any]
 
@@ -72,8 +72,8 @@ def make_events(events: int) -> Path:
 
 def expression(file: Path) -> Count:
     """Our portable expression, through Ibis on DuckDB."""
-    from ecom_assets.transforms.funnel import funnel_levels
-    from ecom_assets.warehouse.duckdb import connect
+    from ecom_assets.funnels.levels import funnel_levels
+    from ecom_assets.warehouse.engines.local import connect
 
     con = connect()
     levels = funnel_levels(con.read_parquet(file), FIVE_STEP_FUNNEL)
@@ -90,7 +90,7 @@ def kernel(file: Path) -> Count:
     """Our kernel: DuckDB and NumPy."""
     import duckdb
 
-    from ecom_assets.warehouse.funnel_kernel import funnel_counts
+    from ecom_assets.funnels.kernel.counts import funnel_counts
 
     con = duckdb.connect()
     return lambda: funnel_counts(con, f"SELECT * FROM '{file}'", FIVE_STEP_FUNNEL)

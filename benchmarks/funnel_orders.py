@@ -19,12 +19,12 @@ from funnel import make_events
 from ibis.backends.duckdb import Backend
 from measuring import Result, say, tell
 
-from ecom_assets.transforms.funnel import funnel_levels
-from ecom_assets.transforms.funnel_chains import funnel_chains
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
-from ecom_assets.transforms.funnel_report import step_numbers
-from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.funnel_kernel import funnel_counts
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.funnels.kernel.counts import funnel_counts
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.report import step_numbers
+from ecom_assets.warehouse.engines.local import connect
 
 MODES = {
     "ordered": "",

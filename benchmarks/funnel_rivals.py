@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
 
 Count = Callable[[], list[int]]
 

@@ -19,12 +19,12 @@ from engine_clock import EngineClock, Seconds
 from measuring import Result, say, scratch, tell
 from shop_data import FIRST_DAY, HISTORY_DAYS, NEXT_DAY, landed
 
+from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.cli.platform_run import QUIET
-from ecom_assets.cli.run_history import patient_history
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings import load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 ONE_DAY = timedelta(days=1)
 HISTORIES = {10: NEXT_DAY - 10 * ONE_DAY, HISTORY_DAYS: FIRST_DAY}

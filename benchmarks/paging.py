@@ -17,10 +17,10 @@ from typing import Any
 
 from measuring import Result, say, tell
 
-from ecom_assets.sandbox.customer_service import KEY, CustomerService
-from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.settings import Settings
-from ecom_assets.sources.customer_api import CustomerFetch, fetch_customers
+from ecom_assets.sandbox.services.customers import KEY, CustomerService
+from ecom_assets.sandbox.services.service import Faults
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
 
 LATENCY_S, WORKERS, PAGE_SIZE = 0.05, 16, 10
 TARGET = 12.0

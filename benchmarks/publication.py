@@ -20,15 +20,15 @@ from measuring import Result, say, scratch, tell
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the server is started as tests start it
 
-from ecom_assets.contracts.sessions import SessionEvents
-from ecom_assets.contracts.table import Table
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.copying import content_of
-from ecom_assets.warehouse.duckdb import DuckDBEngine
-from ecom_assets.warehouse.opening import publication_target
-from ecom_assets.warehouse.postgres import PostgresEngine
-from ecom_assets.warehouse.publication import publish
+from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.postgres import publish
+from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.migration import content_of
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 TARGET, SAME = 10.0, 1.1

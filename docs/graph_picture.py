@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from html import escape
 
-from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.registry import BY_KEY
 
 LAYERS = {
     "raw": ("#eef2f7", "#5b6b82"),

@@ -16,21 +16,16 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.text import Text
 
-from ecom_assets.alert_settings import AlertSettings
-from ecom_assets.answer_settings import AnswerSettings
 from ecom_assets.api.app import build_app
-from ecom_assets.contracts.dictionary import data_dictionary
-from ecom_assets.contracts.registry import ALL
 from ecom_assets.definitions import build_definitions
-from ecom_assets.destination_settings import DestinationSettings
-from ecom_assets.gate_settings import GateSettings
-from ecom_assets.ledger_settings import LedgerSettings
-from ecom_assets.order_settings import OrderGateSettings
-from ecom_assets.serving_settings import ServingSettings
-from ecom_assets.settings import PREFIX, Settings
-from ecom_assets.source_settings import SourceSettings
-from ecom_assets.warehouse.postgres import PostgresEngine
-from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets.registry import ALL, data_dictionary
+from ecom_assets.settings.alerts import AlertSettings
+from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
+from ecom_assets.settings.serving import AnswerSettings, ServingSettings
+from ecom_assets.settings.settings import PREFIX, Settings
+from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"

@@ -11,68 +11,62 @@ from typing import Any
 
 import dagster as dg
 
-from ecom_assets.assets.attribution import CREDIT_ASSETS, TOUCH_ASSETS, conversions
-from ecom_assets.assets.behaviour import BEHAVIOUR_ASSETS
-from ecom_assets.assets.cart_abandonment import CART_ASSETS
-from ecom_assets.assets.conversion_dimensions import DIMENSION_ASSETS
-from ecom_assets.assets.customer_value import VALUE_ASSETS
-from ecom_assets.assets.customers import CUSTOMER_ASSETS, first_touches, raw_customers
-from ecom_assets.assets.customers_json import customers_json
-from ecom_assets.assets.daily_partitions import ListedDays
-from ecom_assets.assets.exports import DELIVERY_TABLES, tool_exports
-from ecom_assets.assets.journeys import JOURNEY_ASSETS
-from ecom_assets.assets.products import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
-from ecom_assets.assets.publication import postgres_marts
-from ecom_assets.assets.purchase_revenue import PURCHASE_ASSETS
-from ecom_assets.assets.raw import EVENT_TABLE, raw_events
-from ecom_assets.assets.retention import RETENTION_ASSETS
-from ecom_assets.assets.sales import LINE_ASSETS, SALES_ASSETS, STAR_ASSETS, raw_user_order_log
-from ecom_assets.assets.serving import serving_marts
-from ecom_assets.assets.staging import staging_assets
-from ecom_assets.assets.table_asset import TableAsset
-from ecom_assets.assets.trust import RECONCILIATION_ASSETS, restatements
+from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
+from ecom_assets.attribution.checks import ATTRIBUTION_CLAIMS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.following import FOLLOWING, PUBLICATION, SNAPSHOT, following_sensor
-from ecom_assets.automation.jobs import CUSTOMERS, EVENTS, ORDERS, STOCK, everything_job, source_job
-from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule, stock_schedule
-from ecom_assets.automation.sensors import landing_sensor
-from ecom_assets.checks.accounting import accounting_claim
-from ecom_assets.checks.attribution import ATTRIBUTION_CLAIMS
-from ecom_assets.checks.claim import Claim
-from ecom_assets.checks.contract_holds import contract_claim
-from ecom_assets.checks.conversion_dimensions import DIMENSION_CLAIMS
-from ecom_assets.checks.customer_value import VALUE_CLAIMS
-from ecom_assets.checks.customers import CUSTOMER_CLAIMS
-from ecom_assets.checks.deliveries import DELIVERY_CLAIMS
-from ecom_assets.checks.event_types import no_event_type_is_new
-from ecom_assets.checks.file_rows import file_row_claims
-from ecom_assets.checks.invariants import INVARIANT_CLAIMS
-from ecom_assets.checks.journeys import JOURNEY_CLAIMS
-from ecom_assets.checks.orders import order_claims
-from ecom_assets.checks.products import PRODUCT_CLAIMS
-from ecom_assets.checks.reconciliation import RECONCILIATION_CLAIMS
-from ecom_assets.checks.retention import RETENTION_CLAIMS
-from ecom_assets.checks.sales import SALES_CLAIMS
-from ecom_assets.checks.sources import source_claims
-from ecom_assets.contracts.registry import ALL
-from ecom_assets.destinations.set_tools import unset_exports
-from ecom_assets.extras import packages_of
-from ecom_assets.garbage import collect_rarely
-from ecom_assets.private_files import keep_private
-from ecom_assets.resources import platform_resources
-from ecom_assets.rules import rules, source_gate
-from ecom_assets.settings import Settings, load_settings
-from ecom_assets.sources.customer_source import has_customers
-from ecom_assets.sources.event_source import is_table
-from ecom_assets.sources.order_source import (
-    ended_days,
-    has_events,
-    has_orders,
-    judges_days,
+from ecom_assets.automation.jobs import (
+    CUSTOMERS,
+    EVENTS,
+    ORDERS,
+    STOCK,
+    customers_schedule,
+    events_schedule,
+    everything_job,
+    orders_schedule,
+    source_job,
+    stock_schedule,
 )
-from ecom_assets.sources.stock_source import has_stock
+from ecom_assets.automation.sensors import following_sensor, landing_sensor
+from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
+from ecom_assets.customers.checks import CUSTOMER_CLAIMS, VALUE_CLAIMS
+from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
+from ecom_assets.delivery.checks import DELIVERY_CLAIMS
+from ecom_assets.delivery.tools.all import unset_exports
+from ecom_assets.events.assets import EVENT_TABLE, raw_events, staging_assets
+from ecom_assets.events.checks import accounting_claim, no_event_type_is_new
+from ecom_assets.funnels.assets import FUNNEL_ASSETS
+from ecom_assets.funnels.checks import FUNNEL_CLAIMS
+from ecom_assets.gc_tuning import collect_rarely
+from ecom_assets.journeys.assets import JOURNEY_ASSETS
+from ecom_assets.journeys.checks import JOURNEY_CLAIMS
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.orders.assets import LINE_ASSETS, raw_user_order_log
+from ecom_assets.orders.checks import order_claims
+from ecom_assets.private_files import keep_private
+from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
+from ecom_assets.products.checks import PRODUCT_CLAIMS
+from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
+from ecom_assets.reconciliation.checks import RECONCILIATION_CLAIMS
+from ecom_assets.registry import ALL
+from ecom_assets.resources import platform_resources
+from ecom_assets.retention.assets import RETENTION_ASSETS
+from ecom_assets.retention.checks import RETENTION_CLAIMS
+from ecom_assets.rules import rules, source_gate
+from ecom_assets.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
+from ecom_assets.sales.checks import SALES_CLAIMS
+from ecom_assets.serving.assets import postgres_marts, serving_marts
+from ecom_assets.serving.places import serves_postgres
+from ecom_assets.sessions.assets import SESSION_ASSETS
+from ecom_assets.sessions.checks import SESSION_CLAIMS
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.checks import file_row_claims, source_claims
+from ecom_assets.sources.customer_api.source import has_customers
+from ecom_assets.sources.events import is_table
+from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
+from ecom_assets.sources.stock import has_stock
+from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
+from ecom_assets.tables.check import Claim, contract_claim
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
-from ecom_assets.warehouse.opening import serves_postgres
 
 
 def build_definitions(
@@ -139,8 +133,8 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
     raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    behaviour = [*BEHAVIOUR_ASSETS, *RETENTION_ASSETS, *CART_ASSETS, *JOURNEY_ASSETS]
-    told = [first_touches, *TOUCH_ASSETS, *DIMENSION_ASSETS, *PURCHASE_ASSETS]
+    behaviour = [*SESSION_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
+    told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     return [raw, *staging_assets(settings.late_days), *behaviour, *told]
 
 
@@ -194,7 +188,7 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     if not is_table(settings):
         return []
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.assets.event_table import event_table  # noqa: PLC0415 (only tables need them)
+        from ecom_assets.sources.event_table import event_table  # noqa: PLC0415 (only tables need them)
 
     return [event_table(settings, daily)]
 
@@ -238,14 +232,14 @@ def claims(settings: Settings) -> list[Claim]:
         *file_row_claims(),
         accounting_claim(settings.late_days),
         no_event_type_is_new,
-        *INVARIANT_CLAIMS,
+        *SESSION_CLAIMS,
         *RETENTION_CLAIMS,
         *JOURNEY_CLAIMS,
+        *FUNNEL_CLAIMS,
         *order_claims(settings.order_customers_over, by_day=judges_days(settings)),
         *source_claims(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CLAIMS,
         *PRODUCT_CLAIMS,
-        *DIMENSION_CLAIMS,
         *ATTRIBUTION_CLAIMS,
         *CUSTOMER_CLAIMS,
         *VALUE_CLAIMS,

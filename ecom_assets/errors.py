@@ -19,7 +19,7 @@ A message is one sentence: what was wrong, where, and what to do. Not here: retr
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from ecom_assets.address import scrubbed
+from ecom_assets.redact_url import scrubbed
 
 
 class EcomError(Exception):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ecom_assets.settings import Settings
+    from ecom_assets.settings.settings import Settings
+
 
 OTHERS = 0o077
 """The rights of the group and of everybody else."""

@@ -11,25 +11,19 @@ from typing import Any
 import dagster as dg
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.contracts.registry import BY_KEY
-from ecom_assets.destinations.opening import Outlets
+from ecom_assets.customers.assets import CustomerSource
+from ecom_assets.delivery.opening import Outlets
+from ecom_assets.events.assets import EventSource
+from ecom_assets.orders.assets import OrderSource
+from ecom_assets.products.assets import StockSource
+from ecom_assets.registry import BY_KEY
 from ecom_assets.rules import source_gate
-from ecom_assets.sandbox.customers_source import SandboxCustomers
-from ecom_assets.sandbox.orders_source import SandboxOrders
-from ecom_assets.sandbox.stock_source import SandboxStock
-from ecom_assets.sandbox.supply import ensure_sandbox
-from ecom_assets.settings import Settings
-from ecom_assets.sources.customer_source import ApiCustomers, CustomerSource, NoCustomers, has_customers
-from ecom_assets.sources.event_source import SANDBOX, EventSource, FileEvents, is_table
-from ecom_assets.sources.order_source import (
-    ApiOrders,
-    FileOrders,
-    NoOrders,
-    OrderReader,
-    OrderSource,
-    has_orders,
-)
-from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, StockSource, has_stock
+from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers, has_customers
+from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
+from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, has_orders
+from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, has_stock
 from ecom_assets.sources.whole_days import whole_days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
@@ -96,11 +90,11 @@ def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.
 def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
     """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
     if not settings.has_own_data:
-        from ecom_assets.sandbox.delivery_tools import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
+        from ecom_assets.sandbox.provider import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
         return Outlets(settings, opened, sending_at=at, retry_rejected=retry_rejected)
-    from ecom_assets.destinations.tools import opened_destinations  # noqa: PLC0415 (loads HTTP)
+    from ecom_assets.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
     return Outlets(settings, opened_destinations(settings), retry_rejected=retry_rejected)
 

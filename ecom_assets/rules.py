@@ -4,35 +4,37 @@ Not here: what the rules mean (transforms), or which assets there are (definitio
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.clock import now_utc
+from ecom_assets.customers.customers import CustomerRule, MarketSegments
+from ecom_assets.customers.value import ValueRule
 from ecom_assets.errors import DefinitionError
-from ecom_assets.settings import Settings, about_setting
-from ecom_assets.sources.channel_sources import source_lists
-from ecom_assets.sources.customer_mapping import mapping_of
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.event_source import mapping_name
-from ecom_assets.sources.funnel_file import read_funnels
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.funnels.carts import CartRule
+from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.journeys.journeys import JourneyRule
+from ecom_assets.orders.held_days import OrderGate
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.products import performance
+from ecom_assets.products.stock import InventoryRule
+from ecom_assets.reconciliation.differences import ReconciliationRule
+from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.settings.settings import Settings, about_setting
+from ecom_assets.sources.customer_api.mapping import mapping_of
+from ecom_assets.sources.events import mapping_name
+from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.market_segments import market_segments
-from ecom_assets.sources.order_source import has_events, has_orders, judged_days
-from ecom_assets.transforms import product_performance as performance
-from ecom_assets.transforms.attribution_rule import AttributionRule
-from ecom_assets.transforms.cart_abandonment import CartRule
-from ecom_assets.transforms.channel_groups import ChannelRule
-from ecom_assets.transforms.clean import CleaningRule
-from ecom_assets.transforms.customer_rule import CustomerRule
-from ecom_assets.transforms.daily_funnel import DEFAULT_NAME, DailyFunnel
-from ecom_assets.transforms.funnel_definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
-from ecom_assets.transforms.held_days import OrderGate
-from ecom_assets.transforms.inventory_rule import InventoryRule
-from ecom_assets.transforms.journey_rule import JourneyRule
-from ecom_assets.transforms.market_segments import MarketSegments
-from ecom_assets.transforms.orders import OrderRule
-from ecom_assets.transforms.reconciliation_rule import ReconciliationRule
-from ecom_assets.transforms.session_rule import SessionRule
-from ecom_assets.transforms.source_gate import SourceGate
-from ecom_assets.transforms.value_rule import ValueRule
+from ecom_assets.sources.order_reports.source import has_events, has_orders, judged_days
+from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.tables.source_gate import SourceGate
 
 
 def rules(settings: Settings) -> dict[str, Any]:
@@ -124,3 +126,36 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
         within_s = parse_duration(settings.funnel_window)
     with about_setting("funnel_steps"):
         return (DailyFunnel(DEFAULT_NAME, Funnel(steps, within_s=within_s)),)
+
+
+MOST_FUNNELS = 50
+"""Each funnel is a query of its own; with more, a day's run would be spent on them."""
+
+
+def read_funnels(path: Path) -> tuple[DailyFunnel, ...]:
+    """The funnels that a file declares, in its order; without `per`, sessions and visitors are counted.
+
+    Raises:
+        DefinitionError: The file cannot be read, declares none or too many, or one of them cannot be counted daily.
+    """
+    try:
+        read = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    if not isinstance(read, dict) or not 1 <= len(read) <= MOST_FUNNELS:
+        raise DefinitionError(f"{path} declares no funnels; give 1 to {MOST_FUNNELS} names, each with its `steps`.")
+    return tuple(_funnel(path, name, raw) for name, raw in read.items())
+
+
+def _funnel(path: Path, name: object, raw: object) -> DailyFunnel:
+    if not isinstance(name, str) or not name.strip():
+        raise DefinitionError(f"{path} names a funnel {name!r}; a name is a text.")
+    try:
+        funnel = Funnel.from_mapping(raw)
+        says_per = isinstance(raw, dict) and raw.get("per") is not None
+        units = (UNITS[funnel.per],) if says_per and funnel.per in UNITS else tuple(UNITS.values())
+        daily = DailyFunnel(name, funnel, units)
+        daily.check_columns(SessionEvents.columns)
+    except DefinitionError as error:
+        raise DefinitionError(f"{path}, funnel {name!r}: {error}") from error
+    return daily

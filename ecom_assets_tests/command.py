@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.cli import main
-from ecom_assets.sandbox.shop import generate
+from ecom_assets.sandbox.shop.shop import generate
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
 HEADER = (

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
-from ecom_assets_tests.engines import snowflake_server
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
+from ecom_assets_tests.warehouse.engines import snowflake_server
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def postgres_warehouse(postgres_server: str) -> str:
 def spark() -> Iterator[None]:
     """Spark in a process of its own, started by the first test that opens it and ended with the session."""
     yield
-    from ecom_assets.warehouse.spark_session import end_session  # noqa: PLC0415 (loads Spark's packages)
+    from ecom_assets.warehouse.engines.spark.session import end_session  # noqa: PLC0415 (loads Spark's packages)
 
     end_session()
 

@@ -20,11 +20,11 @@ import pandas as pd
 
 import ecom_assets.cli.app
 import ecom_assets.cli.platform_run
-import ecom_assets.cli.run_summary
+import ecom_assets.cli.summary.run
 from ecom_assets.cli import main
 from ecom_assets.warehouse import engine
 
-LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.run_summary)
+LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.summary.run)
 """What a run needs, loaded here so that no child has to."""
 UNREPORTED = "metadata_not_yet_reported"
 """The slice is committed, its metadata are made, and Dagster has not stored that it was materialized."""

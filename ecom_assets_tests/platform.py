@@ -12,22 +12,23 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.attribution import CREDIT_ASSETS, conversions
-from ecom_assets.assets.customers import CUSTOMER_ASSETS
-from ecom_assets.assets.sales import LINE_ASSETS, STAR_ASSETS
-from ecom_assets.assets.table_asset import Reads, TableAsset
-from ecom_assets.contracts.customers import RawCustomers
-from ecom_assets.contracts.events import RawEvents
-from ecom_assets.contracts.orders import RawUserOrderLog
-from ecom_assets.contracts.table import Table
+from ecom_assets.attribution.assets import CREDIT_ASSETS, conversions
+from ecom_assets.customers.assets import CUSTOMER_ASSETS
+from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.definitions import event_assets
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.assets import LINE_ASSETS
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.rules import rules
-from ecom_assets.settings import Settings
-from ecom_assets.sources.customer_records import ReceivedRecord, read_record
-from ecom_assets.sources.customer_rows import customer_rows
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.held_days import OrderGate
-from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
+from ecom_assets.sales.assets import STAR_ASSETS
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
+from ecom_assets.tables.asset import Reads, TableAsset
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.builders import Row, as_table
 
 NO_GATE = OrderGate(0, lambda _days: Days(()))

@@ -8,13 +8,13 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.contracts.restatements import PublishedDays, Restatements
-from ecom_assets.contracts.table import Table, count, day, instant, rate, text
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
+from ecom_assets.reconciliation.restatements import RestatementLog
+from ecom_assets.tables.contract import Table, count, day, instant, rate, text
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.restatement_log import RestatementLog
-from ecom_assets.warehouse.schema import schema_of
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.builders import Row
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)

@@ -9,11 +9,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets.asset_keys import asset_key
-from ecom_assets.assets.customer_value import VALUE_ASSETS
-from ecom_assets.contracts.registry import ALL, BY_KEY, NOTES
+from ecom_assets.customers.assets import VALUE_ASSETS
 from ecom_assets.definitions import build_definitions, claims
-from ecom_assets.settings import Settings
+from ecom_assets.registry import ALL, BY_KEY, NOTES
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import asset_key
 from ecom_assets_tests.command import small_shop
 
 ROOT = Path(__file__).parents[1]

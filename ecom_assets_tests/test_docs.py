@@ -16,9 +16,8 @@ import pytest
 import typer
 
 from ecom_assets.cli.app import app
-from ecom_assets.contracts.dictionary import data_dictionary
-from ecom_assets.contracts.registry import ALL
-from ecom_assets.settings import PREFIX, Settings
+from ecom_assets.registry import ALL, data_dictionary
+from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
 

@@ -12,12 +12,10 @@ from typing import Any
 import ibis
 import pytest
 
-from ecom_assets.checks.accounting import accounting
-from ecom_assets.cli.file_events import FileEvents
-from ecom_assets.cli.numbers import funnel_steps
-from ecom_assets.contracts.conversion_funnel import ConversionFunnel
-from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.events import (
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.events import clean
+from ecom_assets.events.checks import accounting
+from ecom_assets.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,
     CleanEvents,
@@ -25,19 +23,20 @@ from ecom_assets.contracts.events import (
     QuarantinedEvents,
     RawEvents,
 )
-from ecom_assets.contracts.sessions import Sessions
-from ecom_assets.settings import Settings
-from ecom_assets.transforms import clean
-from ecom_assets.transforms.daily_funnel import DailyFunnel
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.funnel import funnel_levels
-from ecom_assets.transforms.funnel_definition import Funnel
-from ecom_assets.transforms.session_rule import ONE_DAY_S, PRESETS, SessionRule
-from ecom_assets.transforms.sessions import whole_sessions
-from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.funnel_kernel import funnel_counts
+from ecom_assets.funnels.contracts import ConversionFunnel
+from ecom_assets.funnels.daily import DailyFunnel
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.kernel.counts import funnel_counts
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.queries import funnel_steps
+from ecom_assets.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
+from ecom_assets.sessions.sessions import whole_sessions
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.builders import Row, clean_events, received
-from ecom_assets_tests.funnel_reference import by_clickhouse
+from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 

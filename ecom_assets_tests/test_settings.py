@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets import setting_names
 from ecom_assets.errors import SettingError
-from ecom_assets.serving_settings import ServingSettings
-from ecom_assets.setting_names import FORMER_NAMES
-from ecom_assets.settings import PREFIX, Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings import names as setting_names
+from ecom_assets.settings.names import FORMER_NAMES
+from ecom_assets.settings.serving import ServingSettings
+from ecom_assets.settings.settings import PREFIX, Settings, load_settings, prepare_dagster_home
 
 
 @pytest.fixture(autouse=True)

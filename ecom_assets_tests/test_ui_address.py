@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.ui.address import dagster_address, remember_address
 
 

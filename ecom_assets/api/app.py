@@ -8,26 +8,25 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api import (
-    adhoc_routes,
-    behaviour_routes,
-    conversion_routes,
-    customer_routes,
-    index_routes,
-    operation_routes,
-    product_routes,
-    realtime_routes,
-    reconciliation_routes,
-    sales_routes,
-)
-from ecom_assets.api.asking import VERSION
-from ecom_assets.api.callers import PAGE_FILES
+from ecom_assets.api.auth.callers import PAGE_FILES
 from ecom_assets.api.csv_answers import CsvAnswers
-from ecom_assets.api.metrics import ApiMetrics
+from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
-from ecom_assets.api.served_data import ServedData
-from ecom_assets.api.store import Store, open_store
-from ecom_assets.settings import Settings, load_settings
+from ecom_assets.api.routes import behaviour as behaviour_routes
+from ecom_assets.api.routes import customers as customer_routes
+from ecom_assets.api.routes import funnels as conversion_routes
+from ecom_assets.api.routes import index as index_routes
+from ecom_assets.api.routes import operation as operation_routes
+from ecom_assets.api.routes import products as product_routes
+from ecom_assets.api.routes import questions as adhoc_routes
+from ecom_assets.api.routes import realtime as realtime_routes
+from ecom_assets.api.routes import reconciliation as reconciliation_routes
+from ecom_assets.api.routes import sales as sales_routes
+from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.served_data import ServedData
+from ecom_assets.api.store.store import Store
+from ecom_assets.settings.settings import Settings, load_settings
 
 PREFIX: Final = "/v1"
 ROUTERS: Final[list[APIRouter]] = [
@@ -60,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises:
         EcomError: A setting is wrong, or everybody would be let in.
     """
-    from ecom_assets.api.front import build_front  # noqa: PLC0415 (it puts around what is here)
+    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (it puts around what is here)
 
     settings = settings or load_settings()
     app = build_app(settings)

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from ecom_assets.answers.period import Coverage, TimeRange
-from ecom_assets.answers.sources import SalesSource
-from ecom_assets.contracts.table import Column
+from ecom_assets.sales.coverage import SalesSource
+from ecom_assets.tables.contract import Column
+from ecom_assets.tables.queries import Coverage, TimeRange
 
 Money = Annotated[
     Decimal,
@@ -16,8 +16,6 @@ Money = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
 ]
 """An amount as a decimal string, in the answer's currency."""
-
-
 PREVIOUS = "Of the period before; null where the data hold no day of it"
 CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"

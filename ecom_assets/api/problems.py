@@ -1,7 +1,10 @@
 """Errors as RFC 9457 problem documents. Not here: which errors there are (`ecom_assets/errors.py`)."""
 
 import http
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -11,14 +14,15 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.types import Scope, Send
 
-from ecom_assets.answers.deliveries import NoLedgerError
-from ecom_assets.answers.reading import NoSourceError
-from ecom_assets.api.personal_data import ScopeNeededError
-from ecom_assets.api.refusals import REFUSED, WRONG_SCOPE, scope_challenge
-from ecom_assets.api.slashes import location_without_host
-from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.api.auth.callers import Scope as KeyScope
+from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.middleware.headers import location_without_host
+from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
+from ecom_assets.tables.queries import NoSourceError
 
 MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
@@ -29,8 +33,6 @@ TEXT: Final = "constrained-str"
 """How pydantic names what a step of a funnel may be; nobody else knows these names."""
 RETRY_S: Final = "30"
 """Seconds after which it is worth asking again for what is not there yet."""
-
-
 HTTP_404: Final = 404
 FAILED: Final = "The answer failed; the log of the API says why."
 
@@ -182,3 +184,42 @@ def public_sentence(error: EcomError) -> str:
 
 def _broken(request: Request, _error: Exception) -> Response:
     return problem(request, 500, FAILED)
+
+
+REFUSED = "ecom.refused"
+"""Where a request's scope says why it was refused, for the logs."""
+WRONG_SCOPE = "wrong_scope"
+
+
+def scope_challenge(needed: KeyScope) -> dict[str, str]:
+    """Return the header that says which scope a key lacks (RFC 6750, 3.1)."""
+    return {"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed.value}"'}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that says why there is none.
+
+    `reason` is a word for logs and counts, `detail` one sentence for the person who asked.
+    """
+
+    status: HTTPStatus
+    reason: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send_to(self, scope: Scope, send: Send) -> None:
+        """Answer with it."""
+        scope[REFUSED] = self.reason
+        told = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+            "instance": scope["path"],
+        }
+        body = json.dumps(told).encode()
+        headers = {"content-type": "application/problem+json", "content-length": str(len(body)), **self.headers}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": self.status.value, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

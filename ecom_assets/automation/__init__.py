@@ -1,1 +1,1 @@
-"""What starts runs by itself: jobs, schedules and sensors."""
+"""What starts runs by itself, and what says that one failed."""

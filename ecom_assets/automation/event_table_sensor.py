@@ -6,14 +6,12 @@ from datetime import date
 
 import dagster as dg
 
-from ecom_assets.assets.event_table import observations
-from ecom_assets.automation.jobs import EVENTS
-from ecom_assets.automation.schedules import run_request
+from ecom_assets.automation.jobs import EVENTS, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import WorkError
-from ecom_assets.settings import Settings
-from ecom_assets.sources.event_table import opened_table
-from ecom_assets.transforms.days import ONE_DAY
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.event_table import observations, opened_table
+from ecom_assets.tables.days import ONE_DAY
 
 INTERVAL_S = 300
 """Asking wakes a suspended warehouse, which is paid for by the minute."""

@@ -5,6 +5,7 @@ restart, know. Not here: messages about failures (`alerts.py`).
 """
 
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -30,3 +31,13 @@ def text(lines: tuple[str, ...], link: str) -> str:
     """Return what the message says."""
     about = "Nothing is built on what arrived on these days; the days around them go on. One message a day says so."
     return "\n".join([f"{headline(lines)}.", about, "", *(f"  {line}" for line in lines), "", f"Run: {link}", ""])
+
+
+def held_line(one: dict[str, Any]) -> str:
+    """Write a held day: what was wrong with it, since when it is held, and what lets it in."""
+    what = f"{one['observed_count']:,} customers, {one['limit_count']:,} or fewer are too few"
+    if one["reason"] == "report_missing":
+        what = "no report came"
+    rows = f"{one['held_row_count']:,} rows wait since {one['held_since']} UTC"
+    command = f"`ecom release {one['source']} {one['day']}`"
+    return f"Held back: {one['source']} of {one['day']} ({what}); {rows}; better data let it in, or {command}"

@@ -1,9 +1,14 @@
-"""Jobs. Not here: when they run."""
+"""Schedules, and how a run over some days is asked for. Not here: jobs themselves."""
 
 from collections.abc import Collection
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
+
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 EVERYTHING = "everything"
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
@@ -25,3 +30,75 @@ def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]
         selection=dg.AssetSelection.assets(source).downstream() - dg.AssetSelection.assets(*left_out),
         description=f"{source.to_user_string()} and what is built on it, with its checks, for the days of the run.",
     )
+
+
+def events_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that takes yesterday's events and those of the `late_days` days before it, every night.
+
+    An event may arrive `late_days` days after its own day, so that day's tables are computed again as often.
+    """
+    return _nightly(settings, EVENTS, "0 2 * * *", "so that late events are absorbed")
+
+
+def orders_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that takes yesterday's orders and those of the `late_days` days before it, every night.
+
+    However late a line comes, its arrival brings its day up to date; the days before are for nights that failed.
+    """
+    return _nightly(settings, ORDERS, "0 1 * * *", "so that a night that failed is made up for")
+
+
+def stock_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that asks soon after midnight what there is in stock, for the day that has just ended."""
+    return _nightly(settings, STOCK, "30 0 * * *", "so that it lies before the sales of the night are added up")
+
+
+def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"daily_{job}",
+        cron_schedule=cron,
+        execution_timezone=settings.timezone,
+        job_name=job,
+        description=f"Yesterday and the {settings.late_days} days before it, in one run, {purpose}.",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        last = day_of(context.scheduled_execution_time, settings) - timedelta(days=1)
+        if last < settings.first_day:
+            return dg.SkipReason(f"{last} is before the first partition, {settings.first_day}.")
+        first = max(last - timedelta(days=settings.late_days), settings.first_day)
+        return run_request(first, last, run_key=last.isoformat())
+
+    return nightly
+
+
+def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that fetches customers every evening, for the day that is still on.
+
+    Customers are told as they are now, so a nightly run, which is over days that have ended, cannot fetch them. It
+    computes them again, with all events of the day.
+    """
+
+    @dg.schedule(
+        name=f"daily_{CUSTOMERS}",
+        cron_schedule="0 23 * * *",
+        execution_timezone=settings.timezone,
+        job_name=CUSTOMERS,
+        description="Customers from their API, for the day that is still on.",
+    )
+    def evening(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not settings.customer_api_url:
+            return dg.SkipReason("ECOM_CUSTOMER_API_URL is not set.")
+        today = day_of(context.scheduled_execution_time, settings)
+        return run_request(today, today, run_key=today.isoformat())
+
+    return evening
+
+
+def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
+    """Ask for one run over the days from `first` to `last`, both included."""
+    return dg.RunRequest(run_key=run_key, tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()})
+
+
+def day_of(instant: datetime, settings: Settings) -> date:
+    """Return the day of an instant in the reporting time zone."""
+    return instant.astimezone(ZoneInfo(settings.timezone)).date()

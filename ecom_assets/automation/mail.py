@@ -22,7 +22,6 @@ STARTTLS_PORT = 587
 LATER = range(400, 500)
 """SMTP's answers that say that the same may succeed later."""
 EXAMPLES = "smtp://host:25, smtp://user:password@host:587?starttls=true or smtps://user:password@host:465"
-
 Answer = TypeVar("Answer")
 
 

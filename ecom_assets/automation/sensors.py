@@ -1,4 +1,4 @@
-"""Sensors. Not here: what a landing file holds (`sources/record_files.py`)."""
+"""Sensors. Not here: what a landing file holds (`sources/files/records.py`)."""
 
 import hashlib
 import json
@@ -9,16 +9,14 @@ from datetime import date
 import dagster as dg
 import duckdb
 
-from ecom_assets.automation.jobs import EVENTS
-from ecom_assets.automation.schedules import day_of, run_request
+from ecom_assets.automation.jobs import EVENTS, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
-from ecom_assets.sources.event_coverage import days_to_compute
-from ecom_assets.sources.event_source import events_place, open_events
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.sources.events import days_to_compute, events_place, open_events
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
 
@@ -100,3 +98,17 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
 def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
     with duckdb.connect() as con:
         yield open_events(con, settings, paths)
+
+
+EVERY_S = 60
+
+
+def following_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Return the sensor that asks for what is to follow."""
+    return dg.AutomationConditionSensorDefinition(
+        name="following",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Computes the weekly mart for days whose sales were computed without it, then publishes the marts.",
+    )

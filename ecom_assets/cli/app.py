@@ -2,7 +2,6 @@
 
 A command's file is imported when the command is called: what it needs is then loaded, and nothing else.
 """
-# ruff: noqa: ANN401 (Typer keeps its copy of Click private, whose types these are)
 
 import sys
 from collections.abc import Mapping
@@ -13,80 +12,79 @@ import typer
 from typer import main
 from typer.core import TyperGroup
 
-from ecom_assets.cli.faults import outside_fault
+from ecom_assets.cli.error_messages import outside_fault
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
 
 Commands = Mapping[str, tuple[str, str]]
 """Name of a command: the function behind it, and the first line of its help."""
-
 COMMANDS: Final[Commands] = {
-    "run": ("ecom_assets.cli.platform_commands.run", "Materialize the platform through Dagster."),
+    "run": ("ecom_assets.cli.run.run", "Materialize the platform through Dagster."),
     "ui": (
-        "ecom_assets.cli.platform_commands.ui",
+        "ecom_assets.cli.ui.ui",
         "Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them.",
     ),
-    "api": ("ecom_assets.cli.api_commands.api", "Serve the HTTP API, until Ctrl-C."),
+    "api": ("ecom_assets.cli.api.api", "Serve the HTTP API, until Ctrl-C."),
     "doctor": (
-        "ecom_assets.cli.platform_commands.doctor",
+        "ecom_assets.cli.doctor.doctor",
         "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",
     ),
-    "status": ("ecom_assets.cli.platform_commands.status", "Show each table."),
-    "release": ("ecom_assets.cli.release_command.release_command", "Let a held day in although its data broke a gate."),
+    "status": ("ecom_assets.cli.status.status", "Show each table."),
+    "release": ("ecom_assets.cli.release.release_command", "Let a held day in although its data broke a gate."),
     "copy": (
-        "ecom_assets.cli.platform_commands.copy",
+        "ecom_assets.cli.copy.copy",
         "Copy every table to another warehouse, and compare counts and checksums.",
     ),
     "migrate": (
-        "ecom_assets.cli.platform_commands.migrate_command",
+        "ecom_assets.cli.migrate.migrate_command",
         "Show what stored tables lack of their contracts, and do it with --yes.",
     ),
-    "sessions": ("ecom_assets.cli.adhoc_commands.sessions", "Cut the events of files into sessions."),
-    "funnel": ("ecom_assets.cli.funnel_command.funnel", "Count who got how far through the steps."),
+    "sessions": ("ecom_assets.cli.sessions.sessions", "Cut the events of files into sessions."),
+    "funnel": ("ecom_assets.cli.funnel.funnel", "Count who got how far through the steps."),
     "segments": (
-        "ecom_assets.cli.value_commands.segments",
+        "ecom_assets.cli.segments.segments",
         "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",
     ),
     "value": (
-        "ecom_assets.cli.value_commands.value",
+        "ecom_assets.cli.value.value",
         "Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     ),
     "retention": (
-        "ecom_assets.cli.retention_command.retention",
+        "ecom_assets.cli.retention.retention",
         "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     ),
     "journeys": (
-        "ecom_assets.cli.journey_commands.journeys",
+        "ecom_assets.cli.journeys.journeys",
         "Show which steps sessions take one after another, and which paths end in a purchase.",
     ),
     "attribution": (
-        "ecom_assets.cli.attribution_command.attribution_command",
+        "ecom_assets.cli.attribution.attribution_command",
         "Credit the purchases in files, and what they brought, to the channels that led to them.",
     ),
     "export": (
-        "ecom_assets.cli.export_command.export",
+        "ecom_assets.cli.export.export",
         "Deliver events and user properties to other tools, each record once.",
     ),
 }
 SANDBOX_COMMANDS: Final[Commands] = {
-    "data": ("ecom_assets.cli.sandbox_commands.data", "Simulate a shop."),
+    "data": ("ecom_assets.cli.sandbox.data", "Simulate a shop."),
     "up": (
-        "ecom_assets.cli.sandbox_commands.up",
+        "ecom_assets.cli.sandbox.up",
         "Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C.",
     ),
 }
 KEY_COMMANDS: Final[Commands] = {
-    "create": ("ecom_assets.cli.api_commands.create_key", "Make an API key, and show it this once."),
-    "list": ("ecom_assets.cli.api_commands.list_keys", "List the API keys."),
-    "revoke": ("ecom_assets.cli.api_commands.revoke_key", "Let an API key count no more, from this moment on."),
+    "create": ("ecom_assets.cli.api.create_key", "Make an API key, and show it this once."),
+    "list": ("ecom_assets.cli.api.list_keys", "List the API keys."),
+    "revoke": ("ecom_assets.cli.api.revoke_key", "Let an API key count no more, from this moment on."),
 }
 LEDGER_COMMANDS: Final[Commands] = {
     "restore": (
-        "ecom_assets.cli.ledger_commands.restore",
+        "ecom_assets.cli.ledger.restore",
         "Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice.",
     ),
-    "backup": ("ecom_assets.cli.ledger_commands.backup", "Copy the ledger into a file, while deliveries may go on."),
+    "backup": ("ecom_assets.cli.ledger.backup", "Copy the ledger into a file, while deliveries may go on."),
     "reset": (
-        "ecom_assets.cli.ledger_commands.reset",
+        "ecom_assets.cli.ledger.reset",
         "Forget the warehouse's copy of what was delivered, so that a new ledger may begin.",
     ),
 }

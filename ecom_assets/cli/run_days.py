@@ -12,16 +12,14 @@ import duckdb
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.sources.event_coverage import arrival_days, days_to_compute
-from ecom_assets.sources.event_mapping import EVENT
-from ecom_assets.sources.event_source import events_place, is_table, open_events
-from ecom_assets.sources.order_source import has_events, open_orders
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.sources.sql_text import day, day_in_zone
-from ecom_assets.transforms.days import ONE_DAY, Days
-from ecom_assets.transforms.plausible import FIRST_PLAUSIBLE
+from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
+from ecom_assets.sources.files.kinds import EVENT
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.order_reports.source import has_events, open_orders
+from ecom_assets.tables.days import FIRST_PLAUSIBLE, ONE_DAY, Days
+from ecom_assets.warehouse.sql_text import day, day_in_zone
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Where data come from: files, tables, streams and services, each brought to the columns of a raw table."""
+"""Where rows come from: files, the customer API, the order report API, a Snowflake table."""

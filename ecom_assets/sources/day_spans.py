@@ -10,9 +10,9 @@ from datetime import date
 from itertools import pairwise
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.sources.sql_text import day_in_zone, select
-from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.sql_text import day_in_zone, select
 
 GAP_DAYS = 31
 """Days without rows that are cheaper left out than computed: a run over a part of its own costs as much."""

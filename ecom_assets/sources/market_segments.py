@@ -1,6 +1,6 @@
 """The file that says which market an address is in: the shipped one, or a shop's own.
 
-Not here: what a segment is (`transforms/market_segments.py`).
+Not here: what a segment is (`customers/customers.py`).
 """
 
 from functools import cache
@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ecom_assets.customers.customers import MarketSegment, MarketSegments
 from ecom_assets.errors import DefinitionError
-from ecom_assets.transforms.market_segments import MarketSegment, MarketSegments
 
 FILE = "market_segments.yaml"
 

@@ -1,4 +1,4 @@
-"""Which days a source says are whole. Not here: what is believed of it (`transforms/source_gate.py`)."""
+"""Which days a source says are whole. Not here: what is believed of it (`tables/source_gate.py`)."""
 
 import glob
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from ecom_assets.contracts.events import RawEvents
-from ecom_assets.contracts.orders import RawUserOrderLog
-from ecom_assets.contracts.table import Table
-from ecom_assets.settings import Settings
-from ecom_assets.sources.event_source import events_place, is_table
-from ecom_assets.sources.order_source import has_events, orders_place
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import events_place, is_table
+from ecom_assets.sources.order_reports.source import has_events, orders_place
+from ecom_assets.tables.contract import Table
 
 MARK = "_SUCCESS"
 """The file that Spark and Hadoop put into a folder once all of it was written."""

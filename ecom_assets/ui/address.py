@@ -3,7 +3,7 @@
 import socket
 from urllib.parse import urlsplit
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 
 DEFAULT = "http://127.0.0.1:3000"
 REMEMBERED = "ui_address"

@@ -14,9 +14,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.guard import counted_address
-from ecom_assets.api.rates import Rates
-from ecom_assets.ui.door import Door
+from ecom_assets.api.auth.guard import Rates, counted_address
+from ecom_assets.ui.access import Door
 from ecom_assets.ui.login import PAGE, Logins
 
 LARGEST_FORM_BYTES = 16_384

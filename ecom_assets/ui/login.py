@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from ecom_assets.api.callers import Scope
-from ecom_assets.api.guard import LONGEST_CREDENTIAL, Credentials
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials
 
 COOKIE: Final = "ecom_ui"
 LASTS_S: Final = 12 * 3600

@@ -12,8 +12,8 @@ from dagster_webserver import cli
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from ecom_assets.errors import EcomError
-from ecom_assets.settings import load_settings
-from ecom_assets.ui.door import Door, door_of
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.ui.access import Door, door_of
 from ecom_assets.ui.guard import UiGuard
 
 SERVES = "host_dagster_ui_with_workspace_process_context"

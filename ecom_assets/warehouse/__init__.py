@@ -1,1 +1,1 @@
-"""Where tables live: an engine per file, and the one IO manager that writes them."""
+"""Where tables are kept: the engine interface, the IO manager, and what holds on every engine."""

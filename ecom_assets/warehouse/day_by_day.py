@@ -15,12 +15,26 @@ from typing import Protocol, TypeVar
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.contracts.fetched_days import FetchedDays
-from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
-from ecom_assets.transforms.days import Days
+from ecom_assets.tables.contract import Table, count, day, text
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import RETRY_PAUSES_S, Engine, Written
-from ecom_assets.warehouse.schema import schema_of
+
+
+class FetchedDays(Table):
+    """One row per day of arrival that was fetched, with the version that its rows had at the source."""
+
+    layer = "raw"
+    group = "events"
+    key = ("received_date",)
+    day_column = "received_date"
+
+    received_date = day("The day on which the events arrived")
+    source = text("Where they were fetched from")
+    source_version = text("What their rows came to at the source; it changes whenever a row does", nullable=True)
+    fetched_row_count = count("Rows that were fetched", unit="rows")
+
 
 Answer = TypeVar("Answer")
 

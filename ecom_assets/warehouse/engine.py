@@ -16,16 +16,16 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
+import sqlglot as sg
+from ibis.backends.sql import SQLBackend
 
-from ecom_assets.contracts.table import Table
 from ecom_assets.errors import ConnectionLostError, WarehouseError
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
-from ecom_assets.warehouse.sql_names import SqlNames
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
-
 RETRY_PAUSES_S = (1.0, 2.0, 4.0)
 """How long to wait before a slice is written again whose connection was lost."""
 BATCH_ROWS = 100_000
@@ -48,6 +48,32 @@ class Written:
 
     row_count: int
     sql: str
+
+
+class SqlNames:
+    """Names as the dialect of a connection spells them."""
+
+    con: SQLBackend
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a schema, table or column as the engine's SQL spells it."""
+        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
+
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
+
+    def columns_of(self, contract: type[Table]) -> str:
+        """Return the names of the table's columns for SQL, in the contract's order."""
+        return ", ".join(self.quoted(name) for name in contract.columns)
+
+    def where(self, contract: type[Table], days: Days | None) -> str:
+        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
+        if days is None:
+            return ""
+        column = self.quoted(str(contract.day_column))
+        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
+        return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
 
 class Engine(SqlNames, ABC):

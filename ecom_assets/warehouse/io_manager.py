@@ -5,37 +5,65 @@ Not here: how an engine stores anything (`engine.py`), or which assets there are
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import dagster as dg
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from ecom_assets.contracts.restatements import Restatements
-from ecom_assets.contracts.table import HIDDEN, Table
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.source_gate import SourceGate
+from ecom_assets.reconciliation.contracts import Restatements
+from ecom_assets.reconciliation.restatements import RestatementLog
+from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
+from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Restated
+from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
-from ecom_assets.warehouse.lineage import Source, column_lineage
-from ecom_assets.warehouse.restatement_log import RestatementLog
 from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, GUARDED, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard
+
+Source = tuple[str, str, str]
+"""Layer, table and column."""
+
+
+def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
+    """Return, for each column of `table`, the stored columns that its values come from."""
+    known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
+    return dict(_of_relation(table.op(), known))
+
+
+def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
+    if op not in known:
+        known[op] = _trace(op, known)
+    return known[op]
+
+
+def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
+    if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
+        layer = op.namespace.database or ""
+        # Contracts' names are lower case; an engine may store them in upper case.
+        return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
+    if isinstance(op, ops.PhysicalTable):
+        return {name: set() for name in op.schema.names}
+    if isinstance(op, ops.Set):
+        left, right = _of_relation(op.left, known), _of_relation(op.right, known)
+        return {name: left[name] | right[name] for name in op.schema.names}
+    values = getattr(op, "values", None)
+    if isinstance(values, Mapping):
+        return {name: _of_value(value, known) for name, value in values.items()}
+    parent = getattr(op, "parent", None)
+    if isinstance(parent, ops.Relation):
+        return _of_relation(parent, known)
+    return {name: set() for name in op.schema.names}
+
+
+def _of_value(value: ops.Node, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> set[Source]:
+    fields = value.find(ops.Field, filter=ops.Value)
+    return set().union(*(_of_relation(field.rel, known)[field.name] for field in fields))
+
 
 PREVIEW_ROWS = 5
 LAYERS = ("raw", "staging", "mart", "export")
-WHOLE_TABLE = "ecom/whole_table"
-
-
-@dataclass(frozen=True)
-class Restated:
-    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`.
-
-    Without days nothing is replaced. `metadata` is told with the materialization.
-    """
-
-    rows: ir.Table
-    days: Days
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Progress(Protocol):
@@ -57,8 +85,6 @@ class _NoProgress:
 
 
 NO_PROGRESS: Progress = _NoProgress()
-
-
 FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, personal data too."""
 
@@ -184,22 +210,6 @@ class WarehouseIOManager(dg.IOManager):
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
-
-
-def column_schema(contract: type[Table]) -> dg.TableSchema:
-    """Return the contract as Dagster's column schema."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=name,
-                type=column.type,
-                description=column.description + (f" [{column.unit}]" if column.unit else ""),
-                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=contract.key == (name,)),
-                tags={"pii": ""} if column.pii else {},
-            )
-            for name, column in contract.columns.items()
-        ]
-    )
 
 
 def _within_platform(lineage: Mapping[str, set[Source]]) -> dict[str, list[Source]]:

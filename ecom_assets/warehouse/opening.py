@@ -5,26 +5,23 @@ An engine's module is imported only when its address is used, so that the core n
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.address import without_secrets
 from ecom_assets.errors import SettingError
-from ecom_assets.extras import packages_of
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
-
-if TYPE_CHECKING:
-    from ecom_assets.warehouse.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.local import connect
 
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
     "postgresql": ("postgres", "PostgresEngine"),
-    "snowflake": ("snowflake", "SnowflakeEngine"),
-    "spark": ("spark", "SparkEngine"),
+    "snowflake": ("snowflake.engine", "SnowflakeEngine"),
+    "spark": ("spark.engine", "SparkEngine"),
 }
 """Module, which is also the extra with its packages, and class, by the scheme of the address."""
 
@@ -49,36 +46,9 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
         )
     module_name, name = ENGINES[scheme]
     with packages_of(module_name, f"ECOM_WAREHOUSE={scheme}://…"):
-        module = import_module(f"ecom_assets.warehouse.{module_name}")
+        module = import_module(f"ecom_assets.warehouse.engines.{module_name}")
     engine: Engine = getattr(module, name)(settings)
     return engine
-
-
-def publication_target(settings: Settings) -> "PostgresEngine":
-    """Return the Postgres that the marts are published to, not yet opened.
-
-    Raises:
-        SettingError: The address is not one of Postgres, or its packages are not installed.
-    """
-    url = settings.postgres_url.get_secret_value()
-    if url.partition("://")[0] not in {"postgres", "postgresql"}:
-        raise SettingError(
-            "ECOM_POSTGRES_URL is no address of a Postgres; write postgres://user:password@host/database."
-        )
-    with packages_of("postgres", "ECOM_POSTGRES_URL"):
-        from ecom_assets.warehouse.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
-    return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
-
-
-def serves_postgres(settings: Settings) -> bool:
-    """Tell whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
-    url = settings.postgres_url.get_secret_value()
-    return bool(url) and url != settings.warehouse
-
-
-def serving_folder(settings: Settings) -> Path:
-    """Return the folder of the snapshot that the HTTP API reads without Postgres."""
-    return settings.home / "serving"
 
 
 def file_reader(engine: Engine, settings: Settings) -> Backend:

@@ -2,7 +2,7 @@
 
 A day that had rows and now has none, or far fewer, keeps those that it had, unless the run is told that they may go. It
 is decided within the transaction that replaces the slice, from what was counted before and after. Not here: what is
-far fewer (`transforms/source_gate.py`).
+far fewer (`tables/source_gate.py`).
 """
 
 from collections.abc import Callable, Collection
@@ -14,22 +14,41 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.contracts.customers import RawCustomers
-from ecom_assets.contracts.events import RawEvents
-from ecom_assets.contracts.inventory import RawStock
-from ecom_assets.contracts.orders import RawUserOrderLog
-from ecom_assets.contracts.table import Table
-from ecom_assets.contracts.withdrawals import Withdrawals
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.source_gate import SourceGate
+from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.products.contracts import RawStock
+from ecom_assets.tables.contract import Table, count, day, instant, text
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.engine import Engine, Written
-from ecom_assets.warehouse.schema import schema_of
+
+
+class Withdrawals(Table):
+    """One row per raw table and day of arrival of which the source has lost the rows, all or most of them.
+
+    While `withdrawn_at` is null the day is held: the table keeps the rows that it had.
+    """
+
+    layer = "raw"
+    group = "trust"
+    key = ("received_date", "source_table")
+    day_column = "received_date"
+
+    received_date = day("The day on which the rows had arrived")
+    source_table = text("The raw table that has them, such as `raw.events`")
+    stored_count = count("Rows that the table had of the day", unit="rows")
+    offered_count = count("Rows that the source has of it now", unit="rows")
+    noticed_at = instant("When a run saw it")
+    withdrawn_at = instant("When the rows were withdrawn; null while they are held", nullable=True)
+    run_id = text("The run that saw it last")
+
 
 ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
 """Tag by which a run is told that rows may go which their source no longer has."""
 GUARDED: tuple[type[Table], ...] = (RawEvents, RawUserOrderLog, RawCustomers, RawStock)
 NO_WHOLE_DAYS: frozenset[date] = frozenset()
-
 WholeDays = Callable[[type[Table]], Collection[date]]
 Row = dict[str, Any]
 

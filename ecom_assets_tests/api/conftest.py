@@ -13,14 +13,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from ecom_assets.api.app import build_app
-from ecom_assets.assets.publication import MARTS
-from ecom_assets.assets.serving import SERVED
-from ecom_assets.contracts.sales import Calendar
-from ecom_assets.contracts.sessions import SessionEvents
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import ONE_DAY, Days
-from ecom_assets.warehouse.opening import new_engine, publication_target
-from ecom_assets.warehouse.publication import publish
+from ecom_assets.sales.contracts import Calendar
+from ecom_assets.serving.assets import MARTS, SERVED
+from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.postgres import publish
+from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.api.small_run import run, settings_of

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row, Span
-from ecom_assets_tests.attribution_reference import LOOKBACK_S, shares
+from ecom_assets_tests.attribution.attribution_reference import LOOKBACK_S, shares
 
 Credit = dict[str, tuple[Fraction, Fraction]]
 """Orders and revenue by channel."""

@@ -18,13 +18,13 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api.front import build_front
-from ecom_assets.api.logs import write_json_lines
-from ecom_assets.api.metrics import ApiMetrics
-from ecom_assets.api.operation_routes import router as operations
+from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.api.middleware.request_log import write_json_lines
+from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
-from ecom_assets.api.store import Published
-from ecom_assets.settings import Settings
+from ecom_assets.api.store.store import Published
+from ecom_assets.settings.settings import Settings
 
 HELD = "a-key-that-somebody-holds"
 """A key that may read."""

@@ -11,21 +11,22 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.assets.serving import SERVED
-from ecom_assets.assets.table_asset import TableAsset
-from ecom_assets.contracts.sales import Calendar
-from ecom_assets.contracts.table import Table
 from ecom_assets.definitions import table_assets, without_source
 from ecom_assets.resources import order_source_of, stock_source_of
 from ecom_assets.rules import rules
-from ecom_assets.settings import Settings
-from ecom_assets.sources.event_source import FileEvents
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.duckdb import DuckDBEngine
+from ecom_assets.sales.contracts import Calendar
+from ecom_assets.serving.assets import SERVED
+from ecom_assets.serving.places import serving_folder
+from ecom_assets.serving.snapshot import Origin, publish_snapshot
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import FileEvents
+from ecom_assets.tables.asset import TableAsset
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Restated
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.io_manager import Restated
-from ecom_assets.warehouse.opening import new_engine, serving_folder
-from ecom_assets.warehouse.snapshot import Origin, publish_snapshot
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.opening import new_engine
 
 
 def settings_of(home: Path, files: Path, **more: object) -> Settings:

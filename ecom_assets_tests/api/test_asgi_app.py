@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from ecom_assets.api.app import create_app
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import HELD, wait_until
 from ecom_assets_tests.api.test_process import PATIENCE_S, answers, free_port
 from ecom_assets_tests.command import environment

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ecom_assets.api.app import build_app
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 
 pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(600)]
 ANY_TIME = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]

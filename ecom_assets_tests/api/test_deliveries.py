@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.api.app import build_app
-from ecom_assets.destinations.destination import Answer, Verdict
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
+from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
 from ecom_assets_tests.api.conftest import Asked, served
-from ecom_assets_tests.destinations.delivered_shop import DeliveredShop
-from ecom_assets_tests.destinations.test_exports import event
+from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
+from ecom_assets_tests.delivery.test_exports import event
 
 pytestmark = pytest.mark.xdist_group("api")
 MONDAY = date(2026, 2, 2)

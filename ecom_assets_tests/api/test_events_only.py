@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.app import create_app
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.api.conftest import Asked, served
 from ecom_assets_tests.api.plain_shop import PlainShop, Row
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop

@@ -13,13 +13,12 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.audit import FILE_NAME
-from ecom_assets.api.callers import Scope
-from ecom_assets.api.front import build_front
-from ecom_assets.api.guard import counted_address
-from ecom_assets.api.keys import KeyFile
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.guard import FILE_NAME, counted_address
+from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.api.middleware.request_context import build_front
 from ecom_assets.errors import SettingError, UsageError
-from ecom_assets.settings import Settings, load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
 from ecom_assets_tests.command import ecom
 

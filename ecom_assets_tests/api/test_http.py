@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import requests
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 
 pytestmark = pytest.mark.xdist_group("api")

@@ -15,14 +15,13 @@ import ibis
 import pytest
 from fastapi import FastAPI
 
-from ecom_assets.api.asking import Ask
-from ecom_assets.api.interruption import Interruption, ended_after
-from ecom_assets.api.metrics import ApiMetrics
+from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.parameters import Ask
 from ecom_assets.api.problems import handle_errors
-from ecom_assets.api.snapshot_store import SnapshotStore
-from ecom_assets.api.store import QuestionTooLargeError, Store
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.api.store.snapshot import SnapshotStore
+from ecom_assets.api.store.store import Interruption, QuestionTooLargeError, Store, ended_after
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -96,7 +95,7 @@ def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> It
     """Each store behind all that stands in front of the API, with half a second for an answer."""
     hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
-        from ecom_assets.api.postgres_store import PostgresStore  # noqa: PLC0415 (as it needs the extra)
+        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (as it needs the extra)
 
         hasty = request.getfixturevalue("in_postgres").model_copy(update=HASTY)
         store: Store = PostgresStore(hasty)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.api.callers import Scope
-from ecom_assets.api.key_ring import KeyRing
-from ecom_assets.api.keys import KeyFile
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.errors import SettingError, UsageError, WorkError
 from ecom_assets_tests.command import ecom
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.api.served_data import ServedData
-from ecom_assets.api.store import NothingPublishedError, Published
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse.opening import serving_folder
-from ecom_assets.warehouse.snapshot import POINTER
+from ecom_assets.api.store.served_data import ServedData
+from ecom_assets.api.store.store import NothingPublishedError, Published
+from ecom_assets.serving.places import serving_folder
+from ecom_assets.serving.snapshot import POINTER
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import HELD, Shop, running
 
 SALES = "/analytics/sales"

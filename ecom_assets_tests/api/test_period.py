@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.answers.change import changes, share
-from ecom_assets.answers.period import FIRST_DATE, LAST_DATE, LENGTHS, MOST_DAYS, Period
-from ecom_assets.answers.trend import _hours
 from ecom_assets.errors import DefinitionError
+from ecom_assets.sales.queries import _hours
+from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, LENGTHS, MOST_DAYS, Period, changes, share
 from ecom_assets_tests.hypothesis_settings import examples
 
 NEWEST = date(2026, 3, 1)

@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.audit import FILE_NAME
-from ecom_assets.api.personal_data import PERSONAL_COLUMNS
-from ecom_assets.settings import Settings
+from ecom_assets.api.auth.guard import FILE_NAME
+from ecom_assets.api.auth.personal_data import PERSONAL_COLUMNS
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, serving
 
 pytestmark = pytest.mark.xdist_group("api")

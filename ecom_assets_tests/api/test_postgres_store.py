@@ -10,9 +10,9 @@ import requests
 from fastapi import FastAPI
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.postgres_store import PostgresStore
-from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
-from ecom_assets.settings import Settings
+from ecom_assets.api.store.postgres import PostgresStore
+from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked, served
 from ecom_assets_tests.api.test_http import FUNNEL, GETS
 

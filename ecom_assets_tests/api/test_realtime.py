@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.answers.realtime import NotFilesError, real_time
-from ecom_assets.api import realtime_routes
 from ecom_assets.api.app import build_app
+from ecom_assets.api.routes import realtime as realtime_routes
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
-from ecom_assets.settings import Settings
-from ecom_assets.sources.newest_files import newest_files
+from ecom_assets.serving.realtime import NotFilesError, real_time
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.formats import newest_files
 from ecom_assets_tests.api.plain_minutes import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
 from ecom_assets_tests.command import HEADER

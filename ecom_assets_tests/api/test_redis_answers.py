@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 
-from ecom_assets.api.cached_answers import CachedAnswer
-from ecom_assets.api.front import build_front
-from ecom_assets.api.redis_answers import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, CircuitBreaker
+from ecom_assets.api.cache.kept import CachedAnswer
+from ecom_assets.api.cache.redis import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, CircuitBreaker
+from ecom_assets.api.middleware.request_context import build_front
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Shop, running, small_app, wait_until
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.redis_server import RedisServer, running_redis

@@ -10,18 +10,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.answers import sales
-from ecom_assets.answers.period import Period
-from ecom_assets.answers.reading import NoOrdersError
-from ecom_assets.api.snapshot_store import SnapshotStore
-from ecom_assets.api.store import NothingPublishedError, QuestionTooLargeError
-from ecom_assets.contracts.engagement_daily import EngagementDaily
-from ecom_assets.contracts.sales import Customer, PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.api.store.snapshot import SnapshotStore
+from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.errors import WarehouseError
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse import snapshot
-from ecom_assets.warehouse.duckdb import DuckDBEngine
-from ecom_assets.warehouse.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.sales import queries as sales
+from ecom_assets.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.serving import snapshot
+from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.queries import NoOrdersError, Period
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 
 TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
 DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.api.front import credentials_of
+from ecom_assets.api.middleware.request_context import credentials_of
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import Settings, load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets_tests.api.served import Running, running, wait_until
 
 SECRET = "a-secret-of-more-than-32-characters"  # noqa: S105 (of this test alone)

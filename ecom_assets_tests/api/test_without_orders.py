@@ -9,20 +9,17 @@ import ibis.expr.types as ir
 import pytest
 from fastapi import FastAPI
 
-from ecom_assets.answers.channels import by_channel
-from ecom_assets.answers.conversion import conversion
-from ecom_assets.answers.customers import customers, segments
-from ecom_assets.answers.geography import geography
-from ecom_assets.answers.period import KnownDays, Period
-from ecom_assets.answers.products import top_products
-from ecom_assets.answers.reading import NoOrdersError, NoSourceError, Row
-from ecom_assets.answers.sales import sales
-from ecom_assets.answers.stock import inventory_alerts
-from ecom_assets.answers.trend import revenue_trend
 from ecom_assets.api.problems import handle_errors
-from ecom_assets.contracts.events import CleanEvents
-from ecom_assets.contracts.table import Table
-from ecom_assets.warehouse.duckdb import DuckDBEngine, connect
+from ecom_assets.attribution.queries import by_channel
+from ecom_assets.customers.queries import customers, segments
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.queries import conversion
+from ecom_assets.products.queries import inventory_alerts, top_products
+from ecom_assets.sales.queries import geography, revenue_trend, sales
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.queries import KnownDays, NoOrdersError, NoSourceError, Period, Row
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.api.conftest import served
 
 NEWEST = date(2026, 3, 1)

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.mail_server import HOST, Mailbox
 
 ANN = "ann@shop.example"

@@ -18,7 +18,7 @@ import pytest
 from ecom_assets.automation import mail
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
 from ecom_assets_tests.command import FEW_TABLES, Said, ecom, environment, page_views, small_shop
 from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server

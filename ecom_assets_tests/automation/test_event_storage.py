@@ -12,7 +12,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._serdes import serialize_value
 
 import ecom_assets
-from ecom_assets.automation.event_storage import OPEN_FILES, BatchingEventLogStorage
+from ecom_assets.automation.instance.sqlite import OPEN_FILES, BatchingEventLogStorage
 
 RUN = "6ff3ea32-0000-4000-8000-000000000000"
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")

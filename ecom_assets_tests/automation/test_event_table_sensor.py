@@ -5,10 +5,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from ecom_assets.assets.raw import EVENT_TABLE
 from ecom_assets.automation.event_table_sensor import event_table_sensor
 from ecom_assets.definitions import build_definitions
-from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets.events.assets import EVENT_TABLE
+from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.sources.event_table_rows import NOON, SECRET, address, settings_of, ship
 

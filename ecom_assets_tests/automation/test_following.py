@@ -7,10 +7,11 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.assets.sales import customer, customer_retention, raw_user_order_log, sales
-from ecom_assets.automation.following import FOLLOWING, PUBLICATION, SNAPSHOT
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings import Settings
+from ecom_assets.orders.assets import raw_user_order_log
+from ecom_assets.sales.assets import customer, customer_retention, sales
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT
 
 POSTGRES = SecretStr("postgres://ann@localhost/shop")
 LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"

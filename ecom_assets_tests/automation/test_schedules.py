@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import pytest
 
-from ecom_assets.assets.raw import raw_events
-from ecom_assets.assets.sales import SALES_ASSETS, customer_retention
-from ecom_assets.automation.schedules import customers_schedule, events_schedule, orders_schedule
-from ecom_assets.checks.claim import RANGE_END, RANGE_START
+from ecom_assets.automation.jobs import customers_schedule, events_schedule, orders_schedule
 from ecom_assets.definitions import build_definitions, schedules
-from ecom_assets.settings import Settings
+from ecom_assets.events.assets import raw_events
+from ecom_assets.sales.assets import SALES_ASSETS, customer_retention
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 
 def asked_for(settings: Settings, at: datetime) -> tuple[str, str]:

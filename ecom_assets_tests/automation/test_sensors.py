@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from ecom_assets.automation.sensors import landing_sensor
-from ecom_assets.checks.claim import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets_tests.command import page_views
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

@@ -1,8 +1,8 @@
 """What `ecom run --json` prints, by name and type. Not here: the tests of it (`test_run_sandbox.py`)."""
 
-from ecom_assets.contracts.attribution import MODELS
-from ecom_assets.contracts.customers import CUSTOMER_TIERS, QUALITY_BANDS
-from ecom_assets.contracts.inventory import ALERTS
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
+from ecom_assets.products.contracts import ALERTS
 
 SESSIONS = {
     "events": int,

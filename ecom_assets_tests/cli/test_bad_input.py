@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.session_rule import PRESETS
+from ecom_assets.sessions.rule import PRESETS
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import HEADER, ecom, page_views
 
 GOOD_ROW = "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"

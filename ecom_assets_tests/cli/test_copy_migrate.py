@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.contracts.events import RawEvents
-from ecom_assets.contracts.registry import ALL, NOTES
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse import copying
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse import migration as copying
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import Said, ecom, small_shop

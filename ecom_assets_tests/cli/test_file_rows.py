@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.cli.file_events import FileEvents
-from ecom_assets.cli.file_orders import FileOrders
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.clean import quarantined_events
-from ecom_assets.transforms.days import Days
+from ecom_assets.cli.own_files import FileEvents, FileOrders
+from ecom_assets.events.clean import quarantined_events
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
 from ecom_assets_tests.command import HEADER, Said, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 

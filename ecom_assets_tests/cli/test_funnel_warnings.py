@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.cli.test_adhoc_funnel import STEPS, STORY, counts
+from ecom_assets_tests.cli.test_funnel import STEPS, STORY, counts
 from ecom_assets_tests.command import HEADER, ecom
 
 

@@ -7,12 +7,12 @@ import duckdb
 import psycopg
 import pytest
 
-from ecom_assets.assets.publication import MARTS
-from ecom_assets.automation.following import PUBLICATION
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import Settings
-from ecom_assets.warehouse.copying import content_of
+from ecom_assets.serving.assets import MARTS
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import PUBLICATION
+from ecom_assets.warehouse.migration import content_of
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import Said, ecom, page_views, small_shop
 

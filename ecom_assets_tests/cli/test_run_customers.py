@@ -12,17 +12,16 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.contracts.customer_value import CustomerSegments, LifetimeValue
-from ecom_assets.contracts.customers import Customers
-from ecom_assets.contracts.table import Table
-from ecom_assets.sandbox.customer_service import CustomerService
-from ecom_assets.settings import Settings
+from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import HEADER, Said, ecom, page_views
-from ecom_assets_tests.engines.shop_input import ORDER_HEADER
 from ecom_assets_tests.services import people
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
+from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 
 IDS = [f"0b7c1f6e-{n}" for n in (1, 2, 3, 4)]
 TODAY = datetime.now(UTC).date()

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from ecom_assets.definitions import claims, without_source
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, Said, ecom, page_views, real_file, small_shop
 

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.contracts.attribution import CHANNELS
-from ecom_assets.contracts.customer_value import SEGMENTS
+from ecom_assets.attribution.contracts import CHANNELS
+from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.definitions import build_definitions
-from ecom_assets.sandbox.services import customers_of
-from ecom_assets.sandbox.shop_traffic import QUERIES
-from ecom_assets.settings import Settings
+from ecom_assets.sandbox.services.running import customers_of
+from ecom_assets.sandbox.shop.traffic import QUERIES
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.summary_shapes import (
     SENT,
     SUMMARY,

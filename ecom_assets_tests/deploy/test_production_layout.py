@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import requests
 
-from ecom_assets.contracts.registry import BY_KEY
+from ecom_assets.registry import BY_KEY
 from ecom_assets_tests.deploy.graphql import FEW
 from ecom_assets_tests.deploy.layout import API_KEY, SERVICES, Layout, install
 

@@ -20,14 +20,14 @@ import pytest
 import requests
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.customer_service import CustomerService
-from ecom_assets.sandbox.order_service import COHORT, NICKNAME
-from ecom_assets.sandbox.service_faults import KINDS, FaultPlan, Faults
-from ecom_assets.sandbox.services import SandboxServices, running_services
-from ecom_assets.sandbox.shop import generate
-from ecom_assets.sandbox.shop_customers import FLAWS, FUTURE, make_customers
-from ecom_assets.sources.customer_api import fetch_customers
-from ecom_assets.sources.order_report_api import fetch_increments
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.orders import COHORT, NICKNAME
+from ecom_assets.sandbox.services.running import SandboxServices, running_services
+from ecom_assets.sandbox.services.service import KINDS, FaultPlan, Faults
+from ecom_assets.sandbox.shop.customers import FLAWS, FUTURE, make_customers
+from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.sources.customer_api.api import fetch_customers
+from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets_tests.services import people, settings_for
 
 FIRST_DAY = date(2026, 1, 1)

@@ -19,8 +19,8 @@ import pytest
 
 import ecom_assets.sandbox
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox import shop
-from ecom_assets.sandbox.shop import generate, write_sample
+from ecom_assets.sandbox.shop import shop
+from ecom_assets.sandbox.shop.shop import generate, write_sample
 from ecom_assets_tests.sandbox.shop_recount import TYPES, Recount
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_fails_leaves_the_earlier_shop_as_it_was(tmp_path: Path) -> N
 
 def test_a_killed_run_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ecom_assets.sandbox.shop import generate\n"
+        "import sys, time; from pathlib import Path; from ecom_assets.sandbox.shop.shop import generate\n"
         "wait = lambda done, of: (print(done, flush=True), time.sleep(30))\n"
         "generate(Path(sys.argv[1]), days=9, visitors=50, progress=wait)"
     )
@@ -177,6 +177,6 @@ def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
 
 
 def test_the_simulator_loads_neither_dagster_nor_the_command_line() -> None:
-    program = "import sys, ecom_assets.sandbox.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
+    program = "import sys, ecom_assets.sandbox.shop.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

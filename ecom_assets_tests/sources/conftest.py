@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.sandbox.customer_service import CustomerService
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.services import SIX, people
 
 REAL_FILES = Path(__file__).parents[3] / "shared" / "data"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.sandbox.service import Answer, Request, Service
-from ecom_assets.settings import Settings
+from ecom_assets.sandbox.services.service import Answer, Request, Service
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.services import settings_for
 
 Page = Callable[[Request, list[Any]], Answer]

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets_tests.command import HEADER
 
 ROOT = Path(__file__).parents[2]

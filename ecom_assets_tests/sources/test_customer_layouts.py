@@ -12,8 +12,8 @@ import pytest
 
 from ecom_assets.errors import SourceError
 from ecom_assets.rules import customer_rule
-from ecom_assets.sandbox.service import Answer, Request
-from ecom_assets.sources.customer_api import fetch_customers
+from ecom_assets.sandbox.services.service import Answer, Request
+from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, Page, mapping_file, twelve
 

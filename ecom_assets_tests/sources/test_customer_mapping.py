@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.contracts.customers import SCORED_FIELDS
+from ecom_assets.customers.contracts import SCORED_FIELDS
 from ecom_assets.errors import MappingError
 from ecom_assets.rules import customer_rule
-from ecom_assets.settings import Settings
-from ecom_assets.sources.customer_mapping import MISSING, load_customer_mapping, shipped_customer_mappings, value_at
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.mapping import MISSING, load_customer_mapping, shipped_customer_mappings, value_at
 
 URL = "https://api.example.com/customers"
 

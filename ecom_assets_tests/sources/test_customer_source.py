@@ -7,14 +7,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.contracts.customers import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
+from ecom_assets.customers.contracts import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.definitions import build_definitions
-from ecom_assets.sandbox.customer_service import CustomerService
-from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.sources.customer_api import fetch_customers
-from ecom_assets.sources.customer_records import Customer
-from ecom_assets.sources.customer_source import ApiCustomers, NoCustomers
-from ecom_assets.transforms.days import Days
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.service import Faults
+from ecom_assets.sources.customer_api.api import fetch_customers
+from ecom_assets.sources.customer_api.records import Customer
+from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers
+from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import customers_fetched, ids_of, people, settings_for

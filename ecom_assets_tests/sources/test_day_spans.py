@@ -8,9 +8,9 @@ import pytest
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.transforms.days import ONE_DAY, Days
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.command import page_views
 
 STRAY, FIRST, LAST = date(2012, 1, 3), date(2026, 1, 1), date(2026, 1, 5)

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, rows_of, write
 
 ECOMMERCE = load_mapping("ecommerce")

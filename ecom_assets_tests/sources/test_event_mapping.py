@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.event_mapping import EventMapping, load_mapping, shipped_mappings
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping, shipped_mappings
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import (
     SHOP,
     Read,

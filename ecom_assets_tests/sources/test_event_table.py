@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.answers.realtime import real_time
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.sources.event_mapping import load_mapping
+from ecom_assets.serving.realtime import real_time
 from ecom_assets.sources.event_table import EventTable, opened_table
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.warehouse.duckdb import connect
-from ecom_assets.warehouse.snowflake import SnowflakeEngine
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
     FIELDS,

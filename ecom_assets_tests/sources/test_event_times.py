@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.sources.event_mapping import EventMapping
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.sources.sql_text import instant
+from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.warehouse.sql_text import instant
 from ecom_assets_tests.sources.conftest import SHOP, csv_text, rows_of, write, write_parquet
 
 SESSION_ZONES = ["UTC", "America/New_York", "Asia/Kolkata"]

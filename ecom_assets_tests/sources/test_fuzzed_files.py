@@ -19,8 +19,8 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import EcomError
-from ecom_assets.sources.event_mapping import load_mapping
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
 
 COLUMNS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",

@@ -7,8 +7,7 @@ import pytest
 from requests import Response
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.http_retry import Attempt, Budget, Pause
-from ecom_assets.sources.http_tally import HttpTally
+from ecom_assets.sources.http.retry import Attempt, Budget, HttpTally, Pause
 
 
 def answer(status: int, retry_after: str | None = None) -> Attempt:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.file_formats import find_files
-from ecom_assets.sources.landing_places import IGNORED, is_ignored
+from ecom_assets.sources.files.formats import find_files
+from ecom_assets.sources.files.places import IGNORED, is_ignored
 from ecom_assets_tests.rights import without_rights
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.sources.event_mapping import EventMapping, load_mapping
-from ecom_assets.sources.record_files import RecordFiles
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write
 
 MAPPING = EventMapping.model_validate(

@@ -7,15 +7,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.errors import MappingError, SourceError
-from ecom_assets.settings import Settings
-from ecom_assets.sources.order_mapping import OrderMapping, load_order_mapping
-from ecom_assets.sources.order_source import FileOrders, OrderReader, judged_days
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.sources.record_mapping import shipped
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.kinds import OrderMapping, load_order_mapping
+from ecom_assets.sources.files.mapping import shipped
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.order_reports.source import FileOrders, OrderReader, judged_days
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.builders import Row
 
 HEADER = (

@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.sandbox.order_service import OrderService
-from ecom_assets.sandbox.service import Answer, Request
-from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.sources.order_report_api import OrderIncrement, fetch_increments, metrics_of
+from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.service import Answer, Faults, Request
+from ecom_assets.sources.order_reports.api import OrderIncrement, fetch_increments, metrics_of
 from ecom_assets_tests.services import settings_for
 
 FIRST, SECOND, THIRD = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.order_report_file import count_rows, land, path_of
+from ecom_assets.sources.order_reports.api import count_rows, land, path_of
 from ecom_assets_tests.command import real_file
 
 FIRST = date(2026, 1, 1)

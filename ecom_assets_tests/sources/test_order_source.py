@@ -8,17 +8,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.contracts.orders import RawUserOrderLog
 from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.resources import order_source_of
-from ecom_assets.sandbox.order_service import OrderService
-from ecom_assets.sandbox.orders_source import SandboxOrders
-from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.settings import Settings, load_settings
-from ecom_assets.sources.order_source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
-from ecom_assets.sources.received import Received
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.duckdb import connect
+from ecom_assets.sandbox.provider import SandboxOrders
+from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.service import Faults
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received
+from ecom_assets.warehouse.engines.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.settings import Settings
-from ecom_assets.sources.event_source import events_place
-from ecom_assets.sources.order_source import orders_place
-from ecom_assets.sources.places import joined_places, split_places
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import events_place
+from ecom_assets.sources.files.places import joined_places, split_places
+from ecom_assets.sources.order_reports.source import orders_place
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, csv_text, write

@@ -14,16 +14,14 @@ import pytest
 from pydantic import SecretStr
 
 from ecom_assets.errors import EcomError, SourceError
-from ecom_assets.sandbox.catalogue_service import CatalogueService
-from ecom_assets.sandbox.service import Answer, Request
-from ecom_assets.sandbox.service_faults import Faults
-from ecom_assets.sandbox.shop import generate
-from ecom_assets.sandbox.stock_source import SandboxStock
-from ecom_assets.settings import Settings
-from ecom_assets.sources.catalogue_api import fetch_catalogue
-from ecom_assets.sources.received import Received
-from ecom_assets.sources.stock_source import ApiStock, FileStock, NoStock, has_stock
-from ecom_assets.transforms.days import Days
+from ecom_assets.sandbox.provider import SandboxStock
+from ecom_assets.sandbox.services.catalogue import CatalogueService
+from ecom_assets.sandbox.services.service import Answer, Faults, Request
+from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, fetch_catalogue, has_stock
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received
 from ecom_assets_tests.services import BASE_S
 
 TODAY = date(2026, 3, 10)
@@ -132,7 +130,7 @@ def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
 def test_every_product_comes_through_every_fault(
     api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecom_assets.sources.catalogue_api.PAGE_SIZE", 2)
+    monkeypatch.setattr("ecom_assets.sources.stock.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
     assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
         f"p{n}" for n in range(5)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import MappingError, SourceError
-from ecom_assets.sources import file_damage
-from ecom_assets.sources.event_mapping import EventMapping
-from ecom_assets.sources.record_files import RecordFiles
-from ecom_assets.sources.text_blocks import MAX_LINE_BYTES
+from ecom_assets.sources.files import damage as file_damage
+from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, shop_parquet, write
 from ecom_assets_tests.sources.test_malformed_rows import MAPPING, read_tiny
@@ -168,7 +168,7 @@ def test_a_damaged_line_among_many_columns_is_kept(tmp_path: Path, columns: int)
 
 
 def _own(mapping: Path) -> EventMapping:
-    from ecom_assets.sources.event_mapping import load_mapping  # noqa: PLC0415 (only here)
+    from ecom_assets.sources.files.kinds import load_mapping  # noqa: PLC0415 (only here)
 
     return load_mapping(str(mapping))
 

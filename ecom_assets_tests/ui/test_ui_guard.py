@@ -14,12 +14,12 @@ import pytest
 import requests
 from dagster_webserver import cli
 
-from ecom_assets.api.callers import Scope
-from ecom_assets.api.keys import KeyFile
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.errors import UsageError
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.ui import development, webserver
-from ecom_assets.ui.door import door_of
+from ecom_assets.ui.access import door_of
 from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.command import ecom, environment
 from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse import engine as engines
-from ecom_assets.warehouse.spark import SparkEngine
+from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 
 
 @pytest.fixture

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.contracts.events import RawEvents
 from ecom_assets.errors import ConnectionLostError, WarehouseError
-from ecom_assets.settings import Settings
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.event_table import EventTable, opened_table
-from ecom_assets.transforms.source_gate import SourceGate
+from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.warehouse.opening import new_engine
-from ecom_assets.warehouse.snowflake import SnowflakeEngine
 from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
-from ecom_assets_tests.engines.snowflake_server import plan_fault
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
     NOON,
@@ -25,6 +24,7 @@ from ecom_assets_tests.sources.event_table_rows import (
     settings_of,
     ship,
 )
+from ecom_assets_tests.warehouse.engines.snowflake_server import plan_fault
 
 
 def fetch(settings: Settings, engine: Engine) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.checks.claim import RANGE_END, RANGE_START
-from ecom_assets.contracts.registry import BY_KEY
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings import Settings
+from ecom_assets.registry import BY_KEY
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets.warehouse.io_manager import PREVIEW_ROWS
 from ecom_assets_tests.command import small_shop
 

@@ -8,11 +8,11 @@ import pytest
 from sqlglot import exp
 from sqlglot.lineage import lineage
 
-from ecom_assets.contracts.registry import ALL
-from ecom_assets.contracts.table import Table
-from ecom_assets.transforms.days import Days
-from ecom_assets.transforms.stacking import stacked
-from ecom_assets.warehouse.lineage import Source, column_lineage
+from ecom_assets.registry import ALL
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+from ecom_assets.warehouse.io_manager import Source, column_lineage
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.platform import Platform
 

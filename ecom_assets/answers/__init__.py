@@ -1,1 +1,0 @@
-"""Ad-hoc questions answered by an engine: what the `ecom` command prints and the HTTP API returns."""

@@ -1,0 +1,250 @@
+"""Who may pass: keys and tokens, scopes by path, rates, and a record of who did not. Not here: how keys are kept."""
+
+import ipaddress
+import json
+import logging
+import math
+import os
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Request
+
+from ecom_assets.api.auth.callers import CALLER, Caller, Scope, is_health, name_of_caller, scope_for
+from ecom_assets.api.auth.keys import KeyRing
+from ecom_assets.api.auth.tokens import TokenReader
+from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, Refusal, scope_challenge
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.settings.serving import NO_LIMIT
+
+
+@dataclass(frozen=True)
+class TooMany:
+    """A rate that is used up."""
+
+    rate: str
+    retry_after_s: int
+
+
+class Rates:
+    """Counts requests of a kind by name."""
+
+    def __init__(self, per_key: str, per_address: str) -> None:
+        """Take rates such as 600/minute, or `none`."""
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._items = {
+            kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate != NO_LIMIT
+        }
+
+    def count(self, kind: str, name: str) -> TooMany | None:
+        """Count a request; return when to come again if it is one too many."""
+        item = self._items.get(kind)
+        if item is None or self._limiter.hit(item, kind, name):
+            return None
+        return TooMany(_rate_of(item), self._wait_s(item, kind, name))
+
+    def _wait_s(self, item: RateLimitItem, kind: str, name: str) -> int:
+        left = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
+        return max(1, math.ceil(left))
+
+
+def _rate_of(item: RateLimitItem) -> str:
+    return f"{item.amount} per {item.GRANULARITY.name}"
+
+
+LONGEST_CREDENTIAL = 8_192
+_TOKEN_DOTS = 2
+
+
+class Credentials:
+    """What lets callers in."""
+
+    def __init__(self, keys: KeyRing, tokens: TokenReader | None) -> None:
+        """Take the keys, and what reads tokens; None where none are used."""
+        self.keys = keys
+        self.tokens = tokens
+        self._are_needed = tokens is not None
+
+    def are_needed(self) -> bool:
+        """Tell whether anybody was ever given a key, or tokens are set.
+
+        What was so once stays so: a file of keys that is gone must not open the door.
+        """
+        if not self._are_needed:
+            self._are_needed = not self.keys.is_empty()
+        return self._are_needed
+
+    async def caller_of(self, credential: str) -> Caller | None:
+        """Return who holds it; None if nobody does any more."""
+        if self.tokens is not None and credential.count(".") == _TOKEN_DOTS:
+            return await self.tokens.find(credential)
+        return self.keys.find(credential)
+
+
+class AuditLog:
+    """Appends a line for each denied request; no header, no query and no body is in it."""
+
+    def __init__(self, home: Path, now: Clock = now_utc) -> None:
+        """Take the folder."""
+        home.mkdir(parents=True, exist_ok=True)
+        self.path = home / FILE_NAME
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+        self._now = now
+        self._handler = _PrivateFiles(
+            self.path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
+        )
+
+    def denied(self, scope: Request, reason: str, status: int) -> None:
+        """Write down a request that was denied."""
+        line = {
+            "at": self._now().isoformat(),
+            "request_id": scope.get("ecom.request_id", ""),
+            "status": status,
+            "reason": reason,
+            "caller": name_of_caller(scope),
+            "address": (scope.get("client") or ("",))[0],
+            "method": scope["method"],
+            "path": scope["path"][:LONGEST_PATH],
+        }
+        record = logging.LogRecord("audit", logging.INFO, "", 0, json.dumps(line), None, None)
+        self._handler.emit(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()
+
+
+class Guard:
+    """ASGI middleware that lets through who may pass.
+
+    While no key was ever made, everybody on this machine may read: the API then listens on loopback only, and heeds no
+    request that a web page made under another name for this machine (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, credentials: Credentials, rates: Rates, audit: AuditLog) -> None:
+        """Take what is guarded, who may pass, how often, and where denials are written down."""
+        self._app = app
+        self._credentials = credentials
+        self._rates = rates
+        self._audit = audit
+
+    async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = await self._look(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+            if scope.get(REFUSED) == WRONG_SCOPE:  # by a route, of what only the question's body tells
+                self._audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
+        else:
+            self._audit.denied(scope, refusal.reason, refusal.status)
+            await refusal.send_to(scope, send)
+
+    async def _look(self, scope: Request) -> Refusal | None:
+        are_needed = self._credentials.are_needed()
+        if not are_needed and not _is_of_this_machine(scope):
+            return _wrong_host()
+        if is_health(scope["path"]):
+            return None
+        if too_many := self._rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
+            return _too_many(too_many, "this address")
+        needed = scope_for(scope["path"]) if are_needed else None
+        return None if needed is None else await self._look_at_caller(scope, needed)
+
+    async def _look_at_caller(self, scope: Request, needed: Scope) -> Refusal | None:
+        credential = _credential(scope)
+        if not credential:
+            return _unknown(
+                "missing_key", "A key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+            )
+        caller = await self._credentials.caller_of(credential) if len(credential) <= LONGEST_CREDENTIAL else None
+        if caller is None:
+            return _unknown("wrong_key", "This key or token is unknown, revoked or over; ask for a new one.")
+        scope[CALLER] = caller
+        if too_many := self._rates.count("key", caller.name):
+            return _too_many(too_many, "this key")
+        if not caller.may(needed):
+            detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."
+            return Refusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
+        return None
+
+
+def _is_of_this_machine(scope: Request) -> bool:
+    """Tell whether a request came from this machine, and by a name of it for itself; or inside of the process."""
+    peer = (scope.get("client") or ("",))[0]
+    try:
+        if not ipaddress.ip_address(peer.partition("%")[0]).is_loopback:
+            return False
+    except ValueError:
+        if peer:  # it came over no network: Starlette's test client has a name there
+            return True
+    return is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1"))
+
+
+def is_loopback_name(host: str) -> bool:
+    """Tell whether a host, with a port or without, is a name of this machine for itself."""
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def counted_address(address: str) -> str:
+    """Return what an address is counted by: of IPv6 its network, as a client has 2^64 addresses in it."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address
+
+
+def _headers(scope: Request) -> dict[bytes, bytes]:
+    return dict(scope["headers"])
+
+
+def _credential(scope: Request) -> str:
+    headers = _headers(scope)
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    found = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    return found.strip().decode("latin-1")
+
+
+def _unknown(reason: str, detail: str) -> Refusal:
+    error = ', error="invalid_token"' if reason == "wrong_key" else ""
+    challenge = {"www-authenticate": f'Bearer realm="ecom_assets"{error}'}
+    return Refusal(HTTPStatus.UNAUTHORIZED, reason, detail, challenge)
+
+
+def _too_many(found: TooMany, whose: str) -> Refusal:
+    detail = f"{whose.capitalize()} may ask {found.rate}; come again in {found.retry_after_s} s."
+    headers = {"retry-after": str(found.retry_after_s)}
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, headers)
+
+
+def _wrong_host() -> Refusal:
+    detail = "Without API keys only this machine is answered, by its own name; ask http://127.0.0.1 or make a key."
+    return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
+
+
+FILE_NAME = "api_audit.jsonl"
+LARGEST_BYTES = 10_000_000
+KEPT_FILES = 5
+"""A flood of denials takes 60 MB of the disk at most."""
+LONGEST_PATH = 200
+
+
+class _PrivateFiles(RotatingFileHandler):
+    def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's own annotation names a private generic)
+        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731 (as `open` wants it)
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=opener)

@@ -1,0 +1,203 @@
+"""API keys: made, kept as hashes in a file of `ECOM_HOME`, revoked. Not here: requests (`guard.py`).
+
+A key is 256 random bits, so SHA-256 keeps it: a slow hash protects what people choose themselves, and would cost each
+request tens of milliseconds.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from ecom_assets.api.auth.callers import Caller, Scope
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
+
+SHORTEST_KEY = 20
+"""Characters of a key in the setting: a shorter one can be guessed."""
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as it is kept: `key_id` names it to people, `sha256` recognizes it, the key itself is nowhere."""
+
+    key_id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    sha256: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class KeyFile:
+    """The keys of one `ECOM_HOME`. Several processes may change them; each change is there wholly, or not at all."""
+
+    def __init__(self, home: Path, now: Clock = now_utc) -> None:
+        """Take the folder; the file is made with the first key."""
+        self.path = home / FILE_NAME
+        self._now = now
+
+    def all(self) -> list[ApiKey]:
+        """Return all, revoked ones too, in the order of their making.
+
+        Raises:
+            WorkError: The file cannot be read.
+        """
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            return [_key_of(one) for one in kept["keys"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkError(
+                f"The API keys in {self.path} cannot be read ({type(error).__name__}); mend the file or restore it, or "
+                "move it away and make keys anew."
+            ) from error
+
+    def create(self, name: str, scopes: tuple[Scope, ...]) -> tuple[ApiKey, str]:
+        """Make a key; the second value is the key itself, which is told this once."""
+        key_id = secrets.token_hex(4)
+        secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
+        made = ApiKey(key_id, name, scopes, hash_of(secret), self._now())
+        with self._changing():
+            self._write([*self.all(), made])
+        return made, secret
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """Let a key count no more; it stays listed. To revoke it again changes nothing.
+
+        Raises:
+            UsageError: There is no such key.
+        """
+        with self._changing():
+            keys = {key.key_id: key for key in self.all()}
+            if key_id not in keys:
+                raise UsageError(f"There is no API key {key_id!r} in {self.path}; {did_you_mean(key_id, keys)}.")
+            if keys[key_id].revoked_at is None:
+                keys[key_id] = replace(keys[key_id], revoked_at=self._now())
+                self._write(list(keys.values()))
+        return keys[key_id]
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, keys: list[ApiKey]) -> None:
+        beside = self.path.with_suffix(".new")
+        beside.unlink(missing_ok=True)  # of a process that was killed; its mode may be another
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1, default=datetime.isoformat)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path)
+        sync_folder(self.path.parent)
+
+
+@dataclass
+class KeyRing:
+    """Keys by their hash."""
+
+    file: KeyFile
+    of_setting: dict[str, Caller] = field(default_factory=dict)
+    _of_file: dict[str, ApiKey] = field(default_factory=dict)
+    _seen: tuple[int, int, int] | None = None
+
+    @classmethod
+    def read(cls, file: KeyFile, setting: str) -> "KeyRing":
+        """Take the file and the value of `ECOM_API_KEYS`.
+
+        Raises:
+            SettingError: The value names no scopes, or a key that can be guessed.
+            WorkError: The file cannot be read.
+        """
+        entries = [part.strip() for part in setting.split(",") if part.strip()]
+        ring = cls(file, dict(_of_entry(number, entry) for number, entry in enumerate(entries, 1)))
+        ring.look()
+        return ring
+
+    def is_empty(self) -> bool:
+        """Tell whether no key was ever made; who revoked the last one does not mean to let everybody in."""
+        try:
+            self.look()
+        except WorkError:
+            return False
+        return not self.of_setting and not self._of_file
+
+    def find(self, key: str) -> Caller | None:
+        """Return who holds a key; None for one that is unknown, or revoked up to this moment."""
+        hashed = hash_of(key)  # a look-up by hash tells by its time nothing that helps to guess the key
+        if hashed in self.of_setting:
+            return self.of_setting[hashed]
+        try:
+            self.look()
+        except WorkError:  # a file that cannot be read lets nobody in
+            return None
+        found = self._of_file.get(hashed)
+        if found is None or found.revoked_at is not None:
+            return None
+        return Caller(f"key:{found.key_id}", frozenset(found.scopes))
+
+    def look(self) -> None:
+        """Read the file if it has changed.
+
+        Raises:
+            WorkError: It cannot be read.
+        """
+        try:
+            stat = self.file.path.stat()
+            now = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        except FileNotFoundError:
+            now = None
+        except OSError:
+            now = (0, 0, 0)
+        if now != self._seen:
+            self._of_file = {}
+            self._of_file = {key.sha256: key for key in self.file.all()}
+            self._seen = now
+
+
+def _of_entry(number: int, entry: str) -> tuple[str, Caller]:
+    scopes, colon, key = entry.rpartition(":")
+    try:
+        granted = frozenset(Scope(scope) for scope in scopes.split("+")) if colon else frozenset({Scope.READ})
+    except ValueError as error:
+        raise SettingError(
+            f"ECOM_API_KEYS, key {number}: {scopes!r} are no scopes, such as read+collect; "
+            f"{did_you_mean(scopes, map(str, Scope))}."
+        ) from error
+    if len(key) < SHORTEST_KEY:
+        raise SettingError(f"ECOM_API_KEYS, key {number} is shorter than {SHORTEST_KEY} characters; take a longer one.")
+    return hash_of(key), Caller(f"setting:{number}", granted)
+
+
+PREFIX = "ecom_"
+"""What every key of `ecom api-key create` begins with, so that scanners of repositories find one left there."""
+FILE_NAME = "api_keys.json"
+
+
+def hash_of(key: str) -> str:
+    """Return what is kept of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _key_of(kept: dict[str, str]) -> ApiKey:
+    revoked = kept["revoked_at"]
+    return ApiKey(
+        key_id=kept["key_id"],
+        name=kept["name"],
+        scopes=tuple(Scope(scope) for scope in kept["scopes"]),
+        sha256=kept["sha256"],
+        created_at=datetime.fromisoformat(kept["created_at"]),
+        revoked_at=datetime.fromisoformat(revoked) if revoked else None,
+    )

@@ -1,0 +1,46 @@
+"""Which questions of one's own are about single people, and who may ask them. Not here: scopes (`callers.py`)."""
+
+from typing import Final
+
+from starlette.types import Scope as Request
+
+from ecom_assets.api.auth.callers import Scope, may_see_people
+from ecom_assets.errors import EcomError
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.definition import Funnel
+
+PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
+"""Columns of events that the contract marks as personal data."""
+OTHER_NAMES: Final = {"session_id": "source_session_id"}
+"""What a definition may call a column otherwise."""
+
+
+class ScopeNeededError(EcomError):
+    """The question needs a scope that the caller's key does not have."""
+
+    def __init__(self, message: str, scope: Scope) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
+def personal_columns(definition: Funnel) -> list[str]:
+    """Return the columns of personal data that a funnel breaks down by, holds, or compares with a value."""
+    conditions = [*definition.steps, *(one.event for one in definition.exclude)]
+    named = [column for step in conditions for column in step.where]
+    named += [*definition.hold, *([definition.by] if definition.by else [])]
+    return [name for name in dict.fromkeys(named) if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
+
+
+def require_personal(request: Request, definition: Funnel) -> None:
+    """Refuse a funnel about single people to a key that may see only numbers of many.
+
+    Raises:
+        ScopeNeededError: The funnel names personal data, and the key lacks the scope.
+    """
+    named = personal_columns(definition)
+    if named and not may_see_people(request):
+        raise ScopeNeededError(
+            f"{named[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask about; "
+            "ask without it, or with a key of `ecom api-key create --scope read --scope personal`.",
+            Scope.PERSONAL,
+        )

@@ -1,0 +1,110 @@
+"""JSON Web Tokens: who holds one that the settings trust. Not here: API keys (`keys.py`), requests (`guard.py`).
+
+A token must name its issuer, audience and end, and be signed by the one algorithm that is set: what a token says about
+its own algorithm decides nothing (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) holds our scopes among others.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from ecom_assets.api.auth.callers import Caller, Scope
+from ecom_assets.errors import SettingError
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.settings.settings import Settings
+
+LEEWAY_S = 30
+"""Seconds by which clocks may differ."""
+KEY_SET_LIFETIME_S = 300
+LEAST_BETWEEN_FETCHES_S = 10
+"""A token with an unknown key id has the key set fetched anew, but not more often than this."""
+FETCH_TIMEOUT_S = 5
+
+
+class TokenReader:
+    """Reads tokens by the settings `ECOM_JWT_…`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the key that verifies.
+
+        Raises:
+            SettingError: The issuer is not set, or the key cannot be read.
+        """
+        with packages_of("jwt", "A JSON Web Token"):
+            import jwt  # noqa: PLC0415 (only those who set tokens need it)
+        self._jwt = jwt
+        if not settings.jwt_issuer:
+            raise SettingError("ECOM_JWT_ISSUER must be set where tokens are used; set it to the `iss` of your tokens.")
+        self._settings = settings
+        secret = settings.jwt_secret.get_secret_value()
+        self._algorithm = settings.jwt_algorithm or ("HS256" if secret else "RS256")
+        self._key: Any = secret or _public_key(settings)
+        self._key_set = _KeySet(jwt.PyJWKClient, settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+
+    @staticmethod
+    def are_used(settings: Settings) -> bool:
+        """Tell whether the settings name anything that verifies tokens."""
+        named = settings.jwt_secret.get_secret_value(), settings.jwt_public_key_path, settings.jwt_jwks_url
+        return any(map(bool, named))
+
+    async def find(self, token: str) -> Caller | None:
+        """Return who holds a token; None if it is not valid now, whatever the reason."""
+        try:
+            key: Any = self._key if self._key_set is None else await self._key_set.key_of(token)
+            claims = self._jwt.decode(
+                token,
+                key,
+                algorithms=[self._algorithm],
+                audience=self._settings.jwt_audience,
+                issuer=self._settings.jwt_issuer,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except Exception:  # noqa: BLE001 (whatever a stranger's token breaks in its reader, it is not valid)
+            return None
+        return Caller(f"token:{claims['sub']}", _scopes(claims)) if claims["sub"] else None
+
+
+class _KeySet:
+    """The public keys at an address, fetched in a thread and kept for some minutes."""
+
+    def __init__(self, client: Callable[..., Any], url: str) -> None:
+        self._client = client(url, cache_jwk_set=True, lifespan=KEY_SET_LIFETIME_S, timeout=FETCH_TIMEOUT_S)
+        self._keys: dict[str, Any] = {}
+        self._fetched_at = -float("inf")
+        self._lock = asyncio.Lock()
+
+    async def key_of(self, token: str) -> object:
+        import jwt  # noqa: PLC0415 (as above)
+
+        key_id = jwt.get_unverified_header(token).get("kid", "")
+        async with self._lock:
+            age = time.monotonic() - self._fetched_at
+            if age > KEY_SET_LIFETIME_S or (key_id not in self._keys and age > LEAST_BETWEEN_FETCHES_S):
+                self._fetched_at = time.monotonic()
+                fetched = await asyncio.to_thread(self._client.get_signing_keys, refresh=True)
+                self._keys = {key.key_id: key.key for key in fetched}
+        if key_id not in self._keys:
+            raise jwt.PyJWKClientError("no such key")
+        return cast("object", self._keys[key_id])
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
+    told = claims.get("scope", "")
+    words = told.split() if isinstance(told, str) else told if isinstance(told, list) else []
+    return frozenset(Scope(word) for word in words if isinstance(word, str) and word in set(Scope))
+
+
+def _public_key(settings: Settings) -> object:
+    path = settings.jwt_public_key_path
+    if path is None:
+        return None
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 (comes with jwt)
+
+    try:
+        return load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"ECOM_JWT_PUBLIC_KEY_PATH={path} is no public key in PEM ({type(error).__name__}); name another file."
+        ) from error

@@ -1,0 +1,1 @@
+"""Answers that are kept by the version of their data."""

@@ -1,0 +1,140 @@
+"""Answers in Redis, for several processes of the API. A dead Redis costs a little time, and never an answer.
+
+Not here: what an answer is as bytes (`cached_answers.py`).
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ecom_assets.api.cache.kept import CachedAnswer
+from ecom_assets.errors import SettingError
+from ecom_assets.optional_imports import packages_of
+
+PREFIX = "ecom:answer:"
+LIFETIME_S = 86_400
+"""Answers of older data are asked for by nobody, so Redis may forget them."""
+FAILURES_IN_A_ROW = 3
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+MOST_WRITES_UNDER_WAY = 100
+_log = structlog.get_logger("ecom_assets.api")
+
+
+class CircuitBreaker:
+    """Leaves a service alone for a while after it failed several times in a row; the pauses grow."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Take the clock, in seconds."""
+        self._now = now
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._closed_until = -float("inf")
+
+    @property
+    def is_closed_to_us(self) -> bool:
+        """Tell whether the service is being left alone."""
+        return self._now() < self._closed_until
+
+    def failed(self) -> bool:
+        """Note a failure; tell whether a pause begins with it."""
+        self._failures += 1
+        if self._failures < FAILURES_IN_A_ROW:
+            return False
+        self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure begins the next
+        self._closed_until = self._now() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return True
+
+    def worked(self) -> None:
+        """Note that it works."""
+        self._failures, self._pause_s = 0, FIRST_PAUSE_S
+
+
+class RedisAnswers:
+    """Reads and writes within a time bound; what fails counts as not there."""
+
+    def __init__(self, url: str, timeout_s: float, breaker: CircuitBreaker | None = None) -> None:
+        """Take the address; nothing is connected yet.
+
+        Raises:
+            SettingError: It is no address of Redis.
+        """
+        with packages_of("redis", "A cache in Redis"):
+            from redis.asyncio import Redis  # noqa: PLC0415 (only those who set ECOM_REDIS_URL need it)
+        try:
+            self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None)
+        except ValueError as error:  # whose text may hold the password
+            raise SettingError(
+                "ECOM_REDIS_URL is no address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
+            ) from error
+        self._timeout_s = timeout_s
+        self._breaker = breaker or CircuitBreaker()
+        self._writes: set[asyncio.Task[None]] = set()
+        self.failures = 0
+
+    async def get(self, key: str) -> CachedAnswer | None:
+        """Return an answer; None if there is none, or if Redis does not answer in time."""
+        if self._breaker.is_closed_to_us:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                kept = await self._redis.get(_name(key))
+        except Exception as error:  # noqa: BLE001 (whatever Redis does, the answer is then computed)
+            self._failed(error)
+            return None
+        self._breaker.worked()
+        return CachedAnswer.from_bytes(kept) if isinstance(kept, bytes) else None
+
+    def put(self, key: str, answer: CachedAnswer) -> None:
+        """Keep an answer, without making anybody wait for it."""
+        if self._breaker.is_closed_to_us or len(self._writes) >= MOST_WRITES_UNDER_WAY:
+            return
+        writing = asyncio.create_task(self._put(_name(key), answer.to_bytes()))
+        self._writes.add(writing)
+        writing.add_done_callback(self._writes.discard)
+
+    async def close(self) -> None:
+        """Let writes under way end, and hang up."""
+        await asyncio.gather(*self._writes)
+        try:
+            await self._redis.aclose()
+        except Exception as error:  # noqa: BLE001 (it is over in any case)
+            self._failed(error)
+
+    async def _put(self, name: str, kept: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.set(name, kept, ex=LIFETIME_S)
+        except Exception as error:  # noqa: BLE001 (as above)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        if self._breaker.failed():
+            # The text of the error may hold the address with its password.
+            _log.warning("redis_left_alone", error=type(error).__name__)
+
+
+def redis_trouble(url: str) -> str:
+    """Return what keeps Redis from answering, in words; empty if it answers, or if none is set.
+
+    Raises:
+        SettingError: The packages of the extra `redis` are not installed.
+    """
+    if not url:
+        return ""
+    with packages_of("redis", "A cache in Redis"):
+        from redis import Redis  # noqa: PLC0415 (as above)
+    try:
+        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told by its name: the text may hold the password)
+        return f"Redis at ECOM_REDIS_URL does not answer ({type(error).__name__})"
+    return ""
+
+
+def _name(key: str) -> str:
+    return PREFIX + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

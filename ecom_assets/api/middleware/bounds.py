@@ -1,0 +1,144 @@
+"""How large a request may be, how long a client may take for it, and how long an answer may take.
+
+Not here: the time in which a client must send the header lines, which the server bounds (`server.py`).
+"""
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ecom_assets.api.problems import Refusal
+from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Interruption
+
+
+class Bounds:
+    """ASGI middleware that has a request's body read, within bounds, before the app sees the request."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, client_timeout_s: float, answer_timeout_s: float) -> None:
+        """Take what is guarded and the bounds."""
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._client_timeout_s = client_timeout_s
+        self._answer_timeout_s = answer_timeout_s
+        self._ending: set[asyncio.Future[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with its whole body, or answer what was out of bounds."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._body(scope, receive)
+        except _TooLarge:
+            await self._too_large().send_to(scope, send)
+        except TimeoutError:
+            await self._too_slow().send_to(scope, send)
+        except _ClientGoneError:
+            return
+        else:
+            await self._answer(scope, body, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        headers = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self._max_body_bytes:
+            raise _TooLarge
+        if announced == b"0" and b"transfer-encoding" not in headers:
+            return b""
+        async with asyncio.timeout(self._client_timeout_s):
+            return await self._read(receive)
+
+    async def _read(self, receive: Receive) -> bytes:
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body_bytes:
+                raise _TooLarge
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        answer, interruption = _Answer(send), Interruption()
+        scope[IN_SCOPE] = interruption
+        working = asyncio.ensure_future(self._app(scope, _replay(body, receive), answer.send))
+        try:
+            done, _ = await asyncio.wait({working}, timeout=self._answer_timeout_s)
+        except asyncio.CancelledError:
+            working.cancel()
+            raise
+        if done:
+            working.result()
+            return
+        # A thread cannot be stopped: what it asks of the store is ended, and what it says from now on is not sent.
+        answer.is_over = True
+        working.cancel()
+        working.add_done_callback(_forget)
+        self._ending.add(ending := asyncio.ensure_future(_end(interruption, working)))
+        ending.add_done_callback(self._ending.discard)
+        if not answer.has_begun:
+            await self._out_of_time().send_to(scope, send)
+
+    def _too_large(self) -> Refusal:
+        detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"})
+
+    def _too_slow(self) -> Refusal:
+        detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."
+        return Refusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
+
+    def _out_of_time(self) -> Refusal:
+        detail = f"The answer took longer than {self._answer_timeout_s:g} s; ask for fewer days or fewer steps."
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
+
+
+class _TooLarge(Exception):  # noqa: N818 (a signal inside this file)
+    """More bytes than may come."""
+
+
+class _ClientGoneError(Exception):
+    """The client hung up."""
+
+
+class _Answer:
+    """What was sent of an answer; nothing more is once it is over."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+        self.is_over = False
+
+    async def send(self, message: Message) -> None:
+        if not self.is_over:
+            self.has_begun = True
+            await self._send(message)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    is_told = False
+
+    async def replayed() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+async def _end(interruption: Interruption, working: "asyncio.Future[None]") -> None:
+    """Interrupt until the work has ended; in a thread, as an engine may be far away."""
+    while not working.done():
+        await asyncio.to_thread(interruption.end)
+        await asyncio.sleep(AGAIN_AFTER_S)
+
+
+def _forget(late: "asyncio.Future[None]") -> None:
+    """Take note of how abandoned work ended, or asyncio would complain that nobody did."""
+    if not late.cancelled():
+        late.exception()

@@ -1,0 +1,53 @@
+"""Headers that every answer gets, unless it has its own. Not here: adding them (`request_log.py`)."""
+
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.routing import Match
+
+from ecom_assets.api.auth.callers import VERSION_PREFIX
+
+Headers = list[tuple[bytes, bytes]]
+_COMMON: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+_NOTHING_MAY_LOAD: Final = "default-src 'none'; frame-ancestors 'none'"
+_DOCUMENTS_MAY_LOAD: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src blob:; frame-ancestors 'none'"
+)
+"""Swagger UI and ReDoc need scripts and styles in their pages, and nothing from elsewhere."""
+_DOCUMENTS: Final = {"/docs", "/redoc"}
+
+
+def _encoded(headers: dict[str, str]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+_OF_ANSWERS: Final = _encoded({**_COMMON, "content-security-policy": _NOTHING_MAY_LOAD})
+_OF_DOCUMENTS: Final = _encoded({**_COMMON, "content-security-policy": _DOCUMENTS_MAY_LOAD})
+
+
+def security_headers(path: str) -> Headers:
+    """Return the headers of an answer to a path: only the pages of the documents may load anything."""
+    return _OF_DOCUMENTS if path.removeprefix(VERSION_PREFIX) in _DOCUMENTS else _OF_ANSWERS
+
+
+def location_without_host(request: Request) -> str | None:
+    """Return where a path that is not there is when a slash is taken off or added; None where neither is.
+
+    It is relative: a redirect that repeats the request's Host leads to wherever a forged one says.
+    """
+    path: str = request.scope["path"]
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    if not other.startswith("/") or other.startswith("//"):  # a browser takes what follows two slashes for a host
+        return None
+    scope = {**request.scope, "path": other}
+    if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+        return None
+    query: bytes = request.scope["query_string"]
+    return quote(other) + (f"?{query.decode('latin-1')}" if query else "")

@@ -1,0 +1,236 @@
+"""What every route is asked with, and what every answer carries. Not here: the numbers (`answers/`)."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from importlib.metadata import version
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecom_assets.api.problems import NotModifiedError
+from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
+from ecom_assets.errors import DefinitionError
+from ecom_assets.sales.coverage import Source, known_days
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange
+from ecom_assets.ui.address import dagster_address
+
+VERSION: Final = version("ecom-assets")
+MOST_ROWS: Final = 1_000
+OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to", "previous_held_days")
+"""What a state does not have, as it is compared with none."""
+
+
+class Formatted(BaseModel):
+    """The parameter that all routes take; unknown ones are refused, as they may be misspelt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["json", "csv"] = Field(
+        default="json", description="What is answered: JSON, or the answer's list as CSV"
+    )  # read in front of the routes, by `csv_answers.py`
+
+
+class Asked(Formatted):
+    """The parameters that all routes about numbers take."""
+
+    explain: bool = Field(
+        default=False, description="Whether to add the SQL, and the tables with their runs and data versions"
+    )
+
+
+class AskedOfDays(Asked):
+    """The parameters of routes over days."""
+
+    time_range: TimeRange | None = Field(
+        None,
+        description="Days to the newest one in the data: today is 1, week 7, month 30, quarter 90, year 365; custom "
+        "is start_date to end_date. Default month, or custom where days are given",
+    )
+    start_date: date | None = Field(None, description="First day of a custom range, YYYY-MM-DD")
+    end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
+
+
+class Sliced(Asked):
+    """Which rows of a list that has few by nature; all where nothing is said."""
+
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
+
+
+class SlicedOfDays(AskedOfDays, Sliced):
+    """Which days, and which of their rows."""
+
+
+class Paged(Asked):
+    """Which of many rows."""
+
+    limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
+
+    @property
+    def page(self) -> Page:
+        """Return the same for those who read the rows."""
+        return Page(self.limit, self.offset)
+
+
+class Asking:
+    """One request: what it reads, and the envelope of its answer."""
+
+    def __init__(self, request: Request, reading: StoreReading) -> None:
+        """Take the request, and what is published as it is answered."""
+        self.request = request
+        self.reading = reading
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the API."""
+        found: Settings = self.request.app.state.settings
+        return found
+
+    @property
+    def session_rule(self) -> SessionRule:
+        """Return when a session ends."""
+        return SessionRule.preset(self.settings.session_rule)
+
+    def period(self, asked: AskedOfDays, *sources: Source) -> Period:
+        """Return the days that are asked for; those of a named range end with the newest that all sources know.
+
+        Args:
+            asked: Which days.
+            sources: What is counted in them.
+        """
+        known = known_days(self.reading, sources)
+        period = Period.of(self._newest(known), asked.time_range, asked.start_date, asked.end_date)
+        return replace(period, known=known)
+
+    def answer(
+        self,
+        asked: Asked,
+        definition: Mapping[str, Any],
+        numbers: Mapping[str, Any],
+        of: Period | Source,
+    ) -> dict[str, Any]:
+        """Return the numbers with what every answer carries.
+
+        Args:
+            asked: The parameters of the request.
+            definition: What the numbers mean.
+            numbers: By field.
+            of: The days that they are of; or the source of a state, which is that of its newest day.
+        """
+        reading = self.reading
+        return {
+            "range": range_of(of, reading.timezone) if isinstance(of, Period) else self._as_of(of),
+            "data_as_of": reading.newest_date,
+            "data_version": reading.published.data_version,
+            "currency": reading.currency,
+            "definition": dict(definition),
+            **numbers,
+            "explain": self._explained() if asked.explain else None,
+        }
+
+    def _as_of(self, source: Source) -> dict[str, Any]:
+        known = known_days(self.reading, [source])
+        newest = self._newest(known)
+        told = range_of(Period("custom", newest, newest, known), self.reading.timezone)
+        told["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in told["sources"].items()}
+        return told | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
+
+    def _newest(self, known: Mapping[str, KnownDays]) -> date:
+        """Return the newest day that all sources know, which have any."""
+        return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
+
+    def _explained(self) -> dict[str, Any]:
+        reading, address = self.reading, dagster_address(self.settings)
+        return {
+            "sql": reading.questions,
+            "tables": [
+                {
+                    "table": name,
+                    "dagster_url": f"{address}/assets/{name.replace('.', '/')}",
+                    **reading.published.tables.get(name, {}),
+                }
+                for name in reading.used
+            ],
+        }
+
+
+def range_of(period: Period, timezone: str) -> dict[str, Any]:
+    """Return the days that an answer covers, and how many of them are known."""
+    previous = period.previous
+    return {
+        "time_range": period.time_range,
+        "start_date": period.start_date,
+        "end_date": period.end_date,
+        "day_count": period.day_count,
+        "timezone": timezone,
+        "previous_start_date": previous.start_date,
+        "previous_end_date": previous.end_date,
+        **_known_of(period),
+        "sources": {name: _known_of(period.of_source(name)) for name in period.known},
+    }
+
+
+def _known_of(period: Period) -> dict[str, Any]:
+    known, previous = period.known_days, period.previous.known_days
+    return {
+        "data": period.data,
+        "known_from": known.first,
+        "known_to": known.last,
+        "held_days": known.held,
+        "previous_data": period.previous.data,
+        "previous_known_from": previous.first,
+        "previous_known_to": previous.last,
+        "previous_held_days": previous.held,
+    }
+
+
+def asking(request: Request, response: Response) -> Iterator[Asking]:
+    """Open what is published, and end early where the caller has the answer already."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, count in given.items() if count > 1]:
+        raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
+    store: Store = request.app.state.store
+    with store.reading(request.scope.get(IN_SCOPE)) as reading:
+        if request.method == "GET":
+            headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}
+            if headers["ETag"] in _known(request):
+                raise NotModifiedError(headers)
+            response.headers.update(headers)
+        yield Asking(request, reading)
+
+
+Ask = Annotated[Asking, Depends(asking)]
+OfDays = Annotated[AskedOfDays, Query()]
+JustAsked = Annotated[Asked, Query()]
+JustSliced = Annotated[Sliced, Query()]
+DaysSliced = Annotated[SlicedOfDays, Query()]
+
+
+def _etag(request: Request, reading: StoreReading) -> str:
+    """Return a mark of the answer: the data, what was asked, and the code that answers.
+
+    It is weak, as a compressed answer has other bytes. What `explain` tells of runs changes with each publication.
+    """
+    asked = sorted(request.query_params.multi_items())
+    published = reading.published
+    known = sorted(
+        (source, one.first, one.last, one.held, sorted(one.unknown)) for source, one in published.known.items()
+    )
+    state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
+    if "explain" in request.query_params:
+        state.append(published.published_at)
+    told = repr([request.url.path.removeprefix("/v1"), asked, state])
+    return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+
+
+def _known(request: Request) -> set[str]:
+    """Return the marks that the caller has; a strong one is compared as a weak one."""
+    marks = (one.strip() for one in request.headers.get("if-none-match", "").split(","))
+    return {mark if mark.startswith("W/") else f"W/{mark}" for mark in marks}

@@ -1,0 +1,157 @@
+"""Customers: new, returning, retained, their worth and segments. Not here: the numbers (`answers/`)."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
+from ecom_assets.api.parameters import Ask, AskedOfDays, JustSliced, OfDays, Paged
+from ecom_assets.api.problems import documented
+from ecom_assets.customers import queries as counting
+from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.sales import queries as weekly
+from ecom_assets.sales.contracts import CustomerRetention
+from ecom_assets.sales.coverage import sales_source
+from ecom_assets.tables.queries import cut
+
+router = APIRouter(tags=["customers"])
+NO_ORDERS = documented(409)
+TOLD = counting.DEFINITION
+
+
+def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
+    return Field(description=TOLD[name], examples=None if example is None else [example])
+
+
+class CustomerNumbers(BaseModel):
+    """Customers of a period; null where it is not known."""
+
+    customer_count: int | None = _told("customer_count", 276)
+    new_customer_count: int | None = _told("new_customer_count", 250)
+    returning_customer_count: int | None = _told("returning_customer_count", 26)
+    retention_rate: float | None = _told("retention_rate", 0.21)
+
+
+class CustomerChange(BaseModel):
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+
+    customer_count: float | None = _told("customer_count", 0.1)
+    new_customer_count: float | None = _told("new_customer_count")
+    returning_customer_count: float | None = _told("returning_customer_count")
+    retention_rate: float | None = _told("retention_rate")
+
+
+class CustomerValue(BaseModel):
+    """What all customers are worth as of the newest day."""
+
+    customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
+    revenue_per_customer_amount: Money | None = _told("revenue_per_customer_amount")
+    lifetime_value_amount: Money | None = _told("lifetime_value_amount")
+    churn_risk_rate: float | None = _told("churn_risk_rate", 0.48)
+    at_risk_customer_count: int | None = _told("at_risk_customer_count", 120)
+    no_model_reason: str | None = of(LifetimeValue.no_model_reason)
+    no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
+
+
+class CustomersAnswer(SoldAnswer):
+    """Customers of a period."""
+
+    customers: CustomerNumbers = Field(description="Of the period")
+    previous: CustomerNumbers | None = Field(description=PREVIOUS)
+    change: CustomerChange = Field(description="From that to this")
+    value: CustomerValue = Field(description="Of all customers, whatever the period")
+
+
+class Segment(BaseModel):
+    """Customers who are alike in how lately, how often and for how much they ordered."""
+
+    segment: str = of(CustomerSegments.segment, "Champions")
+    customer_count: int = Field(description="Its customers", examples=[17])
+    customer_share: float | None = Field(description="Its part of all customers", examples=[0.06])
+    order_count: int = of(CustomerSegments.order_count, 41)
+    revenue_amount: Money = of(CustomerSegments.revenue_amount)
+    revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
+    mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
+
+
+class SegmentsAnswer(SoldAnswer):
+    """Customers by segment as of the newest day."""
+
+    total_count: int = Field(description="How many segments there are", examples=[11])
+    segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
+
+
+class CustomerWeek(BaseModel):
+    """Customers of an ISO week."""
+
+    week_start_date: date = of(CustomerRetention.week_start_date)
+    iso_year_number: int = of(CustomerRetention.iso_year_number, 2026)
+    iso_week_number: int = of(CustomerRetention.iso_week_number, 5)
+    item_category: str = of(CustomerRetention.item_category, "(all)")
+    city_id: str = of(CustomerRetention.city_id, "(all)")
+    customers_count: int = of(CustomerRetention.customers_count, 81)
+    new_customers_count: int = of(CustomerRetention.new_customers_count, 62)
+    returning_customers_count: int = of(CustomerRetention.returning_customers_count, 19)
+    refunded_customers_count: int = of(CustomerRetention.refunded_customers_count, 4)
+    one_order_customers_count: int = of(CustomerRetention.one_order_customers_count)
+    several_orders_customers_count: int = of(CustomerRetention.several_orders_customers_count)
+    new_orders_count: int = of(CustomerRetention.new_orders_count)
+    returning_orders_count: int = of(CustomerRetention.returning_orders_count)
+    refunded_orders_count: int = of(CustomerRetention.refunded_orders_count)
+    new_revenue_amount: Money = of(CustomerRetention.new_revenue_amount, "6810.00")
+    returning_revenue_amount: Money = of(CustomerRetention.returning_revenue_amount, "2210.50")
+    refunded_amount: Money = of(CustomerRetention.refunded_amount, "-310.00")
+
+
+class AskedWeeks(AskedOfDays, Paged):
+    """Which weeks, and of what."""
+
+    category: str | None = Field(None, max_length=500, description="Only lines of this category")
+    city_id: str | None = Field(None, max_length=500, description="Only lines of this city")
+
+
+class CustomerWeeksAnswer(Answer):
+    """Customers by week."""
+
+    total_count: int = Field(description="How many weeks there are", examples=[5])
+    weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
+
+
+@router.get(
+    "/analytics/customers",
+    response_model=CustomersAnswer,
+    responses=NO_ORDERS,
+    summary="New, returning and retained customers",
+)
+def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
+    """Customers of a period beside the period before, their lifetime value and the risk to lose them."""
+    period = ask.period(asked, "sales")
+    return ask.answer(asked, TOLD, counting.customers(ask.reading, period), period)
+
+
+@router.get(
+    "/analytics/customers/segments",
+    response_model=SegmentsAnswer,
+    responses=NO_ORDERS,
+    summary="Customers by RFM segment",
+)
+def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
+    """How many customers are in each of eleven segments, and what they brought."""
+    found = {"source": sales_source(ask.reading), "segments": counting.segments(ask.reading)}
+    found = cut(found, "segments", asked.limit, asked.offset)
+    return ask.answer(asked, counting.SEGMENTS_DEFINITION, found, "sales")
+
+
+@router.get(
+    "/analytics/customers/retention",
+    response_model=CustomerWeeksAnswer,
+    responses=documented(409),
+    summary="New, returning and refunded customers by week",
+)
+def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[str, Any]:
+    """Customers of each ISO week, of all or of one category or city."""
+    period = ask.period(asked, "sales")
+    found = weekly.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
+    return ask.answer(asked, weekly.CUSTOMER_WEEKS_DEFINITION, found, period)

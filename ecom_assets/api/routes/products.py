@@ -1,0 +1,230 @@
+"""Products, categories and stock. Not here: the numbers (`answers/`)."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
+from ecom_assets.api.parameters import Ask, AskedOfDays, DaysSliced, Paged
+from ecom_assets.api.problems import documented
+from ecom_assets.api.routes.sales import SalesNumbers
+from ecom_assets.attribution.queries import Coverage
+from ecom_assets.journeys.contracts import CategoryPerformance
+from ecom_assets.products import queries as categorizing
+from ecom_assets.products import queries as products
+from ecom_assets.products import queries as stock
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.products.queries import SortBy
+from ecom_assets.sales.contracts import Item
+from ecom_assets.sales.coverage import SalesSource
+from ecom_assets.tables.queries import cut
+
+router = APIRouter(tags=["products"])
+
+
+class MaybeSoldAnswer(Answer):
+    """What answers about products carry, of which some know no sales."""
+
+    source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
+
+
+class ProductNumbers(BaseModel):
+    """What a product came to; null where it is not known."""
+
+    product_view_count: int | None = of(ProductPerformance.product_view_count, 812)
+    add_to_cart_count: int | None = of(ProductPerformance.add_to_cart_count, 40)
+    remove_from_cart_count: int | None = of(ProductPerformance.remove_from_cart_count, 6)
+    purchase_count: int | None = of(ProductPerformance.purchase_count, 12)
+    sold_item_count: int | None = of(ProductPerformance.sold_item_count, 15)
+    refunded_item_count: int | None = of(ProductPerformance.refunded_item_count, 1)
+    shipped_amount: Money | None = of(ProductPerformance.shipped_amount, "1197.00")
+    refunded_amount: Money | None = of(ProductPerformance.refunded_amount, "-79.80")
+    revenue_amount: Money | None = of(ProductPerformance.revenue_amount, "1117.20")
+    purchases_per_view: float | None = of(ProductPerformance.purchases_per_view, 0.0148)
+
+
+class ProductChange(BaseModel):
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+
+    product_view_count: float | None = of(ProductPerformance.product_view_count, 0.2)
+    add_to_cart_count: float | None = of(ProductPerformance.add_to_cart_count)
+    remove_from_cart_count: float | None = of(ProductPerformance.remove_from_cart_count)
+    purchase_count: float | None = of(ProductPerformance.purchase_count)
+    sold_item_count: float | None = of(ProductPerformance.sold_item_count)
+    refunded_item_count: float | None = of(ProductPerformance.refunded_item_count)
+    shipped_amount: float | None = of(ProductPerformance.shipped_amount)
+    refunded_amount: float | None = of(ProductPerformance.refunded_amount)
+    revenue_amount: float | None = of(ProductPerformance.revenue_amount)
+    purchases_per_view: float | None = of(ProductPerformance.purchases_per_view)
+
+
+class Named(BaseModel):
+    """Which product."""
+
+    product_id: str = of(ProductPerformance.product_id, "P-0042")
+    product_name: str | None = Field(description="Its name, where an order line tells it", examples=["Black boots"])
+    product_category: str | None = of(ProductPerformance.product_category, "shoes")
+
+
+class TopProduct(Named, ProductNumbers):
+    """A product among the first."""
+
+    rank_number: int = Field(description="Its place, from 1", examples=[1])
+
+
+class TopAnswer(MaybeSoldAnswer):
+    """The first products by a number."""
+
+    sort_by: SortBy = Field(description="By which number")
+    total_count: int | None = Field(
+        description="How many products there are; null where no day is known", examples=[480]
+    )
+    products: list[TopProduct] = Field(description="The highest first, ties by id")
+
+
+class AskedTop(AskedOfDays, Paged):
+    """Which products come first."""
+
+    limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
+    sort_by: SortBy = Field("revenue", description="By which number; conversion is purchases per view")
+    category: str | None = Field(None, max_length=500, description="Only products of this category")
+
+
+class ProductDay(ProductNumbers):
+    """A product's day."""
+
+    event_date: date = of(ProductPerformance.event_date)
+
+
+class Related(Named):
+    """What is bought with a product."""
+
+    product_category: str | None = of(Item.item_category, "shoes")
+    order_count: int = Field(description="Orders with both", examples=[4])
+    order_share: float | None = Field(description="These among the orders of the product", examples=[0.33])
+
+
+class ProductAnswer(MaybeSoldAnswer, Named):
+    """One product."""
+
+    product: ProductNumbers = Field(description="Of the period")
+    previous: ProductNumbers | None = Field(description=PREVIOUS)
+    change: ProductChange = Field(description="From that to this")
+    total_count: int = Field(description="How many days the period has", examples=[30])
+    trend: list[ProductDay] = Field(description="Every day of the period")
+    related: list[Related] = Field(description="What was shipped in the same orders, of all time")
+
+
+class Category(SalesNumbers):
+    """What a category came to."""
+
+    product_category: str = of(CategoryPerformance.product_category, "shoes")
+    category_view_count: int | None = of(CategoryPerformance.category_view_count)
+    product_view_count: int | None = of(CategoryPerformance.product_view_count)
+    add_to_cart_count: int | None = of(CategoryPerformance.add_to_cart_count)
+    viewing_session_count: int | None = of(CategoryPerformance.viewing_session_count)
+    cart_session_count: int | None = of(CategoryPerformance.cart_session_count)
+    purchase_session_count: int | None = of(CategoryPerformance.purchase_session_count)
+    cart_rate: float | None = of(CategoryPerformance.cart_rate, 0.09)
+    purchase_rate: float | None = of(CategoryPerformance.purchase_rate, 0.03)
+    revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
+    revenue_change: float | None = Field(description=CHANGE)
+
+
+class CategoriesAnswer(MaybeSoldAnswer):
+    """Categories of a period."""
+
+    total_count: int | None = Field(
+        description="How many categories there are; null where no day is known", examples=[12]
+    )
+    category_data: Coverage | None = Field(
+        description="How much of what was sold has a category; null where nothing was sold", examples=["whole"]
+    )
+    categories: list[Category] = Field(description="Most revenue first, then most looked at")
+
+
+class AskedCategories(AskedOfDays, Paged):
+    """Which categories."""
+
+
+class Alert(BaseModel):
+    """A product whose stock needs attention."""
+
+    product_id: str = of(InventoryAlerts.product_id, "P-0042")
+    product_name: str | None = of(InventoryAlerts.product_name)
+    product_category: str | None = of(InventoryAlerts.product_category)
+    alert: stock.Kind = of(InventoryAlerts.alert)
+    as_of_date: date = of(InventoryAlerts.as_of_date)
+    stock_count: int = of(InventoryAlerts.stock_count, 3)
+    reorder_point_count: int | None = of(InventoryAlerts.reorder_point_count, 10)
+    lead_time_days: int | None = of(InventoryAlerts.lead_time_days, 7)
+    sold_item_count: int = of(InventoryAlerts.sold_item_count)
+    sales_days_count: int = of(InventoryAlerts.sales_days_count, 28)
+    daily_sold_items: float | None = of(InventoryAlerts.daily_sold_items, 0.5)
+    days_of_cover: float | None = of(InventoryAlerts.days_of_cover, 6.0)
+    last_sold_date: date | None = of(InventoryAlerts.last_sold_date)
+
+
+class AskedAlerts(Paged):
+    """Which alerts."""
+
+    alert: stock.Kind | None = Field(None, description="Only alerts of this kind")
+
+
+class AlertsAnswer(Answer):
+    """Stock that needs attention."""
+
+    counts: dict[str, int] = Field(description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}])
+    total_count: int = Field(description="How many there are of what was asked for", examples=[66])
+    alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
+
+
+@router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
+def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
+    """Products by revenue, units, conversion or views."""
+    period = ask.period(asked, "sales", "events")
+    found = products.top_products(
+        ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
+    )
+    return ask.answer(asked, products.PRODUCT_DEFINITION, found, period)
+
+
+@router.get(
+    "/analytics/products/{product_id}",
+    response_model=ProductAnswer,
+    summary="One product, day by day",
+    responses=documented(404),
+)
+def product(
+    ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: DaysSliced
+) -> dict[str, Any]:
+    """A product beside the period before, its trend, and what is bought with it."""
+    period = ask.period(asked, "sales", "events")
+    found = products.product(ask.reading, period, product_id)
+    if found is None:
+        raise HTTPException(
+            404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
+        )
+    return ask.answer(asked, products.PRODUCT_DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
+
+
+@router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
+def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str, Any]:
+    """What looking at each category led to, and what was sold of it."""
+    period = ask.period(asked, "sales", "events")
+    found = categorizing.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, categorizing.CATEGORY_DEFINITION, found, period)
+
+
+@router.get(
+    "/analytics/inventory/alerts",
+    response_model=AlertsAnswer,
+    responses=documented(409),
+    summary="Stock that needs attention",
+)
+def inventory_alerts(ask: Ask, asked: Annotated[AskedAlerts, Query()]) -> dict[str, Any]:
+    """Products that are out, run low, last too long or never sell."""
+    found = stock.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, stock.definition(), found, "stock")

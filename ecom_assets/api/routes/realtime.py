@@ -1,0 +1,122 @@
+"""Real time: the last minutes, from the newest events. Not here: the numbers (`serving/realtime.py`)."""
+
+import threading
+import time
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import Explained, Money
+from ecom_assets.api.parameters import Asked
+from ecom_assets.api.problems import RETRY_S, documented, problem
+from ecom_assets.clock import now_utc
+from ecom_assets.errors import SourceError
+from ecom_assets.serving.realtime import NotFilesError, real_time
+from ecom_assets.ui.address import dagster_address
+
+router = APIRouter(tags=["real time"])
+READ_EVERY_S: Final = 2.0
+"""However many ask, the files are read once in so many seconds."""
+_CONFLICT, _UNAVAILABLE = 409, 503
+UNREADABLE: Final = (
+    "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
+    "there to the folder that events land in, or to their table. The log of the API says what is wrong."
+)
+
+
+class ProductNow(BaseModel):
+    """A product that people are looking at."""
+
+    product_id: str = Field(description="The product", examples=["sku-17"])
+    visitor_count: int = Field(description="Visitors who viewed, added or bought it")
+    view_count: int = Field(description="Times it was viewed")
+    add_to_cart_count: int = Field(description="Times it was put into a cart")
+    purchase_count: int = Field(description="Times it was bought")
+
+
+class Window(BaseModel):
+    """The minutes that end now."""
+
+    minutes: int = Field(description="Its length", examples=[5])
+    start_at: datetime = Field(description="Its beginning in UTC, not included")
+    end_at: datetime = Field(description="Its end in UTC, included")
+    event_count: int = Field(description="Events")
+    visitor_count: int = Field(description="Visitors with an event")
+    open_cart_count: int = Field(description="Visitors who put something into a cart after their last purchase")
+    purchase_count: int = Field(description="Purchase events")
+    revenue_amount: Money = Field(description="What they come to")
+    events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
+    top_products: list[ProductNow] = Field(description="Those of most visitors")
+
+
+class MinutesCovered(BaseModel):
+    """The time that an answer covers."""
+
+    start_at: datetime = Field(description="Beginning of the longest window, in UTC")
+    end_at: datetime = Field(description="Now, in UTC")
+    timezone: str = Field(description="The zone of these instants", examples=["UTC"])
+
+
+class RealTimeAnswer(BaseModel):
+    """The last minutes."""
+
+    range: MinutesCovered = Field(description="The time that the answer covers")
+    data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
+    lag_s: float | None = Field(description="Seconds from it to now; null likewise")
+    currency: str = Field(description="Of all amounts, by ISO 4217; XXX where none was named", examples=["EUR"])
+    definition: dict[str, Any] = Field(description="What the numbers mean")
+    windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
+    newest_file_at: datetime | None = Field(description="When the newest landing file changed, in UTC")
+    files_read: int = Field(description="Files that changed lately and were read")
+    files_left_out: int = Field(description="Files that changed lately and were too many or too large")
+    files_unreadable: int = Field(description="Files that could not be read, as they may still be being written")
+    explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
+
+
+class RecentReading:
+    """What was read last, for a moment; one request reads, others wait for it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._lock = threading.Lock()
+        self._read_at = -float("inf")
+        self._found: dict[str, Any] = {}
+
+    def of(self, request: Request) -> dict[str, Any]:
+        """Return the numbers, read now or a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._read_at > READ_EVERY_S:
+                self._found = real_time(request.app.state.settings, now_utc())
+                self._read_at = time.monotonic()
+            return self._found
+
+
+@router.get(
+    "/analytics/realtime",
+    response_model=RealTimeAnswer,
+    responses=documented(_CONFLICT),
+    summary="The last 5 and 30 minutes",
+)
+def realtime(request: Request, response: Response, asked: Annotated[Asked, Query()]) -> object:
+    """Events, visitors, open carts, purchases, revenue and products of right now, with their lag."""
+    response.headers["Cache-Control"] = "no-store"
+    try:
+        found = request.app.state.recent_reading.of(request)
+    except NotFilesError as error:
+        return problem(request, _CONFLICT, str(error))
+    except SourceError as error:
+        structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
+        return problem(request, _UNAVAILABLE, UNREADABLE, headers={"Retry-After": RETRY_S})
+    settings = request.app.state.settings
+    table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
+    longest = found["windows"][-1]
+    return {
+        **found,
+        "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
+        "data_as_of": found["newest_event_at"],
+        "currency": settings.currency,
+        "explain": {"sql": found["questions"], "tables": [table]} if asked.explain else None,
+    }

@@ -1,0 +1,102 @@
+"""What is set beside what: orders and events, deliveries and what was due. Not here: the numbers (`answers/`)."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, create_model
+
+from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.parameters import Ask
+from ecom_assets.api.problems import documented
+from ecom_assets.api.routes.behaviour import AskedPagesOfDays
+from ecom_assets.delivery import queries as delivering
+from ecom_assets.delivery.contracts import ReconciliationDaily
+from ecom_assets.reconciliation import queries as reconciling
+from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.tables.contract import Column
+from ecom_assets.tables.queries import cut
+
+router = APIRouter(tags=["reconciliation"])
+NOT_THERE = documented(409)
+
+
+def _field(column: Column) -> Any:  # noqa: ANN401 (as pydantic takes fields)
+    return (Money | None if column.name.endswith("_amount") else int | None), of(column)
+
+
+ReconciledNumbers = create_model(
+    "ReconciledNumbers",
+    __doc__="Orders and refunds beside purchase and refund events, and their differences by cause.",
+    **{name: _field(OrderEventReconciliationDaily.columns[name]) for name in reconciling.NUMBERS},
+)
+DeliveredCounts = create_model(
+    "DeliveredCounts",
+    __doc__="What became of records that were due.",
+    **{name: _field(ReconciliationDaily.columns[name]) for name in delivering.COUNTS},
+)
+
+
+class ReconciledDay(ReconciledNumbers):
+    """A day's orders beside its events."""
+
+    reconciled_date: date = of(OrderEventReconciliationDaily.reconciled_date)
+
+
+class ReconciliationAnswer(Answer):
+    """Orders beside events."""
+
+    reconciliation: ReconciledNumbers = Field(description="Of the period")
+    total_count: int = Field(description="How many days there are", examples=[30])
+    days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
+
+
+class DeliveredDay(DeliveredCounts):
+    """What became of a day's records at one destination."""
+
+    reconciled_date: date = of(ReconciliationDaily.reconciled_date)
+    destination: str = of(ReconciliationDaily.destination, "amplitude_events")
+    account: str = of(ReconciliationDaily.account)
+    newest_batch_number: int = of(ReconciliationDaily.newest_batch_number, 12)
+
+
+class AskedDeliveries(AskedPagesOfDays):
+    """Which deliveries."""
+
+    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+
+
+class DeliveriesAnswer(Answer):
+    """What was delivered."""
+
+    totals: DeliveredCounts = Field(description="Sums over days and destinations")
+    total_count: int = Field(description="How many rows there are", examples=[60])
+    deliveries: list[DeliveredDay] = Field(description="By day, destination and account")
+
+
+@router.get(
+    "/analytics/reconciliation",
+    response_model=ReconciliationAnswer,
+    responses=NOT_THERE,
+    summary="Orders beside purchase events",
+)
+def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+    """Both totals of each day, and why they differ."""
+    period = ask.period(asked, "sales", "events")
+    found = reconciling.reconciliation(ask.reading, period, asked.page)
+    return ask.answer(asked, reconciling.DEFINITION, found, period)
+
+
+@router.get(
+    "/analytics/deliveries",
+    response_model=DeliveriesAnswer,
+    responses=NOT_THERE,
+    summary="What was delivered to other tools",
+)
+def deliveries(ask: Ask, response: Response, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
+    """What became of each day's records, as the ledger has it right now."""
+    del response.headers["ETag"]  # the ledger changes between publications
+    response.headers["Cache-Control"] = "no-store"
+    period = ask.period(asked, "events")
+    found = delivering.deliveries(ask.settings, period, asked.destination)
+    return ask.answer(asked, delivering.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)

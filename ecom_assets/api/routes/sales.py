@@ -1,0 +1,193 @@
+"""Sales: totals, trend, channels, geography. Not here: the numbers (`answers/`)."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
+from ecom_assets.api.parameters import Ask, AskedOfDays, OfDays, Paged, SlicedOfDays
+from ecom_assets.api.problems import documented
+from ecom_assets.attribution import queries as channels
+from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
+from ecom_assets.sales import queries as geography
+from ecom_assets.sales import queries as selling
+from ecom_assets.sales import queries as trend
+from ecom_assets.sales.contracts import City, RevenueDaily
+from ecom_assets.sales.coverage import sales_source
+from ecom_assets.sales.queries import Granularity, Level
+from ecom_assets.tables.queries import Coverage, cut
+
+router = APIRouter(tags=["sales"])
+NO_ORDERS = documented(409)
+
+
+class SalesNumbers(BaseModel):
+    """What was sold; null where it is not known."""
+
+    order_count: int | None = of(RevenueDaily.order_count, 331)
+    refund_count: int | None = of(RevenueDaily.refund_count, 19)
+    sold_item_count: int | None = of(RevenueDaily.sold_item_count, 530)
+    refunded_item_count: int | None = of(RevenueDaily.refunded_item_count, 29)
+    shipped_amount: Money | None = of(RevenueDaily.shipped_amount, "37730.00")
+    refunded_amount: Money | None = of(RevenueDaily.refunded_amount, "-2140.10")
+    revenue_amount: Money | None = of(RevenueDaily.revenue_amount, "35589.90")
+    average_order_value: Money | None = of(RevenueDaily.average_order_value, "107.52")
+
+
+class SalesChange(BaseModel):
+    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+
+    order_count: float | None = of(RevenueDaily.order_count, 0.12)
+    refund_count: float | None = of(RevenueDaily.refund_count)
+    sold_item_count: float | None = of(RevenueDaily.sold_item_count)
+    refunded_item_count: float | None = of(RevenueDaily.refunded_item_count)
+    shipped_amount: float | None = of(RevenueDaily.shipped_amount)
+    refunded_amount: float | None = of(RevenueDaily.refunded_amount)
+    revenue_amount: float | None = of(RevenueDaily.revenue_amount)
+    average_order_value: float | None = of(RevenueDaily.average_order_value)
+
+
+class SalesAnswer(SoldAnswer):
+    """Sales of a period."""
+
+    sales: SalesNumbers = Field(description="Of the period")
+    previous: SalesNumbers | None = Field(description=PREVIOUS)
+    change: SalesChange = Field(description="From that to this")
+
+
+class Point(SalesNumbers):
+    """Sales of a part of the period."""
+
+    start_date: date = Field(description="First day of the part")
+    end_date: date = Field(description="Last day of it")
+    data: Coverage = Field(description="How much of the part the data hold", examples=["whole"])
+    started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
+
+
+class AskedTrend(SlicedOfDays):
+    """How fine a trend is to be."""
+
+    granularity: Granularity = Field(
+        "day", description=f"Length of a part; `hour` for at most {trend.MOST_HOURLY_DAYS} days"
+    )
+
+
+class TrendAnswer(SoldAnswer):
+    """Sales over time."""
+
+    granularity: Granularity = Field(description="Length of a part")
+    total_count: int = Field(description="How many parts there are", examples=[30])
+    points: list[Point] = Field(description="Every part of the period, in order")
+
+
+class Channel(BaseModel):
+    """What a channel is credited with."""
+
+    channel: str = of(ChannelAttribution.channel, "Organic Search")
+    order_count: float | None = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
+    revenue_amount: Money | None = of(ChannelAttribution.revenue_amount, "6938.00")
+    revenue_share: float | None = Field(description="Its part of the revenue of all channels", examples=[0.195])
+    previous_revenue_amount: Money | None = Field(description=PREVIOUS)
+    revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
+
+
+class AskedChannels(SlicedOfDays):
+    """Which channels, and by which model marketing channels are credited."""
+
+    dimension: channels.Dimension = Field(
+        channels.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
+    )
+    model: channels.Model = Field(
+        channels.DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}"
+    )
+
+
+class ChannelsAnswer(SoldAnswer):
+    """Revenue by channel."""
+
+    dimension: channels.Dimension = Field(description="Which channels these are")
+    model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
+    channel_data: channels.Coverage | None = Field(
+        description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
+    )
+    unit: str = of(ChannelAttribution.unit, "order")
+    total_count: int = Field(description="How many channels there are", examples=[9])
+    channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
+
+
+class Place(SalesNumbers):
+    """Sales of a place; what is finer than the level is null."""
+
+    country: str = of(City.country, "Germany")
+    region: str | None = of(City.region, "Bavaria")
+    city_id: str | None = of(City.city_id)
+    city_name: str | None = of(City.city_name, "Munich")
+    revenue_share: float | None = Field(description="Its part of the revenue of all places", examples=[0.2])
+
+
+class AskedPlaces(AskedOfDays, Paged):
+    """How fine places are to be."""
+
+    level: Level = Field("country", description="What a place is")
+
+
+class PlacesAnswer(SoldAnswer):
+    """Sales by place."""
+
+    level: Level = Field(description="What a place is")
+    total_count: int | None = Field(description="How many places there are; null where no day is known", examples=[9])
+    places: list[Place] = Field(description="Most revenue first")
+
+
+@router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
+def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
+    """Revenue gross and net, orders, items and the average order value, beside the period before."""
+    period = ask.period(asked, "sales")
+    return ask.answer(asked, selling.SALES_DEFINITION, selling.sales(ask.reading, period), period)
+
+
+@router.get(
+    "/analytics/revenue/trend",
+    response_model=TrendAnswer,
+    responses=NO_ORDERS,
+    summary="Sales by hour, day, week or month",
+)
+def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
+    """Sales over time; parts without a sale are there too."""
+    period = ask.period(asked, "sales")
+    points = trend.revenue_trend(ask.reading, period, asked.granularity)
+    found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
+    found = cut(found, "points", asked.limit, asked.offset)
+    return ask.answer(asked, {**trend.TREND_DEFINITION, **selling.SALES_DEFINITION}, found, period)
+
+
+@router.get(
+    "/analytics/revenue/by-channel",
+    response_model=ChannelsAnswer,
+    responses=NO_ORDERS,
+    summary="Revenue by channel",
+)
+def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
+    """What each marketing channel is credited with, by one of eight models; or what each sales channel sold."""
+    if asked.dimension == channels.SALES_CHANNEL:
+        period = ask.period(asked, "sales")
+        sold = channels.by_sales_channel(ask.reading, period)
+        return ask.answer(asked, channels.SALES_DEFINITION, cut(sold, "channels", asked.limit, asked.offset), period)
+    period = ask.period(asked, "sales", "events")
+    found = channels.by_channel(ask.reading, period, asked.model)
+    return ask.answer(asked, channels.DEFINITION, cut(found, "channels", asked.limit, asked.offset), period)
+
+
+@router.get(
+    "/analytics/geographic",
+    response_model=PlacesAnswer,
+    responses=NO_ORDERS,
+    summary="Sales by country, region or city",
+)
+def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
+    """Sales of each place."""
+    period = ask.period(asked, "sales")
+    found = geography.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, selling.SALES_DEFINITION, found, period)

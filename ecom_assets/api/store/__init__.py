@@ -1,0 +1,1 @@
+"""Where the API reads its numbers: the snapshot, or Postgres."""

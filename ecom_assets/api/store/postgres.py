@@ -1,0 +1,204 @@
+"""The schema that is published in Postgres, read in one transaction per request.
+
+Whoever reads sees the publication that was there when the request began. Not here: publishing
+(`serving/postgres.py`).
+"""
+
+import contextlib
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from datetime import UTC
+
+import ibis
+import ibis.expr.types as ir
+import psycopg
+from ibis.backends.postgres import Backend
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.api.store.sql_cache import Compiled
+from ecom_assets.api.store.store import Interruption, NothingPublishedError, Published, QuestionTooLargeError, Tables
+from ecom_assets.errors import ConnectionLostError
+from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.postgres import newest_publication
+from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
+from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.queries import KnownDays, Period, Row
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+
+MOST_IDLE = 4
+"""Connections that are kept open between requests."""
+NOTHING = (
+    "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends with publishing "
+    "(ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
+)
+BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+SHARED = (
+    "event_id", "event_at", "event_date", "visitor_id", "event_type", "product_id", "product_category", "page_url",
+    "cart_amount", "is_bot",
+)  # fmt: skip
+"""What the published events have of the clean ones."""
+NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
+
+
+class PostgresStore:
+    """The newest publication."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._settings = settings
+        self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
+        self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
+        self.tables: dict[str, ir.Table] = {}
+        self.compiled = Compiled()
+
+    @contextlib.contextmanager
+    def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
+        """Return the newest publication; see `Store`."""
+        interruption = interruption or Interruption()
+        engine, published = self._begun()
+        try:
+            yield PostgresReading(engine, published, self, self._settings, interruption)
+        finally:
+            if interruption.is_over:
+                engine.close()  # a late cancellation would end the next request's question
+            else:
+                self._put_back(engine)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    def _begun(self) -> tuple[PostgresEngine, Published]:
+        """Return a connection in a transaction; one that was lost while it lay idle is replaced."""
+        with contextlib.suppress(queue.Empty, ConnectionLostError):
+            while True:
+                engine = self._idle.get_nowait()
+                with contextlib.suppress(ConnectionLostError):
+                    return engine, self._published(engine)
+        engine = publication_target(self._settings).open()
+        return engine, self._published(engine)
+
+    def _published(self, engine: PostgresEngine) -> Published:
+        engine.execute(BEGIN)
+        newest = newest_publication(engine)
+        if newest is None:
+            engine.close()
+            raise NothingPublishedError(NOTHING)
+        at = newest["published_at"].replace(tzinfo=UTC)
+        told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
+        tables: Tables = {
+            name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
+            for name, count in json.loads(newest["table_row_counts"]).items()
+        }
+        places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
+        ends = {source: _days(engine, *place) for source, place in places.items()}
+        noted = json.loads(newest.get("source_days") or "{}")
+        ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
+        held = json.loads(newest.get("held_days") or "{}")
+        ends |= {source: ends.get(source, KnownDays()).with_held(days) for source, days in held.items()}
+        return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
+
+    def _put_back(self, engine: PostgresEngine) -> None:
+        try:
+            engine.con.con.rollback()
+            self._idle.put_nowait(engine)
+        except (psycopg.Error, queue.Full):
+            engine.close()
+
+
+class PostgresReading:
+    """One request's view of a publication; see `StoreReading`."""
+
+    def __init__(
+        self,
+        engine: PostgresEngine,
+        published: Published,
+        store: PostgresStore,
+        settings: Settings,
+        interruption: Interruption,
+    ) -> None:
+        """Take a connection in a transaction."""
+        self.published = published
+        self.newest_date = published.newest_date
+        self.known = published.known
+        self.timezone = settings.timezone
+        self.currency = settings.currency
+        self.lacking = tuple(NOT_SHARED)
+        self.engine_name = "postgres"
+        self.questions: list[str] = []
+        self.used: list[str] = []
+        self._engine = engine
+        self._tables = store.tables
+        self._compiled = store.compiled
+        self._settings = settings
+        self._semaphore = store.adhoc
+        self._interruption = interruption
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        name = contract.qualified_name()
+        if name not in self.published.tables:
+            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/postgres_marts`.")
+        if name not in self.used:
+            self.used.append(name)
+        if name not in self._tables:
+            self._tables[name] = self._engine.stored_table(contract)
+        return self._tables[name]
+
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result."""
+        sql = self._compiled.sql(self._engine.con, question, period)
+        self.questions.append(sql)
+        with self._interruption.during(self._engine.con.con.cancel_safe):
+            return self._engine.query(sql)
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; Postgres may hold another state at the next request."""
+        return self.rows(question)
+
+    def events(self) -> ir.Table:
+        """Return what is published of clean events."""
+        return _as_clean(self.table(SessionEvents))
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same on another connection."""
+        return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
+
+    @contextlib.contextmanager
+    def adhoc(self) -> Iterator[Backend]:
+        """Return a connection of its own, whose statements end when their time is over; see `StoreReading`."""
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._semaphore.acquire(timeout=timeout_s):
+            raise QuestionTooLargeError(
+                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
+            )
+        engine = publication_target(self._settings)
+        try:
+            engine.open()
+            engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
+            with self._interruption.during(engine.con.con.cancel_safe):
+                yield engine.con
+        except psycopg.errors.QueryCanceled as error:
+            raise QuestionTooLargeError(
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+            ) from error
+        finally:
+            engine.close()
+            self._semaphore.release()
+
+
+def _days(engine: PostgresEngine, contract: type[Table], day: str) -> KnownDays:
+    name = engine.name_of(contract)
+    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}")  # noqa: S608 (names come from contracts)
+    return KnownDays(row["first_day"], row["last_day"])
+
+
+def _as_clean(events: ir.Table) -> ir.Table:
+    nothing = {name: ibis.null(kind) for name, kind in NOT_SHARED.items()}
+    return events.select(*SHARED, **nothing)

@@ -1,0 +1,97 @@
+"""Which published state the API answers from right now, as the cache, the health and the metrics need to know it.
+
+Not here: reading from it (`store.py`).
+"""
+
+import asyncio
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from ecom_assets.api.problems import public_sentence
+from ecom_assets.api.store.store import Published, Store
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.errors import EcomError
+from ecom_assets.serving.places import serves_postgres, serving_folder
+from ecom_assets.serving.snapshot import POINTER
+from ecom_assets.settings.settings import Settings
+
+LOOK_EVERY_S = 1.0
+"""How often a published schema in Postgres is asked for its version; a snapshot's file tells it at each request."""
+
+
+class ServedData:
+    """The newest published state; looked up anew when it may have changed."""
+
+    def __init__(self, store: Store, settings: Settings, now: Clock = now_utc) -> None:
+        """Take the store that the routes read from."""
+        self._store = store
+        self._now = now
+        self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
+        self._stamp: object = None
+        self._published: Published | None = None
+        self._trouble = ""
+        self._fresh_for = timedelta(hours=settings.api_fresh_hours)
+        self._looking = asyncio.Lock()
+
+    async def version(self) -> str:
+        """Return what answers depend on; empty where nothing can be answered."""
+        if self._stamp_now() != self._stamp:
+            await self.look()
+        published = self._published
+        return f"{published.data_version} {published.published_at.timestamp()}" if published else ""
+
+    async def look(self) -> None:
+        """Look up the state, in a thread, since a new snapshot has to be opened."""
+        async with self._looking:
+            stamp = self._stamp_now()  # before the look: what changes while we look is looked at again
+            if stamp != self._stamp:
+                self._published, self._trouble = await asyncio.to_thread(self._read)
+                self._stamp = stamp
+
+    @property
+    def published(self) -> Published | None:
+        """Return the state as it was looked up last."""
+        return self._published
+
+    @property
+    def age_s(self) -> float:
+        """Return the seconds since it was published; NaN, as Prometheus writes it, where nothing is."""
+        if self._published is None:
+            return float("nan")
+        return (self._now() - self._published.published_at).total_seconds()
+
+    @property
+    def complaint(self) -> str:
+        """Return why the data are not fit to be served, in a sentence; empty if they are."""
+        if self._published is None:
+            return self._trouble or "Nothing was looked up yet; ask again in a moment."
+        if self._now() - self._published.published_at > self._fresh_for:
+            return (
+                f"The data were published {self.age_s / 3600:.1f} h ago, which is more than ECOM_API_FRESH_HOURS="
+                f"{self._fresh_for / timedelta(hours=1):g}; see in Dagster why no run published since."
+            )
+        return ""
+
+    def _read(self) -> tuple[Published | None, str]:
+        try:
+            with self._store.reading() as reading:
+                return reading.published, ""
+        except EcomError as error:
+            structlog.get_logger("ecom_assets.api").warning("nothing_to_serve", reason=str(error))
+            return None, public_sentence(error)
+        except Exception as error:  # noqa: BLE001 (a broken store must not break what tells that it is broken)
+            return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
+
+    def _stamp_now(self) -> object:
+        return _stamp(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return "missing"
+    return found.st_ino, found.st_mtime_ns

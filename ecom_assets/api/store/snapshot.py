@@ -1,0 +1,259 @@
+"""The snapshot in a DuckDB file, opened read-only; a new one is noticed, and the old one closed once nobody reads it.
+
+Not here: how it is published (`serving/snapshot.py`).
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.api.store.sql_cache import Compiled
+from ecom_assets.api.store.store import (
+    Interruption,
+    NothingPublishedError,
+    Published,
+    QuestionTooLargeError,
+    Tables,
+    ended_after,
+)
+from ecom_assets.errors import WarehouseError
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.serving.places import serving_folder
+from ecom_assets.serving.snapshot import POINTER, Snapshot
+from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.queries import KnownDays, Period, Row
+from ecom_assets.warehouse.engines.local import connect
+
+TRIES = 5
+"""How often the pointer is read again whose file was gone, as the next snapshots came while it was opened."""
+NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
+
+
+class SnapshotStore:
+    """The current snapshot of a folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._settings = settings
+        self._folder = serving_folder(settings)
+        self._lock = threading.Lock()
+        self._opened: _Opened | None = None
+        self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
+
+    @contextlib.contextmanager
+    def reading(self, interruption: Interruption | None = None) -> Iterator["SnapshotReading"]:
+        """Return the current snapshot; see `Store`."""
+        opened = self._current()
+        try:
+            yield SnapshotReading(opened, self._settings, self._adhoc, interruption or Interruption())
+        finally:
+            self._leave(opened)
+
+    def close(self) -> None:
+        """Close the file, once its last reader has left."""
+        with self._lock:
+            self._retire()
+
+    def _current(self) -> "_Opened":
+        with self._lock:
+            stamp = _stamp(self._folder / POINTER)
+            if stamp is None:
+                raise NothingPublishedError(NOTHING)
+            if self._opened is None or self._opened.stamp != stamp:
+                fresh = _open(self._folder, self._settings)
+                self._retire()
+                self._opened = fresh
+            self._opened.readers += 1
+            return self._opened
+
+    def _leave(self, opened: "_Opened") -> None:
+        with self._lock:
+            opened.readers -= 1
+            if opened is not self._opened and not opened.readers:
+                opened.con.disconnect()
+
+    def _retire(self) -> None:
+        if self._opened is not None and not self._opened.readers:
+            self._opened.con.disconnect()
+        self._opened = None
+
+
+class _Opened:
+    """An open snapshot, and how many requests read it."""
+
+    def __init__(self, stamp: tuple[int, int], con: Backend, path: Path, published: Published) -> None:
+        self.stamp = stamp
+        self.con = con
+        self.path = path
+        self.published = published
+        self.readers = 0
+        self.compiled = Compiled()
+        self.states: dict[str, list[Row]] = {}
+        # Made now, as requests come side by side and a connection answers one question at a time.
+        self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
+
+
+class SnapshotReading:
+    """One request's view of a snapshot; see `StoreReading`."""
+
+    def __init__(
+        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, interruption: Interruption
+    ) -> None:
+        """Take the open snapshot."""
+        self.published = opened.published
+        self.newest_date = opened.published.newest_date
+        self.known = opened.published.known
+        self.timezone = settings.timezone
+        self.currency = settings.currency
+        self.lacking: tuple[str, ...] = ()
+        self.engine_name = "duckdb"
+        self.questions: list[str] = []
+        self.used: list[str] = []
+        self._opened = opened
+        self._settings = settings
+        self._semaphore = adhoc
+        self._interruption = interruption
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        name = contract.qualified_name()
+        if name not in self._opened.tables:
+            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/marts`.")
+        if name not in self.used:
+            self.used.append(name)
+        return self._opened.tables[name]
+
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result."""
+        sql = self._opened.compiled.sql(self._opened.con, question, period)
+        return self._asked(sql, question.columns)
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a question about no days; asked once per snapshot, and not by each of its answers."""
+        sql = self._opened.compiled.sql(self._opened.con, question, None)
+        if sql in self._opened.states:
+            self.questions.append(sql)
+        else:
+            self._opened.states[sql] = self._asked(sql, question.columns)
+        return self._opened.states[sql]
+
+    def _asked(self, sql: str, names: Sequence[str]) -> list[Row]:
+        self.questions.append(sql)
+        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
+            cursor.execute(sql)
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def events(self) -> ir.Table:
+        """Return clean events."""
+        return self.table(CleanEvents)
+
+    def events_in(self, con: SQLBackend) -> ir.Table:
+        """Return the same on another connection."""
+        return con.table(CleanEvents.name, database=CleanEvents.layer)
+
+    @contextlib.contextmanager
+    def adhoc(self) -> Iterator[Backend]:
+        """Return a connection of its own, interrupted when its time is over; see `StoreReading`."""
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._semaphore.acquire(timeout=timeout_s):
+            raise QuestionTooLargeError(
+                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
+            )
+        con = connect(self._opened.path, read_only=True)
+        plain = con.con
+        try:
+            con.con = _Recorded(plain, self.questions)
+            with self._interruption.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
+                yield con
+        except duckdb.InterruptException as error:
+            raise QuestionTooLargeError(
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise QuestionTooLargeError(
+                f"The question takes more memory than {self._settings.memory_limit}; ask about fewer days, or use "
+                "the `ecom` command."
+            ) from error
+        finally:
+            con.disconnect()
+            self._semaphore.release()
+
+
+class _Recorded:
+    """A connection that writes down what it is asked."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, questions: list[str]) -> None:
+        self._con = con
+        self._questions = questions
+
+    def execute(self, query: str, *args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401 (as DuckDB's)
+        """Pass a statement on."""
+        self._questions.append(query)
+        return self._con.execute(query, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the connection has)
+        return getattr(self._con, name)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _open(folder: Path, settings: Settings) -> _Opened:
+    for _ in range(TRIES):
+        stamp, snapshot = _stamp(folder / POINTER), Snapshot.read(folder)
+        if stamp is None or snapshot is None:
+            break
+        path = folder / snapshot.file
+        try:
+            con = connect(path, read_only=True)
+        except (duckdb.IOException, duckdb.CatalogException) as error:
+            if path.exists():
+                raise WarehouseError(
+                    f"{path} cannot be opened; remove it, and run `ecom run --select serving/marts`."
+                ) from error
+            continue
+        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        con.raw_sql(f"SET temp_directory = '{folder / 'reading.tmp'}'")
+        return _Opened(stamp, con, path, _published(con, snapshot, settings.timezone))
+    raise NothingPublishedError(NOTHING)
+
+
+def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
+    ends = {source: _days(con, *place) for source, place in PUBLISHED_DAYS_OF.items() if _has(snapshot, place[0])}
+    ends |= {source: KnownDays.of_texts(*noted) for source, noted in snapshot.source_days.items() if noted[0]}
+    ends |= {source: ends.get(source, KnownDays()).with_held(noted) for source, noted in snapshot.held_days.items()}
+    tables: Tables = {
+        name: {
+            "row_count": one.row_count,
+            "data_version": one.data_version,
+            "run_id": one.origin.run_id,
+            "asset_version": one.origin.asset_version,
+            "materialized_at": one.origin.materialized_at,
+        }
+        for name, one in snapshot.tables.items()
+    }
+    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, ends, timezone)
+
+
+def _has(snapshot: Snapshot, contract: type[Table]) -> bool:
+    return contract.qualified_name() in snapshot.tables
+
+
+def _days(con: Backend, contract: type[Table], day: str) -> KnownDays:
+    (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+    return KnownDays(*ends)

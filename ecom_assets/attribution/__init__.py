@@ -1,0 +1,1 @@
+"""Attribution: which channels led to orders and purchases, and their credit."""

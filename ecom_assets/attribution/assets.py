@@ -1,0 +1,153 @@
+"""How visitors came, what they bought, and the channels that are credited with it. Not here: how (`transforms/`).
+
+What is built on touches restates the days of conversions after a change, as far as they look back: docs/adr/0003.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution import contracts
+from ecom_assets.attribution import conversions as converting
+from ecom_assets.attribution import credit as attribution
+from ecom_assets.attribution import touches as first_touch
+from ecom_assets.attribution import touches as touching
+from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
+from ecom_assets.attribution.credit import touched_days
+from ecom_assets.attribution.markov import (
+    Chain,
+    converting_days,
+    removal_effect_rows,
+    removal_effects,
+    step_spans,
+    steps_on,
+)
+from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders import orders
+from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, restated_sales
+from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
+from ecom_assets.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.local import connect
+
+
+@table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)
+def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
+    """Find where the visits of the day came from."""
+    return touching.arrivals(events, session_events, channel_rule)
+
+
+@table_asset(
+    contracts.Touches,
+    sessions=Reads(Sessions, whole=True),
+    arrivals=Reads(contracts.Arrivals, whole=True),
+    session_days=ALL_PIECES,
+    restates=restated_sessions,
+)
+def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
+    """Give each session its channel."""
+    return touching.touches(sessions, arrivals, channel_rule, days)
+
+
+@table_asset(
+    contracts.Conversions,
+    session_events=Reads(SessionEvents, whole=True),
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_sales,
+)
+def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
+    """Take purchases and refunds out of events and order lines."""
+    return converting.conversions(
+        session_events.filter(days.contain(session_events.event_date)),
+        user_order_log.filter(days.contain(user_order_log.order_date)),
+    )
+
+
+EVERY_CONVERSION = Reads(Conversions, whole=True)
+EVERY_TOUCH = Reads(Touches, whole=True)
+
+
+def restated_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    conversions: ir.Table,
+    session_days: ir.Table,
+    changed_order_days: ir.Table,
+    session_rule: SessionRule,
+    attribution_rule: AttributionRule,
+    days: Days,
+) -> ir.Table:
+    """Days of conversions that look back to what the run can change."""
+    changed = orders.changed_days(changed_order_days, days)
+    converted = conversions.select(day="converted_date")
+    return touched_days(converted, session_days, changed, session_rule, attribution_rule, days)
+
+
+@table_asset(
+    contracts.ChannelRemovalEffects,
+    conversions=EVERY_CONVERSION,
+    touches=EVERY_TOUCH,
+    restates=restated_credit,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+)
+def channel_removal_effects(
+    conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
+    """Solve each day's chain; the engine counts its steps, the few equations are solved here."""
+    spans = step_spans(conversions, touches, attribution_rule, days)
+    counted = steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
+    con = connect()
+    chains = _chains(counted.to_pyarrow().to_pylist())
+    con.con.register("removal_effects", removal_effect_rows(chains))
+    return con.table("removal_effects")
+
+
+def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
+    """Solve the chain of each day and unit."""
+
+    def chain(row: dict[str, Any]) -> tuple[date, str]:
+        return row["day"], row["unit"]
+
+    for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):
+        steps = {(row["here"], row["there"]): int(row["step_count"]) for row in rows}
+        yield day, unit, removal_effects(steps, attribution.UNITS_OF_ONE)
+
+
+@table_asset(
+    contracts.ChannelAttribution,
+    conversions=EVERY_CONVERSION,
+    touches=EVERY_TOUCH,
+    channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
+    restates=restated_credit,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+)
+def channel_attribution(
+    conversions: ir.Table,
+    touches: ir.Table,
+    channel_removal_effects: ir.Table,
+    attribution_rule: AttributionRule,
+    days: Days,
+) -> ir.Table:
+    """Credit the channels under every model."""
+    return attribution.channel_attribution(conversions, touches, channel_removal_effects, attribution_rule, days)
+
+
+TOUCH_ASSETS = (arrivals, touches)
+CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
+"""Those that need visits; `conversions` are made of orders alone as well."""
+
+
+@table_asset(FirstTouches, events=CleanEvents)
+def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
+    """Take each visitor's first event of the day."""
+    return first_touch.first_touches(events, channel_rule)

@@ -1,0 +1,194 @@
+"""Source, medium and campaign of an event, from its page and its referrer, as GA4 takes them.
+
+Every expression here is read alike by RE2, Postgres, Java and Snowflake: character classes instead of escapes, plain
+groups, and only ASCII letters made small. Not here: which channel they make (`channel_groups.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from string import ascii_lowercase, ascii_uppercase
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.tables.days import NO
+
+DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
+CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
+"""What Google Ads adds to the address of a page; Google Analytics takes no other network's."""
+TAGS = ("source", "medium", "campaign")
+HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
+"""Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
+IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
+ESCAPES = (
+    ("+", " "), ("%20", " "), ("%28", "("), ("%29", ")"), ("%2b", "+"), ("%2c", ","), ("%2d", "-"), ("%2e", "."),
+    ("%2f", "/"), ("%3a", ":"), ("%3d", "="), ("%5f", "_"), ("%7c", "|"), ("%26", "&"), ("%25", "%"),
+)  # fmt: skip
+"""Percent-encoded signs that are decoded, in this order; letters are not encoded by anybody who means well."""
+
+
+@dataclass(frozen=True)
+class SourceLists:
+    """Sites by category (engine, search, social, shopping, video, assistant), and the version of the lists.
+
+    A site is a name or host; `*.` before it stands for itself and everything below it, `.*` behind it for any country.
+    """
+
+    version: str
+    sites: Mapping[str, tuple[str, ...]] = field(hash=False)
+
+    def pattern(self, *categories: str) -> str:
+        """Return a pattern of the sites of some categories."""
+        return f"^({'|'.join(_pattern(site) for category in categories for site in self.sites[category])})$"
+
+    @property
+    def engine_names(self) -> str:
+        """Return a pattern whose group is the name of the search engine that a host belongs to, as GA4 calls it."""
+        names = sorted(name for name in self.sites["search"] if "." not in name)
+        return f"(^|[.])({'|'.join(names)})[.]"
+
+
+def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+    """Return the events that tell where the visitor came from, with `source`, `medium` and `campaign`.
+
+    UTM parameters come first, then Google's click ids, then a referrer that is not the shop's own. All are in lower
+    case.
+
+    Args:
+        events: Rows with `page_url` and `referrer_url`.
+        lists: The sites, among them search engines, whose visits are `organic` and not `referral`.
+        own_domains: Domains that are no source, beside that of the page itself.
+    """
+    page = _before_fragment(_small(events.page_url))
+    events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
+    tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
+    events = events.mutate(
+        page_host=host_of(events.page),
+        has_click_id=events.page.re_search(CLICK_IDS).fill_null(NO),
+        has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
+    )
+    is_outside = events.referrer_host.notnull() & ~_is_own(events.referrer_host, events.page_host, own_domains)
+    events = events.mutate(is_referred=is_outside).filter(lambda t: t.has_tags | t.has_click_id | t.is_referred)
+    is_engine = events.referrer_host.re_search(lists.pattern("engine"))
+    name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
+    events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
+    by_referrer = ibis.cases(
+        (events.has_click_id, "google"),
+        (events.is_referred, ibis.coalesce(events.engine, events.referrer_host)),
+        else_=NOT_SET,
+    )
+    medium = ibis.cases(
+        (events.has_click_id, "cpc"),
+        (events.is_referred, events.engine.notnull().ifelse("organic", "referral")),
+        else_=NOT_SET,
+    )
+    return events.mutate(
+        source=events.has_tags.ifelse(events.utm_source.fill_null(NOT_SET), by_referrer),
+        medium=events.has_tags.ifelse(events.utm_medium.fill_null(NOT_SET), medium),
+        campaign=events.utm_campaign.fill_null(NOT_SET),
+    )
+
+
+def host_of(url: ir.StringValue) -> ir.StringValue:
+    """Return the host of an address in lower case, without `www.`, user and port; null if it has none."""
+    host = _found(url, HOST, 4)
+    return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
+
+
+def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
+    """Whether a referrer is the page's own domain, one below or above it, or another of the shop's."""
+    same = _is_within(host, page_host) | _is_within(page_host, host)
+    others = [_is_within(host, ibis.literal(one)) for one in own_domains]
+    return reduce(or_, [same, *others]).fill_null(NO)
+
+
+def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:
+    dot = ibis.literal(".")
+    dotted = dot.concat(domain)
+    return (dot.concat(host).right(dotted.length()) == dotted).fill_null(NO)
+
+
+def _small(text: ir.StringValue) -> ir.StringValue:
+    # Engines disagree on the case of other letters, and Postgres on itself, by locale.
+    return text.translate(ascii_uppercase, ascii_lowercase)
+
+
+def _before_fragment(url: ir.StringValue) -> ir.StringValue:
+    return _found(url, "^([^#]*)", 1)
+
+
+def _decoded(text: ir.StringValue) -> ir.StringValue:
+    plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
+    # Not `strip`: among the white space that it names, Spark reads two signs as the letters v and f.
+    return _found(plain, "^ *(.*[^ ])", 1)
+
+
+def _found(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
+    # Where nothing is found, some engines say so by an empty text.
+    return text.re_extract(pattern, group).nullif("")
+
+
+PAID = "^(.*cp.*|ppc|retargeting|paid.*)$"
+SHOP_CAMPAIGN = "^(.*(([^a-df-z]|^)shop|shopping).*)$"
+DISPLAY = ("display", "banner", "expandable", "interstitial", "cpm")
+SOCIAL = ("social", "social-network", "social-media", "sm", "social network", "social media")
+EMAIL = ("email", "e-mail", "e_mail", "e mail")
+REFERRAL = ("referral", "app", "link")
+
+
+@dataclass(frozen=True)
+class ChannelRule:
+    """How a source becomes a channel.
+
+    `lists`: the sites. `own_domains`: domains that are no source, beside the page's own: the shop's others, and payment
+    providers that send people back. `ai_assistants`: whether AI Assistant is a channel, as peers' users ask for; GA4
+    has none, so it is off.
+    """
+
+    lists: SourceLists
+    own_domains: tuple[str, ...] = ()
+    ai_assistants: bool = False
+
+    def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
+        """Return the channel; the three are in lower case and never null."""
+        is_paid = medium.re_search(PAID)
+        is_shop = source.re_search(self.lists.pattern("shopping")) | campaign.re_search(SHOP_CAMPAIGN)
+        is_search, is_social, is_video = (
+            source.re_search(self.lists.pattern(*names)) for names in (("engine", "search"), ("social",), ("video",))
+        )
+        assistant = [(source.re_search(self.lists.pattern("assistant")), "AI Assistant")] if self.ai_assistants else []
+        is_push = medium.re_search("(push$|mobile|notification)") | (source == "firebase")
+        return ibis.cases(
+            ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), "Direct"),
+            (campaign.contains("cross-network"), "Cross-network"),
+            (is_shop & is_paid, "Paid Shopping"),
+            (is_search & is_paid, "Paid Search"),
+            (is_social & is_paid, "Paid Social"),
+            (is_video & is_paid, "Paid Video"),
+            (medium.isin(DISPLAY), "Display"),
+            (is_paid, "Paid Other"),
+            (is_shop, "Organic Shopping"),
+            (is_social | medium.isin(SOCIAL), "Organic Social"),
+            (is_video | medium.contains("video"), "Organic Video"),
+            (is_search | (medium == "organic"), "Organic Search"),
+            *assistant,
+            (medium.isin(REFERRAL), "Referral"),
+            (source.isin(EMAIL) | medium.isin(EMAIL), "Email"),
+            (medium == "affiliate", "Affiliates"),
+            (medium == "audio", "Audio"),
+            ((source == "sms") | (medium == "sms"), "SMS"),
+            (is_push, "Mobile Push Notifications"),
+            else_="Unassigned",
+        )
+
+
+TOP_LEVEL = "[.][a-z]+([.][a-z]+)?"
+"""What `.*` at the end of a site stands for: com, de, co.uk."""
+
+
+def _pattern(site: str) -> str:
+    below = "([a-z0-9.-]+[.])?" if site.startswith("*.") else ""
+    behind = TOP_LEVEL if site.endswith(".*") else ""
+    return below + site.removeprefix("*.").removesuffix(".*").replace(".", "[.]") + behind

@@ -1,0 +1,73 @@
+"""What must hold of touches, conversions and credit whatever the data: sums that agree. Not here: giving credit."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import MODELS, ChannelAttribution, Conversions, Touches
+from ecom_assets.attribution.credit import CREDIT
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+PART = ["day", "unit", "model"]
+
+
+@claim(Touches, reads=(Sessions, Touches))
+def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> Verdict:
+    """Per day, touches are the sessions in which more happened than refunds."""
+    visits = sessions.filter(sessions.event_count > sessions.refund_count)
+    visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
+    both = stacked(visits.select("started_date", side=1), touches.select("started_date", side=-1))
+    per_day = both.group_by("started_date").agg(residue=both.side.sum())
+    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+@claim(Conversions, reads=(SessionEvents, UserOrderLog, Conversions))
+def conversions_are_purchases_and_orders(
+    days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
+) -> Verdict:
+    """Per day, conversions come to as much as purchase and refund events, and as the order lines."""
+    events = events.filter(events.event_type.isin(["purchase", "refund"]))
+    paid = events.cart_amount.fill_null(0).cast(MONEY)
+    signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
+    sides = (
+        _side(events, events.event_date, "purchase", (events.event_type == "refund").ifelse(-paid, paid)),
+        _side(lines, lines.order_date, "order", signed),
+        _side(conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount),
+    )
+    both = of_days(stacked(*sides), "day", days)
+    sums = both.group_by("day", "unit").agg(residue=both.money.sum().cast(MONEY))
+    return verdict_of(sums.filter(sums.residue != 0), sums)
+
+
+def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue) -> ir.Table:
+    named = ibis.literal(unit) if isinstance(unit, str) else unit
+    return rows.select(day=day, unit=named, money=money.cast(MONEY))
+
+
+@claim(ChannelAttribution, reads=(Conversions, ChannelAttribution))
+def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> Verdict:
+    """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
+    models = stacked(*(ibis.literal(model).name("model").as_table() for model in MODELS))
+    due = of_days(conversions, "converted_date", days).cross_join(models)
+    due = due.select(
+        "unit",
+        "model",
+        day="converted_date",
+        credit=due.is_refund.ifelse(0, -1).cast(CREDIT),
+        money=(-due.revenue_amount).cast(MONEY),
+    )
+    given = of_days(credited, "converted_date", days)
+    given = given.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
+    both = stacked(due.select(*PART, "credit", "money"), given.select(*PART, "credit", "money"))
+    sums = both.group_by(*PART).agg(
+        credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
+    )
+    return verdict_of(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
+
+
+ATTRIBUTION_CLAIMS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]
+"""Every invariant of touches, conversions and credit."""

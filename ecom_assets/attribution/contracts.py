@@ -1,0 +1,153 @@
+"""Contracts of how visitors came, what they bought then, and which channels are credited with it.
+
+Not here: the rules of channels (`attribution/channels.py`) and of credit (`attribution/credit.py`).
+"""
+
+from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, text
+
+CHANNELS = (
+    "Direct",
+    "Cross-network",
+    "Paid Shopping",
+    "Paid Search",
+    "Paid Social",
+    "Paid Video",
+    "Display",
+    "Paid Other",
+    "Organic Shopping",
+    "Organic Social",
+    "Organic Video",
+    "Organic Search",
+    "AI Assistant",
+    "Referral",
+    "Email",
+    "Affiliates",
+    "Audio",
+    "SMS",
+    "Mobile Push Notifications",
+    "Unassigned",
+)
+"""GA4's default channel group in the order of its rules, and AI Assistant, which is ours and off by default."""
+NO_CHANNEL = "(none)"
+"""Stands for a conversion without a touch."""
+MODELS = ("first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov")
+UNITS = ("purchase", "order")
+
+
+class _Arrival(Table):
+    """Where a visit came from."""
+
+    layer = "mart"
+    group = "attribution"
+
+    visitor_id = text("Who", pii=True)
+    source = text("GA4's source: from the page's parameters, else the referrer's engine or host, else `(direct)`")
+    medium = text("GA4's medium: from the page's parameters, else organic or referral, else `(none)`")
+    campaign = text("GA4's campaign, in lower case; `(not set)` without one")
+    channel = text("GA4's default channel group", one_of=CHANNELS)
+    source_lists_version = text("Version of the lists of sites by which the channel was told")
+
+
+class Arrivals(_Arrival):
+    """One row per visit and day on which an event told where the visitor came from: the first such event."""
+
+    key = ("event_date", "visitor_id", "piece_started_at")
+    day_column = "event_date"
+
+    event_date = day("The day")
+    piece_started_at = instant("Start of the run of events, cut at midnight, as in mart.session_events")
+    event_at = instant("When the event happened")
+    event_id = text("The event")
+
+
+class Touches(_Arrival):
+    """One row per session in which more happened than refunds, with the channel that its first sourced event tells."""
+
+    key = ("session_id",)
+    day_column = "started_date"
+
+    session_id = text("The session, see mart.sessions", pii=True)
+    started_at = instant("First event of the session")
+    started_date = day("The day of that")
+    is_bot = flag("Whether a robot's user agent, or a robot's pace, was seen")
+
+
+class Conversions(Table):
+    """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
+
+    layer = "mart"
+    group = "attribution"
+    key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
+    day_column = "converted_date"
+
+    converted_date = day("The day of the purchase, or of the refund")
+    unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
+    conversion_id = text("The event, or the order", pii=True)
+    visitor_id = text("Who; the customer of an order", pii=True)
+    is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
+    converted_at = instant("When")
+    revenue_amount = amount("What was paid; negative for a refund, null where an event tells no amount", nullable=True)
+
+
+class ChannelRemovalEffects(Table):
+    """One row per day, unit and channel: how many conversions would be lost without the channel, by a Markov chain."""
+
+    layer = "mart"
+    group = "attribution"
+    key = ("converted_date", "unit", "channel")
+    day_column = "converted_date"
+
+    converted_date = day("The last day of the paths that the chain is made of")
+    unit = text("What is counted as a conversion", one_of=UNITS)
+    channel = text("The channel", one_of=CHANNELS)
+    removal_effect_rate = rate("Share of conversions that would be lost without it")
+    credit_share = Column(
+        "decimal(18, 9)", "Its part of all channels' effects; adds up to 1 exactly", "share", at_least=0, at_most=1
+    )
+    rank_number = count("Its place by that share, from 1", unit="place")
+
+
+class ChannelAttribution(Table):
+    """One row per day of conversion, unit, model and channel that the model credits with any of that day."""
+
+    layer = "mart"
+    group = "attribution"
+    key = ("converted_date", "unit", "model", "channel")
+    day_column = "converted_date"
+
+    converted_date = day("The day of the purchases, and of the refunds")
+    unit = text("What is counted as a conversion", one_of=UNITS)
+    model = text("How credit is shared among touches", one_of=MODELS)
+    channel = text("The channel; `(none)` for conversions without a touch", one_of=(*CHANNELS, NO_CHANNEL))
+    credit = Column(
+        "decimal(18, 9)",
+        "Conversions credited; over channels they add up to the conversions",
+        "conversions",
+        at_least=0,
+    )
+    revenue_amount = amount(
+        "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
+        "that tells no amount adds nothing"
+    )
+
+
+class FirstTouches(Table):
+    """One row per visitor and day: the first event of the day, with what tells how they came."""
+
+    layer = "mart"
+    group = "customers"
+    key = ("event_date", "visitor_id")
+    day_column = "event_date"
+
+    event_date = day("The day")
+    visitor_id = text("Who", pii=True)
+    event_at = instant("When the first event of the day happened")
+    event_id = text("That event")
+    page_url = text("Its page, with its UTM parameters", nullable=True)
+    referrer_url = text("The page that led there", nullable=True)
+    user_agent = text("The browser's or app's description of itself", nullable=True, pii=True)
+    acquisition_channel = text(
+        "What campaign, referrer and browser of that event tell", one_of=("website", "mobile_app", "email_campaign")
+    )
+    default_channel_group = text("GA4's channel of that event, Direct where nothing is known")
+    source_lists_version = text("Version of the lists of sites by which that was told")

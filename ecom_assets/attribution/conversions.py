@@ -1,0 +1,55 @@
+"""What credit is given for: purchase events, and orders. Not here: credit (`attribution.py`)."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import Conversions
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import stacked
+
+
+def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
+    """Purchases and refunds among events, and orders and refunds among order lines.
+
+    Args:
+        session_events: Rows of `SessionEvents`.
+        lines: Rows of `UserOrderLog`.
+    """
+    return stacked(purchases(session_events), orders(lines))
+
+
+def purchases(session_events: ir.Table) -> ir.Table:
+    """One row per purchase and refund event; what it is worth is its `cart_amount`, null where it has none."""
+    events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
+    is_refund = events.event_type == "refund"
+    worth = events.cart_amount
+    return events.select(
+        converted_date=events.event_date,
+        unit=ibis.literal("purchase"),
+        conversion_id=events.event_id,
+        visitor_id=events.visitor_id,
+        is_refund=is_refund,
+        converted_at=events.event_at,
+        revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY),
+    ).select(*Conversions.columns)
+
+
+def orders(lines: ir.Table) -> ir.Table:
+    """One row per order and day, and per refund and day; a customer's order is its lines of one order id."""
+    is_refund = lines.status == "refunded"
+    signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
+    lines = lines.select(
+        "customer_id", "order_id", "order_date", "ordered_at", is_refund=is_refund, revenue_amount=signed
+    )
+    whole = lines.group_by("order_date", "order_id", "customer_id", "is_refund").agg(
+        converted_at=lines.ordered_at.min(), revenue_amount=lines.revenue_amount.sum().cast(MONEY)
+    )
+    return whole.select(
+        converted_date=whole.order_date,
+        unit=ibis.literal("order"),
+        conversion_id=whole.order_id,
+        visitor_id=whole.customer_id,
+        is_refund=whole.is_refund,
+        converted_at=whole.converted_at,
+        revenue_amount=whole.revenue_amount,
+    ).select(*Conversions.columns)

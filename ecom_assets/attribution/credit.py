@@ -1,0 +1,330 @@
+"""Credit of conversions to the channels of the touches before them: METRICS "Attribution".
+
+Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with
+it, rounded, less what was due before it, rounded, so that the parts of a conversion add up to the whole on every
+engine. Not here: removal effects (`markov.py`).
+"""
+
+from collections.abc import Callable, Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution
+from ecom_assets.attribution.rule import SHAPES, AttributionRule
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import restated_start_days
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import NO, Days, day_table
+from ecom_assets.tables.portable import stacked
+
+UNITS_OF_ONE = 10**9
+FULL_WEIGHT = 2**40
+CREDIT = "decimal(18, 9)"
+CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
+SHARING = tuple(model for model in MODELS if model != "markov")
+"""Models that share each conversion among its own touches."""
+
+
+def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """One row per conversion or refund of `days` and touch of it, in order from `place` 1 to `touch_count`.
+
+    Without a touch there is one row, of the channel `(none)`. A refund has the touches of the purchase that it takes
+    back from: the visitor's last one of `rule.refund_days` before it.
+
+    Args:
+        conversions: All rows of `Conversions`.
+        touches: All rows of `Touches`.
+        rule: Look-back and more.
+        days: Days of conversions.
+    """
+    wanted = _anchored(conversions, rule, days)
+    near = days.widened(before=rule.refund_days + rule.lookback_days + 2, after=1)
+    seen = touches.filter(near.contain(touches.started_date))
+    seen = seen.select("visitor_id", "session_id", "channel", touched_at="started_at")
+    earliest = wanted.anchor_at - ibis.interval(seconds=rule.lookback_s)
+    in_time = [seen.touched_at >= earliest, seen.touched_at <= wanted.anchor_at]
+    joined = wanted.left_join(seen, [wanted.visitor_id == seen.visitor_id, *in_time])
+    joined = joined.select(wanted, "session_id", "channel", "touched_at")
+    in_order = ibis.window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
+    return joined.mutate(
+        is_touched=joined.channel.notnull(),
+        channel=joined.channel.fill_null(NO_CHANNEL),
+        place=ibis.row_number().over(in_order) + 1,
+        touch_count=joined.count().over(ibis.window(group_by=CONVERSION)),
+        cents=(joined.revenue_amount.fill_null(0) * 100).cast("int64"),
+    )
+
+
+def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """Add `anchor_at` and `anchor_date`: when what a row is about was bought; null where nobody knows."""
+    near = conversions.filter(days.widened(before=rule.refund_days + 1).contain(conversions.converted_date))
+    so_far = ibis.cumulative_window(
+        group_by=["unit", "visitor_id"],
+        order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id],
+    )
+    bought_at = near.is_refund.ifelse(ibis.null("timestamp(6)"), near.converted_at).max().over(so_far)
+    bought_date = near.is_refund.ifelse(ibis.null("date"), near.converted_date).max().over(so_far)
+    near = near.mutate(bought_at=bought_at, bought_date=bought_date)
+    is_known = near.bought_at >= near.converted_at - ibis.interval(days=rule.refund_days)
+    is_known = (~near.is_refund) | is_known.fill_null(NO)
+    own_at = near.is_refund.ifelse(near.bought_at, near.converted_at)
+    own_date = near.is_refund.ifelse(near.bought_date, near.converted_date)
+    near = near.mutate(
+        anchor_at=is_known.ifelse(own_at, ibis.null("timestamp(6)")),
+        anchor_date=is_known.ifelse(own_date, ibis.null("date")),
+    )
+    return near.filter(days.contain(near.converted_date)).drop("bought_at", "bought_date")
+
+
+def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir.Table:
+    """Credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
+
+    Args:
+        walked: Rows of `paths`.
+        rule: Half-life and shapes.
+        models: Some of `SHARING`.
+    """
+    placed = walked.mutate(**_helpers(walked, rule, models))
+    parts: dict[str, ir.Value] = {}
+    for model in models:
+        due = DUE[model](placed, rule)
+        for when, place in (("after", placed.place), ("before", placed.place - 1)):
+            part, whole = due(place)
+            parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
+            parts[f"cents_{when}_{model}"] = _rounded(placed.cents.abs(), part, whole)
+    dues = placed.mutate(**parts)
+    sums: dict[str, ir.Value] = {}
+    for model in models:
+        credit = dues.is_refund.ifelse(0, dues[f"after_{model}"] - dues[f"before_{model}"])
+        cents = dues[f"cents_after_{model}"] - dues[f"cents_before_{model}"]
+        cents = (dues.cents < 0).ifelse(-cents, cents)
+        sums |= {f"credit_{model}": credit.sum().cast("int64"), f"cents_{model}": cents.sum().cast("int64")}
+    return dues.group_by("unit", "converted_date", "channel").agg(**sums)
+
+
+def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> dict[str, ir.Value]:
+    whole = ibis.window(group_by=CONVERSION)
+    named: dict[str, ir.Value] = {}
+    if "last_non_direct" in models:
+        led = walked.channel.notin(("Direct", NO_CHANNEL)).ifelse(walked.place, 0)
+        named["led_place"] = led.max().over(whole).cast("int64")
+    if "time_decay" in models:
+        weight = decayed_weight(walked.anchor_at, walked.touched_at, rule)
+        so_far = ibis.cumulative_window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
+        named["weight"] = weight
+        named["weight_so_far"] = weight.sum().over(so_far).cast("int64")
+        named["weight_in_all"] = weight.sum().over(whole).cast("int64")
+    return named
+
+
+def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValue, rule: AttributionRule) -> ir.Value:
+    """Return 2^(-age ÷ half-life) in whole parts of `FULL_WEIGHT`, at least one.
+
+    A power would differ between engines in its last bit; a product of the powers for the bits of the age does not.
+    """
+    age_us = converted_at.delta(touched_at, unit="microsecond").cast("float64")
+    age_s = (age_us / 1e6).floor().cast("int64").fill_null(0)
+    whole = ibis.literal(FULL_WEIGHT, "int64")
+    weight = (age_s * 0 + whole).cast("float64")
+    for bit in range(rule.lookback_s.bit_length()):
+        # Whole numbers, because engines read fractions as decimals, or as doubles, each in its own way.
+        factor = ibis.literal(round(FULL_WEIGHT * 2.0 ** (-(2**bit) / rule.half_life_s)), "int64")
+        is_set = (age_s.cast("float64") / float(2**bit)).floor().cast("int64") % 2 == 1
+        weight = weight * is_set.ifelse(factor, whole).cast("float64") / whole.cast("float64")
+    return ibis.greatest(weight.floor().cast("int64"), ibis.literal(1, "int64"))
+
+
+Part = tuple[ir.NumericValue, ir.NumericValue]
+"""A part and the whole that it is of."""
+Due = Callable[[ir.IntegerValue], Part]
+"""Which part of a conversion is due to all touches up to and with a place."""
+ONE = ibis.literal(1, "int64")
+
+
+def _due_first(_placed: ir.Table, _rule: AttributionRule) -> Due:
+    return lambda place: ((place >= 1).ifelse(1, 0), ONE)
+
+
+def _due_last(placed: ir.Table, _rule: AttributionRule) -> Due:
+    return lambda place: ((place >= placed.touch_count).ifelse(1, 0), ONE)
+
+
+def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
+    chosen = (placed.led_place > 0).ifelse(placed.led_place, placed.touch_count)
+    return lambda place: ((place >= chosen).ifelse(1, 0), ONE)
+
+
+def _due_linear(placed: ir.Table, _rule: AttributionRule) -> Due:
+    return lambda place: (place, placed.touch_count)
+
+
+def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
+    first, last = SHAPES[model]
+    middle = 100 - first - last
+
+    def of_shape(placed: ir.Table, rule: AttributionRule) -> Due:
+        count = placed.touch_count
+        two = 100 * first // (first + last) if rule.two_touches == "normalised" else first + middle // 2
+        # Where nothing lies between, `two` is all that is due before the last.
+        between = ibis.greatest(count - 2, ONE)
+        has_between = count > 2  # noqa: PLR2004 (the first and the last)
+
+        def due(place: ir.IntegerValue) -> Part:
+            so_far = has_between.ifelse(first * between + middle * (place - 1), two)
+            whole = 100 * between
+            return ibis.cases((place < 1, 0), (place >= count, whole), else_=so_far), whole
+
+        return due
+
+    return of_shape
+
+
+def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
+    # Asked at a place and just before it: there the touch's own weight is taken off again.
+    def due(place: ir.IntegerValue) -> Part:
+        before = placed.weight_so_far - placed.weight
+        return (place == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
+
+    return due
+
+
+DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
+    "first": _due_first,
+    "last": _due_last,
+    "last_non_direct": _due_last_non_direct,
+    "linear": _due_linear,
+    "position": _due_by_shape("position"),
+    "j": _due_by_shape("j"),
+    "time_decay": _due_time_decay,
+}
+
+
+def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericValue) -> ir.IntegerValue:
+    """Return `amount * part / whole`, rounded to a whole number; in doubles, which all engines compute alike."""
+    exact = amount.cast("float64") * part.cast("float64") / whole.cast("float64")
+    return (exact + 0.5).floor().cast("int64")
+
+
+def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
+    """Share the touched conversions of each day by the removal effects of the day of purchase: `credit` and `cents`.
+
+    Args:
+        walked: Rows of `paths`.
+        effects: All rows of `ChannelRemovalEffects`.
+    """
+    whole = walked.filter(walked.place == 1)
+    totals = whole.group_by("unit", "converted_date", "anchor_date", "is_touched").agg(
+        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
+    )
+    effects = effects.select("unit", "channel", "credit_share", "rank_number", anchor_date="converted_date")
+    joined = totals.filter(totals.is_touched).join(effects, ["unit", "anchor_date"])
+    units = (joined.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
+    part = _rounded(joined.total_cents.abs(), units, ibis.literal(UNITS_OF_ONE))
+    joined = joined.mutate(
+        credit=joined.conversion_count * units, part_cents=(joined.total_cents < 0).ifelse(-part, part)
+    )
+    of_total = ibis.window(group_by=["unit", "converted_date", "anchor_date"])
+    rest = joined.total_cents - joined.part_cents.sum().over(of_total).cast("int64")
+    joined = joined.mutate(cents=joined.part_cents + (joined.rank_number == 1).ifelse(rest, 0))
+    touched = joined.group_by("unit", "converted_date", "channel").agg(
+        credit=joined.credit.sum().cast("int64"), cents=joined.cents.sum().cast("int64")
+    )
+    bare = totals.filter(~totals.is_touched)
+    untouched = bare.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
+        credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"), cents=bare.total_cents.sum().cast("int64")
+    )
+    return stacked(touched, untouched)
+
+
+def channel_attribution(
+    conversions: ir.Table, touches: ir.Table, effects: ir.Table, rule: AttributionRule, days: Days
+) -> ir.Table:
+    """One row per day of `days`, unit, model and channel.
+
+    Args:
+        conversions: All rows of `Conversions`.
+        touches: All rows of `Touches`.
+        effects: All rows of `ChannelRemovalEffects`.
+        rule: Look-back and shapes.
+        days: Days of conversions.
+    """
+    walked = paths(conversions, touches, rule, days)
+    wide = shared(walked, rule, SHARING)
+    by_model = stacked(*(ibis.literal(model).name("model").as_table() for model in SHARING))
+    long = wide.cross_join(by_model)
+    long = long.select(
+        "unit",
+        "converted_date",
+        "channel",
+        "model",
+        credit=ibis.cases(*((long.model == model, long[f"credit_{model}"]) for model in SHARING), else_=0),
+        cents=ibis.cases(*((long.model == model, long[f"cents_{model}"]) for model in SHARING), else_=0),
+    )
+    markov = by_removal_effects(walked, effects).mutate(model=ibis.literal("markov"))
+    return as_amounts(stacked(long, markov)).select(*ChannelAttribution.columns)
+
+
+def as_amounts(units: ir.Table) -> ir.Table:
+    """Return `credit` and `cents` as decimals, `credit` and `revenue_amount`; rows of nothing go."""
+    units = units.filter((units.credit != 0) | (units.cents != 0))
+    one_unit, one_cent = ibis.literal("0.000000001").cast(CREDIT), ibis.literal("0.01").cast(MONEY)
+    return units.mutate(
+        credit=(units.credit.cast("decimal(18, 0)") * one_unit).cast(CREDIT),
+        revenue_amount=(units.cents.cast("decimal(38, 0)") * one_cent).cast(MONEY),
+    ).drop("cents")
+
+
+def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """One row per order and refund of `days` with its `channel`, keyed as order lines are.
+
+    Without a touch that is not direct it is Direct, without any touch `(none)`. A refund has the channel of the order
+    that it takes back.
+
+    Args:
+        conversions: All rows of `Conversions`.
+        touches: All rows of `Touches`.
+        rule: Look-back.
+        days: Days of orders.
+    """
+    orders = conversions.filter(conversions.unit == "order")
+    walked = paths(orders, touches, rule, days)
+    latest = [(walked.channel == "Direct").ifelse(1, 0), walked.place.desc()]
+    unit = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
+    ranked = walked.mutate(rank=ibis.row_number().over(ibis.window(group_by=unit, order_by=latest)))
+    chosen = ranked.filter(ranked.rank == 0)
+    return chosen.select(
+        "channel",
+        order_date="converted_date",
+        order_id="conversion_id",
+        customer_id="visitor_id",
+        status=chosen.is_refund.ifelse("refunded", "shipped"),
+    )
+
+
+def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    converted: ir.Table,
+    pieces: ir.Table,
+    changed_orders: ir.Table,
+    session_rule: SessionRule,
+    rule: AttributionRule,
+    days: Days,
+) -> ir.Table:
+    """Days, as `day`, of conversions whose touches, refunds or chain a change of `days` can change, and these days.
+
+    They lie after the change: what a visitor did is looked for before a conversion only. On the newest days there are
+    none.
+
+    Args:
+        converted: Days of conversions, in a column `day`, repeats included.
+        pieces: All rows of `SessionDays`.
+        changed_orders: Days of orders that `days` can change, in a column `day`.
+        session_rule: The rule that cut sessions.
+        rule: How far conversions look back.
+        days: Days of events, or of arrival of orders.
+    """
+    moved = stacked(day_table(days), restated_start_days(pieces, session_rule, days), changed_orders).distinct()
+    seen = converted.select(converted_date="day").distinct()
+    last = (moved.day + ibis.interval(days=rule.reach_days)).cast("date")
+    reached = seen.join(moved, [seen.converted_date >= moved.day, seen.converted_date <= last])
+    return stacked(moved, reached.select(day=reached.converted_date)).distinct()

@@ -1,0 +1,225 @@
+"""How often visitors stepped from channel to channel, to a conversion, or to nothing, in the days up to each day.
+
+A path is the touches of one conversion; and each run of a visitor's touches that led to no conversion within the
+look-back, as far as was known by the end of the day, with no longer silence in it. Not here: what a chain makes of it
+(`markov.py`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.attribution.contracts import ChannelRemovalEffects
+from ecom_assets.attribution.credit import CONVERSION, paths
+from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.tables.days import Days, day_table
+from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.schema import schema_of
+
+STEP = ["unit", "here", "there"]
+
+
+def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """Steps with the days on which they count for a chain: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
+
+    Args:
+        conversions: All rows of `Conversions`.
+        touches: All rows of `Touches`.
+        rule: Look-back, and the days that a chain is made of.
+        days: Days up to whose end visitors are watched.
+    """
+    watched = days.widened(before=rule.period_days - 1)
+    converted = paths(conversions, touches, rule, watched)
+    started = touches.filter(watched.contain(touches.started_date))
+    own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
+    return stacked(_to_conversions(converted, rule), _to_nothing(started, own, rule))
+
+
+def steps_on(spans: ir.Table, days: Days) -> ir.Table:
+    """Count, for each day, the steps that count on it: `day`, `unit`, `here`, `there`, `step_count`."""
+    changes = stacked(
+        spans.select(*STEP, day="begin", change="step_count"),
+        spans.select(*STEP, day="until", change=-spans.step_count),
+    )
+    asked = spans.select(*STEP).distinct().cross_join(day_table(days))
+    changes = stacked(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
+    changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
+    so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
+    counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))
+    return counts.filter(days.contain(counts.day), counts.step_count > 0).select("day", *STEP, "step_count")
+
+
+def converting_days(spans: ir.Table) -> ir.Table:
+    """Return the days, as `day`, and units of which a conversion has a touch."""
+    return spans.filter(spans.there == CONVERTED).select("unit", day="begin").distinct()
+
+
+def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
+    """Steps of the paths of conversions, counted from their day on."""
+    converted = converted.filter(converted.is_touched, ~converted.is_refund)
+    in_order = ibis.window(group_by=CONVERSION, order_by="place")
+    converted = converted.mutate(there=converted.channel.lead().over(in_order).fill_null(CONVERTED))
+    onward = converted.select("unit", "there", here="channel", begin="converted_date")
+    first = converted.filter(converted.place == 1)
+    first = first.select("unit", there="channel", here=ibis.literal(START), begin="converted_date")
+    steps = stacked(onward, first)
+    steps = steps.group_by(*STEP, "begin").agg(step_count=steps.count())
+    return steps.mutate(until=_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
+
+
+def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
+    """Steps of the paths that led to nothing, counted while that is so."""
+    alone = _unconverted(touches, conversions, rule)
+    alone = alone.filter(alone.begin < alone.until)
+    alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
+    linked = _linked(_unconverted(touches, conversions, rule))
+    linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())
+    start, nothing = ibis.literal(START), ibis.literal(NOTHING)
+    columns = ["unit", "begin", "until"]
+    return stacked(
+        *(
+            one.select(*columns, here=here, there=there, step_count=count).select(*STEP, "begin", "until", "step_count")
+            for one, here, there, count in (
+                (alone, start, alone.channel, alone.step_count),
+                (alone, alone.channel, nothing, alone.step_count),
+                # Where a touch goes on to the next, it did not end there, and the next did not begin there.
+                (linked, linked.channel, linked.next_channel, linked.step_count),
+                (linked, linked.channel, nothing, -linked.step_count),
+                (linked, start, linked.next_channel, -linked.step_count),
+            )
+        )
+    )
+
+
+def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
+    """Each touch per unit with the next one, and the days (`begin`, before `until`) on which it had led to nothing."""
+    units = conversions.select("unit").distinct()
+    spread = touches.select("visitor_id", "session_id", "channel", "started_at", begin="started_date").cross_join(units)
+    bought = conversions.select("unit", "visitor_id", "converted_at", "converted_date")
+    led_to = [
+        spread.unit == bought.unit,
+        spread.visitor_id == bought.visitor_id,
+        spread.started_at <= bought.converted_at,
+        bought.converted_at <= spread.started_at + ibis.interval(seconds=rule.lookback_s),
+    ]
+    led = spread.join(bought, led_to).select("session_id", "unit", "converted_date")
+    led = led.group_by("session_id", "unit").agg(led_date=led.converted_date.min())
+    known = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
+    known = known.mutate(until=ibis.least(known.led_date.fill_null(FAR), _later(known.begin, rule.period_days)))
+    in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
+    following = {
+        f"next_{name}": known[name].lead().over(in_order) for name in ("channel", "started_at", "begin", "until")
+    }
+    known = known.mutate(**following)
+    silence = known.next_started_at > known.started_at + ibis.interval(seconds=rule.lookback_s)
+    return known.mutate(is_linked=known.next_channel.notnull() & ~silence)
+
+
+def _linked(known: ir.Table) -> ir.Table:
+    linked = known.filter(known.is_linked)
+    linked = linked.mutate(begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until))
+    return linked.filter(linked.begin < linked.until)
+
+
+FAR = ibis.date("9999-01-01")
+
+
+def _later(day: ir.DateValue, days: int) -> ir.DateValue:
+    return (day + ibis.interval(days=days)).cast("date")
+
+
+START, CONVERTED, NOTHING = "(start)", "(conversion)", "(null)"
+Steps = Mapping[tuple[str, str], int]
+"""How often each step, from one state to another, was taken."""
+
+
+@dataclass(frozen=True)
+class RemovalEffect:
+    """What a chain says of a channel: the share of conversions lost without it, and its units of all credit."""
+
+    channel: str
+    effect: float
+    units: int
+
+
+def conversion_rate(steps: Steps, without: str | None = None) -> float:
+    """Return the chance to get from the start to a conversion, with steps to one channel leading to nothing.
+
+    States are taken out one by one, their comings led on to where they go. There is no subtraction in it, so that
+    nothing is lost to rounding (Grassmann, Taksar and Heyman 1985), and no order that a machine could choose.
+    """
+    flow: dict[str, dict[str, float]] = {}
+    for (here, there), count in sorted(steps.items()):
+        if here not in {there, without}:
+            reached = NOTHING if there == without else there
+            row = flow.setdefault(here, {})
+            row[reached] = row.get(reached, 0.0) + count
+    for state in sorted(set(flow) - {START}):
+        _take_out(flow, state)
+    start = flow.get(START, {})
+    total = sum(start.values())
+    return start.get(CONVERTED, 0.0) / total if total else 0.0
+
+
+def _take_out(flow: dict[str, dict[str, float]], state: str) -> None:
+    onward = flow.pop(state)
+    total = sum(onward.values())
+    for here, row in flow.items():
+        come = row.pop(state, 0.0)
+        if come:
+            for there, weight in onward.items():
+                if there != here:
+                    row[there] = row.get(there, 0.0) + come * weight / total
+
+
+def removal_effects(steps: Steps, units: int) -> list[RemovalEffect]:
+    """Return each channel's effect and its share of `units`, greatest first; nothing if nobody converted.
+
+    Shares are proportional to effects, rounded down; what is left goes to those who lost most by that.
+    """
+    whole = conversion_rate(steps)
+    if not whole:
+        return []
+    channels = sorted({state for step in steps for state in step} - {START, CONVERTED, NOTHING})
+    effects = {one: max(1.0 - conversion_rate(steps, one) / whole, 0.0) for one in channels}
+    shares = _whole_shares(effects, units)
+    ranked = sorted(channels, key=lambda one: (-shares[one], one))
+    return [RemovalEffect(one, effects[one], shares[one]) for one in ranked]
+
+
+def _whole_shares(effects: Mapping[str, float], units: int) -> dict[str, int]:
+    total = sum(effects.values())
+    exact = {one: units * effect / total for one, effect in effects.items()}
+    shares = {one: int(part) for one, part in exact.items()}
+    by_loss: Iterable[str] = sorted(exact, key=lambda one: (shares[one] - exact[one], one))
+    left = units - sum(shares.values())
+    for one, _ in zip(by_loss, range(left), strict=False):
+        shares[one] += 1
+    return shares
+
+
+Chain = tuple[date, str, Sequence[RemovalEffect]]
+"""A day, a unit of conversions, and what their chain says."""
+
+
+def removal_effect_rows(chains: Iterable[Chain]) -> pa.Table:
+    """Return the rows of `ChannelRemovalEffects`; effects come greatest first."""
+    rows = [
+        {
+            "converted_date": day,
+            "unit": unit,
+            "channel": one.channel,
+            "removal_effect_rate": one.effect,
+            "credit_share": Decimal(one.units).scaleb(-9),
+            "rank_number": rank,
+        }
+        for day, unit, effects in chains
+        for rank, one in enumerate(effects, start=1)
+    ]
+    kinds = schema_of(ChannelRemovalEffects).to_pyarrow()
+    return pa.Table.from_pylist(rows, schema=pa.schema([(kind.name, kind.type) for kind in kinds]))

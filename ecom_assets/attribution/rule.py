@@ -1,0 +1,74 @@
+"""Which touches count for a conversion, and the shapes by which credit is shared. Not here: the sharing."""
+
+from dataclasses import dataclass
+
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.errors import DefinitionError, did_you_mean
+
+ONE_DAY_S = 86_400
+LONGEST_LOOKBACK_S = 366 * ONE_DAY_S
+ALIASES = {"u": "position", "u_shape": "position", "j_shape": "j"}
+SHAPES = {"position": (40, 40), "j": (20, 60)}
+"""Percent of the first and of the last touch; the touches between share the rest."""
+TWO_TOUCHES = ("normalised", "split")
+
+
+@dataclass(frozen=True)
+class AttributionRule:
+    """Which touches a conversion has, and how some models share its credit.
+
+    `lookback_s` (seconds): a touch counts if its session started so long before the conversion at most, and not after
+    it; both bounds are included. 30 days, as in Mixpanel.
+    `half_life_s` (seconds): `time_decay` halves a touch's weight for each of these before the conversion, its age taken
+    in whole seconds. 7 days, as in Mixpanel.
+    `two_touches`: what `position` and `j` do where nothing lies between: `normalised` keeps the proportion of first to
+    last (Mixpanel: 50/50 and 25/75), `split` halves what the others would have had (Amplitude: 50/50 and 30/70).
+    `refund_days` (days): a refund takes back from the visitor's last purchase of so many days before; none is found for
+    older ones, whose channel is `(none)`. 90 days are more than shops allow for returns.
+    `period_days` (days): the Markov chain of a day is made of the paths of so many days up to it.
+    """
+
+    lookback_s: int = 30 * ONE_DAY_S
+    half_life_s: int = 7 * ONE_DAY_S
+    two_touches: str = "normalised"
+    refund_days: int = 90
+    period_days: int = 30
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no credit.
+
+        Raises:
+            DefinitionError: A length or choice cannot be.
+        """
+        if not 0 < self.lookback_s <= LONGEST_LOOKBACK_S:
+            raise DefinitionError(
+                f"A look-back of {self.lookback_s} s cannot be: give more than 0 s and at most 366 d, such as 30d."
+            )
+        if self.half_life_s <= 0:
+            raise DefinitionError(f"A half-life of {self.half_life_s} s cannot be: give more than 0 s, such as 7d.")
+        if self.two_touches not in TWO_TOUCHES:
+            hint = did_you_mean(self.two_touches, TWO_TOUCHES)
+            raise DefinitionError(f"There is no way {self.two_touches!r} to share two touches; {hint}.")
+
+    @property
+    def lookback_days(self) -> int:
+        """Return the days before a conversion's own on which a touch of it can have started; clocks may change."""
+        return -(-self.lookback_s // ONE_DAY_S) + 1
+
+    @property
+    def reach_days(self) -> int:
+        """Return the days after its own for which what a visitor did can change credit."""
+        return self.lookback_days + max(self.refund_days + 1, 0) + self.period_days
+
+
+def model_name(text: str) -> str:
+    """Return the name of a model, in whatever case it was written.
+
+    Raises:
+        DefinitionError: There is no such model.
+    """
+    name = text.strip().lower().replace("-", "_").replace(" ", "_")
+    name = ALIASES.get(name, name)
+    if name not in MODELS:
+        raise DefinitionError(f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}.")
+    return name

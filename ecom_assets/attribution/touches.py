@@ -1,0 +1,142 @@
+"""Touches: sessions with where they came from, told by their first event that has a source, as GA4 does.
+
+Not here: what a source is (`traffic_source.py`), which channel it makes (`channel_groups.py`).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source
+from ecom_assets.attribution.contracts import Arrivals, FirstTouches, Touches
+from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.portable import stacked
+
+KEY = ["event_date", "event_id"]
+MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
+"""As `utm_medium` or `utm_source`, in any case."""
+MAIL_HOSTS = "^https?://([a-z0-9-]+[.])*(mail|webmail|outlook)[.]"
+"""Referrers that show mail: mail.google.com, outlook.live.com, webmail.example.org."""
+APP_REFERRERS = "^(android|ios)-app://"
+APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
+"""What the libraries of apps call themselves, and Android's view of a page inside an app; in lower case."""
+
+
+def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
+    """Return each visitor's first event of each day, with the channels that it tells.
+
+    Args:
+        events: Rows of `CleanEvents`, of whole days.
+        rule: What makes GA4's `default_channel_group`; `acquisition_channel` needs none.
+    """
+    in_order = ibis.window(group_by=["event_date", "visitor_id"], order_by=["event_at", "event_id"])
+    numbered = events.mutate(place=ibis.row_number().over(in_order))
+    first = numbered.filter(numbered.place == 0)
+    sourced = with_source(first.select(*KEY, "page_url", "referrer_url"), rule.lists, rule.own_domains)
+    told = sourced.select(*KEY, default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign))
+    both = first.left_join(told, KEY).select(first, "default_channel_group")
+    return both.mutate(
+        acquisition_channel=acquisition_channel(both.page_url, both.referrer_url, both.user_agent),
+        default_channel_group=both.default_channel_group.fill_null("Direct"),
+        source_lists_version=ibis.literal(rule.lists.version),
+    ).select(*FirstTouches.columns)
+
+
+def first_touch_ever(touches: ir.Table) -> ir.Table:
+    """Return each visitor's first day, as `touched_date`, with the channels that it tells.
+
+    Args:
+        touches: All rows of `FirstTouches`.
+    """
+    in_order = ibis.window(group_by="visitor_id", order_by="event_date")
+    numbered = touches.mutate(place=ibis.row_number().over(in_order))
+    first = numbered.filter(numbered.place == 0)
+    return first.select("visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date")
+
+
+def acquisition_channel(
+    page_url: ir.StringColumn, referrer_url: ir.StringColumn, user_agent: ir.StringColumn
+) -> ir.StringColumn:
+    """Return email_campaign if campaign or referrer say mail, mobile_app if an app asked, else website."""
+    said = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")]
+    referrer, agent = referrer_url.lower(), user_agent.lower()
+    is_mail = said[0].isin(MAIL_WORDS).fill_null(NO) | said[1].isin(MAIL_WORDS).fill_null(NO)
+    is_mail = is_mail | referrer.re_search(MAIL_HOSTS).fill_null(NO)
+    is_app = referrer.re_search(APP_REFERRERS).fill_null(NO) | agent.re_search(APP_AGENTS).fill_null(NO)
+    return ibis.cases((is_mail, "email_campaign"), (is_app, "mobile_app"), else_="website")
+
+
+PIECE = ["event_date", "visitor_id", "piece_started_at"]
+SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
+
+
+def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
+    """The first event of each run of events, cut at midnight, that tells where the visitor came from.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        session_events: Rows of `SessionEvents`, of the same days.
+        rule: Sites and own domains.
+    """
+    sourced = with_source(
+        events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
+    )
+    sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
+    placed = session_events.select("event_id", *PIECE, "event_at", "event_number")
+    return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
+
+
+def whole_arrivals(placed: ir.Table, rule: ChannelRule) -> ir.Table:
+    """The same of events that are numbered within whole sessions; their `event_date` is the session's first day."""
+    return _first(with_source(placed, rule.lists, rule.own_domains), rule)
+
+
+def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
+    first = sourced.mutate(nth=ibis.row_number().over(ibis.window(group_by=PIECE, order_by="event_number")))
+    first = first.filter(first.nth == 0)
+    return first.mutate(
+        channel=rule.channel(first.source, first.medium, first.campaign),
+        source_lists_version=ibis.literal(rule.lists.version),
+    ).select(*Arrivals.columns)
+
+
+def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None) -> ir.Table:
+    """One row per session that started on `days` (all if None), but of those in which there were refunds alone.
+
+    Args:
+        sessions: All rows of `Sessions`.
+        arrived: All rows of `Arrivals`.
+        rule: Its version stands beside sessions that nothing is told of.
+        days: Days on which sessions started.
+    """
+    sessions = sessions.filter(sessions.event_count > sessions.refund_count)
+    if days is not None:
+        sessions = sessions.filter(days.contain(sessions.started_date))
+        arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
+    crosses = sessions.ended_date > sessions.started_date
+    alone, crossing = (_narrow(sessions.filter(one)) for one in (~crosses, crosses))
+    found = stacked(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
+    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
+    nothing["source_lists_version"] = rule.lists.version
+    return found.mutate(**{name: found[name].fill_null(value) for name, value in nothing.items()}).select(
+        *Touches.columns
+    )
+
+
+def _narrow(sessions: ir.Table) -> ir.Table:
+    return sessions.select("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
+
+
+def _of_one_piece(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
+    arrived = arrived.select("visitor_id", "piece_started_at", *SOURCED)
+    is_same = [sessions.visitor_id == arrived.visitor_id, sessions.started_at == arrived.piece_started_at]
+    return sessions.left_join(arrived, is_same).select(sessions, *(arrived[name] for name in SOURCED))
+
+
+def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
+    arrived = arrived.select("visitor_id", "piece_started_at", *SOURCED)
+    inside = (sessions.started_at <= arrived.piece_started_at) & (arrived.piece_started_at <= sessions.ended_at)
+    joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
+    joined = joined.select(sessions, "piece_started_at", *(arrived[name] for name in SOURCED))
+    in_order = ibis.window(group_by="session_id", order_by="piece_started_at")
+    numbered = joined.mutate(place=ibis.row_number().over(in_order))
+    return numbered.filter(numbered.place == 0).select(*sessions.columns, *SOURCED)

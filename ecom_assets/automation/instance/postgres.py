@@ -1,0 +1,56 @@
+"""Dagster's Postgres event storage, with the planned partitions of a run written together.
+
+Dagster batches what was materialized on Postgres, but not what is planned: each planned partition of each table is two
+transactions. `deploy/dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
+Not here: the storage on SQLite (`event_storage.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagster import DagsterEventType
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqlEventLogStorageTable
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+
+from ecom_assets.private_files import keep_private
+
+
+class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
+    """Stores the planned materializations of a batch in two transactions instead of two each."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "BatchingPostgresEventLogStorage":
+        """Open the storage; the options are those of Dagster's own."""
+        keep_private()  # the daemon and the webserver, which load no definitions, come by here
+        return cls(
+            postgres_url=pg_url_from_config(config_value),
+            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
+            inst_data=inst_data,
+            token_provider=get_token_provider_from_config(config_value),
+        )
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store planned materializations together, and leave any others to Dagster."""
+        planned = [event for event in events if _is_planned_table(event)]
+        others = [event for event in events if not _is_planned_table(event)]
+        if planned:
+            insert = self.prepare_insert_event_batch(planned).returning(SqlEventLogStorageTable.c.id)
+            with self._connect() as connection:
+                ids = [row[0] for row in connection.execute(insert).fetchall()]
+            newest = {event.get_dagster_event().asset_key: at for at, event in enumerate(planned)}
+            with self.index_transaction() as connection:
+                self._store_asset_event_tags(connection, planned, ids)
+                # A table's entry shows its newest event only, so the others need not be written there.
+                for at in newest.values():
+                    self._store_asset_event(connection, planned[at], ids[at])
+        if others:
+            super().store_event_batch(others)
+
+
+def _is_planned_table(event: EventLogEntry) -> bool:
+    return event.is_dagster_event and event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION_PLANNED

@@ -1,0 +1,97 @@
+"""Commands about the HTTP API: serve it, and make, list and revoke its keys. Not here: how it answers (`api/`)."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.options import Json
+from ecom_assets.errors import UsageError, did_you_mean
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
+    until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
+) -> None:
+    """Serve the HTTP API, until Ctrl-C."""
+    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (beside it)
+    from ecom_assets.private_files import close_to_others, own_places  # noqa: PLC0415 (beside it)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
+
+    settings = load_settings(api_host=host, api_port=port)
+    close_to_others(own_places(settings), settings.home)
+    refuse_taken("API", settings.api_host, settings.api_port)
+    typer.echo(f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.", err=True)
+    serve(settings, until_parent_ends=until_parent_ends)
+
+
+def create_key(
+    name: Annotated[str, typer.Option(help="Who or what the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, personal, collect or admin; several times for several.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key, and show it this once."""
+    from ecom_assets.api.auth.callers import Scope  # noqa: PLC0415 (beside the file)
+
+    scopes = scope or [Scope.READ.value]
+    for one in scopes:
+        if one not in set(Scope):
+            raise UsageError(f"--scope {one!r} is no scope; {did_you_mean(one, map(str, Scope))}.")
+    made, key = _file().create(name, tuple(Scope(one) for one in dict.fromkeys(scopes)))
+    if as_json:
+        typer.echo(json.dumps(_shown(made) | {"key": key}))
+        return
+    typer.echo(key)
+    typer.echo(
+        f"Key {made.key_id} may {', '.join(made.scopes)}. It is shown only now and kept as a hash; send it as "
+        "`Authorization: Bearer KEY`.",
+        err=True,
+    )
+
+
+def list_keys(as_json: Json = False) -> None:
+    """List the API keys; the keys themselves are kept nowhere."""
+    keys = [_shown(key) for key in _file().all()]
+    if as_json:
+        typer.echo(json.dumps(keys))
+        return
+    for one in keys:
+        state = f"revoked {one['revoked_at']}" if one["revoked_at"] else "valid"
+        typer.echo(f"{one['key_id']}  {'+'.join(one['scopes']):<12}  {one['created_at']}  {state}  {one['name']}")
+    if not keys:
+        typer.echo("There are no keys; `ecom api-key create --name NAME` makes one.", err=True)
+
+
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="The id that `ecom api-key list` shows.")],
+    as_json: Json = False,
+) -> None:
+    """Let an API key count no more, from this moment on."""
+    revoked = _shown(_file().revoke(key_id))
+    typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} counts no more.")
+
+
+def _file() -> Any:  # noqa: ANN401 (its module loads with the command)
+    from ecom_assets.api.auth.keys import KeyFile  # noqa: PLC0415 (loads the clock and files)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
+
+    return KeyFile(load_settings().home)
+
+
+def _shown(key: Any) -> dict[str, Any]:  # noqa: ANN401 (as above)
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "scopes": [scope.value for scope in key.scopes],
+        "created_at": _second(key.created_at),
+        "revoked_at": _second(key.revoked_at),
+    }
+
+
+def _second(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None

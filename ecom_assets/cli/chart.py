@@ -1,0 +1,62 @@
+"""A funnel's answer in lines: the chart with the times of each step, and the breakdown. Not here: the numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+BAR_WIDTH = 30
+
+
+def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Draw a funnel, a line per step."""
+    largest = max((step["count"] for step in steps), default=0) or 1
+    width = max((len(step["event_type"]) for step in steps), default=0)
+    lines = []
+    for step in steps:
+        bar = "█" * round(BAR_WIDTH * step["count"] / largest)
+        line = f"  {step['step']} {step['event_type']:{width}} {bar:{BAR_WIDTH}} {step['count']:>10,}"
+        if step["step"] > 1:
+            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
+            line += f"  {percent(previous)} of previous, {percent(start)} of all"
+        lines.append(line)
+    return lines
+
+
+def percent(share: float | None) -> str:
+    """Write a share for people."""
+    return "    -" if share is None else f"{share:6.1%}"
+
+
+Step = Mapping[str, Any]
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
+    """Draw the funnel, with the median time that each step took; in any order a step is so many of them."""
+    named = [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
+    chart = funnel_chart(named)
+    return [line + _time(step) for line, step in zip(chart, steps, strict=True)]
+
+
+def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line per value: how many took each step, and the share of those at step 1 who took the last."""
+    if not breakdown:
+        return []
+    width = max(len(entry["value"]) for entry in breakdown)
+    lines = ["", f"By {definition['by']} ({definition['by_attribution']})"]
+    for entry in breakdown:
+        counts = " ".join(f"{step['count']:>10,}" for step in entry["steps"])
+        lines.append(f"  {entry['value']:{width}} {counts}  {percent(entry['steps'][-1]['conversion_from_start'])}")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people, in the largest unit of which it has at least one."""
+    for name, size in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.1f} s"
+
+
+def _time(step: Step) -> str:
+    median = step["median_s_from_previous"]
+    return "" if median is None else f", median {duration(median)}"

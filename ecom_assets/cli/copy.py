@@ -1,0 +1,68 @@
+"""`ecom copy`: every table from one warehouse to another. Not here: the copying (`warehouse/migration.py`)."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ecom_assets.cli.options import Json
+from ecom_assets.cli.progress import RunProgress
+from ecom_assets.errors import UsageError
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.migration import copy_table
+from ecom_assets.warehouse.opening import new_engine
+
+
+def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None:
+    """Copy and compare every table that the source has.
+
+    Raises:
+        UsageError: Both addresses are one, the source is empty, or the target has rows already.
+    """
+    if origin == to:
+        raise UsageError("--from and --to are the same warehouse; name two.")
+    with ExitStack() as stack:
+        source, target = (_opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to")))
+        tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
+        if not tables:
+            raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
+        taken = [one.qualified_name() for one in tables if target.has(one) and target.row_count(one)]
+        if taken and not overwrite:
+            raise UsageError(
+                f"{target.address} has rows in {', '.join(taken)} already; give --overwrite to replace them."
+            )
+        progress = RunProgress(Console(stderr=True), quiet=as_json)
+        progress.expect(len(tables))
+        copied = []
+        with progress:
+            for contract in tables:
+                progress.began(contract.qualified_name())
+                content = copy_table(source, target, contract)
+                progress.say(f"  {contract.qualified_name():28} {content.row_count:>12,} rows, equal")
+                copied.append({"table": contract.qualified_name(), **asdict(content)})
+        done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
+        typer.echo(json.dumps(copied) if as_json else done)
+
+
+def _opened(stack: ExitStack, url: str, which: str) -> Engine:
+    engine = new_engine(load_settings(warehouse=url))
+    if which == "--from" and not engine.exists():
+        raise UsageError(f"There is no warehouse at {engine.address}; correct --from.")
+    engine.open()
+    stack.callback(engine.close)
+    return engine
+
+
+def copy(
+    origin: Annotated[str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")],
+    to: Annotated[str, typer.Option(help="Address of the warehouse to fill.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace rows that the target has.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy every table to another warehouse, and compare counts and checksums."""
+    copy_tables(origin, to, overwrite=overwrite, as_json=as_json)

@@ -1,0 +1,216 @@
+"""A delivery from the command line: a real Dagster run of the exports, or payloads in files. Not here: `ecom run`."""
+
+import json
+import logging
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from ecom_assets.cli.options import AskedDays, Json
+from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
+from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.summary.deliveries import delivery_lines, delivery_totals
+from ecom_assets.definitions import build_definitions
+from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
+from ecom_assets.delivery.pending import DueEvents, DueUsers
+from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
+from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.resources import outlets_of, outlets_resource
+from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+
+CUSTOMERS = "customers-json"
+PLACES = (*SETTING_OF, CUSTOMERS)
+PLACEHOLDERS: dict[str, dict[str, Any]] = {
+    "amplitude": {"amplitude_api_key": SecretStr("dry-run")},
+    "heap": {"heap_app_id": "dry-run"},
+    "mixpanel": {"mixpanel_token": SecretStr("dry-run")},
+    "ga4": {"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
+}
+"""What a dry run takes for the settings of a tool that is not set: nothing goes there, and no payload has them."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a person asked for."""
+
+    places: tuple[str, ...]
+    asked: AskedDays
+    is_dry: bool
+    retries_dead_letters: bool
+
+    def __post_init__(self) -> None:
+        """Refuse places that there are not.
+
+        Raises:
+            UsageError: There is no such place, or a file of customers was to be tried without being written.
+        """
+        for place in self.places:
+            if place not in PLACES:
+                raise UsageError(f"--to {place!r} is no place to export to; {did_you_mean(place, PLACES)}.")
+        if self.is_dry and CUSTOMERS in self.places:
+            raise UsageError("--dry-run is about payloads, and customers-json has none: it is a file; leave one out.")
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the assets."""
+        tools = [place for place in self.places if place != CUSTOMERS]
+        found = [f"{tool}_{kind}" for tool in tools for kind in ("events", "users")]
+        return [*found, *(["customers_json"] if CUSTOMERS in self.places else [])]
+
+
+def show_export(request: ExportRequest, *, as_json: bool) -> bool:
+    """Deliver, or write payloads; print what it came to, and tell whether all went well.
+
+    Raises:
+        UsageError: A tool is not set, or there is nothing to deliver.
+    """
+    settings, days = _prepared(request)
+    if request.is_dry:
+        shown = _dry(settings, request, days)
+        typer.echo(json.dumps(shown) if as_json else "\n".join(_dry_lines(shown)))
+        return True
+    outcome = _delivered(settings, request, days, quiet=as_json)
+    totals = delivery_totals(outcome)
+    shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
+    typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
+    _complain(outcome, totals)
+    return outcome.is_well and not _waiting(totals)
+
+
+def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
+    """Look at everything that was asked for, before anything is sent."""
+    settings = load_settings()
+    engine = new_engine(settings)
+    if not engine.exists():
+        raise UsageError(
+            f"There is no warehouse yet at {engine.address}, so there is nothing to export; run `ecom run`."
+        )
+    with closing(new_engine(settings).open()) as opened:
+        settings = with_origin(opened, settings)
+        days = _days(opened, settings, request.asked)
+    unset = [place for place in request.places if place in SETTING_OF.keys() - set_tools(settings)]
+    if unset and not request.is_dry:
+        raise UsageError(
+            f"{SETTING_OF[unset[0]]} is not set, so nothing can go to {unset[0]}; set it, or look at payloads with "
+            "--dry-run."
+        )
+    return settings, days
+
+
+def _days(engine: Engine, settings: Settings, asked: AskedDays) -> Days:
+    """Return the days asked for, else all that there are events of."""
+    events = engine.table(CleanEvents)
+    found = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
+    first = asked.first or found["first"] or asked.last or settings.first_day
+    last = asked.last or found["last"] or first
+    if last < first:
+        raise UsageError(f"There are no events from {first} on: the last are of {last}; give other days.")
+    whole = Days.between(max(first, settings.first_day), last)
+    return Days.of([*whole.dates, last])
+
+
+def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet: bool) -> RunOutcome:
+    prepare_dagster_home(settings)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    progress = RunProgress(Console(stderr=True), quiet=quiet)
+    if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
+        progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
+    outlets = outlets_resource(settings, retry_rejected=request.retries_dead_letters)
+    definitions = build_definitions(settings, progress=progress, resources={"outlets": outlets})
+    chosen = [key_of(name) for name in request.names]
+    if set(request.places) - {CUSTOMERS}:
+        chosen += [asset.key for asset in DELIVERY_TABLES]
+    return PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
+
+
+def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, Any]:
+    from ecom_assets.delivery.dry_run import DryDestination  # noqa: PLC0415 (loads DuckDB)
+
+    unset = SETTING_OF.keys() - set_tools(settings)
+    fill = {name: value for tool in unset for name, value in PLACEHOLDERS[tool].items()}
+    folder = settings.home.absolute() / "dry_run"
+    shown: dict[str, Any] = {}
+    with (
+        closing(outlets_of(settings.model_copy(update=fill))) as outlets,
+        closing(new_engine(settings).open()) as engine,
+    ):
+        store, sent_at = outlets.store_if_any, outlets.sending_at()
+        for name in request.names:
+            due = DueEvents(engine) if name.endswith("_events") else DueUsers(engine)
+            found = DryDestination(outlets.destinations[name], due, store, sent_at).write(days, folder)
+            shown[name] = {**vars(found), "folder": str(found.folder)}
+    return {"dry_run": shown}
+
+
+def _dry_lines(shown: dict[str, Any]) -> list[str]:
+    lines = ["Nothing was sent. What would be:"]
+    for name, one in shown["dry_run"].items():
+        counts = (
+            f"{one['would_send']:,} of {one['due']:,} due, {one['would_refuse']:,} cannot go, {one['known']:,} known"
+        )
+        lines.append(f"  {name:16} {counts}: {Path(one['folder'])}")
+    return lines
+
+
+def _waiting(totals: dict[str, Any]) -> int:
+    return sum(one["pending"] for one in totals["deliveries"].values())
+
+
+def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
+    for failure in outcome.complaints:
+        typer.echo(f"ecom: {failure}", err=True)
+    refusing = {check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED}
+    if waiting := sum(one["pending"] for name, one in totals["deliveries"].items() if name not in refusing):
+        typer.echo(f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again later.", err=True)
+
+
+LIKE_A_DAY = re.compile(r"\d{4}-\d")
+
+
+def export(
+    to: Annotated[
+        list[str],
+        typer.Option(
+            "--to",
+            help="amplitude, heap, mixpanel, ga4 or customers-json; a day is the last day, YYYY-MM-DD, included.",
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write payloads to files, and send nothing.")] = False,
+    retry_dead_letters: Annotated[
+        bool, typer.Option("--retry-dead-letters", help="Send again what the tool has refused.")
+    ] = False,
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default all there are.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver events and user properties to other tools, each record once; or write all customers to a JSON file."""
+    places, last = split_days(to)
+    asked = AskedDays.read(first, last)
+    request = ExportRequest(places, asked, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
+    if not show_export(request, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
+    """Tell places from the last day: both are given as `--to`.
+
+    Raises:
+        UsageError: There is more than one day, or no place.
+    """
+    days = [one for one in to if LIKE_A_DAY.match(one)]
+    places = tuple(dict.fromkeys(one for one in to if one not in days))
+    if len(days) > 1:
+        raise UsageError(f"--to {days[1]} is a second last day, after {days[0]}; give one.")
+    if not places:
+        raise UsageError(f"--to {to[0]} says until when, and not where; add --to amplitude, or another tool.")
+    return places, days[0] if days else None

@@ -1,0 +1,180 @@
+"""`ecom funnel` as a person types it: its options, and the answer in lines.
+
+Not here: the answer (`adhoc_funnel.py`).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from ecom_assets.cli.options import (
+    DURATIONS,
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    SessionRuleName,
+    all_paths,
+    print_answer,
+)
+from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
+from ecom_assets.errors import UsageError
+from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.queries import answer_funnel
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.kinds import EventMapping
+
+
+def definition_of(path: Path) -> dict[str, Any]:
+    """Return a funnel's definition from a file.
+
+    Raises:
+        UsageError: The file cannot be read, or holds no YAML or JSON.
+    """
+    try:
+        read = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    if not isinstance(read, dict):
+        raise UsageError(f"{path} holds no funnel definition; begin it with `steps:`.")
+    return read
+
+
+def answer(
+    paths: list[str], mapping: str | None, definition: dict[str, Any], who: Path | None, session_rule: SessionRule
+) -> dict[str, Any]:
+    """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
+    funnel = Funnel.from_mapping(definition)
+    check_format("--who", who)
+    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    funnel = in_platform_words(funnel, files.mapping)
+    files = files.with_few_columns() if who is None and _is_plain(funnel) else files
+    events = files.clean()
+    keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
+    found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=files.mapping.own_words())
+    return found | {"rows": files.rows.as_json()}
+
+
+def _is_plain(funnel: Funnel) -> bool:
+    """Whether a few columns will do: no event can serve two steps and only visitors count, so no copy matters."""
+    if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
+        return False
+    conditions = [*funnel.steps, *(one.event for one in funnel.exclude)]
+    return not (funnel.by or funnel.hold or any(step.where for step in conditions))
+
+
+def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:
+    """The funnel with each event type as the mapping translates it."""
+
+    def translated(step: FunnelStep) -> FunnelStep:
+        return replace(step, event_type=mapping.translate(step.event_type))
+
+    excluded: tuple[Exclusion, ...] = tuple(replace(one, event=translated(one.event)) for one in funnel.exclude)
+    return replace(funnel, steps=tuple(translated(step) for step in funnel.steps), exclude=excluded)
+
+
+ORDERS = (
+    "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
+)
+BESIDE_A_DEFINITION = {"who", "definition", "as_json", "events", "more", "mapping", "session_rule"}
+Steps = Annotated[str | None, typer.Option(help="Event types, separated by commas.")]
+Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
+Columns = Annotated[str | None, typer.Option(help="Columns that must keep one value, separated by commas.")]
+Excluded = Annotated[
+    list[str] | None,
+    typer.Option(help="An event type that may not come between the steps; `a:2:3` only between steps 2 and 3."),
+]
+ExclusionRule = Annotated[str, typer.Option(help="mixpanel keeps the steps before an excluded event, posthog none.")]
+By = Annotated[str | None, typer.Option(help="Break down by this column, or by properties.key.")]
+ByAttribution = Annotated[str, typer.Option(help="Whose value counts: first, last, all, step_1, step_2, …")]
+Limit = Annotated[int, typer.Option(help="So many values stand by themselves; the rest is Other.")]
+Who = Annotated[Path | None, typer.Option(help="Write who is at each step to this .parquet or .csv file.")]
+Definition = Annotated[Path | None, typer.Option(help="A YAML or JSON file instead of --steps and the rest.")]
+
+
+def funnel(
+    context: typer.Context,
+    more: MorePaths = None,
+    events: Events = None,
+    mapping: Mapping = None,
+    steps: Steps = None,
+    within: Within = "7d",
+    order: Annotated[str, typer.Option(help=ORDERS)] = "ordered",
+    per: Annotated[str, typer.Option(help="user, session or totals.")] = "user",
+    hold: Columns = None,
+    exclude: Excluded = None,
+    exclusion_rule: ExclusionRule = "mixpanel",
+    by: By = None,
+    by_attribution: ByAttribution = "first",
+    limit: Limit = 25,
+    who: Who = None,
+    definition: Definition = None,
+    session_rule: SessionRuleName = "ga4",
+    as_json: Json = False,
+) -> None:
+    """Count who got how far through the steps."""
+    from ecom_assets.sessions.rule import SessionRule  # noqa: PLC0415 (with it)
+
+    if (steps is None) == (definition is None):
+        raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
+    if definition is not None:
+        _refuse_more_than_a_definition(context)
+    rule = SessionRule.preset(session_rule)
+    plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
+    plain |= {"by": by, "by_attribution": by_attribution}
+    asked = definition_of(definition) if definition else plain | _lists_in(steps, hold, exclude)
+    found = answer(all_paths(events, more), mapping, asked, who, rule)
+    print_answer(found, lambda: _lines(found, who), as_json=as_json)
+
+
+def _lists_in(steps: str | None, hold: str | None, exclude: list[str] | None) -> dict[str, Any]:
+    """Return what options say in lists as a definition has it."""
+    return {
+        "steps": [step.strip() for step in (steps or "").split(",")],
+        "hold": [column.strip() for column in hold.split(",")] if hold else [],
+        "exclude": [_exclusion(text) for text in exclude or []],
+    }
+
+
+def _refuse_more_than_a_definition(context: typer.Context) -> None:
+    """Refuse options that say what the definition's file says; one of the two would win without a word.
+
+    Raises:
+        UsageError: The first of them.
+    """
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in BESIDE_A_DEFINITION and source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} is given beside --definition, whose file says it; write it there, or leave it out."
+            )
+
+
+def _exclusion(text: str) -> dict[str, Any]:
+    """Read `a` or `a:2:3`; an event type may hold colons itself.
+
+    Raises:
+        UsageError: Only one of the two steps is given.
+    """
+    name, *ends = text.rsplit(":", 2)
+    if len(ends) == 2 and all(end.isdigit() for end in ends):  # noqa: PLR2004 (after and before)
+        return {"event_type": name, "after": int(ends[0]), "before": int(ends[1])}
+    if ends and ends[-1].isdigit():
+        raise UsageError(f"--exclude {text!r} names one step; name both, as in {name}:1:2, or none.")
+    return {"event_type": text}
+
+
+def _lines(found: dict[str, Any], who: Path | None) -> list[str]:
+    from ecom_assets.cli.chart import breakdown_lines, step_lines  # noqa: PLC0415 (loads Ibis)
+
+    lines = [
+        *step_lines(found["definition"], found["steps"]),
+        *breakdown_lines(found["definition"], found["breakdown"]),
+    ]
+    return lines + ([f"Written to {who}."] if who else [])

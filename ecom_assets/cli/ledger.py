@@ -1,0 +1,82 @@
+"""Commands about the ledger of deliveries: back it up, rebuild a lost one, begin anew. Not here: deliveries."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.options import Json
+from ecom_assets.errors import UsageError
+
+
+def restore(as_json: Json = False) -> None:
+    """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
+    from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.delivery.opening import open_store  # noqa: PLC0415 (as above)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.warehouse.opening import new_engine  # noqa: PLC0415 (loads Ibis)
+
+    settings = load_settings()
+    engine = new_engine(settings)
+    if not engine.exists():
+        raise UsageError(f"There is no warehouse at {engine.address}, so no copy of the ledger; put your backup back.")
+    with closing(engine.open()), closing(open_store(settings)) as store:
+        done = bring_back(store, engine)
+        told = {**vars(done), "ledger": store.address, "warehouse": engine.address}
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(_restored_line(told))
+
+
+def backup(
+    to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
+) -> None:
+    """Copy the ledger into a file, while deliveries may go on."""
+    from ecom_assets.delivery.opening import ledger_place  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
+
+    place = ledger_place(load_settings())
+    if not isinstance(place, Path):
+        raise UsageError("The ledger lies in Postgres, in the schema delivery_ledger; back it up with pg_dump.")
+    if not place.exists():
+        raise UsageError(f"There is no ledger at {place} yet; the first delivery begins it.")
+    if to.exists():
+        raise UsageError(f"{to} is there already; give --to another name.")
+    with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True)) as origin, closing(sqlite3.connect(to)) as copy:
+        origin.backup(copy)
+    typer.echo(f"The ledger {place} is copied to {to}.")
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Forget what was delivered.")] = False,
+) -> None:
+    """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
+    from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (for this)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.warehouse.opening import new_engine  # noqa: PLC0415 (loads Ibis)
+
+    if not yes:
+        raise UsageError("After this everything counts as never delivered, and is sent again; say so with --yes.")
+    engine = new_engine(load_settings())
+    with closing(engine.open()):
+        engine.clear([Deliveries, DeadLetters, ReconciliationDaily])
+    typer.echo(f"{engine.address} knows of no delivery any more; a ledger that is still there does.")
+
+
+def _restored_line(told: dict[str, Any]) -> str:
+    if not told["record_count"]:
+        return f"The ledger {told['ledger']} knows all that export.deliveries does; nothing was changed."
+    line = (
+        f"{told['record_count']:,} records in {told['batch_count']:,} batches were brought back from "
+        f"{told['warehouse']} into {told['ledger']}; `ecom export` or the next run goes on from there."
+    )
+    if told["without_hash_count"]:
+        line += (
+            f" Of {told['without_hash_count']:,} it is not known what was sent, so that a change of them since then is "
+            "not seen."
+        )
+    return line

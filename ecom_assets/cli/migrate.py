@@ -1,0 +1,59 @@
+"""`ecom migrate`: shows what stored tables lack of their contracts, and does it.
+
+Not here: how (`warehouse/migration.py`).
+"""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ecom_assets.cli.options import Json
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.warehouse.migration import Change, changes, migrate
+from ecom_assets.warehouse.opening import new_engine
+
+
+def migrate_tables(*, do_it: bool, as_json: bool) -> None:
+    """Print the plan; carry it out where that was asked for."""
+    engine = new_engine(load_settings())
+    if not engine.exists():
+        typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; the first run makes it.")
+        return
+    engine.open()
+    try:
+        plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
+        if do_it:
+            for contract in (one for one, found in plan.items() if found):
+                migrate(engine, contract)
+    finally:
+        engine.close()
+    planned = [change for found in plan.values() for change in found]
+    if as_json:
+        typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": do_it}))
+    else:
+        typer.echo("\n".join(_lines(planned, engine.address, done=do_it)))
+
+
+def _lines(planned: list[Change], address: str, *, done: bool) -> list[str]:
+    if not planned:
+        return [f"Every table in {address} is as its contract says."]
+    lines = [f"  {change.table}.{change.column}: {change.becomes}" for change in planned]
+    emptied = sorted({change.table.replace(".", "/") for change in planned if change.empties})
+    backfill = [f"Then materialize again: ecom run --select '{name}+'" for name in emptied]
+    end = (
+        "Done."
+        if done
+        else "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each whole or not at all."
+    )
+    return [f"In {address}:", *lines, end, *backfill]
+
+
+def migrate_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Do what the plan says.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what stored tables lack of their contracts, and do it with --yes."""
+    migrate_tables(do_it=yes, as_json=as_json)

@@ -1,0 +1,347 @@
+"""Clean events straight from files, by the same definitions as the platform's tables, without setting anything up.
+
+Not here: what is asked about them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.errors import SourceError, UsageError, WarehouseError
+from ecom_assets.events import clean
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.orders.orders import OrderRule, classify, user_order_log
+from ecom_assets.sales import sales as selling
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import whole_sessions
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_order_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import NO, ONE_DAY, Days
+from ecom_assets.tables.schema import fetched
+from ecom_assets.warehouse.engines.local import connect, streaming
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+
+FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
+
+
+def check_format(option: str, path: Path | None) -> None:
+    """Refuse a file that is neither Parquet nor CSV, before any work is done.
+
+    Raises:
+        UsageError: Its name ends in another way.
+    """
+    if path is not None and path.suffix not in FORMATS:
+        raise UsageError(f"{option} {path} is neither .parquet nor .csv; end it in one of them.")
+
+
+def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
+    """Write the rows in their order; a file that was there is replaced when the new one is whole.
+
+    Raises:
+        WarehouseError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        place = str(beside).replace("'", "''")
+        con.raw_sql(f"COPY ({con.compile(rows)}) TO '{place}' ({FORMATS[path.suffix]})")
+        beside.replace(path)
+    except (duckdb.Error, OSError) as error:
+        beside.unlink(missing_ok=True)
+        raise WarehouseError(
+            f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Customers:
+    """Whose customers are asked about: paths of orders or of events, and the last day to look at, None for the newest.
+
+    A purchase event counts on the day on which its session started, which is why a rule cuts sessions here.
+    """
+
+    orders: list[str]
+    events: list[str]
+    mapping: str | None = None
+    until: date | None = None
+    session_rule: str = "ga4"
+
+    def definition(self) -> dict[str, str]:
+        """Return what an answer says of its source."""
+        if self.orders:
+            return {"source": "orders"}
+        return {"source": "purchase_events", "session_rule": self.session_rule}
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows that were read, and how many of them did not count, by reason; all others did."""
+
+    read: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> int:
+        """Return how many rows the answer is about."""
+        return self.read - sum(self.rejected.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as INTERFACE has them, the most frequent reason first."""
+        by_count = sorted(self.rejected.items(), key=lambda one: (-one[1], one[0]))
+        return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
+
+
+@dataclass(frozen=True)
+class FilePurchases:
+    """Purchases, the engine that holds them, and the rows that they were found in."""
+
+    con: Backend
+    purchases: Purchases
+    rows: FileRows
+
+    @classmethod
+    def open(cls, asked: Customers) -> "FilePurchases":
+        """Read order lines, or purchase events.
+
+        Raises:
+            UsageError: Both were given, or neither.
+        """
+        if bool(asked.orders) == bool(asked.events):
+            raise UsageError("Customers are known by orders or by events; give either --orders PATH or --events PATH.")
+        if asked.events:
+            rule = SessionRule.preset(asked.session_rule)
+            files = FileEvents.open(asked.events, load_settings(events_mapping=asked.mapping))
+            sessions = whole_sessions(files.clean(), rule)
+            return cls._stored(files.con, Purchases.of_sessions(sessions, asked.until), files.rows)
+        lines = FileOrders.open(asked.orders, load_settings(orders_mapping=asked.mapping))
+        return cls._stored(lines.con, Purchases.of_sales(lines.sales(), asked.until), lines.rows)
+
+    @classmethod
+    def _stored(cls, con: Backend, purchases: Purchases, rows: FileRows) -> "FilePurchases":
+        """Compute them once, since an answer asks several times."""
+        orders, as_of = (
+            _stored(con, name, rows) for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
+        )
+        return cls(con, Purchases(orders, as_of), rows)
+
+    def newest_day(self) -> str | None:
+        """Return the day at whose end customers are looked at; None without any data."""
+        found: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
+        return found.isoformat() if found else None
+
+
+def _stored(con: Backend, name: str, rows: ir.Table) -> ir.Table:
+    con.raw_sql(f"CREATE OR REPLACE TEMP TABLE purchase_{name} AS {con.compile(rows)}")
+    return con.table(f"purchase_{name}", database=("temp", "main"))
+
+
+LINES = "file_orders"
+
+
+@dataclass(frozen=True)
+class FileOrders:
+    """Files with the mapping that they fit, open in an engine of their own."""
+
+    con: Backend
+    files: RecordFiles
+    rule: OrderRule
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
+        """Find the files and check them.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
+        con = connect()
+        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        mapping = load_order_mapping(settings.orders_mapping)
+        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity))
+
+    def clean(self) -> ir.Table:
+        """Return the rows of `UserOrderLog`, of every day that there is.
+
+        Raises:
+            SourceError: The files hold no rows.
+        """
+        if self.files.received_days() is None:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        received = self._received
+        return user_order_log(received, None, self.rule, self._days())
+
+    def sales(self) -> ir.Table:
+        """Return the rows of `Sales`; none where the files hold no clean line."""
+        received, days = self._received, self._days()
+        lines = user_order_log(received, None, self.rule, days)
+        # Order files alone do not tell what led to an order.
+        without_channel = lines.select(*selling.ORDER, channel=ibis.null("string")).filter(NO)
+        return selling.sales(lines, without_channel, days)
+
+    @cached_property
+    def rows(self) -> FileRows:
+        """How many lines the files hold, and how many of them are not in `clean`, by reason."""
+        classified = classify(self._received, self.rule)
+        ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
+        counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
+        found = self.con.to_pyarrow(counted).to_pylist()
+        rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
+        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in found if not row["reject_reason"])
+        return FileRows(sum(row["row_count"] for row in found), rejected)
+
+    @cached_property
+    def _received(self) -> ir.Table:
+        own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
+        rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
+        # Copies are looked for in several passes, and a file is dear to read.
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
+        return self.con.table(LINES, database=("temp", "main"))
+
+    def _days(self) -> Days:
+        """Return every day on which a clean line can have been ordered."""
+        covered = self.files.received_days()
+        if covered is None:
+            return Days(())
+        last = covered[1] + ONE_DAY
+        query = select("min(order_date)", LINES, f"order_date <= {day(last)}")
+        # All of it, because what is left unread would keep the connection busy.
+        ((first,),) = self.con.con.execute(query).fetchall()
+        return Days.between(first, last + ONE_DAY) if first else Days(())
+
+
+RECEIVED = "received_events"
+ROWS = "file_rows"
+COPIES = "file_copies"
+DUPLICATES = "file_duplicates"
+FEW_COLUMNS = (
+    "event_id", "event_type", "event_at", "event_date", "user_id", "session_id", "cart_amount", "received_date",
+)  # fmt: skip
+"""What it takes to say who did what and when."""
+ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
+"""What the clean events, and the order of their copies, are made of."""
+
+
+@dataclass(frozen=True)
+class FileEvents:
+    """Files with the mapping that they fit, open in an engine of their own."""
+
+    con: Backend
+    files: RecordFiles
+    mapping: EventMapping
+    settings: Settings
+    columns: tuple[str, ...] = ALL_COLUMNS
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
+        """Find the files and check them.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
+        con = connect()
+        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        mapping = load_mapping(settings.events_mapping)
+        return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
+
+    def with_few_columns(self) -> "FileEvents":
+        """The same files for a question about who did what and when, which no surplus copy can change.
+
+        Use these or the others: what is kept of the rows is kept under one name.
+        """
+        return replace(self, columns=FEW_COLUMNS)
+
+    def clean(self) -> ir.Table:
+        """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
+        resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
+        if self.columns == FEW_COLUMNS:
+            return resolved.rename(source_session_id="session_id")
+        if self.rows.rejected.get(DUPLICATE):
+            resolved = clean.unique_copies(resolved, self._duplicates)
+        return clean.as_clean_events(resolved)
+
+    @cached_property
+    def rows(self) -> FileRows:
+        """How many rows the files hold, and how many of them are not in `clean`, by reason."""
+        rows = self._classified
+        counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
+        rejected = {reason: count for reason, count in counts.items() if reason}
+        ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
+        return FileRows(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
+
+    @cached_property
+    def _classified(self) -> ir.Table:
+        """Every row, with its reason where it is refused."""
+        # Kept, because parsing texts is dear: they are read once for the answer, for its copies and for `rows`.
+        rows = clean.classify(self.received(), self.rule, self._days)
+        return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
+
+    @cached_property
+    def _copies(self) -> ir.Table:
+        """The rows that are clean, surplus copies among them."""
+        rows = self._classified
+        # A view, because the engine would store what a query names twice, with all its columns.
+        copies = rows.filter(rows.reject_reason.isnull()).drop("reject_reason")
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {COPIES} AS {self.con.compile(copies)}")
+        return self.con.table(COPIES, database=("temp", "main"))
+
+    @cached_property
+    def _duplicates(self) -> ir.Table:
+        """The rows of `DuplicateEvents`."""
+        return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
+
+    def _kept(self, name: str, rows: ir.Table) -> ir.Table:
+        query = streaming(self.con.compiler.to_sqlglot(rows)).sql(dialect=self.con.dialect)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        return self.con.table(name, database=("temp", "main"))
+
+    @property
+    def rule(self) -> CleaningRule:
+        """What makes a row a clean event, as `ecom run` has it."""
+        accepted = self.mapping.accepted_types(self.settings.event_types)
+        return CleaningRule(
+            accepted,
+            self.settings.late_days,
+            max_amount=self.settings.max_amount,
+            timezone=self.settings.timezone,
+        )
+
+    def received(self) -> ir.Table:
+        """Return the rows of `RawEvents`."""
+        own_day = day_in_zone("event_at", self.settings.timezone)
+        sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {RECEIVED} AS {sql}")
+        return self.con.table(RECEIVED, database=("temp", "main"))
+
+    @cached_property
+    def _days(self) -> Days:
+        covered = self.files.received_days()
+        if covered is None:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)
+
+
+DUPLICATE = "duplicate"
+"""The reason of a surplus copy: the row is clean, and another copy of it counts."""
+
+
+def rows_line(rows: Mapping[str, Any]) -> str:
+    """Write them for people."""
+    told = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
+    read = f"Rows: {rows['read']:,} read"
+    if not told:
+        return f"{read}, all counted" if rows["read"] else read
+    return f"{read}, {rows['counted']:,} counted; not counted: {told}"

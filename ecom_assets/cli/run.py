@@ -1,0 +1,48 @@
+"""Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
+
+from typing import Annotated
+
+import typer
+
+from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions
+from ecom_assets.errors import EcomError
+
+
+def run(
+    more: MorePaths = None,
+    events: Events = None,
+    events_mapping: Mapping = None,
+    orders: Orders = None,
+    orders_mapping: Mapping = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
+    ] = None,
+    allow_withdrawal: Annotated[
+        bool, typer.Option("--allow-withdrawal", help="Let rows go that their source no longer has.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Publish and export also if days of the last publication are missing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
+    from ecom_assets.cli.platform_run import PlatformRun, tell_of_refusal  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
+
+    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
+    asked = AskedDays.read(first, last)
+    may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
+    try:
+        platform = PlatformRun.prepare(own, asked, select, may, quiet=as_json)
+    except EcomError as error:
+        tell_of_refusal(error, own)
+        raise
+    outcome = platform.materialize()
+    try:
+        show_summary(platform.settings, outcome, as_json=as_json)
+    finally:
+        platform.tell_of_failures(outcome)
+    if not outcome.is_well:
+        raise typer.Exit(1)

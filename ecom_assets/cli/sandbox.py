@@ -1,0 +1,84 @@
+"""Commands about the simulated shop. Not here: the simulation and its services (`sandbox/`)."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from ecom_assets.cli.options import Json, day_of
+from ecom_assets.settings.settings import load_settings
+
+
+def data(
+    out: Annotated[Path, typer.Option(help="Folder to write; made whole, or not at all.")],
+    days: Annotated[int, typer.Option(help="Days to simulate.")] = 30,
+    visitors: Annotated[int, typer.Option(help="People who may come.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-01-01",
+    as_json: Json = False,
+) -> None:
+    """Simulate a shop: landing folders of events, orders, a catalogue, and the truth about them."""
+    from rich.console import Console  # noqa: PLC0415 (only this command draws)
+    from rich.progress import Progress  # noqa: PLC0415 (only this command draws)
+
+    from ecom_assets.sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
+
+    first_day = day_of(first, "--from")
+    assert first_day is not None  # noqa: S101 (a default is given)
+    with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+        task = bar.add_task("days", total=days)
+        truth = generate(
+            out,
+            days=days,
+            visitors=visitors,
+            seed=seed,
+            first_day=first_day,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(json.dumps(truth, indent=None if as_json else 2))
+    if not as_json:
+        typer.echo(f"Written to {out}. Next: ecom run --events {out}/events", err=True)
+
+
+def up(
+    customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
+    order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
+    catalogue_port: Annotated[int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")] = 8303,
+    amplitude_port: Annotated[int, typer.Option(help="Port of Amplitude; 0 takes a free one.")] = 8304,
+    heap_port: Annotated[int, typer.Option(help="Port of Heap; 0 takes a free one.")] = 8305,
+    mixpanel_port: Annotated[int, typer.Option(help="Port of Mixpanel; 0 takes a free one.")] = 8306,
+    ga4_port: Annotated[int, typer.Option(help="Port of GA4; 0 takes a free one.")] = 8307,
+    faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
+    from ecom_assets.sandbox.provider import ensure_sandbox  # noqa: PLC0415 (as above)
+    from ecom_assets.sandbox.services.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
+
+    settings = load_settings()
+    ensure_sandbox(settings)
+    serving = running_services(
+        settings.sandbox_folder,
+        ports=Ports(customer_port, order_port, catalogue_port, (amplitude_port, heap_port, mixpanel_port, ga4_port)),
+        faults=Faults.some_of_all() if faults else None,
+    )
+    with suppress(KeyboardInterrupt), serving as services:
+        environment = services.environment()
+        lines = [json.dumps(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
+        typer.echo("\n".join(lines))
+        if not as_json:
+            typer.echo(_STEERING.format(**environment), err=True)
+        Event().wait()
+
+
+_STEERING = (
+    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with their stock at "
+    "{ECOM_CATALOGUE_API_URL}; Amplitude at {ECOM_AMPLITUDE_URL}, Heap at {ECOM_HEAP_URL}, Mixpanel at "
+    "{ECOM_MIXPANEL_URL}, GA4 at {ECOM_GA4_URL}; Ctrl-C stops all.\n"
+    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults; "
+    "what a tool has got: {ECOM_AMPLITUDE_URL}/control/held"
+)

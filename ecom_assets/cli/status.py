@@ -1,0 +1,142 @@
+"""`ecom status`: each table's rows, newest data, last run and failing checks. Not here: the run itself."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ecom_assets.automation.held_alert import held_line
+from ecom_assets.cli.options import Json
+from ecom_assets.definitions import build_definitions
+from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog
+from ecom_assets.orders.held_day_log import held_days, told
+from ecom_assets.registry import ALL
+from ecom_assets.serving.published import PublishedState, published_state
+from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.withdrawals import held_withdrawals
+
+WIDTH = 120
+"""Characters that the table needs; a narrower terminal wraps it rather than cut names."""
+
+
+def show_status(*, as_json: bool) -> None:
+    """Print the state of every table."""
+    settings = load_settings()
+    engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; run `ecom run`.")
+        return
+    prepare_dagster_home(settings)
+    engine.open()
+    try:
+        with dg.DagsterInstance.get() as instance:
+            failing = _failing_checks(instance, build_definitions(settings))
+            published = published_state(settings)
+            lost = held_withdrawals(engine)
+            rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
+    finally:
+        engine.close()
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        _draw(rows)
+        typer.echo("\n".join(["", *lines]) if (lines := _held_lines(rows)) else "", nl=bool(lines))
+        for line in _lost_lines(lost):
+            typer.echo(line)
+        if published.found:
+            typer.echo(published.found)
+
+
+def _state(
+    engine: Engine,
+    instance: dg.DagsterInstance,
+    contract: type[Table],
+    failing: dict[str, list[str]],
+    published: PublishedState,
+    lost: list[dict[str, Any]],
+) -> dict[str, Any]:
+    key = asset_key(contract)
+    event = instance.get_latest_materialization_event(key)
+    row_count, newest = None, None
+    if engine.has(contract):
+        row_count = engine.row_count(contract)
+        newest = _newest_day(engine, contract) if contract.day_column else None
+    return {
+        "table": contract.qualified_name(),
+        "rows": row_count,
+        "newest_day": str(newest) if newest else None,
+        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
+        "last_run_id": event.run_id if event else None,
+        "failing_checks": failing.get(contract.qualified_name(), []),
+        "held_days": _held(engine) if contract is UserOrderLog else [],
+        "lost_days": [str(one["received_date"]) for one in lost if one["source_table"] == contract.qualified_name()],
+        "published_rows": published.row_counts.get(contract.qualified_name()),
+    }
+
+
+def _held(engine: Engine) -> list[dict[str, Any]]:
+    """Return the days whose order lines are held back."""
+    return [told(row) for row in held_days(engine, HeldOrderDays)]
+
+
+def _held_lines(rows: list[dict[str, Any]]) -> list[str]:
+    return [held_line(one) for row in rows for one in row["held_days"]]
+
+
+def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each day whose rows a table keeps although their source no longer has them."""
+    return [
+        f"{one['source_table']} keeps {one['stored_count']:,} rows of {one['received_date']}, of which its source has "
+        f"{one['offered_count']:,} since {one['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with "
+        f"`ecom run --from {one['received_date']} --to {one['received_date']} --allow-withdrawal`."
+        for one in lost
+    ]
+
+
+def _newest_day(engine: Engine, contract: type[Table]) -> date | None:
+    day_column = engine.quoted(str(contract.day_column))
+    (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    newest: date | None = row["newest"]
+    return newest
+
+
+def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:
+    keys = sorted(definitions.resolve_asset_graph().asset_check_keys)
+    failing: dict[str, list[str]] = {}
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
+        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        if evaluation is not None and not evaluation.passed:
+            is_warning = evaluation.severity == dg.AssetCheckSeverity.WARN
+            shown = f"{key.name} (warning)" if is_warning else key.name
+            failing.setdefault(".".join(key.asset_key.path), []).append(shown)
+    return failing
+
+
+def _draw(rows: list[dict[str, Any]]) -> None:
+    drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
+    for row in rows:
+        count = "-" if row["rows"] is None else f"{row['rows']:,}"
+        drawn.add_row(
+            row["table"],
+            count,
+            row["newest_day"] or "-",
+            row["last_run_at"] or "never",
+            ", ".join(row["failing_checks"]) or "none",
+        )
+    drawn.columns[1].justify = "right"
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(drawn)
+
+
+def status(as_json: Json = False) -> None:
+    """Show each table: rows, newest data, last run, failing checks."""
+    show_status(as_json=as_json)

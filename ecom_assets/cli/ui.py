@@ -1,0 +1,86 @@
+"""Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.settings.settings import Settings
+
+LOG_NAME = "api.log"
+
+
+def start_api(settings: Settings) -> str:
+    """Start it, to end when this process does, and return what to tell the person.
+
+    If it cannot start, that is told, and the UI comes up without it.
+    """
+    from ecom_assets.api.middleware.request_context import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
+
+    try:
+        refuse_taken("API", settings.api_host, settings.api_port)
+        refuse_open_door(settings, credentials_of(settings))
+    except EcomError as error:
+        return f"The HTTP API does not come up: {error}"
+    settings.home.mkdir(parents=True, exist_ok=True)
+    log = settings.home / LOG_NAME
+    program = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "api", "--until-parent-ends"]
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        # Dagster takes this process over; the API notices by itself when it ends.
+        subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
+    finally:
+        os.close(opened)
+    return f"The HTTP API comes up at http://{settings.api_host}:{settings.api_port}; its log is {log}."
+
+
+def ui(
+    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
+) -> None:
+    """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
+    from ecom_assets.settings.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.ui.address import remember_address  # noqa: PLC0415 (loads pydantic)
+
+    settings = load_settings()
+    door_of(host, settings)  # refuses to let everybody in from everywhere
+    prepare_dagster_home(settings)
+    refuse_taken("UI", host, port)
+    # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    remember_address(settings, host, port)
+    typer.echo(start_api(settings))
+    typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
+    # `dagster dev` advises `dg dev`, which is not part of a small install.
+    program = [
+        sys.executable,
+        "-W",
+        "ignore:Function `dev_command`",
+        "-m",
+        "ecom_assets.ui.development",
+        "-m",
+        "ecom_assets.definitions",
+    ]
+    os.execv(program[0], [*program, "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
+
+
+def refuse_taken(what: str, host: str, port: int) -> None:
+    """See that a server can listen there.
+
+    Raises:
+        UsageError: Another program does, or the address is not this machine's.
+    """
+    try:
+        with socket.create_server((host, port)):
+            return
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"The {what} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+        ) from error

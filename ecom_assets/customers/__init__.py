@@ -1,0 +1,1 @@
+"""Customers: records and their history, segments, lifetime value."""

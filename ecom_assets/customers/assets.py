@@ -1,0 +1,105 @@
+"""Customers: as the API told them, who they were when, and how they first came. Not here: how that is computed."""
+
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import Conversions, FirstTouches
+from ecom_assets.customers import customers as cleaning
+from ecom_assets.customers import segments
+from ecom_assets.customers.contracts import (
+    Customers,
+    CustomerSegments,
+    DuplicateCustomers,
+    LifetimeValue,
+    QuarantinedCustomers,
+    RawCustomers,
+)
+from ecom_assets.customers.customers import CustomerRule, MarketSegments
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.customers.value import ValueRule
+from ecom_assets.sales.assets import EVERY_SALE
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received, Restated
+from ecom_assets.warehouse.engines.local import connect
+
+EVERY_SESSION = Reads(Sessions, whole=True)
+
+
+@table_asset(CustomerSegments, sales=EVERY_SALE, sessions=EVERY_SESSION)
+def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
+    """Score every customer, and name the segment."""
+    return segments.customer_segments(Purchases.of_platform(sales, sessions), segments.SegmentRule())
+
+
+@table_asset(LifetimeValue, follows=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
+def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -> Any:  # noqa: ANN401 (Ibis has no types)
+    """Fit both models to every customer's history, and tell what to expect of each."""
+    from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
+
+    told = value.histories(Purchases.of_platform(sales, sessions)).to_pyarrow()
+    con = connect()
+    con.con.register("lifetime_value", value.lifetime_value(told, value.ValueModels.fit(told), value_rule))
+    return con.table("lifetime_value").select(*LifetimeValue.columns)
+
+
+VALUE_ASSETS = (customer_segments, lifetime_value)
+
+
+class CustomerSource(Protocol):
+    """Who is a customer now."""
+
+    def received(self, days: Days) -> Received:
+        """Fetch, if today is among the days; else leave all as it is."""
+
+
+@table_asset(RawCustomers)
+def raw_customers(customer_source: CustomerSource, days: Days) -> Restated:
+    """Ask the API if today is among the days; rows of other days stay as they were received."""
+    found = customer_source.received(days).require_rows("customers")
+    return Restated(found.rows, found.days, found.metadata)
+
+
+@table_asset(QuarantinedCustomers, raw_customers=RawCustomers)
+def quarantined_customers(raw_customers: ir.Table) -> ir.Table:
+    """Keep what is no customer."""
+    return cleaning.quarantined_customers(raw_customers)
+
+
+@table_asset(DuplicateCustomers, raw_customers=RawCustomers)
+def duplicate_customers(raw_customers: ir.Table) -> ir.Table:
+    """Count the copies that are left out."""
+    return cleaning.duplicate_customers(raw_customers)
+
+
+def restated_versions(raw_customers: ir.Table) -> ir.Table:
+    """Every day on which a version may begin: a fetch ends versions of any day, and moves what is current."""
+    return raw_customers.select(day="received_date").distinct()
+
+
+@table_asset(
+    Customers,
+    follows=(quarantined_customers.key, duplicate_customers.key),
+    raw_customers=Reads(RawCustomers, whole=True),
+    sessions=Reads(Sessions, whole=True),
+    conversions=Reads(Conversions, whole=True),
+    first_touches=Reads(FirstTouches, whole=True),
+    restates=restated_versions,
+)
+def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_customers: ir.Table,
+    sessions: ir.Table,
+    conversions: ir.Table,
+    first_touches: ir.Table,
+    customer_rule: CustomerRule,
+    market_segments: MarketSegments,
+    days: Days,
+) -> ir.Table:
+    """Describe every version of every customer."""
+    return cleaning.customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
+
+
+CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers)
+"""Those that need the API; `first_touches` is made of events."""

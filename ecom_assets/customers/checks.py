@@ -1,0 +1,116 @@
+"""No record of the customer API is lost, and every customer is somebody exactly once. Not here: what versions say."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.customers.contracts import (
+    Customers,
+    CustomerSegments,
+    DuplicateCustomers,
+    LifetimeValue,
+    QuarantinedCustomers,
+    RawCustomers,
+)
+from ecom_assets.sales.contracts import Customer
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.portable import stacked
+
+ALL_OR_NONE = (
+    (("r", "alpha", "a", "b", "alive_probability", "expected_order_count"), "no_model_reason"),
+    (("p", "q", "v", "expected_order_value"), "no_order_value_reason"),
+)
+
+
+@claim(CustomerSegments, reads=(Customer, CustomerSegments))
+def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> Verdict:
+    """Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer."""
+    columns = ("customer_id", "order_count", "revenue_amount")
+    ordered = customers.filter(customers.order_count > 0).select(*columns)
+    found = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
+    both = ordered.outer_join(found, "customer_id")
+    is_same = (both.order_count == both.of_segment) & (both.revenue_amount == both.in_segment)
+    # Where a shop has no orders, its purchase events are segmented, and there is nothing to compare them with.
+    has_orders = customers.agg(customer_count=customers.count()).filter(lambda one: one.customer_count > 0)
+    # No ids: what a check shows outlives the rows.
+    told = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
+    told = told.cross_join(has_orders)
+    return verdict_of(told.filter(~told.is_same), told)
+
+
+@claim(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
+def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> Verdict:
+    """Everybody who is in a segment has a value or a reason, and nobody else."""
+    found = values.rename(valued_id="customer_id").drop("as_of_date")
+    both = segments.select("customer_id", "as_of_date").outer_join(found, segments.customer_id == found.valued_id)
+    is_right = both.customer_id.notnull() & both.valued_id.notnull()
+    for names, reason in ALL_OR_NONE:
+        for name in names:
+            is_right &= both[name].isnull() == both[reason].notnull()
+    told = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
+    return verdict_of(told.filter(~told.is_right), told)
+
+
+VALUE_CLAIMS = [segmented_are_the_customers, valued_are_the_segmented]
+"""Every claim about segments and expected value beyond the contracts."""
+TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
+
+
+def accounting(
+    days: Days | None, raw: ir.Table, quarantined: ir.Table, surplus: ir.Table, versions: ir.Table
+) -> ir.Table:
+    """One row per day of a fetch, in `received_date`, with four counts and the `residue` they leave; zero is well.
+
+    A customer counts where a version covers the day.
+    """
+    raw, quarantined, surplus = (of_days(rows, "received_date", days) for rows in (raw, quarantined, surplus))
+    copies = raw.filter(raw.reject_reason.isnull()).select("received_date", "customer_id").distinct()
+    spans = versions.select("customer_id", "valid_from", "valid_to")
+    is_covered = [
+        copies.customer_id == spans.customer_id,
+        copies.received_date >= spans.valid_from,
+        spans.valid_to.isnull() | (copies.received_date < spans.valid_to),
+    ]
+    covered = copies.join(spans, is_covered).select("received_date")
+    terms = stacked(
+        _counted(raw, "received_count", raw.count()),
+        _counted(covered, "customer_count", covered.count()),
+        _counted(quarantined, "quarantined_count", quarantined.count()),
+        _counted(surplus, "surplus_count", surplus.surplus_count.sum()),
+    )
+    per_day = terms.group_by("received_date").agg(**{term: terms[term].sum() for term in TERMS})
+    left = per_day.received_count - per_day.customer_count - per_day.quarantined_count - per_day.surplus_count
+    return per_day.mutate(residue=left)
+
+
+def _counted(rows: ir.Table, term: str, number: ir.IntegerScalar) -> ir.Table:
+    counts = rows.group_by("received_date").agg(number=number)
+    zero = ibis.literal(0, "int64")
+    return counts.select(
+        "received_date", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS}
+    )
+
+
+@claim(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)
+def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> Verdict:
+    """Per fetch, received records = customers + quarantined records + surplus copies."""
+    per_day = accounting(days, *tables)
+    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+@claim(Customers, reads=(Customers,), blocking=True)
+def one_version_is_current(_days: Days | None, versions: ir.Table) -> Verdict:
+    """Of each customer exactly one version is current, and the others end where the next begins."""
+    in_order = ibis.window(group_by="customer_id", order_by="valid_from")
+    told = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
+    is_end = told.next_from.isnull()
+    is_right = is_end.ifelse(
+        told.valid_to.isnull() & told.is_current, (told.valid_to == told.next_from) & ~told.is_current
+    )
+    # No ids: what a check shows outlives the rows.
+    told = told.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
+    return verdict_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
+
+
+CUSTOMER_CLAIMS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
+"""Every claim about customers beyond the contracts."""

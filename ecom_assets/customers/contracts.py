@@ -1,0 +1,259 @@
+"""Contracts of customers on their way from what the API told to who they are, version by version.
+
+Not here: what customers bought (`sales`), what visitors did (`sessions.py`).
+"""
+
+from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
+
+SEGMENTS = (
+    "Champions",
+    "Loyal",
+    "Potential Loyalist",
+    "New",
+    "Promising",
+    "Need Attention",
+    "About To Sleep",
+    "At Risk",
+    "Can't Lose",
+    "Hibernating",
+    "Lost",
+)
+NO_MODEL_REASONS = ("too_few_customers", "no_repeat_orders", "no_spread", "not_converged")
+NO_ORDER_VALUE_REASONS = (*NO_MODEL_REASONS, "no_finite_mean")
+
+
+def _score(description: str) -> Column:
+    return Column("int64", description, unit="points", at_least=1, at_most=5)
+
+
+def _parameter(description: str, unit: str | None = None) -> Column:
+    return Column("float64", description, unit=unit, nullable=True, at_least=0)
+
+
+class CustomerSegments(Table):
+    """One row per customer with an order, as of the newest day in the data."""
+
+    layer = "mart"
+    group = "customers"
+    key = ("customer_id",)
+
+    customer_id = text(
+        "The customer of the orders; the visitor of the purchase events where there are no orders", pii=True
+    )
+    as_of_date = day("The newest day in the data, from whose end the row looks back")
+    last_order_date = day("Day of the last order")
+    recency_days = count("From last_order_date to as_of_date", unit="days")
+    order_count = count("Orders", unit="orders")
+    revenue_amount = amount("Shipped less refunded")
+    recency_score = _score("5 for those who ordered last; ties share a score")
+    frequency_score = _score("5 for those with most orders; likewise")
+    monetary_score = _score("5 for those with most revenue; likewise")
+    segment = text("By the three scores", one_of=SEGMENTS)
+
+
+class LifetimeValue(Table):
+    """One row per customer with an order: what to expect of them, as of the newest day in the data."""
+
+    layer = "mart"
+    group = "customers"
+    key = ("customer_id",)
+
+    customer_id = text(
+        "The customer of the orders; the visitor of the purchase events where there are no orders", pii=True
+    )
+    as_of_date = day("The newest day in the data: models are fitted to everything until its end")
+    repeat_order_count = count("x: days with an order, after the first such day", unit="days")
+    first_to_last_days = count("t_x: from the first such day to the last", unit="days")
+    observed_days = count("T: from the first such day to as_of_date", unit="days")
+    repeat_amount = amount("Shipped on these days, the first left out", at_least=0)
+    alive_probability = rate("Chance that they will ever order again; null without a model", nullable=True)
+    expected_order_count = Column(
+        "float64",
+        "Days with an order to expect within horizon_days; null without a model",
+        "days",
+        nullable=True,
+        at_least=0,
+    )
+    expected_order_value = Column(
+        "float64",
+        "Mean to expect of such a day; null without a model of values",
+        "money per day",
+        nullable=True,
+        at_least=0,
+    )
+    lifetime_value_amount = amount(
+        "Orders to expect within value_months, at their expected value, discounted; null without both models",
+        nullable=True,
+    )
+    no_model_reason = text("Why there is no model of orders; null if there is", nullable=True, one_of=NO_MODEL_REASONS)
+    no_order_value_reason = text(
+        "Why there is no model of values; null if there is", nullable=True, one_of=NO_ORDER_VALUE_REASONS
+    )
+    r = _parameter("BG/NBD: shape of the rates of orders over customers")
+    alpha = _parameter("BG/NBD: their scale", "weeks")
+    a = _parameter("BG/NBD: first shape of the chances to leave after an order")
+    b = _parameter("BG/NBD: second shape of these")
+    p = _parameter("Gamma-Gamma: shape of the values of a customer's orders")
+    q = _parameter("Gamma-Gamma: shape of the means over customers")
+    v = _parameter("Gamma-Gamma: their scale", "money")
+    horizon_days = count("Days that expected_order_count looks ahead", unit="days")
+    value_months = count("Months of 30 days that lifetime_value_amount looks ahead", unit="months")
+    discount_rate = Column("float64", "By which money is worth less a year later", unit="share per year", at_least=0)
+
+
+ENGAGEMENT_LEVELS = ("high", "medium", "low")
+ACTIVITY_STATUSES = ("active", "inactive", "unknown")
+ACQUISITION_CHANNELS = ("website", "mobile_app", "email_campaign")
+ENGAGEMENT_SOURCES = ("sessions", "api")
+CUSTOMER_TIERS = ("basic", "premium", "enterprise")
+QUALITY_BANDS = ("high", "medium", "low")
+UNKNOWN_DOMAIN = "unknown"
+SCORED_FIELDS = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
+"""What can cost points of quality, as far as the shop's API has it."""
+
+
+class RawCustomers(Table):
+    """One row per record of the customer API and day on which it was asked, good or not, copies included."""
+
+    layer = "raw"
+    name = "customers"
+    group = "customers"
+    key = ("received_date", "record_number")
+    day_column = "received_date"
+
+    received_date = day("The day on which the API was asked")
+    record_number = count("The record's place among those of the day, from 1", unit="place")
+    page_number = count("The page it stood on, from 1", unit="place")
+    page_position = count("Its place there, from 1", unit="place")
+    reject_reason = text("Why the record is no customer; null if it is one", nullable=True)
+    customer_id = text("The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True)
+    is_number_id = Column(
+        "boolean", "Whether the API gives that id as a number; null in rows from before it was kept", nullable=True
+    )
+    email = text("The e-mail address, without white space around it; so are all texts", nullable=True, pii=True)
+    first_name = text("The first name, its letters composed (Unicode NFC)", nullable=True, pii=True)
+    last_name = text("The last name, likewise", nullable=True, pii=True)
+    city = text("The city", nullable=True)
+    region = text("The region or state", nullable=True)
+    country = text("The country", nullable=True)
+    created_timestamp = text("When the customer registered, as received", nullable=True)
+    updated_timestamp = text("When the record was last changed, as received", nullable=True)
+    last_login_timestamp = text("When the customer last signed in, as received", nullable=True)
+    created_at = instant("The instant in created_timestamp; null if it is none", nullable=True)
+    updated_at = instant("The instant in updated_timestamp; null if it is none", nullable=True)
+    last_login_at = instant("The instant in last_login_timestamp; null if it is none", nullable=True)
+    engagement_score = Column(
+        "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
+    )
+    payload = text("The whole record exactly as it came, as JSON", pii=True)
+    source = text("Where it came from: `sandbox`, or the API's address")
+
+
+class QuarantinedCustomers(Table):
+    """One row per received record that is no customer, with the reason."""
+
+    layer = "staging"
+    group = "customers"
+    key = ("received_date", "record_number")
+    day_column = "received_date"
+
+    received_date = day("The day on which the API was asked")
+    record_number = count("The record's place among those of the day, from 1", unit="place")
+    page_number = count("The page it stood on, from 1", unit="place")
+    page_position = count("Its place there, from 1", unit="place")
+    reject_reason = text("Why it is no customer; it quotes nothing of the record")
+    payload = text("The whole record exactly as it came, as JSON", pii=True)
+    source = text("Where it came from: `sandbox`, or the API's address")
+
+
+class DuplicateCustomers(Table):
+    """One row per fetch and customer of whom surplus copies came; the copy that was changed last stays."""
+
+    layer = "staging"
+    group = "customers"
+    key = ("received_date", "customer_id")
+    day_column = "received_date"
+
+    received_date = day("The day on which the API was asked")
+    customer_id = text("The customer who came more than once", pii=True)
+    surplus_count = count("Copies that were left out", unit="rows")
+
+
+class Customers(Table):
+    """One row per customer and version: what the API told, and what the customer did until the end of `as_of_date`."""
+
+    layer = "staging"
+    name = "customers"
+    group = "customers"
+    key = ("customer_id", "valid_from")
+    day_column = "valid_from"
+
+    customer_id = text("The shop's id of the customer, the same as `visitor_id` of sessions", pii=True)
+    is_number_id = Column("boolean", "Whether the API gives that id as a number", nullable=True)
+    valid_from = day("The first day on which the API told this version")
+    valid_to = day("The day on which it first told the next version; null for the current one", nullable=True)
+    is_current = flag("Whether it is the customer's newest version")
+    as_of_date = day(
+        "The day at whose end the row describes the customer: the newest fetch, or the last before valid_to"
+    )
+    last_received_date = day("The last day on which the API told this version")
+    full_name = text("First and last name; null if both are missing", nullable=True, pii=True)
+    email = text("The e-mail address as it came, valid or not", nullable=True, pii=True)
+    email_domain = text("What follows the @, in lower case; `unknown` if there is no valid address")
+    city = text("The city", nullable=True)
+    region = text("The region or state", nullable=True)
+    country = text("The country", nullable=True)
+    market_segment = text(
+        "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is left"
+    )
+    created_at = instant("When the customer registered; null if missing, unreadable or still to come", nullable=True)
+    updated_at = instant("When the record was last changed; null likewise", nullable=True)
+    last_login_at = instant("When the customer last signed in; null likewise", nullable=True)
+    seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
+    activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
+    recent_session_count = Column(
+        "int64",
+        "Sessions that started in the last 30 days; null for a shop that gave no events",
+        "sessions",
+        nullable=True,
+        at_least=0,
+    )
+    recent_engaged_s = seconds("Time in the engaged ones of these; null likewise", nullable=True)
+    engagement_score = Column(
+        "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
+    )
+    engagement_source = text(
+        "What tells the level: the customer's sessions or, without any, the API's score; null without both",
+        nullable=True,
+        one_of=ENGAGEMENT_SOURCES,
+    )
+    engagement_level = text(
+        "By sessions and engaged time of the last 30 days, else by the API's score; null without a score for a shop "
+        "that gave no events",
+        nullable=True,
+        one_of=ENGAGEMENT_LEVELS,
+    )
+    acquisition_channel = text(
+        "How they came first; null before their first event", nullable=True, one_of=ACQUISITION_CHANNELS
+    )
+    default_channel_group = text("GA4's channel of their first event; null before it", nullable=True)
+    year_revenue_amount = amount(
+        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave "
+        "neither orders nor events",
+        nullable=True,
+    )
+    customer_tier = text("By that revenue; null where it is", nullable=True, one_of=CUSTOMER_TIERS)
+    flawed_fields = text(
+        "Expected fields that are missing or invalid, separated by commas; null if none", nullable=True
+    )
+    data_quality_score = Column("int64", "100 less 10 per flawed field", unit="points", at_least=0, at_most=100)
+    quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
+
+
+CUSTOMER_FILE_FIELDS = tuple(
+    name
+    for name in Customers.columns
+    if name
+    not in {"is_current", "valid_to", "last_received_date", "is_number_id"}  # the same of every current customer
+)
+"""What `customers.json` can tell of a customer."""

@@ -1,0 +1,374 @@
+"""From received records to customers with their history: METRICS "Customer (cleaned)".
+
+A version is what the API told from one day to the next change. What follows from behaviour is told as of the end of one
+day, never of the clock: of the newest fetch for the current version, of its last day for one that has ended. See
+docs/adr/0012. Not here: how a first touch tells a channel (`first_touch.py`), which market an address is
+(`market_segments.py`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.touches import first_touch_ever
+from ecom_assets.customers.contracts import (
+    SCORED_FIELDS,
+    UNKNOWN_DOMAIN,
+    Customers,
+    DuplicateCustomers,
+    QuarantinedCustomers,
+)
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import NO, Days, day_start
+
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class MarketSegment:
+    """One segment: whole countries, regions of countries that are split, cities in lower case."""
+
+    name: str
+    countries: tuple[str, ...] = ()
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MarketSegments:
+    """All segments in their order; `written` says how else countries are written, in upper case, by their code."""
+
+    segments: tuple[MarketSegment, ...]
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an address that would be in two segments.
+
+        Raises:
+            DefinitionError: A segment is called `other`, or a country, region or city is in two.
+        """
+        if any(one.name == OTHER for one in self.segments):
+            raise DefinitionError(f"`{OTHER}` is what is left, and cannot be a segment; give it another name.")
+        split = {country for one in self.segments for country in one.regions}
+        places = [f"the country {name}" for one in self.segments for name in one.countries]
+        places += [f"the country {name}" for name in split]
+        places += [
+            f"the region {name} of {country}"
+            for one in self.segments
+            for country, names in one.regions.items()
+            for name in names
+        ]
+        places += [f"the city {name}" for one in self.segments for name in one.cities]
+        twice = [place for place, count in Counter(places).items() if count > 1]
+        if twice:
+            raise DefinitionError(f"{twice[0].capitalize()} is named twice; leave it in one place.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every segment that an address can have."""
+        return (*(one.name for one in self.segments), OTHER)
+
+    def segment_of(self, country: ir.StringColumn, region: ir.StringColumn, city: ir.StringColumn) -> ir.StringColumn:
+        """Return the segment of an address."""
+        code = self._code_of(country.upper().fill_null(""))
+        state, town = region.upper().fill_null(""), city.lower().fill_null("")
+        has_no_code = code.length() != len("US")
+        by_region = [
+            ((code == split) & state.isin(names), one.name)
+            for one in self.segments
+            for split, names in one.regions.items()
+        ]
+        by_country = [(code.isin(one.countries), one.name) for one in self.segments if one.countries]
+        by_city = [
+            (town.isin(one.cities) & (has_no_code | (code.isin([*one.regions]) if one.regions else NO)), one.name)
+            for one in self.segments
+            if one.cities
+        ]
+        branches = [*by_region, *by_country, *by_city]
+        return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
+
+    def _code_of(self, country: ir.StringColumn) -> ir.StringColumn:
+        """Return the code of a country however it is written, and the text itself where it is not known."""
+        named = [(country.isin(names), code) for code, names in self.written.items() if names]
+        return ibis.cases(*named, else_=country) if named else country
+
+
+MONTH_DAYS = 30
+YEAR_DAYS = 365
+
+
+@dataclass(frozen=True)
+class CustomerRule:
+    """Thresholds, all inclusive.
+
+    `medium` and `high` engagement: at least so many sessions **and** so many engaged seconds in the last 30 days.
+    `medium_score` and `high_score` (points of 100) are of the score that an API gives, where there are no sessions.
+    `expected_fields` cost points of quality where they are missing or invalid: those that the API has.
+    `active_days` (days): seen so long ago at most, a day being 24 h. Amounts are of the last 365 days.
+    `has_visits`, `has_sales`: whether the shop gave a source that tells them; else who has none is unknown, not zero.
+    """
+
+    active_days: int = 30
+    medium_sessions: int = 2
+    medium_engaged_s: int = 60
+    high_sessions: int = 5
+    high_engaged_s: int = 600
+    medium_score: float = 40
+    high_score: float = 70
+    premium_amount: Decimal = Decimal(100)
+    enterprise_amount: Decimal = Decimal(500)
+    expected_fields: tuple[str, ...] = SCORED_FIELDS
+    timezone: str = "UTC"
+    has_visits: bool = True
+    has_sales: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that are the wrong way round.
+
+        Raises:
+            DefinitionError: A higher level begins below a lower one.
+        """
+        for what, lower, higher in (
+            ("sessions of high engagement", self.medium_sessions, self.high_sessions),
+            ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),
+            ("points of high engagement", self.medium_score, self.high_score),
+            ("revenue of the tier enterprise", self.premium_amount, self.enterprise_amount),
+        ):
+            if higher < lower:
+                raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
+
+    def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
+        """Return high, medium or low; nothing known is low where the shop gave events, else unknown: null."""
+        return ibis.cases(
+            *(() if self.has_visits else ((session_count.isnull(), ibis.null("string")),)),
+            ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
+            ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
+            else_="low",
+        )
+
+    def level_of_score(self, score: ir.NumericValue) -> ir.StringValue:
+        """Return high, medium or low by the score that an API gives."""
+        return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
+
+    def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
+        """Return enterprise, premium or basic; null where the revenue is."""
+        return ibis.cases(
+            (revenue_amount.isnull(), ibis.null("string")),
+            (revenue_amount >= _amount(self.enterprise_amount), "enterprise"),
+            (revenue_amount >= _amount(self.premium_amount), "premium"),
+            else_="basic",
+        )
+
+
+def _amount(value: Decimal) -> ir.DecimalScalar:
+    return ibis.literal(value, MONEY)
+
+
+VERSIONED = ("email", "first_name", "last_name", "city", "region", "country", "created_timestamp")
+"""What makes a new version if it changes; the times of the last change and sign-in alone do not."""
+VALID_EMAIL = "^[^@ ]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$"
+POINTS_PER_FLAW = 10
+BANDS = ((90, "high"), (70, "medium"))
+LONG_AGO = ibis.timestamp("0001-01-01 00:00:00")
+
+
+def quarantined_customers(raw: ir.Table) -> ir.Table:
+    """Return the records that are no customers."""
+    return raw.filter(raw.reject_reason.notnull()).select(*QuarantinedCustomers.columns)
+
+
+def duplicate_customers(raw: ir.Table) -> ir.Table:
+    """Return the customers who came more than once in a fetch, with how many copies were left out."""
+    good = raw.filter(raw.reject_reason.isnull())
+    copies = good.group_by("received_date", "customer_id").agg(copy_count=good.count())
+    surplus = copies.filter(copies.copy_count > 1)
+    return surplus.mutate(surplus_count=surplus.copy_count - 1).select(*DuplicateCustomers.columns)
+
+
+def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw: ir.Table,
+    sessions: ir.Table,
+    conversions: ir.Table,
+    touches: ir.Table,
+    rule: CustomerRule,
+    markets: MarketSegments,
+    days: Days,
+) -> ir.Table:
+    """Return every version of every customer.
+
+    Args:
+        raw: All rows of `RawCustomers`.
+        sessions: All rows of `Sessions`.
+        conversions: All rows of `Conversions`.
+        touches: All rows of `FirstTouches`.
+        rule: Thresholds, fields of the score, and the reporting time zone.
+        markets: Which market an address is in.
+        days: The days of the fetches, for daylight saving.
+    """
+    versions = customer_versions(raw)
+    behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
+    keys = ["customer_id", "valid_from"]
+    joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
+    joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
+    first = first_touch_ever(touches)
+    known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
+    joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
+    return _judged(_described(joined, rule, markets, days), rule).select(*Customers.columns)
+
+
+def customer_versions(raw: ir.Table) -> ir.Table:
+    """Return one row per customer and version, with what the API told last while it held.
+
+    A customer whom a fetch lacks keeps the version that there is: an API forgets for many reasons.
+    """
+    told = latest_copies(raw)
+    told = told.mutate(newest_date=told.received_date.max().over(ibis.window()))
+    in_order = ibis.window(group_by="customer_id", order_by="received_date")
+    before = {f"{name}_before": told[name].lag().over(in_order) for name in ("received_date", *VERSIONED)}
+    told = told.mutate(**before)
+    changed = [told[name].fill_null("") != told[f"{name}_before"].fill_null("") for name in VERSIONED]
+    told = told.mutate(begins=told.received_date_before.isnull() | reduce(or_, changed))
+    so_far = ibis.cumulative_window(group_by="customer_id", order_by="received_date")
+    begun = told.begins.ifelse(told.received_date, ibis.null("date"))
+    told = told.mutate(valid_from=begun.max().over(so_far), next_begins=told.begins.lead().over(in_order))
+    told = told.mutate(valid_to=told.received_date.lead().over(in_order))
+    last = told.filter(told.next_begins.fill_null(ibis.literal(value=True)))
+    day_before = (last.valid_to - ibis.interval(days=1)).cast("date")
+    return last.mutate(
+        last_received_date=last.received_date,
+        is_current=last.valid_to.isnull(),
+        as_of_date=last.valid_to.isnull().ifelse(last.newest_date, day_before),
+    )
+
+
+def latest_copies(raw: ir.Table) -> ir.Table:
+    """Return each customer once per fetch: the copy changed last; of several of one time, the greatest payload."""
+    good = raw.filter(raw.reject_reason.isnull())
+    changed_at = good.updated_at.fill_null(LONG_AGO)
+    in_order = ibis.window(
+        group_by=["received_date", "customer_id"],
+        order_by=[ibis.desc(changed_at), ibis.desc(good.payload), good.record_number],
+    )
+    numbered = good.mutate(place=ibis.row_number().over(in_order))
+    return numbered.filter(numbered.place == 0).drop("place")
+
+
+_BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
+
+
+def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
+    """Add up each version's sessions until its day."""
+    versions = versions.select("customer_id", "valid_from", "as_of_date")
+    until = [versions.customer_id == sessions.visitor_id, versions.as_of_date >= sessions.started_date]
+    joined = versions.join(sessions, until)
+    month_ago = (joined.as_of_date - ibis.interval(days=MONTH_DAYS)).cast("date")
+    is_recent = joined.started_date > month_ago
+    # A sum of floats depends on the order of rows, a sum of whole microseconds does not.
+    length_us = joined.ended_at.delta(joined.started_at, unit="microsecond").cast("int64")
+    return joined.group_by("customer_id", "valid_from").agg(
+        last_event_at=joined.ended_at.max(),
+        recent_session_count=is_recent.ifelse(1, 0).sum(),
+        recent_engaged_us=length_us.sum(where=is_recent & joined.is_engaged),
+    )
+
+
+def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
+    """Add up each version's orders less refunds until its day; where there is not a single order, its purchases.
+
+    Null of who bought or was paid back where none of these tells an amount.
+    """
+    conversions = conversions.mutate(first_unit=conversions.unit.min().over(ibis.window()))  # "order" < "purchase"
+    counted = conversions.filter(conversions.unit == conversions.first_unit)
+    versions = versions.select("customer_id", "valid_from", "as_of_date")
+    until = [versions.customer_id == counted.visitor_id, versions.as_of_date >= counted.converted_date]
+    joined = versions.join(counted, until)
+    year_ago = (joined.as_of_date - ibis.interval(days=YEAR_DAYS)).cast("date")
+    of_year = joined.filter(joined.converted_date > year_ago)
+    return of_year.group_by("customer_id", "valid_from").agg(
+        year_revenue_amount=of_year.revenue_amount.sum(), bought_count=of_year.count()
+    )
+
+
+def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
+    """Add names, domain, valid times and numbers; `now_at` is the end of the day that the row is of."""
+    day_after = (told.as_of_date + ibis.interval(days=1)).cast("date")
+    now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
+    is_valid = told.email.re_search(VALID_EMAIL).fill_null(NO)
+    domain = told.email.substr(told.email.find("@") + 1).lower()
+    times = {name: (told[name] < now_at).ifelse(told[name], ibis.null("timestamp(6)")) for name in _TIMES}
+    both = told.first_name.concat(" ").concat(told.last_name)
+    told = told.mutate(
+        now_at=now_at,
+        is_number_id=told.is_number_id.fill_null(ibis.literal(value=True)),  # all were, before it was kept
+        full_name=ibis.coalesce(both, told.first_name, told.last_name),
+        email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
+        market_segment=markets.segment_of(told.country, told.region, told.city),
+        **times,
+    )
+    # A session of the last evening may go on after midnight.
+    last_event_at = (told.last_event_at < told.now_at).ifelse(told.last_event_at, told.now_at)
+    last_event_at = told.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
+    seen = ibis.coalesce(told.last_login_at, last_event_at), ibis.coalesce(last_event_at, told.last_login_at)
+    # Who did nothing has zero only where somebody would have told of it.
+    visits = {name: told[name].fill_null(0) if rule.has_visits else told[name] for name in _OF_VISITS}
+    nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
+    spent = told.bought_count.isnull().ifelse(nothing, told.year_revenue_amount)
+    return told.mutate(
+        seen_at=ibis.greatest(*seen),
+        recent_session_count=visits["recent_session_count"],
+        recent_engaged_s=visits["recent_engaged_us"].cast("float64") / 1e6,
+        year_revenue_amount=spent.cast(MONEY),
+    )
+
+
+_OF_VISITS = ("recent_session_count", "recent_engaged_us")
+_TIMES = ("created_at", "updated_at", "last_login_at")
+
+
+def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
+    """Add levels, tier and quality."""
+    flaws = [
+        (told.email_domain == UNKNOWN_DOMAIN if name == "email" else told[name].isnull(), name)
+        for name in SCORED_FIELDS
+        if name in rule.expected_fields
+    ]
+    listed = reduce(
+        lambda left, right: left.concat(right),
+        (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws),
+        ibis.literal(""),
+    )
+    flaw_count = reduce(
+        lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0)
+    )
+    score = quality_score(flaw_count)
+    is_active = told.seen_at >= told.now_at - ibis.interval(days=rule.active_days)
+    source = ibis.cases(
+        (told.last_event_at.notnull(), "sessions"),
+        (told.engagement_score.notnull(), "api"),
+        else_=ibis.null("string"),
+    )
+    by_sessions = rule.engagement_level(told.recent_session_count, told.recent_engaged_s)
+    by_api = rule.level_of_score(told.engagement_score)
+    level = ibis.cases((told.last_event_at.isnull() & told.engagement_score.notnull(), by_api), else_=by_sessions)
+    return told.mutate(
+        activity_status=ibis.cases((told.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
+        engagement_source=source,
+        engagement_level=level,
+        customer_tier=rule.customer_tier(told.year_revenue_amount),
+        flawed_fields=listed.substr(1).nullif(""),
+        data_quality_score=score,
+        quality_band=ibis.cases(*((score >= least, band) for least, band in BANDS), else_="low"),
+    )
+
+
+def quality_score(flaw_count: ir.IntegerValue) -> ir.IntegerValue:
+    """Return 100 less 10 per missing or invalid field, never below 0."""
+    left = 100 - POINTS_PER_FLAW * flaw_count
+    return (left < 0).ifelse(0, left)

@@ -1,0 +1,95 @@
+"""Gamma-Gamma: what a customer's next order is worth, from the mean of those so far.
+
+P. S. Fader and B. G. S. Hardie, "The Gamma-Gamma Model of Monetary Value" (2013), brucehardie.com/notes/025: the values
+of a customer's orders are gamma distributed (p) around a mean of their own, and these means are spread by q and v. It
+assumes that how much has nothing to do with how often. Not here: how often (`bg_nbd.py`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import digamma, gammaln
+
+from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_limits, rounded, top_of
+
+Floats = npt.NDArray[np.float64]
+LEAST_CUSTOMERS = 10
+"""Customers with a value, below which three parameters say nothing."""
+LEAST_Q = 1.01
+"""Where q is 1 or less there is no mean to expect; just above, one that a single customer decides."""
+
+
+@dataclass(frozen=True)
+class GammaGamma:
+    """The model's parameters; v in the currency."""
+
+    p: float
+    q: float
+    v: float
+
+    def log_likelihood(self, orders: Floats, amount: Floats) -> float:
+        """Return the log-likelihood of customers with so many orders of so much in total: the note's equation 1a."""
+        p, q, v = self.p, self.q, self.v
+        shape = p * orders
+        gammas = gammaln(shape + q) - gammaln(shape) - gammaln(q)
+        logs = q * np.log(v) + shape * np.log(amount) - np.log(amount / orders) - (shape + q) * np.log(amount + v)
+        return float((gammas + logs).sum())
+
+    def slope(self, orders: Floats, amount: Floats) -> Floats:
+        """Return the derivatives of the log-likelihood by p, q and v."""
+        p, q, v = self.p, self.q, self.v
+        shape = p * orders
+        by_p = orders * (digamma(shape + q) - digamma(shape) + np.log(amount) - np.log(amount + v))
+        by_q = digamma(shape + q) - digamma(q) + np.log(v) - np.log(amount + v)
+        by_v = q / v - (shape + q) / (amount + v)
+        return np.array([by_p.sum(), by_q.sum(), by_v.sum()])
+
+    def expected_value(self, orders: Floats, amount: Floats) -> Floats:
+        """Return the mean to expect of the next orders of customers with so many of so much; equation 5 of the note.
+
+        Of somebody without orders it is the mean of all.
+        """
+        return self.p * (self.v + amount) / (self.p * orders + self.q - 1)
+
+
+def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoFit":
+    """Return the parameters under which the amounts are likeliest, or why there are none.
+
+    Args:
+        orders: Of each customer, orders after the first.
+        amount: What these came to together. Customers without either say nothing and are left out.
+    """
+    tells = (orders > 0) & (amount > 0)
+    if tells.sum() < LEAST_CUSTOMERS:
+        return NoFit.TOO_FEW_CUSTOMERS if (orders > 0).any() else NoFit.NO_REPEAT_ORDERS
+    orders, amount = orders[tells], amount[tells]
+    in_order = np.lexsort((amount, orders))
+    orders, amount = orders[in_order], amount[in_order]
+    means = amount / orders
+    scale = float(means.mean())
+    if np.ptp(means) < scale / 1e9:
+        return NoFit.NO_SPREAD
+    bounds = (SHAPE, SHAPE, SCALE)
+    # In units of the mean all currencies look alike.
+    place = top_of(lambda here: _uphill(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders))
+    if place is None:
+        return NoFit.NOT_CONVERGED
+    p, q, v = _parameters(place)
+    model = GammaGamma(rounded(p), rounded(q), rounded(v * scale))
+    if model.q < LEAST_Q:
+        return NoFit.NO_FINITE_MEAN
+    names = ("spread_of_orders", "spread_of_means", "mean")
+    return Fitted(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
+
+
+def _parameters(place: Floats) -> tuple[float, float, float]:
+    p, q, middle = np.exp(place)
+    return float(p), float(q), float(middle * q / p)
+
+
+def _uphill(orders: Floats, amount: Floats, place: Floats) -> tuple[float, Floats]:
+    model = GammaGamma(*_parameters(place))
+    by_p, by_q, by_v = model.slope(orders, amount)
+    p, q, v = model.p, model.q, model.v
+    return model.log_likelihood(orders, amount), np.array([p * by_p - v * by_v, q * by_q + v * by_v, v * by_v])

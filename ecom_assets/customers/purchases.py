@@ -1,0 +1,94 @@
+"""Who ordered on which days, from order lines, or from purchase events where a shop has no orders.
+
+Not here: what follows from that (`customer_segments.py`, `lifetime_value.py`).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.orders import order_key
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import stacked
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Orders, and until when they were looked for.
+
+    `orders`: one row per order in `customer_id`, `order_date`, `last_order_date`, `order_count`, `shipped_amount` and
+    `revenue_amount`; a refund without an order has no dates and counts none. `as_of`: one row with `as_of_date`, the
+    newest day in the data, null where there are none.
+    """
+
+    orders: ir.Table
+    as_of: ir.Table
+
+    @classmethod
+    def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
+        """Return the orders of rows of `Sales`: the lines of one order id on one day.
+
+        Args:
+            sold: All rows of `Sales`.
+            until: The last day to look at; None for the newest in the data.
+        """
+        if until is not None:
+            sold = sold.filter(sold.order_date <= ibis.literal(until))
+        is_shipped = sold.status == "shipped"
+        zero = ibis.literal(0, MONEY)
+        orders = sold.group_by("customer_id", order_key=order_key(sold)).agg(
+            order_date=sold.order_date.min(where=is_shipped),
+            last_order_date=sold.order_date.max(where=is_shipped),
+            order_count=is_shipped.ifelse(1, 0).max().cast("int64"),
+            shipped_amount=is_shipped.ifelse(sold.revenue_amount, zero).sum().cast(MONEY),
+            revenue_amount=sold.revenue_amount.sum().cast(MONEY),
+        )
+        return cls(orders.drop("order_key"), _newest(sold, "order_date", until))
+
+    @classmethod
+    def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
+        """Return the purchases of rows of `Sessions`, on the day on which the session started.
+
+        Sessions carry no amounts of refunds, so that revenue is what was bought.
+
+        Args:
+            sessions: All rows of `Sessions`.
+            until: The last day to look at; None for the newest in the data.
+        """
+        if until is not None:
+            sessions = sessions.filter(sessions.started_date <= ibis.literal(until))
+        bought = sessions.filter(sessions.purchase_count > 0)
+        orders = bought.select(
+            customer_id="visitor_id",
+            order_date="started_date",
+            last_order_date="started_date",
+            order_count="purchase_count",
+            shipped_amount="purchase_amount",
+            revenue_amount="purchase_amount",
+        )
+        return cls(orders, _newest(sessions, "started_date", until))
+
+    @classmethod
+    def of_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
+        """Return the orders, or the purchases where there is not a single order line.
+
+        Args:
+            sold: All rows of `Sales`.
+            sessions: All rows of `Sessions`.
+        """
+        ordered, bought = cls.of_sales(sold), cls.of_sessions(sessions)
+        no_order = ordered.as_of.filter(ordered.as_of.as_of_date.isnull()).select(no_order=1)
+        instead = bought.orders.cross_join(no_order).drop("no_order")
+        newest = ordered.as_of.cross_join(bought.as_of.rename(seen_date="as_of_date"))
+        as_of = newest.select(as_of_date=ibis.coalesce(newest.as_of_date, newest.seen_date))
+        return cls(stacked(ordered.orders, instead), as_of)
+
+
+def _newest(rows: ir.Table, day: str, until: date | None) -> ir.Table:
+    found = rows.agg(as_of_date=rows[day].max())
+    if until is None:
+        return found
+    # Looked at until then, whether or not anything happened on that day.
+    return found.select(as_of_date=found.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until)))

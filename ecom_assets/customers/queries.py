@@ -1,0 +1,231 @@
+"""Customers of a period: new, returning, retained; and what all of them are worth. Not here: the models of value."""
+
+from decimal import Decimal
+from math import fsum
+from typing import Any, Final
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.attribution.contracts import Conversions
+from ecom_assets.customers.contracts import SEGMENTS, CustomerSegments, LifetimeValue
+from ecom_assets.sales.contracts import Customer, Sales
+from ecom_assets.sales.coverage import DEFINITION as SOURCE
+from ecom_assets.sales.coverage import ORDERS, sales_source
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import ratio
+from ecom_assets.tables.queries import (
+    BEFORE_START,
+    CHANGE,
+    DECIMALS,
+    EARLIER_START,
+    END,
+    START,
+    ZERO,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    mean,
+    share,
+)
+
+AT_RISK_BELOW: Final = 0.5
+"""Chance to order again below which a customer counts as at risk: rather gone than not."""
+COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
+NUMBERS: Final = (*COUNTS, "retention_rate")
+DEFINITION: Final = {
+    **SOURCE,
+    "customer_count": "Customers with a shipped line in the range; of purchase events, visitors with a purchase",
+    "new_customer_count": "Of these, those whose first ever shipped line is in the range",
+    "returning_customer_count": "Of these, those who had a shipped line before it",
+    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before; "
+    "null where the data do not hold all days of both",
+    "change": CHANGE,
+    "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
+    "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
+    "churn_risk_rate": "Mean over customers of 1 minus alive_probability of mart.lifetime_value",
+    "at_risk_customer_count": f"Customers with an alive_probability below {AT_RISK_BELOW}",
+}
+SEGMENTS_DEFINITION: Final = {
+    "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",
+    "revenue_amount": CustomerSegments.columns["revenue_amount"].description,
+}
+MILLIONTHS: Final = "decimal(18, 6)"
+
+
+def customers(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return the customers of a period, of the one before, how they changed, and what all customers are worth.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    source = sales_source(reading)
+    rows = reading.rows(_counted(reading), period)
+    found = rows[0] if rows else {}
+    now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
+    kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
+    earlier = int(found.get("earlier_customer_count") or 0)
+    here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
+    there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
+    return {
+        "source": source,
+        "customers": if_known(here, period),
+        **compared(here, there, NUMBERS, period),
+        "value": value(reading),
+    }
+
+
+def _retained(kept: int, customer_count: int, period: Period) -> float | None:
+    return share(kept, customer_count) if period.is_comparable else None
+
+
+def value(reading: Reading) -> Row:
+    """Return what customers are worth as of the newest day: expected and past revenue, and the risk to lose them."""
+    table = reading.table(LifetimeValue)
+    chance = table.alive_probability.cast(MILLIONTHS)
+    rows = reading.state(
+        table.agg(
+            customer_count=table.count(),
+            alive_sum=chance.sum(),
+            at_risk_customer_count=(table.alive_probability < AT_RISK_BELOW).ifelse(1, 0).sum(),
+            lifetime_sum=table.lifetime_value_amount.sum(),
+            no_model_reason=table.no_model_reason.max(),
+            no_order_value_reason=table.no_order_value_reason.max(),
+        )
+    )
+    found, segments = rows[0], reading.table(CustomerSegments)
+    (past,) = reading.state(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
+    count, alive, lifetime = int(found["customer_count"]), found["alive_sum"], found["lifetime_sum"]
+    return {
+        "customer_count": count,
+        "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"])),
+        "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),
+        "churn_risk_rate": None if alive is None else round(1 - float(alive) / count, DECIMALS),
+        "at_risk_customer_count": None if alive is None else int(found["at_risk_customer_count"]),
+        "no_model_reason": found["no_model_reason"],
+        "no_order_value_reason": found["no_order_value_reason"],
+    }
+
+
+def segments(reading: Reading) -> list[Row]:
+    """Return every segment, the best first: its customers, and what they brought until now.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    sales_source(reading)
+    table = reading.table(CustomerSegments)
+    found = {
+        row["segment"]: row
+        for row in reading.rows(
+            table.group_by("segment").agg(
+                customer_count=table.count(),
+                order_count=table.order_count.sum(),
+                revenue_amount=table.revenue_amount.sum().cast(MONEY),
+                recency_days_sum=table.recency_days.sum(),
+            )
+        )
+    }
+    customers_of_all = sum(row["customer_count"] for row in found.values())
+    revenue_of_all = sum((row["revenue_amount"] for row in found.values()), ZERO)
+    return [_segment(name, found.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
+
+
+def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: Decimal) -> Row:
+    count = int(row["customer_count"]) if row else 0
+    revenue = row["revenue_amount"] if row else ZERO
+    return {
+        "segment": name,
+        "customer_count": count,
+        "customer_share": share(count, customers_of_all),
+        "order_count": int(row["order_count"]) if row else 0,
+        "revenue_amount": revenue,
+        "revenue_share": share(revenue, revenue_of_all),
+        "mean_recency_days": share(int(row["recency_days_sum"]), count) if row else None,
+    }
+
+
+def _counted(reading: Reading) -> ir.Table:
+    """Return one row: customers of the period, of the one before and of the one before that, and who came again."""
+    sold, known = _bought(reading)
+    lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
+    day = lines.order_date
+    each = lines.group_by("customer_id").agg(
+        is_now=(day >= START).ifelse(1, 0).max(),
+        is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
+        is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
+    )
+    both = each.join(known, "customer_id")
+    is_new = (both.first_order_date >= START).ifelse(1, 0)
+    was_new = (both.first_order_date >= BEFORE_START).ifelse(1, 0)
+    return both.agg(
+        customer_count_now=both.is_now.sum(),
+        new_customer_count_now=(both.is_now * is_new).sum(),
+        returning_customer_count_now=(both.is_now * (1 - is_new)).sum(),
+        customer_count_before=both.is_before.sum(),
+        new_customer_count_before=(both.is_before * was_new).sum(),
+        returning_customer_count_before=(both.is_before * (1 - was_new)).sum(),
+        retained_now=(both.is_now * both.is_before).sum(),
+        retained_before=(both.is_before * both.is_earlier).sum(),
+        earlier_customer_count=both.is_earlier.sum(),
+    )
+
+
+def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
+    """Return who bought something on which days, and each of them with the first of these days."""
+    if sales_source(reading) == ORDERS:
+        sold = reading.table(Sales)
+        return sold.filter(sold.status == "shipped"), reading.table(Customer)
+    events = reading.table(Conversions)
+    events = events.filter(events.unit == "purchase", ~events.is_refund)
+    bought = events.select(customer_id="visitor_id", order_date="converted_date")
+    return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
+
+
+def segment_totals(segmented: ir.Table) -> dict[str, Any]:
+    """Return the customers of each segment, empty ones too; shares and means are null where there is nobody."""
+    sums = segmented.group_by("segment").agg(
+        customers=segmented.count(),
+        orders=segmented.order_count.sum(),
+        revenue=segmented.revenue_amount.sum(),
+        recency_days=ratio(segmented.recency_days.sum(), segmented.count()),
+    )
+    found = {row["segment"]: row for row in sums.to_pyarrow().to_pylist()}
+    customers = sum(row["customers"] for row in found.values())
+    return {
+        "customers": customers,
+        "segments": [
+            {
+                "segment": name,
+                "customers": int(row.get("customers", 0)),
+                "share": row["customers"] / customers if row else (0.0 if customers else None),
+                "orders": int(row.get("orders", 0)),
+                "revenue_amount": f"{row.get('revenue', 0):.2f}",
+                "mean_recency_days": row.get("recency_days"),
+            }
+            for name, row in ((name, found.get(name, {})) for name in SEGMENTS)
+        ],
+    }
+
+
+def value_totals(rows: pa.Table) -> dict[str, Any]:
+    """Return sums over rows of `LifetimeValue`; null without a model, zero without customers."""
+    return {
+        "customers": rows.num_rows,
+        "repeat_customers": pc.sum(pc.greater(rows["repeat_order_count"], 0)).as_py() or 0,
+        "expected_alive": _sum(rows["alive_probability"]),
+        "expected_orders": _sum(rows["expected_order_count"]),
+        "lifetime_value_amount": _money(rows["lifetime_value_amount"]),
+    }
+
+
+def _sum(column: pa.ChunkedArray) -> float | None:
+    # Exact, so that the order of rows does not matter.
+    return round(fsum(column.drop_null().to_pylist()), 6) if len(column) > column.null_count else None
+
+
+def _money(column: pa.ChunkedArray) -> str | None:
+    return f"{sum(column.drop_null().to_pylist(), Decimal(0)):.2f}" if len(column) > column.null_count else None

@@ -1,0 +1,111 @@
+"""Customers in eleven segments by recency, frequency and money: METRICS "Segments and value".
+
+Not here: what customers will do (`lifetime_value.py`), markets (`market_segments.py`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.customers.contracts import CustomerSegments
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.contract import MONEY
+
+QUINTILES = 5
+CODES: Final[Mapping[str, tuple[int, ...]]] = {
+    "Champions": (555, 554, 544, 545, 454, 455, 445),
+    "Loyal": (543, 444, 435, 355, 354, 345, 344, 335),
+    "Potential Loyalist": (
+        553, 551, 552, 541, 542, 533, 532, 531, 452, 451, 442, 441, 431, 453, 433, 432, 423, 353, 352, 351, 342, 341,
+        333, 323,
+    ),
+    "New": (512, 511, 422, 421, 412, 411, 311),
+    "Promising": (525, 524, 523, 522, 521, 515, 514, 513, 425, 424, 413, 414, 415, 315, 314, 313),
+    "Need Attention": (535, 534, 443, 434, 343, 334, 325, 324),
+    "About To Sleep": (331, 321, 312, 221, 213, 231, 241, 251),
+    "At Risk": (
+        255, 254, 245, 244, 253, 252, 243, 242, 235, 234, 225, 224, 153, 152, 145, 143, 142, 135, 134, 133, 125, 124,
+    ),
+    "Can't Lose": (155, 154, 144, 214, 215, 115, 114, 113),
+    "Hibernating": (332, 322, 233, 232, 223, 222, 132, 123, 122, 212, 211),
+    "Lost": (111, 112, 121, 131, 141, 151),
+}  # fmt: skip
+"""Scores of recency, frequency and money as three digits, by segment: the table that most tools share."""
+
+
+@dataclass(frozen=True)
+class SegmentRule:
+    """How scores are given.
+
+    `scores`: `percent_rank` (default), by the share of the other customers who are below, as SQL's PERCENT_RANK;
+    customers who tie get the lowest score that any of them could have. `cume_dist`: by the share of customers who are
+    not above, as SQL's CUME_DIST; they get the highest. NTILE, by which many tools score, is not on offer: it parts
+    customers who tie by the order of rows.
+    """
+
+    scores: str = "percent_rank"
+
+    def __post_init__(self) -> None:
+        """Refuse a way of scoring that is unknown.
+
+        Raises:
+            DefinitionError: There is none of that name.
+        """
+        if self.scores not in _SCORES:
+            raise DefinitionError(f"There are no scores by {self.scores!r}; {did_you_mean(self.scores, _SCORES)}.")
+
+    def score(self, value: ir.Column) -> ir.IntegerValue:
+        """Return 1 to 5, 5 for the greatest values, over all rows; whole numbers only, so that no edge is a float's."""
+        return _SCORES[self.scores](value)
+
+
+def customer_segments(purchases: Purchases, rule: SegmentRule) -> ir.Table:
+    """One row per customer with an order, in the columns of `CustomerSegments`."""
+    orders = purchases.orders
+    sums = orders.group_by("customer_id").agg(
+        last_order_date=orders.last_order_date.max(),
+        order_count=orders.order_count.sum(),
+        revenue_amount=orders.revenue_amount.sum().cast(MONEY),
+    )
+    known = sums.filter(sums.order_count > 0).cross_join(purchases.as_of)
+    scored = known.mutate(
+        recency_days=known.as_of_date.delta(known.last_order_date, unit="day"),
+        recency_score=rule.score(known.last_order_date),
+        frequency_score=rule.score(known.order_count),
+        monetary_score=rule.score(known.revenue_amount),
+    )
+    code = scored.recency_score * 100 + scored.frequency_score * 10 + scored.monetary_score
+    return scored.mutate(segment=segment_of(code)).select(*CustomerSegments.columns)
+
+
+def segment_of(code: ir.IntegerValue) -> ir.StringValue:
+    """Return the segment of three scores, written as a number of three digits."""
+    *others, (last, _) = CODES.items()
+    return ibis.cases(*((code.isin(codes), name) for name, codes in others), else_=last)
+
+
+def _by_percent_rank(value: ir.Column) -> ir.IntegerValue:
+    below = ibis.rank().over(ibis.window(order_by=value))
+    others = value.count().over(ibis.window()) - 1
+    # Of a single customer nobody can be below.
+    return _steps(lambda step: (QUINTILES * below >= step * others) & (below > 0))
+
+
+def _by_cume_dist(value: ir.Column) -> ir.IntegerValue:
+    above = ibis.rank().over(ibis.window(order_by=ibis.desc(value)))
+    all_of_them = value.count().over(ibis.window())
+    return _steps(lambda step: QUINTILES * (all_of_them - above) > step * all_of_them)
+
+
+def _steps(is_reached: Callable[[int], ir.BooleanValue]) -> ir.IntegerValue:
+    score = ibis.literal(1, "int64")
+    for step in range(1, QUINTILES):
+        score = score + is_reached(step).ifelse(1, 0)
+    return score
+
+
+_SCORES: Final = {"percent_rank": _by_percent_rank, "cume_dist": _by_cume_dist}

@@ -1,0 +1,207 @@
+"""What to expect of each customer: METRICS "Segments and value".
+
+The engine brings orders down to four whole numbers and an amount per customer; the models are fitted to these here, so
+that every engine ends with the same bits. Not here: the models (`bg_nbd.py`, `gamma_gamma.py`).
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.customers.bg_nbd import BgNbd, fit_bg_nbd, grouped
+from ecom_assets.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
+from ecom_assets.customers.likelihood import Fitted, Floats, NoFit
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.contract import MONEY
+
+MONTH_DAYS = 30
+YEAR_DAYS = 365
+MOST_DAYS, MOST_MONTHS = 3650, 120
+
+
+@dataclass(frozen=True)
+class ValueRule:
+    """What is told of each customer beside the chance that they will order again.
+
+    `horizon_days` (days): `expected_order_count` is of so many; a quarter, in which shops plan. `value_months` (months
+    of 30 days): `lifetime_value_amount` adds up so many; a year, past which a fit to one or two years says little.
+    `discount_rate` (share per year): by which money is worth less a year later; 10 % is what textbooks take.
+    """
+
+    horizon_days: int = 90
+    value_months: int = 12
+    discount_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse spans and rates that mean nothing.
+
+        Raises:
+            DefinitionError: A span is not positive or far beyond the data, or the rate is negative.
+        """
+        for what, value, most in (
+            ("horizon in days", self.horizon_days, MOST_DAYS),
+            ("months of value", self.value_months, MOST_MONTHS),
+        ):
+            if not 1 <= value <= most:
+                raise DefinitionError(f"The {what} is {value}; give a number from 1 to {most}.")
+        if not 0 <= self.discount_rate <= 1:
+            raise DefinitionError(f"The discount rate is {self.discount_rate}; give a share per year from 0 to 1.")
+
+
+WEEK_DAYS = 7
+DECIMALS = 6
+HISTORY = ("customer_id", "as_of_date", "repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
+CENT: Final = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
+
+
+def histories(purchases: Purchases) -> ir.Table:
+    """One row per customer with an order, in the columns of `HISTORY`: what the models know of them.
+
+    Orders of one day count once: the models are of days.
+    """
+    orders = purchases.orders.filter(purchases.orders.order_count > 0)
+    days = orders.group_by("customer_id", "order_date").agg(shipped_amount=orders.shipped_amount.sum().cast(MONEY))
+    days = days.mutate(first_date=days.order_date.min().over(ibis.window(group_by="customer_id")))
+    zero = ibis.literal(0, MONEY)
+    customers = days.group_by("customer_id", "first_date").agg(
+        last_date=days.order_date.max(),
+        repeat_order_count=days.count() - 1,
+        repeat_amount=(days.order_date > days.first_date).ifelse(days.shipped_amount, zero).sum().cast(MONEY),
+    )
+    customers = customers.cross_join(purchases.as_of)
+    return customers.mutate(
+        first_to_last_days=customers.last_date.delta(customers.first_date, unit="day"),
+        observed_days=customers.as_of_date.delta(customers.first_date, unit="day"),
+    ).select(*HISTORY)
+
+
+@dataclass(frozen=True)
+class ValueModels:
+    """Both models, each either fitted or the reason why not."""
+
+    orders: Fitted[BgNbd] | NoFit
+    values: Fitted[GammaGamma] | NoFit
+
+    @classmethod
+    def fit(cls, told: pa.Table) -> "ValueModels":
+        """Fit both to the rows of `histories`, in whatever order these are."""
+        x, first_to_last, observed = (_numbers(told, name).astype(np.int64) for name in HISTORY[2:5])
+        repeat = _cents(told) / 100
+        return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
+
+
+def lifetime_value(told: pa.Table, models: ValueModels, rule: ValueRule) -> pa.Table:
+    """Return the rows of `histories` with the other columns of `LifetimeValue`.
+
+    Args:
+        told: Rows of `histories`, fetched.
+        models: Fitted to the same, or to others.
+        rule: How far to look ahead, and what later money is worth.
+    """
+    x = _numbers(told, "repeat_order_count")
+    first_to_last, observed = (_numbers(told, f"{name}_days") / WEEK_DAYS for name in ("first_to_last", "observed"))
+    columns: dict[str, Any] = {}
+    chance, discounted, value = None, None, None
+    if isinstance(models.orders, Fitted):
+        orders = models.orders.model
+        chance = orders.alive_probability(x, first_to_last, observed)
+        near, discounted = _expected(orders, x, observed, rule)
+        columns |= {"alive_probability": _rounded(chance), "expected_order_count": _rounded(chance * near)}
+    if isinstance(models.values, Fitted):
+        value = models.values.model.expected_value(x, _cents(told) / 100)
+        columns["expected_order_value"] = _rounded(value)
+    if chance is not None and discounted is not None and value is not None:
+        columns["lifetime_value_amount"] = _money(chance * discounted * value)
+    return _with_columns(told, columns | _told_of(models, rule))
+
+
+def value_correlation(told: pa.Table) -> float | None:
+    """Return how much and how often go together over customers who came again; Gamma-Gamma takes them for unrelated.
+
+    Null where either is the same for all.
+    """
+    x, repeat = _numbers(told, "repeat_order_count"), _cents(told) / 100
+    again = x > 0
+    often, much = x[again], repeat[again] / x[again]
+    in_order = np.lexsort((much, often))
+    if not again.any() or np.ptp(often) == 0 or np.ptp(much) == 0:
+        return None
+    return round(float(np.corrcoef(often[in_order], much[in_order])[0, 1]), DECIMALS)
+
+
+def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tuple[Floats, Floats]:
+    """Return orders within the horizon, and discounted ones over all months, of those who still are customers.
+
+    Both depend on x and T alone, of which there are few, and the function in them is dear.
+    """
+    pairs, place = np.unique(np.stack([x, observed]), axis=1, return_inverse=True)
+    near = orders.expected_if_alive(pairs[0], pairs[1], rule.horizon_days / WEEK_DAYS)
+    discounted = np.zeros_like(near)
+    before = np.zeros_like(near)
+    for month in range(1, rule.value_months + 1):
+        until = orders.expected_if_alive(pairs[0], pairs[1], month * MONTH_DAYS / WEEK_DAYS)
+        discounted += (until - before) / (1 + rule.discount_rate) ** (month * MONTH_DAYS / YEAR_DAYS)
+        before = until
+    return near[place.ravel()], discounted[place.ravel()]
+
+
+def _told_of(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
+    """Return what is the same on every row: parameters, reasons, definition."""
+    told: dict[str, Any] = {
+        "no_model_reason": models.orders.value if isinstance(models.orders, NoFit) else None,
+        "no_order_value_reason": models.values.value if isinstance(models.values, NoFit) else None,
+        "horizon_days": rule.horizon_days,
+        "value_months": rule.value_months,
+        "discount_rate": rule.discount_rate,
+    }
+    for names, fitted in ((("r", "alpha", "a", "b"), models.orders), (("p", "q", "v"), models.values)):
+        told |= {name: getattr(fitted.model, name) if isinstance(fitted, Fitted) else None for name in names}
+    return told
+
+
+KINDS: Final = {
+    **dict.fromkeys(("alive_probability", "expected_order_count", "expected_order_value"), pa.float64()),
+    "lifetime_value_amount": pa.decimal128(18, 2),
+    **dict.fromkeys(("no_model_reason", "no_order_value_reason"), pa.string()),
+    **dict.fromkeys(("r", "alpha", "a", "b", "p", "q", "v"), pa.float64()),
+    **dict.fromkeys(("horizon_days", "value_months"), pa.int64()),
+    "discount_rate": pa.float64(),
+}
+
+
+def _with_columns(told: pa.Table, columns: dict[str, Any]) -> pa.Table:
+    for name, kind in KINDS.items():
+        value = columns.get(name)
+        is_column = isinstance(value, np.ndarray | pa.Array | pa.ChunkedArray)
+        column = value if is_column else pa.repeat(pa.scalar(value, kind), told.num_rows)
+        told = told.append_column(name, pa.array(column, kind) if isinstance(column, np.ndarray) else column)
+    return told
+
+
+def _numbers(told: pa.Table, name: str) -> Floats:
+    return np.asarray(told[name].to_numpy(), dtype=np.float64)
+
+
+def _cents(told: pa.Table) -> Floats:
+    """Return the repeat amounts in cents, which are whole numbers on every engine."""
+    amounts = told["repeat_amount"].cast(pa.decimal128(18, 2))
+    hundred = pa.scalar(100, pa.decimal128(3, 0))
+    cents: npt.NDArray[np.int64] = pc.multiply(amounts, hundred).cast(pa.int64()).to_numpy()
+    return cents.astype(np.float64)
+
+
+def _rounded(numbers: Floats) -> Floats:
+    return np.round(numbers, DECIMALS)
+
+
+def _money(amounts: Floats) -> pa.Array:
+    cents = pa.array(np.round(amounts * 100).astype(np.int64)).cast(pa.decimal128(19, 0))
+    return pc.multiply(cents, CENT).cast(pa.decimal128(18, 2))

@@ -1,0 +1,1 @@
+"""Deliveries: what is due, the ledger, sending."""

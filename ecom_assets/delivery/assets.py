@@ -1,0 +1,284 @@
+"""What goes to other tools, each record once: events and properties of users, and the tables of what became of them.
+
+Not here: what a tool takes (`destinations/`), sending, the ledger. See docs/adr/0016.
+"""
+
+import time
+from typing import Any
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
+from ecom_assets.customers.customers import MarketSegments
+from ecom_assets.delivery import totals as delivery_totals
+from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
+from ecom_assets.delivery.customers_file import DEFAULT_FIELDS, CustomersFile, FileLayout, write_customers
+from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
+from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
+from ecom_assets.delivery.sending import Exported, export
+from ecom_assets.delivery.tools.all import SETTING_OF
+from ecom_assets.errors import SettingError
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.serving.history import require_history
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, table_asset
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.io_manager import Progress
+
+OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
+OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue)
+ACCOUNTED = "everything_due_is_accounted_for"
+IN_TIME = "nothing_due_waits_for_long"
+ACCEPTED = "tool_accepts_our_credentials"
+BAR = 24
+
+
+def key_of(name: str) -> dg.AssetKey:
+    """Return the asset key of an export."""
+    return dg.AssetKey(["export", name])
+
+
+def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
+    """Return the assets that deliver events and users to each tool."""
+    events = [_tool_export(tool, "events", OF_EVENTS, daily, progress, pool) for tool in SETTING_OF]
+    return [*events, *(_tool_export(tool, "users", OF_USERS, None, progress, pool) for tool in SETTING_OF)]
+
+
+def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
+    tool: str,
+    kind: str,
+    sources: tuple[type[Table], ...],
+    daily: dg.PartitionsDefinition | None,
+    progress: Progress,
+    pool: str | None,
+) -> dg.AssetsDefinition:
+    name = f"{tool}_{kind}"
+    key = key_of(name)
+    what = {"events": "The events of people", "users": "Segment, tier, value and churn risk of customers"}[kind]
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(contract) for contract in sources],
+        partitions_def=daily,
+        backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
+        group_name="delivery",
+        description=f"{what}, delivered to {tool.title()}, each record once.",
+        owners=["team:analytics"],
+        kinds={"http"},
+        required_resource_keys={"warehouse", "outlets"},
+        check_specs=_claims(key),
+        pool=pool,
+    )
+    def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
+        outlets: Outlets = context.resources.outlets
+        if name not in outlets.destinations:
+            raise SettingError(f"{SETTING_OF[tool]} is not set, so nothing can be delivered to {name}; set it.")
+        progress.began(f"export.{name}")
+        started = time.monotonic()
+        engine = context.resources.warehouse
+        outlets.refuse_emptier(engine)
+        require_history(context.run.tags, engine, outlets.settings, what=f"nothing was sent by {name}")
+        due: Due = DueEvents(engine) if kind == "events" else DueUsers(engine)
+        exported = export(outlets, name, due, days_of(context) if daily else Days(()))
+        progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
+        return dg.MaterializeResult(metadata=_told(exported), check_results=_checked(exported))
+
+    return delivery
+
+
+def _claims(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."),
+        dg.AssetCheckSpec(IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."),
+        dg.AssetCheckSpec(
+            ACCEPTED, asset=key, description="The tool refused no key, token or project; if it does, everything waits."
+        ),
+    ]
+
+
+def _told(exported: Exported) -> dict[str, Any]:
+    total = exported.total
+    seconds = total.seconds or 1e-9
+    return {
+        "due": total.due,
+        "sent": total.sent,
+        "delivered": total.delivered,
+        "rejected": total.rejected,
+        "retried": total.retried,
+        "pending": total.pending,
+        "changed_after_delivery": total.changed,
+        "batches": total.batches,
+        "bytes": total.byte_count,
+        "seconds": round(total.seconds, 3),
+        "records_per_s": round(total.sent / seconds),
+        "outcomes": dg.MetadataValue.json(dict(total.outcomes)),
+        "plot": dg.MetadataValue.md(_plot(dict(total.outcomes), total.due)),
+    }
+
+
+def _plot(outcomes: dict[str, int], due: int) -> str:
+    """Return the outcomes as bars, in a Markdown table."""
+    lines = ["| outcome | records | |", "| --- | ---: | --- |"]
+    for outcome, number in sorted(outcomes.items(), key=lambda one: -one[1]):
+        lines.append(f"| {outcome} | {number:,} | {'█' * max(round(BAR * number / max(due, 1)), 1)} |")
+    return "\n".join(lines)
+
+
+def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
+    examples = [{"day": str(a_day), "unaccounted": number} for a_day, number in exported.unaccounted.items()]
+    late = [{"day": str(a_day)} for a_day in exported.late]
+    said = exported.total.refusal
+    waits = f"{said.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
+    refused = [{"sentence": waits}] if said else []
+    return [
+        _result(ACCOUNTED, examples, exported),
+        _result(IN_TIME, late, exported),
+        _result(ACCEPTED, refused, exported, sentence=waits if said else ""),
+    ]
+
+
+def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sentence: str = "") -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "observed": len(broken),
+            "limit": 0,
+            "looked_at": len(exported.days),
+            "examples": dg.MetadataValue.json(broken[:5]),
+            **({"sentence": sentence} if sentence else {}),
+        },
+    )
+
+
+def delivered_since(warehouse: Engine, outlets: Outlets) -> ir.Table:
+    """Days delivered since the warehouse was told of deliveries last, in a column `day`.
+
+    The last of the three tables to be written tells, and has few rows: one per day and destination.
+    """
+    outlets.refuse_emptier(warehouse)
+    noted = set(map(_row, noted_days(outlets.store_if_any).to_pylist()))
+    stored = warehouse.table(ReconciliationDaily).select(*NOTED).to_pyarrow().to_pylist()
+    days = {row[0] for row in noted ^ set(map(_row, stored))}
+    return ibis.memtable([{"day": one} for one in sorted(days)], schema=ibis.schema({"day": "date"}))
+
+
+@table_asset(
+    Deliveries,
+    restates=delivered_since,
+    follows=tuple(key_of(f"{tool}_{kind}") for kind in ("events", "users") for tool in SETTING_OF),
+)
+def deliveries(warehouse: Engine, outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
+    """Copy what the ledger has of the days."""
+    del warehouse
+    return deliveries_of(outlets.store_if_any, days)
+
+
+def days_of_dead_letters(deliveries: ir.Table, warehouse: Engine, outlets: Outlets) -> ir.Table:
+    """Days delivered since, in a column `day`."""
+    del deliveries
+    return delivered_since(warehouse, outlets)
+
+
+@table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), restates=days_of_dead_letters)
+def dead_letters(deliveries: ir.Table, warehouse: Engine, outlets: Outlets, days: Days) -> ir.Table:
+    """Pick what could not be delivered."""
+    del warehouse, outlets
+    return delivery_totals.dead_letters(deliveries, days)
+
+
+def days_to_reconcile(
+    events: ir.Table, deliveries: ir.Table, orders: ir.Table, warehouse: Engine, outlets: Outlets
+) -> ir.Table:
+    """Days delivered since, in a column `day`."""
+    del events, deliveries, orders
+    return delivered_since(warehouse, outlets)
+
+
+@table_asset(
+    ReconciliationDaily,
+    events=Reads(CleanEvents, whole=True),
+    deliveries=Reads(Deliveries, whole=True),
+    orders=Reads(OrderEventReconciliationDaily, whole=True),
+    restates=days_to_reconcile,
+    follows=(dead_letters.key,),
+)
+def reconciliation_daily(  # noqa: PLR0913, PLR0917 (each is a table or a resource)
+    events: ir.Table, deliveries: ir.Table, orders: ir.Table, warehouse: Engine, outlets: Outlets, days: Days
+) -> Any:  # noqa: ANN401 (Ibis has no types)
+    """Set what was due beside what became of it, and orders beside purchases that tools have."""
+    del warehouse
+    con = connect()
+    con.con.register("noted", noted_days(outlets.store_if_any, days))
+    con.con.register("purchases", delivery_totals.purchases_by_outcome(events, deliveries, days).to_pyarrow())
+    per_day = orders.filter(days.contain(orders.reconciled_date)).select("reconciled_date", "order_count")
+    con.con.register("orders", per_day.to_pyarrow())
+    return delivery_totals.reconciliation_daily(con.table("noted"), con.table("purchases"), con.table("orders"))
+
+
+def _row(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in NOTED)
+
+
+DELIVERY_TABLES: tuple[TableAsset, ...] = (deliveries, dead_letters, reconciliation_daily)
+"""The tables of what became of deliveries."""
+KEY = dg.AssetKey(["export", "customers_json"])
+WRITTEN = "every_customer_is_written"
+
+
+def customers_json(
+    settings: Settings, markets: MarketSegments, progress: Progress, pool: str | None
+) -> dg.AssetsDefinition:
+    """Return the asset that writes the file."""
+    layout = FileLayout(markets.names, settings.customers_json_fields or DEFAULT_FIELDS)
+
+    @dg.asset(
+        key=KEY,
+        deps=[asset_key(Customers)],
+        group_name="delivery",
+        description="All customers as they are now, in one JSON file by name, with a summary beside it.",
+        owners=["team:analytics"],
+        kinds={"json"},
+        required_resource_keys={"warehouse"},
+        check_specs=[dg.AssetCheckSpec(WRITTEN, asset=KEY, description="Lines of the file = customers of the table.")],
+        pool=pool,
+    )
+    def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
+        progress.began("export.customers_json")
+        started = time.monotonic()
+        warehouse = context.resources.warehouse
+        require_history(context.run.tags, warehouse, settings, what="no customers were written")
+        path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
+        written = write_customers(warehouse.table(Customers), path, now_utc_without_zone(), layout)
+        took_s = time.monotonic() - started
+        progress.ended("export.customers_json", written.customer_count, took_s)
+        metadata: dict[str, Any] = {
+            "path": dg.MetadataValue.path(str(written.path)),
+            "dagster/row_count": written.customer_count,
+            "bytes": written.byte_count,
+            "seconds": round(took_s, 3),
+            "summary": dg.MetadataValue.json(written.summary),
+        }
+        return dg.MaterializeResult(metadata=metadata, check_results=[_checked_customers(written)])
+
+    return export
+
+
+def _checked_customers(written: CustomersFile) -> dg.AssetCheckResult:
+    with written.path.open(encoding="utf-8") as file:
+        line_count = sum(1 for _ in file) - 2  # the first has the metadata, the last closes
+    return dg.AssetCheckResult(
+        check_name=WRITTEN,
+        passed=line_count == written.expected_count,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"observed": line_count, "limit": written.expected_count, "looked_at": line_count, "examples": []},
+    )

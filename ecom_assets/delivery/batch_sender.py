@@ -1,0 +1,364 @@
+"""Sending one batch to its end: what is tried again, halved, left out or given up. Any tool, by what its client reads.
+
+The order of each user's records is kept: parts of a batch are sent one after another, what waits is waited for before
+what comes after it, and after a record that has to wait for another run nothing else of the batch is sent.
+Not here: one request (`http_sender.py`), what a tool's answers mean (a client per tool).
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, auto
+from functools import cached_property
+
+import pyarrow as pa
+
+from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.texts import Texts
+from ecom_assets.settings.settings import Settings
+
+Refusals = Mapping[int, tuple[str, str]]
+
+
+class Rest(Enum):
+    """What an answer says of the records that it does not name."""
+
+    TAKEN = auto()
+    AGAIN = auto()
+    """Not taken, and good: send them without those named."""
+    HALVED = auto()
+    """One of them may be bad: find it."""
+    SMALLER = auto()
+    """Too large together."""
+    LATER = auto()
+    """The tool is busy."""
+    UNCERTAIN = auto()
+    """Taken or not."""
+    NOT_ALLOWED = auto()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an answer says of the records of a request, which go by their place."""
+
+    rest: Rest
+    refused: Refusals = field(default_factory=dict)
+    """Reason and words of those that the tool will never take."""
+    waiting: frozenset[int] = frozenset()
+    """Those that it takes after a pause; the rest may go at once."""
+    postponed: Refusals = field(default_factory=dict)
+    """Those that it takes another day."""
+    words: str = ""
+    taken_as: tuple[str, str] = ("", "")
+    """Reason and words of what was taken, where there is something to say."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a tool is asked and understood."""
+
+    sender: Sender
+    patience: Patience
+    request: Callable[[Texts], Request]
+    read: Callable[[Reply, Sequence[str]], Reading]
+    repeatable: Callable[[str], bool] = lambda _payload: True
+    """Whether a record may be sent again when the tool may have it."""
+
+
+@dataclass
+class HttpDestination:
+    """A `Destination`; `send` may be called from many threads at once."""
+
+    name: str
+    make: Callable[[pa.Table, datetime], pa.Table]
+    cut: Callable[[pa.Table], Iterator[pa.Table]]
+    manner: Manner
+    safe_to_repeat: bool
+    repeat_window_s: float | None
+    account: str = ""
+    former_account: str = ""
+    senders: int = 1
+    confirms: bool = True
+    takes_updates: bool = False
+
+    def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return the `PAYLOADS` of rows of the mart."""
+        return self.make(rows, sent_at)
+
+    def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut payloads that can go into batches."""
+        return self.cut(payloads)
+
+    def close(self) -> None:
+        """Give back what was opened for sending."""
+        self.manner.sender.close()
+
+    def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Send a batch to its end."""
+        return Conversation(self.manner, batch).answers()
+
+
+def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
+    settings: Settings,
+    name: str,
+    *,
+    named_by: str,
+    secrets: Sequence[str],
+    most_records: int,
+    per_s: float,
+    takes_gzip: bool = False,
+) -> HttpRule:
+    """Return how a tool is talked to, by the settings that hold for all."""
+    return HttpRule(
+        name=name,
+        settings=named_by,
+        secrets=tuple(secrets),
+        per_s=per_s,
+        most_records=most_records,
+        takes_gzip=takes_gzip,
+        connections=settings.delivery_senders,
+        connect_timeout_s=settings.delivery_connect_timeout_s,
+        read_timeout_s=settings.delivery_read_timeout_s,
+    )
+
+
+def patience(
+    settings: Settings, *, pause_s: float, base_s: float = 1.0, jitter: tuple[float, float] = (0.0, 0.5)
+) -> Patience:
+    """Return how long a tool is waited for: what it documents, where the settings say nothing else."""
+    return Patience(
+        base_s=settings.delivery_retry_base_s or base_s,
+        jitter=jitter,
+        pause_s=settings.delivery_pause_s or pause_s,
+        retries=settings.delivery_retries,
+        total_s=settings.delivery_max_wait_s,
+    )
+
+
+def rate(chosen: float | None, documented: float) -> float:
+    """Return the records per second that a tool gets at most: what is set, else what it documents; 0: no bound."""
+    return documented if chosen is None else chosen
+
+
+BUSY = "busy"
+"""Postponed: the tool does not have it."""
+NO_ANSWER = "no_answer"
+"""Postponed or in doubt: the tool may have it."""
+NOT_ALLOWED = "not_allowed"
+"""Postponed: the tool refuses us, not the record, and says so."""
+NOT_KNOWN = "not_known"
+"""Postponed: a tool that has taken nothing yet refuses the record without a reason, so perhaps it refuses us."""
+REFUSED = "refused"
+TOO_LARGE = "too_large"
+AFTER = "It comes after a record that has to wait."
+_STRANGER_REFUSALS = 64
+"""Refusals of a tool that has taken nothing yet, after which it is us that it refuses."""
+
+
+@dataclass
+class Part:
+    """Records of a batch that are sent together."""
+
+    places: list[int]
+    wait_s: float = 0.0
+    """Before it is sent."""
+    tries: int = 0
+    """Without a useful answer."""
+    may_be_there: bool = False
+    """Whether one of these tries may have succeeded."""
+    attempts: int = 0
+    """Requests that its records were in."""
+
+    def of(self, places: list[int]) -> "Part":
+        """Return the part of some of its records, to be sent at once."""
+        return replace(self, places=places, wait_s=0.0)
+
+
+def read_common(reply: Reply) -> Reading | None:
+    """Read what means the same everywhere; None for what a tool must read itself."""
+    if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
+        return Reading(Rest.LATER, words=reply.words)
+    if reply.status == 413:  # noqa: PLR2004 (as above)
+        return Reading(Rest.SMALLER, words=reply.words)
+    if 300 <= reply.status < 400 or (400 < reply.status < 500 and reply.status != 422):  # noqa: PLR2004 (as above)
+        return Reading(Rest.NOT_ALLOWED, words=reply.words)
+    return None
+
+
+def may_have_it(reply: Reply) -> bool:
+    """Tell whether the tool may have taken a request that it did not say yes to."""
+    if reply.status == 0:
+        return reply.may_have_it
+    return reply.status >= 500 and reply.status != 503  # noqa: PLR2004 (503: it was not even looked at)
+
+
+class Conversation:
+    """One batch on its way."""
+
+    def __init__(self, manner: Manner, batch: pa.Table) -> None:
+        """Begin with all of the batch in one part."""
+        self._manner = manner
+        self._payloads = Texts(batch["payload"])
+        self._batch = batch
+        self._answers: list[Answer | None] = [None] * len(self._payloads)
+        self._parts = deque([Part(list(range(len(self._payloads))))])
+        self._waited_s = 0.0
+        self._refusals = 0
+        self._rule = manner.sender.rule
+
+    @cached_property
+    def _users(self) -> list[str]:
+        users: list[str] = self._batch["user_key"].to_pylist()
+        return users
+
+    def answers(self) -> list[Answer]:
+        """Send until every record has its answer."""
+        while self._parts:
+            part = self._parts.popleft()
+            if part.places:
+                self._send(part)
+        self._forgive_if_a_stranger()
+        answers = [answer for answer in self._answers if answer is not None]
+        assert len(answers) == len(self._payloads)  # noqa: S101 (each part ends in answers, or in parts)
+        return answers
+
+    def _send(self, part: Part) -> None:
+        manner = self._manner
+        payloads = self._payloads.at(part.places)
+        time.sleep(part.wait_s)
+        reply = manner.sender.post(manner.request(payloads), len(payloads))
+        part.attempts += 1
+        reading = manner.read(reply, payloads)
+        part.may_be_there = part.may_be_there or may_have_it(reply)
+        self._close(part, reading.refused, Verdict.REJECTED)
+        self._close(part, reading.postponed, Verdict.POSTPONED)
+        self._hold({self._users[part.places[at]] for at in reading.postponed}, part)
+        waiting = {part.places[at] for at in reading.waiting}
+        left = part.of([place for place in part.places if self._answers[place] is None])
+        {
+            Rest.TAKEN: self._taken,
+            Rest.AGAIN: self._again,
+            Rest.HALVED: self._halved,
+            Rest.SMALLER: self._halved,
+            Rest.LATER: self._later,
+            Rest.UNCERTAIN: self._uncertain,
+            Rest.NOT_ALLOWED: self._not_allowed,
+        }[reading.rest](left, waiting, reading, reply)
+
+    def _close(self, part: Part, named: Refusals, verdict: Verdict) -> None:
+        for at, (reason, words) in named.items():
+            self._answers[part.places[at]] = Answer(verdict, reason, words, part.attempts)
+
+    def _hold(self, users: set[str], part: Part) -> None:
+        """Leave all that is left of users to another run."""
+        for one in (part, *self._parts) if users else ():
+            held = [place for place in one.places if self._users[place] in users and self._answers[place] is None]
+            reason = NO_ANSWER if one.may_be_there else BUSY
+            self._answer_all(one.of(held), Verdict.POSTPONED, reason, AFTER)
+        for after in self._parts if users else ():
+            after.places = [place for place in after.places if self._answers[place] is None]
+
+    def _answer_all(self, part: Part, verdict: Verdict, reason: str, words: str) -> None:
+        answer = Answer(verdict, reason, words, part.attempts)
+        for place in part.places:
+            self._answers[place] = answer
+
+    def _taken(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+        self._manner.sender.has_taken = True
+        self._answer_all(left, Verdict.DELIVERED, *reading.taken_as)
+
+    def _uncertain(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+        self._answer_all(left, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+
+    def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+        said = reading.words.rstrip(" .")
+        words = f"{self._rule.name} refuses us ({said}), so nothing counts as sent; correct {self._rule.settings}."
+        self._postpone_all(left, NOT_ALLOWED, words)
+
+    def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
+        """Send the rest at once, then those that have to wait, with all else of their users."""
+        if not waiting:
+            self._parts.appendleft(left)
+            return
+        users = {self._users[place] for place in waiting}
+        held = [place for place in left.places if self._users[place] in users]
+        free = [place for place in left.places if self._users[place] not in users]
+        self._wait(left.of(held), self._pause_s(reply), BUSY)
+        if free:
+            self._parts.appendleft(left.of(free))
+
+    def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+        self._refusals += 1
+        if self._refusals > _STRANGER_REFUSALS and not self._manner.sender.has_taken:
+            self._postpone_all(left, NOT_KNOWN, self._stranger())
+            return
+        if len(left.places) == 1:
+            reason = TOO_LARGE if reading.rest is Rest.SMALLER else REFUSED
+            self._answer_all(left, Verdict.REJECTED, reason, reading.words)
+            return
+        middle = len(left.places) // 2
+        for half in (left.places[middle:], left.places[:middle]):
+            self._parts.appendleft(replace(left.of(half), tries=0))
+
+    def _stranger(self) -> str:
+        return (
+            f"{self._rule.name} refuses all that it is sent and has taken nothing yet, so nothing counts as sent; "
+            f"correct {self._rule.settings}."
+        )
+
+    def _forgive_if_a_stranger(self) -> None:
+        """Postpone what a tool that never took anything refused without naming it: perhaps it refuses us."""
+        if self._manner.sender.has_taken:
+            return
+        for place, one in enumerate(self._answers):
+            if one is not None and one.reason == REFUSED:
+                self._answers[place] = Answer(Verdict.POSTPONED, NOT_KNOWN, self._stranger(), one.attempts)
+
+    def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
+        patience = self._manner.patience
+        if left.may_be_there:
+            self._give_up_unrepeatable(left, reading)
+        if reply.status == 429:  # noqa: PLR2004 (too many requests)
+            pause_s = self._pause_s(reply)
+            if self._waited_s + pause_s <= patience.total_s:
+                self._manner.sender.pause(pause_s)
+            self._wait(left, pause_s, BUSY, reading.words)
+            return
+        left.tries += 1
+        reason = NO_ANSWER if left.may_be_there else BUSY
+        if left.tries > patience.retries:
+            self._postpone_all(left, reason, reading.words)
+            return
+        backoff_s = min(patience.base_s * 2 ** (left.tries - 1), patience.most_s)
+        backoff_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (no secret)
+        self._wait(left, max(backoff_s, reply.asked_s or 0.0), reason, reading.words)
+
+    def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
+        lost = [place for place in left.places if not self._manner.repeatable(self._payloads[place])]
+        self._answer_all(left.of(lost), Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+        left.places = [place for place in left.places if self._answers[place] is None]
+
+    def _pause_s(self, reply: Reply) -> float:
+        patience = self._manner.patience
+        return patience.pause_s if reply.asked_s is None else max(reply.asked_s, patience.base_s)
+
+    def _wait(self, part: Part, wait_s: float, reason: str, words: str = "") -> None:
+        """Send a part after so many seconds; if that is too long, in another run."""
+        self._waited_s += wait_s
+        if self._waited_s > self._manner.patience.total_s:
+            self._postpone_all(part, NO_ANSWER if part.may_be_there else reason, words)
+            return
+        part.wait_s = wait_s
+        self._parts.appendleft(part)
+
+    def _postpone_all(self, part: Part, reason: str, words: str) -> None:
+        """Leave a part to another run, and all that comes after it: what is later must not come first."""
+        self._answer_all(part, Verdict.POSTPONED, reason, words)
+        while self._parts:
+            after = self._parts.popleft()
+            then = NO_ANSWER if after.may_be_there else BUSY
+            self._answer_all(after, Verdict.POSTPONED, then, AFTER)

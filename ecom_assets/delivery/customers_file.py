@@ -1,0 +1,282 @@
+"""All customers as one JSON file, with a summary beside it: streamed, so that a million of them need no memory.
+
+Not here: Dagster (`delivery/assets.py`), the tools that are told of customers' segments.
+"""
+
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+import duckdb
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.customers.contracts import (
+    ACTIVITY_STATUSES,
+    CUSTOMER_FILE_FIELDS,
+    CUSTOMER_TIERS,
+    ENGAGEMENT_LEVELS,
+    QUALITY_BANDS,
+    Customers,
+)
+from ecom_assets.errors import DeliveryError
+
+BATCH_ROWS = 20_000
+DEFAULT_FIELDS = tuple(name for name in CUSTOMER_FILE_FIELDS if name != "email")
+"""What a customer has there unless it is set: of the e-mail address the domain only."""
+TITLES = {
+    "quality_band": "Data quality",
+    "customer_tier": "Tier",
+    "market_segment": "Market",
+    "activity_status": "Activity",
+    "engagement_level": "Engagement",
+    "engagement_source": "What tells the engagement",
+}
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """What the file tells of a customer, in this order, and the market segments that its summary counts."""
+
+    segments: tuple[str, ...]
+    fields: tuple[str, ...] = DEFAULT_FIELDS
+
+
+@dataclass(frozen=True)
+class CustomersFile:
+    """A written file: where it and its summaries are, how many customers it has, and how many the table has."""
+
+    path: Path
+    customer_count: int
+    expected_count: int
+    byte_count: int
+    summary: dict[str, Any]
+
+
+def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layout: FileLayout) -> CustomersFile:
+    """Write the file and its summaries; whoever reads sees the files of before, or the new ones.
+
+    Args:
+        customers: All rows of `Customers`.
+        path: Where; the summaries get its name with `_summary.txt` and `_summary.json`.
+        exported_at: When, UTC without zone.
+        layout: What it tells.
+
+    Raises:
+        DeliveryError: The folder cannot be written.
+    """
+    stamp = exported_at.isoformat(timespec="seconds") + "Z"
+    summary = {"export_timestamp": stamp, **customer_counts(customers, layout.segments)}
+    head = {
+        "total_customers": summary["total_customers"],
+        "export_timestamp": summary["export_timestamp"],
+        "data_quality_summary": {f"{band}_quality": summary["quality_band"][band] for band in QUALITY_BANDS},
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _renamed(path) as file:
+            count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields, path.parent))
+        for end, content in (("json", json.dumps(summary, indent=2)), ("txt", _report(summary))):
+            with _renamed(path.with_name(f"{path.stem}_summary.{end}")) as file:
+                file.write(content + "\n")
+        sync_folder(path.parent)
+    except (OSError, duckdb.IOException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise DeliveryError(
+            f"{path} cannot be written ({reason}); make its folder writable, or give another file in "
+            "ECOM_CUSTOMERS_JSON."
+        ) from error
+    return CustomersFile(path, count, summary["total_customers"], path.stat().st_size, summary)
+
+
+class _renamed:  # noqa: N801 (used as a function)
+    """A file that is written beside its place, and put there whole when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+
+    def __enter__(self) -> IO[str]:
+        self._file = self._beside.open("w", encoding="utf-8")
+        return self._file
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with self._file:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        if kind is None:
+            self._beside.replace(self._path)
+        else:
+            self._beside.unlink(missing_ok=True)
+
+
+def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> int:
+    """Write a customer a line; return how many."""
+    file.write('{"metadata": ' + json.dumps(head) + ', "customers": [')
+    count = 0
+    for some in lines:
+        file.write(("," if count else "") + "\n" + ",\n".join(some))
+        count += len(some)
+    file.write("\n]}\n")
+    return count
+
+
+def _lines(current: ir.Table, fields: tuple[str, ...], place: Path) -> Iterator[list[str]]:
+    """Yield the customers as JSON, some at a time, in order; instants are ISO 8601, money is text."""
+    names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
+    batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    shown = ", ".join(f"{_as_json(name)} AS {name}" for name in fields)
+    sql = f"SELECT to_json(row_)::VARCHAR FROM (SELECT {shown} FROM some_rows) row_"  # noqa: S608 (names come from contracts)
+    con = duckdb.connect()
+    try:
+        con.execute("SET threads = 1")  # rows stay in their order
+        for batch in in_order(iter(batches), batches.schema, BATCH_ROWS, place):
+            con.register("some_rows", pa.Table.from_batches([batch]))
+            yield [line for (line,) in con.execute(sql).fetchall()]
+    finally:
+        con.close()
+
+
+def _as_json(name: str) -> str:
+    kind = Customers.columns[name].type
+    if name == "customer_id":
+        is_number = f"is_number_id AND regexp_full_match({name}, '0|[1-9][0-9]*')"
+        return f"CASE WHEN {is_number} THEN {name}::JSON ELSE to_json({name}) END"
+    if kind.startswith("timestamp"):
+        return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    return f"{name}::VARCHAR" if kind.startswith("decimal") else name
+
+
+def _report(summary: dict[str, Any]) -> str:
+    total = summary["total_customers"]
+    lines = [f"Customers: {total:,}, exported at {summary['export_timestamp']}"]
+    if total:
+        lines.append(f"Mean data quality score: {summary['mean_data_quality_score']:.2f}")
+    if summary["flawed_fields"]:
+        lines += ["", "Fields that are missing or invalid"]
+        lines += [f"  {name:14} {n:>10,} {_share(n, total)}" for name, n in summary["flawed_fields"].items()]
+    for name, title in TITLES.items():
+        lines += ["", title]
+        lines += [f"  {one:12} {n:>10,} {_share(n, total)}" for one, n in summary[name].items()]
+    return "\n".join(lines)
+
+
+def _share(number: int, total: int) -> str:
+    return f"{number / total:6.1%}" if total else ""
+
+
+KNOWN = {
+    "quality_band": QUALITY_BANDS,
+    "customer_tier": CUSTOMER_TIERS,
+    "market_segment": (),
+    "activity_status": ACTIVITY_STATUSES,
+    "engagement_level": ENGAGEMENT_LEVELS,
+}
+"""What is counted, and the values that are named even where nobody has them; segments are those of the shop."""
+UNKNOWN = "unknown"
+"""Stands for a tier or level that no source tells; it is named only where somebody has it."""
+NO_SOURCE = "none"
+"""Stands for no source of engagement, which a name of JSON cannot be null for."""
+
+
+def customer_counts(customers: ir.Table, segments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the counts of current customers.
+
+    Args:
+        customers: All rows of `Customers`.
+        segments: Every market segment that there is.
+    """
+    current = customers.filter(customers.is_current)
+    # Points are whole numbers, so that their sum is the same whatever the order of rows.
+    found = current.group_by(*KNOWN, "engagement_source", "flawed_fields").agg(
+        n=current.count(), points=current.data_quality_score.sum().cast("int64")
+    )
+    rows = found.to_pyarrow().to_pylist()
+    total = sum(row["n"] for row in rows)
+    flaws: Counter[str] = Counter()
+    for row in rows:
+        flaws.update(dict.fromkeys((row["flawed_fields"] or "").split(",") if row["flawed_fields"] else (), row["n"]))
+    return {
+        "total_customers": total,
+        "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2) if total else None,
+        "flawed_fields": dict(sorted(flaws.items(), key=lambda pair: (-pair[1], pair[0]))),
+        **{
+            name: _counted(rows, name, segments if name == "market_segment" else known) for name, known in KNOWN.items()
+        },
+        "engagement_source": _counted(
+            [row | {"engagement_source": row["engagement_source"] or NO_SOURCE} for row in rows],
+            "engagement_source",
+            ("sessions", "api", NO_SOURCE),
+        ),
+    }
+
+
+def _counted(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> dict[str, int]:
+    """Count by the values of a column: the known ones first, then any that a table still has from before."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row[name] or UNKNOWN] += row["n"]
+    return {value: counts[value] for value in (*known, *sorted(counts.keys() - set(known)))}
+
+
+MEMORY = "400MB"
+_FOLDED = str.maketrans({
+    "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th",
+})  # fmt: skip
+"""Letters that Unicode does not take apart into a letter and an accent, and that people sort as if it did."""
+
+
+def sort_key(name: str | None) -> str | None:
+    """Return a name without case and accents."""
+    if name is None:
+        return None
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(one for one in letters if not unicodedata.combining(one)).translate(_FOLDED)
+
+
+def in_order(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, chunk_rows: int, place: Path
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows with `full_name` and `customer_id` by name, then by id, ids that are numbers by their value.
+
+    Those without a name come last. What is sorted lies in a folder of its own in `place`, for its owner only, until all
+    rows were taken.
+    """
+    with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, closing(_scratch(Path(folder))) as con:
+        empty = schema.append(pa.field("sort_name", pa.string())).empty_table()
+        con.register("no_rows", empty)
+        con.execute("CREATE TABLE rows_ AS FROM no_rows")
+        for batch in batches:
+            con.register("some_rows", _with_key(batch))
+            con.execute("INSERT INTO rows_ FROM some_rows")
+        # The bytes of UTF-8 are in the order of code points; equal lengths make digits sort as numbers do.
+        found = con.sql(
+            "SELECT * EXCLUDE (sort_name) FROM rows_ ORDER BY sort_name NULLS LAST,"
+            " NOT regexp_full_match(customer_id, '[0-9]+'),"
+            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN length(ltrim(customer_id, '0')) END,"
+            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN ltrim(customer_id, '0') END, customer_id"
+        )
+        reader: pa.RecordBatchReader = found.to_arrow_reader(chunk_rows)
+        yield from reader
+
+
+def _scratch(folder: Path) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(folder / "sorting.duckdb")
+    con.execute(f"SET memory_limit = '{MEMORY}'")
+    con.execute(f"SET temp_directory = '{folder / 'spilled'}'")
+    return con
+
+
+def _with_key(batch: pa.RecordBatch) -> pa.Table:
+    keys = pa.array((sort_key(name.as_py()) for name in batch.column("full_name")), pa.string())
+    return pa.Table.from_batches([batch]).append_column("sort_name", keys)

@@ -1,0 +1,136 @@
+"""What the delivery of records asks of a destination. Not here: any tool (a file each), or the ledger of what was sent.
+
+The records of a delivery are Arrow tables all the way, so that millions of them cost no Python object each.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import pyarrow as pa
+
+from ecom_assets.settings.settings import Settings
+
+SANDBOX = "sandbox"
+"""The account at the stand-ins of the sandbox shop, wherever they listen."""
+
+
+class Verdict(StrEnum):
+    """What is known of a record after it was sent."""
+
+    DELIVERED = "delivered"
+    """The destination has it."""
+    REJECTED = "rejected"
+    """The destination has refused it for good."""
+    POSTPONED = "postponed"
+    """The destination does not have it and may take it later: it was busy or down for as long as we had patience."""
+    IN_DOUBT = "in_doubt"
+    """Sent, and nobody can know: no answer told. The ledger has it sent again only where that is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a destination said of one record of a batch."""
+
+    verdict: Verdict
+    reason: str = ""
+    words: str = ""
+    attempts: int = 1
+
+
+class Destination(Protocol):
+    """A tool that takes records of one kind: events, or properties of users."""
+
+    name: str
+    """The name of its asset: amplitude_events, heap_users."""
+    account: str
+    """What tells the account (project, app, property) at the tool from any other, without a secret: what one has,
+    another lacks. Two regions are two accounts, a stand-in is one of its own."""
+    former_account: str
+    """What earlier releases called the account, if not so; a ledger that still does is told the new name."""
+    senders: int
+    """How many batches may be under way at once."""
+    confirms: bool
+    """Whether an answer that it is well says that the destination has the records; GA4's says nothing."""
+    takes_updates: bool
+    """Whether a record that has changed is to be sent again and takes the place of the old one: properties of users."""
+    safe_to_repeat: bool
+    """Whether sending a record again within `repeat_window_s` leaves one copy."""
+    repeat_window_s: float | None
+    """Seconds in which the destination knows a record again; None: always."""
+
+    def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return the `PAYLOADS` of rows of the mart, pure: no clock, no network.
+
+        Args:
+            rows: What the mart says, columns by this destination's documentation.
+            sent_at: When they are to be sent, UTC: some destinations refuse what is too old by then.
+        """
+        ...
+
+    def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut payloads that can go into batches that the destination takes, by number of records and by bytes."""
+        ...
+
+    def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Send a batch and return an answer per record, in the batch's order, after all retries that are worth it.
+
+        Never raises for what the destination or the network does. It may halve a batch, or send it again without the
+        rows that were refused; a record is never sent again after the destination has said that it has it.
+        """
+        ...
+
+
+def with_accounts(
+    settings: Settings, destinations: Mapping[str, Destination], account: str | None = None
+) -> dict[str, Destination]:
+    """Tell destinations their account, by the settings unless one is given, and the rules of their records."""
+    for name, one in destinations.items():
+        one.account = account or _account(settings, name.partition("_")[0])
+        one.former_account = "" if account else _former_account(settings, name.partition("_")[0])
+        one.senders = settings.delivery_senders
+        one.confirms = not name.startswith("ga4")
+        one.takes_updates = name.endswith("_users")
+    return dict(destinations)
+
+
+def _account(settings: Settings, tool: str) -> str:
+    """Return address and project: a secret shows as the beginning of its hash."""
+    address, project = {
+        "amplitude": (settings.amplitude_address, _hashed(settings.amplitude_api_key.get_secret_value())),
+        "heap": (settings.heap_address, _hashed(settings.heap_app_id)),
+        "mixpanel": (settings.mixpanel_address, _hashed(settings.mixpanel_token.get_secret_value())),
+        "ga4": (settings.ga4_address, settings.ga4_measurement_id),
+    }[tool]
+    return f"{address.partition('://')[2]} {project}"
+
+
+def _former_account(settings: Settings, tool: str) -> str:
+    """Return what an account was called by ledgers of earlier releases, if not as now: Heap's had the app id in it."""
+    return f"{settings.heap_address.partition('://')[2]} {settings.heap_app_id}" if tool == "heap" else ""
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+PAYLOADS = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("user_key", pa.string(), nullable=False),
+        pa.field("payload", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("words", pa.string()),
+    ]
+)
+"""What becomes of rows, a row each, in the rows' order.
+
+record_id: What the ledger knows the record by, the same whenever the same row is looked at.
+user_key: Records with the same key reach the destination in their order.
+payload: The record as JSON text, as the destination documents it; null where it cannot go.
+reason: A fixed code for why it cannot go; null where it can.
+words: One sentence for a person; null where it can go.
+"""

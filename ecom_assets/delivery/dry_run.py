@@ -1,0 +1,99 @@
+"""What would be sent, as files: a payload a line, and what could not go with its reason. Nothing goes anywhere.
+
+Not here: sending (`exporting.py`).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.delivery.destination import Destination
+from ecom_assets.delivery.ledger.known import KnownRecords
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.pending import Due
+from ecom_assets.tables.days import ONE_DAY, Days
+
+
+@dataclass
+class DryRun:
+    """What would have been sent to a destination, and where it is written down instead."""
+
+    folder: Path
+    due: int = 0
+    would_send: int = 0
+    would_refuse: int = 0
+    known: int = 0
+    """Due records that stay as they are, by the ledger."""
+    byte_count: int = 0
+
+
+@dataclass(frozen=True)
+class DryDestination:
+    """A destination with what the ledger has of it, if there is a ledger."""
+
+    destination: Destination
+    due: Due
+    store: Store | None
+    sent_at: datetime
+
+    def write(self, days: Days, folder: Path) -> DryRun:
+        """Write the payloads of some days, a file per day."""
+        found = DryRun(folder / self.destination.name)
+        found.folder.mkdir(parents=True, exist_ok=True)
+        for old in found.folder.glob("*.ndjson"):
+            old.unlink()
+        for a_day in sorted(self.due.counts(days)):
+            self._write_day(a_day, found)
+        return found
+
+    def _write_day(self, a_day: date, found: DryRun) -> None:
+        with ExitStack() as stack:
+            known = stack.enter_context(_Known(self, a_day)).records
+            files = {
+                name: stack.enter_context((found.folder / f"{a_day}{end}.ndjson").open("w", encoding="utf-8"))
+                for name, end in (("send", ""), ("refuse", "_refused"))
+            }
+            for chunk in self.due.chunks(a_day):
+                payloads = self.destination.payloads(chunk, self.sent_at)
+                plan = known.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
+                going = payloads.filter(pc.equal(plan["decision"], "send"))
+                refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
+                files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
+                files["refuse"].writelines(_refusals(refused))
+                found.due += len(chunk)
+                found.would_send += len(going)
+                found.would_refuse += len(refused)
+                found.known += len(chunk) - len(going) - len(refused)
+                found.byte_count += pc.sum(pc.binary_length(going["payload"])).as_py() or 0
+
+
+class _Known:
+    """What the ledger has of a day, as long as it is looked at."""
+
+    def __init__(self, dry: DryDestination, a_day: date) -> None:
+        identity, store = _identity(dry.store, dry.destination), dry.store
+        around = (None, None) if dry.due.is_whole else (a_day - ONE_DAY, a_day + ONE_DAY)
+        self.records = KnownRecords(store if identity else None, identity, *around)
+
+    def __enter__(self) -> "_Known":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.records.close()
+
+
+def _identity(store: Store | None, destination: Destination) -> int | None:
+    key = (destination.name, destination.account)
+    found = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
+    return int(found[0][0]) if found else None
+
+
+def _refusals(refused: pa.Table) -> Iterator[str]:
+    for row in refused.select(["record_id", "reason", "words"]).to_pylist():
+        yield json.dumps(row) + "\n"

@@ -1,0 +1,150 @@
+"""What the ledger has of some days, as rows for the warehouse. Not here: the tables (`delivery/contracts.py`)."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.delivery.contracts import Deliveries, ReconciliationDaily
+from ecom_assets.delivery.ledger.known import KnownRecords, table_of
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.errors import DeliveryError
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.local import connect
+
+DELIVERIES = """
+SELECT k.day::DATE AS record_date, d.name AS destination, d.account, k.record_id, k.outcome,
+    nullif(k.reason, '') AS reason, nullif(k.words, '') AS words, k.batch AS batch_number, k.attempts AS attempt_count,
+    k.sending_count, k.intended_at::TIMESTAMP AS intended_at, k.answered_at::TIMESTAMP AS answered_at,
+    c.changed_at::TIMESTAMP AS changed_at, k.payload_hash::VARCHAR AS payload_hash
+FROM known k JOIN destination d ON d.id = k.destination_id
+LEFT JOIN (SELECT destination_id, record_id, max(found_at) AS changed_at FROM change GROUP BY ALL) c
+    ON c.destination_id = k.destination_id AND c.record_id = k.record_id
+"""
+NOTES = """
+SELECT y.day, d.name, d.account, y.due_count, y.changed_count, y.outcomes,
+    (SELECT max(b.number) FROM batches b WHERE b.destination_id = y.destination_id AND b.day = y.day)
+FROM days y JOIN destinations d ON d.id = y.destination_id
+WHERE y.pending_count IS NOT NULL ORDER BY y.day, d.name, d.account
+"""
+OF_OUTCOME = {
+    "accepted_count": ("delivered",),
+    "unacknowledged_count": ("unconfirmed",),
+    "rejected_count": ("rejected",),
+    "refused_count": ("refused",),
+    "in_doubt_count": ("in_doubt",),
+    "pending_count": ("postponed", "waiting"),
+}
+NOTED = tuple(ReconciliationDaily.columns)[: tuple(ReconciliationDaily.columns).index("newest_batch_number") + 1]
+"""The columns of `ReconciliationDaily` that the ledger notes."""
+
+
+def deliveries_of(store: Store | None, days: Days) -> ir.Table:
+    """Return the rows of `Deliveries` of some days, in memory as long as they are read."""
+    con = connect()
+    schema = schema_of(Deliveries).to_pyarrow()
+    con.con.register("rows", schema.empty_table())
+    con.con.execute("CREATE TABLE deliveries AS SELECT * FROM rows")
+    if store:
+        for a_day in _days_sent(store, days):
+            con.con.register("rows", _day(store, a_day).cast(schema))
+            con.con.execute("INSERT INTO deliveries SELECT * FROM rows")
+    return con.table("deliveries")
+
+
+def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
+    """Return what the ledger noted of days, in the columns `NOTED`."""
+    found = store.rows(NOTES) if store else []
+    wanted = None if days is None else set(days.dates)
+    rows = [_noted(row) for row in found if wanted is None or date.fromisoformat(row[0]) in wanted]
+    schema = schema_of(ReconciliationDaily).to_pyarrow()
+    return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
+
+
+def _days_sent(store: Store, days: Days) -> list[date]:
+    found = store.rows("SELECT DISTINCT day FROM batches ORDER BY day")
+    wanted = set(days.dates)
+    return [a_day for (told,) in found if (a_day := date.fromisoformat(told)) in wanted]
+
+
+def _day(store: Store, a_day: date) -> pa.Table:
+    known = KnownRecords(store, None, a_day, a_day)
+    try:
+        given = store.rows("SELECT id, name, account FROM destinations")
+        changes = "SELECT destination_id, record_id, found_at FROM changes WHERE day = ?"
+        known.con.register(
+            "destination", table_of({"id": pa.int64(), "name": pa.string(), "account": pa.string()}, given)
+        )
+        kinds = {"destination_id": pa.int64(), "record_id": pa.string(), "found_at": pa.string()}
+        known.con.register("change", table_of(kinds, store.rows(changes, (a_day.isoformat(),))))
+        return known.con.sql(DELIVERIES).to_arrow_table()
+    finally:
+        known.close()
+
+
+def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
+    a_day, name, account, due, changed, outcomes, newest = row
+    counted: dict[str, int] = json.loads(outcomes)
+    return {
+        "reconciled_date": date.fromisoformat(a_day),
+        "destination": name,
+        "account": account,
+        "due_count": due,
+        "changed_count": changed,
+        "newest_batch_number": newest or 0,
+        **{column: sum(counted.get(one, 0) for one in of) for column, of in OF_OUTCOME.items()},
+    }
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What the copy has and the ledger lacks."""
+
+    missing_count: int
+    copied_count: int
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is missing."""
+        return self.missing_count > 0
+
+
+def gap_of(store: Store | None, engine: Engine) -> Gap:
+    """Compare the ledger with the copy, by destination and day.
+
+    Accounts are left out, as what they are called may change between releases. A record that was sent twice counts
+    twice in the ledger and once in the copy, so that a whole ledger never has fewer.
+    """
+    rows = engine.table(Deliveries).group_by("destination", "record_date").agg(n=lambda table: table.count())
+    copied = {(row["destination"], row["record_date"].isoformat()): row["n"] for row in rows.to_pyarrow().to_pylist()}
+    known = _known(store)
+    missing = sum(max(number - known.get(key, 0), 0) for key, number in copied.items())
+    return Gap(int(missing), int(sum(copied.values())))
+
+
+def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
+    """Stop before anything is sent where the ledger knows less than the warehouse's copy of it.
+
+    Raises:
+        DeliveryError: It does.
+    """
+    if gap := gap_of(store, engine):
+        raise DeliveryError(
+            f"The ledger of deliveries {store.address if store else place} lacks {gap.missing_count:,} of the "
+            f"{gap.copied_count:,} deliveries that export.deliveries has, so these would be sent again; nothing was "
+            "sent: put your backup of the ledger back, or rebuild it with `ecom ledger restore`."
+        )
+
+
+def _known(store: Store | None) -> dict[tuple[str, str], int]:
+    if store is None:
+        return {}
+    found = store.rows(
+        "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = b.destination_id "
+        "GROUP BY d.name, b.day"
+    )
+    return {(name, day): int(number) for name, day, number in found}

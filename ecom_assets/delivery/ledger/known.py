@@ -1,0 +1,180 @@
+"""What the ledger knows of the records of some days, and what follows for rows that are due: send, keep, refuse.
+
+Not here: sending (`delivery.py`), writing the ledger (`ledger.py`).
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.delivery.destination import Destination
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.texts import hashes_of
+
+PAGE = 50
+"""Batches that are read at once."""
+SENT = pa.schema(
+    [("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())]
+)
+BATCH = {
+    "number": pa.int64(), "destination_id": pa.int64(), "day": pa.string(), "outcome": pa.string(),
+    "reason": pa.string(), "words": pa.string(), "attempts": pa.int64(), "intended_at": pa.string(),
+    "answered_at": pa.string(),
+}  # fmt: skip
+EXCEPTION = {
+    "batch": pa.int64(), "place": pa.int64(), "outcome": pa.string(), "reason": pa.string(), "words": pa.string(),
+    "attempts": pa.int64(),
+}  # fmt: skip
+SENDINGS = """
+SELECT b.destination_id, b.day, s.record_id, s.payload_hash, b.number AS batch,
+    coalesce(x.outcome, b.outcome, 'under_way') AS outcome, coalesce(x.reason, b.reason) AS reason,
+    coalesce(x.words, b.words) AS words, coalesce(x.attempts, b.attempts) AS attempts, b.intended_at, b.answered_at
+FROM sent s JOIN batch b ON b.number = s.batch LEFT JOIN exception x ON x.batch = s.batch AND x.place = s.place
+"""
+NEWEST = """
+SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS day, arg_max(outcome, batch) AS outcome,
+    arg_max(payload_hash, batch) AS payload_hash, arg_max_null(reason, batch) AS reason,
+    arg_max_null(words, batch) AS words, arg_max(attempts, batch) AS attempts, count(*) AS sending_count,
+    arg_max(intended_at, batch) AS intended_at, arg_max_null(answered_at, batch) AS answered_at,
+    min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
+FROM sendings GROUP BY destination_id, record_id
+"""
+PLAN = """
+SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
+    k.outcome IN ('delivered', 'unconfirmed') AS is_there,
+    CASE WHEN k.payload_hash IN (0, c.payload_hash) THEN true
+        ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
+    CASE
+        WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
+        WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
+        WHEN k.outcome = 'rejected' THEN if(can_go AND ($retry OR NOT is_same), 'send', 'keep')
+        WHEN k.doubt_at IS NOT NULL
+            THEN if(can_go AND k.doubt_at > $repeatable_from AND (is_same OR $takes_updates), 'send', 'keep')
+        WHEN can_go THEN 'send'
+        ELSE if(k.outcome = 'refused' AND k.reason = c.reason, 'keep', 'refuse')
+    END AS decision,
+    CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
+    coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
+FROM given c LEFT JOIN known k ON k.record_id = c.record_id
+ORDER BY c.position
+"""
+"""Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
+safe; all else goes when it can. The first ledgers had MD5 for a hash; a rebuilt one may have none, which is 0."""
+
+
+class KnownRecords:
+    """The sendings of some days in memory, of one destination or of all."""
+
+    def __init__(self, store: Store | None, destination_id: int | None, first: date | None, last: date | None) -> None:
+        """Read what the ledger has; None for no ledger, all destinations, or from the first day and to the last."""
+        self.con = duckdb.connect()
+        self._fill("sent", SENT.empty_table())
+        self._fill("batch", pa.table({name: pa.array([], kind) for name, kind in BATCH.items()}))
+        self._fill("exception", pa.table({name: pa.array([], kind) for name, kind in EXCEPTION.items()}))
+        if store:
+            for batches in _pages(store, destination_id, first, last):
+                self._take_in(store, batches)
+        self.con.execute(f"CREATE VIEW sendings AS {SENDINGS}")
+        self.con.execute(f"CREATE TABLE known AS {NEWEST}")
+        self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
+
+    def plan(
+        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, retry_rejected: bool
+    ) -> pa.Table:
+        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`."""
+        can_go, hashes = payloads["payload"].is_valid(), hashes_of(payloads["payload"])
+        if not self.has_any:
+            return pa.table(
+                {
+                    "decision": pc.if_else(can_go, "send", "refuse"),
+                    "kept_as": pa.nulls(len(payloads), pa.string()),
+                    "is_changed": pa.repeat(False, len(payloads)),  # noqa: FBT003 (a value, no choice)
+                    "payload_hash": hashes,
+                }
+            )
+        position = pa.array(np.arange(len(payloads)))
+        given = payloads.select(["record_id", "payload", "reason"])
+        for name, column in (("position", position), ("can_go", can_go), ("payload_hash", hashes)):
+            given = given.append_column(name, column)
+        self.con.register("given", given)
+        choices = {
+            "takes_updates": destination.takes_updates,
+            "retry": retry_rejected,
+            "repeatable_from": _repeatable_from(destination, sent_at),
+        }
+        return self.con.sql(PLAN, params=choices).to_arrow_table().append_column("payload_hash", hashes)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.con.close()
+
+    def _take_in(self, store: Store, batches: list[tuple[Any, ...]]) -> None:
+        numbers, sent = [row[0] for row in batches], []
+        for number, record_ids, hashes in ((row[0], row[-2], row[-1]) for row in batches):
+            ids = json.loads(record_ids)
+            columns = [
+                pa.array(np.full(len(ids), number, dtype="int64")),
+                pa.array(np.arange(len(ids))),
+                pa.array(ids, pa.string()),
+                pa.array(np.frombuffer(hashes, dtype="<u8")),
+            ]
+            sent.append(pa.Table.from_arrays(columns, schema=SENT))
+        self._add("sent", pa.concat_tables(sent))  # at once: GA4 has a batch per person
+        self._add("batch", table_of(BATCH, [row[:-2] for row in batches]))
+        marks = ", ".join("?" for _ in numbers)
+        asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
+        self._add("exception", table_of(EXCEPTION, store.rows(asked, numbers)))
+
+    def _fill(self, name: str, rows: pa.Table) -> None:
+        self.con.register("rows", rows)
+        self.con.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")  # noqa: S608 (our own names)
+
+    def _add(self, name: str, rows: pa.Table) -> None:
+        self.con.register("rows", rows)
+        self.con.execute(f"INSERT INTO {name} SELECT * FROM rows")  # noqa: S608 (our own names)
+
+
+def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
+    """Return the instant, as the ledger writes it, since which what was sent may be sent again."""
+    if not destination.safe_to_repeat:
+        return "9999"
+    if destination.repeat_window_s is None:
+        return ""
+    return (sent_at - timedelta(seconds=destination.repeat_window_s)).isoformat(sep=" ", timespec="microseconds")
+
+
+def _pages(
+    store: Store, destination_id: int | None, first: date | None, last: date | None
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the batches in order, some at a time."""
+    conditions = [
+        ("destination_id = ?", destination_id),
+        ("day >= ?", first.isoformat() if first else None),
+        ("day <= ?", last.isoformat() if last else None),
+    ]
+    given = [(condition, value) for condition, value in conditions if value is not None]
+    where = " AND ".join(["number > ?", *(condition for condition, _ in given)])
+    newest: object = 0
+    while True:
+        columns = f"{', '.join(BATCH)}, record_ids, payload_hashes"
+        asked = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (likewise)
+        page = store.rows(asked, (newest, *(value for _, value in given)))
+        if page:
+            yield page
+        if len(page) < PAGE:
+            return
+        newest = page[-1][0]
+
+
+def table_of(kinds: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Return rows as a table of the given columns and types."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
+    return pa.table(
+        {name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
+    )

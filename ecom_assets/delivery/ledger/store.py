@@ -1,0 +1,253 @@
+"""Where the ledger lies: a SQLite file, or a Postgres. Not here: what it says (`ledger.py`)."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.errors import DeliveryError
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.redact_url import without_secrets
+
+TABLES = (
+    # A token that rises with each new writer, so that one who was paused cannot go on beside its successor.
+    """CREATE TABLE IF NOT EXISTS destinations (
+        id {serial}, name TEXT NOT NULL, account TEXT NOT NULL, token BIGINT NOT NULL, is_free INTEGER NOT NULL,
+        holder TEXT, renewed_at TEXT, UNIQUE (name, account))""",
+    """CREATE TABLE IF NOT EXISTS batches (
+        number {serial}, destination_id BIGINT NOT NULL REFERENCES destinations (id), day TEXT NOT NULL,
+        token BIGINT NOT NULL, record_count BIGINT NOT NULL, byte_count BIGINT NOT NULL, record_ids TEXT NOT NULL,
+        payload_hashes {blob} NOT NULL, intended_at TEXT NOT NULL, attempts BIGINT NOT NULL, outcome TEXT, reason TEXT,
+        words TEXT, answered_at TEXT)""",
+    "CREATE INDEX IF NOT EXISTS batches_of_day ON batches (destination_id, day)",
+    """CREATE TABLE IF NOT EXISTS exceptions (
+        batch BIGINT NOT NULL REFERENCES batches (number), place BIGINT NOT NULL, outcome TEXT NOT NULL,
+        reason TEXT NOT NULL, words TEXT NOT NULL, attempts BIGINT NOT NULL, PRIMARY KEY (batch, place))""",
+    """CREATE TABLE IF NOT EXISTS changes (
+        destination_id BIGINT NOT NULL REFERENCES destinations (id), day TEXT NOT NULL, record_id TEXT NOT NULL,
+        payload_hash BIGINT NOT NULL, found_at TEXT NOT NULL,
+        PRIMARY KEY (destination_id, day, record_id, payload_hash))""",
+    """CREATE TABLE IF NOT EXISTS days (
+        destination_id BIGINT NOT NULL REFERENCES destinations (id), day TEXT NOT NULL, pending_count BIGINT,
+        due_count BIGINT NOT NULL, changed_count BIGINT NOT NULL, outcomes TEXT NOT NULL,
+        PRIMARY KEY (destination_id, day))""",
+)
+VIEW = """{create_view} sendings AS
+    SELECT d.name AS destination, d.account, b.day, {record} AS record_id, b.number AS batch,
+        coalesce(x.outcome, b.outcome, 'under_way') AS outcome, coalesce(x.reason, b.reason) AS reason,
+        coalesce(x.words, b.words) AS words, coalesce(x.attempts, b.attempts) AS attempts, b.intended_at, b.answered_at
+    FROM batches b JOIN destinations d ON d.id = b.destination_id CROSS JOIN {members}
+    LEFT JOIN exceptions x ON x.batch = b.number AND x.place = {place}"""
+"""Every sending of every record; the newest of a record is the one with the highest batch."""
+Parameters = Sequence[Any]
+
+
+class Store(Protocol):
+    """A database of rows; statements have `?` for their parameters."""
+
+    address: str
+    spelling: dict[str, str]
+    """How the store spells what databases spell each in its way."""
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        ...
+
+    def count(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        ...
+
+    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of many parameters."""
+        ...
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Keep others from writing, and commit everything done inside, on disk, or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
+def create_tables(store: Store) -> None:
+    """Create what is missing."""
+    with store.transaction():
+        for statement in ("{alone}", *TABLES, VIEW):
+            store.count(statement.format(**store.spelling))
+
+
+PATIENCE_S = 60
+"""How long a writer waits for another one's transaction."""
+SCHEMA = "delivery_ledger"
+"""The schema of the ledger in a Postgres that has other tables too."""
+
+
+class SqliteStore:
+    """A SQLite file that survives a power cut: each commit is on disk before it returns."""
+
+    spelling = {  # noqa: RUF012 (never changed)
+        "serial": "INTEGER PRIMARY KEY",
+        "blob": "BLOB",
+        "lock": "",
+        "own_number": "",
+        "next_number": "SELECT 1",
+        "alone": "SELECT 1",
+        "create_view": "CREATE VIEW IF NOT EXISTS",
+        "members": "json_each(b.record_ids) AS m",
+        "place": "m.key",
+        "record": "m.value",
+    }
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, new if there is none.
+
+        Raises:
+            DeliveryError: It cannot be opened, or is no ledger.
+        """
+        self.address = f"sqlite:///{path.absolute()}"
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not path.exists()
+            # Statements of one connection come from several threads, each under the lock.
+            self._con = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False)
+            self._con.execute("PRAGMA journal_mode = WAL")
+            self._con.execute("PRAGMA synchronous = FULL")
+            self._con.execute("PRAGMA foreign_keys = ON")
+            if is_new:
+                sync_folder(path.parent)
+        except (OSError, sqlite3.Error) as error:
+            raise self._refusal(error) from error
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        with self._plain_errors():
+            return self._con.execute(sql, parameters).fetchall()
+
+    def count(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        with self._plain_errors():
+            return self._con.execute(sql, parameters).rowcount
+
+    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of many parameters."""
+        with self._plain_errors():
+            self._con.executemany(sql, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep others from writing, and commit everything done inside, on disk, or nothing."""
+        with self._plain_errors():
+            self._con.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._con.execute("ROLLBACK")
+                raise
+            self._con.execute("COMMIT")
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._con.close()
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> DeliveryError:
+        return DeliveryError(
+            f"The ledger of deliveries {self.address} cannot be used ({error}), so nothing more was sent; see that it "
+            "is whole and writable, and run again."
+        )
+
+
+class PostgresStore:
+    """A schema of a Postgres database."""
+
+    spelling = {  # noqa: RUF012 (never changed)
+        "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "blob": "BYTEA",
+        "lock": " FOR UPDATE",
+        "own_number": "OVERRIDING SYSTEM VALUE",
+        "next_number": "SELECT setval(pg_get_serial_sequence('batches', 'number'), (SELECT max(number) FROM batches))",
+        "alone": "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets ledger', 0))",
+        "create_view": "CREATE OR REPLACE VIEW",
+        "members": "json_array_elements_text(b.record_ids::json) WITH ORDINALITY AS m(value, ordinality)",
+        "place": "(m.ordinality - 1)",
+        "record": "m.value",
+    }
+
+    def __init__(self, url: str) -> None:
+        """Connect.
+
+        Raises:
+            DeliveryError: It cannot be reached, or refuses the user.
+            SettingError: The packages of Postgres are not installed.
+        """
+        with packages_of("postgres", "ECOM_LEDGER_URL"):
+            import psycopg  # noqa: PLC0415 (only this store needs it)
+        self.address = without_secrets(url)
+        self._url = url
+        self._error = psycopg.Error
+        self._lock = threading.RLock()
+        with self._plain_errors():
+            self._con: psycopg.Connection[Any] = psycopg.connect(
+                url, autocommit=True, connect_timeout=10, application_name="ecom_assets ledger"
+            )
+            self._con.execute("SET synchronous_commit = on")
+            with self._con.transaction():
+                self._con.execute(self.spelling["alone"].encode())
+                self._con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
+            self._con.execute(f"SET search_path = {SCHEMA}".encode())
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        with self._plain_errors():
+            cursor = self._con.execute(_placed(sql), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def count(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        with self._plain_errors():
+            return self._con.execute(_placed(sql), parameters).rowcount
+
+    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of many parameters."""
+        with self._plain_errors(), self._con.cursor() as cursor:
+            cursor.executemany(_placed(sql), parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing; who writes for one destination waits for who does already."""
+        with self._plain_errors(), self._con.transaction():
+            yield
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._con.close()
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except self._error as error:
+                said = str(error).splitlines()[0] if str(error) else type(error).__name__
+                said = said.replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
+                raise DeliveryError(
+                    f"The ledger of deliveries in {self.address} cannot be used ({said}), so nothing "
+                    "more was sent; see that it can be reached, and run again."
+                ) from (None if self._url in str(error) else error)
+
+
+def _placed(sql: str) -> bytes:
+    return sql.replace("?", "%s").encode()

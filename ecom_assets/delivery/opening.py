@@ -1,0 +1,130 @@
+"""From settings to the ledger, and to the destinations that are set. Not here: any of them."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
+from pathlib import Path
+
+from ecom_assets.clock import Clock, now_utc_without_zone
+from ecom_assets.delivery.destination import Destination
+from ecom_assets.delivery.ledger.copy import refuse_emptier
+from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
+from ecom_assets.errors import DeliveryError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engine import Engine
+
+POSTGRES = ("postgres://", "postgresql://")
+
+
+class Outlets:
+    """The destinations of a run, and the ledger; each is opened when it is first asked for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: AbstractContextManager[Mapping[str, Destination]],
+        *,
+        sending_at: Clock = now_utc_without_zone,
+        retry_rejected: bool = False,
+    ) -> None:
+        """Take the settings, and what opens the destinations.
+
+        Args:
+            settings: Where the ledger lies, and how long to wait for another delivery.
+            opened: A context with the destinations that are set, by the names of their assets.
+            sending_at: The clock, UTC without zone, by which a payload may be too old for a tool.
+            retry_rejected: Whether what a tool has refused is tried again.
+        """
+        self.settings = settings
+        self.sending_at = sending_at
+        self.retry_rejected = retry_rejected
+        self._opened = opened
+        self._stack = ExitStack()
+        self._is_compared = False
+
+    @cached_property
+    def destinations(self) -> Mapping[str, Destination]:
+        """The destinations that are set, by the names of their assets."""
+        return self._stack.enter_context(self._opened)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, open."""
+        ledger = Ledger(open_store(self.settings), lease_s=self.settings.ledger_lease_s)
+        self._stack.callback(ledger.close)
+        return ledger
+
+    def refuse_emptier(self, engine: Engine) -> None:
+        """Stop where the ledger knows less than the warehouse's copy of it; looks once.
+
+        Raises:
+            DeliveryError: It does: it was lost, or an old one was put back.
+        """
+        if not self._is_compared:
+            place = ledger_place(self.settings)
+            is_lost = isinstance(place, Path) and not place.exists()
+            refuse_emptier(None if is_lost else self.ledger.store, engine, place)
+            self._is_compared = True
+
+    @property
+    def store_if_any(self) -> Store | None:
+        """Return the ledger's database, but make none where nothing was ever delivered."""
+        place = ledger_place(self.settings)
+        is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(place, Path) or place.exists()
+        return self.ledger.store if is_there else None
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._stack.close()
+
+
+def ledger_place(settings: Settings) -> Path | str:
+    """Return the file of the ledger, or the address of the Postgres that has it."""
+    named = settings.ledger_url.get_secret_value()
+    if named.startswith("sqlite:///"):
+        return Path(named.removeprefix("sqlite://"))
+    candidates = (named, settings.warehouse_url, settings.postgres_url.get_secret_value())
+    return next((url for url in candidates if url.startswith(POSTGRES)), default_file(settings))
+
+
+def default_file(settings: Settings) -> Path:
+    """Return the file of the ledger where no database is set."""
+    return settings.home / "ledger.sqlite"
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the ledger's database.
+
+    Raises:
+        DeliveryError: It cannot be opened; or it is new, and the ledger that there was lies elsewhere.
+    """
+    place = ledger_place(settings)
+    if isinstance(place, Path):
+        return SqliteStore(place)
+    store = PostgresStore(place)
+    if not settings.ledger_url.get_secret_value():
+        _refuse_second_ledger(store, default_file(settings))
+    return store
+
+
+def _refuse_second_ledger(store: Store, earlier: Path) -> None:
+    """Do not begin a new ledger beside one: all that it knows of would be sent again."""
+    if not earlier.exists() or _has_batches(store):
+        return
+    before = SqliteStore(earlier)
+    try:
+        if not _has_batches(before):
+            return
+    finally:
+        before.close()
+    store.close()
+    raise DeliveryError(
+        f"The ledger of deliveries is {before.address}, and {store.address} has none yet, so everything would be sent "
+        f"again; set ECOM_LEDGER_URL={before.address} to keep it, or to the address of that Postgres to begin anew."
+    )
+
+
+def _has_batches(store: Store) -> bool:
+    Ledger(store)  # makes the tables
+    return bool(store.rows("SELECT 1 FROM batches LIMIT 1"))

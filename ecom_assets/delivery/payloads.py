@@ -1,0 +1,255 @@
+"""Rows to payloads, all at once, by an engine in this process: what a tool's module says in SQL becomes JSON texts.
+
+The mart's own engine may be any; rows come as Arrow. Not here: what any tool's payload holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+
+from ecom_assets.delivery.destination import PAYLOADS
+from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+EVENT_KEYS = {
+    "record_id": "event_id || '@' || strftime(event_at, '%Y-%m-%d')",
+    "at_us": "epoch_us(event_at)",
+    "known_user": "CASE WHEN $user_key = 'user_id' THEN user_id "
+    "WHEN user_id IS NOT NULL OR NOT starts_with(visitor_id, 'anon-') THEN visitor_id END",
+    "device": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
+    "ELSE visitor_id END",
+    "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
+    "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
+}
+"""What every tool needs of an event, by name.
+
+record_id: The source's id and the day: a source may give an id again days later, for another event.
+known_user: Who it is of, null for strangers; device: what stands in for them.
+"""
+USER_PROPERTIES = {
+    "customer_segment": "segment",
+    "customer_tier": "customer_tier",
+    "lifetime_value": "lifetime_value_amount",
+    "churn_risk": "round(churn_risk_rate, 4)",
+}
+"""What tools call what we know of a customer. A risk has four digits: a model fitted anew shifts those after them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row can't go: a fixed reason, a sentence, and the SQL condition, whose null means no."""
+
+    reason: str
+    words: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadForm:
+    """What a tool makes of a row, in SQL over the row's columns."""
+
+    user_key: str
+    payload: str
+    refusals: Sequence[Refusal]
+    """The first that holds is the one that is told."""
+    most_bytes: int
+    """What a payload may have at most."""
+    named: Mapping[str, str]
+    """Further columns, each of which may use those before it."""
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config=_CONFIG)
+
+
+def text(value: str) -> str:
+    """Return a text as SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def json_object(fields: Mapping[str, str], *more: str) -> str:
+    """Return the SQL of a JSON object: names and the SQL of values; what is null is left out.
+
+    `more` is SQL of texts that hold fields already.
+    """
+    each = [f"{text(chr(34) + name + chr(34) + ':')} || {sql}" for name, sql in fields.items()]
+    return f"concat('{{', concat_ws(',', {', '.join([*each, *more])}), '}}')"
+
+
+def json_value(sql: str) -> str:
+    """Return the SQL of a value as JSON text."""
+    return f"to_json({sql})::VARCHAR"
+
+
+def any_longer(columns: str, most: int, measure: str = "length") -> str:
+    """Return the SQL of whether one of some texts is too long, by `length` (characters) or `strlen` (bytes)."""
+    return " OR ".join(f"coalesce({measure}({one}), 0) > {most}" for one in columns.split(", "))
+
+
+def nothing_known(tool: str) -> Refusal:
+    """Return why a customer without any property, in the column `known`, can't go."""
+    return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be told.", "known = '{}'")
+
+
+@dataclass(frozen=True, slots=True)
+class EventChoices:
+    """What a shop decides about the events that tools get."""
+
+    user_key: Literal["visitor_id", "user_id"] = "visitor_id"
+    """Who an event is of: the visitor that it was given by all we know, or only the user that it carries itself."""
+    properties: tuple[str, ...] = ()
+    """Names of the properties that tools get; empty: all. Fewer are less personal data in other hands."""
+    urls: Literal["whole", "without_query"] = "whole"
+    """Whether addresses of pages go with their query: click ids make it long, and it can tell of persons."""
+    currency: str = "USD"
+    """Of every amount, ISO 4217: events carry none of their own."""
+    cart_value: Literal["cart", "item"] = "cart"
+    """What `cart_amount` tells: the worth of the whole cart, or the price of the item."""
+
+
+def event_payloads(
+    rows: pa.Table, form: PayloadForm, properties: PropertyRule, choices: EventChoices, sent_at: datetime
+) -> pa.Table:
+    """Return the `PAYLOADS` of rows of events."""
+    events = conformed(rows, EVENT_ROWS)
+    fitted = fitted_column(events["properties"], properties, choices.properties)
+    for name, column in (("fields", "property_fields"), ("reason", "property_reason"), ("words", "property_words")):
+        events = events.append_column(column, fitted[name])
+    events = events.append_column("order_id", fitted["order_id"]).append_column("search_term", fitted["search_term"])
+    values = {
+        "user_key": choices.user_key,
+        "urls": choices.urls,
+        "currency": choices.currency,
+        "cart_value": choices.cart_value,
+        "sent_us": int((sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).timestamp() * 1_000_000),
+    }
+    return _payloads(events, form, {**EVENT_KEYS, **form.named}, values)
+
+
+def user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
+    """Return the `PAYLOADS` of rows of users."""
+    users = conformed(rows, USER_ROWS)
+    for column in ("property_reason", "property_words"):
+        users = users.append_column(column, pa.nulls(len(users), pa.string()))
+    return _payloads(users, form, {"record_id": "customer_id", **form.named}, {})
+
+
+def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], values: Mapping[str, object]) -> pa.Table:
+    source = "rows"
+    for name, sql in named.items():
+        source = f"(SELECT *, {sql} AS {name} FROM {source})"  # noqa: S608 (as below)
+    whens = " ".join(f"WHEN {one.when} THEN {text(one.reason)}" for one in form.refusals)
+    words = " ".join(f"WHEN {text(one.reason)} THEN {text(one.words)}" for one in form.refusals)
+    query = f"""
+        SELECT record_id, user_key, CASE WHEN reason IS NULL THEN payload END AS payload, reason,
+               CASE reason WHEN 'too_large' THEN {text(_too_large(form.most_bytes))} {words} ELSE property_words END
+               AS words
+        FROM (
+            SELECT record_id, user_key, payload, property_words,
+                   coalesce(refused, CASE WHEN strlen(payload) > {form.most_bytes} THEN 'too_large' END) AS reason
+            FROM (
+                SELECT record_id, coalesce({form.user_key}, '') AS user_key, {form.payload} AS payload, property_words,
+                       CASE {whens} WHEN property_reason IS NOT NULL THEN property_reason END AS refused
+                FROM {source}
+            )
+        )
+    """  # noqa: S608 (names and conditions are this package's own; values are parameters)
+    used = {name: value for name, value in values.items() if f"${name}" in query}
+    with _engine().cursor() as engine:  # a connection of its own, so that threads do not meet
+        engine.register("rows", rows)
+        return engine.sql(query, params=used).to_arrow_table().cast(PAYLOADS)
+
+
+def _too_large(most_bytes: int) -> str:
+    return f"As JSON it has more than the {most_bytes} bytes that a record may have."
+
+
+EVENT_ROWS = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("event_at", pa.timestamp("us")),
+        ("event_type", pa.string()),
+        ("visitor_id", pa.string()),
+        ("user_id", pa.string()),
+        ("source_session_id", pa.string()),
+        ("product_id", pa.string()),
+        ("product_category", pa.string()),
+        ("page_url", pa.string()),
+        ("referrer_url", pa.string()),
+        ("cart_amount", pa.decimal128(18, 2)),
+        ("properties", pa.string()),
+    ]
+)
+EVENT_COLUMNS = tuple(EVENT_ROWS.names)
+"""What the payloads of events need: these columns of `staging.events`, of its rows that are no robots'."""
+USER_ROWS = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("segment", pa.string()),
+        ("customer_tier", pa.string()),
+        ("lifetime_value_amount", pa.decimal128(38, 2)),
+        ("churn_risk_rate", pa.float64()),
+    ]
+)
+USER_COLUMNS = tuple(USER_ROWS.names)
+"""What the payloads of users need, a row per customer.
+
+segment: of `mart.customer_segments`; customer_tier: of the current row of `staging.customers`; lifetime_value_amount:
+of `mart.lifetime_value`; churn_risk_rate: 1 less its alive_probability. All but the first may be null: not known.
+"""
+EVERYTHING = EventChoices()
+"""Every event, whole, by all we know."""
+
+
+def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns that a schema names, in its types: engines differ in theirs."""
+    columns = [_naive(rows[field.name]).cast(field.type) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def _naive(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants are UTC with and without saying so."""
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us"))
+    return column
+
+
+TITLED = {
+    "page_view": "Page Viewed",
+    "product_view": "Product Viewed",
+    "category_view": "Product List Viewed",
+    "search": "Products Searched",
+    "add_to_cart": "Product Added",
+    "remove_from_cart": "Product Removed",
+    "checkout_start": "Checkout Started",
+    "purchase": "Order Completed",
+    "refund": "Order Refunded",
+}
+"""Names of Segment's e-commerce specification, which shops use in Amplitude, Heap and Mixpanel too."""
+GA4 = {
+    "page_view": "page_view",
+    "product_view": "view_item",
+    "category_view": "view_item_list",
+    "search": "search",
+    "add_to_cart": "add_to_cart",
+    "remove_from_cart": "remove_from_cart",
+    "checkout_start": "begin_checkout",
+    "purchase": "purchase",
+    "refund": "refund",
+}
+"""GA4's recommended events, on which its e-commerce reports are built."""
+
+
+def names_as(names: Mapping[str, str]) -> str:
+    """Return the SQL of an event's name in a tool; types beyond the platform's own keep theirs."""
+    each = " ".join(f"WHEN {text(ours)} THEN {text(theirs)}" for ours, theirs in names.items())
+    return f"CASE event_type {each} ELSE event_type END"

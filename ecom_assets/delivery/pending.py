@@ -1,0 +1,171 @@
+"""Which rows of the warehouse are due at a destination, read a chunk at a time. Not here: sending them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.clock import Clock
+from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
+from ecom_assets.delivery.destination import Destination
+from ecom_assets.delivery.ledger.known import KnownRecords
+from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
+from ecom_assets.delivery.texts import hashes_of
+from ecom_assets.delivery.totals import due_events, user_properties
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
+
+CHUNK_ROWS = 50_000
+
+
+class Due(Protocol):
+    """Records that are due, by the day that they are of."""
+
+    is_whole: bool
+    """Whether the ledger may have a record under any day, because the records are not of days."""
+
+    def counts(self, days: Days) -> dict[date, int]:
+        """Return how many are due of each day that has any."""
+        ...
+
+    def newest_day(self) -> date | None:
+        """Return the newest day with any."""
+        ...
+
+    def chunks(self, a_day: date) -> Iterator[pa.Table]:
+        """Yield a day's, in the order in which they are to arrive."""
+        ...
+
+
+class DueEvents:
+    """Clean events of people, of the day on which they happened."""
+
+    is_whole = False
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the open warehouse."""
+        self._events = engine.table(CleanEvents)
+
+    def counts(self, days: Days) -> dict[date, int]:
+        """Return how many are due of each day that has any."""
+        due = due_events(self._events, days)
+        return _counted(due.group_by(day="event_date").agg(n=due.count()))
+
+    def newest_day(self) -> date | None:
+        """Return the newest day with any."""
+        return _newest(self._events.event_date)
+
+    def chunks(self, a_day: date) -> Iterator[pa.Table]:
+        """Yield a day's, by time."""
+        due = due_events(self._events, Days((a_day,)))
+        return _chunks(due.order_by("event_at", "event_id").select(*EVENT_COLUMNS))
+
+
+class DueUsers:
+    """What is told of every customer with an order, all of them of the day as of which it is told."""
+
+    is_whole = True
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the open warehouse."""
+        self._users = user_properties(
+            engine.table(CustomerSegments), engine.table(Customers), engine.table(LifetimeValue)
+        )
+
+    def counts(self, _days: Days) -> dict[date, int]:
+        """Return how many are due, whichever days are asked for."""
+        return _counted(self._users.group_by(day="as_of_date").agg(n=self._users.count()))
+
+    def newest_day(self) -> date | None:
+        """Return the day as of which they are told."""
+        return _newest(self._users.as_of_date)
+
+    def chunks(self, a_day: date) -> Iterator[pa.Table]:
+        """Yield those of a day by customer; none of an earlier one, which are not told any more."""
+        due = self._users.filter(self._users.as_of_date == ibis.literal(a_day))
+        return _chunks(due.order_by("customer_id").select(*USER_COLUMNS))
+
+
+def _chunks(rows: ir.Table) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    for batch in rows.to_pyarrow_batches(chunk_size=CHUNK_ROWS):
+        held.append(batch)
+        if sum(map(len, held)) >= CHUNK_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _counted(counts: ir.Table) -> dict[date, int]:
+    return {row["day"]: int(row["n"]) for row in counts.to_pyarrow().to_pylist()}
+
+
+def _newest(days: ir.DateColumn) -> date | None:
+    found: date | None = days.max().to_pyarrow().as_py()
+    return found
+
+
+HASH = "payload_hash"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of a chunk of due rows."""
+
+    due: int
+    kept: dict[str, int]
+    """How many stay as they are, by what the ledger has of them."""
+    changed: pa.Table
+    """`record_id` and `payload_hash` of those that have changed since they were delivered, and stay."""
+    refused: pa.Table
+    """`PAYLOADS` of those that cannot go."""
+    lanes: list[pa.Table]
+    """`PAYLOADS` of those that go, by lane, in their order, with the `payload_hash` of each beside it."""
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """Decides by what is known of records."""
+
+    destination: Destination
+    known: KnownRecords
+    now: Clock
+    sending_at: Clock
+    lane_count: int
+    retry_rejected: bool
+
+    def of(self, chunks: Iterable[pa.Table]) -> Iterator[Decided]:
+        """Yield what becomes of each chunk that has rows."""
+        for rows in chunks:
+            if len(rows):
+                yield self._decide(rows)
+
+    def _decide(self, rows: pa.Table) -> Decided:
+        payloads = self.destination.payloads(rows, self.sending_at())
+        plan = self.known.plan(payloads, self.destination, self.now(), retry_rejected=self.retry_rejected)
+        payloads = payloads.append_column(HASH, plan[HASH])
+        counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
+        return Decided(
+            due=len(rows),
+            kept={one["values"]: one["counts"] for one in counts},
+            changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
+            refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
+            lanes=self._in_lanes(payloads, pc.equal(plan["decision"], "send")),
+        )
+
+    def _in_lanes(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
+        """Copy each payload that goes once, to where the others of its lane are; a user's are all in one."""
+        going = np.flatnonzero(goes.to_numpy())
+        users = hashes_of(payloads["user_key"]).to_numpy()[going]
+        lanes = (users % self.lane_count).astype("uint8")  # which numpy sorts in one pass
+        sorted_by_lane = payloads.take(pa.array(going[np.argsort(lanes, kind="stable")]))
+        ends = np.cumsum(np.bincount(lanes, minlength=self.lane_count)).tolist()
+        return [sorted_by_lane.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]

@@ -1,0 +1,432 @@
+"""The delivery of the due records of a day: batches, the ledger, senders, answers.
+
+A record's batch is in the ledger before it is sent, and what came of it after. Records of one user go through one lane,
+in which a batch waits for the answer to the one before. While a chunk is sent, the next is read and made ready.
+Not here: which records go (`deciding.py`), what a tool takes (`destination.py`), the ledger.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.clock import Clock
+from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
+from ecom_assets.delivery.destination import Answer, Destination, Verdict
+from ecom_assets.delivery.ledger.known import KnownRecords
+from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
+from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.pending import HASH, Decided, Deciding, Due
+from ecom_assets.errors import DeliveryError
+from ecom_assets.tables.days import ONE_DAY, Days
+
+POSTPONED, IN_DOUBT = Verdict.POSTPONED.value, Verdict.IN_DOUBT.value
+WAITING = "waiting"
+"""The state of a record that was not tried, because the destination was down or an earlier one of its user waits."""
+
+
+@dataclass
+class Tally:
+    """What became of the due records of a delivery."""
+
+    due: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Due records by their state after the delivery: a `Verdict`'s value, `unconfirmed`, `refused` or `waiting`."""
+    sent: int = 0
+    delivered: int = 0
+    """Of the records that this delivery sent."""
+    rejected: int = 0
+    retried: int = 0
+    to_repeat: int = 0
+    """Records in doubt that a later delivery sends again, because that is safe."""
+    changed: int = 0
+    """Records that have changed since they were delivered, and were not sent again."""
+    batches: int = 0
+    byte_count: int = 0
+    seconds: float = 0.0
+    refusal: str = ""
+    """The sentence of a tool that refuses us, not a record: a wrong key, token or project."""
+    doubted: bool = False
+    """Whether a tool that had taken nothing yet refused records without naming any."""
+
+    @property
+    def residue(self) -> int:
+        """Return how many due records nobody accounts for; zero is well."""
+        return self.due - self.outcomes.total()
+
+    @property
+    def pending(self) -> int:
+        """Return how many due records are to be sent by a later delivery."""
+        return self.outcomes[POSTPONED] + self.outcomes[WAITING] + self.to_repeat
+
+    @property
+    def note(self) -> DayNote:
+        """Return what the ledger keeps of the day."""
+        return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
+
+    def add(self, other: "Tally") -> None:
+        """Take in the tally of another day."""
+        self.due += other.due
+        self.changed += other.changed
+        self.to_repeat += other.to_repeat
+        self.outcomes.update(other.outcomes)
+        self.refusal = self.refusal or other.refusal
+        self.doubted = self.doubted or other.doubted
+        self._add_work(other)
+
+    def is_refused_by(self, outcomes: Sequence[Outcome]) -> bool:
+        """Take in what a tool says of us, not of a record; tell whether it is sure, so that nothing more need go."""
+        ours = [one for one in outcomes if one.reason in {NOT_ALLOWED, NOT_KNOWN}]
+        if ours:
+            self.refusal = self.refusal or ours[0].words
+        self.doubted |= any(one.reason == NOT_KNOWN for one in ours)
+        return any(one.reason == NOT_ALLOWED for one in ours)
+
+    def after(self, first: "Tally") -> "Tally":
+        """Return the tally of a day that was delivered a second time: what became of it last, and the work of both."""
+        both = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
+        both._add_work(first)  # noqa: SLF001 (of the same class)
+        return both
+
+    def _add_work(self, other: "Tally") -> None:
+        for name in ("sent", "delivered", "rejected", "retried", "batches", "byte_count", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+DELIVERED = Verdict.DELIVERED.value
+MOST_KNOWN = 2_000_000
+"""Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
+FAILURES = 3
+"""Batches in a row of which a destination took nothing, after which it counts as down."""
+MOST_AHEAD = 2
+"""Batches per lane that wait or are under way before the next chunk is taken in."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    payloads: pa.Table
+    """With the `payload_hash` of each beside it: a tool may cut records into batches in another order."""
+
+    @property
+    def hashes(self) -> bytes:
+        return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
+
+
+class Delivery:
+    """A delivery to one destination by one writer; a day at a time."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        ledger: Ledger,
+        writer: Writer,
+        *,
+        retry_rejected: bool = False,
+        sending_at: Clock | None = None,
+    ) -> None:
+        """Take the destination, the ledger with the right to write it, and whether dead letters are tried again.
+
+        `sending_at` is the clock by which payloads may be too old, unless the ledger's own.
+        """
+        self.sending_at = sending_at or ledger.now
+        self.destination = destination
+        self.ledger = ledger
+        self.writer = writer
+        self.retry_rejected = retry_rejected
+        # What cannot be sent twice goes one batch at a time, so that a kill leaves no more than that in doubt.
+        self.lane_count = destination.senders if destination.safe_to_repeat else 1
+        self.is_down = False
+
+    def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
+        """Return what the ledger has of days and their neighbours, if that is few enough to hold; the caller closes it.
+
+        Where a day's records may have been sent under any day, that is all of the ledger, however much.
+        """
+        around = (None, None) if whole_history else (first - ONE_DAY, last + ONE_DAY)
+        identity = self.writer.destination_id
+        if not whole_history and self.ledger.record_count(identity, *around) > MOST_KNOWN:
+            return None
+        return KnownRecords(self.ledger.store, identity, *around)
+
+    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> Tally:
+        """Send what is due of a day and not yet there.
+
+        Args:
+            day: The day that the records are of, in the ledger.
+            chunks: The due rows in the order in which they are to arrive, as the destination's payloads take them.
+            known: What the ledger had of the day and its neighbours when the delivery began; else it is read.
+
+        Raises:
+            DeliveryError: Another delivery has taken over, or the ledger cannot be used.
+        """
+        started = time.monotonic()
+        with self.ledger.turn(self.writer):
+            self.ledger.begin_day(self.writer, day)
+        if known is not None:
+            tally = _DayDelivery(self, day, known).run(chunks)
+        else:
+            around = (day - ONE_DAY, day + ONE_DAY)
+            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as found:
+                tally = _DayDelivery(self, day, found).run(chunks)
+        with self.ledger.turn(self.writer):
+            self.ledger.note_day(self.writer, day, tally.note)
+            self.ledger.close_predecessors(self.writer, day)
+        tally.seconds = time.monotonic() - started
+        return tally
+
+
+class _DayDelivery:
+    """The lanes of one day."""
+
+    def __init__(self, delivery: Delivery, day: date, known: KnownRecords) -> None:
+        self.delivery = delivery
+        self.destination = delivery.destination
+        self.ledger = delivery.ledger
+        self.day = day
+        self.deciding = Deciding(
+            destination=self.destination,
+            known=known,
+            now=self.ledger.now,
+            sending_at=delivery.sending_at,
+            lane_count=delivery.lane_count,
+            retry_rejected=delivery.retry_rejected,
+        )
+        self.tally = Tally()
+        self.lanes: list[deque[_Batch]] = [deque() for _ in range(delivery.lane_count)]
+        self.rest: list[_Batch | None] = [None] * delivery.lane_count
+        self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, _Batch]] = {}
+        self.blocked: set[str] = set()
+        self.failures = 0
+
+    def run(self, chunks: Iterable[pa.Table]) -> Tally:
+        coming = self.deciding.of(chunks)
+        with self._threads(1, "decides") as decides, self._threads(len(self.lanes), "sends") as senders:
+            try:
+                ahead = decides.submit(next, coming, None)
+                while (decided := self._sending_until(ahead, senders)) is not None:
+                    ahead = decides.submit(next, coming, None)
+                    self._take_in(decided)
+                    self._pump(senders, leave=MOST_AHEAD * len(self.lanes))
+                self._queue_rest()
+                self._pump(senders, leave=0)
+            except BaseException:
+                senders.shutdown(wait=True, cancel_futures=True)
+                raise
+        return self.tally
+
+    def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
+
+    def _sending_until(self, ahead: Future[Decided | None], senders: ThreadPoolExecutor) -> Decided | None:
+        """Send what waits while the next chunk is made ready; return it."""
+        while True:
+            if done := self._wait(ahead):
+                self._write(done, senders)
+            if ahead.done():
+                return ahead.result()
+
+    def _take_in(self, decided: Decided) -> None:
+        """Note what stays and what cannot go, and put what goes into the lanes."""
+        self.tally.due += decided.due
+        self.tally.outcomes.update(decided.kept)
+        if len(decided.changed):
+            self.tally.changed += len(decided.changed)
+            with self.ledger.turn(self.delivery.writer):
+                self.ledger.note_changes(self.delivery.writer, self.day, decided.changed)
+        self._refuse(decided.refused)
+        for lane, payloads in enumerate(decided.lanes):
+            if len(payloads):
+                self._cut(lane, payloads)
+
+    def _refuse(self, refused: pa.Table) -> None:
+        if not len(refused):
+            return
+        told = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
+        outcomes = [Outcome(REFUSED, reason, words) for reason, words in told]
+        intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
+        with self.ledger.turn(self.delivery.writer):
+            self.ledger.refuse(self.delivery.writer, intent, outcomes)
+        self.tally.outcomes[REFUSED] += len(refused)
+
+    def _cut(self, lane: int, payloads: pa.Table) -> None:
+        """Cut a lane's records into batches; the last may get more, so it stays behind."""
+        if (rest := self.rest[lane]) is not None:
+            payloads = pa.concat_tables([rest.payloads, payloads])
+        batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
+        self.lanes[lane].extend(batches[:-1])
+        self.rest[lane] = batches[-1] if batches else None
+
+    def _queue_rest(self) -> None:
+        for lane, left in enumerate(self.rest):
+            if left is not None:
+                self.lanes[lane].append(left)
+                self.rest[lane] = None
+
+    def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
+        """Send, until no more than `leave` batches wait or are under way."""
+        done: set[Future[Sequence[Answer]]] = set()
+        while True:
+            self._write(done, senders)
+            if sum(map(len, self.lanes)) + len(self.under_way) <= leave:
+                return
+            done = self._wait()
+
+    def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
+        """Wait for an answer, or for something else; whoever waits stays the writer."""
+        while True:
+            awaited: list[Future[Any]] = [*self.under_way, *also]
+            done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
+            if done:
+                return self.under_way.keys() & done
+            with self.ledger.turn(self.delivery.writer):
+                pass
+
+    def _write(self, done: set[Future[Sequence[Answer]]], senders: ThreadPoolExecutor) -> None:
+        """Write down answers and the batches that go next, in one transaction; then let these go."""
+        answered = [(self.under_way.pop(future), future.result()) for future in done]
+        if not answered and not any(self.lanes):
+            return
+        with self.ledger.turn(self.delivery.writer):
+            for (_, number, batch), answers in answered:
+                self._answer(number, batch, answers)
+            busy = {lane for lane, _, _ in self.under_way.values()}
+            free = [lane for lane in range(len(self.lanes)) if lane not in busy]
+            going = [(lane, found) for lane in free if (found := self._next(lane))]
+            numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
+        for (lane, batch), number in zip(going, numbers, strict=True):
+            self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
+
+    def _next(self, lane: int) -> _Batch | None:
+        """Return the lane's next batch without the records that must wait."""
+        while self.lanes[lane]:
+            batch = self.lanes[lane].popleft()
+            if self.delivery.is_down:
+                self.tally.outcomes[WAITING] += len(batch.payloads)
+                continue
+            if not self.blocked:
+                return batch
+            waits = pc.is_in(batch.payloads["user_key"], pa.array(sorted(self.blocked)))
+            self.tally.outcomes[WAITING] += pc.sum(waits).as_py()
+            goes = pc.invert(waits)
+            if pc.any(goes).as_py():
+                return _Batch(batch.payloads.filter(goes))
+        return None
+
+    def _intent(self, batch: _Batch) -> Intent:
+        byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
+        self.tally.byte_count += byte_count
+        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
+
+    def _send(self, batch: _Batch) -> Sequence[Answer]:
+        if not self.ledger.may_write(self.delivery.writer):
+            raise DeliveryError(
+                f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
+            )
+        return self.destination.send(batch.payloads)
+
+    def _answer(self, number: int, batch: _Batch, answers: Sequence[Answer]) -> None:
+        outcomes = self._outcomes(answers)
+        if len(outcomes) != len(batch.payloads):
+            raise DeliveryError(
+                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch.payloads)} records; mend it."
+            )
+        self.ledger.answer(number, outcomes)
+        is_one = outcomes.count(outcomes[0]) == len(outcomes)
+        counted = Counter({outcomes[0].name: len(outcomes)}) if is_one else Counter(one.name for one in outcomes)
+        self.tally.outcomes.update(counted)
+        self.tally.batches += 1
+        self.tally.sent += len(outcomes)
+        self.tally.delivered += counted[DELIVERED] + counted[UNCONFIRMED]
+        self.tally.rejected += counted["rejected"]
+        again = len(outcomes) * (outcomes[0].attempts - 1) if is_one else sum(one.attempts - 1 for one in outcomes)
+        self.tally.retried += max(again, 0)
+        self._hold_back(batch, outcomes, counted)
+
+    def _outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
+        """Return what answers say; most batches have one for all, which costs next to nothing."""
+        if answers and answers.count(answers[0]) == len(answers):
+            return [Outcome.of(answers[0], self.destination)] * len(answers)
+        known: dict[Answer, Outcome] = {}
+        return [known.get(one) or known.setdefault(one, Outcome.of(one, self.destination)) for one in answers]
+
+    def _hold_back(self, batch: _Batch, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
+        """Let what follows wait where records do: that of their users, or all if the destination takes nothing."""
+        if counted.keys() <= {DELIVERED, UNCONFIRMED}:
+            self.failures = 0
+            return
+        names = [one.name for one in outcomes]
+        is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
+        self.failures = 0 if is_taken else self.failures + 1
+        users = batch.payloads["user_key"]
+        is_down = not is_taken and (self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1)
+        self.delivery.is_down |= self.tally.is_refused_by(outcomes) or is_down
+        come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
+        waits = pa.array([name in come_again for name in names])
+        self.blocked.update(pc.unique(users.filter(waits)).to_pylist())
+        self.tally.to_repeat += names.count(IN_DOUBT) if self.destination.safe_to_repeat else 0
+
+
+@dataclass
+class Exported:
+    """What a delivery of several days came to."""
+
+    total: Tally = field(default_factory=Tally)
+    unaccounted: dict[date, int] = field(default_factory=dict)
+    """Days whose rows in the mart are not all accounted for, and how many are not."""
+    days: list[date] = field(default_factory=list)
+    late: list[date] = field(default_factory=list)
+    """Days of which records still wait that should be there by now."""
+
+
+def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
+    """Deliver what is due of some days, and of earlier days that were not finished.
+
+    Raises:
+        DeliveryError: Another delivery has taken over, or the ledger cannot be used.
+    """
+    destination, ledger = outlets.destinations[name], outlets.ledger
+    exported = Exported()
+    with ledger.writer(destination, patience_s=outlets.settings.ledger_patience_s) as writer:
+        unfinished = ledger.unfinished_days(writer)
+        asked = due.counts(Days.of([*days.dates, *unfinished]))
+        delivery = Delivery(
+            destination, ledger, writer, retry_rejected=outlets.retry_rejected, sending_at=outlets.sending_at
+        )
+        exported.days = sorted({*asked, *unfinished})
+        with ExitStack() as stack:
+            known = None
+            if exported.days:
+                ends = exported.days[0], exported.days[-1]
+                known = delivery.known_of(*ends, whole_history=due.is_whole)
+            if known is not None:
+                stack.callback(known.close)
+            tallies = {a_day: delivery.deliver(a_day, due.chunks(a_day), known) for a_day in exported.days}
+        _deliver_doubted_again(delivery, due, tallies)
+        for a_day, tally in tallies.items():
+            exported.total.add(tally)
+            if left := asked.get(a_day, 0) - tally.outcomes.total():
+                exported.unaccounted[a_day] = left
+        newest = due.newest_day()
+        if newest:
+            oldest_well = newest - timedelta(days=outlets.settings.delivery_late_days)
+            exported.late = [a_day for a_day in ledger.unfinished_days(writer) if a_day < oldest_well]
+    return exported
+
+
+def _deliver_doubted_again(delivery: Delivery, due: Due, tallies: dict[date, Tally]) -> None:
+    """Send again what a tool refused without a reason before it had taken anything, if it has taken something since.
+
+    Then it knows us, and what it refuses is the record: one bad record must not wait forever for being the first.
+    """
+    if not any(tally.delivered for tally in tallies.values()):
+        return
+    for a_day, tally in tallies.items():
+        if tally.doubted and not delivery.is_down:
+            tallies[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(tally)

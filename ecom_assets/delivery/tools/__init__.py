@@ -1,0 +1,1 @@
+"""The tools that records are delivered to, one package each."""

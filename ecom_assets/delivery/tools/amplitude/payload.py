@@ -1,0 +1,164 @@
+"""What Amplitude gets: events of its HTTP V2 and Batch APIs, and user properties of its Identify API.
+
+Field names, limits and forbidden ids are those of amplitude.com/docs/apis/analytics/http-v2 and …/identify. Not here:
+sending (`amplitude_client.py`).
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from ecom_assets.delivery.event_properties import PropertyRule
+from ecom_assets.delivery.payloads import (
+    EVERYTHING,
+    TITLED,
+    USER_PROPERTIES,
+    EventChoices,
+    PayloadForm,
+    Refusal,
+    any_longer,
+    event_payloads,
+    json_object,
+    json_value,
+    names_as,
+    text,
+    user_payloads,
+)
+
+MIN_ID_LENGTH = 5
+TEXT_CHARACTERS = 1024
+LEVELS = 40
+FORBIDDEN_IDS = (
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    "",
+    "00000000-0000-0000-0000-000000000000",
+    "{}",
+    "lmy47d",
+    "0",
+    "-1",
+)
+RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
+"""How the names of Amplitude's own events begin, in lower case."""
+RECORD_BYTES = 500_000
+"""No record needs more; requests end at 1 MB or 20 MB."""
+_OWN_PROPERTIES = {
+    "event_id": json_value("event_id"),
+    "session_id": json_value("source_session_id"),
+    "product_id": json_value("product_id"),
+    "product_category": json_value("product_category"),
+    "page_url": json_value("page"),
+    "referrer_url": json_value("referrer"),
+    "amount": json_value("CASE WHEN revenue IS NULL THEN cart_amount END"),
+}
+PROPERTIES = PropertyRule(
+    most=1000,
+    name_length=TEXT_CHARACTERS,
+    value_length=TEXT_CHARACTERS,
+    levels=LEVELS - 1,
+    taken=frozenset(_OWN_PROPERTIES),
+)
+_EVENT = {
+    "user_id": json_value("known_user"),
+    "device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
+    "event_type": json_value("name"),
+    "time": "(at_us // 1000)",
+    "insert_id": json_value("record_id"),
+    "revenue": json_value("revenue"),
+    "revenueType": json_value("CASE WHEN revenue IS NOT NULL THEN event_type END"),
+    "currency": json_value("CASE WHEN revenue IS NOT NULL THEN $currency END"),
+    "productId": json_value("CASE WHEN revenue IS NOT NULL THEN product_id END"),
+    "event_properties": json_object(_OWN_PROPERTIES, "property_fields"),
+}
+
+
+def events(
+    rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING, min_id_length: int = MIN_ID_LENGTH
+) -> pa.Table:
+    """Return the `PAYLOADS` of rows of events: a known visitor is the user, a stranger's id stands for the device.
+
+    Args:
+        rows: `EVENT_COLUMNS`.
+        sent_at: Without meaning here: Amplitude takes events of any age.
+        choices: Whose an event is, what is sent of it.
+        min_id_length: Characters that an id has at least; requests must say so where it is not Amplitude's default.
+    """
+    form = PayloadForm(
+        named={
+            "name": names_as(TITLED),
+            "actor": "coalesce(known_user, device)",
+            "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
+        },
+        user_key="actor",
+        payload=json_object(_EVENT),
+        refusals=[
+            *id_refusals("actor", min_id_length),
+            Refusal(
+                "reserved_event_name",
+                "The event's type begins like one of Amplitude's own.",
+                " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_EVENTS),
+            ),
+            too_long("name, record_id, source_session_id, product_id, product_category, page, referrer"),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
+
+
+def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
+    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`); what is no longer known is unset."""
+    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
+    unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
+    form = PayloadForm(
+        named={"sets": json_object(known), "unsets": json_object(unknown)},
+        user_key="customer_id",
+        payload=json_object(
+            {
+                "user_id": json_value("customer_id"),
+                "user_properties": json_object(
+                    {"$set": "nullif(sets, '{}')", "$unset": "nullif(unsets, '{}')"},
+                ),
+            }
+        ),
+        refusals=[*id_refusals("customer_id", min_id_length), too_long("segment, customer_tier")],
+        most_bytes=RECORD_BYTES,
+    )
+    return user_payloads(rows, form)
+
+
+def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
+    """Return why an id can't go to Amplitude."""
+    forbidden = ", ".join(text(one) for one in FORBIDDEN_IDS)
+    return [
+        Refusal(
+            "forbidden_id",
+            "Amplitude refuses this user id, because many trackers send it where they know none.",
+            f"{column} IS NULL OR lower({column}) IN ({forbidden}) OR regexp_full_match({column}, '[0-]*0[0-]*')",
+        ),
+        Refusal(
+            "short_id",
+            f"The user's id has fewer than {min_id_length} characters; set ECOM_AMPLITUDE_MIN_ID_LENGTH to what your "
+            "shop's shortest id has.",
+            f"length({column}) < {min_id_length}",
+        ),
+        Refusal(
+            "long_id",
+            f"The user's id has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",
+            f"length({column}) > {TEXT_CHARACTERS}",
+        ),
+    ]
+
+
+def too_long(columns: str) -> Refusal:
+    """Return the refusal of texts that Amplitude would cut."""
+    return Refusal(
+        "text_too_long",
+        f"One of {columns} has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",
+        any_longer(columns, TEXT_CHARACTERS),
+    )

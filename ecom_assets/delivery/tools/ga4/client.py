@@ -1,0 +1,108 @@
+"""Sends to GA4's Measurement Protocol.
+
+GA4 answers 2xx to all that reaches it and says nothing of what it took, and knows no event again but purchases by their
+transaction_id. So what may have reached it is not sent again, unless the shop chose so. Not here: payloads (`ga4.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.delivery.batch_sender import (
+    HttpDestination,
+    Manner,
+    Reading,
+    Rest,
+    http_rule,
+    patience,
+    rate,
+    read_common,
+)
+from ecom_assets.delivery.batching import cut_by
+from ecom_assets.delivery.payloads import EventChoices
+from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.tools.ga4 import payload as ga4
+from ecom_assets.settings.settings import Settings
+
+MOST_EVENTS = 25
+MOST_BYTES = 129_999
+PAUSE_S = 30.0
+UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
+_EVENTS = ',"events":['
+"""Where the events of a payload begin: no text in it can hold this, as quotes in texts are escaped."""
+_PURCHASE = f'{_EVENTS}{{"name":"purchase",'
+
+
+def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+    """Return the destination of events."""
+    is_repeatable = settings.ga4_unconfirmed == "at_least_once"
+    return HttpDestination(
+        name="ga4_events",
+        make=lambda rows, sent_at: ga4.events(rows, sent_at, choices),
+        cut=partial(_cut, most_records=MOST_EVENTS),
+        manner=_manner(settings, is_repeatable=is_repeatable),
+        safe_to_repeat=is_repeatable,
+        repeat_window_s=ga4.OLDEST_S,
+    )
+
+
+def users(settings: Settings) -> HttpDestination:
+    """Return the destination of user properties: setting them twice is setting them once."""
+    return HttpDestination(
+        name="ga4_users",
+        make=lambda rows, _sent_at: ga4.users(rows),
+        cut=partial(_cut, most_records=1),
+        manner=_manner(settings, is_repeatable=True),
+        safe_to_repeat=True,
+        repeat_window_s=None,
+    )
+
+
+def is_purchase(payload: str) -> bool:
+    """Tell whether an event is a purchase, which GA4 counts once by its transaction_id."""
+    return _PURCHASE in payload
+
+
+def merged(payloads: Sequence[str]) -> str:
+    """Return one request with the events of several of the same person."""
+    head = payloads[0].partition(_EVENTS)[0]
+    inner = ",".join(payload.partition(_EVENTS)[2].removesuffix("]}") for payload in payloads)
+    return f"{head}{_EVENTS}{inner}]}}"
+
+
+def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+    """Read an answer of GA4, which is none."""
+    common = read_common(reply)
+    if common is not None:
+        return common
+    if reply.status < 300:  # noqa: PLR2004 (2xx)
+        return Reading(Rest.TAKEN, taken_as=UNCONFIRMED)
+    return Reading(Rest.HALVED, words=reply.words)
+
+
+def _manner(settings: Settings, *, is_repeatable: bool) -> Manner:
+    secret = settings.ga4_api_secret.get_secret_value()
+    rule = http_rule(
+        settings,
+        "GA4",
+        named_by="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
+        secrets=[secret],
+        most_records=MOST_EVENTS,
+        per_s=rate(settings.ga4_events_per_s, 0.0),
+    )
+    params = {"measurement_id": settings.ga4_measurement_id, "api_secret": secret}
+    return Manner(
+        Sender(rule),
+        patience(settings, pause_s=PAUSE_S),
+        lambda payloads: Request(f"{settings.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
+        read,
+        repeatable=lambda payload: is_repeatable or is_purchase(payload),
+    )
+
+
+def _cut(payloads: pa.Table, *, most_records: int) -> Iterator[pa.Table]:
+    """A request is of one person: the payloads that are the same up to their events."""
+    heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
+    return cut_by(payloads, heads, most_records=most_records, most_bytes=MOST_BYTES)

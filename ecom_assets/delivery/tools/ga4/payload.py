@@ -1,0 +1,255 @@
+"""What GA4 gets: requests of its Measurement Protocol with one event each, which the client merges per person.
+
+Names and limits are those of developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
+sending-events); addresses of pages may be longer than other values by GA4's collection limits. GA4 answers 2xx whatever
+it gets, so all that it would drop is refused here. Not here: sending (`ga4_client.py`).
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from ecom_assets.delivery.event_properties import PropertyRule
+from ecom_assets.delivery.payloads import (
+    EVERYTHING,
+    GA4,
+    USER_PROPERTIES,
+    EventChoices,
+    PayloadForm,
+    Refusal,
+    any_longer,
+    event_payloads,
+    json_object,
+    json_value,
+    names_as,
+    nothing_known,
+    text,
+    user_payloads,
+)
+
+NAME_CHARACTERS = 40
+NAME_PATTERN = "[A-Za-z][A-Za-z0-9_]*"
+VALUE_CHARACTERS = 100
+LOCATION_CHARACTERS, REFERRER_CHARACTERS = 1000, 420
+ID_CHARACTERS = 256
+MOST_PARAMETERS = 25
+USER_VALUE_CHARACTERS = 36
+OLDEST_S = 72 * 3600 - 600
+"""GA4 moves what is older than 72 hours to that age; ten minutes of them are for the way there."""
+RECORD_BYTES = 100_000
+PROFILE_EVENT = "customer_profile"
+"""The event that user properties ride on: GA4 takes none without one."""
+_ITEM = {
+    "item_id": json_value("product_id"),
+    "item_category": json_value("product_category"),
+    "price": json_value("CASE WHEN $cart_value = 'item' THEN cart_amount END"),
+    "quantity": "CASE WHEN $cart_value = 'item' AND cart_amount IS NOT NULL THEN '1' END",
+}
+_OWN_PARAMETERS = {
+    "session_id": "session_number",
+    "engagement_time_msec": "1",
+    "event_id": json_value("event_id"),
+    "page_location": json_value("page"),
+    "page_referrer": json_value("referrer"),
+    "currency": json_value("CASE WHEN amount IS NOT NULL THEN $currency END"),
+    "value": json_value("amount"),
+    "transaction_id": json_value("transaction_id"),
+    "search_term": json_value("CASE WHEN name = 'search' THEN search_term END"),
+    "item_list_name": json_value("CASE WHEN name = 'view_item_list' THEN product_category END"),
+    "items": f"CASE WHEN has_items THEN '[' || {json_object(_ITEM)} || ']' END",
+}
+RESERVED_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
+"""How no name of an event or parameter may begin."""
+PROPERTIES = PropertyRule(
+    most=MOST_PARAMETERS - len(_OWN_PARAMETERS),
+    name_length=NAME_CHARACTERS,
+    value_length=VALUE_CHARACTERS,
+    joint="_",
+    list_joint=",",
+    flags_as_text=True,
+    name_pattern=NAME_PATTERN,
+    forbidden_names=RESERVED_PREFIXES,
+    taken=frozenset(_OWN_PARAMETERS),
+)
+_WITH_ITEMS = ("view_item", "add_to_cart", "remove_from_cart", "begin_checkout", "purchase", "refund")
+
+
+def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
+    """Return the `PAYLOADS` of rows of events (`EVENT_COLUMNS`), each a whole request with one event.
+
+    Raises nothing for rows that can't go: what is older than 72 hours at `sent_at` is refused, like all else.
+    """
+    with_items = ", ".join(text(name) for name in _WITH_ITEMS)
+    form = PayloadForm(
+        named={
+            "name": names_as(GA4),
+            "client": "coalesce(known_user, device)",
+            "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
+            "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
+            "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) "
+            "WHEN 'refund' THEN order_id END",
+            "has_items": f"name IN ({with_items}) AND product_id IS NOT NULL",
+        },
+        user_key="client",
+        payload=json_object(
+            {
+                "client_id": json_value("client"),
+                "user_id": json_value("known_user"),
+                "events": "'[' || "
+                + json_object(
+                    {
+                        "name": json_value("name"),
+                        "timestamp_micros": "at_us",
+                        "params": json_object(_OWN_PARAMETERS, "property_fields"),
+                    }
+                )
+                + " || ']'",
+            }
+        ),
+        refusals=_event_refusals(),
+        most_bytes=RECORD_BYTES,
+    )
+    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
+
+
+def _event_refusals() -> list[Refusal]:
+    return [_client_id("client"), *_time_refusals(), *_name_refusals(), *_commerce_refusals(), *_length_refusals()]
+
+
+def _time_refusals() -> list[Refusal]:
+    return [
+        Refusal(
+            "too_old",
+            "It happened more than 72 hours before it is sent: GA4 would move it to another time.",
+            f"at_us < $sent_us - {OLDEST_S * 1_000_000}",
+        ),
+        Refusal("in_future", "It happens later than it is sent, which GA4 does not take.", "at_us > $sent_us"),
+    ]
+
+
+def _name_refusals() -> list[Refusal]:
+    reserved = ", ".join(text(name) for name in RESERVED_EVENTS)
+    prefixes = " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_PREFIXES)
+    return [
+        Refusal(
+            "event_name",
+            f"The event's type is no name of 1 to {NAME_CHARACTERS} letters, digits and _ that begins with a letter.",
+            f"NOT regexp_full_match(name, {text(NAME_PATTERN)}) OR length(name) > {NAME_CHARACTERS}",
+        ),
+        Refusal(
+            "reserved_event_name",
+            "The event's type is one of GA4's own, or begins like them.",
+            f"name IN ({reserved}) OR {prefixes}",
+        ),
+    ]
+
+
+def _commerce_refusals() -> list[Refusal]:
+    return [
+        Refusal(
+            "purchase_without_item",
+            "GA4 takes purchases with the product only, and this event names none.",
+            "name = 'purchase' AND product_id IS NULL",
+        ),
+        Refusal(
+            "refund_without_order",
+            "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
+            "name = 'refund' AND order_id IS NULL",
+        ),
+    ]
+
+
+def _length_refusals() -> list[Refusal]:
+    values = "event_id, product_id, product_category, transaction_id, search_term"
+    return [
+        Refusal(
+            "text_too_long",
+            f"One of {values} has more than the {VALUE_CHARACTERS} characters that GA4 takes.",
+            any_longer(values, VALUE_CHARACTERS),
+        ),
+        Refusal(
+            "url_too_long",
+            f"The page's address has more than {LOCATION_CHARACTERS} characters, or its referrer's more than "
+            f"{REFERRER_CHARACTERS}.",
+            f"{any_longer('page', LOCATION_CHARACTERS)} OR {any_longer('referrer', REFERRER_CHARACTERS)}",
+        ),
+    ]
+
+
+def users(rows: pa.Table) -> pa.Table:
+    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`): their properties, on an event that says nothing else."""
+    known = {name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in USER_PROPERTIES.items()}
+    event = f'{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}'
+    form = PayloadForm(
+        named={"known": json_object(known)},
+        user_key="customer_id",
+        payload=json_object(
+            {
+                "client_id": json_value("customer_id"),
+                "user_id": json_value("customer_id"),
+                "user_properties": "known",
+                "events": text(f"[{event}]"),
+            }
+        ),
+        refusals=[
+            _client_id("customer_id"),
+            nothing_known("GA4"),
+            Refusal(
+                "text_too_long",
+                f"The segment or tier has more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",
+                any_longer("segment, customer_tier", USER_VALUE_CHARACTERS),
+            ),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return user_payloads(rows, form)
+
+
+def _client_id(column: str) -> Refusal:
+    return Refusal(
+        "client_id",
+        f"The person's id has not 1 to {ID_CHARACTERS} characters.",
+        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {ID_CHARACTERS}",
+    )
+
+
+RESERVED_EVENTS = (
+    "ad_activeview",
+    "ad_click",
+    "ad_exposure",
+    "ad_impression",
+    "ad_query",
+    "ad_reward",
+    "adunit_exposure",
+    "app_clear_data",
+    "app_exception",
+    "app_install",
+    "app_remove",
+    "app_store_refund",
+    "app_store_subscription_cancel",
+    "app_store_subscription_convert",
+    "app_store_subscription_renew",
+    "app_update",
+    "app_upgrade",
+    "dynamic_link_app_open",
+    "dynamic_link_app_update",
+    "dynamic_link_first_open",
+    "error",
+    "firebase_campaign",
+    "firebase_in_app_message_action",
+    "firebase_in_app_message_dismiss",
+    "firebase_in_app_message_impression",
+    "first_open",
+    "first_visit",
+    "in_app_purchase",
+    "notification_dismiss",
+    "notification_foreground",
+    "notification_open",
+    "notification_receive",
+    "notification_send",
+    "os_update",
+    "screen_view",
+    "session_start",
+    "user_engagement",
+)
+"""Events that only Google's own tags may send, or only those of apps."""

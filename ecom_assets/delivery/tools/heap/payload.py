@@ -1,0 +1,113 @@
+"""What Heap gets: events of its bulk track API, and user properties of its bulk add_user_properties API.
+
+Field names and limits are those of developers.heap.io/reference. Not here: sending (`heap_client.py`).
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from ecom_assets.delivery.event_properties import PropertyRule
+from ecom_assets.delivery.payloads import (
+    EVERYTHING,
+    TITLED,
+    USER_PROPERTIES,
+    EventChoices,
+    PayloadForm,
+    Refusal,
+    any_longer,
+    event_payloads,
+    json_object,
+    json_value,
+    names_as,
+    nothing_known,
+    user_payloads,
+)
+
+IDENTITY_CHARACTERS = 255
+EVENT_CHARACTERS = 1024
+TEXT_CHARACTERS = 1023
+"""Names and values of properties have fewer than 1024."""
+RECORD_BYTES = 500_000
+"""No record needs more; Heap documents no bound."""
+_OWN_PROPERTIES = {
+    "event_id": json_value("event_id"),
+    "session_id": json_value("source_session_id"),
+    "product_id": json_value("product_id"),
+    "product_category": json_value("product_category"),
+    "page_url": json_value("page"),
+    "referrer_url": json_value("referrer"),
+    "amount": json_value("cart_amount"),
+    "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
+}
+PROPERTIES = PropertyRule(
+    most=1000,
+    name_length=TEXT_CHARACTERS,
+    value_length=TEXT_CHARACTERS,
+    joint=".",
+    list_joint="||",
+    flags_as_text=True,
+    taken=frozenset(_OWN_PROPERTIES),
+)
+"""Heap takes numbers and texts; it would join a list with `||` itself and cut it, so that is done here and measured."""
+
+
+def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
+    """Return the `PAYLOADS` of rows of events (`EVENT_COLUMNS`); `sent_at` means nothing: any age is taken."""
+    columns = "record_id, source_session_id, product_id, product_category, page, referrer"
+    form = PayloadForm(
+        named={"name": names_as(TITLED), "actor": "coalesce(known_user, device)"},
+        user_key="actor",
+        payload=json_object(
+            {
+                "identity": json_value("actor"),
+                "event": json_value("name"),
+                "timestamp": json_value("strftime(make_timestamp(at_us), '%Y-%m-%dT%H:%M:%S.%fZ')"),
+                "idempotency_key": json_value("record_id"),
+                "properties": json_object(_OWN_PROPERTIES, "property_fields"),
+            }
+        ),
+        refusals=[
+            _no_identity("actor"),
+            Refusal(
+                "event_name",
+                f"The event's type has not 1 to {EVENT_CHARACTERS} characters.",
+                f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
+            ),
+            Refusal(
+                "text_too_long",
+                f"One of {columns} has more than the {TEXT_CHARACTERS} characters that Heap takes.",
+                any_longer(columns, TEXT_CHARACTERS),
+            ),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
+
+
+def users(rows: pa.Table) -> pa.Table:
+    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`); Heap can't unset, so what is not known is left out."""
+    form = PayloadForm(
+        named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
+        user_key="customer_id",
+        payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
+        refusals=[
+            _no_identity("customer_id"),
+            nothing_known("Heap"),
+            Refusal(
+                "text_too_long",
+                f"The segment or tier has more than the {TEXT_CHARACTERS} characters that Heap takes.",
+                any_longer("segment, customer_tier", TEXT_CHARACTERS),
+            ),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return user_payloads(rows, form)
+
+
+def _no_identity(column: str) -> Refusal:
+    return Refusal(
+        "identity",
+        f"The user's id has not the 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
+        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {IDENTITY_CHARACTERS}",
+    )

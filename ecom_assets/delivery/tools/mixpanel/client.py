@@ -1,0 +1,144 @@
+"""Sends to Mixpanel: /import for events, /engage for user properties.
+
+Mixpanel takes the good rows of a request that it refuses, and names the bad ones; what it has, it knows for good by
+event, time, person and $insert_id. Not here: payloads (`mixpanel.py`).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ecom_assets.delivery.batch_sender import (
+    HttpDestination,
+    Manner,
+    Reading,
+    Rest,
+    http_rule,
+    patience,
+    rate,
+    read_common,
+)
+from ecom_assets.delivery.batching import cut
+from ecom_assets.delivery.payloads import EventChoices
+from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.texts import Texts
+from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
+from ecom_assets.settings.settings import Settings
+
+MOST_RECORDS = 2_000
+PER_S = 30_000.0
+BASE_S, JITTER = 2.0, (0.5, 2.5)
+"""After 429, 502 and 503: 2 s, doubling to 60 s, and 1 to 5 s by chance."""
+TAKEN = 200
+_OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
+"""What an error is about that no row caused."""
+
+
+def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+    """Return the destination of events."""
+    token, secret = _token(settings), settings.mixpanel_service_secret.get_secret_value()
+    params = {"strict": "1"} | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {})
+    user = settings.mixpanel_service_user or token
+
+    def request(payloads: Texts) -> Request:
+        body = payloads.between("[", "]")
+        password = secret if settings.mixpanel_service_user else ""
+        return Request(f"{settings.mixpanel_address}/import", body, params=params, user=user, password=password)
+
+    return HttpDestination(
+        name="mixpanel_events",
+        make=lambda rows, sent_at: mixpanel.events(rows, sent_at, choices),
+        cut=partial(cut, most_records=MOST_RECORDS, most_bytes=settings.mixpanel_max_bytes, around_bytes=2),
+        manner=Manner(Sender(_rule(settings, takes_gzip=True)), _patience(settings), request, read),
+        safe_to_repeat=True,
+        repeat_window_s=None,
+    )
+
+
+def users(settings: Settings) -> HttpDestination:
+    """Return the destination of user properties: setting them twice is setting them once."""
+    token = f'{{"$token":{json.dumps(_token(settings))},'
+
+    def request(payloads: Sequence[str]) -> Request:
+        body = ",".join(token + payload[1:] for payload in payloads)
+        url = f"{settings.mixpanel_address}/engage"
+        return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
+
+    return HttpDestination(
+        name="mixpanel_users",
+        make=lambda rows, _sent_at: mixpanel.users(rows),
+        cut=partial(cut, most_records=MOST_RECORDS // 2, most_bytes=settings.mixpanel_max_bytes // 2),
+        manner=Manner(Sender(_rule(settings, takes_gzip=False)), _patience(settings), request, read),
+        safe_to_repeat=True,
+        repeat_window_s=None,
+    )
+
+
+def read(reply: Reply, payloads: Sequence[str]) -> Reading:
+    """Read an answer of Mixpanel."""
+    common = read_common(reply)
+    if common is not None:
+        return common
+    told = reply.told()
+    refused = _failed(told.get("failed_records"), payloads)
+    if reply.status == TAKEN and not refused and _says_yes(reply):
+        return Reading(Rest.TAKEN)
+    if not refused and _OUR_FAULT.search(str(told.get("error") or "")):
+        return Reading(Rest.NOT_ALLOWED, words=_said(reply))
+    imported = told.get("num_records_imported")
+    if not refused and not imported:
+        return Reading(Rest.HALVED, words=_said(reply))
+    if isinstance(imported, int) and imported < len(payloads) - len(refused):
+        words = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
+        return Reading(Rest.UNCERTAIN, refused=refused, words=words)
+    return Reading(Rest.TAKEN, refused=refused)
+
+
+def _failed(told: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
+    """Return the records that Mixpanel names, by place; its documents call the id both ways."""
+    failed: dict[int, tuple[str, str]] = {}
+    for one in told if isinstance(told, list) else []:
+        place = one.get("index") if isinstance(one, dict) else None
+        if not isinstance(place, int):
+            place = _place_of(one, payloads)
+        if place is not None and 0 <= place < len(payloads):
+            failed[place] = ("invalid", f"Mixpanel: {one.get('message')} ({one.get('field')})")
+    return failed
+
+
+def _place_of(one: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
+    insert_id = (one.get("$insert_id") or one.get("insert_id")) if isinstance(one, dict) else None
+    mark = f'"$insert_id":{json.dumps(insert_id)}'
+    return next((place for place, payload in enumerate(payloads) if insert_id and mark in payload), None)
+
+
+def _says_yes(reply: Reply) -> bool:
+    """/engage says 200 to everything, and 1 or 0 in the body, alone or as the status."""
+    told = reply.told()
+    return reply.body.strip() != b"0" and told.get("status") != 0 and told.get("error") is None
+
+
+def _said(reply: Reply) -> str:
+    return reply.words or f"Mixpanel: {reply.told().get('error') or 'no data objects in the body are valid'}"
+
+
+def _rule(settings: Settings, *, takes_gzip: bool) -> HttpRule:
+    return http_rule(
+        settings,
+        "Mixpanel",
+        named_by="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
+        secrets=[_token(settings), settings.mixpanel_service_secret.get_secret_value()],
+        most_records=MOST_RECORDS,
+        per_s=rate(settings.mixpanel_events_per_s, PER_S),
+        takes_gzip=takes_gzip,
+    )
+
+
+def _patience(settings: Settings) -> Patience:
+    return patience(settings, pause_s=BASE_S, base_s=BASE_S, jitter=JITTER)
+
+
+def _token(settings: Settings) -> str:
+    return settings.mixpanel_token.get_secret_value()

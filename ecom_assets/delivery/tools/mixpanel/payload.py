@@ -1,0 +1,146 @@
+"""What Mixpanel gets: events of its /import API, and user properties of its /engage API.
+
+Field names, limits and forbidden ids are those of docs.mixpanel.com/reference (import-events, user-profile-limits), and
+of its data types: a text is cut after 255 bytes there, so a longer one is refused here. Not here: sending
+(`mixpanel_client.py`).
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from ecom_assets.delivery.event_properties import PropertyRule
+from ecom_assets.delivery.payloads import (
+    EVERYTHING,
+    TITLED,
+    USER_PROPERTIES,
+    EventChoices,
+    PayloadForm,
+    Refusal,
+    any_longer,
+    event_payloads,
+    json_object,
+    json_value,
+    names_as,
+    nothing_known,
+    text,
+    user_payloads,
+)
+
+TEXT_BYTES = 255
+MOST_PROPERTIES = 254
+FIRST_US = 365 * 86_400 * 1_000_000
+"""1971-01-01, before which no event is taken."""
+RECORD_BYTES = 999_999
+FORBIDDEN_IDS = (
+    "00000000-0000-0000-0000-000000000000",
+    "anon",
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    "<nil>",
+    "0",
+    "-1",
+    "true",
+    "false",
+    "[]",
+    "{}",
+)
+_OWN_PROPERTIES = {
+    "time": "(at_us // 1000)",
+    "distinct_id": json_value("distinct_id"),
+    "$insert_id": json_value("md5(record_id)"),
+    "$user_id": json_value("known_user"),
+    "$device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
+    "event_id": json_value("event_id"),
+    "session_id": json_value("source_session_id"),
+    "product_id": json_value("product_id"),
+    "product_category": json_value("product_category"),
+    "$current_url": json_value("page"),
+    "$referrer": json_value("referrer"),
+    "amount": json_value("cart_amount"),
+    "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
+}
+PROPERTIES = PropertyRule(
+    most=MOST_PROPERTIES - len(_OWN_PROPERTIES),
+    name_length=TEXT_BYTES,
+    value_length=TEXT_BYTES,
+    in_bytes=True,
+    levels=3,
+    most_values=254,
+    taken=frozenset({*_OWN_PROPERTIES, "token", "ip", "$time"}),
+)
+
+
+def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
+    """Return the `PAYLOADS` of rows of events.
+
+    Strangers go by `$device:` and their id, as Mixpanel's simplified merging of identities wants it.
+
+    Args:
+        rows: `EVENT_COLUMNS`.
+        sent_at: When they are sent; Mixpanel would set the time of an event that is later to its own.
+        choices: Whose an event is, what is sent of it.
+    """
+    columns = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
+    form = PayloadForm(
+        named={
+            "name": names_as(TITLED),
+            "actor": "coalesce(known_user, device)",
+            "distinct_id": "coalesce(known_user, '$device:' || device)",
+        },
+        user_key="actor",
+        payload=json_object(
+            {"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}
+        ),
+        refusals=[
+            _forbidden_id("actor"),
+            Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
+            Refusal(
+                "in_future",
+                "It happens later than it is sent: Mixpanel would give it another time.",
+                "at_us > $sent_us",
+            ),
+            Refusal(
+                "text_too_long",
+                f"One of {columns} has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
+                any_longer(columns, TEXT_BYTES, "strlen"),
+            ),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
+
+
+def users(rows: pa.Table) -> pa.Table:
+    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`), without the project's token, which requests add."""
+    form = PayloadForm(
+        named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
+        user_key="customer_id",
+        payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
+        refusals=[
+            _forbidden_id("customer_id"),
+            nothing_known("Mixpanel"),
+            Refusal(
+                "text_too_long",
+                f"The id, segment or tier has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
+                any_longer("customer_id, segment, customer_tier", TEXT_BYTES, "strlen"),
+            ),
+        ],
+        most_bytes=RECORD_BYTES,
+    )
+    return user_payloads(rows, form)
+
+
+def _forbidden_id(column: str) -> Refusal:
+    forbidden = ", ".join(text(one) for one in ("", *FORBIDDEN_IDS))
+    return Refusal(
+        "forbidden_id",
+        "Mixpanel refuses this user id, because many trackers send it where they know none.",
+        f"{column} IS NULL OR lower({column}) IN ({forbidden})",
+    )

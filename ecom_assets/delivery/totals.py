@@ -1,0 +1,85 @@
+"""What deliveries came to: dead letters, and per day and destination what was due and what became of it.
+
+Not here: the ledger, or sending.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.delivery.contracts import DEAD, DeadLetters, ReconciliationDaily
+from ecom_assets.tables.days import Days
+
+DAY_AND_PLACE = ["reconciled_date", "destination", "account"]
+PURCHASES = ("purchase", "refund")
+
+
+def due_events(events: ir.Table, days: Days) -> ir.Table:
+    """Events of `days` that tools are to get: rows of `CleanEvents` that are no robots'."""
+    return events.filter(days.contain(events.event_date), ~events.is_bot)
+
+
+def user_properties(segments: ir.Table, customers: ir.Table, values: ir.Table) -> ir.Table:
+    """One row per customer with an order: what tools are told of users, null where it is not known.
+
+    Args:
+        segments: All rows of `CustomerSegments`.
+        customers: All rows of `Customers`.
+        values: All rows of `LifetimeValue`.
+    """
+    current = customers.filter(customers.is_current).select("customer_id", "customer_tier")
+    told = values.select("customer_id", "lifetime_value_amount", churn_risk_rate=1 - values.alive_probability)
+    rows = segments.select("customer_id", "as_of_date", "segment")
+    rows = rows.left_join(current, "customer_id").drop("customer_id_right")
+    return rows.left_join(told, "customer_id").drop("customer_id_right")
+
+
+def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
+    """One row per dead letter of `days`, of rows of `Deliveries`."""
+    dead = deliveries.filter(days.contain(deliveries.record_date), deliveries.outcome.isin(DEAD))
+    return dead.select(*DeadLetters.columns)
+
+
+def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> ir.Table:
+    """Purchase and refund events of `days` by day, destination, account and outcome, in a column `purchase_count`.
+
+    Args:
+        events: All rows of `CleanEvents`.
+        deliveries: All rows of `Deliveries`.
+        days: The days asked for.
+    """
+    due = due_events(events, days)
+    due = due.filter(due.event_type.isin(PURCHASES))
+    due = due.select(
+        record_date="event_date", record_id=due.event_id.concat("@").concat(due.event_at.date().cast("string"))
+    )
+    sent = deliveries.filter(days.contain(deliveries.record_date)).drop("record_date")
+    both = due.inner_join(sent, "record_id")
+    return both.group_by(
+        reconciled_date=both.record_date, destination=both.destination, account=both.account, outcome=both.outcome
+    ).agg(purchase_count=both.count())
+
+
+def reconciliation_daily(noted: ir.Table, purchases: ir.Table, orders: ir.Table) -> ir.Table:
+    """One row per row of `noted`.
+
+    Args:
+        noted: What the ledger notes of each day and destination: the columns of `ReconciliationDaily` up to
+            newest_batch_number.
+        purchases: What `purchases_by_outcome` returns, of the same days.
+        orders: `reconciled_date` and `order_count` of the same days.
+    """
+    is_of = {"accepted": "delivered", "unacknowledged": "unconfirmed"}
+    summed = purchases.group_by(*DAY_AND_PLACE).agg(
+        all_count=purchases.purchase_count.sum(),
+        **{
+            f"{name}_purchase_count": (purchases.outcome == outcome).ifelse(purchases.purchase_count, 0).sum()
+            for name, outcome in is_of.items()
+        },
+    )
+    rows = noted.left_join(summed, DAY_AND_PLACE).drop(*(f"{name}_right" for name in DAY_AND_PLACE))
+    rows = rows.left_join(orders, "reconciled_date").drop("reconciled_date_right")
+    is_of_events = rows.destination.endswith("_events")
+    rows = rows.mutate(order_count=is_of_events.ifelse(rows.order_count, 0), purchase_count=rows.all_count)
+    counts = [name for name in ReconciliationDaily.columns if name.endswith("_count")]
+    return rows.mutate(**{name: rows[name].fill_null(0).cast("int64") for name in counts}).select(
+        *ReconciliationDaily.columns
+    )

@@ -1,0 +1,1 @@
+"""Behaviour events: received, clean, quarantined, and whose they are."""

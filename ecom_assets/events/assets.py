@@ -1,0 +1,56 @@
+"""Clean events, and what became of every row that is not one. Not here: the rules (`events/clean.py`)."""
+
+from typing import Protocol
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.events import clean
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.sources.files.records import FileRows
+from ecom_assets.tables.asset import Reads, TableAsset, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.day_by_day import DayByDay
+
+EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
+"""The table that events come from, where they come from one; see `event_table.py`."""
+
+
+class EventSource(Protocol):
+    """Events by arrival day."""
+
+    def received(self, days: Days) -> ir.Table | DayByDay:
+        """Rows of `RawEvents` that arrived on `days`."""
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files that events of `days` come from; None if they do not come from files."""
+
+
+@table_asset(RawEvents)
+def raw_events(event_source: EventSource, days: Days) -> ir.Table | DayByDay:
+    """Take the events that arrived on `days` from the source."""
+    return event_source.received(days)
+
+
+def staging_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets of the staging layer; how far they read around a day depends on `late_days`."""
+    accepted = Reads(RawEvents, days_before=1, days_after=late_days)
+
+    @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
+    def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
+        return clean.duplicate_events(raw_events, cleaning_rule, days)
+
+    @table_asset(QuarantinedEvents, raw_events=accepted)
+    def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
+        return clean.quarantined_events(raw_events, cleaning_rule, days)
+
+    @table_asset(CleanEvents, follows=(quarantined_events.key,), raw_events=accepted, duplicate_events=DuplicateEvents)
+    def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
+        copies = clean.clean_copies(raw_events, cleaning_rule, days)
+        sightings = clean.clean_copies(raw_events, cleaning_rule, days.widened(before=1, after=1))
+        resolved = resolve_visitors(copies, sightings, cleaning_rule.late_days)
+        return clean.as_clean_events(clean.unique_copies(resolved, duplicate_events))
+
+    return [duplicate_events, quarantined_events, events]

@@ -1,0 +1,134 @@
+"""Contracts of events on their way from what was received to what is clean.
+
+Not here: sessions and what is built on them.
+"""
+
+from ecom_assets.tables.contract import Table, count, day, flag, instant, received_amount, text
+
+EVENT_TYPES = (
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
+"""The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+LONGEST_EVENT_TYPE = 255
+NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
+"""A pattern that finds a control character; a negated class, because engines differ on anchors and class names."""
+REJECT_REASONS = (
+    "malformed_row",
+    "implausible_date",
+    "missing_event_id",
+    "unparseable_timestamp",
+    "future_timestamp",
+    "missing_identity",
+    "malformed_event_type",
+    "unknown_event_type",
+    "negative_cart_value",
+    "amount_too_large",
+    "product_missing",
+    "unparseable_cart_value",
+    "too_late",
+)
+"""Why a row can be quarantined; a row carries the first that applies, in this order."""
+
+
+class ReceivedEvent(Table):
+    """What every received event carries: text as it came, and the values that were read from it."""
+
+    layer = "raw"
+    group = "events"
+
+    event_id = text("The source's id of the event, or a stable hash where it has none", nullable=True)
+    user_id = text("The shop's id of a known user", nullable=True, pii=True)
+    event_type = text("What happened, in the platform's words where the mapping translates it", nullable=True)
+    event_timestamp = text("When it happened, as received", nullable=True)
+    product_id = text("The product concerned", nullable=True)
+    product_category = text("The product's category, as received", nullable=True)
+    session_id = text("The source's own session id", nullable=True, pii=True)
+    page_url = text("The page on which it happened, with its UTM parameters", nullable=True)
+    referrer_url = text("The page that led there", nullable=True)
+    cart_value = text("The money that the event carries, as received", nullable=True)
+    anonymous_id = text("A device or cookie id", nullable=True, pii=True)
+    user_agent = text("The browser's description of itself", nullable=True, pii=True)
+    properties = text("Further values, as JSON text", nullable=True)
+    event_at = instant("When it happened; null if the text could not be read", nullable=True)
+    event_date = day("The day of event_at; null if that is", nullable=True)
+    cart_amount = received_amount(
+        "The number in cart_value, cut to what fits; null if there is none or it could not be read", nullable=True
+    )
+    received_at = instant("When the event arrived, where the source says so", nullable=True)
+    received_date = day("The day on which the event arrived")
+    source = text("Where the event came from: `sandbox`, or the path or address that was given")
+    source_file = text("The file within the source")
+    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+
+
+class RawEvents(ReceivedEvent):
+    """One row per event received, exactly as it came, duplicates and broken rows included."""
+
+    name = "events"
+    day_column = "received_date"
+
+
+class QuarantinedEvents(ReceivedEvent):
+    """One row per received row that is not a clean event, with the first reason that applies."""
+
+    layer = "staging"
+    day_column = "accounted_date"
+
+    accounted_date = day("The day that the row counts for: its own where it may, else the day it arrived")
+    reject_reason = text("Why it is not a clean event", one_of=REJECT_REASONS)
+
+
+class DuplicateEvents(Table):
+    """One row per day and event id of which surplus copies arrived; the earliest received copy stays."""
+
+    layer = "staging"
+    group = "events"
+    key = ("event_date", "event_id")
+    day_column = "event_date"
+
+    event_date = day("The day on which the surplus copies say the event happened")
+    event_id = text("The id that came more than once")
+    surplus_count = count("Copies left out of the clean events of this day", unit="rows")
+    has_kept_copy = flag("Whether a copy of this very day stays; if not, one of another day did")
+    first_received_date = day("When the first copy of this day arrived")
+    last_received_date = day("When the last copy of this day arrived")
+
+
+class CleanEvents(Table):
+    """One row per clean event: an id, a well-formed type, a readable time and a visitor, each event once."""
+
+    layer = "staging"
+    name = "events"
+    group = "events"
+    key = ("event_date", "event_id")
+    day_column = "event_date"
+
+    event_id = text("The event's id; unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days")
+    event_at = instant("When it happened")
+    event_date = day("The day on which it happened")
+    visitor_id = text(
+        "The user (`user-` before an id that begins with `anon-`), else the user of the same source session, else "
+        "`anon-` and the session id",
+        pii=True,
+    )
+    event_type = text("What happened")
+    user_id = text("The user that the event itself carries", nullable=True, pii=True)
+    source_session_id = text("The source's own session id", nullable=True, pii=True)
+    product_id = text("The product concerned", nullable=True)
+    product_category = text("The product's category", nullable=True)
+    page_url = text("The page on which it happened", nullable=True)
+    referrer_url = text("The page that led there", nullable=True)
+    cart_amount = received_amount("The money that the event carries", nullable=True, at_least=0)
+    user_agent = text("The browser's description of itself", nullable=True, pii=True)
+    properties = text("Further values, as JSON text", nullable=True)
+    is_bot = flag("Whether the user agent calls itself a robot; such events stay, flagged")
+    received_date = day("The day on which the event arrived")
+    source_file = text("The file in which it came")

@@ -1,0 +1,1 @@
+"""Funnels: the definition, the portable expression, the daily tables."""

@@ -1,0 +1,98 @@
+"""Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
+
+Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
+differs from a computation over all of history: see docs/adr/0003.
+"""
+
+from collections.abc import Sequence
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.assets import EVERY_TOUCH
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels import carts, dimensions
+from ecom_assets.funnels import daily as funnel_counting
+from ecom_assets.funnels.carts import CartRule
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.daily import DailyFunnel, window_days
+from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
+from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+
+def restated_carts(session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days) -> ir.Table:
+    """Days whose sessions changed, and those whose horizons reach into the run's days."""
+    open_days = days.widened(before=cart_rule.longest_days)
+    opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
+    return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
+
+
+@table_asset(
+    CartAbandonment,
+    session_events=Reads(SessionEvents, whole=True),
+    session_days=Reads(SessionDays, whole=True),
+    sessions=Reads(Sessions, whole=True),
+    restates=restated_carts,
+)
+def cart_abandonment(session_events: ir.Table, sessions: ir.Table, cart_rule: CartRule, days: Days) -> ir.Table:
+    """Count carts with and without a purchase."""
+    return carts.cart_abandonment(session_events, sessions, days, cart_rule)
+
+
+def restated_cohorts(
+    session_days: ir.Table, session_rule: SessionRule, funnels: Sequence[DailyFunnel], days: Days
+) -> ir.Table:
+    """Days whose sessions changed, and those whose visitors' windows reach into the run's days."""
+    open_days = days.widened(before=window_days(funnels))
+    opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
+    return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
+
+
+@table_asset(
+    ConversionFunnel,
+    session_events=Reads(SessionEvents, whole=True),
+    session_days=ALL_PIECES,
+    sessions=Reads(Sessions, whole=True),
+    restates=restated_cohorts,
+)
+def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+    session_rule: SessionRule,
+) -> ir.Table:
+    """Count who reached each step of each funnel."""
+    return funnel_counting.conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
+
+
+@table_asset(
+    ConversionByDimension,
+    follows=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
+    events=Reads(CleanEvents, whole=True),
+    session_events=Reads(SessionEvents, whole=True),
+    session_days=ALL_PIECES,
+    sessions=Reads(Sessions, whole=True),
+    touches=EVERY_TOUCH,
+    restates=restated_sessions,
+)
+def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    events: ir.Table,
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    touches: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+    session_rule: SessionRule,
+) -> ir.Table:
+    """Count who reached each step, by what they came with."""
+    visits = dimensions.Visits(events, session_events, session_days, sessions, touches)
+    return dimensions.conversion_by_dimension(visits, days, funnels, session_rule)
+
+
+FUNNEL_ASSETS = (conversion_funnel, cart_abandonment, conversion_by_dimension)

@@ -1,0 +1,253 @@
+"""Carts that were left behind: METRICS "Cart abandonment". Per session, and per visitor's day with horizons.
+
+Not here: sessions (`sessions.py`), the funnel from cart to purchase with its steps between (`conversion_funnel.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.contracts import CartAbandonment
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.portable import ratio, stacked
+
+CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
+CLOCK_CHANGE_S: Final = 3 * 3600
+"""The most by which clocks go forward within a horizon, so that its end is later by the calendar."""
+CART_VALUES: Final = ("cart", "item")
+
+
+@dataclass(frozen=True)
+class CartRule:
+    """When a cart counts as left behind, and what it was worth.
+
+    Attributes:
+        horizons_s: Seconds that a visitor may take from an add_to_cart to a purchase, both ends included: an hour for
+            those who look something up, a day for those who sleep on it, a week for those whom a reminder brings back.
+        cart_value: What `cart_value` of an event tells: `cart`, the worth of the whole cart after the event, so that
+            the last one counts (the platform's own layout, Snowplow); `item`, the worth of what was added or removed,
+            so that they are added up (REES46).
+    """
+
+    horizons_s: tuple[int, ...] = (3_600, 86_400, 604_800)
+    cart_value: str = "cart"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be counted.
+
+        Raises:
+            DefinitionError: A horizon is no time, or the reading of `cart_value` is unknown.
+        """
+        if not self.horizons_s or min(self.horizons_s) <= 0:
+            raise DefinitionError(f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0.")
+        if self.cart_value not in CART_VALUES:
+            hint = did_you_mean(self.cart_value, CART_VALUES)
+            raise DefinitionError(f"What a cart is worth cannot be read as {self.cart_value!r}; {hint}.")
+
+    @property
+    def longest_days(self) -> int:
+        """Return the days after a cart's own into which its longest horizon can reach."""
+        return days_of(max(self.horizons_s))
+
+
+def days_of(horizon_s: int) -> int:
+    """Return the days after a cart's own into which a horizon can reach, where clocks change too."""
+    return -(-(horizon_s + CLOCK_CHANGE_S) // 86_400)
+
+
+def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+    """One row per day of `days` with a cart or checkout, unit and horizon.
+
+    Args:
+        events: All rows of `SessionEvents`.
+        sessions: All rows of `Sessions`.
+        days: Days on which sessions started, or visitors filled their carts.
+        rule: Horizons and values.
+    """
+    events = events.filter(events.event_date >= ibis.literal(days.first))
+    terms = stacked(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
+    sums = terms.group_by("cart_date", "unit", "horizon_s").agg(
+        cart_count=terms.is_cart.sum(),
+        converted_cart_count=(terms.is_cart * terms.is_converted).sum(),
+        recovered_cart_count=(terms.is_cart * terms.is_recovered).sum(),
+        checkout_count=terms.is_checkout.sum(),
+        abandoned_checkout_count=(terms.is_checkout * (1 - terms.is_converted)).sum(),
+        valued_cart_count=terms.worth.count(),
+        cart_amount=_worth(terms, terms.is_cart == 1),
+        abandoned_cart_amount=_worth(terms, terms.is_converted == 0),
+        recovered_cart_amount=_worth(terms, terms.is_recovered == 1),
+    )
+    return _described(sums, rule).select(*CartAbandonment.columns)
+
+
+def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
+    abandoned = sums.cart_count - sums.converted_cart_count
+    has_horizon, is_valued = sums.horizon_s > 0, sums.valued_cart_count > 0
+    final = {
+        horizon_s: (sums.cart_date + ibis.interval(days=days_of(horizon_s) + 1)).cast("date")
+        for horizon_s in (0, *rule.horizons_s)
+    }
+    return sums.mutate(
+        abandoned_cart_count=abandoned,
+        recovered_cart_count=has_horizon.ifelse(sums.recovered_cart_count, ibis.null("int64")),
+        cart_amount=is_valued.ifelse(sums.cart_amount, ibis.null(MONEY)),
+        abandoned_cart_amount=is_valued.ifelse(sums.abandoned_cart_amount, ibis.null(MONEY)),
+        recovered_cart_amount=(has_horizon & is_valued).ifelse(sums.recovered_cart_amount, ibis.null(MONEY)),
+        cart_abandonment_rate=ratio(abandoned, sums.cart_count),
+        checkout_abandonment_rate=ratio(sums.abandoned_checkout_count, sums.checkout_count),
+        final_from_date=ibis.cases(*((sums.horizon_s == one, day) for one, day in final.items())),
+    )
+
+
+def _worth(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
+    return where.ifelse(terms.worth, ibis.null(MONEY)).sum().fill_null(ibis.literal(0, MONEY)).cast(MONEY)
+
+
+def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+    mine = sessions.filter(
+        days.contain(sessions.started_date), (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0)
+    )
+    inside = [
+        events.visitor_id == mine.visitor_id,
+        events.event_at >= mine.started_at,
+        events.event_at <= mine.ended_at,
+    ]
+    told = events.filter(events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull())
+    told = told.join(mine, inside).select(told, mine.session_id)
+    worths = _worths(told, ["session_id"], rule)
+    rows = mine.left_join(worths, "session_id").select(mine, worths.worth)
+    has_cart = rows.add_to_cart_count > 0
+    return rows.select(
+        cart_date="started_date",
+        unit=ibis.literal("session"),
+        horizon_s=ibis.literal(0, "int64"),
+        is_cart=has_cart.ifelse(1, 0),
+        is_checkout=(rows.checkout_start_count > 0).ifelse(1, 0),
+        is_converted=(rows.purchase_count > 0).ifelse(1, 0),
+        is_recovered=ibis.literal(0),
+        worth=has_cart.ifelse(rows.worth, ibis.null(MONEY)),
+    )
+
+
+def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+    """Carts and checkouts of visitors' days, once per horizon."""
+    unit = ["visitor_id", "event_date"]
+    purchases = _purchases(events, sessions, days, rule)
+    told = events.filter(
+        events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull(), days.contain(events.event_date)
+    )
+    carts = _with_purchase(events, purchases, CART, days, rule)
+    carts = carts.left_join(_worths(told, unit, rule), unit).select(carts, "worth")
+    checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
+    both = stacked(
+        carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
+        checkouts.mutate(worth=ibis.null(MONEY), is_cart=ibis.literal(0), is_checkout=ibis.literal(1)).select(
+            *carts.columns, "is_cart", "is_checkout"
+        ),
+    )
+    # Engines take small literals for small integers, which overflow when they are multiplied.
+    horizons = (ibis.literal(one, "int64").name("horizon_s").as_table() for one in rule.horizons_s)
+    micros = (ibis.literal(one * 1_000_000, "int64") for one in rule.horizons_s)
+    rows = both.cross_join(stacked(*(one.mutate(horizon_us=us) for one, us in zip(horizons, micros, strict=True))))
+    in_time = (rows.wait_us <= rows.horizon_us).fill_null(NO)
+    return rows.select(
+        cart_date="event_date",
+        unit=ibis.literal("visitor"),
+        horizon_s="horizon_s",
+        is_cart="is_cart",
+        is_checkout="is_checkout",
+        is_converted=in_time.ifelse(1, 0),
+        is_recovered=(in_time & (rows.paid_in_session == 0)).ifelse(1, 0),
+        worth="worth",
+    )
+
+
+def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+    """Purchases that may pay for carts of `days`, each with the start of its session."""
+    near = days.widened(after=rule.longest_days)
+    bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
+    homes = sessions.filter(sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first))
+    inside = [
+        bought.visitor_id == homes.visitor_id,
+        bought.event_at >= homes.started_at,
+        bought.event_at <= homes.ended_at,
+    ]
+    return bought.join(homes, inside).select(
+        bought.visitor_id,
+        bought.event_date,
+        bought.event_at,
+        bought.event_id,
+        session_started_at=homes.started_at,
+    )
+
+
+def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days, rule: CartRule) -> ir.Table:
+    """One row per visitor and day with an event of a kind.
+
+    `wait_us` is the shortest time from such an event of the day to a purchase at or after it, null without one, and
+    `paid_in_session` is 1 if there is a purchase after one in the same session.
+    """
+    starts = events.filter(events.event_type == kind, days.contain(events.event_date))
+    last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
+    pairs = stacked(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
+    paid = pairs.group_by("visitor_id", "event_date").agg(
+        wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min(),
+        paid_in_session=(pairs.start_at >= pairs.session_started_at).ifelse(1, 0).max(),
+    )
+    return last.left_join(paid, ["visitor_id", "event_date"]).select(
+        last.visitor_id, last.event_date, paid.wait_us, paid.paid_in_session
+    )
+
+
+def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
+    """Each purchase with the last start before it on its own day; of one instant, the start comes first."""
+    columns = ("visitor_id", "event_date", "event_at", "event_id")
+    both = stacked(
+        starts.select(
+            *columns, session_started_at=ibis.null("timestamp(6)"), start_at="event_at", order=ibis.literal(0)
+        ),
+        purchases.filter(days.contain(purchases.event_date)).select(
+            *columns, "session_started_at", start_at=ibis.null("timestamp(6)"), order=ibis.literal(1)
+        ),
+    )
+    until = ibis.cumulative_window(group_by=["visitor_id", "event_date"], order_by=["event_at", "order", "event_id"])
+    both = both.mutate(start_at=both.start_at.max().over(until))
+    return both.filter(both.order == 1, both.start_at.notnull()).select(
+        "visitor_id", "event_date", "event_at", "start_at", "session_started_at"
+    )
+
+
+def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Table:
+    """Each day's last start with the purchases of later days that lie within the longest horizon."""
+    closes_at = last.last_at + ibis.interval(seconds=max(rule.horizons_s))
+    later = [
+        last.visitor_id == purchases.visitor_id,
+        purchases.event_date > last.event_date,
+        purchases.event_at <= closes_at,
+    ]
+    return last.join(purchases, later).select(
+        last.visitor_id,
+        last.event_date,
+        event_at=purchases.event_at,
+        start_at=last.last_at,
+        session_started_at=purchases.session_started_at,
+    )
+
+
+def _worths(told: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
+    """What each unit's cart was worth by its events that carry money."""
+    if rule.cart_value == "item":
+        signed = (told.event_type == REMOVE).ifelse(-told.cart_amount, told.cart_amount)
+        changes = told.mutate(change=signed).filter(told.event_type != CHECKOUT)
+        sums = changes.group_by(*unit).agg(total=changes.change.sum().cast(MONEY))
+        nothing = ibis.literal(0, MONEY)
+        return sums.select(*unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY))
+    newest_first = ibis.window(group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")])
+    placed = told.mutate(place=ibis.row_number().over(newest_first))
+    last = placed.filter(placed.place == 0)
+    return last.select(*unit, worth=last.cart_amount.cast(MONEY))

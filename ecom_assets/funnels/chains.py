@@ -1,0 +1,406 @@
+"""Which events a funnel counted: for each unit, the event by which it took each step.
+
+All that a funnel tells comes from these rows: counts, times between steps, breakdowns, and who is at each step. Of a
+unit's tries the longest is told, of equally long ones the earliest, and in it each step as early as it was taken. Of
+events at one instant that serve a step, the one with the smallest id stands for it.
+
+Not here: counts alone, which need less work (`funnel.py`), and how tries are found (`funnel_walks.py`,
+`funnel_instant_walks.py`, `funnel_sequences.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.columns import (
+    check_columns,
+    counted_columns,
+    matches,
+    of_units,
+    text_of,
+    unit_columns,
+    with_held,
+)
+from ecom_assets.funnels.definition import INTERRUPTED, Funnel
+from ecom_assets.funnels.matching import MAX_RIVALS, Matching, alone, count_name, instants_of
+
+Follow = Callable[[ir.Table, int], ir.Table]
+"""A try's rows and a step; the same rows with `next_at`, the time at which that step can be taken (null if never)."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Tries, and those that an exclusion touches.
+
+    Attributes:
+        tries: A row per try and step: units, `start_at` (which names the try), `step`, `event_at`.
+        tainted: The units in which an excluded event lies inside a try; None without exclusions.
+    """
+
+    tries: ir.Table
+    tainted: ir.Table | None
+
+
+def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    starts: ir.Table, follow: Follow, settle: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
+) -> Walk:
+    """Walk every try through all steps.
+
+    Args:
+        starts: Units, `start_at`, `event_at` (the same), and what `follow` needs.
+        follow: Finds each try's next step.
+        settle: Makes ready for the step after that.
+        funnel: The definition.
+        units: The columns that name a unit.
+        excluded: Units and `event_at` of each exclusion's events.
+    """
+    tainted: list[ir.Table] = []
+    current = _watched(starts, 1, funnel, units, excluded)
+    told = [_told(current, 1, units)]
+    for step in range(2, len(funnel.steps) + 1):
+        current = follow(current, step)
+        tainted += _tainted(current, step, funnel, units)
+        in_time = current.next_at <= _deadline(current, funnel)
+        is_free = [
+            (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
+            for number, one in enumerate(funnel.exclude)
+            if one.after < step <= (one.before or 0)
+        ]
+        current = current.filter(current.next_at.notnull(), in_time, *is_free)
+        kept = [name for name in current.columns if name not in {"event_at", "next_at"}]
+        current = current.select(*kept, event_at=current.next_at)
+        told.append(_told(current, step, units))
+        if step < len(funnel.steps):
+            current = _watched(settle(current, step), step, funnel, units, excluded)
+    return Walk(ibis.union(*told), ibis.union(*tainted, distinct=True) if tainted else None)
+
+
+def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
+    """For each row of `current`, the time of the first candidate at or after its `event_at` (strictly: after it).
+
+    Returns:
+        The rows of `current` with `next_at`, null where there is none.
+    """
+    # In one order of names: to Ibis two selections that differ in nothing but order are the same one.
+    kept = sorted(set(current.columns) - {*units, "event_at"})
+    none = {name: ibis.null(current[name].type()) for name in kept}
+    clock = current.event_at.type()
+    both = ibis.union(
+        current.select(*units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")),
+        candidates.select(
+            *units, "event_at", **none, candidate_at=candidates.event_at, is_candidate=ibis.literal(1, "int8")
+        ),
+    )
+    # Looking back from the end; at one instant the candidates are seen first, or last where only later ones count.
+    first = both.is_candidate if strictly else both.is_candidate.desc()
+    so_far = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), first], rows=(None, 0))
+    found = both.mutate(next_at=both.candidate_at.min().over(so_far))
+    return found.filter(found.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
+
+
+def _told(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
+    return current.select(*units, "start_at", "event_at", step=ibis.literal(step, "int64"))
+
+
+def _deadline(current: ir.Table, funnel: Funnel) -> ir.TimestampValue:
+    return current.start_at + ibis.interval(seconds=funnel.within_s)
+
+
+def _limit(number: int) -> str:
+    return f"excluded_{number}_at"
+
+
+def _watched(
+    current: ir.Table, step: int, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
+) -> ir.Table:
+    """The tries with the time of the first excluded event after this step, for the exclusions that begin here."""
+    for number, one in enumerate(funnel.exclude):
+        if one.after == step:
+            found = following(current, excluded[number], units, strictly=True)
+            current = found.rename({_limit(number): "next_at"})
+    return current
+
+
+def _tainted(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
+    """Units of tries in which an excluded event comes before this step, or before the window ends without it."""
+    found = []
+    for number, one in enumerate(funnel.exclude):
+        if one.after < step <= (one.before or 0):
+            limit = current[_limit(number)]
+            in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
+            is_inside = ibis.cases((in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel))
+            found.append(current.filter(limit.notnull(), is_inside).select(*units))
+    return found
+
+
+def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+    """The events of each unit's longest run of neighbours that are the steps, the earliest such run.
+
+    Args:
+        events: Units, `event_at`, `event_id`, and what the steps name.
+        funnel: The definition.
+        matching: Of the funnel.
+        units: The columns that name a unit.
+
+    Returns:
+        The columns of `events` with `step`.
+    """
+    in_order = ibis.window(group_by=list(units), order_by=[events.event_at, events.event_id])
+    hits = {f"hit_{n}": matches(events, condition).ifelse(1, 0) for n, condition in enumerate(matching.conditions)}
+    rows = events.mutate(place=ibis.row_number().over(in_order), **hits)
+    in_order = ibis.window(group_by=list(units), order_by=rows.place)
+    deadline = rows.event_at + ibis.interval(seconds=funnel.within_s)
+    reached = rows[f"hit_{matching.condition_of[0]}"] == 1
+    level = reached.ifelse(1, 0)
+    for further, condition in enumerate(matching.condition_of[1:], start=1):
+        is_hit = rows[f"hit_{condition}"].lead(further).over(in_order) == 1
+        in_time = rows.event_at.lead(further).over(in_order) <= deadline
+        reached = reached & (is_hit & in_time).fill_null(ibis.literal(value=False))
+        level += reached.ifelse(1, 0)
+    runs = rows.select(*units, "place", level=level)
+    runs = runs.filter(runs.level > 0)
+    best_first = ibis.window(group_by=list(units), order_by=[runs.level.desc(), runs.place])
+    runs = runs.mutate(rank=ibis.row_number().over(best_first))
+    best = runs.filter(runs.rank == 0).select(*units, "level", begun="place")
+    found = rows.join(best, list(units))
+    found = found.filter(found.place >= found.begun, found.place < found.begun + found.level)
+    return found.select(*events.columns, step=(found.place - found.begun + 1).cast("int64"))
+
+
+def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+    """The events by which each unit took most steps in one window, the window that was complete first.
+
+    The arguments and the result are those of `neighbours`.
+
+    Raises:
+        DefinitionError: More than six conditions can match the same event.
+    """
+    hits = [matches(events, condition) for condition in matching.conditions]
+    marks = {f"condition_{n}": hit.ifelse(1, 0) for n, hit in enumerate(hits)}
+    rows = events.filter(ibis.or_(*hits)).mutate(**marks)
+    in_window = ibis.window(
+        group_by=list(units), order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0)
+    )
+    ends = rows.mutate(level=_steps_taken(rows, matching, in_window))
+    best_first = ibis.window(group_by=list(units), order_by=[ends.level.desc(), ends.event_at, ends.event_id])
+    ends = ends.mutate(rank=ibis.row_number().over(best_first))
+    ends = ends.filter(ends.rank == 0).select(*units, ended_at="event_at")
+    inside = rows.join(ends, list(units))
+    since = inside.ended_at - ibis.interval(seconds=funnel.within_s)
+    inside = inside.filter(inside.event_at >= since, inside.event_at <= inside.ended_at)
+    so_far = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id], rows=(None, 0))
+    inside = inside.mutate(step=_steps_taken(inside, matching, so_far).cast("int64"))
+    in_order = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id])
+    inside = inside.mutate(before=inside.step.lag().over(in_order).fill_null(0))
+    return inside.filter(inside.step > inside.before).select(*events.columns, "step")
+
+
+def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.WindowBuilder) -> ir.IntegerValue:
+    """How many steps the events of a frame can serve, one event for each: all, less what the worst shortage lacks."""
+    total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
+    for group in matching.groups:
+        shortages = []
+        for chosen in _subsets(group, matching):
+            wanted = sum(condition in chosen for condition in matching.condition_of)
+            has_any = ibis.or_(*(rows[f"condition_{n}"] == 1 for n in chosen))
+            shortages.append(wanted - has_any.ifelse(1, 0).sum().over(frame))
+        total -= ibis.greatest(*shortages, ibis.literal(0))
+    return total
+
+
+def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
+    if len(group) > MAX_RIVALS:
+        raise DefinitionError(
+            f"{len(group)} different conditions on {matching.conditions[group[0]].event_type!r} can match the same "
+            f"event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or the order strict_increase."
+        )
+    for size in range(1, len(group) + 1):
+        yield from combinations(group, size)
+
+
+VALUE = "by_value"
+
+
+def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
+    """One row per unit and step that it took.
+
+    Args:
+        events: The unit column(s), `event_id`, `event_at`, `event_type`, and what the definition names. For the orders
+            `strict_order`, `allow_reentry` and `exact` all events of a unit, for the others those of its steps.
+        funnel: The definition.
+        unit: Column or columns that name the unit; by default what `funnel.per` says.
+
+    Returns:
+        The unit's columns, those that are held, `start_at` where totals are asked for (it tells a visitor's tries
+        apart), `step` from 1, `event_at`, `event_id`, and `by_value` (text, null without one) if there is a breakdown.
+
+    Raises:
+        DefinitionError: A column is missing or of the wrong type, or more than six conditions overlap.
+    """
+    units = unit_columns(funnel, unit)
+    check_columns(events, funnel, [*units, "event_id"])
+    units = counted_columns(units, funnel)
+    matching = Matching.of(funnel)
+    if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
+        raise DefinitionError(
+            "Totals cannot tell tries apart where one event can serve two steps; use the order strict_increase, "
+            "or count per user."
+        )
+    events = of_units(with_held(events, funnel), units)
+    value = {VALUE: text_of(events, funnel.by)} if funnel.by else {}
+    events = events.mutate(**value)
+    if funnel.order in {"exact", "any"}:
+        found = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
+        return found.select(*units, "step", "event_at", "event_id", *value)
+    rows = _step_rows(events, funnel, units, list(value))
+    tries = _tries(events, rows, funnel, matching, units)
+    told = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
+    return _with_events(told, rows, units, list(value))
+
+
+def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Sequence[str]) -> ir.Table:
+    """Each event once for each step that it matches; where strays matter, those that match none as step 0."""
+    columns = [*units, "event_at", "event_id", *value]
+    hits = [matches(events, step) for step in funnel.steps]
+    if Matching.of(funnel).is_disjoint:
+        step = ibis.cases(*((hit, n) for n, hit in enumerate(hits, start=1)), else_=NO_STEP)
+        rows = events.select(*columns, step=step.cast("int64"))
+    else:
+        every = [events.filter(hit).select(*columns, step=ibis.literal(n, "int64")) for n, hit in enumerate(hits, 1)]
+        stray = events.filter(~ibis.or_(*hits)).select(*columns, step=ibis.literal(NO_STEP, "int64"))
+        rows = ibis.union(*every, stray)
+    return rows if funnel.order in {"strict_order", "allow_reentry"} else rows.filter(rows.step != NO_STEP)
+
+
+def _tries(events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+    excluded = [events.filter(matches(events, one.event)).select(*units, "event_at") for one in funnel.exclude]
+    if funnel.order == "ordered" and not matching.is_disjoint:
+        walked = walk_by_instant(events, funnel, matching, units, excluded)
+    else:
+        walked = _walk_by_event(rows, funnel, units, excluded)
+    if walked.tainted is not None and funnel.exclusion_rule == "posthog":
+        return walked.tries.anti_join(walked.tainted, list(units))
+    return interrupted(walked.tries, rows, funnel.order, units) if funnel.order in INTERRUPTED else walked.tries
+
+
+def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> Walk:
+    begun = rows.filter(rows.step == 1)
+    starts = begun.select(*units, "event_at", start_at=begun.event_at).distinct()
+
+    def follow(current: ir.Table, step: int) -> ir.Table:
+        candidates = rows.filter(rows.step == step)
+        return following(current, candidates, units, strictly=funnel.order == "strict_increase")
+
+    return walk(starts, follow, lambda current, _step: current, funnel, units, excluded)
+
+
+def _longest(tries: ir.Table, units: Sequence[str]) -> ir.Table:
+    best_first = ibis.window(group_by=list(units), order_by=[tries.step.desc(), tries.start_at], rows=(None, 0))
+    told = tries.mutate(best_start_at=tries.start_at.first().over(best_first))
+    return told.filter(told.start_at == told.best_start_at).select(*units, "step", "event_at")
+
+
+def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
+    """Tries that meet in one event are one from there on: the one that began last, which has most time left."""
+    return tries.group_by(*units, "step", "event_at").agg(start_at=tries.start_at.max())
+
+
+def _with_events(told: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
+    keys = [name for name in told.columns if name not in {"step", "event_at"}]
+    found = told.join(rows, [*units, "step", "event_at"])
+    ties = ibis.window(group_by=[*keys, "step"], order_by=[found.event_id, *(found[name] for name in value)])
+    found = found.mutate(place=ibis.row_number().over(ties))
+    return found.filter(found.place == 0).select(*keys, "step", "event_at", "event_id", *value)
+
+
+def walk_by_instant(
+    events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str], excluded: Sequence[ir.Table]
+) -> Walk:
+    """Walk every try; the arguments and the result are those of `walk`."""
+    instants = instants_of(events, matching, list(units))
+    counts = [count_name(rivals) for rivals in matching.rivalries()]
+    starts = instants.filter(instants[count_name(alone(matching, 1))] > 0)
+    starts = starts.mutate(start_at=starts.event_at, served=ibis.literal(0, "int64"))
+
+    def follow(current: ir.Table, step: int) -> ir.Table:
+        candidates = instants.filter(instants[count_name(alone(matching, step))] > 0)
+        found = following(current, candidates, units, strictly=True)
+        can_stay = _can_stay(found, step, matching)
+        return found.mutate(
+            next_at=can_stay.ifelse(found.event_at, found.next_at), served=can_stay.ifelse(found.served, step - 1)
+        )
+
+    def settle(current: ir.Table, _step: int) -> ir.Table:
+        kept = [name for name in current.columns if name not in counts]
+        return current.select(*kept).inner_join(instants, [*units, "event_at"])
+
+    return walk(starts, follow, settle, funnel, units, excluded)
+
+
+def _can_stay(current: ir.Table, step: int, matching: Matching) -> ir.BooleanValue:
+    """Whether the events of the instant serve all steps from `served` + 1 to this one."""
+    tests = []
+    for rivals, contested in matching.contests(step):
+        count = current[count_name(rivals)]
+        # With n events, the n latest of the contested steps are served; the next one must be served already.
+        needed = ibis.cases(*((count == n, late) for n, late in enumerate(contested)), else_=ibis.literal(0))
+        tests.append(needed <= current.served)
+    return ibis.and_(*tests)
+
+
+NO_STEP = 0
+"""The step of an event that matches none."""
+
+
+def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
+    """The steps of tries that were taken before their unit's stream ended.
+
+    Args:
+        tries: Units, `start_at`, `step`, `event_at`: as if nothing ended a stream.
+        rows: Units, `event_at`, `event_id` and `step`: each event once for each step that it matches; one that
+            matches none has step 0.
+        order: One of `funnel_definition.INTERRUPTED`.
+        units: The columns that name a unit.
+    """
+    reached = tries.group_by(*units, "step").agg(reached_at=tries.event_at.min())
+    ends = _repeats(rows, reached, units) if order == "strict_deduplication" else _strays(rows, reached, order, units)
+    in_order = ibis.window(group_by=list(units), order_by=[ends.event_at, ends.step])
+    ends = ends.mutate(place=ibis.row_number().over(in_order))
+    ends = ends.filter(ends.place == 0).select(*units, ends_at="event_at", ends_with="step")
+    told = tries.left_join(ends, list(units))
+    # A step cannot end the stream before it was taken, so its own event may stand at the end.
+    at_end = (told.event_at == told.ends_at) & (told.step <= told.ends_with)
+    is_before = told.ends_at.isnull() | (told.event_at < told.ends_at)
+    if order != "strict_deduplication":
+        at_end &= told.step < told.ends_with
+    return told.filter(is_before | at_end).select(*tries.columns)
+
+
+def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
+    """Per unit and step, the first event after step 1 that matches no step, or whose step before is not reached."""
+    begun = reached.filter(reached.step == 1).select(*units, begun_at="reached_at")
+    later = rows.join(begun, list(units))
+    is_later = ibis.cases(
+        (later.step == NO_STEP, later.event_at > later.begun_at), else_=later.event_at >= later.begun_at
+    )
+    later = later.filter(is_later, later.step != 1)
+    if order == "allow_reentry":
+        later = later.filter(later.step == NO_STEP)
+    first = later.group_by(*units, "step").agg(event_at=later.event_at.min())
+    before = reached.select(*units, "reached_at", step=reached.step + 1)
+    found = first.left_join(before, [*units, "step"])
+    is_stray = (found.step == NO_STEP) | found.reached_at.isnull() | (found.reached_at > found.event_at)
+    return found.filter(is_stray).select(*units, "step", "event_at")
+
+
+def _repeats(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Table:
+    """Per unit and step beyond the first, the second event of that step from when it was reached."""
+    again = rows.join(reached.filter(reached.step > 1), [*units, "step"])
+    again = again.filter(again.event_at >= again.reached_at)
+    in_order = ibis.window(group_by=[*units, "step"], order_by=[again.event_at, again.event_id])
+    again = again.mutate(place=ibis.row_number().over(in_order))
+    return again.filter(again.place == 1).select(*units, "step", "event_at")

@@ -1,0 +1,91 @@
+"""What must hold of funnels by device and channel whatever the data. Not here: contracts, the funnels' totals."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.daily import ALL_CATEGORIES
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+PLACE = ("funnel_name", "cohort_date", "step")
+
+
+@claim(ConversionByDimension, reads=(ConversionByDimension, ConversionFunnel, CartAbandonment))
+def dimensions_add_up_to_the_totals(days: Days | None, parts: ir.Table, funnels: ir.Table, carts: ir.Table) -> Verdict:
+    """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
+    parts = of_days(parts, "cohort_date", days)
+    told = parts.group_by(*PLACE, "dimension").agg(told_count=parts.unit_count.sum().cast("int64"))
+    totals = of_days(_totals(funnels, carts), "cohort_date", days)
+    both = told.join(totals, [told[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
+    wrong = both.filter((both.told_count != both.total_count).fill_null(ibis.literal(value=True)))
+    unsaid = totals.filter(totals.total_count > 0).anti_join(told, PLACE)
+    places = ("funnel_name", "cohort_date", "step")
+    return verdict_of(stacked(wrong.select(*places), unsaid.select(*places)), told)
+
+
+def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
+    """Sessions at each step, as the tables without dimensions have them."""
+    steps = funnels.filter(funnels.unit == "session", funnels.product_category == ALL_CATEGORIES)
+    of_funnels = steps.select(*PLACE, total_count="unit_count")
+    carts = carts.filter(carts.unit == "session")
+    of_carts = [
+        carts.select(
+            funnel_name=ibis.literal(name),
+            cohort_date="cart_date",
+            step=ibis.literal(step, "int64"),
+            total_count=carts[f"{kind}_count"] - (carts[f"abandoned_{kind}_count"] if step > 1 else 0),
+        )
+        for name, kind in CARTS.items()
+        for step in (1, 2)
+    ]
+    return stacked(of_funnels, *of_carts)
+
+
+@claim(ConversionFunnel, reads=(ConversionFunnel,))
+def steps_never_increase(days: Days | None, funnel: ir.Table) -> Verdict:
+    """No step of a funnel has more units than the step before it."""
+    funnel = of_days(funnel, "cohort_date", days)
+    in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
+    funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
+    return verdict_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
+
+
+@claim(ConversionFunnel, reads=(ConversionFunnel,))
+def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> Verdict:
+    """Per funnel, day, unit and step, the categories add up to the total."""
+    funnel = of_days(funnel, "cohort_date", days)
+    is_total = funnel.product_category == ALL_CATEGORIES
+    sums = funnel.group_by("funnel_name", "cohort_date", "unit", "step").agg(
+        total_count=funnel.unit_count.sum(where=is_total).fill_null(0),
+        category_count=funnel.unit_count.sum(where=~is_total).fill_null(0),
+    )
+    return verdict_of(sums.filter(sums.total_count != sums.category_count), sums)
+
+
+@claim(CartAbandonment, reads=(Sessions, CartAbandonment))
+def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdict:
+    """Session carts are sessions with one; longer horizons leave fewer; recovered were bought."""
+    carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
+    in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
+    rows = carts.mutate(shorter_count=carts.abandoned_cart_count.lag().over(in_order))
+    wrong = (rows.abandoned_cart_count > rows.shorter_count) | (rows.recovered_cart_count > rows.converted_cart_count)
+    broken = rows.filter(wrong).select("cart_date", "unit", "horizon_s", found_count="abandoned_cart_count")
+    filled = sessions.filter(sessions.add_to_cart_count > 0)
+    expected = filled.group_by(cart_date="started_date").agg(expected_count=filled.count())
+    told = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
+    both = expected.outer_join(told, "cart_date")
+    differs = both.filter(both.expected_count.fill_null(0) != both.found_count.fill_null(0))
+    lost = differs.select(
+        cart_date=ibis.coalesce(differs.cart_date, differs.cart_date_right),
+        unit=ibis.literal("session"),
+        horizon_s=ibis.literal(0, "int64"),
+        found_count=differs.found_count.fill_null(0),
+    )
+    return verdict_of(stacked(broken, lost), carts)
+
+
+FUNNEL_CLAIMS = [steps_never_increase, categories_add_up_to_total, dimensions_add_up_to_the_totals, carts_agree]
+"""Every claim about funnels and carts."""

@@ -1,0 +1,93 @@
+"""Contract of daily cart abandonment. Not here: the events and sessions that it is made of."""
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text
+
+CART_UNITS = ("session", "visitor")
+
+
+class CartAbandonment(Table):
+    """One row per day, unit and horizon: carts, how many were left behind, and how many of those came back to be paid.
+
+    A cart is a session, or a visitor's day, with an add_to_cart; a checkout is one with a checkout_start.
+    """
+
+    layer = "mart"
+    group = "growth"
+    key = ("cart_date", "unit", "horizon_s")
+    day_column = "cart_date"
+
+    cart_date = day("The day on which the session started, or on which the visitor filled the cart")
+    unit = text("What a cart is: a session, or a visitor's day", one_of=CART_UNITS)
+    horizon_s = Column(
+        "int64", "How long a purchase may take after an add_to_cart; 0 is to the session's end", unit="s", at_least=0
+    )
+    cart_count = count("Carts", unit="carts")
+    converted_cart_count = count("Carts with a purchase in time", unit="carts")
+    abandoned_cart_count = count("Carts without", unit="carts")
+    recovered_cart_count = Column(
+        "int64",
+        "Of those converted, the ones not paid for in the session that filled them; null for sessions",
+        unit="carts",
+        nullable=True,
+        at_least=0,
+    )
+    cart_abandonment_rate = rate("abandoned_cart_count among cart_count", nullable=True)
+    checkout_count = count("Checkouts", unit="checkouts")
+    abandoned_checkout_count = count("Checkouts without a purchase in time", unit="checkouts")
+    checkout_abandonment_rate = rate("abandoned_checkout_count among checkout_count", nullable=True)
+    valued_cart_count = count("Carts that say what they are worth; only these are in the amounts", unit="carts")
+    cart_amount = amount("Worth of all carts; null where none says it", nullable=True, at_least=0)
+    abandoned_cart_amount = amount("Worth of the carts left behind; null likewise", nullable=True, at_least=0)
+    recovered_cart_amount = amount(
+        "Worth of the recovered carts; null likewise, and for sessions", nullable=True, at_least=0
+    )
+    final_from_date = day("The first day whose events change the row no more: it is final once the data hold that day")
+
+
+class ConversionFunnel(Table):
+    """One row per funnel, day, unit, category and step; category `(all)` holds the totals."""
+
+    layer = "mart"
+    group = "behaviour"
+    key = ("funnel_name", "cohort_date", "unit", "product_category", "step")
+    day_column = "cohort_date"
+    counted_from = (CleanEvents,)
+
+    funnel_name = text("The funnel's name, `default` where none are declared")
+    cohort_date = day("The day on which the session, or the visitor's try, started")
+    unit = text("What is counted", one_of=("session", "visitor"))
+    product_category = text("First category seen in the try, `(none)` without one, `(all)` for the total")
+    step = count("Place of the step, from 1", unit="place")
+    event_type = text("The step's event type")
+    unit_count = count("Sessions or visitors that reached the step", unit="units")
+    conversion_from_start_rate = rate("Share of those at step 1", nullable=True)
+    conversion_from_previous_rate = rate("Share of those at the step before", nullable=True)
+
+
+DIMENSIONS = ("category", "channel", "device")
+DEVICES = ("desktop", "mobile", "tablet", "robot", "other")
+CARTS = {"(cart)": "cart", "(checkout)": "checkout"}
+"""The two funnels that are counted for every shop: what was put into the cart, or begun to pay, and bought."""
+
+
+class ConversionByDimension(Table):
+    """One row per funnel of sessions, day, dimension, its value and step; the values add up to the total.
+
+    Beside the daily funnels there are `(cart)`, sessions with an add_to_cart and those of them with a purchase, and
+    `(checkout)`, likewise with a checkout_start. Only these are counted by category, which mart.conversion_funnel has
+    for the others.
+    """
+
+    layer = "mart"
+    group = "behaviour"
+    key = ("funnel_name", "cohort_date", "dimension", "value", "step")
+    day_column = "cohort_date"
+
+    funnel_name = text("The funnel's name, as in mart.conversion_funnel; or `(cart)`, `(checkout)`")
+    cohort_date = day("The day on which the session started")
+    dimension = text("What the sessions are told apart by", one_of=DIMENSIONS)
+    value = text("The device (told by the browser), channel, or first category; `(none)` without one")
+    step = count("Place of the step, from 1", unit="place")
+    event_type = text("The step's event type")
+    unit_count = count("Sessions that reached the step", unit="sessions")

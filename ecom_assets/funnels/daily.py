@@ -1,0 +1,228 @@
+"""The daily funnels of sessions and visitors, by category and in total.
+
+Not here: the engine (`funnel.py`), and which funnels are counted daily (`daily_funnel.py`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.columns import matches
+from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import stitch
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import ratio, stacked
+
+ALL_CATEGORIES = "(all)"
+NO_CATEGORY = "(none)"
+LEVEL = ("unit", "cohort_date", "product_category", "level")
+
+
+@dataclass(frozen=True)
+class DailyFunnel:
+    """A funnel by the day on which it was begun.
+
+    Attributes:
+        name: By which the table tells funnels apart.
+        funnel: The definition.
+        units: `session`, `visitor` or both. A session has all of itself for its steps where both are counted, because
+            the window is a visitor's; counted alone it has the window.
+    """
+
+    name: str
+    funnel: Funnel
+    units: tuple[str, ...] = ("session", "visitor")
+
+    def __post_init__(self) -> None:
+        place = f"The daily funnel {self.name!r}"
+        if self.funnel.per == "totals":
+            raise DefinitionError(f"{place} counts totals, which days do not have; count per user or per session.")
+        if self.funnel.by is not None:
+            raise DefinitionError(f"{place} has `by`; leave it out, the table breaks down by the first category.")
+        if self.funnel.order not in WALKED and "visitor" in self.units:
+            known = ", ".join(WALKED)
+            raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Refuse conditions and held columns that the table of events has not.
+
+        Raises:
+            DefinitionError: The first that is not among `columns`.
+        """
+        conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
+        for column in (*(column for step in conditions for column in step.where), *self.funnel.hold):
+            if column not in columns:
+                raise DefinitionError(
+                    f"The daily funnel {self.name!r} names the column {column!r}; {did_you_mean(column, columns)}."
+                )
+
+    @property
+    def of_sessions(self) -> Funnel:
+        """The funnel inside a session."""
+        return replace(self.funnel, within_s=MAX_WINDOW_S) if "visitor" in self.units else self.funnel
+
+    @property
+    def event_types(self) -> set[str] | None:
+        """The event types that matter; None where every event does."""
+        if self.funnel.order in {"strict_order", "allow_reentry", "exact"}:
+            return None
+        conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
+        return {step.event_type for step in conditions}
+
+    @property
+    def window_days(self) -> int:
+        """The days after a cohort day into which a visitor's window can reach, where clocks change too."""
+        return -(-(self.funnel.within_s + CLOCK_CHANGE_S) // 86_400)
+
+
+def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    events: ir.Table,
+    pieces: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+    rule: SessionRule,
+) -> ir.Table:
+    """Units of each day that reached each step of each funnel, by the first category that they saw, and in total.
+
+    Args:
+        events: All rows of `SessionEvents`.
+        pieces: All rows of `SessionDays`.
+        sessions: All rows of `Sessions`.
+        days: Cohort days: those on which the session, or the visitor's try, started.
+        funnels: The definitions.
+        rule: The rule that cut the sessions.
+    """
+    parts = []
+    for daily in funnels:
+        types = daily.event_types
+        relevant = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        levels = []
+        if "session" in daily.units:
+            of_sessions = session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule)
+            levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
+        if "visitor" in daily.units:
+            levels.append(_visitor_levels(relevant, pieces, days, daily))
+        parts.append(_steps(_with_totals(_reached(stacked(*levels), daily.funnel)), daily))
+    return stacked(*parts)
+
+
+def _with_totals(reached: ir.Table) -> ir.Table:
+    counts = [name for name in reached.columns if name.startswith("reached_")]
+    total = reached.group_by("cohort_date", "unit").agg(
+        product_category=ibis.literal(ALL_CATEGORIES), **{name: reached[name].sum() for name in counts}
+    )
+    return stacked(reached, total)
+
+
+def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+) -> ir.Table:
+    """One row per session of `days` that did step 1: its `session_id`, day, first category and `level`."""
+    candidates = pieces.filter(
+        days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+    )
+    stitched = stitch(pieces, candidates, rule)
+    of_session = ibis.window(group_by=["visitor_id", "session_started_at"])
+    stitched = stitched.mutate(started_date=stitched.event_date.min().over(of_session))
+    # Other sessions of these visitors would have events of all history looked through.
+    near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
+    stitched = stitched.filter(near).select(
+        "event_date", "visitor_id", "session_started_at", piece_started_at="started_at"
+    )
+    keys = ["event_date", "visitor_id", "piece_started_at"]
+    alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
+    alone = alone.mutate(session_started_at=alone.piece_started_at)
+    crossing = events.join(stitched, keys).select(alone.columns)
+    unit = ["visitor_id", "session_started_at"]
+    levels = funnel_levels(stacked(alone, crossing), funnel, unit)
+    mine = sessions.filter(days.contain(sessions.started_date))
+    joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
+    return joined.select(
+        session_id=mine.session_id,
+        cohort_date=mine.started_date,
+        product_category=category_of(mine.first_product_category),
+        level=levels.level,
+    )
+
+
+def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+    funnel, span = daily.funnel, daily.window_days
+    first, *others = funnel.steps
+    first_type = first.event_type
+    starts = events.filter(matches(events, first), days.contain(events.event_date))
+    tries = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
+    tries = tries.mutate(closes_at=tries.last_start_at + ibis.interval(seconds=funnel.within_s))
+    later = events.filter(days.widened(after=span).contain(events.event_date))
+    on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
+    tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try])
+    tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
+    if first_type in [step.event_type for step in (*others, *(one.event for one in funnel.exclude))]:
+        funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
+    else:
+        tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)
+    levels = funnel_levels(tried, funnel, ["visitor_id", "cohort_date"])
+    categories = _try_categories(pieces, tries, days.widened(after=span))
+    joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
+    return joined.select(
+        unit=ibis.literal("visitor"),
+        cohort_date=joined.cohort_date,
+        product_category=category_of(joined.product_category),
+        level=joined.level,
+    )
+
+
+def category_of(found: ir.StringValue) -> ir.StringValue:
+    """Return the category that a unit counts for: a shop's own may not pass for the total."""
+    return found.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
+
+
+def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:
+    seen = pieces.filter(pieces.first_product_category.notnull(), days.contain(pieces.event_date))
+    during = (seen.event_date >= tries.cohort_date) & (seen.started_at <= tries.closes_at)
+    joined = seen.join(tries, [seen.visitor_id == tries.visitor_id, during])
+    joined = joined.select("visitor_id", "cohort_date", "started_at", "first_product_category")
+    return joined.group_by("visitor_id", "cohort_date").agg(
+        product_category=joined.first_product_category.argmin(joined.started_at)
+    )
+
+
+def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:
+    reached = {f"reached_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)}
+    return levels.group_by("cohort_date", "unit", "product_category").agg(**reached)
+
+
+def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
+    rows = [
+        reached.select(
+            "cohort_date",
+            "unit",
+            "product_category",
+            funnel_name=ibis.literal(daily.name),
+            step=ibis.literal(n, "int64"),
+            event_type=ibis.literal(step.event_type),
+            unit_count=reached[f"reached_{n}"],
+            conversion_from_start_rate=ratio(reached[f"reached_{n}"], reached.reached_1),
+            conversion_from_previous_rate=ratio(reached[f"reached_{n}"], reached[f"reached_{max(n - 1, 1)}"]),
+        )
+        for n, step in enumerate(daily.funnel.steps, start=1)
+    ]
+    return stacked(*rows)
+
+
+CLOCK_CHANGE_S: Final = 3 * 3600
+"""The most by which clocks go forward in a window, so that its last day is later by the calendar."""
+UNITS: Final = {"session": "session", "user": "visitor"}
+"""What the table calls the units that a definition names."""
+DEFAULT_NAME: Final = "default"
+
+
+def window_days(funnels: Collection[DailyFunnel]) -> int:
+    """The days after a cohort day into which a visitor's window of any of the funnels can reach."""
+    return max((one.window_days for one in funnels if "visitor" in one.units), default=0)

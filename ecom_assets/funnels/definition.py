@@ -1,0 +1,362 @@
+"""What a funnel is: its steps, window, order and unit, and the rules that a definition must keep.
+
+Not here: a single step (`funnel_step.py`), how a funnel is computed (`funnel.py` counts, `funnel_chains.py` says
+which events it was) and how steps compete for an event (`funnel_matching.py`). Nothing heavy is imported, because
+the `ecom` command reads a definition before it starts an engine.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+
+Scalar = str | int | float | bool
+_COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_JSON_COLUMN: Final = "properties"
+_MAX_EXACT_DOUBLE: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelStep:
+    """One step: an event of this type whose columns have these values.
+
+    Attributes:
+        event_type: The value of `event_type`, compared exactly.
+        where: Column to value; all must hold. `properties.key` names a value in the JSON text column
+            `properties` (a further dot goes one level deeper). Text equals text, numbers equal numbers,
+            true equals true: the JSON text "2" is not the number 2.
+    """
+
+    event_type: str
+    where: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.event_type, str) or not self.event_type:
+            raise DefinitionError(f"A funnel step needs an event type, a non-empty text; got {self.event_type!r}.")
+        if not isinstance(self.where, Mapping):
+            raise DefinitionError(
+                f"`where` of the step {self.event_type!r} must map columns to values; got {self.where!r}."
+            )
+        for column, value in self.where.items():
+            _check_condition(self.event_type, column, value)
+        object.__setattr__(self, "where", dict(self.where))
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> "FunnelStep":
+        """A step from a definition file: `{event_type: …, where: {…}}`, or the event type alone."""
+        if isinstance(raw, str):
+            return cls(raw)
+        if not isinstance(raw, Mapping):
+            raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
+        for key in raw:
+            _check_key(key, ("event_type", "where"), "a funnel step")
+        return cls(raw.get("event_type", ""), raw.get("where") or {})
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for steps that the same events match: 2 and 2.0 are one value, 1 and True are not."""
+        return (self.event_type, *sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items()))
+
+    def covers(self, other: "FunnelStep") -> bool:
+        """Whether every event that matches the other step matches this one: the same type, and no condition more."""
+        return self.event_type == other.event_type and set(self.identity[1:]) <= set(other.identity[1:])
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The step as a definition file has it; the inverse of `from_mapping`."""
+        return {"event_type": self.event_type} | ({"where": dict(self.where)} if self.where else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An event that may not come between two steps.
+
+    An event at the very time of either step is not between them.
+
+    Attributes:
+        event: What may not happen: an event type, with conditions like a step's.
+        after: The step after which it may not happen, from 1; 1, because that is where a try begins.
+        before: The step before which it may not happen; None for the last, so that all of the try is meant.
+    """
+
+    event: FunnelStep
+    after: int = 1
+    before: int | None = None
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> "Exclusion":
+        """An exclusion from a definition file: `{event_type, where, after, before}`, or the event type alone."""
+        if not isinstance(raw, Mapping):
+            return cls(FunnelStep.from_mapping(raw))
+        event = {key: value for key, value in raw.items() if key not in {"after", "before"}}
+        for key in event:
+            _check_key(key, ("event_type", "where", "after", "before"), "an exclusion")
+        return cls(FunnelStep.from_mapping(event), raw.get("after", 1), raw.get("before"))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The exclusion as a definition file has it; the inverse of `from_mapping`."""
+        return self.event.to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
+
+    def within(self, steps: int) -> "Exclusion":
+        """The exclusion in a funnel of so many steps, with `before` filled in.
+
+        Raises:
+            DefinitionError: The steps that it names are no two steps of the funnel, the earlier one first.
+        """
+        before = steps if self.before is None else self.before
+        are_whole = all(isinstance(step, int) and not isinstance(step, bool) for step in (self.after, before))
+        if not are_whole or not 1 <= self.after < before <= steps:
+            raise DefinitionError(
+                f"The exclusion of {self.event.event_type!r} is after step {self.after!r} and before step {before!r}; "
+                f"name two of the {steps} steps by their numbers, the earlier one first."
+            )
+        return Exclusion(self.event, self.after, before)
+
+
+def kind_of(value: Scalar) -> str:
+    """What a value may be compared with: `text`, `number` or `boolean`."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
+
+
+def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
+    """Refuses a value that a column of this kind (as `kind_of` names it) equals never, or only by a cast."""
+    if column_kind != kind_of(value):
+        raise DefinitionError(
+            f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
+            "write the value in the column's own type, or choose another column."
+        )
+
+
+def json_path(column: str) -> tuple[str, ...]:
+    """The keys below `properties` that a `where` column names; empty for an ordinary column."""
+    head, *keys = column.split(".")
+    return tuple(keys) if head == _JSON_COLUMN else ()
+
+
+def _canonical(value: Scalar) -> Scalar:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def check_column(place: str, column: object) -> None:
+    """Refuses what can be no column and no `properties.key`; `place` begins the sentence."""
+    if not isinstance(column, str) or not _COLUMN.fullmatch(column):
+        raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
+    if "." in column and not json_path(column):
+        raise DefinitionError(f"{place} names {column!r}; only {_JSON_COLUMN} has keys, as in {_JSON_COLUMN}.key.")
+
+
+def _check_condition(event_type: str, column: object, value: object) -> None:
+    place = f"`where` of the step {event_type!r}"
+    check_column(place, column)
+    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise DefinitionError(f"{place} compares {column} with {value!r}; use one text, number or boolean.")
+    if kind_of(value) == "number" and abs(float(value)) > _MAX_EXACT_DOUBLE:
+        raise DefinitionError(
+            f"{place} compares {column} with {value!r}, which engines round; keep such a value as text."
+        )
+
+
+def _check_key(key: object, known: tuple[str, ...], place: str) -> None:
+    if key not in known:
+        raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")
+
+
+MIN_STEPS: Final = 2
+MAX_STEPS: Final = 64
+MAX_WINDOW_S: Final = 100 * 366 * 86_400
+GREATEST_LIMIT: Final = 1_000
+WALKED: Final = ("ordered", "strict_increase", "clickhouse_default")
+"""Orders in which a try takes each next step as early as it can, whatever happens in between."""
+INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
+"""Orders of ClickHouse's in which some event ends a unit's stream."""
+ORDERS: Final = (*WALKED, *INTERRUPTED, "any", "exact")
+ORDERS_ELSEWHERE: Final = {
+    "strict": "exact",
+    "exact": "exact",
+    "unordered": "any",
+    "any": "any",
+    "this": "ordered",
+    "specific": "ordered",
+    "loose": "ordered",
+    "sequential": "ordered (PostHog's word) or exact (Amplitude's)",
+    "strict once": "ordered",
+}
+"""What PostHog, Amplitude, Mixpanel and ClickHouse call orders, in lower case and without the word order at the end."""
+UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
+EXCLUSION_RULES: Final = ("mixpanel", "posthog")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_KEYS: Final = ("steps", "within", "order", "per", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit")
+_AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit")
+
+
+def parse_duration(text: object) -> int:
+    """Seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; anything else is a DefinitionError.
+
+    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible wrong funnel.
+    """
+    match = re.fullmatch(r"\s*(\d{1,12})\s*([smhdw])\s*", text) if isinstance(text, str) else None
+    if match is None:
+        raise DefinitionError(
+            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h, 7d or 2w."
+        )
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A funnel: how many units get how far through the steps inside the window.
+
+    A unit reaches level k if it has distinct events e1 … ek, ei matching step i, at t1 <= t2 <= … <= tk with
+    tk - t1 <= `within_s` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
+
+    Attributes:
+        steps: 2 to 64 steps.
+        within_s: The window from the first step to the last, in seconds, both ends included; seven days,
+            because that is what shops mostly ask for.
+        order: What may lie between steps, and how they may follow each other. `ordered` as above;
+            `strict_increase` demands t1 < t2 < … < tk; `clickhouse_default` lets one event serve several steps that it
+            matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
+            event that ends a unit's stream, see `funnel_interruptions.py`. `any` asks for any k of the steps in any
+            order, `exact` for events that follow each other without another one between. See docs/adr/0005.
+        per: The unit that is counted: `user` (visitor_id), `session` (session_id), or `totals` (every try of a
+            visitor's; tries that meet in one event are one from there on).
+        hold: Columns that must keep one value throughout. Each value of a unit counts by itself, as with Amplitude;
+            events without a value take no part.
+        exclude: Events that may not come between steps.
+        exclusion_rule: What an excluded event does: `mixpanel` ends the try and keeps the steps before it, `posthog`
+            drops the whole unit.
+        by: The column that numbers are broken down by.
+        by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
+            `all` (the value that all steps share), or `step_2` and the like.
+        limit: So many values stand by themselves, the most frequent ones; the others are "Other".
+    """
+
+    steps: tuple[FunnelStep, ...]
+    within_s: int = 7 * 86_400
+    order: str = "ordered"
+    per: str = "user"
+    hold: tuple[str, ...] = ()
+    exclude: tuple[Exclusion, ...] = ()
+    exclusion_rule: str = "mixpanel"
+    by: str | None = None
+    by_attribution: str = "first"
+    limit: int = 25
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
+        self._check_steps()
+        if isinstance(self.within_s, bool) or not isinstance(self.within_s, int) or self.within_s < 1:
+            raise DefinitionError(f"`within` is a time of at least one second, as in 30m or 7d; got {self.within_s!r}.")
+        if self.within_s > MAX_WINDOW_S:
+            raise DefinitionError(f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within_s} s.")
+        _check_order_name(self.order)
+        _check_choice("per", self.per, UNIT_COLUMNS)
+        _check_choice("exclusion_rule", self.exclusion_rule, EXCLUSION_RULES)
+        attributions = ("first", "last", "all", *(f"step_{n}" for n in range(1, len(self.steps) + 1)))
+        _check_choice("by_attribution", self.by_attribution, attributions)
+        object.__setattr__(self, "exclude", tuple(one.within(len(self.steps)) for one in self.exclude))
+        self._check_exclusions()
+        for column in self.hold:
+            check_column("`hold`", column)
+        if self.by is not None:
+            check_column("`by`", self.by)
+        if not isinstance(self.limit, int) or not 1 <= self.limit <= GREATEST_LIMIT:
+            raise DefinitionError(f"`limit` is a number of values from 1 to {GREATEST_LIMIT}; got {self.limit!r}.")
+        self._check_order()
+
+    def _check_steps(self) -> None:
+        if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:
+            raise DefinitionError(
+                f"A funnel has {MIN_STEPS} to {MAX_STEPS} steps, this one has {len(self.steps)}; "
+                f"{'add a step' if len(self.steps) < MIN_STEPS else 'split it into several funnels'}."
+            )
+        for step in self.steps:
+            if not isinstance(step, FunnelStep):
+                raise DefinitionError(f"The steps of a Funnel are FunnelStep objects; got {step!r}.")
+
+    def _check_exclusions(self) -> None:
+        for one in self.exclude:
+            for number in range(one.after, (one.before or len(self.steps)) + 1):
+                if one.event.covers(self.steps[number - 1]):
+                    raise DefinitionError(
+                        f"The exclusion of {one.event.event_type!r} is step {number} of the funnel itself, and no "
+                        "event can be both taken and left out; exclude another one, or exclude it between other steps."
+                    )
+
+    def _check_order(self) -> None:
+        words = ", ".join(WALKED)
+        if self.exclude and self.order not in WALKED:
+            raise DefinitionError(
+                f"The order {self.order!r} takes no exclusions; use one of {words}, or leave them out."
+            )
+        if self.per == "totals" and self.order not in WALKED:
+            raise DefinitionError(f"The order {self.order!r} has no totals; use one of {words}, or count per user.")
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> "Funnel":
+        """A funnel from its YAML or JSON definition; the keys are those of `to_mapping`.
+
+        Raises:
+            DefinitionError: A key is unknown, a value is wrong, or there are too few steps.
+        """
+        if not isinstance(raw, Mapping):
+            raise DefinitionError(f"A funnel definition maps {', '.join(_KEYS)} to values; got {raw!r}.")
+        for key in raw:
+            if key not in _KEYS:
+                raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, _KEYS)}.")
+        given: dict[str, Any] = {key: raw[key] for key in _AS_THEY_ARE if raw.get(key) is not None}
+        if raw.get("within") is not None:
+            given["within_s"] = parse_duration(raw["within"])
+        steps = tuple(FunnelStep.from_mapping(step) for step in _list_of(raw, "steps", "a list of event types"))
+        given["hold"] = tuple(_list_of(raw, "hold", "a list of columns", default=()))
+        excluded = _list_of(raw, "exclude", "a list of event types", default=())
+        return cls(steps, exclude=tuple(Exclusion.from_mapping(one) for one in excluded), **given)
+
+    @property
+    def unit_column(self) -> str:
+        """The column that `per` names."""
+        return UNIT_COLUMNS[self.per]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The definition as a file has it, choices that change nothing left out; the inverse of `from_mapping`."""
+        steps = [step.to_mapping() for step in self.steps]
+        found: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
+        if self.hold:
+            found["hold"] = list(self.hold)
+        if self.exclude:
+            found["exclude"] = [one.to_mapping() for one in self.exclude]
+            found["exclusion_rule"] = self.exclusion_rule
+        if self.by is not None:
+            found |= {"by": self.by, "by_attribution": self.by_attribution, "limit": self.limit}
+        return found
+
+
+def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 (a file says anything)
+    found = default if raw.get(key) is None else raw[key]
+    if not isinstance(found, list | tuple):
+        raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {found!r}.")
+    return found
+
+
+def _check_order_name(order: object) -> None:
+    words = str(order).strip().lower().replace("_", " ").removesuffix(" order")
+    if order not in ORDERS and (ours := ORDERS_ELSEWHERE.get(words)):
+        raise DefinitionError(f"The funnel's `order` {order!r} is called {ours} here.")
+    _check_choice("order", order, ORDERS)
+
+
+def _check_choice(name: str, value: object, known: Iterable[str]) -> None:
+    if value not in tuple(known):
+        raise DefinitionError(f"The funnel's `{name}` {value!r} is unknown; {did_you_mean(value, known)}.")
+
+
+FIVE_STEP_FUNNEL: Final = Funnel(
+    tuple(
+        FunnelStep(event_type)
+        for event_type in ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
+    )
+)

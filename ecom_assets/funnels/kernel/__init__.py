@@ -1,0 +1,1 @@
+"""The fast way to count a funnel on DuckDB."""

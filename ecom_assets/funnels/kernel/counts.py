@@ -1,0 +1,283 @@
+"""The funnel's fast kernel on DuckDB: the same numbers as `funnels/levels.py`, without its window sorts.
+
+DuckDB scans, keeps the events of the steps, packs each into one integer and gathers them per unit; NumPy
+does the passes on batches of units (`funnel_passes.py`). Units are compared as they are, never by a hash.
+DuckDB spills what exceeds its memory limit, and the batches bound the rest. Only duckdb and numpy are
+imported, so that a command that counts one funnel starts at once. Not here: what a funnel means.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep, Scalar, check_comparable, json_path, kind_of
+from ecom_assets.funnels.kernel.passes import Contest, Ints, Plan, StepTimes, levels_of, step_times, together
+from ecom_assets.funnels.matching import Matching
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+BATCH_EVENTS: Final = 1_000_000
+"""Events that NumPy holds at a time; about 100 MB at the widest, and small enough to stay near the cache."""
+MAX_WORKERS: Final = 4
+"""Batches that NumPy works on at a time; more would wait for memory, not for a processor."""
+_NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
+Found = TypeVar("Found")
+_numbers = count()
+
+
+def funnel_counts(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> list[int]:
+    """How many units got through step 1, through step 2, … to the last: one count per step, never increasing.
+
+    Args:
+        con: The connection; a temporary table is made in it and dropped again.
+        events_sql: A SELECT that gives the unit column(s), `event_at` (timestamp), `event_type`, and what
+            `where` names. Rows without a unit or a time take no part.
+        funnel: The definition.
+        unit: Column or columns that name the unit; by default what `funnel.per` says.
+
+    Raises:
+        DefinitionError: A column is missing or has another type than the value it is compared with, or more
+            than six overlapping conditions make an exact answer too dear.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        at_level = np.zeros(plan.steps + 1, dtype=np.int64)
+        for levels in _levels(con, table, plan):
+            at_level += np.bincount(levels, minlength=plan.steps + 1)
+    return [int(n) for n in at_level[:0:-1].cumsum()[::-1]]
+
+
+def funnel_rows(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> "pa.Table":
+    """The level of each unit that did step 1: the unit column(s) and `level` (int64), as an Arrow table.
+
+    Takes and raises what `funnel_counts` does. The order of rows is not defined. Needs pyarrow.
+    """
+    import pyarrow as pa  # noqa: PLC0415  # counting does without it, and it costs a cold start 0.2 s
+
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, units):
+        levels = np.concatenate([np.zeros(0, np.int8), *_levels(con, table, plan)])
+        names = ", ".join(quoted(column) for column in units)
+        rows = con.sql(f"SELECT {names} FROM {table} ORDER BY rowid").to_arrow_table()  # noqa: S608  # quoted
+    rows = rows.append_column("level", pa.array(levels, pa.int64()))
+    return rows.filter(pa.array(levels > 0))
+
+
+def funnel_times(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> StepTimes:
+    """How long each step took the units that got through it; there are as many times as units.
+
+    Takes and raises what `funnel_counts` does.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        return together(list(_batched(con, table, plan, step_times)), plan.steps)
+
+
+def suits(funnel: Funnel) -> bool:
+    """Whether the kernel can count this funnel; the expression can count every one."""
+    is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
+    return funnel.order in WALKED and is_plain
+
+
+@contextmanager
+def _gathered(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
+) -> Iterator[tuple[str, Plan, list[str]]]:
+    """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
+    units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+    _check_columns(con, events_sql, funnel, units)
+    units = list(dict.fromkeys([*units, *funnel.hold]))
+    matching = Matching.of(funnel)
+    is_counted = funnel.order == "ordered" and not matching.is_disjoint
+    code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)
+    plan = _plan(funnel, matching, codes, is_counted=is_counted)
+    names = ", ".join(quoted(column) for column in units)
+    present = " AND ".join(f"{quoted(column)} IS NOT NULL" for column in (*units, "event_at"))
+    types = ", ".join(sorted({literal(step.event_type) for step in funnel.steps}))
+    table = f"funnel_kernel_{next(_numbers)}"
+    con.execute(f"""
+        CREATE TEMP TABLE {table} AS
+        SELECT {names}, list(packed) AS packed FROM (
+            SELECT {names}, epoch_us(event_at) * {1 << plan.scale_bits} + code AS packed FROM (
+                SELECT {names}, event_at, {code} AS code FROM ({events_sql}) AS events
+                WHERE event_type IN ({types}) AND {present}
+            ) WHERE code IS NOT NULL
+        ) GROUP BY ALL
+    """)  # noqa: S608  # names are quoted, values are escaped
+    try:
+        yield table, plan, units
+    finally:
+        con.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+
+def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
+    """The levels of all units in order of rowid."""
+    return _batched(con, table, plan, levels_of)
+
+
+def _batched(
+    con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Found]
+) -> Iterator[Found]:
+    """What the passes find in each batch, in order of rowid; NumPy works on batches while the next one is fetched."""
+    sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
+    wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
+    is_ordered, threads = _settings(con)
+    with ThreadPoolExecutor(max_workers=threads) as workers:
+        running: deque[Future[Found]] = deque()
+        for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
+            # Without a promise of order, each event has to bring the number of its unit along: slower.
+            unit = "" if is_ordered else f"rowid - {first} AS unit, "
+            rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
+            found = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
+            units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else found["unit"]
+            if len(running) > threads:
+                yield running.popleft().result()
+            running.append(workers.submit(passes, found["packed"], units, last - first, plan))
+        while running:
+            yield running.popleft().result()
+
+
+def _settings(con: duckdb.DuckDBPyConnection) -> tuple[bool, int]:
+    """Whether results come in the order of the table, and how many threads the connection may use."""
+    sql = "SELECT current_setting('preserve_insertion_order')::BOOLEAN, current_setting('threads')::INTEGER"
+    is_ordered, threads = con.execute(sql).fetchall()[0]
+    return is_ordered, min(threads, MAX_WORKERS)
+
+
+def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of units with about `at_most` events each; a unit is never split."""
+    ends = np.cumsum(sizes)
+    first = done = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(ends, done + at_most, side="right")))
+        yield first, last
+        first, done = last, int(ends[last - 1])
+
+
+def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
+    found = con.execute(sql).fetchnumpy()
+    return {name: np.array(values, dtype=np.int64, copy=None) for name, values in found.items()}
+
+
+def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
+    size = Plan(
+        steps=len(funnel.steps),
+        window=funnel.within_s * 1_000_000,
+        scale_bits=len(codes).bit_length(),
+        is_descending=funnel.order == "strict_increase",
+    )
+    if not is_counted:
+        return size
+    rivalries = matching.rivalries()
+    number = {rivals: n for n, rivals in enumerate(rivalries)}
+    weights = tuple(
+        np.array([0, *(not rivals.isdisjoint(code) for code in codes)], dtype=np.uint8) for rivals in rivalries
+    )
+    contests = tuple(
+        tuple(Contest(number[rivals], contested) for rivals, contested in matching.contests(step))
+        for step in range(1, size.steps + 1)
+    )
+    owns = tuple(number[frozenset({condition})] for condition in matching.condition_of)
+    return replace(size, weights=weights, owns=owns, contests=contests)
+
+
+def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
+    types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
+    asked = [(column, value) for step in funnel.steps for column, value in step.where.items()]
+    named = (column.partition(".")[0] for column in (*(column for column, _ in asked), *funnel.hold))
+    for column in (*units, "event_at", "event_type", *named):
+        if column not in types:
+            raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, types)}.")
+    for column, value in asked:
+        if not json_path(column):
+            check_comparable(column, _kind_of_column(types[column]), value)
+
+
+def _kind_of_column(kind: str) -> str:
+    if kind.startswith(_NUMBERS) and kind != "UUID" and "[" not in kind:
+        return "number"
+    return {"VARCHAR": "text", "BOOLEAN": "boolean"}.get(kind, kind)
+
+
+_JSON_TYPES: Final = {
+    "text": ("VARCHAR", "'VARCHAR'"),
+    "number": ("DOUBLE", "'UBIGINT', 'BIGINT', 'DOUBLE'"),
+    "boolean": ("BOOLEAN", "'BOOLEAN'"),
+}
+
+
+def step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[int]]]:
+    """SQL for the step of an event, one row per step where it is for several; and what each code means."""
+    steps = len(funnel.steps)
+    numbers = range(1, steps + 1) if funnel.order != "strict_increase" else range(steps, 0, -1)
+    codes = [frozenset({condition}) for condition in matching.condition_of]
+    if matching.is_disjoint:
+        return _by_type([(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]), codes
+    cases = [_by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)]
+    return f"unnest([{', '.join(cases)}])", codes
+
+
+def signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
+    """SQL for a number that says which conditions an event matches; and these sets, number 1 first."""
+    codes: list[frozenset[int]] = []
+    cases = []
+    for group in matching.groups:
+        conditions = [matching.conditions[n] for n in group]
+        bits = [f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)]
+        cases += [(step, f"{len(codes)} + {' + '.join(bits)}") for step in conditions]
+        masks = range(1, 1 << len(group))
+        codes += [frozenset(n for bit, n in enumerate(group) if mask >> bit & 1) for mask in masks]
+    return _by_type(cases), codes
+
+
+def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
+    """SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
+    per_type: dict[str, list[str]] = {}
+    for step, value in cases:
+        per_type.setdefault(step.event_type, []).append(f"WHEN {_where_sql(step)} THEN {value}")
+    chosen = (f"WHEN {literal(kind)} THEN CASE {' '.join(tests)} END" for kind, tests in per_type.items())
+    return f"CASE event_type {' '.join(chosen)} END"
+
+
+def _where_sql(step: FunnelStep) -> str:
+    tests = []
+    for column, value in step.where.items():
+        keys = json_path(column)
+        tests.append(f"{_json_sql(column, keys, value) if keys else quoted(column)} = {literal(value)}")
+    return " AND ".join(tests) or "TRUE"
+
+
+def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
+    """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
+    found = f"CAST({quoted(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
+    target, types = _JSON_TYPES[kind_of(value)]
+    read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
+    return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: Scalar) -> str:
+    """A value as SQL has it."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return f"CAST({value!r} AS DOUBLE)" if isinstance(value, float) else str(value)

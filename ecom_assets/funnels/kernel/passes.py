@@ -1,0 +1,339 @@
+"""The passes of the funnel kernel over packed numbers: NumPy arrays in, the level of each unit out.
+
+An event is one integer, `microseconds * scale + code`; sorting these with the unit in front puts everything
+in its place with NumPy's vectorised sort. Units lie further apart than the window is long, so a chain
+cannot leak from one to the next and no pass looks at units. Not here: SQL, and where the numbers come from
+(`funnel_kernel.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.errors import WorkError
+
+Ints = npt.NDArray[np.int64]
+Taken = list[tuple[Ints, Ints]]
+"""Per step, which tries took it (numbers from 0, rising) and when."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """How long units took, in microseconds, in no order.
+
+    Attributes:
+        from_previous: Per step, the time from the step before for each unit that took it; zeros at step 1.
+        from_start: Per step, the time from step 1.
+    """
+
+    from_previous: tuple[Ints, ...]
+    from_start: tuple[Ints, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A rivalry that a step is in: the place of its count, and its steps up to this one, latest first."""
+
+    count: int
+    contested: tuple[int, ...]
+
+
+Flags = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the passes need to know of a funnel.
+
+    Attributes:
+        steps: Number of steps.
+        window: The window in the unit of the packed times, microseconds at first.
+        scale_bits: Bits that the code takes in a packed event.
+        is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
+            comes before those it could follow: times must increase.
+        weights: For counted funnels, per rivalry: 1 for each code that takes part in it, 0 for the others
+            (code 0 included); empty when an event is for one step alone and its code is the step.
+        owns: Per step, the number of the rivalry of its condition alone.
+        contests: Per step, the rivalries it is in.
+    """
+
+    steps: int
+    window: int
+    scale_bits: int
+    is_descending: bool = False
+    weights: tuple[Flags, ...] = ()
+    owns: tuple[int, ...] = ()
+    contests: tuple[tuple[Contest, ...], ...] = ()
+
+
+def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
+    """The times of each unit's longest try; arguments and errors are those of `levels_of`."""
+    parts = []
+    for part in sorted_parts(packed, units, unit_count, plan):
+        if len(part.keys):
+            walk = _walk_by_instant(part) if plan.weights else _walk_by_event(part)
+            parts.append(_told(walk, part.resolution))
+    return together(parts, plan.steps)
+
+
+def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
+    """The times of several sets of units as those of one."""
+    none = np.zeros(0, np.int64)
+    return StepTimes(
+        tuple(np.concatenate([none, *(part.from_previous[step] for part in parts)]) for step in range(steps)),
+        tuple(np.concatenate([none, *(part.from_start[step] for part in parts)]) for step in range(steps)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Packed events with their unit in front, in order.
+
+    Attributes:
+        keys: Unit, time and code in one number, rising.
+        time_bits: Bits that the time takes.
+        unit_count: How many units there are; numbers begin at 0.
+        plan: The funnel, its window in the unit of these times.
+        resolution: Microseconds in a unit of these times.
+    """
+
+    keys: Ints
+    time_bits: int
+    unit_count: int
+    plan: Plan
+    resolution: int
+
+
+def _walk_by_event(part: Sorted) -> Taken:
+    """Walk only from the starts that are told; they follow from where the longest chains end first."""
+    plan = part.plan
+    codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
+    _, *others = order_of(plan)
+    starts = at = _told_starts(codes, times, part)
+    tries = np.arange(len(starts))
+    taken = [(tries, at)]
+    for code in others:
+        candidates = times[codes == code]
+        found = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
+        tries, at = _in_time(tries, _at_or_never(candidates, found), starts, plan)
+        taken.append((tries, at))
+    return taken
+
+
+def _told_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints:
+    """The start of the earliest of each unit's longest tries.
+
+    No try of a unit can be as long and end before the first event that ends a longest chain. A try from within the
+    window before that event ends there or earlier, since of two tries the later one never overtakes: so the first start
+    in that window is it.
+    """
+    first_ends = np.full(part.unit_count, -1, np.int64)
+    for ends in chain_ends(codes, times, part.plan):
+        backwards = ends[::-1]
+        first_ends[backwards >> part.time_bits] = backwards  # of several, the last one written stays
+    starts = times[codes == order_of(part.plan)[0]]
+    told: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
+    return told
+
+
+def _walk_by_instant(part: Sorted) -> Taken:
+    """As `funnels/chains.py` explains: a step is taken at the same instant if its events suffice."""
+    plan = part.plan
+    instants, counts = instants_of(part.keys, plan)
+    starts = at = instants[counts[plan.owns[0]] > 0]
+    tries = np.arange(len(starts))
+    served = np.zeros(len(starts), np.int64)
+    taken = [(tries, at)]
+    for step in range(2, plan.steps + 1):
+        here = np.searchsorted(instants, at)
+        can_stay = np.ones(len(at), bool)
+        for contest in plan.contests[step - 1]:
+            can_stay &= _needed(counts[contest.count][here], contest) <= served
+        candidates = instants[counts[plan.owns[step - 1]] > 0]
+        later = _at_or_never(candidates, np.searchsorted(candidates, at, side="right"))
+        served = np.where(can_stay, served, step - 1)
+        kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[tries], plan)
+        tries, at, served = tries[kept], now, served[kept]
+        taken.append((tries, at))
+    return _of_longest(taken, part)
+
+
+def _needed(counts: Ints, contest: Contest) -> Ints:
+    """The latest step that must be served before: with n events, the one before the n latest contested ones."""
+    lately = np.array([*contest.contested, 0], np.int64)
+    return lately[np.minimum(counts, len(contest.contested))]
+
+
+def _of_longest(taken: Taken, part: Sorted) -> Taken:
+    """The first of each unit's longest tries; tries are in order of unit and start."""
+    starts = taken[0][1]
+    level = np.zeros(len(starts), np.int64)
+    for tries, _ in taken:
+        level[tries] += 1
+    firsts = np.flatnonzero(np.diff(starts >> part.time_bits, prepend=-1))
+    sizes = np.diff(firsts, append=len(starts))
+    is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
+    is_told = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
+    return [(tries[is_told[tries]], times[is_told[tries]]) for tries, times in taken]
+
+
+def _told(taken: Taken, resolution: int) -> StepTimes:
+    """The times of tries that are all told."""
+    tries, starts = taken[0]
+    at = np.zeros(int(tries.max(initial=-1)) + 1, np.int64)
+    at[tries] = starts
+    began, from_previous, from_start = at.copy(), [], []
+    for every, now in taken:
+        from_previous.append((now - at[every]) * resolution)
+        from_start.append((now - began[every]) * resolution)
+        at[every] = now
+    return StepTimes(tuple(from_previous), tuple(from_start))
+
+
+def _in_time(tries: Ints, at: Ints, starts: Ints, plan: Plan) -> tuple[Ints, Ints]:
+    kept = at - starts[tries] <= plan.window
+    return tries[kept], at[kept]
+
+
+def _at_or_never(candidates: Ints, places: Ints) -> Ints:
+    return np.append(candidates, np.iinfo(np.int64).max)[places]
+
+
+_KEY_BITS = 63
+_RESOLUTIONS = (1_000_000, 1_000)
+
+
+def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
+    """The level of each unit, 0 for one that did not do step 1.
+
+    Args:
+        packed: The packed events in any order. Overwritten.
+        units: The unit of each event, a number from 0.
+        unit_count: How many units there are.
+        plan: The funnel.
+
+    Raises:
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+    """
+    parts = []
+    for part in sorted_parts(packed, units, unit_count, plan):
+        levels = np.zeros(part.unit_count, dtype=np.int8)
+        if len(part.keys):
+            passes = _passes_by_instant if plan.weights else _passes_by_event
+            passes(part.keys, part.time_bits, part.plan, levels)
+        parts.append(levels)
+    return np.concatenate(parts)
+
+
+def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int = 1) -> Iterator[Sorted]:
+    """The events with their units in front, in order; in several parts only if one number cannot hold them all."""
+    if len(packed) == 0:
+        yield Sorted(packed, 0, unit_count, plan, resolution)
+        return
+    origin = int(packed.min()) >> plan.scale_bits
+    span = (int(packed.max()) >> plan.scale_bits) - origin
+    plan = replace(plan, window=min(plan.window, span))
+    packed -= origin << plan.scale_bits
+    time_bits = (span + plan.window + 1).bit_length()
+    if (unit_count - 1).bit_length() + time_bits + plan.scale_bits > _KEY_BITS:
+        yield from _in_coarser_time_or_halves(packed, units, unit_count, plan, resolution)
+        return
+    packed += units << (time_bits + plan.scale_bits)
+    packed.sort()
+    yield Sorted(packed, time_bits, unit_count, plan, resolution)
+
+
+def _in_coarser_time_or_halves(
+    packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int
+) -> Iterator[Sorted]:
+    """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
+    times = packed >> plan.scale_bits
+    for coarser in _RESOLUTIONS:
+        if plan.window % coarser == 0 and not (times % coarser).any():
+            codes = packed & ((1 << plan.scale_bits) - 1)
+            packed = ((times // coarser) << plan.scale_bits) + codes
+            plan = replace(plan, window=plan.window // coarser)
+            yield from sorted_parts(packed, units, unit_count, plan, resolution * coarser)
+            return
+    if unit_count == 1:
+        raise WorkError("The events of one unit span over a century; check the values of event_at.")
+    half = unit_count // 2
+    is_low = units < half
+    yield from sorted_parts(packed[is_low], units[is_low], half, plan, resolution)
+    yield from sorted_parts(packed[~is_low], units[~is_low] - half, unit_count - half, plan, resolution)
+
+
+def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
+    for step, ends in enumerate(chain_ends(codes_of(keys, plan), keys >> plan.scale_bits, plan), start=1):
+        levels[ends >> time_bits] = step
+
+
+def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator[Ints]:
+    """Per step, when the events happened that can end a chain of so many steps; for events of one step each.
+
+    Each pass: a candidate continues the last chain before it, which is the one with the latest start. Starts never
+    decrease along the events, so the last chain is the best, and counting the chains before a candidate finds it.
+    """
+    never = np.array([-plan.window - 1], dtype=np.int64)
+    first, *others = order_of(plan)
+    is_chain = codes == first
+    ends = starts = times[is_chain]
+    yield ends
+    for code in others:
+        candidates = np.flatnonzero(codes == code)
+        chains_before = np.cumsum(is_chain, dtype=np.int32)[candidates]
+        latest = np.concatenate((never, starts))[chains_before]
+        ends = times[candidates]
+        kept = np.flatnonzero(ends - latest <= plan.window)
+        is_chain = np.zeros(len(codes), bool)
+        is_chain[candidates[kept]] = True
+        ends, starts = ends[kept], latest[kept]
+        yield ends
+
+
+def codes_of(keys: Ints, plan: Plan) -> npt.NDArray[np.int8]:
+    """The code of each event."""
+    return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
+
+
+def order_of(plan: Plan) -> range:
+    """The codes of the steps, the first step's first."""
+    return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
+
+
+def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
+    """Events that match several steps: one row per unit and instant, as `funnels/levels.py` explains."""
+    times, counts = instants_of(keys, plan)
+    never = np.int64(-plan.window - 1)
+    reached: list[Ints] = [times]
+    starts = times
+    for step in range(1, plan.steps + 1):
+        for contest in plan.contests[step - 1]:
+            starts = np.minimum(starts, _earliest_needed(times, counts[contest.count], contest.contested, reached))
+        is_here = counts[plan.owns[step - 1]] > 0
+        hits = is_here & (times - starts <= plan.window)
+        levels[times[hits] >> time_bits] = step
+        before = np.empty_like(times)
+        before[0] = never
+        before[1:] = np.maximum.accumulate(np.where(hits, starts, never))[:-1]
+        reached.append(before)
+        starts = np.where(is_here, starts, before)
+
+
+def instants_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
+    """The instants, and per rivalry how many of their events take part in it."""
+    codes = keys & ((1 << plan.scale_bits) - 1)
+    times = keys >> plan.scale_bits
+    firsts = np.flatnonzero(np.diff(times, prepend=-1))
+    return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
+
+
+def _earliest_needed(times: Ints, counts: Ints, contested: Sequence[int], reached: list[Ints]) -> Ints:
+    """With c events, the c latest contested steps are served here; the next one must be reached before."""
+    needed = times
+    for count in range(1, min(len(contested), int(counts.max()) + 1)):
+        needed = np.where(counts == count, reached[contested[count]], needed)
+    return needed

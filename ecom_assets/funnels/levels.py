@@ -1,0 +1,105 @@
+"""The funnel as an Ibis expression: events in, the level that each unit reaches out.
+
+This is the definition of the metric on every engine. Not here: what a funnel is (`funnel_definition.py`,
+whose names are offered here too), steps that compete for events (`funnel_instants.py`), which events it was
+(`funnel_chains.py`), the faster kernel that DuckDB uses (`funnels/kernel/counts.py`, proven equal).
+
+The idea: pass k keeps, for each event that can end a chain of k steps, the latest possible start of such a
+chain. A later start is never worse, so one number per event is enough, and the work is linear in events
+times steps. Times stay timestamps throughout: what an engine calls "microseconds since 1970" differs, and
+Spark has no portable name for it.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.columns import check_columns, counted_columns, matches, of_units, unit_columns, with_held
+from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
+from ecom_assets.funnels.matching import Matching, levels_by_instant
+
+
+def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
+    """One row per unit that did step 1: the unit column(s) and `level`, the steps it got through (int64).
+
+    Args:
+        events: The unit column(s), `event_at` (timestamp), `event_type`, and what the definition names. Rows
+            without a unit or a time take no part. Equal rows count as two events: deduplicate by `event_id`
+            before. Orders other than `ordered`, `strict_increase` and `clickhouse_default`, exclusions and totals
+            need `event_id` too.
+        funnel: The definition. Columns to `hold` are columns of the unit.
+        unit: Column or columns that name the unit; by default what `funnel.per` says.
+
+    Raises:
+        DefinitionError: A column is missing or has another type than the value it is compared with, or more
+            than six overlapping conditions make an exact answer too dear.
+    """
+    if funnel.order not in WALKED or funnel.exclude or funnel.per == "totals":
+        chains = funnel_chains(events, funnel, unit)
+        keys = [name for name in chains.columns if name not in {"step", "event_at", "event_id"}]
+        return chains.group_by(keys).agg(level=chains.step.max())
+    units = unit_columns(funnel, unit)
+    check_columns(events, funnel, units)
+    units = counted_columns(units, funnel)
+    matching = Matching.of(funnel)
+    events = of_units(with_held(events, funnel), units)
+    if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:
+        return _levels_by_first_time(events, funnel, matching, units)
+    if funnel.order != "ordered" or matching.is_disjoint:
+        return _levels_by_event(events, funnel, matching, units)
+    return levels_by_instant(events, funnel, matching, units)
+
+
+def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
+    """With a window of a century, which is none, each step is taken as soon as it can be: no sorting."""
+    taken: ir.Table | None = None
+    levels = []
+    for level, condition in enumerate(matching.conditions, start=1):
+        candidates = events.filter(matches(events, condition)).select(*units, "event_at")
+        if taken is not None:
+            candidates = candidates.join(taken, units)
+            is_later = candidates.event_at > candidates.taken_at
+            if funnel.order != "strict_increase":
+                is_later |= candidates.event_at == candidates.taken_at
+            candidates = candidates.filter(is_later)
+        taken = candidates.group_by(units).agg(taken_at=candidates.event_at.min())
+        levels.append(taken.select(*units, level=ibis.literal(level, "int64")))
+    every = ibis.union(*levels)
+    return every.group_by(units).agg(level=every.level.max())
+
+
+def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
+    """Each pass sees the chains so far and the events of its own step, in order of time."""
+    hits = [matches(events, condition) for condition in matching.conditions]
+    if matching.is_disjoint:
+        marks = {"step": ibis.cases(*((hit, number) for number, hit in enumerate(hits, start=1)))}
+        base = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
+        chosen = [base.filter(base.step == number) for number in range(1, len(hits) + 1)]
+    else:
+        marks = {f"condition_{number}": hit.ifelse(1, 0) for number, hit in enumerate(hits)}
+        base = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
+        chosen = [base.filter(base[f"condition_{number}"] == 1) for number in matching.condition_of]
+    chains = chosen[0].select(*units, "event_at", start_at=chosen[0].event_at)
+    levels = [chains.select(*units, level=ibis.literal(1, "int64"))]
+    for level, candidates in enumerate(chosen[1:], start=2):
+        chains = _extended(chains, candidates, funnel, units)
+        levels.append(chains.select(*units, level=ibis.literal(level, "int64")))
+    every = ibis.union(*levels)
+    return every.group_by(units).agg(level=every.level.max())
+
+
+def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: list[str]) -> ir.Table:
+    """The chains that candidates continue, each with the latest start that was reached by then."""
+    unknown = ibis.null(chains.start_at.type())
+    both = ibis.union(
+        chains.select(*units, "event_at", "start_at", is_candidate=ibis.literal(0, "int8")),
+        candidates.select(*units, "event_at", start_at=unknown, is_candidate=ibis.literal(1, "int8")),
+    )
+    # At one instant the chains stand before the candidates, or after them where time must increase.
+    first = both.is_candidate if funnel.order != "strict_increase" else both.is_candidate.desc()
+    so_far = ibis.window(group_by=units, order_by=[both.event_at, first], rows=(None, 0))
+    both = both.mutate(latest_at=both.start_at.max().over(so_far))
+    kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within_s))
+    return kept.select(*units, "event_at", start_at=kept.latest_at)

@@ -1,0 +1,443 @@
+"""Funnels and abandoned carts of a period, in total and by device, channel or category: METRICS "Funnel".
+
+Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
+`funnels/dimensions.py`), other funnels (`funnel.py`).
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, Literal
+
+import ibis.expr.types as ir
+import numpy as np
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.columns import text_of
+from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
+from ecom_assets.funnels.definition import Funnel, json_path
+from ecom_assets.funnels.kernel.counts import funnel_times, suits
+from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.report import EDGES_S, OTHER, TENTHS, TIMES, key_columns, labelled, step_numbers
+from ecom_assets.sales.coverage import require
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.queries import CHANGE, Period, Reading, Row, compared, if_known, in_period, share, with_previous
+from ecom_assets.tables.schema import fetched
+
+
+def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
+    """What `step_numbers` finds, by the kernel; None where that does not count this funnel, or not in this engine."""
+    if con.name != "duckdb" or not suits(funnel):
+        return None
+    times = funnel_times(con.con, str(con.compile(events)), funnel, unit)
+    return [_row(step, times) for step in range(1, len(funnel.steps) + 1)]
+
+
+def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
+    """The steps as INTERFACE has them, from rows of `step_numbers`; a share is null where nobody could have gone on.
+
+    Times are null at step 1, and where nobody took the step.
+    """
+    found = {row["step"]: row for row in rows}
+    counts = [found[step]["count"] if step in found else 0 for step in range(1, len(funnel.steps) + 1)]
+    answers = []
+    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
+        previous = counts[max(place - 2, 0)]
+        answers.append(
+            {
+                "step": place,
+                "event_type": step.event_type,
+                "count": count,
+                "conversion_from_start": count / counts[0] if counts[0] else None,
+                "conversion_from_previous": count / previous if previous else None,
+            }
+            | _times(found[place] if count and place > 1 else None, funnel.within_s)
+        )
+    return answers
+
+
+def _times(row: Row | None, within_s: int) -> Row:
+    """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
+    times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
+    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
+    bars = (
+        [
+            {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+            for n, (low, high) in enumerate(ends)
+            if row and low <= within_s
+        ]
+        if row
+        else []
+    )
+    return {**times, "histogram_from_previous": bars}
+
+
+def _quantile_s(row: Row, time: str, name: str) -> float:
+    low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
+    part = (row["count"] - 1) * TENTHS[name] % 10
+    return float(low * (10 - part) + high * part) / 10e6
+
+
+def _row(step: int, times: StepTimes) -> Row:
+    row: Row = {"step": step, "count": len(times.from_start[step - 1])}
+    for time in TIMES:
+        values = np.sort(getattr(times, time)[step - 1])
+        for name, tenths in TENTHS.items():
+            place = (len(values) - 1) * tenths
+            for end, rank in (("low", place // 10), ("high", -(-place // 10))):
+                row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
+    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
+    return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
+
+
+Unit = Literal["session", "visitor"]
+By = Literal["device", "channel", "category"]
+CART_COUNTS: Final = ("cart_count", "abandoned_cart_count", "checkout_count", "abandoned_checkout_count")
+CART_AMOUNTS: Final = ("cart_amount", "abandoned_cart_amount")
+ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
+DEFINITION: Final = {
+    "conversion_rate": "Units at the last step, among those at the first",
+    "funnel": "The daily funnel of mart.conversion_funnel: units by the day on which they started, in order of steps",
+    "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
+    "(sessions with a checkout_start) likewise",
+    "cart_amount": CartAbandonment.columns["cart_amount"].description,
+    "change": CHANGE,
+    "device": "Told by the browser of the session's first event; `other` where it says nothing",
+    "channel": "The session's, see mart.touches; `(none)` without one",
+    "category": "The first that the session saw; `(none)` without one",
+}
+
+
+def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None) -> dict[str, Any]:
+    """Return the funnel and the abandoned carts of a period, of the one before, and by a dimension.
+
+    Raises:
+        DefinitionError: There is no such funnel, or the dimension is not counted for the unit.
+        NoSourceError: There are no events.
+    """
+    require(reading, "events")
+    if by in {"device", "channel"} and unit != "session":
+        raise DefinitionError(f"by={by} is counted per session; ask with unit=session, or by=category.")
+    name = _known_funnel(reading, funnel)
+    steps, before = _totals(reading, period, name, unit)
+    carts, carts_before = _carts(reading, period)
+    now, then = (
+        {"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before))
+    )
+    beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
+    previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}
+    return {
+        "funnel_name": name,
+        "unit": unit,
+        "by": by,
+        "steps": steps,
+        "conversion_rate": now["conversion_rate"],
+        "abandonment": if_known(carts, period),
+        **beside,
+        "previous": beside["previous"] and previous,
+        "breakdown": _by_dimension(reading, period, name, unit, by) if by else [],
+    }
+
+
+def _known_funnel(reading: Reading, funnel: str | None) -> str:
+    table = reading.table(ConversionFunnel)
+    found = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
+    names = [row["funnel_name"] for row in found]
+    if funnel is None:
+        return DEFAULT_NAME if DEFAULT_NAME in names or not names else names[0]
+    if funnel not in names:
+        raise DefinitionError(f"There is no daily funnel {funnel!r}; {did_you_mean(funnel, names)}.")
+    return funnel
+
+
+def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
+    table = reading.table(ConversionFunnel)
+    rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
+    found = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
+    return tuple(_steps(row for row in found if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
+
+
+def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
+    values = _funnel_rows(reading, period, funnel, unit, by)
+    table = reading.table(ConversionByDimension)
+    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
+    carts: dict[str, list[Row]] = {}
+    if unit == "session":
+        for row in reading.rows(_added(rows, ["funnel_name", "value"]), period):
+            carts.setdefault(row["value"], []).append(row)
+    parts = [
+        {
+            "value": value,
+            "steps": _steps(values.get(value, ())),
+            "conversion_rate": _rate(_steps(values.get(value, ()))),
+            **_left_behind(carts.get(value, []), unit),
+        }
+        for value in {**values, **carts}
+    ]
+    return sorted(parts, key=lambda part: (-(part["steps"][0]["unit_count"] if part["steps"] else 0), part["value"]))
+
+
+def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> dict[str, list[Row]]:
+    if by == "category":
+        table = reading.table(ConversionFunnel)
+        rows = table.filter(table.unit == unit, table.product_category != ALL_CATEGORIES)
+        rows = rows.mutate(value=rows.product_category)
+    else:
+        table = reading.table(ConversionByDimension)
+        rows = table.filter(table.dimension == by)
+    rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
+    found: dict[str, list[Row]] = {}
+    for row in reading.rows(_added(rows, ["value"]), period):
+        found.setdefault(row["value"], []).append(row)
+    return found
+
+
+def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
+    return rows.group_by(*unit, "step", "event_type").agg(unit_count=rows.unit_count.sum().cast("int64"))
+
+
+def _steps(rows: Iterable[Row]) -> list[Row]:
+    counted = sorted(rows, key=lambda row: (row["step"], row["event_type"]))
+    counts = [int(row["unit_count"]) for row in counted]
+    return [
+        {
+            "step": int(row["step"]),
+            "event_type": row["event_type"],
+            "unit_count": count,
+            "conversion_from_start_rate": share(count, counts[0]),
+            "conversion_from_previous_rate": share(count, counts[max(place - 1, 0)]),
+        }
+        for place, (row, count) in enumerate(zip(counted, counts, strict=True))
+    ]
+
+
+def _rate(steps: list[Row]) -> float | None:
+    return share(steps[-1]["unit_count"], steps[0]["unit_count"]) if steps else None
+
+
+def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
+    """Return abandoned carts and checkouts of sessions, of the period and of the one before."""
+    table = reading.table(CartAbandonment)
+    rows = with_previous(table.filter(table.unit == "session"), "cart_date")
+    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in CART_COUNTS}
+    sums |= {name: rows[name].sum().cast(MONEY) for name in CART_AMOUNTS}
+    found = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums), period)}
+    return _abandonment(found.get(1)), _abandonment(found.get(0))
+
+
+def _abandonment(row: Row | None) -> Row:
+    counts = {name: int(row[name]) if row else 0 for name in CART_COUNTS}
+    return {
+        **counts,
+        "cart_abandonment_rate": share(counts["abandoned_cart_count"], counts["cart_count"]),
+        "checkout_abandonment_rate": share(counts["abandoned_checkout_count"], counts["checkout_count"]),
+        **{name: row[name] if row else None for name in CART_AMOUNTS},
+    }
+
+
+def _left_behind(rows: list[Row], unit: Unit) -> Row:
+    """Return abandonment from the two-step funnels of carts and checkouts, which are counted of sessions alone."""
+    counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
+    told: Row = {}
+    for name in CARTS.values():
+        if unit != "session":
+            told |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
+            continue
+        begun, paid = counts.get((name, 1), 0), counts.get((name, 2), 0)
+        told[f"{name}_count"] = begun
+        told[f"abandoned_{name}_count"] = begun - paid
+        told[f"{name}_abandonment_rate"] = share(begun - paid, begun)
+    return told
+
+
+def funnel_answer(con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule) -> dict[str, Any]:
+    """Return INTERFACE's `funnel` of some events, by a connection to where they are."""
+    return answer_funnel(con, events, definition, rule=rule)
+
+
+MOST_COMPILED_STEPS: Final = 16
+"""Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
+
+
+def is_small_enough(con_name: str, definition: Funnel) -> bool:
+    """Tell whether an engine can be asked the funnel: long ones only where the kernel counts them."""
+    has_kernel = con_name == "duckdb" and definition.by is None and suits(definition)
+    return has_kernel or len(definition.steps) <= MOST_COMPILED_STEPS
+
+
+def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
+    """Refuse a funnel over columns that are not there: it would come out as nothing, which is no answer.
+
+    Raises:
+        DefinitionError: The first of them.
+    """
+    conditions = [*definition.steps, *(one.event for one in definition.exclude)]
+    asked = [column for step in conditions for column in step.where]
+    for column in (*asked, *definition.hold, *([definition.by] if definition.by else [])):
+        name = "source_session_id" if column == "session_id" else column.partition(".")[0]
+        if name in lacking:
+            raise DefinitionError(f"What is published in Postgres has no {column!r} of events; ask without it.")
+
+
+Keep = Callable[[ir.Table], object]
+Rows = list[dict[str, Any]]
+SESSION = ("visitor_id", "session_started_at")
+Words = Mapping[str, tuple[str, ...]]
+"""The source's own words for the platform's event types, where they differ."""
+
+
+def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
+    con: SQLBackend,
+    events: ir.Table,
+    funnel: Funnel,
+    *,
+    rule: SessionRule | None = None,
+    keep: Keep | None = None,
+    words: Words | None = None,
+) -> dict[str, Any]:
+    """Answer with the definition, a number and times per step, the breakdown if one is asked for, and warnings.
+
+    Args:
+        con: The engine in which the events are.
+        events: Rows of `CleanEvents`.
+        funnel: The definition.
+        rule: When a session ends, for a funnel per session; GA4's by default.
+        keep: Called with the list of who is at each step: a row per unit and step, in order.
+        words: The source's own words for event types, for the warnings.
+
+    Raises:
+        DefinitionError: A column is unknown, or the funnel cannot be computed.
+    """
+    events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
+    numbers, breakdown = _numbers(con, events, funnel, unit, keep)
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": step_answers(funnel, numbers),
+        "breakdown": breakdown,
+        "warnings": [
+            *missing_type_warnings(con, events, _types_in_doubt(funnel, numbers), words),
+            *missing_property_warnings(con, events, funnel),
+        ],
+    }
+
+
+def _numbers(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], keep: Keep | None
+) -> tuple[Rows, Rows]:
+    """Return a row per step, and the breakdown; let `keep` have the list of who is at each step."""
+    numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
+    if numbers is not None:
+        return numbers, []
+    chains = funnel_chains(events, funnel, unit)
+    with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
+        by_label = found_rows(con, step_numbers(found, ["label"])) if funnel.by else []
+        if keep:
+            keep(found.order_by("step", *key_columns(found)))
+        return found_rows(con, step_numbers(found)), _breakdown(funnel, by_label)
+
+
+def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
+    """Clean events with the columns that a funnel may name, and the columns of its unit.
+
+    `session_id` and `cart_value` are there under the names that a shop gave them in, too.
+    """
+    events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
+    if funnel.per != "session":
+        return events, [funnel.unit_column]
+    events = session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at")
+    if not rule.trust_source_session_id:
+        return events, [*SESSION]
+    # Two sessions of one visitor may begin at one instant.
+    return events.mutate(source_session=source_session_of(events)), [*SESSION, "source_session"]
+
+
+def found_rows(con: SQLBackend, table: ir.Table) -> Rows:
+    """The rows of a small table."""
+    found: Rows = con.to_pyarrow(table).to_pylist()
+    return found
+
+
+def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
+    """An entry per value, the most frequent first, "Other" last."""
+    by_label: dict[str, Rows] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    sizes = {label: sum(row["count"] for row in found if row["step"] == 1) for label, found in by_label.items()}
+    in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    return [{"value": label, "steps": step_answers(funnel, by_label[label])} for label in in_order]
+
+
+def _types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The types of steps that nobody took, and of exclusions; the others have an event, so nobody needs to look."""
+    taken = {row["step"] for row in numbers if row["count"]}
+    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
+    asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
+    return [name for name in asked if name not in seen]
+
+
+MOST_LISTED = 20
+"""Event types that are listed where none is near; a file can have thousands."""
+
+
+def missing_type_warnings(
+    con: SQLBackend, events: ir.Table, asked: Iterable[str], words: Words | None = None
+) -> list[str]:
+    """Return a sentence for each event type asked for that no event has."""
+    names = list(dict.fromkeys(asked))
+    if not names:
+        return []
+    present = sorted(name for (name,) in fetched(con, events.select("event_type").distinct()) if name is not None)
+    return [_sentence(name, present, words or {}) for name in names if name not in present]
+
+
+def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
+    """Return a sentence for each `properties.key` that a funnel names and no event has."""
+    asked = [column for step in funnel.steps for column in step.where]
+    columns = [*asked, *funnel.hold, *([funnel.by] if funnel.by else [])]
+    inside = [column for column in dict.fromkeys(columns) if json_path(column)]
+    if inside and not _exists(con, events, events.properties.notnull()):
+        return [
+            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
+        ]
+    return [
+        f"No event has {column}; look at the properties of one of them for its name."
+        for column in inside
+        if not _exists(con, events, text_of(events, column).notnull())
+    ]
+
+
+def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
+    return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
+
+
+def _sentence(name: str, present: list[str], words: Words) -> str:
+    if not present:
+        return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
+    own = [word for one in present for word in words.get(one, (one,))]
+    near = get_close_matches(name, [*own, *present], n=1)
+    more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."
+    return f"No event has the type {name!r}, so it counts 0; {hint}"
+
+
+def funnel_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the steps of a funnel; a share is null where nobody could have gone on."""
+    steps = []
+    for place, (event_type, count) in enumerate(zip(event_types, counts, strict=True), start=1):
+        previous = counts[max(place - 2, 0)]
+        steps.append(
+            {
+                "step": place,
+                "event_type": event_type,
+                "count": count,
+                "conversion_from_start": count / counts[0] if counts[0] else None,
+                "conversion_from_previous": count / previous if previous else None,
+                "median_s_from_previous": None,
+            }
+        )
+    return steps

@@ -1,0 +1,104 @@
+"""What a funnel's chains tell: how many took each step, how long it took them, and whose value they count for.
+
+Everything is counted from the rows of `funnel_chains`, so the list of who is at a step is as long as its number, and
+the values of a breakdown add up to the total. Times are whole microseconds, and quantiles are taken from their ranks,
+so every engine finds the same ones. Not here: the chains, and the shape of an answer (`funnels/queries.py`).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.funnels.chains import VALUE
+from ecom_assets.funnels.definition import Funnel
+
+NO_VALUE: Final = "(none)"
+OTHER: Final = "Other"
+TIMES: Final = ("from_previous", "from_start")
+TENTHS: Final = {"median": 5, "p90": 9}
+"""Quantiles by the tenths of units that were no slower."""
+EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
+"""Where the bars of the histogram of times end; the last bar has no end. Half-open, the same for every funnel."""
+
+
+def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
+    """The chains with `label`, the value of `by` that their unit counts for.
+
+    The values of most units stand by themselves, `funnel.limit` of them (of equally frequent ones the first in the
+    alphabet); the others are "Other", with any value that is called so.
+
+    Args:
+        chains: What `funnel_chains` returns for a funnel with a breakdown.
+        funnel: The definition.
+    """
+    keys = key_columns(chains)
+    valued = chains.group_by(keys).agg(label=_attributed(chains, funnel).fill_null(NO_VALUE))
+    sizes = valued.group_by("label").agg(units=valued.count())
+    ranks = sizes.mutate(rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label])))
+    kept = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
+    named = valued.join(ranks.select("label", shown=kept), "label").select(*keys, label="shown")
+    return chains.join(named, keys)
+
+
+def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
+    """One row per label and step: `count`, and for both times the ranks around each quantile and the histogram.
+
+    Returns:
+        `label` if it was asked for, `step`, `count`; per time (`from_previous`, `from_start`) and quantile two columns
+        `…_low_us` and `…_high_us`, the values that it lies between; per bar of `from_previous` `bar_<n>_count`.
+    """
+    timed = _timed(chains)
+    group = [*label, "step"]
+    ranked = timed.mutate(
+        unit_count=timed.count().over(ibis.window(group_by=group)),
+        **{f"{time}_rank": ibis.row_number().over(ibis.window(group_by=group, order_by=timed[time])) for time in TIMES},
+    )
+    around = {}
+    for time in TIMES:
+        for name, tenths in TENTHS.items():
+            # The quantile of n values lies at (n - 1) * tenths / 10 of ranks 0 to n - 1.
+            place, rank = (ranked.unit_count - 1) * tenths, ranked[f"{time}_rank"] * 10
+            is_low, is_high = (rank <= place) & (place < rank + 10), (rank >= place) & (place > rank - 10)
+            around[f"{time}_{name}_low_us"] = ranked[time].max(where=is_low)
+            around[f"{time}_{name}_high_us"] = ranked[time].max(where=is_high)
+    bars = {f"bar_{n}_count": _is_in_bar(ranked.from_previous, n).ifelse(1, 0).sum() for n in range(len(EDGES_S) + 1)}
+    return ranked.group_by(group).agg(count=ranked.count(), **around, **bars)
+
+
+def key_columns(chains: ir.Table) -> list[str]:
+    """The columns of chains that name what is counted: units, held columns, and the start of a try in totals."""
+    return [name for name in chains.columns if name not in {"step", "event_at", "event_id", VALUE, "label"}]
+
+
+def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
+    """The one value of a unit, as an aggregate over its chain; null where the attribution finds none."""
+    value = chains[VALUE]
+    has_one = value.notnull()
+    if funnel.by_attribution == "first":
+        return value.argmin(chains.step, where=has_one)
+    if funnel.by_attribution == "last":
+        return value.argmax(chains.step, where=has_one)
+    if funnel.by_attribution == "all":
+        is_shared = (value.min() == value.max()) & (value.count() == chains.count())
+        return is_shared.ifelse(value.min(), ibis.null("string"))
+    return value.max(where=chains.step == int(funnel.by_attribution.removeprefix("step_")))
+
+
+def _timed(chains: ir.Table) -> ir.Table:
+    """The chains with the microseconds from the step before (null at step 1) and from step 1."""
+    in_order = ibis.window(group_by=key_columns(chains), order_by=chains.step)
+    whole = chains.mutate(
+        previous_at=chains.event_at.lag().over(in_order),
+        began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),
+    )
+    return whole.mutate(
+        from_previous=whole.event_at.delta(whole.previous_at, unit="microsecond").cast("int64"),
+        from_start=whole.event_at.delta(whole.began_at, unit="microsecond").cast("int64"),
+    )
+
+
+def _is_in_bar(time_us: ir.IntegerValue, bar: int) -> ir.BooleanValue:
+    above = time_us >= (EDGES_S[bar - 1] if bar else 0) * 1_000_000
+    return above if bar == len(EDGES_S) else above & (time_us < EDGES_S[bar] * 1_000_000)

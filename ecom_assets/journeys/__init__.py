@@ -1,0 +1,1 @@
+"""Journeys: which steps sessions take, and what searches and categories lead to."""

@@ -1,0 +1,92 @@
+"""Journeys, and what searches and categories lead to: all of them inside of sessions. Not here: how (`transforms/`).
+
+Each restates the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.journeys import journeys as paths
+from ecom_assets.journeys import performance as interest
+from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.journeys import JourneyRule
+from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
+from ecom_assets.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import events_of_sessions
+from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.days import Days
+
+ALL_EVENTS = Reads(SessionEvents, whole=True)
+ALL_SESSIONS = Reads(Sessions, whole=True)
+
+
+@table_asset(
+    Journeys, session_events=ALL_EVENTS, session_days=ALL_PIECES, sessions=ALL_SESSIONS, restates=restated_sessions
+)
+def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Put each session's steps in order."""
+    starts = paths.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return paths.journeys(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+
+
+@table_asset(
+    JourneyTransitions,
+    follows=(journeys.key,),
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    sessions=ALL_SESSIONS,
+    restates=restated_sessions,
+)
+def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Count which step led to which."""
+    starts = paths.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return paths.journey_transitions(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+
+
+@table_asset(
+    SearchPerformance,
+    follows=(asset_key(Sessions),),
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    restates=restated_sessions,
+)
+def search_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count what came of searches."""
+    told = session_events.filter(session_events.event_type.isin(interest.SEARCH_TYPES))
+    return interest.search_performance(events_of_sessions(told, session_days, days, session_rule))
+
+
+@table_asset(
+    CategoryPerformance,
+    follows=(asset_key(Sessions),),
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    restates=restated_sessions,
+)
+def category_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count what came of looking at categories."""
+    told = session_events.filter(session_events.event_type.isin(interest.CATEGORY_TYPES))
+    return interest.category_performance(events_of_sessions(told, session_days, days, session_rule))
+
+
+JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

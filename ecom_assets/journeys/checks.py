@@ -1,0 +1,93 @@
+"""What must hold of journeys and searches whatever the data: who comes in goes out. Not here: contracts."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.journeys import DIMENSIONS, EXIT, START
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+
+@claim(Journeys, reads=(Sessions, Journeys))
+def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> Verdict:
+    """Per day and dimension there are as many journeys as sessions."""
+    per_day = sessions.group_by("started_date").agg(expected=sessions.count())
+    expected = stacked(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
+    counts = journeys.group_by("started_date", "dimension").agg(found=journeys.count())
+    return _compared(days, expected, counts.mutate(expected=0))
+
+
+@claim(JourneyTransitions, reads=(Journeys, JourneyTransitions))
+def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> Verdict:
+    """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
+    told = journeys.group_by("started_date", "dimension").agg(
+        starts=journeys.count(), steps=(journeys.step_count + 1).sum()
+    )
+    count = transitions.transition_count
+    found = transitions.group_by("started_date", "dimension").agg(
+        starts=count.sum(where=transitions.from_step == START).fill_null(0),
+        exits=count.sum(where=transitions.to_step == EXIT).fill_null(0),
+        steps=count.sum(),
+    )
+    names = {"starts": "starts", "exits": "starts", "steps": "steps"}
+    sides = [
+        rows.select(
+            "started_date",
+            dimension=rows.dimension.concat(f" {name}"),
+            expected=rows[own] if is_told else ibis.literal(0),
+            found=ibis.literal(0) if is_told else rows[name],
+        )
+        for name, own in names.items()
+        for rows, is_told in ((told, True), (found, False))
+    ]
+    return _compared(days, *sides)
+
+
+@claim(SearchPerformance, reads=(Sessions, SearchPerformance))
+def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> Verdict:
+    """Per day, the searches of all terms are those of the sessions."""
+    return _compared(
+        days,
+        sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count", found=0),
+        searches.select("started_date", dimension=ibis.literal("searches"), expected=0, found="search_count"),
+    )
+
+
+@claim(CategoryPerformance, reads=(Sessions, CategoryPerformance))
+def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> Verdict:
+    """Per day, the views and carts of categories are no more than those of the sessions."""
+    names = ("category_view_count", "product_view_count", "add_to_cart_count")
+    sides = [
+        stacked(
+            sessions.select("started_date", dimension=ibis.literal(name), expected=name, found=0),
+            categories.select("started_date", dimension=ibis.literal(name), expected=0, found=name),
+        )
+        for name in names
+    ]
+    sums = _summed(days, *sides)
+    return verdict_of(sums.filter(sums.found > sums.expected), sums)
+
+
+def _compared(days: Days | None, *sides: ir.Table) -> Verdict:
+    sums = _summed(days, *sides)
+    return verdict_of(sums.filter(sums.expected != sums.found), sums)
+
+
+def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
+    """Add up what is expected and what is found, per day and dimension; a lost day differs, too."""
+    columns = ("started_date", "dimension", "expected", "found")
+    both = stacked(*(side.select(*columns) for side in sides))
+    both = of_days(both, "started_date", days)
+    return both.group_by("started_date", "dimension").agg(expected=both.expected.sum(), found=both.found.sum())
+
+
+JOURNEY_CLAIMS = [
+    every_session_has_its_journeys,
+    starts_and_exits_are_the_sessions,
+    searches_are_the_sessions_searches,
+    no_category_is_seen_more_than_all,
+]
+"""Every invariant of journeys, and of what searches and categories lead to."""

@@ -1,0 +1,94 @@
+"""Contracts of what searches, categories and products lead to, day by day. Not here: stock (`inventory.py`)."""
+
+from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, rate, text
+
+DIMENSIONS = ("page_type", "category")
+
+
+class Journeys(Table):
+    """One row per session and dimension: its steps in order, repeats in a row as one, and whether it converted."""
+
+    layer = "mart"
+    group = "journeys"
+    key = ("session_id", "dimension")
+    day_column = "started_date"
+
+    session_id = text("See mart.sessions", pii=True)
+    dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
+    started_date = day("The day on which the session started")
+    visitor_id = text("Who", pii=True)
+    started_at = instant("First event of the session")
+    path = text("The first 20 steps, arrows between them, `…` if there are more; null without a step", nullable=True)
+    step_count = count("All steps, also those that `path` leaves out", unit="steps")
+    is_cut = flag("Whether `path` leaves steps out")
+    is_converted = flag("Whether the session has a purchase")
+    is_bot = flag("Whether the session is flagged as a robot's")
+
+
+class JourneyTransitions(Table):
+    """One row per day, dimension, place in the session and pair of steps: how often one led to the other."""
+
+    layer = "mart"
+    group = "journeys"
+    key = ("started_date", "dimension", "place", "from_step", "to_step")
+    day_column = "started_date"
+
+    started_date = day("The day on which the sessions started")
+    dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
+    place = Column("int64", "Steps before: 0 from the start; 10 stands for all from 10 on", "place", at_least=0)
+    from_step = text("The step; `(start)` for the session's beginning")
+    to_step = text("The step that came next; `(exit)` for the session's end")
+    transition_count = count("How often, over all sessions of the day", unit="transitions")
+    converted_transition_count = count("Of these, in sessions with a purchase", unit="transitions")
+
+
+class SearchPerformance(Table):
+    """One row per day and search term: how often it was searched, and what came of it."""
+
+    layer = "mart"
+    group = "products"
+    key = ("started_date", "search_term")
+    day_column = "started_date"
+
+    started_date = day("The day on which the sessions started")
+    search_term = text("What was searched: small letters, decoded, single spaces; `(none)` where it is not told")
+    search_count = count("Searches", unit="searches")
+    session_count = count("Sessions with such a search", unit="sessions")
+    clicked_search_count = count("Searches after which a product was viewed before the next search", unit="searches")
+    unclicked_search_count = count("Searches after which none was", unit="searches")
+    cart_search_count = count("Searches after which something was put into the cart before the next", unit="searches")
+    click_rate = rate("clicked_search_count among search_count")
+    cart_rate = rate("cart_search_count among search_count")
+
+
+class CategoryPerformance(Table):
+    """One row per day and category that was looked at or put into a cart: what looking at it led to."""
+
+    layer = "mart"
+    group = "products"
+    key = ("started_date", "product_category")
+    day_column = "started_date"
+
+    started_date = day("The day on which the sessions started")
+    product_category = text("The category, as events carry it")
+    category_view_count = count("Events of type category_view")
+    product_view_count = count("Events of type product_view")
+    add_to_cart_count = count("Events of type add_to_cart")
+    viewing_session_count = count("Sessions that viewed the category or a product of it", unit="sessions")
+    cart_session_count = count("Of these, those that put a product of it into the cart afterwards", unit="sessions")
+    any_cart_session_count = count("Of these, those that put anything into the cart afterwards", unit="sessions")
+    purchase_session_count = count("Of these, those that bought something afterwards", unit="sessions")
+    cart_rate = rate("cart_session_count among viewing_session_count", nullable=True)
+    any_cart_rate = rate("any_cart_session_count among viewing_session_count", nullable=True)
+    purchase_rate = rate("purchase_session_count among viewing_session_count", nullable=True)
+
+
+def view_count(description: str, *, unit: str = "events") -> Column:
+    """A count of events, which a shop without events does not know."""
+    return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
+
+
+def sold_count(description: str, *, unit: str) -> Column:
+    """A count of what was sold, which events that name no product do not tell."""
+    unknown = "null on a day of whose purchase and refund events none names a product"
+    return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)

@@ -1,0 +1,88 @@
+"""What searches and categories lead to inside of a session. Not here: products (`product_performance.py`)."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.journeys.contracts import CategoryPerformance, SearchPerformance
+from ecom_assets.sessions.search_terms import plain_term
+from ecom_assets.sessions.sessions import SESSION
+from ecom_assets.tables.portable import ratio
+
+NO_TERM = "(none)"
+SEARCH_TYPES = ("search", "product_view", "add_to_cart")
+"""Types of events that tell what came of a search."""
+CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
+"""Types of events that tell what came of a category."""
+
+
+def search_performance(events: ir.Table) -> ir.Table:
+    """One row per day and term.
+
+    Args:
+        events: Events with the `session_started_at` and `started_date` of their session, those of `SEARCH_TYPES` at
+            least, and the `search_term` that they carry.
+    """
+    events = events.filter(events.event_type.isin(SEARCH_TYPES))
+    so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
+    numbered = events.mutate(search_number=(events.event_type == "search").ifelse(1, 0).sum().over(so_far))
+    after = numbered.filter(numbered.search_number > 0)
+    searches = after.group_by("started_date", *SESSION, "search_number").agg(
+        search_term=after.search_term.max(where=after.event_type == "search"),
+        is_clicked=(after.event_type == "product_view").ifelse(1, 0).max(),
+        is_in_cart=(after.event_type == "add_to_cart").ifelse(1, 0).max(),
+    )
+    searches = searches.mutate(search_term=plain_term(searches.search_term).fill_null(NO_TERM))
+    # Sessions of one visitor start at different instants, so the pair tells them apart.
+    per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
+        search_count=searches.count(),
+        clicked_search_count=searches.is_clicked.sum(),
+        cart_search_count=searches.is_in_cart.sum(),
+    )
+    found = per_session.group_by("started_date", "search_term").agg(
+        session_count=per_session.count(),
+        **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
+    )
+    return found.mutate(
+        unclicked_search_count=found.search_count - found.clicked_search_count,
+        click_rate=ratio(found.clicked_search_count, found.search_count),
+        cart_rate=ratio(found.cart_search_count, found.search_count),
+    ).select(*SearchPerformance.columns)
+
+
+def category_performance(events: ir.Table) -> ir.Table:
+    """One row per day and category.
+
+    Args:
+        events: Events with the `session_started_at` and `started_date` of their session, those of `CATEGORY_TYPES` at
+            least.
+    """
+    events = events.filter(events.event_type.isin(CATEGORY_TYPES))
+    in_order = ibis.window(group_by=list(SESSION), order_by=["event_at", "event_id"])
+    events = events.mutate(place=ibis.row_number().over(in_order))
+    whole = ibis.window(group_by=list(SESSION))
+    events = events.mutate(
+        last_cart=events.place.max(where=events.event_type == "add_to_cart").over(whole),
+        last_purchase=events.place.max(where=events.event_type == "purchase").over(whole),
+    )
+    events = events.filter(events.product_category.notnull(), events.event_type != "purchase")
+    is_view = events.event_type.isin(("category_view", "product_view"))
+    types = ("category_view", "product_view", "add_to_cart")
+    each = events.group_by("started_date", *SESSION, "product_category").agg(
+        first_view=events.place.min(where=is_view),
+        last_own_cart=events.place.max(where=events.event_type == "add_to_cart"),
+        last_cart=events.last_cart.max(),
+        last_purchase=events.last_purchase.max(),
+        **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in types},
+    )
+    found = each.group_by("started_date", "product_category").agg(
+        viewing_session_count=each.first_view.count(),
+        cart_session_count=(each.last_own_cart > each.first_view).ifelse(1, 0).sum(),
+        any_cart_session_count=(each.last_cart > each.first_view).ifelse(1, 0).sum(),
+        purchase_session_count=(each.last_purchase > each.first_view).ifelse(1, 0).sum(),
+        **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in types},
+    )
+    return found.mutate(
+        cart_rate=ratio(found.cart_session_count, found.viewing_session_count),
+        any_cart_rate=ratio(found.any_cart_session_count, found.viewing_session_count),
+        purchase_rate=ratio(found.purchase_session_count, found.viewing_session_count),
+    ).select(*CategoryPerformance.columns)

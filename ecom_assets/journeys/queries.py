@@ -1,0 +1,97 @@
+"""Journeys: from which step sessions go to which. Not here: what a step is (`journeys/journeys.py`)."""
+
+from typing import Any, Final, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.journeys import steps_of, top_paths
+from ecom_assets.tables.queries import Page, Period, Reading, Row, in_period, page_of, share
+
+Dimension = Literal["page_type", "category"]
+JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
+    "step_share": "transition_count among all transitions from that step",
+    "conversion_rate": "converted_transition_count among transition_count",
+    "transitions": "The most frequent first, ties by their steps; of all places, unless one is asked for",
+}
+
+
+def journeys(reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page) -> dict[str, Any]:
+    """Return the transitions of sessions that started in a period, and how many pairs of steps there are."""
+    table = reading.table(JourneyTransitions)
+    rows = table.filter(in_period(table.started_date), table.dimension == dimension)
+    rows = rows if place is None else rows.filter(rows.place == place)
+    pairs = rows.group_by("from_step", "to_step").agg(
+        transition_count=rows.transition_count.sum().cast("int64"),
+        converted_transition_count=rows.converted_transition_count.sum().cast("int64"),
+    )
+    from_here = pairs.transition_count.sum().over(ibis.window(group_by="from_step")).cast("int64")
+    pairs = pairs.mutate(from_step_count=from_here)
+    order = [pairs.transition_count.desc(), pairs.from_step, pairs.to_step]
+    found, total = page_of(reading, pairs, order, page, period)
+    return {
+        "dimension": dimension,
+        "place": place,
+        "total_count": total,
+        "transitions": [_transition(row) for row in found],
+    }
+
+
+def _transition(row: Row) -> Row:
+    count, converted = int(row["transition_count"]), int(row["converted_transition_count"])
+    return {
+        "from_step": row["from_step"],
+        "to_step": row["to_step"],
+        "transition_count": count,
+        "converted_transition_count": converted,
+        "step_share": share(count, int(row["from_step_count"])),
+        "conversion_rate": share(converted, count),
+    }
+
+
+COUNTS: Final = (
+    "search_count",
+    "session_count",
+    "clicked_search_count",
+    "unclicked_search_count",
+    "cart_search_count",
+)
+SEARCH_DEFINITION: Final = {name: one.description for name, one in SearchPerformance.columns.items()} | {
+    "searches": "The most searched first, ties by term",
+}
+
+
+def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+    """Return the terms that were searched in sessions of a period, and how many there are."""
+    table = reading.table(SearchPerformance)
+    rows = table.filter(in_period(table.started_date))
+    terms = rows.group_by("search_term").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
+    order = [terms.search_count.desc(), terms.search_term]
+    found, total = page_of(reading, terms, order, page, period)
+    return {"total_count": total, "searches": [_term(row) for row in found]}
+
+
+def _term(row: Row) -> Row:
+    counts: Row = {name: int(row[name]) for name in COUNTS}
+    rates = {
+        "click_rate": share(counts["clicked_search_count"], counts["search_count"]),
+        "cart_rate": share(counts["cart_search_count"], counts["search_count"]),
+    }
+    return {"search_term": row["search_term"], **counts, **rates}
+
+
+def path_rows(told: ir.Table, top: int) -> list[dict[str, Any]]:
+    """Return the most frequent paths of rows of `Journeys`, of one dimension."""
+    total = int(told.count().to_pyarrow().as_py())
+    return [
+        {
+            "path": steps_of(row["path"]),
+            "is_cut": row["is_cut"],
+            "sessions": int(row["session_count"]),
+            "share": int(row["session_count"]) / total,
+            "converted_sessions": int(row["converted_session_count"]),
+            "conversion_rate": int(row["converted_session_count"]) / int(row["session_count"]),
+        }
+        for row in top_paths(told, top).to_pyarrow().to_pylist()
+    ]

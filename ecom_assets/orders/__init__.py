@@ -1,0 +1,1 @@
+"""Order lines: received, clean, quarantined, and days that are held."""

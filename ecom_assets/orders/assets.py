@@ -1,0 +1,127 @@
+"""Order lines, received and clean, and the star schema that is built on them. Not here: how (`transforms/`).
+
+Tables that are cut by day restate every day that a run can change: see docs/adr/0003. City, item and customer are
+computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
+"""
+
+from typing import Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.clock import Clock
+from ecom_assets.orders import held_days as holding
+from ecom_assets.orders import orders
+from ecom_assets.orders.contracts import (
+    ChangedOrderDays,
+    DuplicateOrders,
+    HeldOrderDays,
+    QuarantinedOrders,
+    RawUserOrderLog,
+    UserOrderLog,
+)
+from ecom_assets.orders.held_day_log import held_rows
+from ecom_assets.orders.held_days import OrderGate
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.sources.files.records import FileRows
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received, Restated
+from ecom_assets.warehouse.engine import Engine
+
+EVERY_COPY = Reads(RawUserOrderLog, whole=True)
+EVERY_HELD_DAY = Reads(HeldOrderDays, whole=True)
+EVERY_CHANGED_DAY = Reads(ChangedOrderDays, whole=True)
+EVERY_LINE = Reads(UserOrderLog, whole=True)
+
+
+class OrderSource(Protocol):
+    """Order lines by arrival day."""
+
+    def received(self, days: Days) -> Received:
+        """Rows of `RawUserOrderLog` that arrived on `days`."""
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files that orders of `days` come from; None if none are known."""
+
+
+@table_asset(RawUserOrderLog)
+def raw_user_order_log(order_source: OrderSource, days: Days) -> Restated:
+    """Take the order lines that arrived on `days` from the source."""
+    found = order_source.received(days)
+    return Restated(found.rows, found.days, found.metadata)
+
+
+@table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
+def quarantined_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Keep what is not clean, with the reason."""
+    return orders.quarantined_orders(raw_user_order_log, order_rule, days)
+
+
+def restated_arrivals(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Days on which other copies of the lines arrived."""
+    copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
+    return copies.select(day="received_date").distinct()
+
+
+@table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
+def changed_order_days(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Note which days of order the lines that arrived can change."""
+    return orders.changed_order_days(raw_user_order_log, order_rule, days)
+
+
+@table_asset(HeldOrderDays, raw_user_order_log=RawUserOrderLog)
+def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_user_order_log: ir.Table,
+    order_rule: OrderRule,
+    order_gate: OrderGate,
+    clock: Clock,
+    warehouse: Engine,
+    days: Days,
+) -> ir.Table:
+    """Hold back the days whose lines are too few to be trusted, but for those that somebody has released."""
+    counts = holding.order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
+    found = holding.held_order_days(counts, order_gate, days)
+    return held_rows(warehouse, HeldOrderDays, holding.ORDERS, found, clock().replace(tzinfo=None))
+
+
+@table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, held_order_days=EVERY_HELD_DAY, restates=restated_arrivals)
+def duplicate_orders(
+    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
+    """Count the copies that are left out."""
+    return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
+
+
+def restated_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Days of order of all copies of the lines that arrived."""
+    return orders.changed_days(changed_order_days, days)
+
+
+@table_asset(
+    UserOrderLog,
+    follows=(quarantined_orders.key, duplicate_orders.key),
+    raw_user_order_log=EVERY_COPY,
+    held_order_days=EVERY_HELD_DAY,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_orders,
+)
+def user_order_log(
+    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
+    """Keep each clean line once."""
+    return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
+
+
+def restated_sales(changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Days of order that what arrived on the run's days can change."""
+    return orders.changed_days(changed_order_days, days)
+
+
+LINE_ASSETS = (
+    raw_user_order_log,
+    quarantined_orders,
+    changed_order_days,
+    held_order_days,
+    duplicate_orders,
+    user_order_log,
+)

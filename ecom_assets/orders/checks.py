@@ -1,0 +1,118 @@
+"""Held days and gates in front of the sales tables, and the accounting of order lines. Not here: the star schema."""
+
+from collections.abc import Callable
+from functools import partial
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.contracts import (
+    DuplicateOrders,
+    HeldOrderDays,
+    QuarantinedOrders,
+    RawUserOrderLog,
+    UserOrderLog,
+)
+from ecom_assets.orders.held_day_log import told
+from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, Claim, Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count", "held_count")
+
+
+def order_claims(customers_over: int, *, by_day: bool) -> list[Claim]:
+    """Return the claims about what arrived: days that are held back, or gates before everything.
+
+    Args:
+        customers_over: How many customers a report must exceed.
+        by_day: Whether each day is judged by itself, so that its neighbours go on; else a run's lines are one report.
+    """
+    gates = [no_order_day_is_held] if by_day else _gates_of_a_run(customers_over)
+    return [*gates, received_is_clean_plus_quarantined_plus_surplus_plus_held]
+
+
+def _gates_of_a_run(customers_over: int) -> list[Claim]:
+    return [
+        Claim(
+            contract=RawUserOrderLog,
+            name="report_was_generated",
+            description="The order report is there and holds lines.",
+            judge=_is_there,
+            tables=(RawUserOrderLog,),
+            blocking=True,
+        ),
+        Claim(
+            contract=RawUserOrderLog,
+            name="report_has_enough_customers",
+            description=f"The order report holds more than {customers_over} customers.",
+            judge=partial(_has_customers, customers_over),
+            tables=(RawUserOrderLog,),
+            blocking=True,
+        ),
+    ]
+
+
+@claim(HeldOrderDays, reads=(HeldOrderDays,))
+def no_order_day_is_held(days: Days | None, held: ir.Table) -> Verdict:
+    """No day of the run is held back for a missing order report, or for too few customers in it."""
+    listed = held.order_by("held_date").to_pyarrow().to_pylist()
+    of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
+    looked_at = len(days.dates) if days else len(listed)
+    every = {HELD_DAYS: dg.MetadataValue.json([told(row) for row in listed])}
+    return Verdict(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
+
+
+def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
+    days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
+) -> ir.Table:
+    """One row per day of arrival, in `day`, with the five counts and the `residue` that they leave; zero is well."""
+    terms = stacked(
+        _counted(raw, days, "received_count", lambda rows: rows.count()),
+        _counted(clean, days, "clean_count", lambda rows: rows.count()),
+        _counted(quarantined, days, "quarantined_count", lambda rows: rows.count()),
+        _counted(surplus, days, "surplus_count", lambda rows: rows.surplus_count.sum()),
+        _counted(held.rename(received_date="held_date"), days, "held_count", lambda rows: rows.held_row_count.sum()),
+    )
+    per_day = terms.group_by("day").agg(**{term: terms[term].sum() for term in TERMS})
+    left = per_day.received_count - per_day.clean_count - per_day.quarantined_count - per_day.surplus_count
+    return per_day.mutate(residue=left - per_day.held_count)
+
+
+def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.Table], ir.IntegerScalar]) -> ir.Table:
+    rows = of_days(rows, "received_date", days)
+    counts = rows.group_by(day="received_date").agg(number=number(rows))
+    zero = ibis.literal(0, "int64")
+    return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
+
+
+@claim(
+    UserOrderLog,
+    reads=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays),
+    blocking=True,
+)
+def received_is_clean_plus_quarantined_plus_surplus_plus_held(
+    days: Days | None, raw: ir.Table, *others: ir.Table
+) -> Verdict:
+    """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies + held lines."""
+    if days is not None:
+        # A line that came again takes its place from a copy that came on another day.
+        copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
+        days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
+    per_day = order_accounting(days, raw, *others)
+    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+def _is_there(days: Days | None, raw: ir.Table) -> Verdict:
+    found = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
+    return Verdict(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
+
+
+def _has_customers(over: int, days: Days | None, raw: ir.Table) -> Verdict:
+    found = int(of_days(raw, "received_date", days).customer_id.nunique().to_pyarrow().as_py())
+    return Verdict(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
+
+
+def _missing(days: Days | None) -> list[dict[str, object]]:
+    return [{"newest_day": days.dates[-1].isoformat()}] if days else []

@@ -1,0 +1,186 @@
+"""Contracts of order lines on their way from what was received to what is clean.
+
+Not here: the star schema that is built on them (`sales.py`).
+"""
+
+from ecom_assets.tables.contract import Column, Table, count, day, instant, received_amount, text
+
+STATUSES = ("shipped", "refunded")
+ORDER_REJECT_REASONS = (
+    "malformed_row",
+    "implausible_date",
+    "missing_uniq_id",
+    "unparseable_date_time",
+    "future_date_time",
+    "missing_customer",
+    "missing_item",
+    "missing_quantity",
+    "quantity_not_positive",
+    "quantity_too_large",
+    "missing_amount",
+    "negative_amount",
+    "amount_too_large",
+    "unknown_status",
+)
+"""Why an order line can be quarantined; a line carries the first that applies, in this order."""
+
+
+class ReceivedOrder(Table):
+    """What every received order line carries: text as it came, and the values that were read from it."""
+
+    layer = "raw"
+    group = "sales"
+
+    id = text("The line's number in its file, as received; it says nothing about the order", nullable=True)
+    uniq_id = text("The line's own id, or a stable hash where the source has none", nullable=True)
+    order_id = text("The source's id of the whole order, if it has one", nullable=True, pii=True)
+    date_time = text("When it was ordered or paid back, as received", nullable=True)
+    city_id = text("The city's id", nullable=True)
+    city_name = text("The city's name", nullable=True)
+    country = text("The country, where the source says it", nullable=True)
+    customer_id = text("Who ordered", nullable=True, pii=True)
+    first_name = text("The customer's first name", nullable=True, pii=True)
+    last_name = text("The customer's last name", nullable=True, pii=True)
+    item_id = text("What was ordered", nullable=True)
+    item_name = text("Its name", nullable=True)
+    item_category = text("Its category: as received, else the catalogue's when the line was taken in", nullable=True)
+    sales_channel = text("Where it was sold, such as web, app, store or marketplace, as received", nullable=True)
+    received_quantity = text("How many, as received", nullable=True)
+    received_payment_amount = text("What was paid for all of them, as received", nullable=True)
+    status = text("`shipped` or `refunded`; null in files from before there was a status", nullable=True)
+    ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
+    order_date = day("The day of ordered_at; null if that is", nullable=True)
+    id_number = Column("int64", "The number in id; null if it is none", nullable=True)
+    quantity = Column(
+        "int64", "The whole number in received_quantity, cut to what fits; null if it is none", "items", nullable=True
+    )
+    payment_amount = received_amount(
+        "The number in received_payment_amount, cut to what fits; null if it is none", nullable=True
+    )
+    received_at = instant("When the line arrived, where the source says so", nullable=True)
+    received_date = day("The day on which the line arrived")
+    source = text("Where the line came from: `sandbox`, or the path or address that was given")
+    source_file = text("The file within the source")
+    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+
+
+class RawUserOrderLog(ReceivedOrder):
+    """One row per order line received, exactly as it came, copies and broken lines included."""
+
+    name = "user_order_log"
+    day_column = "received_date"
+
+
+class QuarantinedOrders(ReceivedOrder):
+    """One row per received order line that is not clean, with the first reason that applies."""
+
+    layer = "staging"
+    day_column = "received_date"
+
+    reject_reason = text("Why it is not a clean order line", one_of=ORDER_REJECT_REASONS)
+
+
+class ChangedOrderDays(Table):
+    """One row per day of arrival and day of order whose numbers the lines that arrived can change, held or not."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("received_date", "order_date")
+    day_column = "received_date"
+
+    received_date = day("The day on which lines arrived")
+    order_date = day("The day of the order by one of these lines, or by another copy of one")
+
+
+class DuplicateOrders(Table):
+    """One row per order line, and day of arrival and order, of which surplus copies arrived; the latest copy stays."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("received_date", "order_date", "uniq_id")
+    day_column = "received_date"
+
+    received_date = day("The day on which the surplus copies arrived")
+    order_date = day("The day of the order by the surplus copies")
+    uniq_id = text("The line that came more than once")
+    surplus_count = count("Copies of this day that were left out", unit="rows")
+    kept_received_date = day("The day on which the copy that stays arrived")
+    kept_order_date = day("The day of the order by the copy that stays")
+
+
+class UserOrderLog(Table):
+    """One row per order line: the latest received of its copies, clean, by the day on which it was ordered."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("uniq_id",)
+    day_column = "order_date"
+
+    id = text("The line's number in its file; it says nothing about the order", nullable=True)
+    uniq_id = text("The line's own id")
+    order_id = text(
+        "The source's id of the order, else customer and second: lines of one customer at one instant", pii=True
+    )
+    ordered_at = instant("When it was ordered, or paid back")
+    order_date = day("The day of that")
+    city_id = text("The city's id, `(none)` without one")
+    city_name = text("The city's name", nullable=True)
+    country = text("The country, where the source says it", nullable=True)
+    customer_id = text("Who ordered", pii=True)
+    first_name = text("The customer's first name", nullable=True, pii=True)
+    last_name = text("The customer's last name", nullable=True, pii=True)
+    item_id = text("What was ordered")
+    item_name = text("Its name", nullable=True)
+    item_category = text("Its category, `(none)` without one")
+    sales_channel = text("Where it was sold, such as web, app, store or marketplace; `(none)` without one")
+    quantity = Column("int64", "How many; positive for refunds too", unit="items", at_least=1)
+    payment_amount = received_amount("What was paid for all of them; positive for refunds too", at_least=0)
+    status = text("Whether it was shipped, or paid back", one_of=STATUSES)
+    received_date = day("The day on which this copy arrived")
+    source_file = text("The file in which it came")
+
+
+HOLD_REASONS = ("report_missing", "too_few_customers")
+"""Why a day of orders can be held; the first that applies."""
+
+
+class HeldDays(Table):
+    """One row per day of arrival that is held back: nothing is built on its rows until it is released or mended."""
+
+    layer = "staging"
+    key = ("held_date",)
+    day_column = "held_date"
+
+    held_date = day("The day of arrival that is held back")
+    reason = text("Why it is held")
+    observed_count = count("What was observed", unit="as limit_count")
+    limit_count = count("What it had to exceed", unit="as observed_count")
+    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows")
+    held_at = instant("When a run first held it")
+
+
+class HeldOrderDays(HeldDays):
+    """One row per day of arrival whose order lines are held back: too few customers, or no report at all."""
+
+    group = "sales"
+
+    reason = text("Why it is held", one_of=HOLD_REASONS)
+    observed_count = count("Customers of the day's lines", unit="customers")
+    limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers")
+
+
+class DayReleases(Table):
+    """One row per source and day that somebody has let in although it was held; no run computes or removes it."""
+
+    layer = "staging"
+    group = "trust"
+    key = ("released_date", "source")
+    day_column = "released_date"
+
+    released_date = day("The day of arrival that was let in")
+    source = text("Whose day it is, such as `orders`")
+    reason = text("Why it had been held")
+    observed_count = count("What had been observed then", unit="as limit_count")
+    limit_count = count("What it had to exceed", unit="as observed_count")
+    released_by = text("Who let it in", pii=True)
+    released_at = instant("When")

@@ -1,0 +1,124 @@
+"""Days that are held back, as rows: which are, since when, and who let which in.
+
+Not here: which days ought to be (`orders/held_days.py`), the command (`cli/release.py`).
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Final
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.errors import UsageError
+from ecom_assets.orders.contracts import DayReleases, HeldDays, HeldOrderDays, RawUserOrderLog, UserOrderLog
+from ecom_assets.orders.held_days import ORDERS, HeldDay, held_order_dates
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.local import connect
+
+Row = dict[str, Any]
+HeldDates = dict[str, dict[str, str]]
+"""By source and day, as YYYY-MM-DD: `none` of a held day's rows is known, or `part`, the earlier copies of them."""
+DEFAULT_RULE: Final = OrderRule()
+
+
+def held_rows(engine: Engine, table: type[HeldDays], source: str, found: Iterable[HeldDay], now: datetime) -> ir.Table:
+    """Return the rows of a table of held days: the days found but not released; a day keeps since when it is held.
+
+    Args:
+        engine: The open warehouse.
+        table: The source's table of held days.
+        source: What releases call the source.
+        found: The days that a gate holds.
+        now: This instant, in UTC without zone.
+    """
+    released = released_days(engine, source)
+    held = [one for one in found if one.day not in released]
+    engine.ensure(table)
+    before = engine.slice_rows(table, Days.of(one.day for one in held)).to_pylist() if held else []
+    since = {row["held_date"]: row["held_at"] for row in before}
+    rows = [
+        {
+            "held_date": one.day,
+            "reason": one.reason,
+            "observed_count": one.observed,
+            "limit_count": one.limit,
+            "held_row_count": one.row_count,
+            "held_at": since.get(one.day, now),
+        }
+        for one in held
+    ]
+    con = connect()
+    kinds = schema_of(table).to_pyarrow()
+    con.con.register(table.name, pa.Table.from_pylist(rows, pa.schema([(one.name, one.type) for one in kinds])))
+    return con.table(table.name)
+
+
+def released_days(engine: Engine, source: str) -> set[date]:
+    """Return the days of a source that somebody has let in."""
+    engine.ensure(DayReleases)
+    return {
+        row["released_date"]
+        for row in engine.query(f"SELECT * FROM {engine.name_of(DayReleases)}")  # noqa: S608 (names come from contracts)
+        if row["source"] == source
+    }
+
+
+def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
+    """Return the days that a source holds, the first day first."""
+    if not engine.has(table):
+        return []
+    found = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
+    return sorted(found, key=lambda row: row["held_date"])
+
+
+def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
+    """Return the days whose rows are held back by source: days of order, not those on which the lines arrived.
+
+    Args:
+        engine: The open warehouse.
+        rule: Which order lines are clean.
+    """
+    held = held_days(engine, HeldOrderDays)
+    if not held:
+        return {}
+    raw, waiting, kept = (engine.table(one) for one in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
+    arrived = raw.filter(Days.of(row["held_date"] for row in held).contain(raw.received_date))
+    rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
+    days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
+    return {ORDERS: dict(sorted(days.items()))} if days else {}
+
+
+def told(row: Row, source: str = ORDERS) -> Row:
+    """Return a held day as the summary, `ecom status` and e-mails list it."""
+    named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
+    counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
+    return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
+
+
+def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: str, now: datetime) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
+    """Record that somebody lets a held day in, and return how it was held.
+
+    Raises:
+        UsageError: The day is not held.
+    """
+    held = {row["held_date"]: row for row in held_days(engine, table)}
+    if day not in held:
+        days = ", ".join(str(one) for one in held) or "none"
+        raise UsageError(f"{day} is not held for {source}, so there is nothing to release; held are: {days}.")
+    fresh = {name: held[day][name] for name in ("reason", "observed_count", "limit_count")}
+    fresh |= {"released_date": day, "source": source, "released_by": who, "released_at": now}
+    engine.ensure(DayReleases)
+    with engine.transaction():
+        engine.rewrite(DayReleases, Days((day,)), partial(_with_release, fresh))
+    return held[day]
+
+
+def _with_release(fresh: Row, old: pa.Table) -> pa.Table:
+    kept = [row for row in old.to_pylist() if row["source"] != fresh["source"]]
+    kinds = schema_of(DayReleases).to_pyarrow()
+    return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in [*kept, fresh]], schema=kinds)

@@ -1,0 +1,183 @@
+"""From received order lines to clean ones: reasons to refuse a line, and which of its copies counts.
+
+A line may come again at any time, as it was or changed; of its clean copies the latest received counts. Every received
+line is accounted to the day on which it arrived, as clean, quarantined, surplus or held. Not here: which days are held
+(`held_days.py`), the star schema (`sales.py`).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY
+from ecom_assets.tables.contract import AMOUNT
+from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days, is_implausible
+
+NONE = "(none)"
+ALL = "(all)"
+"""Stands for the total; a shop's own city or category may not pass for it."""
+CONTENT = (
+    "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name", "last_name", "item_id",
+    "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status", "id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OrderRule:
+    """What makes a received order line a clean one.
+
+    `max_amount` (money), `max_quantity` (items): the most that one line may carry. A typing error beyond them would
+    outweigh every true line of the day. `first_day`: the first day on which anything can have been ordered.
+    """
+
+    max_amount: Decimal = MAX_AMOUNT
+    max_quantity: int = MAX_QUANTITY
+    first_day: date = FIRST_PLAUSIBLE
+
+
+def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    """Add `reject_reason` (null for a clean line) to received order lines; a missing status becomes `shipped`."""
+    raw = raw.mutate(status=raw.status.fill_null("shipped"))
+    day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
+    has_implausible_date = is_implausible(raw.received_at, rule.first_day) | is_implausible(
+        raw.ordered_at, rule.first_day
+    )
+    reason = ibis.cases(
+        (raw.malformed_row.notnull(), "malformed_row"),
+        (has_implausible_date, "implausible_date"),
+        (raw.uniq_id.isnull(), "missing_uniq_id"),
+        (raw.ordered_at.isnull(), "unparseable_date_time"),
+        (raw.order_date > day_after, "future_date_time"),
+        (raw.customer_id.isnull(), "missing_customer"),
+        (raw.item_id.isnull(), "missing_item"),
+        (raw.quantity.isnull(), "missing_quantity"),
+        (raw.quantity <= 0, "quantity_not_positive"),
+        (raw.quantity > rule.max_quantity, "quantity_too_large"),
+        (raw.payment_amount.isnull(), "missing_amount"),
+        (raw.payment_amount < 0, "negative_amount"),
+        (raw.payment_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
+        (raw.status.notin(STATUSES), "unknown_status"),
+        else_=ibis.null("string"),
+    )
+    return raw.mutate(reject_reason=reason)
+
+
+def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Lines that arrived on `days` and are not clean, as they came, each with its first reason."""
+    arrived = raw.filter(days.contain(raw.received_date))
+    classified = classify(arrived.mutate(received_status=arrived.status), rule)
+    refused = classified.filter(classified.reject_reason.notnull())
+    return refused.mutate(status=refused.received_status).drop("received_status")
+
+
+def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: Days) -> ir.Table:
+    """The clean lines ordered on `days`, each once, without what arrived on held days.
+
+    Args:
+        raw: All rows of `RawUserOrderLog`.
+        held: All rows of `HeldOrderDays`; None where no day can be held.
+        rule: What is clean.
+        days: Order days.
+    """
+    clean = _let_in(raw, held, rule)
+    touching = clean.filter(days.contain(clean.order_date))
+    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
+    kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
+    second = kept.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    kept = kept.mutate(
+        order_id=ibis.coalesce(kept.order_id, kept.customer_id.concat("-").concat(second)),
+        city_id=kept.city_id.nullif(ALL).fill_null(NONE),
+        item_category=kept.item_category.nullif(ALL).fill_null(NONE),
+        sales_channel=kept.sales_channel.nullif(ALL).fill_null(NONE),
+    )
+    return kept.select(*UserOrderLog.columns)
+
+
+def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Surplus copies that arrived on `days`, held days apart.
+
+    Args:
+        raw: All rows of `RawUserOrderLog`.
+        held: All rows of `HeldOrderDays`.
+        rule: What is clean.
+        days: Arrival days.
+    """
+    clean = _let_in(raw, held, rule)
+    touching = clean.filter(days.contain(clean.received_date))
+    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
+    surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
+    unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
+    return surplus.group_by(*unit).agg(surplus_count=surplus.count())
+
+
+def order_key(lines: ir.Table) -> ir.StringValue:
+    """Return what tells orders apart: the order id and the day, so that counts of days add up to those of weeks."""
+    return lines.order_date.cast("string").concat(" ").concat(lines.order_id)
+
+
+def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Every clean copy, of whatever day, of the lines of which a copy arrived on `days`."""
+    clean = _clean(raw, rule)
+    arrived = clean.filter(days.contain(clean.received_date))
+    return clean.semi_join(arrived, "uniq_id")
+
+
+def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Days of arrival among `days`, each with the days of order that what arrived on it can change.
+
+    They are those of all copies of the lines of which a copy arrived, held ones too: a day that comes to be held, or is
+    let in, changes the same days of order as one that arrives.
+
+    Args:
+        raw: All rows of `RawUserOrderLog`.
+        rule: What is clean.
+        days: Arrival days.
+    """
+    clean = _clean(raw, rule)
+    arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", "received_date").distinct()
+    copies = clean.select("uniq_id", "order_date").distinct()
+    return arrived.join(copies, "uniq_id").select("received_date", "order_date").distinct()
+
+
+def changed_days(changed: ir.Table, days: Days) -> ir.Table:
+    """Days of order that what arrived on `days` can change, in a column `day`.
+
+    Args:
+        changed: All rows of `ChangedOrderDays`.
+        days: Arrival days.
+    """
+    return changed.filter(days.contain(changed.received_date)).select(day="order_date").distinct()
+
+
+def _let_in(raw: ir.Table, held: ir.Table | None, rule: OrderRule) -> ir.Table:
+    """Return the clean copies that did not arrive on a held day."""
+    clean = _clean(raw, rule)
+    return clean if held is None else clean.anti_join(held, clean.received_date == held.held_date)
+
+
+def _clean(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    classified = classify(raw, rule)
+    return classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
+
+
+def _ranked(copies: ir.Table) -> ir.Table:
+    """Number each line's copies in `place`, the one that counts being 0, with the days of that one."""
+    latest_first = [key.desc() for key in _arrival_keys(copies)]
+    in_order = ibis.window(group_by="uniq_id", order_by=latest_first)
+    return copies.mutate(
+        place=ibis.row_number().over(in_order),
+        kept_received_date=copies.received_date.first().over(in_order),
+        kept_order_date=copies.order_date.first().over(in_order),
+    )
+
+
+def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
+    # Engines disagree on where nulls sort, so none takes part. Copies that tie are equal in every column.
+    received_at = copies.received_at.fill_null(ibis.timestamp("1970-01-01 00:00:00"))
+    file_place = [copies.source_file, copies.id_number.fill_null(-1)]
+    content = [copies[name].fill_null("") for name in CONTENT]
+    return [copies.received_date, received_at, *file_place, copies.ordered_at, *content]

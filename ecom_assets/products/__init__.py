@@ -1,0 +1,1 @@
+"""Products: performance, stock, inventory alerts."""

@@ -1,0 +1,62 @@
+"""Products: what they were viewed and sold day by day, their stock, and which need attention. Not here: how."""
+
+from typing import Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, restated_sales
+from ecom_assets.products import performance
+from ecom_assets.products import stock as inventory
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.stock import InventoryRule
+from ecom_assets.sales.assets import EVERY_SALE
+from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received, Restated
+
+
+@table_asset(
+    ProductPerformance,
+    session_events=Reads(SessionEvents, whole=True),
+    sales=EVERY_SALE,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_sales,
+)
+def product_performance(
+    session_events: ir.Table,
+    sales: ir.Table,
+    days: Days,
+    sales_source: str,
+    has_views: bool,  # noqa: FBT001 (what rules offer, by name)
+) -> ir.Table:
+    """Add up what each product's day came to."""
+    return performance.product_performance(session_events, sales, days, sales_source, has_views=has_views)
+
+
+class StockSource(Protocol):
+    """How much there is."""
+
+    def received(self, days: Days) -> Received:
+        """Return the stock of the newest of the days, or nothing, so that all stays as it is."""
+
+
+@table_asset(RawStock)
+def raw_stock(stock_source: StockSource, days: Days) -> Restated:
+    """Ask how much there is; rows of other days stay as they were told."""
+    found = stock_source.received(days).require_rows("stock")
+    return Restated(found.rows, found.days, found.metadata)
+
+
+@table_asset(
+    InventoryAlerts, stock=Reads(RawStock, whole=True), product_performance=Reads(ProductPerformance, whole=True)
+)
+def inventory_alerts(stock: ir.Table, product_performance: ir.Table, inventory_rule: InventoryRule) -> ir.Table:
+    """Say which products need attention."""
+    return inventory.inventory_alerts(stock, product_performance, inventory_rule)
+
+
+STOCK_ASSETS = (raw_stock, inventory_alerts)
+"""Those that need a catalogue with stock."""
+PRODUCT_ASSETS = (product_performance, *STOCK_ASSETS)

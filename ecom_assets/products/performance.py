@@ -1,0 +1,139 @@
+"""What each product was viewed, put into carts, bought and paid back, day by day. Not here: sessions, stock.
+
+A purchase event names one product of an order and no quantities, so that what was sold is taken from orders where a
+shop has them. Without orders a purchase event is one item of its product, and its amount is the revenue: true of logs
+that tell each bought item, as REES46's.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.products.contracts import ProductPerformance
+from ecom_assets.sales.sales import added_up
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import ratio, stacked
+
+ORDERS, EVENTS = "orders", "events"
+TYPES = ("product_view", "add_to_cart", "remove_from_cart")
+OF_SALES = ("purchase", "refund")
+SOLD = ("purchase_count", "sold_item_count", "refunded_item_count")
+COUNTS = (
+    *(f"{kind}_count" for kind in TYPES),
+    "viewing_visitor_count", "cart_visitor_count", *SOLD,
+)  # fmt: skip
+OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
+PRICED = "priced_count"
+"""How many orders, or events of purchases and refunds, tell an amount."""
+AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
+
+
+def product_performance(
+    events: ir.Table, sold: ir.Table, days: Days, sales_source: str, *, has_views: bool = True
+) -> ir.Table:
+    """One row per day of `days` and product.
+
+    Args:
+        events: All rows of `SessionEvents`.
+        sold: All rows of `Sales`.
+        days: The days asked for.
+        sales_source: `orders`, or `events` for a shop without orders.
+        has_views: Whether the shop gave events: without them nobody knows what was viewed.
+    """
+    events = events.filter(days.contain(events.event_date))
+    unnamed = _unnamed_days(events)
+    events = events.filter(events.product_id.notnull())
+    parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
+    columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
+    told = stacked(*(part.select(*columns) for part in parts))
+    found = told.group_by("event_date", "product_id").agg(
+        product_category=told.product_category.min(),
+        **{name: told[name].sum() for name in COUNTS},
+        **{name: told[name].sum().cast(MONEY) for name in AMOUNTS},
+        **{PRICED: told[PRICED].sum()},
+    )
+    found = _without_unknown(found, has_views=has_views)
+    found = found if sales_source == ORDERS else _without_unnamed(found, unnamed)
+    return found.mutate(
+        cart_rate=ratio(found.cart_visitor_count, found.viewing_visitor_count),
+        purchases_per_cart=ratio(found.purchase_count, found.add_to_cart_count),
+        purchases_per_view=ratio(found.purchase_count, found.product_view_count),
+        sales_source=ibis.literal(sales_source),
+    ).select(*ProductPerformance.columns)
+
+
+def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
+    """Return the sums with null for views that nobody told, and for amounts where something sold tells none."""
+    is_unpriced = (found.purchase_count + found.refunded_item_count > 0) & (found[PRICED] == 0)
+    unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), found[name]) for name in AMOUNTS}
+    views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
+    return found.mutate(**unknown, **views).drop(PRICED)
+
+
+def _unnamed_days(events: ir.Table) -> ir.Table:
+    """Return the days, as `unnamed_date`, with purchases or refunds none of which names a product."""
+    sold = events.filter(events.event_type.isin(OF_SALES))
+    by_day = sold.group_by("event_date").agg(named_count=sold.product_id.count())
+    return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")
+
+
+def _without_unnamed(found: ir.Table, unnamed: ir.Table) -> ir.Table:
+    """Return the sums with null for all that was sold on days of which nobody knows what was."""
+    joined = found.left_join(unnamed, found.event_date == unnamed.unnamed_date)
+    is_unknown = joined.unnamed_date.notnull()
+    unknown = {name: is_unknown.ifelse(ibis.null(found[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
+    return joined.mutate(**unknown).drop("unnamed_date")
+
+
+def _interest(events: ir.Table) -> ir.Table:
+    """Views and carts, which events alone tell."""
+    events = events.filter(events.event_type.isin(TYPES))
+    each = events.group_by("event_date", "product_id", "visitor_id").agg(
+        product_category=events.product_category.min(),
+        **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in TYPES},
+    )
+    has_viewed = each.product_view_count > 0
+    found = each.group_by("event_date", "product_id").agg(
+        product_category=each.product_category.min(),
+        viewing_visitor_count=has_viewed.ifelse(1, 0).sum(),
+        cart_visitor_count=(has_viewed & (each.add_to_cart_count > 0)).ifelse(1, 0).sum(),
+        **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in TYPES},
+    )
+    return _completed(found)
+
+
+def _sold(sold: ir.Table, days: Days) -> ir.Table:
+    """What order lines tell."""
+    sold = sold.filter(days.contain(sold.order_date))
+    found = added_up(sold, ["order_date", "item_id"])
+    found = found.mutate(**{PRICED: ibis.literal(1, "int64")})
+    return _completed(found.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
+
+
+def _bought(events: ir.Table) -> ir.Table:
+    """What events of purchases and refunds tell."""
+    events = events.filter(events.event_type.isin(OF_SALES))
+    is_refund = events.event_type == "refund"
+    money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
+    nothing = ibis.literal(0, MONEY)
+    found = events.group_by("event_date", "product_id").agg(
+        product_category=events.product_category.min(),
+        purchase_count=is_refund.ifelse(0, 1).sum(),
+        sold_item_count=is_refund.ifelse(0, 1).sum(),
+        refunded_item_count=is_refund.ifelse(1, 0).sum(),
+        shipped_amount=is_refund.ifelse(nothing, money).sum().cast(MONEY),
+        refunded_amount=is_refund.ifelse(-money, nothing).sum().cast(MONEY),
+        revenue_amount=is_refund.ifelse(-money, money).sum().cast(MONEY),
+        **{PRICED: events.cart_amount.count()},
+    )
+    return _completed(found)
+
+
+def _completed(found: ir.Table) -> ir.Table:
+    """Return the rows with nothing in the columns that they do not tell."""
+    nothing = {
+        **dict.fromkeys((*COUNTS, PRICED), ibis.literal(0, "int64")),
+        **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),
+        "product_category": ibis.null("string"),
+    }
+    return found.mutate(**{name: value for name, value in nothing.items() if name not in found.columns})

@@ -1,0 +1,313 @@
+"""Products: the top ones of a period, one in detail, categories, and stock that needs attention.
+
+Sums of `mart.product_performance`, whose purchases are those of orders; without orders, of purchase events. Not here:
+how these are counted (`products/performance.py`).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.queries import coverage
+from ecom_assets.journeys.contracts import CategoryPerformance
+from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance
+from ecom_assets.products.stock import InventoryRule
+from ecom_assets.sales.contracts import Item, Sales
+from ecom_assets.sales.coverage import DEFINITION as SOURCE
+from ecom_assets.sales.coverage import EVENTS, ORDERS, PURCHASES, SalesSource, find_sales_source, require
+from ecom_assets.sales.queries import NUMBERS, by_revenue, category_sales, numbers
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.queries import (
+    CHANGE,
+    ZERO,
+    Period,
+    Reading,
+    Row,
+    changes,
+    if_known,
+    in_period,
+    share,
+    with_previous,
+)
+
+SortBy = Literal["revenue", "units", "conversion", "views"]
+SORTED_BY: Final = {
+    "revenue": "revenue_amount",
+    "units": "sold_item_count",
+    "conversion": "purchases_per_view",
+    "views": "product_view_count",
+}
+EVENT_COUNTS: Final = ("product_view_count", "add_to_cart_count", "remove_from_cart_count")
+SALES_COUNTS: Final = ("purchase_count", "sold_item_count", "refunded_item_count")
+PRODUCT_COUNTS: Final = (*EVENT_COUNTS, *SALES_COUNTS)
+AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
+PRODUCT_NUMBERS: Final = (*PRODUCT_COUNTS, *AMOUNTS, "purchases_per_view")
+MOST_RELATED: Final = 10
+PRODUCT_DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in PRODUCT_NUMBERS} | {
+    "conversion": "purchases_per_view; products without a view come last",
+    "change": CHANGE,
+    **SOURCE,
+    "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
+}
+
+
+def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
+    reading: Reading, period: Period, sort_by: SortBy, category: str | None, *, limit: int, offset: int = 0
+) -> dict[str, Any]:
+    """Return the first products of a period by a number, and how many there are."""
+    table = reading.table(ProductPerformance)
+    rows, sold = table.filter(in_period(table.event_date)), _Sold.of(reading)
+    ranked = _ranked(reading, rows, sort_by, category)
+    counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
+    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
+    # Adding up all numbers of all products takes several times as long as one number of all, and all of the first.
+    sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
+    named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
+    named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
+    found = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
+    total = found[0]["total_count"] if found else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
+    products = [{"rank_number": offset + n, **_told(row, sold, period)} for n, row in enumerate(found, start=1)]
+    return {
+        "source": sold.source,
+        "sort_by": sort_by,
+        "total_count": None if period.data == "none" else int(total),
+        "products": products,
+    }
+
+
+def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None) -> ir.Table:
+    """Return each product that is asked for, with the `number` that it is ranked by."""
+    names = ("purchase_count", "product_view_count") if sort_by == "conversion" else (SORTED_BY[sort_by],)
+    sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
+    if category is not None:
+        sums["product_category"] = _last_category(rows)
+    short = rows.group_by("product_id").agg(**sums)
+    if category is not None:
+        items = _items(reading)
+        short = short.left_join(items, short.product_id == items.item_id)
+        short = short.filter(ibis.coalesce(short.product_category, short.item_category) == category)
+    number = _per_view(short) if sort_by == "conversion" else short[SORTED_BY[sort_by]]
+    return short.select("product_id", number=number)
+
+
+def _items(reading: Reading) -> ir.Table:
+    return reading.table(Item).select(item_id="item_id", item_name="item_name", item_category="item_category")
+
+
+def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
+    """Return a product's numbers, of the period before too, day by day, and what is bought with it; None if unknown."""
+    table, items = reading.table(ProductPerformance), reading.table(Item)
+    mine = table.filter(table.product_id == product_id)
+    days = reading.rows(_added(with_previous(mine, "event_date"), ["event_date", "is_current"]), period)
+    item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
+    if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
+        return None
+    sold = _Sold.of(reading)
+    here, there = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
+    by_day = {row["event_date"]: row for row in days if row["is_current"]}
+    told = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
+    category = told[-1]["product_category"] if told else None
+    return {
+        "product_id": product_id,
+        "product_name": item and item["item_name"],
+        "product_category": category or (item and item["item_category"]),
+        "source": sold.source,
+        "product": sold.numbers(here, period),
+        "previous": None if period.previous.data == "none" else sold.numbers(there, period.previous),
+        "change": sold.changes(here, there, period),
+        "trend": [{"event_date": day, **sold.numbers(by_day.get(day), _day(period, day))} for day in period.days.dates],
+        "related": related(reading, product_id),
+    }
+
+
+def related(reading: Reading, product_id: str) -> list[Row]:
+    """Return the products that were shipped most often in the same orders, ties by id."""
+    sold, items = reading.table(Sales), reading.table(Item)
+    shipped = sold.filter(sold.status == "shipped")
+    order = ["order_date", "order_id", "customer_id"]
+    with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
+    together = shipped.select(*order, "item_id").join(with_it, order).distinct()
+    counted = together.group_by("item_id").agg(order_count=together.count())
+    # The product itself is in all of its orders, so one row more than are told has it, and tells how many these are.
+    first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
+    named = first.limit(MOST_RELATED + 1).left_join(items, "item_id")
+    named = named.select("item_id", "item_name", "item_category", "order_count")
+    rows = reading.rows(named.order_by(named.order_count.desc(), named.item_id))
+    whole = max((row["order_count"] for row in rows if row["item_id"] == product_id), default=0)
+    return [
+        {
+            "product_id": row["item_id"],
+            "product_name": row["item_name"],
+            "product_category": row["item_category"],
+            "order_count": int(row["order_count"]),
+            "order_share": share(row["order_count"], whole),
+        }
+        for row in rows
+        if row["item_id"] != product_id
+    ]
+
+
+def _sum(rows: list[Row]) -> Row | None:
+    if not rows:
+        return None
+    counts: Row = {name: _total([row[name] for row in rows], 0) for name in PRODUCT_COUNTS}
+    return counts | {name: _total([row[name] for row in rows], ZERO) for name in AMOUNTS}
+
+
+def _total(numbers: list[Any], nothing: Any) -> Any:  # noqa: ANN401 (counts or money)
+    """Return the sum of what is known; None where nothing is."""
+    known = [one for one in numbers if one is not None]
+    return sum(known, nothing) if known else None
+
+
+def _day(period: Period, day: date) -> Period:
+    return replace(period, start_date=day, end_date=day)
+
+
+def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
+    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in PRODUCT_COUNTS}
+    sums |= {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
+    return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums)
+
+
+def _last_category(rows: ir.Table) -> ir.Value:
+    """Return the last by day: one product may carry several categories over time."""
+    return rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
+
+
+def _per_view(sums: ir.Table) -> ir.FloatingValue:
+    return sums.purchase_count.cast("float64") / sums.product_view_count.cast("float64").nullif(0)
+
+
+@dataclass(frozen=True)
+class _Sold:
+    """Where purchases are counted; `is_told` says whether products can be told apart there."""
+
+    source: SalesSource | None
+    is_told: bool
+
+    @classmethod
+    def of(cls, reading: Reading) -> "_Sold":
+        """Find it out: events of purchases may be of whole carts, and name no product."""
+        source = find_sales_source(reading)
+        if source != PURCHASES:
+            return cls(source, source is not None)
+        days = reading.table(ProductPerformance)
+        named = days.filter((days.purchase_count > 0) | (days.refunded_item_count > 0))
+        return cls(source, bool(reading.state(named.select("product_id").limit(1))))
+
+    def numbers(self, row: Row | None, period: Period) -> Row:
+        """Return a product's numbers of a period; None for those whose source knows none of its days."""
+        views: Row = {name: _whole(row[name]) if row else 0 for name in EVENT_COUNTS}
+        sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
+        sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
+        sales = if_known(sales, self._days(period)) if self.is_told else dict.fromkeys(sales)
+        found = if_known(views, period.of_source(EVENTS)) | sales
+        return {**found, "purchases_per_view": share(found["purchase_count"], found["product_view_count"])}
+
+    def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
+        """Return how each number changed, None where its source does not know all days of both."""
+        told = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
+        unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
+        unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
+        return told | dict.fromkeys(unknown)
+
+    def _days(self, period: Period) -> Period:
+        return period.of_source(self.source or ORDERS)
+
+
+def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines give counts as they like)
+    return None if number is None else int(number)
+
+
+def _told(row: Row, sold: _Sold, period: Period) -> Row:
+    return {
+        "product_id": row["product_id"],
+        "product_name": row["item_name"],
+        "product_category": row["product_category"],
+        **sold.numbers(row, period),
+    }
+
+
+CATEGORY_COUNTS: Final = (
+    "category_view_count",
+    "product_view_count",
+    "add_to_cart_count",
+    "viewing_session_count",
+    "cart_session_count",
+    "purchase_session_count",
+)
+CATEGORY_DEFINITION: Final = (
+    {name: CategoryPerformance.columns[name].description for name in CATEGORY_COUNTS}
+    | {
+        "cart_rate": CategoryPerformance.columns["cart_rate"].description,
+        "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
+        "revenue_change": CHANGE,
+        "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",
+        "category_data": "How much of what was sold has a category: all of it (whole), some, or nothing, where neither "
+        "the orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
+    }
+    | SOURCE
+)
+
+
+def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
+    """Return each category that was looked at or sold, most revenue first, then most looked at."""
+    source = find_sales_source(reading)
+    sold = category_sales(reading, period.of_source(source)) if source else {}
+    table = reading.table(CategoryPerformance)
+    rows = table.filter(in_period(table.started_date))
+    sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})
+    looked = {row["product_category"]: row for row in reading.rows(sums, period)}
+    found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
+    found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
+    total = None if period.data == "none" else len(found)
+    told = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
+    return {**told, "categories": found[offset : offset + limit]}
+
+
+def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
+    counts: Row = {one: int(looked[one]) if looked else 0 for one in CATEGORY_COUNTS}
+    counts |= {
+        "cart_rate": share(counts["cart_session_count"], counts["viewing_session_count"]),
+        "purchase_rate": share(counts["purchase_session_count"], counts["viewing_session_count"]),
+    }
+    sales = {one: sold[one] for one in NUMBERS} if sold else if_known(numbers(None), period.of_source(source))
+    return {
+        "product_category": name,
+        **if_known(counts, period.of_source(EVENTS)),
+        **sales,
+        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.of_source(source))[""],
+        "revenue_change": sold["revenue_change"] if sold else None,
+    }
+
+
+Kind = Literal["out_of_stock", "low", "overstock", "dead"]
+COLUMNS: Final = tuple(InventoryAlerts.columns)
+
+
+def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
+    """Return the alerts, the most urgent kind first, within it those that last shortest; and how many of each kind.
+
+    Raises:
+        NoSourceError: There is no stock.
+    """
+    require(reading, "stock")
+    table = reading.table(InventoryAlerts)
+    counted = reading.rows(table.group_by("alert").agg(n=table.count()))
+    counts = {row["alert"]: int(row["n"]) for row in counted}
+    chosen = table if alert is None else table.filter(table.alert == alert)
+    urgency = ibis.cases(*((chosen.alert == name, place) for place, name in enumerate(ALERTS)))
+    by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
+    rows = reading.rows(chosen.order_by(*by_cover).select(*COLUMNS).limit(limit, offset=offset))
+    total = sum(counts.values()) if alert is None else counts.get(alert, 0)
+    return {"counts": {name: counts.get(name, 0) for name in ALERTS}, "total_count": total, "alerts": rows}
+
+
+def definition() -> dict[str, Any]:
+    """Return what an alert means."""
+    rule = InventoryRule()
+    return {"alert": InventoryAlerts.columns["alert"].description, **vars(rule)}

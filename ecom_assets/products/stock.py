@@ -1,0 +1,108 @@
+"""Which products' stock needs attention: METRICS "Inventory alert". Not here: fetching stock, counting sales."""
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.products.contracts import InventoryAlerts
+from ecom_assets.tables.days import NO
+from ecom_assets.tables.portable import ratio
+
+
+@dataclass(frozen=True)
+class InventoryRule:
+    """Where too little, too much and too still begin.
+
+    `sales_days` (days, 28): mean daily units are of so many days, the stock's day the last of them: four weeks, so
+    that every weekday counts as often. `overstock_days` (days of cover, 180): more than this lasts too long.
+    `dead_days` (days, 90): who has not sold one in so many days sells none. Where sales reach back less far, means
+    are of the days that there are, and nothing is called dead.
+    """
+
+    sales_days: int = 28
+    overstock_days: int = 180
+    dead_days: int = 90
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that say nothing."""
+        for name in ("sales_days", "overstock_days", "dead_days"):
+            if getattr(self, name) < 1:
+                raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")
+
+
+def newest_stock(raw: ir.Table) -> ir.Table:
+    """Return what the newest day's lines say, one per product; of several the last counts.
+
+    Args:
+        raw: All rows of `RawStock`.
+    """
+    newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
+    good = newest.filter(newest.received_date == newest.newest_date, newest.reject_reason.isnull())
+    last_first = ibis.window(group_by="product_id", order_by=good.record_number.desc())
+    numbered = good.mutate(place=ibis.row_number().over(last_first))
+    return numbered.filter(numbered.place == 0)
+
+
+def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
+    """One row per product that needs attention.
+
+    Args:
+        raw: All rows of `RawStock`.
+        products: All rows of `ProductPerformance`.
+        rule: Where attention begins.
+    """
+    judged = stock_levels(raw, products, rule)
+    return judged.filter(judged.alert.notnull()).select(*InventoryAlerts.columns)
+
+
+def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
+    """One row per product with stock, with its cover and its `alert`, null where all is well; arguments as above."""
+    stock = newest_stock(raw)
+    stock = stock.mutate(as_of_date=stock.received_date)
+    sold = _sold(stock, products, rule)
+    found = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
+    found = found.cross_join(_history(products))
+    in_days = found.as_of_date.delta(found.first_sold_date, unit="day") + 1
+    known_days = ibis.greatest(in_days.fill_null(0), 0).cast("int64")
+    found = found.mutate(
+        known_days=known_days,
+        sold_item_count=found.sold_item_count.fill_null(0),
+        sales_days_count=ibis.least(known_days, ibis.literal(rule.sales_days, "int64")),
+    )
+    found = found.mutate(daily_sold_items=ratio(found.sold_item_count, found.sales_days_count))
+    cover = ratio(found.stock_count * found.sales_days_count, found.sold_item_count)
+    found = found.mutate(days_of_cover=cover)
+    is_still = found.last_sold_date.isnull() | (
+        found.as_of_date.delta(found.last_sold_date, unit="day") >= rule.dead_days
+    )
+    is_low = (found.stock_count < found.reorder_point_count).fill_null(NO) | (
+        found.days_of_cover < found.lead_time_days
+    ).fill_null(NO)
+    alert = ibis.cases(
+        (found.stock_count <= 0, "out_of_stock"),
+        (is_low, "low"),
+        ((found.days_of_cover > rule.overstock_days).fill_null(NO), "overstock"),
+        (is_still & (found.known_days >= rule.dead_days), "dead"),
+        else_=ibis.null("string"),
+    )
+    return found.mutate(alert=alert)
+
+
+def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
+    """Items shipped in the days that count, and the last day on which one was."""
+    as_of = stock.agg(as_of_date=stock.as_of_date.max())
+    until = products.cross_join(as_of)
+    until = until.filter(until.event_date <= until.as_of_date, until.sold_item_count > 0)
+    first = (until.as_of_date - ibis.interval(days=rule.sales_days - 1)).cast("date")
+    return until.group_by("product_id").agg(
+        sold_item_count=until.sold_item_count.sum(where=until.event_date >= first).fill_null(0),
+        last_sold_date=until.event_date.max(),
+    )
+
+
+def _history(products: ir.Table) -> ir.Table:
+    """The first day on which anything was sold: what happened before nobody knows."""
+    sold = products.filter(products.sold_item_count > 0)
+    return sold.agg(first_sold_date=sold.event_date.min())

@@ -1,0 +1,1 @@
+"""Orders against events, and restatements of published numbers."""

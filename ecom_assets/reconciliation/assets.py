@@ -1,0 +1,74 @@
+"""Whether events and orders tell the same, and which published numbers have changed.
+
+Not here: how differences are found (`reconciliation/differences.py`), logging (`reconciliation/restatements.py`).
+"""
+
+from dataclasses import replace
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE
+from ecom_assets.reconciliation import differences as reconciliation
+from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
+from ecom_assets.reconciliation.differences import ReconciliationRule
+from ecom_assets.registry import PUBLISHED
+from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.received import Restated
+from ecom_assets.warehouse.engine import Engine
+
+EVERY_EVENT = Reads(CleanEvents, whole=True)
+
+
+def restated_days(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Days near those whose events or orders the run can change."""
+    return reconciliation.reconciled_days(events, user_order_log, changed_order_days, days)
+
+
+@table_asset(
+    OrderEventReconciliation,
+    events=EVERY_EVENT,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_days,
+)
+def order_event_reconciliation(
+    events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
+) -> ir.Table:
+    """Find each difference between orders and events, with its cause."""
+    return reconciliation.order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
+
+
+@table_asset(
+    OrderEventReconciliationDaily,
+    events=EVERY_EVENT,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    order_event_reconciliation=Reads(OrderEventReconciliation, whole=True),
+    restates=restated_days,
+)
+def order_event_reconciliation_daily(
+    events: ir.Table,
+    user_order_log: ir.Table,
+    order_event_reconciliation: ir.Table,
+    reconciliation_rule: ReconciliationRule,
+    days: Days,
+) -> ir.Table:
+    """Add up orders, events and differences of each day."""
+    return reconciliation.reconciliation_daily(
+        events, user_order_log, order_event_reconciliation, reconciliation_rule, days
+    )
+
+
+RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
+"""Those that need events and orders."""
+
+
+@table_asset(Restatements)
+def logged_restatements(warehouse: Engine) -> Restated:
+    """Tell what the run has logged; the entries are written with the numbers that they are about."""
+    return Restated(warehouse.table(Restatements).filter(NO), Days(()))
+
+
+restatements = replace(logged_restatements, follows=tuple(asset_key(contract) for contract in PUBLISHED))

@@ -1,0 +1,69 @@
+"""What must hold of orders against events, and of the log of changed numbers, whatever the data.
+
+Not here: the comparison itself (`reconciliation/differences.py`), logging (`reconciliation/restatements.py`).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.reconciliation.contracts import (
+    CAUSES,
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+    Restatements,
+)
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.portable import stacked
+
+
+@claim(
+    OrderEventReconciliationDaily,
+    reads=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
+)
+def causes_add_up_to_the_difference(
+    days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table
+) -> Verdict:
+    """Per day, orders less events are the differences by cause, exactly; each term is counted anew."""
+    events = events.filter(events.event_type.isin(("purchase", "refund")))
+    ordered = lines.payment_amount
+    paid = events.cart_amount.fill_null(ibis.literal(0, MONEY))
+    daily = daily.mutate(
+        causes_amount=sum((daily[f"{cause}_amount"] for cause in CAUSES), ibis.literal(0, MONEY)).cast(MONEY)
+    )
+    terms = stacked(
+        _term(lines, "order_date", "orders", (lines.status == "refunded").ifelse(-ordered, ordered)),
+        _term(events, "event_date", "events", (events.event_type == "refund").ifelse(-paid, paid)),
+        _term(rows, "reconciled_date", "differences", rows.difference_amount),
+        _term(daily, "reconciled_date", "orders", -daily.order_amount),
+        _term(daily, "reconciled_date", "events", -daily.event_amount),
+        _term(daily, "reconciled_date", "differences", -daily.difference_amount),
+        _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
+    )
+    sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
+    return verdict_of(sums.filter(sums.residue != 0), sums)
+
+
+@claim(Restatements, reads=(Restatements,))
+def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> Verdict:
+    """What a number was before a restatement is what the restatement before it left."""
+    logged = of_days(logged, "restated_date", days)
+    number = ["restated_date", "table_name", "row_key", "column_name"]
+    in_order = ibis.window(group_by=number, order_by="restatement_number")
+    # Null says that there was no number, and the first entry of a number has none before it.
+    logged = logged.mutate(
+        is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
+    )
+    is_same = (logged.left == logged.before_value) | (logged.left.isnull() & logged.before_value.isnull())
+    return verdict_of(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
+
+
+def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:
+    return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
+
+
+RECONCILIATION_CLAIMS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
+"""Return the claims about orders against events."""

@@ -1,0 +1,341 @@
+"""Purchase and refund events against the order log: each difference with its cause, and the totals of each day.
+
+Not here: which event belongs to which order (`order_event_pairs.py`).
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.orders import changed_days
+from ecom_assets.reconciliation.contracts import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+ORDER = ("kind", "order_id", "order_date")
+EVENT = ("event_date", "event_id")
+"""What identifies an order of a day, and an event."""
+CANDIDATE = (*ORDER, "ordered_at", *EVENT, "event_at", "matched_by", "preference")
+
+
+@dataclass(frozen=True)
+class ReconciliationRule:
+    """What makes an event and an order one purchase; both are at most one calendar day apart.
+
+    Attributes:
+        order_id_keys: Keys of an event's `properties` that may name the order, the first that is there counts; GA4 and
+            many others say transaction_id.
+        line_suffix: What the id of an order's line has behind the id of the order, as a regular expression; events name
+            orders, not lines.
+        shift_s: Seconds between an order and an event of one customer and one amount that may be the same purchase: 14
+            hours, the farthest that a clock of another zone than UTC can be off.
+        near_s: Seconds between an order and an event of one customer and different amounts that may be the same
+            purchase: an hour, as nobody buys again so soon as a rule.
+        repeat_s: Seconds within which an event without an order repeats another of the same customer and amount: an
+            hour, in which a thank-you page is loaded again.
+    """
+
+    order_id_keys: tuple[str, ...] = ("order_id", "transaction_id", "transactionid")
+    line_suffix: str = "-[0-9]+(-r)?$"
+    shift_s: int = 14 * 3600
+    near_s: int = 3600
+    repeat_s: int = 3600
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition as answers carry it."""
+        return asdict(self)
+
+
+def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
+    """One row per order of a day: its shipped lines, or its refunded ones.
+
+    Args:
+        lines: Rows of `UserOrderLog`.
+        rule: How the ids of lines are made of those of orders.
+        days: Order days.
+    """
+    lines = lines.filter(days.contain(lines.order_date))
+    lines = lines.mutate(
+        kind=(lines.status == "refunded").ifelse("refund", "purchase"),
+        line_order_id=lines.uniq_id.re_replace(rule.line_suffix, ""),
+    )
+    return lines.group_by(*ORDER).agg(
+        ordered_at=lines.ordered_at.min(),
+        customer_id=lines.customer_id.min(),
+        line_order_id=lines.line_order_id.min(),
+        order_amount=lines.payment_amount.sum().cast(MONEY),
+    )
+
+
+def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
+    """One row per purchase or refund event of `days`, with the order that it names.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        rule: Where events name orders.
+        days: Event days.
+    """
+    events = events.filter(days.contain(events.event_date), events.event_type.isin(("purchase", "refund")))
+    named = [
+        events.properties.re_extract(f'"{key}"[ ]*:[ ]*"?([^",}}]+)', 1).nullif("").nullif("null")
+        for key in rule.order_id_keys
+    ]
+    return events.select(
+        *EVENT,
+        "event_at",
+        "visitor_id",
+        kind=events.event_type,
+        event_amount=events.cart_amount,
+        named_order_id=ibis.coalesce(*named),
+    )
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Orders and events of some days, as `orders_of` and `events_of` give them, and who belongs to whom."""
+
+    orders: ir.Table
+    events: ir.Table
+    rule: ReconciliationRule
+
+    @cached_property
+    def pairs(self) -> ir.Table:
+        """The keys of order and event of each pair, with `matched_by`."""
+        return stacked(self._by_id, self._by_customer)
+
+    @cached_property
+    def repeated(self) -> ir.Table:
+        """The keys of events without an order of their own that repeat another event."""
+        alone = self.events.anti_join(self.pairs, EVENT)
+        counted = self.events.semi_join(self.pairs, EVENT).select(
+            "kind", "visitor_id", "event_amount", counted_at="event_at"
+        )
+        both = alone.join(counted, ["kind", "visitor_id", "event_amount"])
+        again = both.filter(_apart_s(both.event_at, both.counted_at) <= self.rule.repeat_s)
+        return stacked(self._named.anti_join(self._by_id, EVENT).select(*EVENT), again.select(*EVENT)).distinct()
+
+    @cached_property
+    def _named(self) -> ir.Table:
+        """Every event with every order near it that it names: by the order's id, or by that of its lines."""
+        names = stacked(
+            self.orders.select(*ORDER, "ordered_at", name="order_id"),
+            self.orders.filter(self.orders.line_order_id != self.orders.order_id).select(
+                *ORDER, "ordered_at", name="line_order_id"
+            ),
+        )
+        both = self.events.join(names, [self.events.kind == names.kind, self.events.named_order_id == names.name])
+        both = both.mutate(matched_by=ibis.literal("order_id"), preference=_days_apart(both))
+        return both.filter(both.preference <= 1).select(*CANDIDATE)
+
+    @cached_property
+    def _by_id(self) -> ir.Table:
+        return _mutual(self._named)
+
+    @cached_property
+    def _by_customer(self) -> ir.Table:
+        orders = self.orders.anti_join(self._by_id, ORDER).mutate(visitor_id=lambda t: t.customer_id)
+        events = self.events.anti_join(self._named, EVENT)
+        orders = orders.mutate(amount=orders.order_amount)
+        events = events.mutate(amount=events.event_amount.fill_null(ibis.literal(-1, MONEY)))
+        orders = _numbered(orders, "order", ["ordered_at", "order_id"])
+        events = _numbered(events, "event", ["event_at", "event_id"])
+        both = events.join(orders, [events.kind == orders.kind, events.visitor_id == orders.visitor_id])
+        days_apart, apart_s = _days_apart(both), _apart_s(both.event_at, both.ordered_at)
+        same = (both.amount == both.amount_right) & (both.event_place == both.order_place) & (days_apart <= 1)
+        near = (both.amount != both.amount_right) & (days_apart == 0) & (apart_s <= self.rule.near_s)
+        is_same = same & (apart_s <= self.rule.shift_s)
+        both = both.mutate(
+            matched_by=is_same.ifelse("customer_amount", "customer_time"),
+            preference=is_same.ifelse(days_apart, 2),
+        )
+        return _mutual(both.filter(is_same | near).select(*CANDIDATE))
+
+
+def _numbered(rows: ir.Table, noun: str, order: list[str]) -> ir.Table:
+    """Number purchases of one amount by one customer on one day, so that two equal ones find two."""
+    in_order = ibis.window(group_by=["kind", "visitor_id", "amount", f"{noun}_date"], order_by=order)
+    return rows.mutate(**{f"{noun}_place": ibis.row_number().over(in_order)})
+
+
+def _mutual(candidates: ir.Table) -> ir.Table:
+    """Keep those candidates that are the best for both: least preference, then nearest in time, then by id."""
+    apart_s = _apart_s(candidates.event_at, candidates.ordered_at)
+    by_order = ibis.window(group_by=[*ORDER], order_by=["preference", apart_s, "event_at", "event_id"])
+    by_event = ibis.window(group_by=[*EVENT], order_by=["preference", apart_s, "ordered_at", "order_id"])
+    ranked = candidates.mutate(order_rank=ibis.row_number().over(by_order), event_rank=ibis.row_number().over(by_event))
+    return ranked.filter(ranked.order_rank == 0, ranked.event_rank == 0).select(*ORDER, *EVENT, "matched_by")
+
+
+def _days_apart(both: ir.Table) -> ir.IntegerValue:
+    """0 on one day, 1 on neighbouring ones, 2 beyond."""
+    before = (both.order_date - ibis.interval(days=1)).cast("date")
+    after = (both.order_date + ibis.interval(days=1)).cast("date")
+    is_neighbour = (both.event_date == before) | (both.event_date == after)
+    return (both.event_date == both.order_date).ifelse(0, is_neighbour.ifelse(1, 2))
+
+
+def _apart_s(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.IntegerValue:
+    return (one.epoch_seconds().cast("int64") - other.epoch_seconds().cast("int64")).abs()
+
+
+REACH_DAYS = 5
+"""Days that a change of one day's orders or events can reach: a match looks a day ahead or back, and so does that of
+the other side, first by order id and then by customer; a repeated event looks at its neighbours' matches."""
+ZERO = ibis.literal(0, MONEY)
+
+
+def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
+    """One row per difference on `days`.
+
+    Args:
+        events: All rows of `CleanEvents`; those near `days` are looked at.
+        lines: All rows of `UserOrderLog`, likewise.
+        rule: When both are one purchase.
+        days: The days asked for.
+    """
+    near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
+    pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
+    found = stacked(_without_event(pairing), _without_order(pairing), *_differing(pairing))
+    return found.filter(days.contain(found.reconciled_date)).select(*OrderEventReconciliation.columns)
+
+
+def reconciliation_daily(
+    events: ir.Table, lines: ir.Table, differences: ir.Table, rule: ReconciliationRule, days: Days
+) -> ir.Table:
+    """One row per day of `days` with an order or event.
+
+    Args:
+        events: All rows of `CleanEvents`.
+        lines: All rows of `UserOrderLog`.
+        differences: All rows of `OrderEventReconciliation`.
+        rule: What an order is.
+        days: The days asked for.
+    """
+    orders, bought = orders_of(lines, rule, days), events_of(events, rule, days)
+    differences = differences.filter(days.contain(differences.reconciled_date))
+    record = differences.kind.concat(" ").concat(differences.record_id)
+    ordered = orders.group_by(reconciled_date=orders.order_date).agg(
+        order_count=orders.count(), order_amount=_signed(orders, orders.order_amount).sum()
+    )
+    happened = bought.group_by(reconciled_date=bought.event_date).agg(
+        event_count=bought.count(), event_amount=_signed(bought, bought.event_amount.fill_null(ZERO)).sum()
+    )
+    differing = differences.group_by("reconciled_date").agg(
+        unmatched_count=record.nunique(where=differences.side == "order"),
+        **{f"{cause}_count": (differences.cause == cause).ifelse(1, 0).sum() for cause in CAUSES},
+        **{f"{cause}_amount": _of(differences, cause).sum() for cause in CAUSES},
+    )
+    per_day = _side_by_side(ordered, happened, differing)
+    per_day = per_day.mutate(
+        matched_count=per_day.order_count - per_day.unmatched_count,
+        difference_amount=(per_day.order_amount - per_day.event_amount).cast(MONEY),
+    )
+    return per_day.select(*OrderEventReconciliationDaily.columns)
+
+
+def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
+    """Days of orders or events whose differences a run over `days` can change, in a column `day`.
+
+    Args:
+        events: All rows of `CleanEvents`.
+        lines: All rows of `UserOrderLog`.
+        changed: All rows of `ChangedOrderDays`.
+        days: The days of the run: of events, and of the arrival of order lines.
+    """
+    near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
+    moved = changed_days(changed, days)
+    midnight = moved.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
+    around = [moved.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
+    return stacked(
+        *around,
+        events.filter(near.contain(events.event_date)).select(day="event_date").distinct(),
+        lines.filter(near.contain(lines.order_date)).select(day="order_date").distinct(),
+    ).distinct()
+
+
+def _without_event(pairing: Pairing) -> ir.Table:
+    alone = pairing.orders.anti_join(pairing.pairs, ORDER)
+    return _row(
+        alone,
+        side="order",
+        cause=(alone.kind == "refund").ifelse("refund", "missing_event"),
+        difference=alone.order_amount,
+    )
+
+
+def _without_order(pairing: Pairing) -> ir.Table:
+    alone = pairing.events.anti_join(pairing.pairs, EVENT)
+    again = pairing.repeated.mutate(is_repeated=1)
+    alone = alone.left_join(again, EVENT).drop("event_date_right", "event_id_right")
+    unknown = (alone.kind == "refund").ifelse("refund", "missing_order")
+    return _row(
+        alone,
+        side="event",
+        cause=alone.is_repeated.notnull().ifelse("duplicate", unknown),
+        difference=-alone.event_amount.fill_null(ZERO),
+    )
+
+
+def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
+    """Rows of pairs that differ: in amount, and on both days where these are two."""
+    pairs = pairing.pairs.join(pairing.orders, ORDER).join(pairing.events, EVENT)
+    said = pairs.event_amount.fill_null(ZERO)
+    is_shifted = pairs.event_date != pairs.order_date
+    other = pairs.mutate(said=said, rest=(pairs.order_amount - said).cast(MONEY))
+    shifted = other.filter(is_shifted)
+    shift = ibis.literal("time_zone_shift")
+    return (
+        _row(other.filter(other.rest != 0), side="order", cause=ibis.literal("amount_differs"), difference=other.rest),
+        _row(shifted, side="order", cause=shift, difference=shifted.said),
+        _row(shifted, side="event", cause=shift, difference=-shifted.said),
+    )
+
+
+def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.DecimalValue) -> ir.Table:
+    """Bring orders, events or pairs into the columns of the contract; what is not there is null."""
+    who = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
+    said = {
+        "cause": cause,
+        "difference_amount": _signed(rows, difference),
+        "reconciled_date": rows[f"{side}_date"],
+        "side": ibis.literal(side),
+        "record_id": rows[f"{side}_id"],
+        "customer_id": ibis.coalesce(*who),
+    }
+    contract = OrderEventReconciliation.columns
+    known = {name: said.get(name, rows[name] if name in rows.columns else None) for name in contract}
+    return rows.select(
+        **{name: ibis.null(contract[name].type) if value is None else value for name, value in known.items()}
+    )
+
+
+def _signed(rows: ir.Table, money: ir.DecimalValue) -> ir.DecimalValue:
+    return (rows.kind == "refund").ifelse(-money, money).cast(MONEY)
+
+
+def _of(differences: ir.Table, cause: str) -> ir.DecimalValue:
+    return (differences.cause == cause).ifelse(differences.difference_amount, ZERO)
+
+
+def _side_by_side(*parts: ir.Table) -> ir.Table:
+    """One row per day with every number of the parts; zero where a part has no row of the day."""
+    names = [name for part in parts for name in part.columns if name != "reconciled_date"]
+    kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
+    terms = stacked(
+        *(
+            part.select(
+                "reconciled_date",
+                **{
+                    name: part[name].cast(kind) if name in part.columns else ibis.literal(0, kind)
+                    for name, kind in kinds.items()
+                },
+            )
+            for part in parts
+        )
+    )
+    sums = {name: terms[name].sum().cast(kind) for name, kind in kinds.items()}
+    return terms.group_by("reconciled_date").agg(**sums)

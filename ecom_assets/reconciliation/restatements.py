@@ -1,0 +1,336 @@
+"""Logs each published number that a run changes, in the transaction that changes it. See docs/adr/0014.
+
+So a run that is killed leaves the old numbers and no entry, or the new ones and theirs; what was logged is never logged
+again. Not here: finding what differs (`changed_numbers.py`), and what arrived (`arrivals.py`).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+
+SAMPLE = 5
+"""Ids that are named of the rows that came late."""
+TYPE = "event_type"
+Counts = dict[str, dict[str, int]]
+"""Rows of one day, by table and ISO day of arrival."""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Rows of one day that arrived or went since; `arrived_on` are the days of arrival of the former, by table."""
+
+    arrived: int = 0
+    withdrawn: int = 0
+    arrived_on: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def between(cls, old: Counts, new: Counts) -> "Movement":
+        """Compare the counts of two moments."""
+        gained = [
+            (table, arrival, found - old.get(table, {}).get(arrival, 0))
+            for table, by_arrival in new.items()
+            for arrival, found in by_arrival.items()
+        ]
+        lost = sum(
+            max(0, found - new.get(table, {}).get(arrival, 0))
+            for table, by_arrival in old.items()
+            for arrival, found in by_arrival.items()
+        )
+        arrived_on: dict[str, list[str]] = {}
+        for table, arrival, more in gained:
+            if more > 0:
+                arrived_on.setdefault(table, []).append(arrival)
+        return cls(sum(more for _, _, more in gained if more > 0), lost, arrived_on)
+
+
+def as_text(counts: Counts) -> str:
+    """Write counts in one way only."""
+    return json.dumps(counts, sort_keys=True, separators=(",", ":"))
+
+
+def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]) -> dict[date, dict[str, int]]:
+    """Return the rows of each day by day of arrival; of events, those of the types, where any are named."""
+    if not days.dates:
+        return {}
+    day, arrival = engine.quoted(str(source.day_column)), engine.quoted("received_date")
+    found: dict[date, dict[str, int]] = {}
+    slices = f"SELECT * FROM {engine.name_of(source)}{engine.where(source, days)}"  # noqa: S608 (names come from contracts)
+    for row in engine.query(
+        f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM ({slices}) AS t "  # noqa: S608 (likewise)
+        f"WHERE {_of_types(engine, source, types)} GROUP BY 1, 2"
+    ):
+        found.setdefault(row["counted_day"], {})[str(row["arrival"])] = int(row["n"])
+    return found
+
+
+def some_ids(
+    engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]], types: tuple[str, ...]
+) -> dict[date, list[str]]:
+    """Return ids of a few rows of each day that arrived on the given days, the first in their order; likewise."""
+    day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
+    arrival = engine.quoted("received_date")
+    dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in arrivals.items()}
+    conditions = [f"({day} = DATE '{one}' AND {arrival} IN ({on}))" for one, on in dates.items()]
+    if not conditions:
+        return {}
+    numbered = (
+        f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (likewise)
+        f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
+        f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) AND {_of_types(engine, source, types)}"
+    )
+    found: dict[date, list[str]] = {}
+    for row in engine.query(
+        f"SELECT sampled_day, id FROM ({numbered}) AS t WHERE place <= {SAMPLE} ORDER BY 1, 2"  # noqa: S608 (likewise)
+    ):
+        found.setdefault(row["sampled_day"], []).append(str(row["id"]))
+    return found
+
+
+def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> str:
+    if not types or TYPE not in source.columns:
+        return "1 = 1"
+    names = ", ".join(f"'{one}'" for one in types)
+    return f"{engine.quoted(TYPE)} IN ({names})"
+
+
+@dataclass(frozen=True)
+class ChangedNumber:
+    """One number of one row of a day; None where there is no row, or nothing to tell."""
+
+    day: date
+    row_key: str
+    column: str
+    before: float | None
+    after: float | None
+    difference: float | None
+
+
+def changed_numbers(contract: type[Table], before: pa.Table, after: pa.Table) -> list[ChangedNumber]:
+    """Compare two states of the same days, in the order of days, keys and columns.
+
+    A row that is not there counts as zero, so a row that appears with nothing but zeros changes no count or amount.
+    """
+    old, new = _by_key(contract, before), _by_key(contract, after)
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    return [one for key in differing for one in _of_row(contract, key, old.get(key), new.get(key))]
+
+
+def _by_key(contract: type[Table], rows: pa.Table) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    numbers = contract.numbers()
+    columns = {name: rows[name].to_pylist() for name in (*contract.key, *numbers)}
+    keys = zip(*(columns[name] for name in contract.key), strict=True)
+    return dict(zip(keys, zip(*(columns[name] for name in numbers), strict=True), strict=True))
+
+
+def _of_row(
+    contract: type[Table], key: tuple[Any, ...], old: tuple[Any, ...] | None, new: tuple[Any, ...] | None
+) -> Iterator[ChangedNumber]:
+    named = dict(zip(contract.key, key, strict=True))
+    day = named.pop(str(contract.day_column))
+    row_key = json.dumps(named, ensure_ascii=False, default=str)
+    for place, column in enumerate(contract.numbers()):
+        is_share = contract.columns[column].type == "float64"
+        before, after = (None if row is None else row[place] for row in (old, new))
+        if before == after or (not is_share and not before and not after):
+            continue
+        difference = None if is_share and None in {before, after} else (after or 0) - (before or 0)
+        yield ChangedNumber(day, row_key, column, _float(before), _float(after), _float(difference))
+
+
+def _float(value: Any) -> float | None:  # noqa: ANN401 (a whole number, a decimal or a float)
+    return None if value is None else float(value)
+
+
+Row = dict[str, Any]
+
+
+class RestatementLog:
+    """The log of one run: watches published tables being written."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        """Take the open engine, and the run that writes."""
+        self.engine = engine
+        self.run_id = run_id
+        self.causes: dict[str, int] = {}
+        """Numbers that the run changed, by cause."""
+        self._written: dict[str, set[date]] = {}
+
+    def watching(self, contract: type[Table], days: Days, own: Days) -> "Watch | None":
+        """Return what must see a slice of a table being replaced; None for tables that are not published.
+
+        Args:
+            contract: The table.
+            days: The days that are replaced.
+            own: The days that the run is about.
+        """
+        self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
+        if not contract.counted_from:
+            return None
+        needed: list[type[Table]] = [PublishedDays, Restatements, *contract.counted_from]
+        for one in needed:
+            self.engine.ensure(one)
+        return Watch(self, contract, days, own)
+
+    def rewritten(self, source: type[Table]) -> set[date]:
+        """Return the days of a table that this run has replaced."""
+        return self._written.get(source.qualified_name(), set())
+
+
+@dataclass
+class Watch:
+    """Sees one slice of a published table being replaced."""
+
+    log: RestatementLog
+    contract: type[Table]
+    days: Days
+    own: Days
+    notes: dict[date, Row] = field(default_factory=dict)
+    old: pa.Table | None = None
+
+    def before(self) -> None:
+        """Take the published days as they are, before they are removed."""
+        engine = self.log.engine
+        counts = engine.day_counts(self.contract, self.days)
+        # Days that something else than a run has emptied, such as a migration, are published anew.
+        self.notes = {
+            row["published_date"]: row
+            for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
+            if row["table_name"] == self.contract.qualified_name()
+            and (row["row_count"] == 0 or counts.get(row["published_date"]))
+        }
+        self.old = engine.slice_rows(self.contract, Days.of(self.notes)) if self.notes else None
+
+    def after(self) -> None:
+        """Compare with what is there now; log what has changed, and note what is published."""
+        engine = self.log.engine
+        changes: list[ChangedNumber] = []
+        if self.old is not None:
+            changes = changed_numbers(self.contract, self.old, engine.slice_rows(self.contract, Days.of(self.notes)))
+        sources = self._sources()
+        self._note(sources, {one.day for one in changes})
+        if changes:
+            self._log(changes, sources)
+
+    def _sources(self) -> dict[date, Counts]:
+        """Return what each day is counted from now; days that cannot have changed keep what was noted."""
+        found: dict[date, Counts] = {
+            day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
+            for day in self.days.dates
+        }
+        for source in self.contract.counted_from:
+            name = source.qualified_name()
+            moved = {*self.own.dates, *self.log.rewritten(source)}
+            asked = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
+            counts = counted(self.log.engine, source, asked, self.contract.counted_types)
+            for day in asked.dates:
+                found[day] = {**found[day], name: counts.get(day, {})}
+        return found
+
+    def _note(self, sources: dict[date, Counts], changed: set[date]) -> None:
+        counts = self.log.engine.day_counts(self.contract, self.days)
+        published = [day for day in self.days.dates if day in self.own.dates or day in self.notes or counts.get(day)]
+        fresh = [
+            self._noted(day, {"row_count": counts.get(day, 0), "source_row_counts": as_text(sources[day])}, changed)
+            for day in published
+        ]
+        differing = [row for row in fresh if row != self.notes.get(row["published_date"])]
+        if differing:
+            days = Days.of(row["published_date"] for row in differing)
+            make = partial(_with_notes, self.contract.qualified_name(), differing)
+            self.log.engine.rewrite(PublishedDays, days, make)
+
+    def _noted(self, day: date, said: Row, changed: set[date]) -> Row:
+        old = self.notes.get(day)
+        if old is not None and day not in changed:
+            return {**old, **said}
+        who = {"run_id": self.log.run_id, "published_at": _now()}
+        return {"published_date": day, "table_name": self.contract.qualified_name(), **said, **who}
+
+    def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
+        moved = {
+            day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, found)
+            for day, found in sources.items()
+        }
+        others = any(one.arrived or one.withdrawn for one in moved.values())
+        days = {one.day for one in changes}
+        ids = self._ids({day: moved[day] for day in days})
+        told = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
+        who = {"run_id": self.log.run_id, "restated_at": _now()}
+        rows = [self._entry(one) | told[one.day] | who for one in changes]
+        for row in rows:
+            self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
+        self.log.engine.rewrite(Restatements, Days.of(days), partial(_with_entries, rows))
+
+    def _entry(self, one: ChangedNumber) -> Row:
+        return {
+            "restated_date": one.day,
+            "table_name": self.contract.qualified_name(),
+            "row_key": one.row_key,
+            "column_name": one.column,
+            "before_value": one.before,
+            "after_value": one.after,
+            "difference": one.difference,
+            "published_run_id": self.notes[one.day]["run_id"],
+        }
+
+    @staticmethod
+    def _why(moved: Movement, ids: list[str] | None, *, others: bool) -> Row:
+        cause = "rows_of_other_days" if others else "definition_changed"
+        if moved.arrived or moved.withdrawn:
+            cause = "late_rows" if moved.arrived else "withdrawn_rows"
+        return {
+            "cause": cause,
+            "late_row_count": moved.arrived,
+            "withdrawn_row_count": moved.withdrawn,
+            "late_row_ids": json.dumps(ids, ensure_ascii=False) if ids else None,
+        }
+
+    def _ids(self, moved: dict[date, Movement]) -> dict[date, list[str]]:
+        found: dict[date, list[str]] = {}
+        for source in self.contract.counted_from:
+            name = source.qualified_name()
+            arrivals = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
+            types = self.contract.counted_types
+            for day, ids in some_ids(self.log.engine, source, arrivals, types).items():
+                found.setdefault(day, []).extend(ids)
+        return {day: ids[:5] for day, ids in found.items()}
+
+
+def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:
+    """Put a table's notes in the place of those it had; other tables' stay."""
+    days = {row["published_date"] for row in fresh}
+    kept = [row for row in old.to_pylist() if row["table_name"] != table or row["published_date"] not in days]
+    return _table(PublishedDays, [*kept, *fresh])
+
+
+def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
+    """Add entries, numbered after those that the table's day has."""
+    kept = old.to_pylist()
+    last: dict[tuple[date, str], int] = {}
+    for row in kept:
+        place = row["restated_date"], row["table_name"]
+        last[place] = max(last.get(place, 0), row["restatement_number"])
+    numbered = [
+        {**row, "restatement_number": last.get((row["restated_date"], row["table_name"]), 0) + 1} for row in fresh
+    ]
+    return _table(Restatements, [*kept, *numbered])
+
+
+def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:
+    kinds = schema_of(contract).to_pyarrow()
+    return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in rows], schema=kinds)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,1 @@
+"""Retention: who of each cohort came back."""

@@ -1,0 +1,150 @@
+"""The platform's retention: cohorts by first activity and first purchase, by day, week and month.
+
+Each day tells how many came, by the day on which they first came and the day on which they last had. That is enough:
+who has not come before in this week is new to the week, and who comes again has no longer come for the last time. So
+cohorts cost sums over days, and no visitor of old days is looked at again. Not here: other modes and clocks, and what
+retention is (`retention.py`).
+"""
+
+from collections.abc import Callable
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.retention.cells import cell_table, filled_grid
+from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days, period_number, period_start
+from ecom_assets.tables.portable import ratio, stacked
+
+CELLS = tuple((n, n) for n in range(31))
+UNIT = ["cohort_by", "period", "cohort_number"]
+
+
+def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
+    """How many came on each of `days`, by their first day and the day before this one on which they came.
+
+    Args:
+        pieces: All rows of `SessionDays`.
+        days: The days asked for.
+    """
+    of_days = pieces.filter(days.contain(pieces.event_date)).select("visitor_id").distinct()
+    visits = visitor_days(pieces.filter(pieces.event_date < days.end).semi_join(of_days, "visitor_id"))
+    kinds = stacked(
+        visits.mutate(cohort_by=ibis.literal("first_activity")),
+        visits.filter(visits.purchase_count > 0).mutate(cohort_by=ibis.literal("first_purchase")),
+    )
+    in_order = ibis.window(group_by=["cohort_by", "visitor_id"], order_by="event_date")
+    placed = kinds.mutate(
+        first_date=kinds.event_date.min().over(ibis.window(group_by=["cohort_by", "visitor_id"])),
+        previous_date=kinds.event_date.lag().over(in_order),
+    )
+    placed = placed.mutate(previous_date=placed.previous_date.fill_null(placed.event_date))
+    placed = placed.filter(days.contain(placed.event_date))
+    return (
+        placed.group_by("event_date", "cohort_by", "first_date", "previous_date")
+        .agg(visitor_count=placed.count(), revenue_amount=placed.amount.sum().cast(MONEY))
+        .select(*ReturningVisitorsDaily.columns)
+    )
+
+
+def later_days(pieces: ir.Table, days: Days) -> ir.Table:
+    """Days, as `day`, from the first of `days` on: whoever comes or goes there was or was not new on later ones."""
+    return pieces.filter(pieces.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
+
+
+def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
+    """One row per cohort with anybody in it and per period that has begun for it, the first 31 of them.
+
+    Args:
+        came: All rows of `ReturningVisitorsDaily`.
+        week_start: The weekday on which weeks begin.
+    """
+    placed = _placed(came, week_start)
+    grid = _grid(placed, came.event_date.max().as_scalar(), week_start)
+    rows = filled_grid(grid, _counts(placed), UNIT)
+    return rows.mutate(
+        period_number=rows.cell,
+        returned_on_count=rows.on_count,
+        returned_on_or_after_count=rows.on_or_after_count,
+        retention_on_rate=ratio(rows.on_count, rows.visitor_count),
+        retention_on_or_after_rate=ratio(rows.on_or_after_count, rows.visitor_count),
+        lifetime_value=ratio(rows.cumulative_revenue_amount, rows.visitor_count),
+    ).select(*RetentionCohorts.columns)
+
+
+def visitor_days(pieces: ir.Table) -> ir.Table:
+    """One row per visitor and day: visitor_id, event_date, purchase_count and amount."""
+    return pieces.group_by("visitor_id", "event_date").agg(
+        purchase_count=pieces.purchase_count.sum(), amount=pieces.purchase_amount.sum().cast(MONEY)
+    )
+
+
+def _placed(came: ir.Table, week_start: str) -> ir.Table:
+    """Each row once per kind of period, with its cohort and the numbers of its own period and of the one before."""
+    periods = stacked(*(ibis.literal(name).name("period").as_table() for name in PERIODS))
+    rows = came.cross_join(periods)
+    numbers = {
+        name: _by_period(rows[column], rows.period, period_number, week_start)
+        for name, column in (("cohort_number", "first_date"), ("number", "event_date"), ("before", "previous_date"))
+    }
+    rows = rows.mutate(**numbers)
+    is_first = rows.event_date == rows.first_date
+    return rows.mutate(
+        place=rows.number - rows.cohort_number,
+        place_before=is_first.ifelse(ibis.null("int64"), rows.before - rows.cohort_number),
+        new_to_period=(is_first | (rows.before < rows.number)).ifelse(rows.visitor_count, 0),
+        start_count=is_first.ifelse(rows.visitor_count, 0),
+    )
+
+
+def _counts(placed: ir.Table) -> ir.Table:
+    """Per cohort and cell: who came in it, who came in it for the last time, and what was paid in it."""
+    zero, nothing, last = ibis.literal(0, "int64"), ibis.literal(0, MONEY), len(CELLS) - 1
+    again = placed.filter(placed.place_before.notnull())
+    terms = stacked(
+        placed.filter(placed.place <= last).select(
+            *UNIT, cell="place", on_count="new_to_period", last_count=zero, revenue_amount="revenue_amount"
+        ),
+        placed.select(
+            *UNIT,
+            cell=ibis.least(placed.place, last),
+            on_count=zero,
+            last_count="visitor_count",
+            revenue_amount=nothing,
+        ),
+        again.select(
+            *UNIT,
+            cell=ibis.least(again.place_before, last),
+            on_count=zero,
+            last_count=-again.visitor_count,
+            revenue_amount=nothing,
+        ),
+    )
+    return terms.group_by(*UNIT, "cell").agg(
+        on_count=terms.on_count.sum(),
+        last_count=terms.last_count.sum(),
+        revenue_amount=terms.revenue_amount.sum().cast(MONEY),
+    )
+
+
+def _grid(placed: ir.Table, newest_date: ir.DateScalar, week_start: str) -> ir.Table:
+    begun = placed.filter(placed.start_count > 0)
+    cohorts = begun.group_by(*UNIT).agg(visitor_count=begun.start_count.sum(), start_date=begun.first_date.min())
+    cohorts = cohorts.mutate(
+        cohort_date=_by_period(cohorts.start_date, cohorts.period, period_start, week_start),
+        newest_number=_by_period(newest_date, cohorts.period, period_number, week_start),
+    )
+    grid = cohorts.cross_join(cell_table(CELLS))
+    reached = grid.cohort_number + grid.cell
+    grid = grid.mutate(is_complete=reached < grid.newest_number).filter(reached <= grid.newest_number)
+    return grid.select(*UNIT, "cohort_date", "cell", "visitor_count", "is_complete")
+
+
+def _by_period(
+    day: ir.DateValue, period: ir.StringColumn, function: Callable[[ir.DateValue, str, str], ir.Value], week_start: str
+) -> ir.Value:
+    """Return what a function of a day gives for the period that a row is about."""
+    *some, last = PERIODS
+    branches = ((period == name, function(day, name, week_start)) for name in some)
+    return ibis.cases(*branches, else_=function(day, last, week_start))

@@ -1,0 +1,55 @@
+"""Contracts of retention: who came back on each day, and cohorts. Not here: weekly customers (`customer_retention`)."""
+
+from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, rate, text
+
+COHORTS_BY = ("first_activity", "first_purchase")
+PERIODS = ("day", "week", "month")
+COHORTED = "first_activity counts every day with an event, first_purchase every day with a purchase"
+
+
+class ReturningVisitorsDaily(Table):
+    """One row per day, kind of cohort, first day of its visitors and day of their visit before: how many came.
+
+    A visitor is in one row per day and kind, so that sums over any days give distinct visitors of any period.
+    """
+
+    layer = "mart"
+    group = "growth"
+    key = ("event_date", "cohort_by", "first_date", "previous_date")
+    day_column = "event_date"
+
+    event_date = day("The day on which they came")
+    cohort_by = text(COHORTED, one_of=COHORTS_BY)
+    first_date = day("The first such day of these visitors")
+    previous_date = day("The last such day before this one; on the first day that day itself")
+    visitor_count = count("Visitors", unit="visitors")
+    revenue_amount = amount("Their purchases of the day; one that tells no amount adds nothing", at_least=0)
+
+
+class RetentionCohorts(Table):
+    """One row per cohort of visitors and period since its start: who came back, and what the cohort had paid by then.
+
+    Made anew from all days in each run, as any day may hold a visitor's first.
+    """
+
+    layer = "mart"
+    group = "growth"
+    key = ("cohort_by", "period", "cohort_date", "period_number")
+
+    cohort_by = text(f"What begins a cohort and counts as coming back: {COHORTED}", one_of=COHORTS_BY)
+    period = text("The calendar's day, week or month in the reporting time zone", one_of=PERIODS)
+    cohort_date = day("First day of the period in which the cohort began")
+    period_number = count("Periods since that one, 0 to 30", unit="periods")
+    visitor_count = count("Visitors of the cohort", unit="visitors")
+    returned_on_count = count("Of these, those who came in exactly this period (N-day retention)", unit="visitors")
+    returned_on_or_after_count = count("Those who came in this period or any later one (unbounded)", unit="visitors")
+    retention_on_rate = rate("returned_on_count among visitor_count")
+    retention_on_or_after_rate = rate("returned_on_or_after_count among visitor_count")
+    is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
+    revenue_amount = amount(
+        "Purchases of the cohort's visitors in this period; one that tells no amount adds nothing", at_least=0
+    )
+    cumulative_revenue_amount = amount("The same from the cohort's start to the end of this period", at_least=0)
+    lifetime_value = Column(
+        "float64", "cumulative_revenue_amount per visitor of the cohort", unit="money per visitor", at_least=0
+    )

@@ -1,0 +1,162 @@
+"""Retention's counts on DuckDB in one pass: a bit per visitor and period, instead of a row. Calendar's clock only.
+
+A visitor's bits are turned so that the first is the period in which they began; visitors with the same bits are then
+counted together. The portable expression (`retention/cells.py`) is the definition; tests hold the two equal. Not
+here: which of the two is asked (`cli/retention.py`).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.retention.rule import Bracket, RetentionRule
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
+
+BITS = 62
+"""As many periods as fit into a whole number without touching its sign."""
+VISITORS = "visitor_periods"
+Bits = npt.NDArray[np.uint64]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the pass found: `cohorts` and `counts` as `retention.cells_of` takes them, and what the data hold."""
+
+    cohorts: pa.Table
+    counts: pa.Table
+    newest_date: date
+    period_count: int
+    has_money: bool
+
+
+def tally(con: Backend, activity: ir.Table, rule: RetentionRule) -> Tally | None:
+    """Count; None where the data hold nobody, or more periods than there are bits.
+
+    Args:
+        con: The DuckDB that `activity` is of.
+        activity: One row or more per visitor and day, as `retention` takes them.
+        rule: What is counted, on the calendar's clock.
+    """
+    _pass_over(con, activity, rule)
+    visitors = con.table(VISITORS, database=("temp", "main"))
+    span = visitors.agg(
+        first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
+    )
+    numbers = span.mutate(
+        number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule)
+    )
+    (known,) = numbers.to_pyarrow().to_pylist()
+    if known["newest"] is None or known["length"] >= BITS:
+        return None
+    begun = visitors.filter(visitors.start_date.notnull())
+    begun = begun.mutate(cohort_number=_number(begun.start_date, rule))
+    alike = begun.group_by("cohort_number", "came").agg(visitor_count=begun.count(), start_date=begun.start_date.min())
+    cells, found = rule.cells(known["length"] + 1), alike.to_pyarrow()
+    cohorts = found.group_by("cohort_number").aggregate([("visitor_count", "sum"), ("start_date", "min")])
+    cohorts = cohorts.rename_columns(["cohort_number", "visitor_count", "start_date"])
+    counts = _counts(found, cells, known["number"], rule.mode)
+    paid = _paid(con, begun, cells) if known["paying"] else {}
+    return Tally(cohorts, _as_table(counts, paid), known["newest"], known["length"] + 1, known["paying"] > 0)
+
+
+def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
+    return period_number(day, rule.period, rule.week_start)
+
+
+def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule) -> None:
+    # A filter costs as much as what it filters, so where every row counts there is none.
+    starts = "FILTER (is_start = 1)" if rule.start else ""
+    returns = "FILTER (is_return = 1)" if rule.returning else ""
+    con.raw_sql(f"""
+        CREATE OR REPLACE TEMP TABLE {VISITORS} AS
+        SELECT visitor_id, min(event_date) {starts} AS start_date, min(event_date) AS first_date,
+            max(event_date) AS newest_date, bit_or(1::BIGINT << (number % {BITS})::INT) {returns} AS came,
+            list({{'number': number, 'amount': amount}}) FILTER (amount IS NOT NULL) AS paid
+        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({con.compile(activity)})) GROUP BY visitor_id
+    """)  # noqa: S608 (compiled by Ibis)
+
+
+def _number_sql(rule: RetentionRule) -> str:
+    """What `_number` gives, in whole numbers throughout: Ibis divides in floating point, which takes longer."""
+    if rule.period == "month":
+        return "year(event_date) * 12 + month(event_date)"
+    days = "(event_date - DATE '1970-01-01')"
+    if rule.period == "day":
+        return days
+    return f"({days} + {EPOCH_WEEKDAY - WEEKDAYS.index(rule.week_start) + 7 * AHEAD_WEEKS}) // 7"
+
+
+def _counts(found: pa.Table, cells: tuple[Bracket, ...], newest: int, mode: str) -> dict[tuple[int, int], list[int]]:
+    """Return on_count and last_count by cohort and cell."""
+    cohorts, place_of = np.unique(found["cohort_number"].to_numpy(), return_inverse=True)
+    visitors: Counts = found["visitor_count"].to_numpy()
+    came = _turned(found["came"].fill_null(0).to_numpy().astype(np.uint64), cohorts[place_of], newest)
+
+    def added(who: npt.NDArray[np.bool_]) -> Counts:
+        return np.bincount(place_of, weights=visitors * who, minlength=len(cohorts)).astype(np.int64)
+
+    counts: dict[tuple[int, int], list[int]] = {}
+    nobody = np.zeros(len(cohorts), dtype=np.int64)
+    if mode == "on_or_after":
+        since = [added(came >> np.uint64(first) > 0) for first, _ in cells]
+        columns = [(nobody, now - later) for now, later in pairwise([*since, nobody])]
+    else:
+        columns = [(added(came >> np.uint64(first) & _ones(last - first + 1) > 0), nobody) for first, last in cells]
+    for cell, (on, last) in enumerate(columns):
+        for n, cohort in enumerate(cohorts):
+            counts[int(cohort), cell] = [int(on[n]), int(last[n])]
+    return counts
+
+
+def _turned(came: Bits, cohorts: Counts, newest: int) -> Bits:
+    """Move the bit of each cohort's own period to the first place; bits of periods before it are dropped."""
+    by = (cohorts % BITS).astype(np.uint64)
+    turned = (came >> by) | (came << (np.uint64(BITS) - by))
+    known = (newest - cohorts + 1).astype(np.uint64)
+    kept: Bits = turned & ((np.uint64(1) << known) - np.uint64(1))
+    return kept
+
+
+def _ones(count: int) -> np.uint64:
+    return np.uint64((1 << min(count, BITS)) - 1)
+
+
+def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[tuple[int, int], Decimal]:
+    """Return what was paid by cohort and cell: the first cell that has not ended when it was."""
+    rows = con.compile(begun.select("cohort_number", "paid"))
+    sql = f"""
+        SELECT cohort_number, one.number - cohort_number AS place, sum(one.amount)
+        FROM (SELECT cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
+    """  # noqa: S608 (compiled by Ibis)
+    found: dict[tuple[int, int], Decimal] = {}
+    for cohort, place, amount in con.con.execute(sql).fetchall():
+        cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
+        if cell is not None:
+            found[cohort, cell] = found.get((cohort, cell), Decimal(0)) + amount
+    return found
+
+
+def _as_table(counts: dict[tuple[int, int], list[int]], paid: dict[tuple[int, int], Decimal]) -> pa.Table:
+    rows = [
+        {
+            "cohort_number": cohort,
+            "cell": cell,
+            "on_count": on,
+            "last_count": last,
+            "revenue_amount": paid.get((cohort, cell), Decimal(0)),
+        }
+        for (cohort, cell), (on, last) in counts.items()
+    ]
+    names = ("cohort_number", "cell", "on_count", "last_count")
+    money = pa.decimal128(*(int(part) for part in MONEY.removeprefix("decimal(").removesuffix(")").split(",")))
+    schema = pa.schema([*((name, pa.int64()) for name in names), ("revenue_amount", money)])
+    return pa.Table.from_pylist(rows, schema=schema)

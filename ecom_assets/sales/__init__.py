@@ -1,0 +1,1 @@
+"""Sales: the star schema, revenue, weekly customer retention."""

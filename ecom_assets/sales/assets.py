@@ -1,0 +1,135 @@
+"""Order lines, received and clean, and the star schema that is built on them. Not here: how (`transforms/`).
+
+Tables that are cut by day restate every day that a run can change: see docs/adr/0003. City, item and customer are
+computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, restated_credit
+from ecom_assets.attribution.credit import order_channels
+from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders import orders
+from ecom_assets.orders.assets import (
+    EVERY_CHANGED_DAY,
+    EVERY_LINE,
+    LINE_ASSETS,
+    restated_sales,
+)
+from ecom_assets.sales import contracts, dimensions
+from ecom_assets.sales import customer_retention as retention
+from ecom_assets.sales import dimensions as calendars
+from ecom_assets.sales import purchase_revenue as purchases
+from ecom_assets.sales import sales as selling
+from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
+from ecom_assets.sessions.assets import ALL_PIECES
+from ecom_assets.tables.asset import Reads, follows_sales, table_asset
+from ecom_assets.tables.days import Days
+
+EVERY_SALE = Reads(contracts.Sales, whole=True)
+
+
+@table_asset(contracts.City, user_order_log=EVERY_LINE)
+def city(user_order_log: ir.Table) -> ir.Table:
+    """Describe the cities."""
+    return dimensions.city(user_order_log)
+
+
+@table_asset(contracts.Item, user_order_log=EVERY_LINE)
+def item(user_order_log: ir.Table) -> ir.Table:
+    """Describe the items."""
+    return dimensions.item(user_order_log)
+
+
+@table_asset(contracts.Customer, follows=(city.key,), user_order_log=EVERY_LINE)
+def customer(user_order_log: ir.Table) -> ir.Table:
+    """Describe the customers."""
+    return dimensions.customer(user_order_log)
+
+
+@table_asset(
+    contracts.Calendar,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_sales,
+)
+def calendar(days: Days) -> ir.Table:
+    """Describe the days."""
+    return calendars.calendar(days)
+
+
+@table_asset(
+    contracts.Sales,
+    conversions=EVERY_CONVERSION,
+    touches=EVERY_TOUCH,
+    restates=restated_credit,
+    follows=(calendar.key, city.key, item.key, customer.key),
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+)
+def sales(
+    user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
+    """Turn lines into sales."""
+    return selling.sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
+
+
+@table_asset(
+    contracts.ProductSalesDaily,
+    sales=EVERY_SALE,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_sales,
+)
+def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
+    """Add up each item's day."""
+    return selling.product_sales_daily(sales, days)
+
+
+@table_asset(
+    contracts.RevenueDaily,
+    sales=EVERY_SALE,
+    conversions=EVERY_CONVERSION,
+    session_days=ALL_PIECES,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_credit,
+)
+def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
+    """Add up each day, in total and by dimension."""
+    return selling.revenue_daily(sales, days)
+
+
+def restated_weeks(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Weeks from the first one that the run can change."""
+    return retention.changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
+
+
+@table_asset(
+    CustomerRetention,
+    sales=EVERY_SALE,
+    customer=contracts.Customer,
+    user_order_log=EVERY_LINE,
+    changed_order_days=EVERY_CHANGED_DAY,
+    restates=restated_weeks,
+    automation=follows_sales(),
+)
+def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
+    """Count each week's new, returning and refunded customers."""
+    return retention.customer_retention(sales, customer, days)
+
+
+STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
+SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
+"""`mart/conversions` come between the two."""
+
+
+@table_asset(PurchaseRevenueDaily, events=CleanEvents)
+def purchase_revenue_daily(events: ir.Table) -> ir.Table:
+    """Add up each day's purchases and refunds."""
+    return purchases.purchase_revenue_daily(events)
+
+
+PURCHASE_ASSETS = (purchase_revenue_daily,)

@@ -1,0 +1,197 @@
+"""Contracts of the star schema: order lines with the dimensions that they point to, and what is added up over them.
+
+Not here: order lines as received and as cleaned (`orders.py`), weekly retention (`customer_retention.py`).
+"""
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
+
+AN_ORDER = "Orders, an order being the lines of one order id on one day"
+"""What is counted as an order everywhere: METRICS \"What an order is\"."""
+
+
+class City(Table):
+    """One row per city that an order line names, with the attributes of its latest line."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("city_id",)
+
+    city_id = text("The city's id; `(none)` for lines without one")
+    city_name = text("Its name, `unknown` without one")
+    region = text("Its state or region, `unknown` for a name that is not in the lookup")
+    country = text("Its country: as received, else by the lookup, else `unknown`")
+    lookup_version = text("Version of the lookup of regions and countries")
+
+
+class Item(Table):
+    """One row per item that was ordered, with the attributes of its latest line."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("item_id",)
+
+    item_id = text("The item")
+    item_name = text("Its name, `unknown` without one")
+    item_category = text("Its category, `(none)` without one")
+
+
+class Customer(Table):
+    """One row per customer with an order line, with the attributes of the latest."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("customer_id",)
+    references = (("city_id", City),)
+
+    customer_id = text("The customer", pii=True)
+    first_name = text("First name", nullable=True, pii=True)
+    last_name = text("Last name", nullable=True, pii=True)
+    city_id = text("City of the latest line")
+    first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
+    last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
+    order_count = count(f"{AN_ORDER}, with a shipped line", unit="orders")
+    shipped_amount = amount("Σ shipped", at_least=0)
+    refunded_amount = amount("Σ refunded, negative", at_most=0)
+    revenue_amount = amount("Shipped less refunded")
+
+
+class Calendar(Table):
+    """One row per day that was run, or on which something was ordered."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("calendar_date",)
+    day_column = "calendar_date"
+
+    calendar_date = day("The day, in the reporting zone")
+    year_number = Column("int64", "Year", at_least=1)
+    quarter_number = Column("int64", "Quarter of the year", at_least=1, at_most=4)
+    month_number = Column("int64", "Month of the year", at_least=1, at_most=12)
+    month_start_date = day("First day of the month")
+    iso_year_number = Column("int64", "Year that the ISO week belongs to", at_least=1)
+    iso_week_number = Column("int64", "ISO week of that year", at_least=1, at_most=53)
+    week_start_date = day("Monday of the ISO week")
+    weekday_number = Column("int64", "Day of the week, Monday is 1", at_least=1, at_most=7)
+    is_weekend = flag("Whether it is a Saturday or Sunday")
+
+
+class Sales(Table):
+    """One row per order line, refunds negative."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("uniq_id",)
+    day_column = "order_date"
+    references = (("order_date", Calendar), ("customer_id", Customer), ("city_id", City), ("item_id", Item))
+
+    uniq_id = text("The line")
+    order_id = text("The order that it is part of", pii=True)
+    ordered_at = instant("When it was ordered, or paid back")
+    order_date = day("The day of that, see mart.calendar")
+    customer_id = text("See mart.customer", pii=True)
+    city_id = text("See mart.city")
+    item_id = text("See mart.item")
+    item_category = text("The item's category when the line was taken in, `(none)` without one")
+    channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
+    sales_channel = text("Where it was sold, as the order line says; `(none)` without one")
+    status = text("Whether it was shipped, or paid back", one_of=STATUSES)
+    quantity = Column("int64", "How many, negative for refunds", unit="items")
+    revenue_amount = received_amount("What was paid for all of them, negative for refunds")
+
+
+class _Revenue(Table):
+    """What is added up over order lines."""
+
+    layer = "mart"
+    group = "sales"
+
+    order_count = count(f"{AN_ORDER}, with a shipped line: days add up", unit="orders")
+    refund_count = count("Refunds: the same of refunded lines", unit="refunds")
+    customer_count = count("Customers with a shipped line", unit="customers")
+    sold_item_count = count("Items shipped", unit="items")
+    refunded_item_count = count("Items refunded", unit="items")
+    shipped_amount = amount("Gross revenue: Σ shipped", at_least=0)
+    refunded_amount = amount("Σ refunded, negative", at_most=0)
+    revenue_amount = amount("Net revenue: shipped less refunded")
+    average_order_value = Column("float64", "revenue_amount ÷ order_count", unit="money per order", nullable=True)
+
+
+class ProductSalesDaily(_Revenue):
+    """One row per day and item of which a line was shipped or refunded."""
+
+    key = ("order_date", "item_id")
+    day_column = "order_date"
+    counted_from = (UserOrderLog,)
+    references = (("order_date", Calendar), ("item_id", Item))
+
+    order_date = day("The day of the orders, or of the refunds")
+    item_id = text("See mart.item")
+
+
+class RevenueDaily(_Revenue):
+    """One row per day, and per day and channel, city, category, and sales channel: `(all)` in what is summed."""
+
+    key = ("order_date", "channel", "city_id", "item_category", "sales_channel")
+    day_column = "order_date"
+    counted_from = (UserOrderLog,)
+
+    order_date = day("The day of the orders, or of the refunds")
+    channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
+    city_id = text("See mart.city; `(all)` likewise")
+    item_category = text("The category; `(all)` likewise")
+    sales_channel = text("Where the orders were placed; `(all)` likewise")
+
+
+class PurchaseRevenueDaily(_Revenue):
+    """One row per day and category, per day and place, and per day of purchase events: `(all)` in what is summed.
+
+    For shops without order lines; where there are some, `mart.revenue_daily` has their sales.
+    """
+
+    key = ("event_date", "product_category", "country", "region", "city_name")
+    day_column = "event_date"
+    counted_from = (CleanEvents,)
+    counted_types = ("purchase", "refund")
+
+    order_count = count("Events of type purchase", unit="orders")
+    refund_count = count("Events of type refund", unit="refunds")
+    customer_count = count("Visitors with a purchase", unit="customers")
+    sold_item_count = count("One per purchase", unit="items")
+    refunded_item_count = count("One per refund", unit="items")
+    shipped_amount = amount("Σ cart_value of purchases; null where none tells it", nullable=True, at_least=0)
+    refunded_amount = amount("Σ cart_value of refunds, negative; null where none tells it", nullable=True, at_most=0)
+    revenue_amount = amount("Purchases less refunds; null where no event tells its cart_value", nullable=True)
+    event_date = day("The day of the events")
+    product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
+    country = text("Where the properties tell it, else `unknown`; `(all)` where it is summed")
+    region = text("Likewise")
+    city_name = text("Likewise")
+
+
+class CustomerRetention(Table):
+    """One row per ISO week, item category and city with an order line; `(all)` holds the totals of either."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("week_start_date", "item_category", "city_id")
+    day_column = "week_start_date"
+
+    week_start_date = day("Monday of the ISO week")
+    iso_year_number = Column("int64", "Year that the week belongs to", at_least=1)
+    iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53)
+    item_category = Column("string", "Category of the lines, `(none)` without one, `(all)` for the total")
+    city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total")
+    customers_count = count("Customers who ordered: with a shipped line", unit="customers")
+    new_customers_count = count("Of these, those whose first ever order falls in this week", unit="customers")
+    returning_customers_count = count("Of these, those who had ordered before this week", unit="customers")
+    refunded_customers_count = count("Customers with any refund; they may be new or returning too", unit="customers")
+    one_order_customers_count = count("The older reading of new: one order in the week", unit="customers")
+    several_orders_customers_count = count("The older reading of returning: several orders", unit="customers")
+    new_orders_count = count("Orders of new customers", unit="orders")
+    returning_orders_count = count("Orders of returning customers", unit="orders")
+    refunded_orders_count = count("Refunds", unit="orders")
+    new_revenue_amount = amount("Shipped to new customers", at_least=0)
+    returning_revenue_amount = amount("Shipped to returning customers", at_least=0)
+    refunded_amount = amount("Refunded to any customer, negative", at_most=0)

@@ -1,0 +1,107 @@
+"""New, returning and refunded customers by week, category and city: METRICS "Retention", the weekly sales mart.
+
+Not here: retention of cohorts of visitors.
+"""
+
+from itertools import product
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.orders import ALL, order_key
+from ecom_assets.sales.contracts import CustomerRetention
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
+from ecom_assets.tables.portable import stacked
+
+CELL = ["week_start_date", "item_category", "city_id"]
+DAYS_AFTER_MONDAY = 6
+
+
+def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Table:
+    """One row per week, category and city, and the totals of these.
+
+    Args:
+        sold: All rows of `Sales`.
+        customers: All rows of `Customer`.
+        days: Days whose Mondays say which weeks.
+    """
+    sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
+    sold = sold.mutate(week_start_date=start_of_week(sold.order_date))
+    sold = sold.filter(days.contain(sold.week_start_date))
+    first = customers.select("customer_id", first_week_date=start_of_week(customers.first_order_date))
+    sold = sold.left_join(first, "customer_id")
+    sold = sold.mutate(is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False)))
+    counted = _counted(_per_customer(sold))
+    return counted.mutate(
+        iso_year_number=iso_year_number(counted.week_start_date),
+        iso_week_number=iso_week_number(counted.week_start_date),
+    ).select(*CustomerRetention.columns)
+
+
+def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
+    """Mondays of the weeks that a change of `days` and of the `changed` days can change, in a column `day`.
+
+    A first order that comes, goes or moves makes later ones returning or new, so that every later week is among them.
+
+    Args:
+        sold: All rows of `Sales`.
+        changed: Further days of order, in a column `day`.
+        days: The run's days.
+    """
+    touched = stacked(day_table(days), changed)
+    touched = touched.select(day=start_of_week(touched.day)).distinct()
+    first = touched.agg(first_date=touched.day.min())
+    later = sold.cross_join(first).filter(lambda both: both.order_date >= both.first_date)
+    return stacked(touched, later.select(day=start_of_week(later.order_date))).distinct()
+
+
+def _per_customer(sold: ir.Table) -> ir.Table:
+    """One row per cell and customer, in every cell that the customer's lines count for."""
+    is_refund = sold.status == "refunded"
+    orders = sold.group_by(*CELL, "customer_id", "is_new", order_key=order_key(sold)).agg(
+        shipped_lines_count=is_refund.ifelse(0, 1).sum(),
+        refunded_lines_count=is_refund.ifelse(1, 0).sum(),
+        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount).sum().cast(MONEY),
+        refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY)).sum().cast(MONEY),
+    )
+    total = ibis.literal(ALL)
+    spread = stacked(
+        *(
+            orders.mutate(
+                item_category=orders.item_category if by_category else total,
+                city_id=orders.city_id if by_city else total,
+            )
+            for by_category, by_city in product((True, False), repeat=2)
+        )
+    )
+    return spread.group_by(*CELL, "customer_id", "is_new").agg(
+        orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
+        refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
+        shipped_amount=spread.shipped_amount.sum().cast(MONEY),
+        refunded_amount=spread.refunded_amount.sum().cast(MONEY),
+    )
+
+
+def _counted(customers: ir.Table) -> ir.Table:
+    ordered = customers.orders_count > 0
+    is_new = customers.is_new
+    zero = ibis.literal(0, MONEY)
+    return customers.group_by(*CELL).agg(
+        customers_count=_how_many(ordered),
+        new_customers_count=_how_many(ordered & is_new),
+        returning_customers_count=_how_many(ordered & ~is_new),
+        refunded_customers_count=_how_many(customers.refunds_count > 0),
+        one_order_customers_count=_how_many(customers.orders_count == 1),
+        several_orders_customers_count=_how_many(customers.orders_count > 1),
+        new_orders_count=is_new.ifelse(customers.orders_count, 0).sum(),
+        returning_orders_count=is_new.ifelse(0, customers.orders_count).sum(),
+        refunded_orders_count=customers.refunds_count.sum(),
+        new_revenue_amount=is_new.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
+        returning_revenue_amount=is_new.ifelse(zero, customers.shipped_amount).sum().cast(MONEY),
+        refunded_amount=customers.refunded_amount.sum().cast(MONEY),
+    )
+
+
+def _how_many(condition: ir.BooleanValue) -> ir.IntegerScalar:
+    return condition.ifelse(1, 0).sum()

@@ -1,0 +1,117 @@
+"""Who ordered what, where: the dimensions of the star schema, each attribute that of the latest line.
+
+These are computed whole, from a few columns of all order lines. Not here: the lines (`sales.py`), days (`calendar.py`).
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.orders.orders import order_key
+from ecom_assets.sales.contracts import Calendar, City, Customer, Item
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+
+SATURDAY = 6
+
+
+def calendar(days: Days) -> ir.Table:
+    """One row per day."""
+    table = day_table(days)
+    monday = start_of_week(table.day)
+    weekday = table.day.day_of_week.index().cast("int64") + 1
+    return table.select(
+        calendar_date=table.day,
+        year_number=table.day.year().cast("int64"),
+        quarter_number=table.day.quarter().cast("int64"),
+        month_number=table.day.month().cast("int64"),
+        month_start_date=month_start(table.day),
+        iso_year_number=iso_year_number(monday),
+        iso_week_number=iso_week_number(monday),
+        week_start_date=monday,
+        weekday_number=weekday,
+        is_weekend=weekday >= SATURDAY,
+    ).select(*Calendar.columns)
+
+
+UNKNOWN = "unknown"
+
+
+def city(lines: ir.Table) -> ir.Table:
+    """One row per city of `UserOrderLog`."""
+    latest = _latest(lines, "city_id", ("city_name", "country"))
+    name = latest.city_name.fill_null(UNKNOWN)
+    regions = [(known, region) for known, (region, _) in KNOWN_CITIES.items()]
+    countries = [(known, country) for known, (_, country) in KNOWN_CITIES.items()]
+    return latest.mutate(
+        city_name=name,
+        region=name.cases(*regions, else_=UNKNOWN),
+        country=ibis.coalesce(latest.country, name.cases(*countries, else_=UNKNOWN)),
+        lookup_version=ibis.literal(VERSION),
+    ).select(*City.columns)
+
+
+def item(lines: ir.Table) -> ir.Table:
+    """One row per item of `UserOrderLog`."""
+    latest = _latest(lines, "item_id", ("item_name", "item_category"))
+    return latest.mutate(item_name=latest.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+
+
+def customer(lines: ir.Table) -> ir.Table:
+    """One row per customer of `UserOrderLog`."""
+    latest = _latest(lines, "customer_id", ("first_name", "last_name", "city_id"))
+    is_shipped = lines.status == "shipped"
+    zero = ibis.literal(0, MONEY)
+    sums = lines.group_by("customer_id").agg(
+        first_order_date=lines.order_date.min(where=is_shipped),
+        last_order_date=lines.order_date.max(where=is_shipped),
+        order_count=order_key(lines).nunique(where=is_shipped),
+        shipped_amount=lines.payment_amount.sum(where=is_shipped).fill_null(zero).cast(MONEY),
+        refunded_amount=(-lines.payment_amount).sum(where=~is_shipped).fill_null(zero).cast(MONEY),
+    )
+    joined = latest.join(sums, "customer_id")
+    return joined.mutate(revenue_amount=(joined.shipped_amount + joined.refunded_amount).cast(MONEY)).select(
+        *Customer.columns
+    )
+
+
+def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
+    """One row per key with the attributes of its latest line; of several at once, the greatest by the alphabet."""
+    seen = lines.group_by(key, *attributes).agg(last_at=lines.ordered_at.max())
+    order = [seen.last_at.desc(), *(seen[name].fill_null("").desc() for name in attributes)]
+    placed = seen.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=order)))
+    return placed.filter(placed.place == 0).select(key, *attributes)
+
+
+VERSION = "2026-11"
+KNOWN_CITIES: dict[str, tuple[str, str]] = {
+    "Berlin": ("Berlin", "Germany"),
+    "Hamburg": ("Hamburg", "Germany"),
+    "Munich": ("Bavaria", "Germany"),
+    "Cologne": ("North Rhine-Westphalia", "Germany"),
+    "Vienna": ("Vienna", "Austria"),
+    "Zurich": ("Zurich", "Switzerland"),
+    "Paris": ("Île-de-France", "France"),
+    "Lyon": ("Auvergne-Rhône-Alpes", "France"),
+    "London": ("England", "United Kingdom"),
+    "Manchester": ("England", "United Kingdom"),
+    "Madrid": ("Community of Madrid", "Spain"),
+    "Barcelona": ("Catalonia", "Spain"),
+    "Milan": ("Lombardy", "Italy"),
+    "Rome": ("Lazio", "Italy"),
+    "Amsterdam": ("North Holland", "Netherlands"),
+    "Warsaw": ("Masovia", "Poland"),
+    "Stockholm": ("Stockholm", "Sweden"),
+    "Copenhagen": ("Capital Region", "Denmark"),
+    "New York": ("New York", "United States"),
+    "Los Angeles": ("California", "United States"),
+    "Chicago": ("Illinois", "United States"),
+    "Toronto": ("Ontario", "Canada"),
+    "Tokyo": ("Tokyo", "Japan"),
+    "Sydney": ("New South Wales", "Australia"),
+    "Москва": ("Moscow", "Russia"),
+    "Ростов": ("Rostov Oblast", "Russia"),
+    "Ярославль": ("Yaroslavl Oblast", "Russia"),
+}
+"""City name: region, country."""

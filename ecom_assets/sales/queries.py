@@ -1,0 +1,316 @@
+"""Revenue over time: a point per hour, day, week or month of a period. Not here: totals (`sales.py`)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.orders.orders import ALL
+from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.sales.coverage import DEFINITION as SOURCE
+from ecom_assets.sales.coverage import ORDERS, require_orders, sales_source
+from ecom_assets.sales.dimensions import UNKNOWN
+from ecom_assets.sales.purchase_revenue import DIMENSIONS as PURCHASE_DIMENSIONS
+from ecom_assets.sales.purchase_revenue import purchase_totals
+from ecom_assets.sales.sales import DIMENSIONS, added_up
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import ONE_DAY, Days, day_start, day_starts_at
+from ecom_assets.tables.queries import (
+    CHANGE,
+    ZERO,
+    NoSourceError,
+    Page,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    in_period,
+    mean,
+    page_of,
+    revenue_compared,
+    share,
+    with_previous,
+)
+
+COUNTS: Final = ("order_count", "refund_count", "sold_item_count", "refunded_item_count")
+AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
+NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
+Dimension = Literal["item_category", "sales_channel"]
+"""What sales are told apart by; purchase events tell categories only."""
+SALES_DEFINITION: Final = (
+    {name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")}
+    | {"change": CHANGE}
+    | SOURCE
+)
+
+
+def sales(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return the numbers of a period, of the one before, and how they changed.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    rows = with_previous(daily_revenue(reading), "order_date")
+    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
+    now, before = numbers(found.get(1)), numbers(found.get(0))
+    return {
+        "source": sales_source(reading),
+        "sales": if_known(now, period),
+        **compared(now, before, NUMBERS, period),
+    }
+
+
+def category_sales(reading: Reading, period: Period) -> dict[str, Row]:
+    """Return the numbers of each category, and the change of its revenue.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    return sales_by(reading, period, "item_category")
+
+
+def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str, Row]:
+    """Return the numbers of each value of a dimension, and the change of its revenue.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    rows = with_previous(daily_revenue(reading, dimension), "order_date")
+    found = reading.rows(added(rows, [dimension, "is_current"]), period)
+    before = {row[dimension]: row for row in found if not row["is_current"]}
+    here = {row[dimension]: row for row in found if row["is_current"]}
+    whole = revenue_of(here.values())
+    answers = {}
+    for value in {**here, **before}:
+        now, then = numbers(here.get(value)), numbers(before.get(value))
+        answers[value] = {
+            **if_known(now, period),
+            "revenue_share": share(now["revenue_amount"], whole),
+            **revenue_compared(now["revenue_amount"], then["revenue_amount"], period),
+        }
+    return answers
+
+
+def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Table:
+    """Return daily rows of sales, in total or by a dimension, with the columns of `RevenueDaily`.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    if sales_source(reading) == ORDERS:
+        table, dimensions = reading.table(RevenueDaily), list(DIMENSIONS)
+    else:
+        purchases = reading.table(PurchaseRevenueDaily)
+        table = purchases.rename(order_date="event_date", item_category="product_category")
+        dimensions = ["item_category" if one == "product_category" else one for one in PURCHASE_DIMENSIONS]
+    rows = table.filter([table[name] == ALL for name in dimensions if name != dimension])
+    return rows if dimension is None else rows.filter(rows[dimension] != ibis.literal(ALL))
+
+
+def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
+    """Return the sums of daily rows per unit; amounts that no row tells are null."""
+    counts = {name: rows[name].sum().cast("int64") for name in COUNTS}
+    amounts = {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
+    return rows.group_by(*unit).agg(**counts, **amounts)
+
+
+def numbers(row: Row | None) -> Row:
+    """Return the sums of a row with their mean; zeros where there was no row, as nothing was sold or refunded."""
+    found: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
+    found |= {name: row[name] if row else ZERO for name in AMOUNTS}
+    return found | {"average_order_value": mean(found["revenue_amount"], found["order_count"])}
+
+
+def revenue_of(rows: Iterable[Row]) -> Decimal:
+    """Return the revenue of all rows that tell one."""
+    return sum((row["revenue_amount"] for row in rows if row["revenue_amount"] is not None), ZERO)
+
+
+def by_revenue(row: Row) -> Decimal:
+    """Return what brings the rows with most revenue first; those whose revenue is unknown come with those without."""
+    return -(row["revenue_amount"] or ZERO)
+
+
+Granularity = Literal["hour", "day", "week", "month"]
+MOST_HOURLY_DAYS: Final = 31
+HOUR_S: Final = 3_600
+TREND_DEFINITION: Final = {
+    "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
+    "that the range cuts hold only its days",
+    "data": "How many days of the part the data hold; where it is `none`, its numbers are null",
+    "hour": "From the start of the day in the reporting time zone; days on which clocks change have 23 or 25",
+}
+
+
+def revenue_trend(reading: Reading, period: Period, granularity: Granularity) -> list[Row]:
+    """Return a point per part of the period, in order.
+
+    Raises:
+        DefinitionError: More days are asked for by the hour than there can be.
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    if granularity == "hour":
+        return _by_hour(reading, period)
+    table = daily_revenue(reading)
+    total = table.filter(in_period(table.order_date))
+    by_day = {row["order_date"]: row for row in reading.rows(added(total, ["order_date"]), period)}
+    parts: dict[date, list[date]] = {}
+    for day in period.days.dates:
+        parts.setdefault(STARTS[granularity](day), []).append(day)
+    return [_point(period, (days[0], days[-1]), None, [by_day.get(day) for day in days]) for days in parts.values()]
+
+
+def _point(period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]) -> Row:
+    part = replace(period, start_date=ends[0], end_date=ends[1])
+    told = {"start_date": ends[0], "end_date": ends[1], "started_at": at, "data": part.data}
+    return {**told, **if_known(_sum(rows), part)}
+
+
+def _by_hour(reading: Reading, period: Period) -> list[Row]:
+    if period.day_count > MOST_HOURLY_DAYS:
+        raise DefinitionError(
+            f"By the hour at most {MOST_HOURLY_DAYS} days can be asked for, not {period.day_count}; ask for fewer, or "
+            "with granularity=day."
+        )
+    is_of_orders = sales_source(reading) == ORDERS
+    sold = _ordered_once(reading.table(Sales), period) if is_of_orders else _dated(reading.events())
+    sold = sold.filter(period.contains(sold.order_date))
+    sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
+    counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
+    found = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
+    return [
+        _point(period, (day, day), at, [found.get((day, number))])
+        for day in period.days.dates
+        for number, at in enumerate(_hours(day, reading.timezone))
+    ]
+
+
+def _dated(events: ir.Table) -> ir.Table:
+    """Return events with the days and instants of purchases under the names that those of order lines have."""
+    return events.rename(order_date="event_date", ordered_at="event_at")
+
+
+def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
+    """Return the period's lines, the order's id on its first line of the day only, so that hours add up to the day."""
+    sold = sold.filter(period.contains(sold.order_date))
+    first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
+    placed = sold.mutate(place=ibis.row_number().over(first))
+    return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
+
+
+def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
+    since = sold.ordered_at.epoch_seconds() - day_start(sold.order_date, days, timezone).epoch_seconds()
+    return (since.cast("int64") // HOUR_S).cast("int64")
+
+
+def _hours(day: date, timezone: str) -> list[datetime]:
+    """Return the instants at which the hours of a day start, in its own time zone."""
+    zone = ZoneInfo(timezone)
+    start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (day, day + ONE_DAY))
+    count = -(-int((end - start).total_seconds()) // HOUR_S)
+    return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
+
+
+def _sum(rows: list[Row | None]) -> Row:
+    found = [row for row in rows if row is not None]
+    sums: dict[str, Any] = {name: sum(row[name] for row in found) for name in COUNTS}
+    sums |= {name: _amount([row[name] for row in found]) for name in AMOUNTS}
+    return numbers(sums)
+
+
+def _amount(amounts: list[Decimal | None]) -> Decimal | None:
+    """Return the sum of what is told; None where something was sold and nothing is told."""
+    told = [amount for amount in amounts if amount is not None]
+    return sum(told, ZERO) if told or not amounts else None
+
+
+def _week(day: date) -> date:
+    return day - day.weekday() * ONE_DAY
+
+
+STARTS: Final[dict[str, Callable[[date], date]]] = {
+    "day": lambda day: day,
+    "week": _week,
+    "month": lambda day: day.replace(day=1),
+}
+"""The first day of the part that a day is in."""
+Level = Literal["country", "region", "city"]
+PLACE_COLUMNS: Final = {
+    "country": ["country"],
+    "region": ["country", "region"],
+    "city": ["country", "region", "city_id", "city_name"],
+}
+"""What tells places of a level apart."""
+
+
+def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
+    """Return the sales of each place, most revenue first, and how many places there are.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+        NoSourceError: There are no order lines, and no purchase event tells a place.
+    """
+    source = sales_source(reading)
+    placed = _of_orders(reading) if source == ORDERS else _of_purchases(reading)
+    found = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
+    whole = revenue_of(found)
+    places = [
+        {
+            **{name: row.get(name) for name in PLACE_COLUMNS["city"]},
+            **numbers(row),
+            "revenue_share": share(row["revenue_amount"], whole),
+        }
+        for row in found
+    ]
+    places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
+    total = None if period.data == "none" else len(places)
+    return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
+
+
+def _of_orders(reading: Reading) -> ir.Table:
+    table, cities = reading.table(RevenueDaily), reading.table(City)
+    rows = table.filter(table.channel == ALL, table.item_category == ALL, table.city_id != ALL)
+    return rows.join(cities, "city_id")
+
+
+def _of_purchases(reading: Reading) -> ir.Table:
+    """Return daily rows by place; an event tells no id of a city."""
+    table = reading.table(PurchaseRevenueDaily)
+    rows = table.filter(table.product_category == ALL, table.country != ALL)
+    if not reading.state(rows.filter(rows.country != UNKNOWN).select("country").limit(1)):
+        raise NoSourceError(
+            "There are no order lines, and no purchase event tells where it was made; set ECOM_ORDERS or "
+            "ECOM_ORDER_API_URL, or name `country`, `region` and `city` among the properties of events."
+        )
+    return rows.rename(order_date="event_date").mutate(city_id=ibis.null("string"))
+
+
+CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
+CUSTOMER_WEEKS_DEFINITION: Final = {name: one.description for name, one in CustomerRetention.columns.items()} | {
+    "weeks": "Weeks whose Monday is in the range, each as a whole, in order; weeks without an order line have no row",
+}
+
+
+def customer_weeks(
+    reading: Reading, period: Period, category: str | None, city_id: str | None, page: Page
+) -> dict[str, Any]:
+    """Return weeks of a period, of one category or city or of all, and how many there are.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
+    table = reading.table(CustomerRetention)
+    rows = table.filter(
+        in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
+    ).select(*CUSTOMER_WEEK_COLUMNS)
+    found, total = page_of(reading, rows, ["week_start_date"], page, period)
+    if not found:
+        require_orders(reading)
+    return {"total_count": total, "weeks": found}

@@ -1,0 +1,173 @@
+"""The sandbox shop's customers, over its customer API with faults on, in this process. Not here: the API."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import SecretStr
+
+from ecom_assets.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
+from ecom_assets.delivery.destination import Destination
+from ecom_assets.delivery.tools.all import opened_destinations
+from ecom_assets.sandbox.services import orders as order_service
+from ecom_assets.sandbox.services.catalogue import CatalogueService
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.running import customers_of
+from ecom_assets.sandbox.services.service import Faults
+from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_assets.sources.customer_api.source import customers_received, no_customers
+from ecom_assets.sources.events import SANDBOX, sandbox_is_missing
+from ecom_assets.sources.files.records import FileRows
+from ecom_assets.sources.order_reports.source import OrderReader
+from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import Received
+
+
+class SandboxStock:
+    """The sandbox shop's stock; its today is the last day of the shop."""
+
+    def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the settings; `prepare` makes the shop where it is missing."""
+        self._settings = settings
+        self._prepare = prepare
+
+    def received(self, days: Days) -> Received:
+        """Fetch, if the shop's last day is among the days; else leave all as it is."""
+        self._prepare(self._settings)
+        folder = self._settings.sandbox_folder
+        today = last_day(folder)
+        if today not in days.dates:
+            return no_stock(f"stock is told as it is now, {today} in the sandbox")
+        faults = Faults(server_errors=1, truncated=1)
+        with CatalogueService(folder / "catalogue.parquet", faults=faults) as service:
+            there = {"catalogue_api_url": service.api_url, "catalogue_api_key": SecretStr(service.key)}
+            settings = self._settings.model_copy(update={**there, "source_retry_base_s": RETRY_BASE_S})
+            return fetched_stock(fetch_catalogue(settings), today, SANDBOX)
+
+
+POLL_S = 0.05
+
+
+def bad_order_day() -> Faults:
+    """Return faults of every kind, each as often as a patient client bears."""
+    return Faults(
+        latency_s=0.001, retry_after="0", every=12, running_polls=2, failed_reports=1, empty_files=1,
+        short_files=1, cut_files=1,
+    )  # fmt: skip
+
+
+class SandboxOrders:
+    """The sandbox shop's order lines; increments lie in its folder as a real shop's lie in `ECOM_HOME`."""
+
+    def __init__(self, reader: OrderReader, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the settings; `prepare` makes the shop where it is missing."""
+        self._reader = reader
+        self._settings = settings
+        self._prepare = prepare
+
+    def received(self, days: Days) -> Received:
+        """Fetch and land the increments of the days."""
+        self._prepare(self._settings)
+        folder = self._settings.sandbox_folder
+        with OrderService(folder / "orders.parquet", faults=bad_order_day()) as service:
+            there = {
+                "home": folder,
+                "order_api_url": service.api_url,
+                "order_api_nickname": order_service.NICKNAME,
+                "order_api_cohort": order_service.COHORT,
+                "order_api_key": SecretStr(service.key),
+                "order_api_poll_s": POLL_S,
+                "source_retry_base_s": RETRY_BASE_S,
+            }
+            return self._reader.fetched(self._settings.model_copy(update=there), days)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the increments that have landed."""
+        return self._reader.landed_rows(self._settings.sandbox_folder, days)
+
+
+RETRY_BASE_S = 0.1
+"""Nobody needs to be spared by a stand-in."""
+
+
+def bad_customer_day() -> Faults:
+    """Return faults of every kind; the one shift comes first, so that the same records are told every time."""
+    return Faults(
+        latency_s=0.002, retry_after="0", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
+        conflicting_pages=1, malformed_pages=2,
+    )  # fmt: skip
+
+
+class SandboxCustomers:
+    """The sandbox shop's customers; its today is the last day of the shop."""
+
+    def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the settings; `prepare` makes the shop where it is missing."""
+        self._settings = settings
+        self._prepare = prepare
+
+    def received(self, days: Days) -> Received:
+        """Fetch, if the shop's last day is among the days; else leave all as it is."""
+        self._prepare(self._settings)
+        folder = self._settings.sandbox_folder
+        today = last_day(folder)
+        if today not in days.dates:
+            return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
+        with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
+            return customers_received(self._fetched_from(service), today, SANDBOX)
+
+    def _fetched_from(self, service: CustomerService) -> CustomerFetch:
+        # Each time the service has another port, so nothing of its answers is worth keeping.
+        with TemporaryDirectory() as home:
+            there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
+            return fetch_customers(
+                self._settings.model_copy(update={**there, "home": Path(home), "source_retry_base_s": RETRY_BASE_S})
+            )
+
+
+def last_day(folder: Path) -> date:
+    """Return the last day of the sandbox shop in a folder."""
+    settings = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["settings"]
+    return date.fromisoformat(settings["first_day"]) + timedelta(days=settings["days"] - 1)
+
+
+def ensure_sandbox(settings: Settings) -> None:
+    """Make the sandbox shop's data, unless they are there."""
+    if sandbox_is_missing(settings):
+        generate(settings.sandbox_folder)
+
+
+RETRY_S = 0.01
+"""Nobody needs to be spared by a stand-in."""
+SECRETS = ("amplitude_api_key", "mixpanel_token", "ga4_api_secret")
+RATES = ("amplitude_events_per_s", "heap_events_per_s", "mixpanel_events_per_s", "ga4_events_per_s")
+
+
+@contextmanager
+def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destination]]:
+    """Serve all tools with faults, and yield the destinations there.
+
+    They forget what they took when they end; the ledger does not. Simulated records never go to a tool that settings
+    name.
+    """
+    with running_receivers(
+        faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()
+    ) as receivers:
+        told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
+        patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
+        there = settings.model_copy(update={**told, **patient})
+        with opened_destinations(there, SANDBOX_ACCOUNT) as opened:
+            yield opened
+
+
+def sandbox_now(settings: Settings) -> datetime:
+    """Return the instant at which the sandbox shop is, UTC without zone: the morning after its last day."""
+    return datetime.combine(last_day(settings.sandbox_folder) + timedelta(days=1), time(6))

@@ -1,0 +1,47 @@
+"""A stand-in for the catalogue API: the sandbox shop's products with their stock, by page. Not here: the products."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+
+KEY = "sandbox-catalogue-key"
+PATH = "/api/products"
+MOST_PER_PAGE = 500
+TOLD = ("product_id", "name", "category", "stock", "reorder_point", "lead_time_days")
+
+
+class CatalogueService(Service):
+    """`GET /api/products?page=&per_page=` with a key in `X-API-KEY`."""
+
+    def __init__(self, catalogue: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
+        """Serve the rows of `catalogue.parquet`."""
+        table = pq.read_table(catalogue)
+        told = [name for name in TOLD if name in table.column_names]  # shops made earlier had no reorder points
+        self.products: list[dict[str, Any]] = table.select(told).to_pylist()
+        self.key = key
+        super().__init__(port, faults)
+
+    @property
+    def api_url(self) -> str:
+        """Return what `ECOM_CATALOGUE_API_URL` is to be."""
+        return f"{self.url}{PATH}"
+
+    def answer(self, request: Request) -> Answer:
+        """Answer with a page."""
+        if (request.method, request.path) != ("GET", PATH):
+            return Answer.json({"error": "not found"}, 404)
+        if (key := request.headers.get("x-api-key")) != self.key:
+            return Answer.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
+        try:
+            number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", 100))
+        except ValueError:
+            return Answer.json({"error": "page and per_page are numbers"}, 400)
+        if number < 1 or size < 1:
+            return Answer.json({"error": "page and per_page begin at 1"}, 400)
+        size = min(size, MOST_PER_PAGE)
+        total = len(self.products)
+        data = self.products[(number - 1) * size : number * size]
+        return Answer.json({"page": number, "total": total, "total_pages": -(-total // size), "data": data})

@@ -1,0 +1,91 @@
+"""A stand-in for the customer API: the sandbox shop's customers by page. Not here: the customers (`shop_customers`)."""
+
+import hashlib
+import json
+from threading import Lock
+from typing import Any
+
+from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+from ecom_assets.sandbox.shop.customers import Record, earlier
+
+KEY = "sandbox-customer-key"
+PATH = "/api/customers"
+MOST_PER_PAGE = 500
+_MALFORMED: tuple[Any, ...] = (
+    {"email": "nobody@example.com"},
+    {"id": 17.5, "email": "x@example.com"},
+    "a line of text",
+    {"id": -4},
+    {"id": 17, "first_name": 42},
+    None,
+)
+"""Records that are none; page n holds the n-th of them."""
+
+
+class CustomerService(Service):
+    """`GET /api/customers?page=&per_page=` with a key in `X-API-KEY`; answers carry an ETag."""
+
+    def __init__(self, records: list[Record], port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
+        """Serve these records, in this order."""
+        self._records = [dict(record) for record in records]
+        self._changes = Lock()
+        self._page_count = 0
+        self.key = key
+        super().__init__(port, faults)
+
+    @property
+    def api_url(self) -> str:
+        """Return what `ECOM_CUSTOMER_API_URL` is to be."""
+        return f"{self.url}{PATH}"
+
+    @property
+    def records(self) -> list[Record]:
+        """Return what is served, in its order."""
+        with self._changes:
+            return [dict(record) for record in self._records]
+
+    @records.setter
+    def records(self, records: list[Record]) -> None:
+        """Serve these from now on."""
+        with self._changes:
+            self._records = [dict(record) for record in records]
+
+    def answer(self, request: Request) -> Answer:
+        """Answer with a page."""
+        if request.path != PATH:
+            return Answer.json({"error": "not found"}, 404)
+        if request.method != "GET":
+            return Answer.json({"error": "method not allowed"}, 405)
+        if (key := request.headers.get("x-api-key")) != self.key:
+            return Answer.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
+        try:
+            number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", 6))
+        except ValueError:
+            return Answer.json({"error": "page and per_page are numbers"}, 400)
+        if number < 1 or size < 1:
+            return Answer.json({"error": "page and per_page begin at 1"}, 400)
+        return self._with_etag(request, self._page(number, min(size, MOST_PER_PAGE)))
+
+    def _page(self, number: int, size: int) -> dict[str, Any]:
+        faults = self.faults
+        with self._changes:
+            total = len(self._records)
+            data: list[Any] = [dict(record) for record in self._records[(number - 1) * size : number * size]]
+            self._page_count += 1
+            is_due = faults.shift_every > 0 and self._page_count % faults.shift_every == 0
+            if self._records and is_due and self.plan.take("shift_count"):
+                self._records.append(self._records.pop(0))
+        if data and number <= faults.duplicated_pages:
+            data.append({**data[0], "city": "Elsewhere", "updated_at": earlier(data[0]["updated_at"], days=1)})
+        if data and number <= faults.conflicting_pages:
+            data.append({**data[0], "city": "Nowhere"})
+        if number <= faults.malformed_pages:
+            data.append(_MALFORMED[(number - 1) % len(_MALFORMED)])
+        return {"page": number, "per_page": size, "total": total, "total_pages": -(-total // size), "data": data}
+
+    @staticmethod
+    def _with_etag(request: Request, page: dict[str, Any]) -> Answer:
+        etag = f'"{hashlib.sha256(json.dumps(page).encode()).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Answer(304, headers={"ETag": etag})
+        return Answer.json(page, ETag=etag)

@@ -1,0 +1,117 @@
+"""A stand-in for the order report API: the sandbox shop's orders, a file per day. Not here: how orders come about."""
+
+import csv
+import io
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+
+NICKNAME, COHORT, KEY = "sandbox", "1", "sandbox-order-key"
+FILE = "user_order_log_inc.csv"
+_INCREMENT = "increment-"
+
+
+class OrderService(Service):
+    """`generate_report`, `get_report`, `get_increment` and the files, with nickname, cohort and key in headers."""
+
+    def __init__(self, orders: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
+        """Serve the rows of `orders.parquet` by their UTC day."""
+        self._orders = orders
+        self._reports = Lock()
+        self._polls: dict[str, int] = {}
+        self._failed: set[str] = set()
+        self.key = key
+        super().__init__(port, faults)
+
+    @property
+    def api_url(self) -> str:
+        """Return what `ECOM_ORDER_API_URL` is to be."""
+        return self.url
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a step."""
+        given = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
+        if given != [NICKNAME, COHORT, self.key]:
+            return Answer.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
+        step = (request.method, request.path)
+        if step == ("POST", "/generate_report"):
+            return self._generate()
+        if step == ("GET", "/get_report"):
+            return self._report(request.query.get("task_id", ""))
+        if step == ("GET", "/get_increment"):
+            return self._increment(request.query)
+        if request.method == "GET" and request.path.endswith(f"/{FILE}"):
+            return self._file(request.path.split("/")[1])
+        return Answer.json({"error": "not found"}, 404)
+
+    def rows_of(self, day: date) -> list[dict[str, Any]]:
+        """Return the orders of a day, in their order."""
+        begin = datetime(day.year, day.month, day.day)  # noqa: DTZ001 (the column has no zone; its times are UTC)
+        bounds = [("date_time", ">=", begin), ("date_time", "<", begin + timedelta(days=1))]
+        rows: list[dict[str, Any]] = pq.read_table(self._orders, filters=bounds).to_pylist()
+        return rows
+
+    def _generate(self) -> Answer:
+        with self._reports:
+            task_id = f"task-{len(self._polls) + 1}"
+            self._polls[task_id] = 0
+            if self.plan.take("failed_reports"):
+                self._failed.add(task_id)
+        return Answer.json({"task_id": task_id})
+
+    def _report(self, task_id: str) -> Answer:
+        with self._reports:
+            if task_id not in self._polls:
+                return Answer.json({"status": "NOT FOUND", "data": None})
+            self._polls[task_id] += 1
+            if self._polls[task_id] <= self.faults.running_polls:
+                return Answer.json({"status": "RUNNING"})
+            if task_id in self._failed:
+                return Answer.json({"status": "FAILED"})
+        report_id = task_id.replace("task", "report")
+        link = f"{self.url}/{report_id}/user_order_log.csv"
+        return Answer.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": {"user_order_log": link}}})
+
+    def _increment(self, query: dict[str, str]) -> Answer:
+        try:
+            day = datetime.fromisoformat(query.get("date", "")).date()
+        except ValueError:
+            return Answer.json({"error": "date is a day"}, 400)
+        rows = self.rows_of(day)
+        if not query.get("report_id") or not rows:
+            return Answer.json({"status": "NOT FOUND", "data": {"increment_id": None}})
+        increment_id = f"{_INCREMENT}{day}"
+        links = {"user_order_log_inc": f"{self.url}/{increment_id}/{FILE}"}
+        return Answer.json(
+            {"status": "SUCCESS", "data": {"increment_id": increment_id, "s3_path": links, "row_count": len(rows)}}
+        )
+
+    def _file(self, increment_id: str) -> Answer:
+        try:
+            rows = self.rows_of(date.fromisoformat(increment_id.removeprefix(_INCREMENT)))
+        except ValueError:
+            return Answer.json({"error": "not found"}, 404)
+        if not rows:
+            return Answer.json({"error": "not found"}, 404)
+        kind = self.plan.take("empty_files", "short_files", "cut_files")
+        kept = rows[:-1] if kind == "short_files" else rows
+        body = b"" if kind == "empty_files" else _as_csv(list(rows[0]), kept)
+        return Answer(200, body[:-9] if kind == "cut_files" else body, {"Content-Type": "text/csv; charset=utf-8"})
+
+
+def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
+    """Write rows as the real service does, lines ending in CR LF."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows([_told(row[name]) for name in names] for row in rows)
+    return text.getvalue().encode()
+
+
+def _told(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value

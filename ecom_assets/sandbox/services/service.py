@@ -1,0 +1,384 @@
+"""What the sandbox's stand-ins share: an HTTP server in threads, its faults, and how to steer it while it runs.
+
+`GET /control/faults` and `PUT /control/faults` show and set faults as JSON, `GET /control/counts` what was asked.
+Not here: what a service answers.
+"""
+
+import json
+import socket
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from ecom_assets.errors import UsageError
+
+HOST = "127.0.0.1"
+CONTROL = "/control/"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: the path without a slash at its end, the query, the headers in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, **headers: str) -> "Answer":
+        """Return a value as JSON."""
+        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a service was asked for: requests in all, the most at one time, requests by path."""
+
+    request_count: int
+    most_at_once: int
+    by_path: dict[str, int]
+
+
+@dataclass
+class Faults:
+    """Faults to come. A count is of the next requests (or reports, or files) that are hit, and is used up."""
+
+    latency_s: float = 0.0
+    """Seconds before every answer."""
+    rate_limited: int = 0
+    """Answers 429."""
+    retry_after: str = "1"
+    """The Retry-After of a 429: seconds, `date` for an HTTP date in a second, or empty for none."""
+    server_errors: int = 0
+    """Answers 500."""
+    dropped: int = 0
+    """Connections closed without an answer."""
+    truncated: int = 0
+    """Bodies that are shorter than their Content-Length."""
+    unfinished: int = 0
+    """Bodies without a Content-Length that end early."""
+    every: int = 0
+    """Beside the counts, every so many requests one of these five, in turn; never twice in a row for one address."""
+    shift_every: int = 0
+    """After every so many pages the first customer moves to the end, as in a list sorted by last change."""
+    shift_count: int = 0
+    """How often that happens."""
+    duplicated_pages: int = 0
+    """Pages (from the first) that hold an older copy of their first customer, too."""
+    conflicting_pages: int = 0
+    """Pages that hold another version of their first customer, of the same time."""
+    malformed_pages: int = 0
+    """Pages that hold a record that is none."""
+    running_polls: int = 0
+    """Polls that each report answers with RUNNING."""
+    failed_reports: int = 0
+    empty_files: int = 0
+    """Files of no bytes."""
+    short_files: int = 0
+    """Files whose last rows are missing."""
+    cut_files: int = 0
+    """Files that end in the middle of a line, with a Content-Length that says so."""
+
+    @classmethod
+    def some_of_all(cls) -> "Faults":
+        """Return faults of every kind, few enough that a patient client gets everything."""
+        return cls(
+            latency_s=0.005, retry_after="1", every=9, shift_every=4, shift_count=3, duplicated_pages=2,
+            conflicting_pages=1, malformed_pages=2, running_polls=2, failed_reports=1, short_files=1, cut_files=1,
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "Faults":
+        """Read faults from JSON.
+
+        Raises:
+            UsageError: A name or a value is not one of a fault.
+        """
+        types = {field.name: field.type for field in fields(cls)}
+        for name, value in told.items():
+            wanted = types.get(name)
+            fits = isinstance(value, wanted) if isinstance(wanted, type) else False
+            if isinstance(value, bool) or not (fits or (wanted is float and isinstance(value, int))):
+                raise UsageError(f"{name}={value!r} is no fault; the faults are {', '.join(types)}.")
+        return cls(**told)
+
+
+class Service(ABC):
+    """A stand-in that listens on this machine; as a context it stops at the end."""
+
+    def __init__(self, port: int = 0, faults: Faults | None = None) -> None:
+        """Listen on `port`, or on a free one.
+
+        Raises:
+            UsageError: Something else listens there.
+        """
+        self.plan = FaultPlan(faults)
+        self._lock, self._at_once, self._most_at_once = Lock(), 0, 0
+        self._by_path: Counter[str] = Counter()
+        try:
+            self._server = _Server(self, port)
+        except OSError as error:
+            raise UsageError(f"Port {port} is not to be had ({error.strerror}); give another, or 0.") from error
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Return the address."""
+        return f"http://{HOST}:{self._server.server_address[1]}"
+
+    @property
+    def faults(self) -> Faults:
+        """What is still to go wrong."""
+        return self.plan.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        """Let these faults come, and no others."""
+        self.plan.faults = faults
+
+    @property
+    def counts(self) -> Counts:
+        """Return what was asked for since the start, or since `forget`."""
+        with self._lock:
+            return Counts(self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items())))
+
+    def forget(self) -> None:
+        """Count from zero."""
+        with self._lock:
+            self._by_path.clear()
+            self._most_at_once = self._at_once
+
+    def stop(self) -> None:
+        """Stop listening and close every connection."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        """Go on listening."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def wire(self) -> type["Wire"]:
+        """Return what serves a connection."""
+        return Wire
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """Return what the service says on a good day."""
+
+    def handle(self, request: Request, wire: "Wire") -> None:
+        """Answer a request, or have a fault happen to it."""
+        if request.path.startswith(CONTROL):
+            wire.send(self.control(request))
+            return
+        with self.counted(request.path):
+            time.sleep(self.plan.faults.latency_s)
+            self._send(request, wire)
+
+    @contextmanager
+    def counted(self, path: str) -> Iterator[None]:
+        """Count a request, and that it is under way."""
+        with self._lock:
+            self._by_path[path] += 1
+            self._at_once += 1
+            self._most_at_once = max(self._most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _send(self, request: Request, wire: "Wire") -> None:
+        fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
+        if fault == "dropped":
+            wire.drop()
+        elif fault == "rate_limited":
+            wire.send(Answer.json({"error": "too many requests"}, 429, **_retry_after(self.plan.faults.retry_after)))
+        elif fault == "server_errors":
+            wire.send(Answer.json({"error": "internal error"}, 500))
+        else:
+            wire.send(self.answer(request), fault)
+
+    def control(self, request: Request) -> Answer:
+        """Show or set what is steered."""
+        if request.path == f"{CONTROL}counts":
+            return Answer.json(asdict(self.counts))
+        if request.path != f"{CONTROL}faults":
+            return Answer.json({"error": "there is /control/faults and /control/counts"}, 404)
+        if request.method == "PUT":
+            try:
+                self.faults = Faults.read(json.loads(request.body))
+            except (ValueError, TypeError, AttributeError, UsageError) as error:
+                return Answer.json({"error": str(error)}, 400)
+        return Answer.json(asdict(self.faults))
+
+
+def _retry_after(said: str) -> dict[str, str]:
+    if said == "date":
+        return {"Retry-After": formatdate(time.time() + 1, usegmt=True)}
+    return {"Retry-After": said} if said else {}
+
+
+class _Server(ThreadingHTTPServer):
+    """Knows its connections, so that it can close them."""
+
+    request_queue_size = 128
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        self._open: set[socket.socket] = set()
+        super().__init__((HOST, port), service.wire())
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (the library's types)
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
+        """A client that goes away in the middle is no news; what else fails is told as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def close(self) -> None:
+        self.server_close()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # the other side has closed it
+                continue
+
+
+class Wire(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # one packet for head and body: two would wait for each other
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Read a request and have it answered."""
+        length = int(self.headers.get("Content-Length") or 0)
+        self.server.service.handle(self.request_with(self.rfile.read(length) if length else b""), self)
+
+    do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
+
+    def request_with(self, body: bytes) -> Request:
+        """Return what was asked, with this body."""
+        parts = urlsplit(self.path)
+        return Request(
+            self.command,
+            parts.path.rstrip("/") or "/",
+            dict(parse_qsl(parts.query)),
+            {name.lower(): value for name, value in self.headers.items()},
+            body,
+        )
+
+    def send(self, answer: Answer, fault: str = "") -> None:
+        """Send an answer, or half of its body."""
+        body = answer.body[: len(answer.body) // 2] if fault else answer.body
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if fault:
+            self.send_header("Connection", "close")
+        if fault != "unfinished":
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def drop(self) -> None:
+        """Close the connection without a word."""
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
+        """Say nothing: the counts tell what was asked."""
+
+
+KINDS = ("rate_limited", "server_errors", "dropped", "truncated", "unfinished")
+"""What can happen to any answer; the field of `Faults` with this name says to how many of the next."""
+COUNTED = (*KINDS, "failed_reports", "empty_files", "short_files", "cut_files")
+
+
+class FaultPlan:
+    """Deals faults out to requests, from whatever thread they come."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        """Begin with these faults, or none."""
+        self._lock = Lock()
+        self._faults = faults or Faults()
+        self._requests = 0
+        self._dealt = 0
+        self._asked: Counter[str] = Counter()
+
+    @property
+    def faults(self) -> Faults:
+        """What is still to come."""
+        with self._lock:
+            return Faults(**asdict(self._faults))
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        """Deal these out from now on, counting from zero."""
+        with self._lock:
+            self._faults = Faults(**asdict(faults))
+            self._requests = self._dealt = 0
+            self._asked.clear()
+
+    def take(self, *kinds: str) -> str:
+        """Use up one of the faults of these kinds, and return which; empty if none is left."""
+        with self._lock:
+            return self._take(kinds)
+
+    def take_for(self, address: str) -> str:
+        """Return what happens to a request for an address; empty if nothing."""
+        with self._lock:
+            self._requests += 1
+            self._asked[address] += 1
+            if kind := self._take(KINDS):
+                return kind
+            is_hit = self._faults.every > 0 and self._requests % self._faults.every == 0
+            if not is_hit or self._asked[address] % 2 == 0:
+                return ""
+            self._dealt += 1
+            return KINDS[(self._dealt - 1) % len(KINDS)]
+
+    def _take(self, kinds: tuple[str, ...]) -> str:
+        for kind in kinds:
+            left = getattr(self._faults, kind)
+            if left > 0:
+                setattr(self._faults, kind, left - 1)
+                return kind
+        return ""

@@ -1,0 +1,177 @@
+"""The customers of the simulated shop as its customer API tells them, flawed as such lists are, and the truth of it.
+
+Everybody who may come is a customer: names, cities and ids are those of the orders, ids those of the events. Not here:
+the API (`customer_service.py`), what customers do.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from ecom_assets.sandbox.shop.orders import names_of
+from ecom_assets.sandbox.shop.people import known_customer_id
+from ecom_assets.sandbox.shop.rows import Dice, Ints
+from ecom_assets.sandbox.shop.traffic import CITIES
+from ecom_assets.sandbox.shop.visits import city_of
+
+Record = dict[str, Any]
+DAYS_BEFORE = 400
+"""Customers have registered up to so many days before the first day."""
+_DAY_S = 86_400
+_REGIONS = {"New York": "NY", "Chicago": "IL", "Los Angeles": "CA"}
+_MAILBOXES = ("example.com", "mail.example.org", "post.example.net")
+_MALFORMED = ("{name}(at)example.com", "{name}@", "@example.com", "{name} @example.com", "{name}@example", "n/a")
+_NAMES = (
+    ("Zoë", "Łukasiewicz"),
+    ("李", "小龙"),
+    ("Ольга", "Волкова"),
+    ("Jose\u0301", "Núñez"),
+    ("محمد", "علي"),
+    ("O'Neil-Å", "D\u2019Arcy"),
+)
+_EMPTY = (("", ""), ("   ", "\t"), (None, None))
+_INVALID_DATES = ("0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "")
+FUTURE = "2999-01-01T00:00:00Z"
+_SHARES = {
+    "missing_email": 0.03,
+    "malformed_email": 0.03,
+    "invalid_date": 0.02,
+    "future_date": 0.01,
+    "missing_date": 0.02,
+    "unicode_name": 0.04,
+    "empty_name": 0.02,
+    "older_copy": 0.02,
+}
+FLAWS = tuple(_SHARES)
+"""What can be wrong with a customer: one thing at most."""
+
+
+@dataclass(frozen=True)
+class ShopCustomers:
+    """The list as the API has it, and what is true about it."""
+
+    records: list[Record]
+    """By id; then older copies of some, as an import left them."""
+    truth: dict[str, Any]
+
+
+def make_customers(*, seed: int, visitors: int, first_day: date, days: int) -> ShopCustomers:
+    """Return the customers of the shop that `generate` makes from the same arguments."""
+    dice, people = Dice(seed), np.arange(visitors, dtype=np.int64)
+    records = _sound(dice, people, first_day, days)
+    copies: list[Record] = []
+    flaws = _flaws(dice, people)
+    for person, flaw in flaws.items():
+        record, choice = records[person], int(dice.below(60, "customer flaw kind", people[person : person + 1])[0])
+        if flaw == "older_copy":
+            copies.append(_older_copy(record))
+        else:
+            _SPOIL[flaw](record, choice)
+    copies.sort(key=lambda record: int(record["id"]))
+    return ShopCustomers([*records, *copies], _truth(records, copies, Counter(flaws.values())))
+
+
+def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]:
+    """Return everybody without a flaw."""
+    begin = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC) - timedelta(days=DAYS_BEFORE)
+    created = dice.below(DAYS_BEFORE * _DAY_S, "customer created", people)
+    whole_s = (DAYS_BEFORE + days) * _DAY_S
+    updated = created + (dice.unit("customer updated", people) * (whole_s - created)).astype(np.int64)
+    seen = created + (dice.unit("customer login", people) * (whole_s - created)).astype(np.int64)
+    mailbox = dice.below(len(_MAILBOXES), "customer mailbox", people).tolist()
+    ids, cities, names = known_customer_id(people).tolist(), city_of(dice, people).tolist(), names_of(dice, people)
+    return [
+        {
+            "id": ids[i],
+            "email": f"{names[i][0]}.{names[i][1]}.{ids[i]}@{_MAILBOXES[mailbox[i]]}".lower(),
+            "first_name": names[i][0],
+            "last_name": names[i][1],
+            "city": CITIES[cities[i]][0],
+            "region": _REGIONS.get(CITIES[cities[i]][0]),
+            "country": CITIES[cities[i]][1],
+            "created_at": _instant(begin, int(created[i])),
+            "updated_at": _instant(begin, int(updated[i])),
+            "last_login_at": _instant(begin, int(seen[i])),
+        }
+        for i in range(len(people))
+    ]
+
+
+def _flaws(dice: Dice, people: Ints) -> dict[int, str]:
+    """Return who has which flaw: each flaw's share of the people, one person at least while there are enough."""
+    order = np.argsort(dice.bits("customer flaw", people), kind="stable").tolist()
+    flawed: dict[int, str] = {}
+    for flaw, share in _SHARES.items():
+        count = max(1, round(share * len(people)))
+        flawed |= dict.fromkeys(order[len(flawed) : len(flawed) + count], flaw)
+    return flawed
+
+
+def _instant(begin: datetime, seconds: int) -> str:
+    return (begin + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _no_email(record: Record, choice: int) -> None:
+    record["email"] = (None, "")[choice % 2]
+
+
+def _bad_email(record: Record, choice: int) -> None:
+    record["email"] = _MALFORMED[choice % len(_MALFORMED)].format(name=str(record["first_name"]).lower())
+
+
+def _bad_date(record: Record, choice: int) -> None:
+    record["created_at"] = _INVALID_DATES[choice % len(_INVALID_DATES)]
+
+
+def _future_date(record: Record, _choice: int) -> None:
+    record["last_login_at"] = FUTURE
+
+
+def _no_date(record: Record, choice: int) -> None:
+    record["last_login_at"] = None
+    if choice % 2:
+        del record["created_at"]
+
+
+def _unicode_name(record: Record, choice: int) -> None:
+    record["first_name"], record["last_name"] = _NAMES[choice % len(_NAMES)]
+
+
+def _empty_name(record: Record, choice: int) -> None:
+    record["first_name"], record["last_name"] = _EMPTY[choice % len(_EMPTY)]
+
+
+_SPOIL: dict[str, Callable[[Record, int], None]] = {
+    "missing_email": _no_email,
+    "malformed_email": _bad_email,
+    "invalid_date": _bad_date,
+    "future_date": _future_date,
+    "missing_date": _no_date,
+    "unicode_name": _unicode_name,
+    "empty_name": _empty_name,
+}
+
+
+def earlier(instant: str, **by: int) -> str:
+    """Return an instant of a record, so much earlier."""
+    return (datetime.fromisoformat(instant) - timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _older_copy(record: Record) -> Record:
+    """Return the customer as they were a month before: another address."""
+    moved = {"city": "Bremen", "region": None, "country": "DE"}
+    return {**record, **moved, "updated_at": earlier(record["updated_at"], days=30)}
+
+
+def _truth(records: list[Record], copies: list[Record], flaws: Counter[str]) -> dict[str, Any]:
+    return {
+        "customers": len(records),
+        "records": len(records) + len(copies),
+        "copies": len(copies),
+        "flaws": {name: flaws[name] for name in FLAWS},
+        "by_country": dict(sorted(Counter(record["country"] for record in records).items())),
+    }

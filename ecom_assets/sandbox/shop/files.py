@@ -1,0 +1,227 @@
+"""The simulated shop's rows as text and as files: codes become Arrow columns, columns Parquet and CSV.
+
+Fixed-width text (ids, instants) is laid out with numpy, some ten times faster than formatting value by value.
+Not here: which rows there are.
+"""
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.shop import faults as f
+from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop import traffic as t
+from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID
+from ecom_assets.sandbox.shop.people import known_customer_id
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, Words
+
+
+@contextmanager
+def replaced_folder(out: Path, *, made_by: str) -> Iterator[Path]:
+    """Give a temporary folder to write into; it takes the place of `out` if the block ends well.
+
+    A killed run leaves `out` as it was, and a hidden `.<name>.partial` beside it that the next run clears.
+    Only an empty folder, or one whose truth.json names `made_by`, is replaced.
+    """
+    out = out.absolute()
+    _refuse_foreign(out, made_by)
+    partial = out.with_name(f".{out.name}.partial")
+    lock = _claim(partial, out)
+    try:
+        folder = partial / "new"
+        folder.mkdir()
+        yield folder
+        _refuse_foreign(out, made_by)
+        if out.exists():
+            out.rename(partial / "old")
+        folder.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+
+
+def _refuse_foreign(out: Path, made_by: str) -> None:
+    """Refuse to replace what somebody else put there."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise UsageError(f"{out} is not a folder; give the path of a new or empty folder.")
+    if any(out.iterdir()) and _maker(out / "truth.json") != made_by:
+        raise UsageError(f"{out} holds files that are not a simulated shop; give a new or empty folder.")
+
+
+def _maker(truth: Path) -> object:
+    try:
+        content = json.loads(truth.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("generator") if isinstance(content, dict) else None
+
+
+def _claim(partial: Path, out: Path) -> int:
+    """Lock and clear the temporary folder; the system frees the lock of a process that was killed."""
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"Cannot write beside {out} ({error.strerror}); give a folder in a writable place.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise UsageError(f"Another run is writing {out}; wait for it, or give another folder.") from error
+    if (old := partial / "old").is_dir() and not out.exists():
+        old.rename(out)  # killed between the two moves: the earlier shop goes back to its place
+    for left in partial.iterdir():
+        shutil.rmtree(left)
+    return lock
+
+
+Chars = npt.NDArray[np.uint8]
+_HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), np.uint16)
+_TWO_DIGITS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np.uint8).reshape(100, 2)
+# How a broken value looks, per flaw and column; None is a null. One of each list is taken by `variant`.
+_GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
+    f.NO_ID: {"event_id": (None, "")},
+    f.NO_TIME: {"event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")},
+    f.NO_IDENTITY: {"user_id": (None, "", "null", "undefined", "0", None), "session_id": (None, "")},
+    f.NO_TYPE: {"event_type": ("", None, " page_view", "page\tview", "product_view ", "x" * 300)},
+}
+
+
+class Columns:
+    """Turns rows into an Arrow table; holds the texts that many rows share."""
+
+    def __init__(self, dice: Dice, pages: t.Pages, product_count: int) -> None:
+        self._dice = dice
+        self._types = pa.array(r.EVENT_TYPES, pa.string())
+        self._products = pa.array([str(FIRST_PRODUCT_ID + i) for i in range(product_count)], pa.string())
+        self._categories = pa.array(CATEGORIES, pa.string())
+        self._pages = pa.array(pages.texts, pa.string())
+        self._agents = pa.array(t.AGENT_TEXTS, pa.string())
+        self._properties = pa.array(t.property_texts(), pa.string())
+
+    def table(self, rows: Rows) -> pa.Table:
+        """Return the rows in the layout of `ecommerce_events`, all columns text."""
+        columns = {
+            "event_id": self._ids("event", rows["number"]),
+            "user_id": _user_ids(rows),
+            "event_type": _coded(self._types, rows["type"].astype(np.int64)),
+            "event_timestamp": _instants(rows["at"]),
+            "product_id": _coded(self._products, rows["product"]),
+            "product_category": _coded(self._categories, rows["category"]),
+            "session_id": self._ids("session", rows["session"]),
+            "page_url": _coded(self._pages, rows["page"]),
+            "referrer_url": _coded(self._pages, rows["referrer"]),
+            "cart_value": _money(rows["cents"]),
+            "received_at": _instants(rows["received"]),
+            "anonymous_id": self._ids("cookie", rows["cookie"]),
+            "user_agent": _coded(self._agents, rows["agent"]),
+            "properties": self._property_texts(rows),
+        }
+        for flaw, texts in _GARBLED.items():
+            hit = rows["flaw"] == flaw
+            if hit.any():
+                columns |= {name: _garbled(columns[name], hit, rows["variant"], texts[name]) for name in texts}
+        return pa.table(columns)
+
+    def order_ids(self, numbers: Ints) -> list[str]:
+        """Return the order id of each purchase number, as purchase events carry it in their properties."""
+        ids: list[str] = self._ids("order", numbers).to_pylist()
+        return ids
+
+    def _ids(self, purpose: str, numbers: Ints) -> pa.Array:
+        return _hex(self._dice.bits(purpose, numbers), numbers == r.NOTHING)
+
+    def _property_texts(self, rows: Rows) -> pa.Array:
+        texts = _coded(self._properties, rows["properties"])
+        has_order = rows["order"] != r.NOTHING
+        if not has_order.any():
+            return texts
+        plain = texts.filter(pa.array(has_order)).to_pylist()
+        orders = self.order_ids(rows["order"][has_order])
+        full = [f'{text[:-1]},"order_id":"{order}"}}' for text, order in zip(plain, orders, strict=True)]
+        return pc.replace_with_mask(texts, pa.array(has_order), pa.array(full, pa.string()))
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write one file; the Arrow schema stays out of it, readers see plain text columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """Write a small table as CSV; null is an empty field."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.column_names)
+        writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _coded(texts: pa.Array, codes: Ints) -> pa.Array:
+    return texts.take(pa.array(codes, mask=codes == r.NOTHING))
+
+
+def _hex(words: Words, is_null: Flags) -> pa.Array:
+    """Return each word as 16 hexadecimal digits."""
+    data = _HEX[words.byteswap().view(np.uint8)]
+    return _fixed(data.view(np.uint8).reshape(len(words), 16), is_null)
+
+
+def _fixed(chars: Chars, is_null: Flags | None = None) -> pa.Array:
+    """Wrap rows of characters, all of one width, as an Arrow string array without copying them."""
+    size, width = chars.shape
+    offsets = pa.py_buffer(np.arange(0, (size + 1) * width, width, dtype=np.int32))
+    data = pa.py_buffer(np.ascontiguousarray(chars))
+    if is_null is None or not is_null.any():
+        return pa.StringArray.from_buffers(size, offsets, data)
+    valid = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+    return pa.StringArray.from_buffers(size, offsets, data, valid, int(is_null.sum()))
+
+
+def _instants(instants: Ints) -> pa.Array:
+    """Return microseconds since 1970 as `2026-01-05T13:45:12.123456Z`."""
+    days, place = np.unique(instants // r.DAY, return_inverse=True)
+    dates = np.array([str(day).encode() for day in days.astype("datetime64[D]")], "S10").view(np.uint8).reshape(-1, 10)
+    chars = np.empty((len(instants), 27), np.uint8)
+    chars[:, :10] = dates[place]
+    chars[:] = np.where(_INSTANT_FRAME, _INSTANT_FRAME, chars)
+    second, micro = np.divmod(instants % r.DAY, r.SECOND)
+    parts = (second // 3600, second // 60 % 60, second % 60, micro // 10_000, micro // 100 % 100, micro % 100)
+    for at, part in zip((11, 14, 17, 20, 22, 24), parts, strict=True):
+        chars[:, at : at + 2] = _TWO_DIGITS[part]
+    return _fixed(chars)
+
+
+_INSTANT_FRAME = np.frombuffer(b"\0" * 10 + b"T\0\0:\0\0:\0\0.\0\0\0\0\0\0Z", np.uint8)
+
+
+def _user_ids(rows: Rows) -> pa.Array:
+    return pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string())
+
+
+def _money(cents: Ints) -> pa.Array:
+    """Return cents as decimal text, `-0.05` included."""
+    values, place = np.unique(cents, return_inverse=True)
+    texts = [
+        None if v == r.NO_MONEY else f"{'-' if v < 0 else ''}{abs(v) // 100}.{abs(v) % 100:02d}"
+        for v in values.tolist()
+    ]
+    return pa.array(texts, pa.string()).take(pa.array(place))
+
+
+def _garbled(column: pa.Array, hit: Flags, variant: Ints, texts: Sequence[str | None]) -> pa.Array:
+    wrong = [texts[v % len(texts)] for v in variant[hit].tolist()]
+    return pc.replace_with_mask(column, pa.array(hit), pa.array(wrong, pa.string()))

@@ -1,0 +1,149 @@
+"""What goes wrong between checkout and the order log: one of each cause for which events and orders differ.
+
+Customers who order by phone, and those whose browsers keep the order's id back, have no other fault, so that no order
+can be taken for another's. Not here: late, repeated and broken rows (`shop_faults`), the counting
+(`shop_ledger_truth`).
+"""
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop.catalogue import Catalogue
+from ecom_assets.sandbox.shop.orders import total_cents
+from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, Rows, joined
+
+(NONE, PHONED, UNRECORDED, DEARER, UNTOLD, SHIFTED) = range(6)
+"""The order's fault: no event, no order, another amount, no refund event, a clock two hours ahead."""
+PHONE_SHARE, NAMELESS_SHARE = 0.06, 0.06
+"""Shares of customers who also order by phone, and whose purchase events name no order."""
+UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
+UNTOLD_RATE, SHIFTED_RATE = 0.4, 0.6
+"""Of refunds, those that no event tells; of orders in the last two hours of a day, those that the log dates ahead."""
+SHIPPING_CENTS = 490
+"""What some events add to the order's amount."""
+SHIFT_US = 2 * 3600 * r.SECOND
+_RELOAD_US = 40 * r.SECOND
+
+
+class Ledger:
+    """Decides the faults; by person and instant, so that they do not depend on which rows are worked on together."""
+
+    def __init__(self, dice: Dice, end_us: int) -> None:
+        self._dice, self._end_us = dice, end_us
+
+    def disturb(self, events: Rows, orders: Rows, first_number: int) -> tuple[Rows, Rows]:
+        """Return the visits' events and orders with faults; further ones get numbers from the given one on."""
+        who, fate = self._who(orders), self._dice.unit("ledger", _key(orders))
+        is_plain = (who == _PLAIN) & ~orders["is_refund"]
+        lost, dear, again = np.cumsum([UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE])
+        orders["fault"][is_plain & (fate < lost)] = UNRECORDED
+        orders["fault"][is_plain & (fate >= lost) & (fate < dear)] = DEARER
+        is_repeated = is_plain & (fate >= dear) & (fate < again)
+        is_late = (orders["at"] % r.DAY >= r.DAY - SHIFT_US) & (orders["at"] + SHIFT_US < self._end_us)
+        ahead = is_late & self._dice.chance(SHIFTED_RATE, "ledger clock", _key(orders))
+        is_shifted = is_plain & (fate >= again) & ahead
+        orders["fault"][is_shifted] = SHIFTED
+        events = self._of_events(events, orders, orders["number"][is_repeated], first_number)
+        orders["at"] += np.where(is_shifted, SHIFT_US, 0)
+        return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
+
+    def untold(self, refunds: Rows) -> Rows:
+        """Mark the refunds of which no event tells."""
+        refunds["fault"] = np.where(self._dice.chance(UNTOLD_RATE, "ledger refund", _key(refunds)), UNTOLD, NONE)
+        return refunds
+
+    def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
+        """Add what events say too much, leave out what they do not say, and repeat some."""
+        dearer, nameless = (
+            orders["number"][chosen] for chosen in (orders["fault"] == DEARER, self._who(orders) == _NAMELESS)
+        )
+        bought = events["type"] == r.PURCHASE
+        events["cents"] += np.where(bought & np.isin(events["number"], dearer), SHIPPING_CENTS, 0)
+        events["order"][bought & np.isin(events["number"], nameless)] = r.NOTHING
+        again = events[bought & np.isin(events["number"], repeated)]
+        again["at"] += r.SECOND + self._dice.below(_RELOAD_US, "ledger reload", _key(again))
+        again["number"] = first_number + np.arange(len(again))
+        again["is_repeated"] = True
+        return joined([events, again])
+
+    def _phoned(self, orders: Rows, first_number: int) -> Rows:
+        """Return orders that the same people place by phone on the same days."""
+        key = _key(orders)
+        phoned = orders[self._dice.chance(0.6, "ledger phone", key)]
+        second = 9 * 3600 + self._dice.below(8 * 3600, "ledger phone second", _key(phoned))
+        phoned["at"] = phoned["at"] // r.DAY * r.DAY + second * r.SECOND
+        phoned["number"] = first_number + np.arange(len(phoned))
+        phoned["fault"] = PHONED
+        return phoned[phoned["at"] < self._end_us]
+
+    def _who(self, orders: Rows) -> Ints:
+        """Return each order's kind of customer: plain, phoning, or nameless."""
+        unit: Floats = self._dice.unit("ledger customer", orders["visitor"])
+        kinds: Ints = np.select([unit < PHONE_SHARE, unit < PHONE_SHARE + NAMELESS_SHARE], [_PHONES, _NAMELESS], _PLAIN)
+        return kinds
+
+
+_PLAIN, _PHONES, _NAMELESS = range(3)
+
+
+def arrived(events: Rows, orders: Rows) -> tuple[Rows, Rows]:
+    """Return what is left when events came too late for the last day: their orders and repetitions go with them."""
+    goes = events["is_repeated"] & ~np.isin(events["order"], events["number"])
+    by_phone = orders["is_refund"] | (orders["fault"] == PHONED)
+    return events[~goes], orders[by_phone | np.isin(orders["number"], events["number"])]
+
+
+def _key(rows: Rows) -> Ints:
+    key: Ints = rows["at"] * 31 + rows["visitor"]
+    return key
+
+
+CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
+
+
+class LedgerTally:
+    """Differences by cause and day: how many orders or events, and orders less events in cents."""
+
+    def __init__(self, *, first_day: date, days: int) -> None:
+        self._first_day, self._days = first_day, days
+        self._first = (first_day - date(1970, 1, 1)).days
+        self._counts = dict.fromkeys(CAUSES, 0)
+        self._cents = {cause: np.zeros(days, np.int64) for cause in CAUSES}
+
+    def add(self, events: Rows, orders: Rows, catalogue: Catalogue) -> None:
+        """Count what differs among events and orders that arrive; the unrecorded are still among these."""
+        total = total_cents(catalogue, orders)
+        for cause, fault, cents in (
+            ("missing_event", PHONED, total),
+            ("missing_order", UNRECORDED, -total),
+            ("amount_differs", DEARER, np.full_like(total, -SHIPPING_CENTS)),
+            ("refund", UNTOLD, -total),
+            ("time_zone_shift", SHIFTED, total),
+        ):
+            chosen = orders["fault"] == fault
+            self._add(cause, orders["at"][chosen], cents[chosen])
+        shifted = orders["fault"] == SHIFTED
+        self._add("time_zone_shift", orders["at"][shifted] - SHIFT_US, -total[shifted], counted=0)
+        repeated = events[events["is_repeated"]]
+        self._add("duplicate", repeated["at"], -repeated["cents"])
+
+    def truth(self) -> dict[str, object]:
+        """Return everything, in the shape of `truth.json`; a shift counts once and stands on both its days."""
+        days = [self._first_day + timedelta(days=n) for n in range(self._days)]
+        return {
+            "by_cause": dict(self._counts),
+            "by_date": {
+                str(day): {cause: _money(int(cents[n])) for cause, cents in self._cents.items() if cents[n]}
+                for n, day in enumerate(days)
+            },
+        }
+
+    def _add(self, cause: str, at: Ints, cents: Ints, counted: int = 1) -> None:
+        self._counts[cause] += counted * len(at)
+        np.add.at(self._cents[cause], at // r.DAY - self._first, cents)
+
+
+def _money(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"

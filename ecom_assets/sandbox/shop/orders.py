@@ -1,0 +1,183 @@
+"""The order report of the simulated shop, and which orders come back for a refund.
+
+One row per order line in the layout of `user_order_log`: an order is the lines of one customer at one
+instant; `uniq_id` is the order id of the purchase event, a dash and the line, and `-r` if refunded.
+Not here: how orders come about (`shop_visits`).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop import traffic as t
+from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue, Stock
+from ecom_assets.sandbox.shop.files import Columns, write_parquet
+from ecom_assets.sandbox.shop.people import Schedule, known_customer_id
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows
+from ecom_assets.sandbox.shop.visits import World, city_of
+
+REFUND_RATE = 0.07
+_MONEY = pa.decimal128(18, 2)
+_FIRST_NAMES = (
+    "Anna", "Ben", "Clara", "David", "Elena", "Felix", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Liam",
+    "Marta", "Noah", "Olga", "Pablo", "Rosa", "Sven", "Tara", "Viktor", "Wanda", "Yara",
+)  # fmt: skip
+_LAST_NAMES = (
+    "Adler", "Bauer", "Costa", "Dubois", "Evans", "Fischer", "Garcia", "Hansen", "Ivanova", "Jansen",
+    "Kowalski", "Lopez", "Meyer", "Novak", "Okafor", "Petrov", "Rossi", "Sato", "Taylor", "Urban",
+    "Weber", "Zhang",
+)  # fmt: skip
+_SCHEMA = pa.schema(
+    {
+        "id": pa.int64(),
+        "uniq_id": pa.string(),
+        "date_time": pa.timestamp("us"),
+        "city_id": pa.int64(),
+        "city_name": pa.string(),
+        "customer_id": pa.int64(),
+        "first_name": pa.string(),
+        "last_name": pa.string(),
+        "item_id": pa.int64(),
+        "item_name": pa.string(),
+        "quantity": pa.int64(),
+        "payment_amount": _MONEY,
+        "status": pa.string(),
+    }
+)
+
+
+class Refunds:
+    """Which orders are refunded, and when; at most one a person, never close to one of the person's visits.
+
+    Both keep the refund event a session of its own, so that the number of sessions stays known.
+    """
+
+    def __init__(self, world: World, schedule: Schedule, visitors: int) -> None:
+        self._world, self._schedule = world, schedule
+        self._has_one = np.zeros(visitors, np.bool_)
+        self._due: dict[int, list[Rows]] = {}
+
+    def plan(self, orders: Rows) -> None:
+        """Choose among new orders."""
+        dice, number = self._world.dice, orders["number"]
+        at = orders["at"] + (2 + dice.below(18, "refund day", number)) * r.DAY
+        at = at // r.DAY * r.DAY + (8 * 3600 + dice.below(10 * 3600, "refund second", number)) * r.SECOND
+        wants = dice.chance(REFUND_RATE, "refund", number) & (at < self._world.end_us)
+        wants &= self._schedule.is_away(orders["visitor"], (at - self._world.first_us) // r.SECOND)
+        wants &= ~self._has_one[orders["visitor"]] & _is_first_of(orders["visitor"], wants)
+        refunds = orders[wants]
+        refunds["at"], refunds["is_refund"] = at[wants], True
+        self._has_one[refunds["visitor"]] = True
+        day = (refunds["at"] - self._world.first_us) // r.DAY
+        for due in np.unique(day).tolist():
+            self._due.setdefault(due, []).append(refunds[day == due])
+
+    def of_day(self, day: int) -> Rows:
+        """Return the orders that are refunded on a day, and forget them."""
+        return r.joined(self._due.pop(day, []), r.ORDER)
+
+
+def _is_first_of(visitor: Ints, wanted: Flags) -> Flags:
+    """Mark each person's first wanted row."""
+    places = np.flatnonzero(wanted)
+    first: Flags = np.zeros(len(visitor), np.bool_)
+    first[places[np.unique(visitor[places], return_index=True)[1]]] = True
+    return first
+
+
+def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
+    """Return the refund events: made by the shop's staff, so with a user and without a session or a page."""
+    rows = r.blank(len(refunds))
+    rows["number"] = first_number + np.arange(len(refunds))
+    rows["type"], rows["is_known"] = r.REFUND, True
+    rows["visitor"], rows["at"], rows["order"] = refunds["visitor"], refunds["at"], refunds["number"]
+    rows["properties"], rows["product"] = refunds["properties"], refunds["products"][:, 0]
+    rows["category"] = world.catalogue.category[refunds["products"][:, 0]]
+    rows["cents"] = total_cents(world.catalogue, refunds)
+    return rows
+
+
+def total_cents(catalogue: Catalogue, orders: Rows) -> Ints:
+    """Return what each order is worth."""
+    total: Ints = (catalogue.price_cents[orders["products"]] * orders["quantities"]).sum(axis=1)
+    return total
+
+
+class OrderReport:
+    """Writes `orders.parquet`, a row group per day."""
+
+    def __init__(self, world: World, columns: Columns, path: Path) -> None:
+        self._world, self._columns = world, columns
+        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
+        self.rows = 0
+
+    def add(self, orders: Rows) -> None:
+        """Add the lines of a day's orders and refunds."""
+        if len(orders):
+            lines = self._lines(orders)
+            self.rows += len(lines)
+            self._writer.write_table(lines)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+    def _lines(self, orders: Rows) -> pa.Table:
+        orders = orders[np.lexsort((orders["number"], orders["at"]))]
+        whole = np.repeat(np.arange(len(orders)), orders["lines"])
+        nth = np.arange(len(whole)) - np.repeat(np.cumsum(orders["lines"]) - orders["lines"], orders["lines"])
+        product, quantity = orders["products"][whole, nth], orders["quantities"][whole, nth]
+        order, visitor = orders[whole], orders["visitor"][whole]
+        dice, catalogue = self._world.dice, self._world.catalogue
+        city = city_of(dice, visitor)
+        names = names_of(dice, visitor)
+        ids = zip(self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True)
+        return pa.table(
+            {
+                "id": self.rows + 1 + np.arange(len(whole)),
+                "uniq_id": [f"{order_id}-{line}{'-r' if is_refund else ''}" for order_id, line, is_refund in ids],
+                "date_time": pa.array(order["at"]).cast(pa.timestamp("us")),
+                "city_id": city + 1,
+                "city_name": [t.CITIES[i][0] for i in city],
+                "customer_id": known_customer_id(visitor),
+                "first_name": [first for first, _ in names],
+                "last_name": [last for _, last in names],
+                "item_id": FIRST_PRODUCT_ID + product,
+                "item_name": [catalogue.names[i] for i in product],
+                "quantity": quantity,
+                "payment_amount": euros(catalogue.price_cents[product] * quantity),
+                "status": np.where(order["is_refund"], "refunded", "shipped").tolist(),
+            },
+            schema=_SCHEMA,
+        )
+
+
+def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
+    """Return each person's first and last name."""
+    first = dice.below(len(_FIRST_NAMES), "first name", visitor).tolist()
+    last = dice.below(len(_LAST_NAMES), "last name", visitor).tolist()
+    return [(_FIRST_NAMES[i], _LAST_NAMES[j]) for i, j in zip(first, last, strict=True)]
+
+
+def write_catalogue(catalogue: Catalogue, stock: Stock, path: Path) -> None:
+    """Write `catalogue.parquet`, a row per product."""
+    size = len(catalogue.names)
+    columns = {
+        "product_id": [str(FIRST_PRODUCT_ID + i) for i in range(size)],
+        "name": catalogue.names,
+        "category": [CATEGORIES[i] for i in catalogue.category],
+        "price": euros(catalogue.price_cents),
+        "cost": euros(catalogue.cost_cents),
+        "stock": stock.count,
+        "reorder_point": stock.reorder_point,
+        "lead_time_days": stock.lead_time_days,
+    }
+    write_parquet(pa.table(columns), path)
+
+
+def euros(cents: Ints) -> pa.Array:
+    """Return cents as exact decimal euros."""
+    return pa.array([f"{c // 100}.{c % 100:02d}" for c in cents.tolist()], pa.string()).cast(_MONEY)

@@ -1,0 +1,153 @@
+"""How the simulated shop holds an event in memory: one fixed-width record, every text as a code.
+
+Not here: how codes become text (`shop_files`), or what decides them.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EVENT_TYPES = (
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
+PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND = range(len(EVENT_TYPES))
+SECOND = 1_000_000
+"""Instants are whole microseconds since 1970 (UTC)."""
+DAY_S = 86_400
+DAY = DAY_S * SECOND
+NOTHING = -1
+"""The code of a null in columns whose codes start at 0."""
+NO_MONEY = -(2**62)
+"""The code of a null in `cents`, where a negative number is a fault on purpose."""
+CART_LINES = 4
+EVENT = np.dtype(
+    [
+        ("number", np.int64),  # unique; what event_id is made of
+        ("visitor", np.int64),  # the person, known to the shop or not
+        ("is_known", np.bool_),  # whether user_id is filled
+        ("type", np.int8),
+        ("at", np.int64),
+        ("received", np.int64),
+        ("product", np.int64),
+        ("category", np.int64),
+        ("session", np.int64),
+        ("page", np.int64),
+        ("referrer", np.int64),
+        ("cents", np.int64),
+        ("cookie", np.int64),
+        ("agent", np.int64),
+        ("properties", np.int64),
+        ("order", np.int64),  # the number of the purchase, in purchase and refund rows
+        ("flaw", np.int8),  # 0, or 1 + the index of the reject reason that the row was made for
+        ("variant", np.int8),  # which of several ways to be wrong
+        ("is_repeated", np.bool_),  # a purchase that is told again under another id
+    ]
+)
+ORDER = np.dtype(
+    [
+        ("number", np.int64),
+        ("visitor", np.int64),
+        ("at", np.int64),
+        ("products", np.int64, (CART_LINES,)),
+        ("quantities", np.int64, (CART_LINES,)),
+        ("lines", np.int64),
+        ("properties", np.int64),
+        ("is_refund", np.bool_),
+        ("fault", np.int8),  # what goes wrong with it in the order log
+    ]
+)
+Rows = npt.NDArray[np.void]
+
+
+def blank(size: int) -> Rows:
+    """Return events in which every optional field is null."""
+    rows = np.zeros(size, EVENT)
+    for name in (
+        "product",
+        "category",
+        "session",
+        "page",
+        "referrer",
+        "cookie",
+        "agent",
+        "properties",
+        "order",
+    ):
+        rows[name] = NOTHING
+    rows["cents"] = NO_MONEY
+    return rows
+
+
+def joined(parts: list[Rows], dtype: np.dtype[Any] = EVENT) -> Rows:
+    """Return the parts as one array; none gives an empty one."""
+    return np.concatenate(parts) if parts else np.zeros(0, dtype)
+
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
+
+
+class Dice:
+    """All the chance of one simulated shop."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def bits(self, purpose: str, key: Ints | Words) -> Words:
+        """Return 64 random bits per key; different keys never give the same bits for one purpose."""
+        start = np.full(1, zlib.crc32(f"{self.seed}/{purpose}".encode()), np.uint64)
+        return _mixed(key.astype(np.uint64) * _ODD + _mixed(start + np.uint64(self.seed % 2**32)))
+
+    def unit(self, purpose: str, key: Ints | Words) -> Floats:
+        """Return a number in [0, 1) per key."""
+        return (self.bits(purpose, key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def chance(self, rate: float | Floats, purpose: str, key: Ints | Words) -> Flags:
+        """Return per key whether something that happens at this rate happens."""
+        happens: Flags = self.unit(purpose, key) < rate
+        return happens
+
+    def below(self, limit: int, purpose: str, key: Ints | Words) -> Ints:
+        """Return a whole number in [0, limit) per key."""
+        return (self.unit(purpose, key) * limit).astype(np.int64)
+
+
+def cumulative(weights: Sequence[float]) -> Floats:
+    """Turn weights into the upper bounds of their shares of [0, 1)."""
+    sums = np.cumsum(np.array(weights, dtype=np.float64))
+    bounds: Floats = sums / sums[-1]
+    bounds[-1] = 1.0
+    return bounds
+
+
+def pick(bounds: Floats, units: Floats) -> Ints:
+    """Return, per number in [0, 1), the index of the share that it falls into."""
+    return np.searchsorted(bounds, units, side="right").astype(np.int64)
+
+
+def from_table(table: Ints, units: Floats) -> Ints:
+    """Read a table of equally likely values: a distribution without logarithms is alike on every machine."""
+    found: Ints = table[(units * len(table)).astype(np.int64)]
+    return found
+
+
+def _mixed(words: Words) -> Words:
+    """Scramble 64-bit words one to one (the finalizer of splitmix64)."""
+    for shift, multiplier in _MULTIPLIERS:
+        words = (words ^ (words >> np.uint64(shift))) * multiplier
+    return words ^ (words >> np.uint64(31))

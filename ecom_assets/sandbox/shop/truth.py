@@ -1,0 +1,186 @@
+"""What the simulated shop planted, counted while it plants: the numbers that the platform must find again.
+
+Nothing here reads the written files or uses the platform's code. Not here: the planting.
+"""
+
+from collections import Counter
+from datetime import date, timedelta
+
+import numpy as np
+
+from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop.catalogue import Catalogue
+from ecom_assets.sandbox.shop.faults import LATE_DAYS, REASONS, delay_days
+from ecom_assets.sandbox.shop.orders import total_cents
+from ecom_assets.sandbox.shop.rows import Ints, Rows
+
+GENERATOR = "ecom_assets.sandbox.shop.shop"
+IDLE_S = 1_800
+FUNNEL = (r.PAGE, r.PRODUCT, r.ADD, r.CHECKOUT, r.PURCHASE)
+
+
+class Tally:
+    """Counts for `truth.json`, by day and in total."""
+
+    def __init__(self, *, first_day: date, days: int, people: int, bots: int) -> None:
+        self._first_day, self._people = first_day, people
+        self._first = (first_day - date(1970, 1, 1)).days
+        self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)}
+        self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
+        self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
+        self._late = np.zeros(LATE_DAYS + 1, np.int64)
+        self._is_user = np.zeros(people + bots, np.bool_)
+        self._counts: Counter[str] = Counter()
+
+    def add_good(self, rows: Rows) -> None:
+        """Count clean events at their first arrival; every session's events must come in one call."""
+        self._add_received("clean", rows)
+        self._add_happened("clean", rows["at"])
+        self._types += np.bincount(rows["type"], minlength=len(self._types))
+        self._late += np.bincount(delay_days(rows), minlength=len(self._late))
+        self._is_user[rows["visitor"][rows["is_known"]]] = True
+        self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._people))
+        self._add_sessions(rows[rows["session"] != r.NOTHING])
+        refunds = rows[rows["session"] == r.NOTHING]
+        self._counts["refund_sessions"] += len(refunds)
+        self._add_happened("sessions", refunds["at"])
+
+    def add_copies(self, rows: Rows) -> None:
+        """Count surplus copies."""
+        self._add_received("duplicates", rows)
+
+    def add_broken(self, rows: Rows) -> None:
+        """Count rows that must be quarantined."""
+        for flaw, reason in enumerate(REASONS, start=1):
+            self._add_received(reason, rows[rows["flaw"] == flaw])
+
+    def add_orders(self, orders: Rows, catalogue: Catalogue) -> None:
+        """Count orders or refunds."""
+        cents = total_cents(catalogue, orders)
+        kinds = (
+            ("orders", "shipped_amount", ~orders["is_refund"]),
+            ("refunds", "refunded_amount", orders["is_refund"]),
+        )
+        for kind, amount, chosen in kinds:
+            self._add_happened(kind, orders["at"][chosen])
+            self._add_happened(amount, orders["at"][chosen], cents[chosen])
+            self._counts[f"{kind}_lines"] += int(orders["lines"][chosen].sum())
+
+    def _add_received(self, name: str, rows: Rows) -> None:
+        day = rows["received"] // r.DAY - self._first
+        for counted in (name, "rows"):
+            self._received[counted] += np.bincount(day, minlength=len(self._received[counted]))
+
+    def _add_happened(self, name: str, at: Ints, weight: Ints | None = None) -> None:
+        np.add.at(self._happened[name], at // r.DAY - self._first, 1 if weight is None else weight)
+
+    def _add_sessions(self, rows: Rows) -> None:
+        """Count sessions: each source session is one by construction, whatever the idle rule finds."""
+        if not len(rows):
+            return
+        rows = rows[np.argsort(rows["session"], kind="stable")]
+        begin = np.flatnonzero(np.diff(rows["session"], prepend=-1))
+        first, last = np.minimum.reduceat(rows["at"], begin), np.maximum.reduceat(rows["at"], begin)
+        self._add_happened("sessions", first)
+        self._counts["midnight_sessions"] += int(np.count_nonzero(first // r.DAY != last // r.DAY))
+        is_bot, is_known = (
+            rows["visitor"][begin] >= self._people,
+            np.maximum.reduceat(rows["is_known"], begin),
+        )
+        self._counts["bot_sessions"] += int(np.count_nonzero(is_bot))
+        self._counts["anonymous_sessions"] += int(np.count_nonzero(~is_known))
+        self._counts["crawler_sessions"] += int(np.count_nonzero(is_bot & ~is_known))
+        self._counts["login_sessions"] += int(
+            np.count_nonzero(is_known & ~np.minimum.reduceat(rows["is_known"], begin))
+        )
+        seen = np.bitwise_or.reduceat(np.left_shift(1, rows["type"].astype(np.int64)), begin)
+        self._funnel += np.array([np.count_nonzero(seen >> step & 1) for step in FUNNEL])
+
+    def truth(self, settings: dict[str, object]) -> dict[str, object]:
+        """Return everything, in the shape of `truth.json`."""
+        return {
+            "generator": GENERATOR,
+            "settings": settings,
+            "events": self._events(),
+            "sessions": self._sessions(),
+            "visitors": self._visitors(),
+            "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
+            "orders": self._orders(),
+            "by_received_date": self._by_received_date(),
+            "by_event_date": self._by_event_date(),
+        }
+
+    def _events(self) -> dict[str, object]:
+        total = {name: int(counts.sum()) for name, counts in self._received.items()}
+        return {
+            "rows": total["rows"],
+            "clean": total["clean"],
+            "duplicates": total["duplicates"],
+            "quarantined": {reason: total[reason] for reason in REASONS},
+            "late_accepted": int(self._late[1:].sum()),
+            "late_accepted_by_days": {str(days): int(n) for days, n in enumerate(self._late) if days},
+            "clean_by_type": {name: int(n) for name, n in zip(r.EVENT_TYPES, self._types, strict=True)},
+            "bot_events": self._counts["bot_events"],
+        }
+
+    def _sessions(self) -> dict[str, object]:
+        names = (
+            "bot_sessions",
+            "refund_sessions",
+            "anonymous_sessions",
+            "login_sessions",
+            "midnight_sessions",
+        )
+        total = {"idle_s": IDLE_S, "total": int(self._happened["sessions"].sum())}
+        return {**total, **{name: self._counts[name] for name in names}}
+
+    def _visitors(self) -> dict[str, object]:
+        users = int(self._is_user.sum())
+        return {
+            "people": self._people,
+            "users": users,
+            "visitor_ids": users + self._counts["anonymous_sessions"],
+            "bot_visitor_ids": self._counts["crawler_sessions"] + int(self._is_user[self._people :].sum()),
+            "crawler_sessions": self._counts["crawler_sessions"],
+            "scrapers": int(self._is_user[self._people :].sum()),
+        }
+
+    def _orders(self) -> dict[str, object]:
+        gross, refunded = (int(self._happened[name].sum()) for name in ("shipped_amount", "refunded_amount"))
+        return {
+            "orders": int(self._happened["orders"].sum()),
+            "order_lines": self._counts["orders_lines"],
+            "refunds": int(self._happened["refunds"].sum()),
+            "refund_lines": self._counts["refunds_lines"],
+            "shipped_amount": _money(gross),
+            "refunded_amount": _money(refunded),
+            "revenue": _money(gross - refunded),
+        }
+
+    def _by_received_date(self) -> dict[str, object]:
+        plain = ("rows", "clean", "duplicates")
+        return {
+            day: {name: int(self._received[name][i]) for name in plain}
+            | {"quarantined": {reason: int(self._received[reason][i]) for reason in REASONS}}
+            for i, day in enumerate(self._dates())
+        }
+
+    def _by_event_date(self) -> dict[str, object]:
+        return {
+            day: {name: _shown(name, int(n[i])) for name, n in self._happened.items()}
+            for i, day in enumerate(self._dates())
+        }
+
+    def _dates(self) -> list[str]:
+        return [(self._first_day + timedelta(days=i)).isoformat() for i in range(len(self._received["rows"]))]
+
+
+_HAPPENED = ("clean", "sessions", "orders", "shipped_amount", "refunds", "refunded_amount")
+
+
+def _money(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def _shown(name: str, number: int) -> int | str:
+    return _money(number) if name.endswith("_amount") else number

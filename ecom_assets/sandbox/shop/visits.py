@@ -1,0 +1,287 @@
+"""What people do in the simulated shop: visits that walk from page to page, and mostly leave before they buy.
+
+All visits of a batch take their n-th step together, so the cost is that of a few array operations per step.
+Not here: robots (`shop_bots`), what goes wrong on the way to the landing folders (`shop_faults`).
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop import traffic as t
+from ecom_assets.sandbox.shop.catalogue import Catalogue, choose_category
+from ecom_assets.sandbox.shop.people import LONGEST_VISIT_S
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
+
+EXIT = len(r.EVENT_TYPES)
+"""The pseudo action of leaving."""
+# After this event: weights of what comes next, with an empty cart and with a filled one.
+_EMPTY: dict[int, dict[int, float]] = {
+    r.PAGE: {r.PAGE: 10, r.CATEGORY: 25, r.SEARCH: 9, r.PRODUCT: 29, EXIT: 24},
+    r.CATEGORY: {r.PAGE: 4, r.CATEGORY: 22, r.SEARCH: 4, r.PRODUCT: 58, EXIT: 12},
+    r.SEARCH: {r.PAGE: 3, r.CATEGORY: 8, r.SEARCH: 20, r.PRODUCT: 56, EXIT: 13},
+    r.PRODUCT: {r.PAGE: 5, r.CATEGORY: 25, r.SEARCH: 6, r.PRODUCT: 46, r.ADD: 1.3, EXIT: 9.7},
+    r.REMOVE: {r.PAGE: 10, r.CATEGORY: 20, r.SEARCH: 5, r.PRODUCT: 25, EXIT: 40},
+    r.PURCHASE: {r.PAGE: 30, r.CATEGORY: 6, EXIT: 64},
+}
+_FILLED: dict[int, dict[int, float]] = {
+    r.PAGE: {r.PAGE: 10, r.CATEGORY: 20, r.PRODUCT: 25, r.REMOVE: 5, r.CHECKOUT: 20, EXIT: 20},
+    r.CATEGORY: {r.PAGE: 4, r.CATEGORY: 22, r.SEARCH: 4, r.PRODUCT: 56, r.CHECKOUT: 6, EXIT: 8},
+    r.SEARCH: {r.PAGE: 3, r.CATEGORY: 8, r.SEARCH: 18, r.PRODUCT: 58, r.CHECKOUT: 4, EXIT: 9},
+    r.PRODUCT: {
+        r.PAGE: 5,
+        r.CATEGORY: 19,
+        r.SEARCH: 5,
+        r.PRODUCT: 41,
+        r.ADD: 9,
+        r.REMOVE: 2,
+        r.CHECKOUT: 6,
+        EXIT: 13,
+    },
+    r.ADD: {r.PAGE: 12, r.CATEGORY: 19, r.SEARCH: 3, r.PRODUCT: 28, r.REMOVE: 4, r.CHECKOUT: 14, EXIT: 18},
+    r.REMOVE: {r.PAGE: 10, r.CATEGORY: 20, r.SEARCH: 5, r.PRODUCT: 25, r.CHECKOUT: 20, EXIT: 20},
+    r.CHECKOUT: {r.PAGE: 12, r.PRODUCT: 5, r.REMOVE: 3, r.PURCHASE: 44, EXIT: 36},
+}
+# Those who came to buy do these more (or less) often.
+_WARM = {r.ADD: 2.2, r.CHECKOUT: 1.4, r.PURCHASE: 1.4, EXIT: 0.75}
+
+
+def _bounds(weights: dict[int, float], factors: dict[int, float]) -> Floats:
+    """Return the upper bounds of each action's share; a state that cannot occur leads to the exit."""
+    full = [weights.get(action, 0.0) * factors.get(action, 1.0) for action in range(EXIT + 1)]
+    return cumulative(full if weights else [0.0] * EXIT + [1.0])
+
+
+def _flow(factors: dict[int, float]) -> Floats:
+    states = [action for action in range(EXIT) if action <= r.REFUND]
+    return np.array([[_bounds(cart.get(s, {}), factors) for cart in (_EMPTY, _FILLED)] for s in states])
+
+
+FLOW: Floats = np.array([_flow({}), _flow(_WARM)])
+"""Indexed by warmth (0 or 1), last event type, and whether something is in the cart."""
+
+
+def _pauses() -> Ints:
+    """Pauses in microseconds: log-normal around 22 s, 25 minutes at most; a few events share an instant."""
+    size, normal = 65536, NormalDist()
+    seconds = [22 * 2.718281828459045 ** (1.15 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
+    table = np.array([min(int(s * r.SECOND), 1500 * r.SECOND) for s in seconds], np.int64)
+    table[: size // 500] = 0
+    return table
+
+
+GAPS: Ints = _pauses()
+MOST_STEPS = 96
+_STATE = np.dtype(
+    [
+        ("visit", np.int64),
+        ("event", r.EVENT),
+        ("until", np.int64),
+        ("flow", np.int64),
+        ("login_step", np.int64),
+        ("lines", np.int64),
+        ("products", np.int64, (r.CART_LINES,)),
+        ("quantities", np.int64, (r.CART_LINES,)),
+        ("product", np.int64),
+        ("category", np.int64),
+        ("plain_properties", np.int64),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What stays the same for a whole simulation."""
+
+    dice: Dice
+    catalogue: Catalogue
+    pages: t.Pages
+    first_us: int
+    end_us: int
+
+
+def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
+    """Return the events and the orders of these visits; both get numbers from the given ones on."""
+    state = _arrive(world, visits, first_visit)
+    events, orders, number = [], [], first_number
+    for step in range(MOST_STEPS):
+        if step:
+            state = _go_on(world, state, step)
+        if not len(state):
+            break
+        state["event"]["number"] = number + np.arange(len(state))
+        _identify(state, step)
+        number += len(state)
+        orders.append(_ordered(state))
+        events.append(state["event"].copy())
+    return joined(events), joined(orders, r.ORDER)
+
+
+def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
+    """Make the first page view of each visit."""
+    dice, visitor = world.dice, visits["visitor"]
+    state = np.zeros(len(visits), _STATE)
+    state["visit"] = visit = first_visit + np.arange(len(visits), dtype=np.int64)
+    state["event"] = r.blank(len(visits))
+    event = state["event"]
+    event["visitor"], event["session"], event["type"] = visitor, visit, r.PAGE
+    event["at"] = world.first_us + visits["start_s"] * r.SECOND + dice.below(r.SECOND, "start", visit)
+    state["until"] = event["at"] + LONGEST_VISIT_S * r.SECOND
+    _equip(dice, state, visitor, visit)
+    _land(world, state, visits["is_first"])
+    # Some are still logged in from an earlier visit, some log in on the way; the others do so to check out.
+    is_remembered = ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
+    login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
+    state["login_step"] = np.where(is_remembered, 0, login_step)
+    return state
+
+
+def _equip(dice: Dice, state: Rows, visitor: Ints, visit: Ints) -> None:
+    """Give each visit its device, browser, cookie and country: mostly those the person always has."""
+    is_other_device = dice.chance(0.12, "other device", visit).astype(np.int64)
+    browser = visitor * 2 + is_other_device
+    device = pick(cumulative(t.DEVICE_SHARES), dice.unit("device", browser))
+    city = city_of(dice, visitor)
+    event = state["event"]
+    event["cookie"] = browser
+    event["agent"] = device * t.AGENTS_PER_DEVICE + dice.below(t.AGENTS_PER_DEVICE, "agent", browser)
+    country = _COUNTRY_OF_CITY[city]
+    state["plain_properties"] = device * t.PROPERTIES_PER_DEVICE + country * t.PROPERTIES_PER_COUNTRY
+    event["properties"] = state["plain_properties"]
+
+
+def _land(world: World, state: Rows, is_first: Flags) -> None:
+    """Choose the source of each visit and the page it lands on."""
+    dice, visit, event = world.dice, state["visit"], state["event"]
+    unit = dice.unit("source", visit)
+    source = np.where(is_first, pick(_NEW, unit), pick(_RETURNING, unit))
+    landing = (dice.unit("landing", visit)[:, None] >= _LANDINGS[source]).sum(axis=1)
+    category = choose_category(dice.unit("landing category", visit))
+    product = world.catalogue.choose(np.full(len(visit), -1), dice.unit("landing product", visit))
+    pages = [np.zeros_like(visit), t.Pages.FIRST_CATEGORY + category, t.Pages.FIRST_PRODUCT + product]
+    page = np.choose(landing, pages)
+    event["page"] = page + np.array(world.pages.tag_offsets)[source]
+    event["referrer"] = np.array(world.pages.referrers)[source]
+    categories = [np.full_like(visit, -1), category, world.catalogue.category[product]]
+    state["category"] = np.choose(landing, categories)
+    state["product"] = np.where(landing == _ON_PRODUCT, product, -1)
+    warmth = _WARMTH[source] + np.where(is_first, 0.0, 0.1)
+    state["flow"] = dice.chance(warmth, "warmth", visit).astype(np.int64)
+
+
+def _go_on(world: World, state: Rows, step: int) -> Rows:
+    """Take everybody's next step and drop those who leave."""
+    key = state["visit"] * MOST_STEPS + step
+    unit = world.dice.unit("action", key)
+    is_filled = (state["lines"] > 0).astype(np.int64)
+    bounds = FLOW[state["flow"], state["event"]["type"].astype(np.int64), is_filled]
+    action = (unit[:, None] >= bounds).sum(axis=1)
+    at = state["event"]["at"] + from_table(GAPS, world.dice.unit("pause", key))
+    stays = (action != EXIT) & (at < state["until"])
+    state, action, key = state[stays], action[stays], key[stays]
+    event = state["event"]
+    event["at"], event["type"] = at[stays], action
+    event["product"], event["category"], event["cents"] = r.NOTHING, r.NOTHING, r.NO_MONEY
+    event["properties"], event["order"] = state["plain_properties"], r.NOTHING
+    _browse(world, state, action, key)
+    _fill_cart(world, state, action, key)
+    return state
+
+
+def _browse(world: World, state: Rows, action: Ints, key: Ints) -> None:
+    """Choose what is looked at, and the page it is on."""
+    unit, event = world.dice.unit("what", key), state["event"]
+    category = np.where(action == r.CATEGORY, choose_category(unit), state["category"])
+    query = (unit * len(t.QUERIES)).astype(np.int64)
+    # A visit that landed on a product looks at that very product first.
+    is_landed = (action == r.PRODUCT) & (state["product"] >= 0) & (key % MOST_STEPS == 1)
+    is_new = (action == r.PRODUCT) & ~is_landed
+    anywhere = np.where(world.dice.chance(0.35, "stray", key), -1, category)
+    product = np.where(is_new, world.catalogue.choose(anywhere, unit), state["product"])
+    category = np.where(action == r.PRODUCT, world.catalogue.category[product], category)
+    state["product"], state["category"] = product, category
+    shows = (action == r.PRODUCT) | (action == r.ADD)
+    event["product"] = np.where(shows, product, r.NOTHING)
+    event["category"] = np.where(shows | (action == r.CATEGORY), category, r.NOTHING)
+    event["properties"] += np.where(action == r.SEARCH, query + 1, 0)
+    other = _OTHER_PAGES[(unit * len(_OTHER_PAGES)).astype(np.int64)]
+    first = np.where(action == r.PAGE, other, _FIRST_PAGE[action])
+    page = first + np.select([action == r.CATEGORY, action == r.SEARCH, shows], [category, query, product], 0)
+    page = np.where(is_landed, event["page"], page)
+    event["referrer"] = np.where(page == event["page"], event["referrer"], event["page"])
+    event["page"] = page
+
+
+def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
+    """Put products into carts and take them out; say what a cart is worth where an event is about it.
+
+    A full cart gives up its last product for the new one.
+    """
+    event, each = state["event"], np.arange(len(state))
+    slot = np.minimum(state["lines"], r.CART_LINES - 1)
+    adds = action == r.ADD
+    state["products"][each[adds], slot[adds]] = state["product"][adds]
+    quantity = _QUANTITIES[world.dice.below(len(_QUANTITIES), "quantity", key)]
+    state["quantities"][each[adds], slot[adds]] = quantity[adds]
+    state["lines"] = np.where(adds, slot + 1, state["lines"])
+    last = np.maximum(state["lines"] - 1, 0)
+    removes = action == r.REMOVE
+    about = np.where(removes, state["products"][each, last], state["products"][:, 0])
+    state["quantities"][each[removes], last[removes]] = 0
+    state["lines"] -= removes
+    is_order = (action == r.CHECKOUT) | (action == r.PURCHASE)
+    event["product"] = np.where(removes | is_order, about, event["product"])
+    event["category"] = np.where(removes | is_order, world.catalogue.category[about], event["category"])
+    cents = (world.catalogue.price_cents[state["products"]] * state["quantities"]).sum(axis=1)
+    event["cents"] = np.where(adds | removes | is_order, cents, r.NO_MONEY)
+
+
+def _identify(state: Rows, step: int) -> None:
+    """Log in those whose moment has come; nobody checks out without an account."""
+    event = state["event"]
+    event["is_known"] |= (state["login_step"] == step) | (event["type"] == r.CHECKOUT)
+
+
+def _ordered(state: Rows) -> Rows:
+    """Turn this step's purchases into orders, and empty their carts."""
+    buys = state["event"]["type"] == r.PURCHASE
+    state["event"]["order"][buys] = state["event"]["number"][buys]
+    bought = state[buys]
+    orders = np.zeros(len(bought), r.ORDER)
+    for name in ("number", "visitor", "at"):
+        orders[name] = bought["event"][name]
+    for name in ("products", "quantities", "lines"):
+        orders[name] = bought[name]
+    orders["properties"] = bought["plain_properties"]
+    state["lines"][buys] = 0
+    state["quantities"][buys] = 0
+    return orders
+
+
+def city_of(dice: Dice, visitor: Ints) -> Ints:
+    """Return the index of the city where a person lives."""
+    return pick(_CITY_BOUNDS, dice.unit("city", visitor))
+
+
+_ON_PRODUCT = 2
+# Where the pages of an event type begin; views of other pages choose among `_OTHER_PAGES`.
+_PAGES = {
+    r.PRODUCT: t.Pages.FIRST_PRODUCT,
+    r.ADD: t.Pages.FIRST_PRODUCT,
+    r.CATEGORY: t.Pages.FIRST_CATEGORY,
+    r.SEARCH: t.Pages.FIRST_SEARCH,
+    r.REMOVE: t.Pages.CART,
+    r.CHECKOUT: t.Pages.CHECKOUT,
+    r.PURCHASE: t.Pages.THANKS,
+}
+_FIRST_PAGE = np.array([_PAGES.get(kind, t.Pages.HOME) for kind in range(len(r.EVENT_TYPES))], np.int64)
+_NEW = cumulative([source.new for source in t.SOURCES])
+_RETURNING = cumulative([source.returning for source in t.SOURCES])
+_WARMTH: Floats = np.array([source.warmth for source in t.SOURCES])
+_LANDINGS = np.array([cumulative(source.landing) for source in t.SOURCES])
+_CITY_BOUNDS = cumulative([share for _, _, share in t.CITIES])
+_COUNTRY_OF_CITY = np.array([t.COUNTRIES.index(country) for _, country, _ in t.CITIES], np.int64)
+_OTHER_PAGES = np.array([t.Pages.HOME, t.Pages.HOME, t.Pages.ACCOUNT, t.Pages.ABOUT, t.Pages.SHIPPING, t.Pages.SALE])
+_QUANTITIES = np.array([1] * 16 + [2, 2, 2, 3], np.int64)

@@ -1,0 +1,1 @@
+"""Stand-ins of the tools that records are delivered to."""

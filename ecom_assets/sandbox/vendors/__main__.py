@@ -1,0 +1,49 @@
+"""`python -m ecom_assets.sandbox.receivers`: the four receivers in a process of their own, until it is told to end.
+
+Its first line on standard output is JSON: the settings that point at them. Not here: the receivers.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from ecom_assets.errors import EcomError
+from ecom_assets.private_files import keep_private
+from ecom_assets.sandbox.vendors.faults import NO_FAULTS
+from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ecom_assets.sandbox.receivers", description=__doc__)
+    parser.add_argument("--journals", type=Path, help="folder of the journals; without it nothing is written")
+    parser.add_argument(
+        "--ports", type=int, nargs=4, default=(0, 0, 0, 0), metavar=("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")
+    )
+    parser.add_argument("--no-rates", action="store_true", help="take any number of records of whomever")
+    parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
+    given = parser.parse_args(arguments)
+    keep_private()
+    end = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+    faults = some_faults() if given.faults else NO_FAULTS
+    try:
+        with running_receivers(
+            ports=given.ports, journals=given.journals, faults=faults, has_rates=not given.no_rates
+        ) as running:
+            sys.stdout.write(json.dumps(running.environment()) + "\n")
+            sys.stdout.flush()
+            end.wait()
+    except EcomError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

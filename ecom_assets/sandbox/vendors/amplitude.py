@@ -1,0 +1,407 @@
+"""A stand-in of Amplitude: HTTP V2, Batch and Identify. Not here: what is wrong with an event (`amplitude_rules`).
+
+Beside what the pages say, `id_lengths="strict400"` answers short ids as production was seen to.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, depth_and_length, is_number, parsed, text
+from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+
+MOST_CHARS, MOST_DEPTH = 1024, 40
+MOST_GROUP_TYPES, MOST_GROUPS = 5, 10
+MIN_ID_LENGTH = 5
+FORBIDDEN_IDS = frozenset(
+    {
+        "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "",
+        "00000000-0000-0000-0000-000000000000", "{}", "lmy47d", "0", "-1",
+    }
+)  # fmt: skip
+RESERVED_EVENTS = frozenset(
+    f"[Amplitude] {name}"
+    for name in ("Start Session", "End Session", "Revenue", "Revenue (Verified)", "Revenue (Unverified)", "Merged User")
+)
+_IDS = ("user_id", "device_id")
+_NUMBERS = ("price", "revenue", "quantity", "session_id", "event_id", "time")
+_OBJECTS = ("event_properties", "user_properties", "groups", "group_properties", "plan")
+Fields = dict[str, list[int]]
+
+
+@dataclass
+class Flaws:
+    """What is wrong with the events of a request: per field the positions of the events."""
+
+    missing: Fields = field(default_factory=dict)
+    invalid: Fields = field(default_factory=dict)
+    short_ids: Fields = field(default_factory=dict)
+    no_object: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is wrong."""
+        return bool(self.missing or self.invalid or self.short_ids or self.no_object)
+
+
+def note(fields: Fields, name: str, at: int) -> None:
+    """Add an event's position to a field's."""
+    fields.setdefault(name, []).append(at)
+
+
+def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_short_ids: bool) -> None:
+    """Note what is wrong with an event. A short id that is dropped is taken out of the event."""
+    if not isinstance(event, dict):
+        flaws.no_object = True
+        return
+    _ids(event, at, flaws, min_id_length, drops_short_ids=drops_short_ids)
+    name = event.get("event_type")
+    if not name:
+        note(flaws.missing, "event_type", at)
+    elif not isinstance(name, str) or name in RESERVED_EVENTS:
+        note(flaws.invalid, "event_type", at)
+    for column, value in event.items():
+        if _is_invalid(column, value):
+            note(flaws.invalid, column, at)
+    if ("productId" in event or "revenueType" in event) and "revenue" not in event and "price" not in event:
+        note(flaws.missing, "revenue", at)
+
+
+def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, drops_short_ids: bool) -> None:
+    is_short = False
+    for column in _IDS:
+        value = event.get(column)
+        if value is None:
+            continue
+        if not isinstance(value, str) or value in FORBIDDEN_IDS or (column == "device_id" and not value.strip("0-")):
+            note(flaws.invalid, column, at)
+        elif len(value) < min_id_length:
+            is_short = True
+            if drops_short_ids:
+                del event[column]
+            else:
+                note(flaws.short_ids, column, at)
+    if event.get("user_id") is None and event.get("device_id") is None and (drops_short_ids or not is_short):
+        for column in _IDS:
+            note(flaws.missing, column, at)
+
+
+def _is_invalid(column: str, value: object) -> bool:
+    kind = type(value)
+    if column in _NUMBERS:
+        return value is not None and not (kind is int or (kind is float and column in {"price", "revenue", "time"}))
+    if column in _OBJECTS and kind is not dict:
+        return value is not None
+    if kind is str:
+        return column not in _IDS and len(value) > MOST_CHARS  # type: ignore[arg-type]  # a text, by its type
+    if column in _IDS:
+        return False
+    if kind is dict or kind is list:
+        depth, is_long = depth_and_length(value, MOST_CHARS)
+        return is_long or depth > MOST_DEPTH or (column == "groups" and _too_many_groups(value))
+    return False
+
+
+def _too_many_groups(groups: object) -> bool:
+    if not isinstance(groups, Mapping):
+        return True
+    named = sum(len(names) if isinstance(names, list) else 1 for names in groups.values())
+    return len(groups) > MOST_GROUP_TYPES or named > MOST_GROUPS
+
+
+def identify_flaw(identification: object) -> str:
+    """Return what is wrong with properties of a user; empty if nothing."""
+    if not isinstance(identification, dict):
+        return "missing_event"
+    user = identification.get("user_id") or identification.get("device_id")
+    properties = identification.get("user_properties")
+    if not user or user in FORBIDDEN_IDS or not isinstance(properties, dict):
+        return "missing_event"
+    operations = [name for name in properties if name.startswith("$")]
+    if operations and (len(operations) != len(properties) or not set(operations) <= OPERATIONS):
+        return "invalid user_properties: operations and properties do not mix"
+    if any(not isinstance(properties[name], dict) for name in operations):
+        return "invalid user_properties: an operation holds properties"
+    is_long = depth_and_length(properties, MOST_CHARS)[1]
+    return "invalid user_properties: a text is too long" if is_long else ""
+
+
+OPERATIONS = frozenset(
+    {"$set", "$setOnce", "$add", "$append", "$prepend", "$unset", "$preInsert", "$postInsert", "$remove"}
+)
+
+
+def is_time(value: object) -> bool:
+    """Tell whether a value can be an event's time: milliseconds since 1970."""
+    return value is None or is_number(value)
+
+
+KEY = "sandbox-amplitude-key"
+HTTP_V2, BATCH, IDENTIFY = "/2/httpapi", "/batch", "/identify"
+MOST_EVENTS = 2_000
+MOST_BYTES = {HTTP_V2: 1_000_000, BATCH: 20_000_000, IDENTIFY: 1_000_000}
+DEDUP_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class AmplitudeRates:
+    """How much it takes; None: any number.
+
+    http_v2_per_s: Events per second of a user or a device, over 30 s.
+    batch_per_s: As much, of Batch.
+    batch_per_day: Events per user or device in 24 hours, of Batch.
+    project_per_s: Events per second of the project: 1,000 on the starter plan, without a number on others.
+    updates_per_hour: Changes of a user's properties; further ones are dropped without a word.
+    """
+
+    http_v2_per_s: int | None = 30
+    batch_per_s: int | None = 1_000
+    batch_per_day: int | None = 500_000
+    project_per_s: int | None = None
+    updates_per_hour: int | None = 1_800
+
+    WINDOW_S = 30.0
+
+    @classmethod
+    def none(cls) -> "AmplitudeRates":
+        """Return no rates at all."""
+        return cls(None, None, None, None, None)
+
+
+@dataclass(frozen=True)
+class AmplitudeWays:
+    """Where the pages and what was seen differ.
+
+    id_lengths: `drop` takes a short id out of its event, as the pages say; `strict400` refuses the request.
+    names: `documented`: a 400 of HTTP V2 names the first wrong event, one of Batch all; `all`: both name all.
+    silenced_devices: Devices whose events are refused for good.
+    """
+
+    id_lengths: Literal["drop", "strict400"] = "strict400"
+    names: Literal["documented", "all"] = "documented"
+    silenced_devices: frozenset[str] = frozenset()
+
+
+class AmplitudeReceiver(Receiver):
+    """`POST /2/httpapi`, `/batch` and `/identify`; the key is in the body. One event per device and insert_id."""
+
+    tool = "amplitude"
+    repeat_window_s = DEDUP_S
+
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        *,
+        rates: AmplitudeRates | None = None,
+        ways: AmplitudeWays | None = None,
+        key: str = KEY,
+    ) -> None:
+        """Listen."""
+        self.key, self.ways = key, ways or AmplitudeWays()
+        self.rates = rates = rates or AmplitudeRates()
+        window_s = rates.WINDOW_S
+        per_window = {HTTP_V2: rates.http_v2_per_s, BATCH: rates.batch_per_s}
+        self._per_s = {path: Rate(most and int(most * window_s), window_s) for path, most in per_window.items()}
+        self._per_day = Rate(rates.batch_per_day, 24 * 3600.0)
+        self._project = Rate(rates.project_per_s and int(rates.project_per_s * window_s), window_s)
+        self._updates = Rate(rates.updates_per_hour, 3600.0)
+        super().__init__(setup)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {"amplitude_url": self.url, "amplitude_api_key": self.key}
+
+    def refusal(self, status: int) -> Answer:
+        """Return what it says with a status."""
+        if status in {200, 204}:
+            return Answer.json({"code": 200}, 200)
+        return Answer.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
+
+    def look(self, came: Came) -> Look:
+        """Look at a request."""
+        path = came.request.path
+        if came.request.method != "POST" or path not in MOST_BYTES:
+            return _bad("Invalid request path")
+        if len(came.body) > MOST_BYTES[path]:
+            return Look(self.refusal(413))
+        if path == IDENTIFY:
+            return self._identify(came)
+        told = parsed(came.body)
+        return self._without(came.body, told) or self._events(came, told)
+
+    def _without(self, body: bytes, told: object) -> Look | None:
+        """Refuse a request that lacks something, or has the wrong key."""
+        if not isinstance(told, dict):
+            return _bad("Invalid JSON request body" if body else "Missing request body")
+        for name in ("api_key", "events"):
+            if not told.get(name):
+                return _bad("Request missing required field", missing_field=name)
+        if told["api_key"] != self.key:
+            return _bad(f"Invalid API key: {told['api_key']}")
+        return None if isinstance(told["events"], list) else _bad("Invalid JSON request body")
+
+    def _events(self, came: Came, told: dict[str, Any]) -> Look:
+        events = told["events"]
+        if len(events) > MOST_EVENTS:
+            return Look(self.refusal(413))
+        if said := self._refused(came.request.path, told, events):
+            return said
+        done = {"events_ingested": len(events), "payload_size_bytes": len(came.body)}
+        answer = Answer.json({"code": 200, **done, "server_upload_time": int(came.at_s * 1000)})
+        return Look(answer, _event_entries(events), events)
+
+    def _refused(self, path: str, told: dict[str, Any], events: list[Any]) -> Look | None:
+        options = told.get("options") or {}
+        least = options.get("min_id_length", MIN_ID_LENGTH) if isinstance(options, dict) else MIN_ID_LENGTH
+        stops_at_first = path == HTTP_V2 and self.ways.names == "documented"
+        flaws, drops = Flaws(), self.ways.id_lengths == "drop"
+        for at, event in enumerate(events):
+            look_at(event, at, flaws, min_id_length=least, drops_short_ids=drops)
+            if self.refuses and event.get("insert_id") in self.refuses:
+                note(flaws.invalid, "event_properties", at)
+            if flaws and stops_at_first:
+                break
+        if flaws.no_object:
+            return _bad("Invalid event JSON")
+        if flaws:
+            return _flawed(flaws)
+        silenced = [at for at, event in enumerate(events) if event.get("device_id") in self.ways.silenced_devices]
+        return self._silenced(events, silenced) if silenced else None
+
+    def _silenced(self, events: list[Any], silenced: list[int]) -> Look:
+        return _bad(
+            "Events silenced for device_id",
+            eps_threshold=self.rates.http_v2_per_s,
+            exceeded_daily_quota_devices={},
+            silenced_devices=sorted({events[at]["device_id"] for at in silenced}),
+            silenced_events=silenced,
+            throttled_devices={},
+            throttled_events=[],
+        )
+
+    def _identify(self, came: Came) -> Look:
+        given = _form(came.body)
+        if given.get("api_key") != self.key:
+            return Look(Answer(400, b"invalid_api_key"))
+        told = _identifications(given)
+        flaws = [flaw for one in told if (flaw := identify_flaw(one))]
+        if flaws or not told:
+            return Look(Answer(400, (flaws or ["missing_event"])[0].encode()))
+        return Look(Answer(200, b"success"), self.entries(came), told)
+
+    def admit(self, came: Came, look: Look) -> Look:
+        """Count events against the rates of users, devices and the project."""
+        path, now_s = came.request.path, came.at_s
+        if path == IDENTIFY:
+            return self._updated(look, now_s)
+        users = Counter(user for event in look.records if (user := event.get("user_id")))
+        devices = Counter(device for event in look.records if (device := event.get("device_id")))
+        per_s, names = self._per_s[path], {f"u{user}": count for user, count in users.items()}
+        names |= {f"d{device}": count for device, count in devices.items()}
+        everything = {"": len(look.records)}
+        daily = self._per_day.over(names, now_s) if path == BATCH else {}
+        fast = per_s.over(names, now_s)
+        if fast or daily:
+            return Look(self._throttled(path, look.records, fast, daily))
+        if self._project.over(everything, now_s):
+            return Look(self._throttled(path, look.records, {}, {}))
+        for rate in (per_s, self._per_day):
+            rate.add(names, now_s)
+        self._project.add(everything, now_s)
+        return look
+
+    def _updated(self, look: Look, now_s: float) -> Look:
+        """Drop what is too much for a user, and say nothing."""
+        dropped = []
+        for at, entry in enumerate(look.entries):
+            if self._updates.over({entry.user: 1}, now_s):
+                dropped.append(at)
+            else:
+                self._updates.add({entry.user: 1}, now_s)
+        kept = [entry for at, entry in enumerate(look.entries) if at not in set(dropped)] if dropped else look.entries
+        return Look(look.answer, kept, look.records, dropped)
+
+    def _throttled(self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]) -> Answer:
+        window_s = int(self.rates.WINDOW_S)
+        both = fast.keys() | daily.keys()
+        hit = [
+            at
+            for at, event in enumerate(events)
+            if f"u{event.get('user_id')}" in both or f"d{event.get('device_id')}" in both
+        ]
+        said: dict[str, Any] = {
+            "code": 429,
+            "error": "Too many requests for some devices and users",
+            "eps_threshold": self.rates.http_v2_per_s if path == HTTP_V2 else self.rates.batch_per_s,
+            "throttled_devices": {one[1:]: count // window_s for one, count in fast.items() if one[0] == "d"},
+            "throttled_users": {one[1:]: count // window_s for one, count in fast.items() if one[0] == "u"},
+            "throttled_events": hit,
+        }
+        if path == BATCH:
+            said["exceeded_daily_quota_devices"] = {one[1:]: n for one, n in daily.items() if one[0] == "d"}
+            said["exceeded_daily_quota_users"] = {one[1:]: n for one, n in daily.items() if one[0] == "u"}
+        return Answer.json(said, 429)
+
+    @classmethod
+    def entries(cls, came: Came) -> Sequence[Entry]:
+        """Return events, or properties of users."""
+        if came.request.path != IDENTIFY:
+            return _event_entries(parsed(came.body)["events"])
+        told = _identifications(_form(came.body))
+        users = [text(one, "user_id") or text(one, "device_id") for one in told]
+        return [
+            Entry("profile", user, user, None, properties=one["user_properties"])
+            for user, one in zip(users, told, strict=True)
+        ]
+
+
+_ERRORS = {
+    400: "Invalid JSON request body",
+    403: "Forbidden",
+    408: "Request timeout",
+    413: "Payload too large",
+    429: "Too many requests for some devices and users",
+    502: "Bad gateway",
+    503: "Service unavailable",
+    504: "Gateway timeout",
+}
+
+
+def _bad(error: str, **more: object) -> Look:
+    return Look(Answer.json({"code": 400, "error": error, **more}, 400))
+
+
+def _flawed(flaws: Flaws) -> Look:
+    if flaws.short_ids and not flaws.missing and not flaws.invalid:
+        return _bad("Invalid id length for user_id or device_id", events_with_invalid_id_lengths=flaws.short_ids)
+    more: dict[str, object] = {"events_with_invalid_id_lengths": flaws.short_ids} if flaws.short_ids else {}
+    return _bad(
+        "Invalid field values on some events",
+        missing_field=None,
+        events_with_invalid_fields=flaws.invalid,
+        events_with_missing_fields=flaws.missing,
+        **more,
+    )
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _identifications(given: dict[str, str]) -> list[Any]:
+    told = parsed(given.get("identification", "").encode())
+    return [] if told is NO_JSON else told if isinstance(told, list) else [told]
+
+
+def _event_entries(events: Sequence[Any]) -> list[Entry]:
+    """Return the entries; an event without an insert_id is counted each time, one without a device has its user's."""
+    entries = []
+    for event in events:
+        insert_id, user = event.get("insert_id"), event.get("user_id")
+        device = event.get("device_id") or ("user", user)
+        key = (device, insert_id) if insert_id else None
+        name, at = event.get("event_type"), event.get("time")
+        entries.append(Entry("event", str(user or device), str(insert_id or ""), key, name, at))
+    return entries

@@ -1,0 +1,102 @@
+"""JSON as the tools read it: strict, and with how deep it is. Not here: what a tool wants to find in it."""
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn
+
+from ecom_assets.sandbox.services.service import Answer, Request
+
+EVENT, PROFILE = "event", "profile"
+Kind = Literal["event", "profile"]
+
+
+@dataclass(frozen=True)
+class Came:
+    """A request that came whole: with its body unpacked, and the receiver's time in seconds since 1970."""
+
+    request: Request
+    body: bytes
+    at_s: float
+
+
+class Entry(NamedTuple):
+    """A record as the tool knows it.
+
+    kind: `event`, or `profile`: properties of a user.
+    user: Whose it is.
+    record_id: What the sender calls it.
+    key: The tool counts one record per key; None: it counts every copy.
+    name: The event's name.
+    at: The event's time, as it was sent.
+    properties: What a profile is set to.
+    """
+
+    kind: Kind
+    user: str
+    record_id: str
+    key: Hashable | None
+    name: str = ""
+    at: object = None
+    properties: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the tool says to a request if nothing goes wrong.
+
+    answer: What it answers.
+    entries: What it takes, in the request's order.
+    records: What it takes, as it was sent; beside `entries`.
+    refused: Positions of the records that it does not take, where it takes the others.
+    """
+
+    answer: Answer
+    entries: Sequence[Entry] = ()
+    records: Sequence[Any] = ()
+    refused: Sequence[int] = ()
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+NO_JSON = object()
+
+
+def parsed(body: bytes) -> Any:  # noqa: ANN401 (JSON is anything)
+    """Return JSON; `NO_JSON` where it is none: NaN and Infinity are not."""
+    try:
+        return _DECODER.decode(body.decode())
+    except (ValueError, RecursionError):
+        return NO_JSON
+
+
+def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[int, bool]:
+    """Return how many objects and lists are in each other, and whether a text in there is too long."""
+    if isinstance(value, str):
+        return depth, len(value) > most_chars
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if inner is None:
+        return depth, False
+    deepest, is_long = depth + 1, False
+    for one in inner:
+        kind = type(one)
+        if kind is str:
+            is_long = is_long or len(one) > most_chars
+        elif kind is dict or kind is list:
+            found, long = depth_and_length(one, most_chars, depth + 1)
+            deepest, is_long = max(deepest, found), is_long or long
+    return deepest, is_long
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def text(record: Mapping[str, Any], name: str) -> str:
+    """Return a value as text; empty where there is none."""
+    value = record.get(name)
+    return value if isinstance(value, str) else "" if value is None else str(value)

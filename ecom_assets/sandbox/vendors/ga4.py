@@ -1,0 +1,239 @@
+"""What GA4 wants of a Measurement Protocol request, as its pages say. Not here: requests, answers, and what is kept."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.receiver import OK, Receiver, Setup
+
+MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
+NAME_CHARS, VALUE_CHARS = 40, 100
+PROPERTY_NAME_CHARS, PROPERTY_VALUE_CHARS = 24, 36
+LONGER_CHARS = {"page_location": 1000, "page_referrer": 420, "page_title": 300}
+"""Parameters that may be longer."""
+MOST_ITEMS, MOST_CUSTOM_ITEM_PARAMS = 200, 10
+BACK_S = 72 * 3600
+MICROS = 1_000_000
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
+RESERVED_EVENTS = frozenset(
+    {
+        "ad_activeview", "ad_click", "ad_exposure", "ad_query", "ad_reward", "adunit_exposure", "app_clear_data",
+        "app_exception", "app_install", "app_remove", "app_store_refund", "app_update", "app_upgrade",
+        "dynamic_link_app_open", "dynamic_link_app_update", "dynamic_link_first_open", "error", "firebase_campaign",
+        "firebase_in_app_message_action", "firebase_in_app_message_dismiss", "firebase_in_app_message_impression",
+        "first_open", "first_visit", "notification_dismiss", "notification_foreground", "notification_open",
+        "notification_receive", "notification_send", "os_update", "session_start", "user_engagement", "ad_impression",
+        "in_app_purchase", "screen_view",
+    }
+)  # fmt: skip
+"""The last three are for app streams only; this stands in for a web stream."""
+RESERVED_PROPERTIES = frozenset(
+    {
+        "first_open_time", "first_visit_time", "last_deep_link_referrer", "user_id", "first_open_after_install",
+    }
+)  # fmt: skip
+ITEM_KEYS = frozenset(
+    {
+        "item_id", "item_name", "affiliation", "coupon", "discount", "index", "item_brand", "item_category",
+        "item_category2", "item_category3", "item_category4", "item_category5", "item_list_id", "item_list_name",
+        "item_variant", "location_id", "price", "quantity", "promotion_id", "promotion_name", "creative_name",
+        "creative_slot",
+    }
+)  # fmt: skip
+REQUIRED_PARAMS = {"purchase": ("currency", "value", "transaction_id", "items"), "refund": ("transaction_id",)}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A remark of the debug server; `event` is the position of the event that it is about, None: the whole request."""
+
+    path: str
+    words: str
+    code: str
+    event: int | None = None
+
+    def told(self) -> dict[str, str]:
+        """Return it as the debug server has it."""
+        return {"fieldPath": self.path, "description": self.words, "validationCode": self.code}
+
+
+def messages_on(told: object, now_s: float) -> Iterator[Message]:
+    """Yield what is wrong with a body."""
+    if not isinstance(told, dict):
+        yield Message("", "The body is no JSON object.", "VALUE_INVALID")
+        return
+    if not isinstance(told.get("client_id"), str) or not told["client_id"]:
+        yield Message("client_id", "client_id is required: a text.", "VALUE_REQUIRED")
+    events = told.get("events")
+    if not isinstance(events, list) or not events:
+        yield Message("events", "events is required: a list.", "VALUE_REQUIRED")
+        events = []
+    if len(events) > MOST_EVENTS:
+        yield Message("events", f"There are more than {MOST_EVENTS} events.", "EXCEEDED_MAX_ENTITIES")
+    yield from _property_messages(told.get("user_properties"))
+    for at, event in enumerate(events):
+        yield from _event_messages(event, at)
+        if told.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS" and isinstance(event, dict):
+            micros = micros_of(told, event)
+            if micros is not None and micros < (now_s - BACK_S) * MICROS:
+                yield Message(f"events[{at}].timestamp_micros", "Older than 72 hours.", "VALUE_OUT_OF_BOUNDS", at)
+
+
+def micros_of(told: Mapping[str, Any], event: Mapping[str, Any]) -> float | None:
+    """Return when an event says that it was, or else its request; None if neither says."""
+    for value in (event.get("timestamp_micros"), told.get("timestamp_micros")):
+        if value is not None and (is_number(value) or str(value).isdecimal()):
+            return float(value)
+    return None
+
+
+def _property_messages(properties: object) -> Iterator[Message]:
+    if properties is None:
+        return
+    if not isinstance(properties, dict):
+        yield Message("user_properties", "user_properties is an object.", "VALUE_INVALID")
+        return
+    if len(properties) > MOST_PROPERTIES:
+        yield Message("user_properties", f"There are more than {MOST_PROPERTIES}.", "EXCEEDED_MAX_ENTITIES")
+    for name, given in properties.items():
+        path = f"user_properties.{name}"
+        if name in RESERVED_PROPERTIES or name.startswith(_PREFIXES):
+            yield Message(path, "The name is reserved.", "NAME_RESERVED")
+        elif not _NAME.fullmatch(name) or len(name) > PROPERTY_NAME_CHARS:
+            yield Message(path, f"A name has up to {PROPERTY_NAME_CHARS} letters, digits and _.", "NAME_INVALID")
+        value = given.get("value") if isinstance(given, dict) else None
+        if not isinstance(value, str | int | float) or len(str(value)) > PROPERTY_VALUE_CHARS:
+            yield Message(path, f"A value has up to {PROPERTY_VALUE_CHARS} characters.", "VALUE_INVALID")
+
+
+def _event_messages(event: object, at: int) -> Iterator[Message]:
+    path = f"events[{at}]"
+    if not isinstance(event, dict) or not isinstance(event.get("name"), str):
+        yield Message(f"{path}.name", "An event has a name.", "VALUE_REQUIRED", at)
+        return
+    yield from _name_messages(event["name"], f"{path}.name", at, RESERVED_EVENTS)
+    params = event.get("params", {})
+    if not isinstance(params, dict):
+        yield Message(f"{path}.params", "params is an object.", "VALUE_INVALID", at)
+        return
+    if len(params) > MOST_PARAMS:
+        yield Message(f"{path}.params", f"There are more than {MOST_PARAMS}.", "EXCEEDED_MAX_ENTITIES", at)
+    required = (*REQUIRED_PARAMS.get(event["name"], ()), *(("currency",) if "value" in params else ()))
+    for name in dict.fromkeys(required):
+        if not params.get(name) and params.get(name) != 0:
+            yield Message(f"{path}.params.{name}", f"{name} is required.", "VALUE_REQUIRED", at)
+    for name, value in params.items():
+        yield from _name_messages(name, f"{path}.params.{name}", at, frozenset({"firebase_conversion"}))
+        if name == "items":
+            yield from _items_messages(value, f"{path}.params.items", at)
+        elif isinstance(value, str) and len(value) > (most := LONGER_CHARS.get(name, VALUE_CHARS)):
+            yield Message(f"{path}.params.{name}", f"Longer than {most} characters.", "VALUE_INVALID", at)
+        elif isinstance(value, dict | list):
+            yield Message(f"{path}.params.{name}", "A value is a text or a number.", "VALUE_INVALID", at)
+
+
+def _name_messages(name: str, path: str, at: int, reserved: frozenset[str]) -> Iterator[Message]:
+    if name in reserved or name.startswith(_PREFIXES):
+        yield Message(path, "The name is reserved.", "NAME_RESERVED", at)
+    elif len(name) > NAME_CHARS or not _NAME.fullmatch(name):
+        words = f"A name has up to {NAME_CHARS} letters, digits and _, and begins with a letter."
+        yield Message(path, words, "NAME_INVALID", at)
+
+
+def _items_messages(items: object, path: str, at: int) -> Iterator[Message]:
+    if not isinstance(items, list) or len(items) > MOST_ITEMS:
+        yield Message(path, f"items is a list of up to {MOST_ITEMS}.", "EXCEEDED_MAX_ENTITIES", at)
+        return
+    for number, item in enumerate(items):
+        if not isinstance(item, dict) or not (item.get("item_id") or item.get("item_name")):
+            yield Message(f"{path}[{number}]", "An item has an item_id or an item_name.", "VALUE_REQUIRED", at)
+        elif len(item.keys() - ITEM_KEYS) > MOST_CUSTOM_ITEM_PARAMS:
+            words = f"There are more than {MOST_CUSTOM_ITEM_PARAMS} custom parameters."
+            yield Message(f"{path}[{number}]", words, "EXCEEDED_MAX_ENTITIES", at)
+        elif any(isinstance(value, str) and len(value) > VALUE_CHARS for value in item.values()):
+            yield Message(f"{path}[{number}]", f"Longer than {VALUE_CHARS} characters.", "VALUE_INVALID", at)
+
+
+MEASUREMENT_ID, API_SECRET = "G-SANDBOX001", "sandbox-ga4-secret"
+COLLECT, DEBUG = "/mp/collect", "/debug/mp/collect"
+TOO_MANY_BYTES = 130_000
+NO_CONTENT = 204
+
+
+class Ga4Receiver(Receiver):
+    """`POST /mp/collect` with measurement_id and api_secret in the query."""
+
+    tool = "ga4"
+    takes_gzip = False
+
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        *,
+        measurement_id: str = MEASUREMENT_ID,
+        api_secret: str = API_SECRET,
+    ) -> None:
+        """Listen."""
+        self.measurement_id, self.api_secret = measurement_id, api_secret
+        super().__init__(setup)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {
+            "ga4_url": self.url,
+            "ga4_measurement_id": self.measurement_id,
+            "ga4_api_secret": self.api_secret,
+        }
+
+    def refusal(self, status: int) -> Answer:
+        """Return what it says with a status."""
+        return Answer(NO_CONTENT if status == OK else status)
+
+    def look(self, came: Came) -> Look:
+        """Look at a request."""
+        request = came.request
+        if request.method != "POST" or request.path not in {COLLECT, DEBUG}:
+            return Look(self.refusal(404))
+        told = parsed(came.body)
+        messages = list(messages_on(None if told is NO_JSON else told, came.at_s))
+        if request.path == DEBUG:
+            return Look(Answer.json({"validationMessages": [message.told() for message in messages]}))
+        given = (request.query.get("measurement_id"), request.query.get("api_secret"))
+        is_lost = len(came.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
+        if is_lost or given != (self.measurement_id, self.api_secret):
+            return Look(Answer(NO_CONTENT))
+        bad = {message.event for message in messages if message.event is not None}
+        entries = self.entries(came)
+        bad |= {at for at, entry in enumerate(entries) if entry.record_id in self.refuses}
+        kept = [entry for at, entry in enumerate(entries) if at not in bad] if bad else entries
+        return Look(Answer(NO_CONTENT), kept, refused=sorted(bad))
+
+    @classmethod
+    def entries(cls, came: Came) -> Sequence[Entry]:
+        """Return the events, each with the time that it is shown at, and then the properties of the user."""
+        told = parsed(came.body)
+        user = str(told["client_id"])
+        entries = [_event_entry(told, event, user, came.at_s) for event in told["events"]]
+        if properties := told.get("user_properties"):
+            values = {name: given.get("value") for name, given in properties.items()}
+            entries.append(Entry("profile", user, user, None, properties=values))
+        return entries
+
+
+def _event_entry(told: dict[str, Any], event: object, user: str, at_s: float) -> Entry:
+    """Know an event by its parameter `event_id`, or its transaction_id, or its bytes; what is too old is shifted."""
+    if not isinstance(event, dict) or not isinstance(params := event.get("params", {}), dict):
+        return Entry("event", user, "", None)
+    name, transaction_id = str(event.get("name")), params.get("transaction_id")
+    key = (name, transaction_id) if transaction_id and name == "purchase" else None
+    given = params.get("event_id") or transaction_id
+    record_id = str(given) if given else hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+    micros = micros_of(told, event)
+    shown = at_s * MICROS if micros is None else max(micros, (at_s - BACK_S) * MICROS)
+    return Entry("event", user, record_id, key, name, int(shown))

@@ -1,0 +1,194 @@
+"""A stand-in of Heap: track and add_user_properties, one or in bulk.
+
+Its pages document 200 and 400 only, and no body: a refusal is a text, and names no record of a batch, none of which is
+taken then. How long an idempotency_key is known is not said either: here, always.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors.entries import Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+
+APP_ID = "sandbox-heap-app"
+TRACK, PROPERTIES = "/api/track", "/api/add_user_properties"
+MOST_RECORDS = 1_000
+MOST_EVENT_CHARS, MOST_IDENTITY_CHARS, PROPERTY_CHARS = 1_024, 255, 1_024
+LARGEST_USER_ID = 2**53 - 1
+_BULK = {TRACK: "events", PROPERTIES: "users"}
+_DIGITS = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True)
+class HeapRates:
+    """How much it takes; None: any number.
+
+    user_per_min: Records of bulk requests per identity and minute.
+    app_per_min: Records of bulk requests per minute.
+    single_per_30_s: Requests with a single record per identity and 30 s.
+    """
+
+    user_per_min: int | None = 1_000
+    app_per_min: int | None = 15_000
+    single_per_30_s: int | None = 30
+
+    @classmethod
+    def none(cls) -> "HeapRates":
+        """Return no rates at all."""
+        return cls(None, None, None)
+
+
+class HeapReceiver(Receiver):
+    """`POST /api/track` and `/api/add_user_properties` with the app_id in the body. One event per idempotency_key."""
+
+    tool = "heap"
+    takes_gzip = False
+
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        *,
+        rates: HeapRates | None = None,
+        app_id: str = APP_ID,
+    ) -> None:
+        """Listen."""
+        rates = rates or HeapRates()
+        self.app_id = app_id
+        self._users, self._app = Rate(rates.user_per_min, 60.0), Rate(rates.app_per_min, 60.0)
+        self._singles = Rate(rates.single_per_30_s, 30.0)
+        super().__init__(setup)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {"heap_url": self.url, "heap_app_id": self.app_id}
+
+    def refusal(self, status: int) -> Answer:
+        """Return what it says with a status."""
+        return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
+
+    def look(self, came: Came) -> Look:
+        """Look at a request."""
+        path = came.request.path
+        if came.request.method != "POST" or path not in _BULK:
+            return Look(self.refusal(404))
+        told = parsed(came.body)
+        if not isinstance(told, dict) or told.get("app_id") != self.app_id:
+            return _bad("app_id is missing or unknown")
+        records = _records(path, told)
+        if not isinstance(records, list) or not records or len(records) > MOST_RECORDS:
+            return _bad(f"{_BULK[path]} holds 1 to {MOST_RECORDS} records")
+        flaw_of = _event_flaw if path == TRACK else _user_flaw
+        for record in records:
+            if flaw := flaw_of(record):
+                return _bad(flaw)
+            if record.get("idempotency_key") in self.refuses:
+                return _bad("an event is wrong")
+        return Look(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
+
+    def admit(self, came: Came, look: Look) -> Look:
+        """Count records against the rates of users and the app."""
+        users, everything = Counter(entry.user for entry in look.entries), Counter({"": len(look.entries)})
+        rates = [(self._users, users), (self._app, everything)]
+        if "app_id" in look.records[0]:  # a single record is its own request
+            rates = [(self._singles, users)]
+        if any(rate.over(counts, came.at_s) for rate, counts in rates):
+            return Look(self.refusal(429))
+        for rate, counts in rates:
+            rate.add(counts, came.at_s)
+        return look
+
+    @classmethod
+    def entries(cls, came: Came) -> Sequence[Entry]:
+        """Return events, or properties of users."""
+        path = came.request.path
+        return _entries(path, _records(path, parsed(came.body)))
+
+
+_WORDS = {
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Payload Too Large",
+    429: "Too Many Requests",
+}
+
+
+def _bad(words: str) -> Look:
+    return Look(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
+
+
+def _records(path: str, told: dict[str, Any]) -> Any:  # noqa: ANN401 (whatever was sent as a list)
+    return told.get(_BULK[path], [told])
+
+
+def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
+    """Return the entries; an event without an idempotency_key is counted each time."""
+    users = [str(one.get("identity") or one.get("user_id")) for one in records]
+    both = zip(users, records, strict=True)
+    if path == PROPERTIES:
+        return [Entry("profile", user, user, None, properties=one["properties"]) for user, one in both]
+    keys = [one.get("idempotency_key") for one in records]
+    return [
+        Entry("event", user, str(key or ""), key, one["event"], one.get("timestamp"))
+        for (user, one), key in zip(both, keys, strict=True)
+    ]
+
+
+def _event_flaw(record: object) -> str:
+    """Return what is wrong with an event; empty if nothing."""
+    if not isinstance(record, dict):
+        return "an event is an object"
+    name = record.get("event")
+    if not isinstance(name, str) or not 0 < len(name) <= MOST_EVENT_CHARS:
+        return f"event is a text of 1 to {MOST_EVENT_CHARS} characters"
+    if "timestamp" in record and not _is_iso(record["timestamp"]):
+        return "timestamp is a time as ISO 8601 writes it"
+    if not isinstance(record.get("idempotency_key", ""), str):
+        return "idempotency_key is a text"
+    return _whose_flaw(record) or _properties_flaw(record.get("properties", {}))
+
+
+def _user_flaw(record: object) -> str:
+    """Return what is wrong with properties of a user; empty if nothing."""
+    if not isinstance(record, dict):
+        return "a user is an object"
+    properties = record.get("properties")
+    if isinstance(properties, dict) and any(name.lower() == "id" for name in properties):
+        return "no property is named id"
+    return _whose_flaw(record) or _properties_flaw(properties)
+
+
+def _whose_flaw(record: dict[str, Any]) -> str:
+    identity, user_id = record.get("identity"), record.get("user_id")
+    if (identity is None) == (user_id is None):
+        return "exactly one of identity and user_id"
+    if identity is not None:
+        is_good = isinstance(identity, str) and 0 < len(identity) <= MOST_IDENTITY_CHARS
+        return "" if is_good else f"identity is a text of 1 to {MOST_IDENTITY_CHARS} characters"
+    is_good = bool(_DIGITS.fullmatch(str(user_id))) and int(str(user_id)) <= LARGEST_USER_ID
+    return "" if is_good else f"user_id is a whole number up to {LARGEST_USER_ID}"
+
+
+def _properties_flaw(properties: object) -> str:
+    if not isinstance(properties, dict):
+        return "properties is an object"
+    for name, value in properties.items():
+        kind = type(value)
+        if len(name) >= PROPERTY_CHARS or (kind is str and len(value) >= PROPERTY_CHARS):
+            return f"names and values of properties have fewer than {PROPERTY_CHARS} characters"
+        if kind is not str and kind is not list and not is_number(value):
+            return "values of properties are numbers and texts"
+    return ""
+
+
+def _is_iso(value: object) -> bool:
+    try:
+        datetime.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,323 @@
+"""A stand-in of Mixpanel: /import and /engage. Not here: what is wrong with an event (`mixpanel_rules`).
+
+Its pages contradict each other in how many bytes a request may have and in how a refused record is named: both are
+a switch.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from ecom_assets.sandbox.services.service import Answer, Request
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+
+FORBIDDEN_IDS = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
+        "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
+    }
+)  # fmt: skip
+MOST_INSERT_ID_BYTES = 36
+FIRST_S = 365 * 24 * 3600
+"""1971-01-01."""
+AHEAD_S = 3600
+MILLISECONDS_FROM = 100_000_000_000
+"""From here on a time is taken as milliseconds; as seconds it would be the year 5138."""
+TOO_MANY = 255
+MOST_NESTED = 3
+EVENT_BYTES = 1_000_000
+OPERATIONS = frozenset({"$set", "$set_once", "$add", "$union", "$append", "$remove", "$unset", "$delete"})
+_INSERT_ID = re.compile(r"[A-Za-z0-9-]+")
+
+
+def seconds(time: float) -> float:
+    """Return a time in seconds since 1970, whichever unit it came in."""
+    return time / 1000 if time >= MILLISECONDS_FROM else time
+
+
+def event_flaw(event: object, now_s: float, *, may_be_large: bool) -> tuple[str, str]:
+    """Return the field of an event that is wrong and what is; empty if nothing."""
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not event["event"]:
+        return "event", "event is required: a name"
+    properties = event.get("properties")
+    if not isinstance(properties, dict):
+        return "properties", "properties is required: an object"
+    if may_be_large and len(json.dumps(event, ensure_ascii=False).encode()) >= EVENT_BYTES:
+        return "event", "event is 1 MB or more"
+    return _time_flaw(properties, now_s) or _id_flaw(properties) or _size_flaw(properties)
+
+
+def _time_flaw(properties: dict[str, Any], now_s: float) -> tuple[str, str] | None:
+    time = properties.get("time")
+    if time is None or not is_number(time):
+        return "properties.time", "properties.time is invalid: must be specified as seconds since epoch"
+    if not FIRST_S <= seconds(time) <= now_s + AHEAD_S:
+        return "properties.time", "properties.time is before 1971-01-01 or more than an hour in the future"
+    return None
+
+
+def _id_flaw(properties: dict[str, Any]) -> tuple[str, str] | None:
+    insert_id, user = properties.get("$insert_id"), properties.get("distinct_id")
+    if not isinstance(insert_id, str) or insert_id in FORBIDDEN_IDS:
+        return "properties.$insert_id", "properties.$insert_id is missing or not allowed"
+    if len(insert_id) > MOST_INSERT_ID_BYTES or not _INSERT_ID.fullmatch(insert_id):
+        return "properties.$insert_id", "properties.$insert_id has up to 36 of A-Z, a-z, 0-9 and -"
+    if not isinstance(user, str) or user in FORBIDDEN_IDS:
+        return "properties.distinct_id", "properties.distinct_id is missing or not allowed"
+    return None
+
+
+def _size_flaw(properties: dict[str, Any]) -> tuple[str, str]:
+    if len(properties) >= TOO_MANY:
+        return "properties", "properties has 255 or more keys"
+    for name, value in properties.items():
+        kind = type(value)
+        if (kind is dict or kind is list) and (words := _nested_flaw(value, 1)):
+            return f"properties.{name}", f"properties.{name} {words}"
+    return "", ""
+
+
+def _nested_flaw(value: Any, depth: int) -> str:  # noqa: ANN401 (an object or a list)
+    if len(value) >= TOO_MANY:
+        return "has 255 or more keys or elements"
+    if isinstance(value, dict):
+        if depth > MOST_NESTED:
+            return "is nested more than 3 deep"
+        depth += 1
+    for one in value.values() if isinstance(value, dict) else value:
+        if isinstance(one, dict | list) and (words := _nested_flaw(one, depth)):
+            return words
+    return ""
+
+
+def profile_flaw(update: object) -> str:
+    """Return what is wrong with an update of a profile; empty if nothing."""
+    if not isinstance(update, dict):
+        return "an update is an object"
+    user = update.get("$distinct_id")
+    if not isinstance(user, str | int) or isinstance(user, bool) or user == "" or user in FORBIDDEN_IDS:
+        return "$distinct_id is missing or not allowed"
+    operations = OPERATIONS & update.keys()
+    if len(operations) != 1:
+        return "an update has one operation"
+    (operation,) = operations
+    if operation in {"$set", "$set_once", "$add", "$append", "$remove", "$union"} and not isinstance(
+        update[operation], dict
+    ):
+        return f"{operation} holds properties"
+    return ""
+
+
+IMPORT, ENGAGE = "/import", "/engage"
+MOST_RECORDS = 2_000
+TWO_MB, TEN_MB = 2_097_152, 10_485_760
+
+
+@dataclass(frozen=True)
+class MixpanelProject:
+    """Who may send: the project's token, or a service account together with the project's id."""
+
+    token: str = "sandbox-mixpanel-token"  # noqa: S105 (of a stand-in on this machine)
+    project_id: str = "1000001"
+    account: tuple[str, str] = ("sandbox.account", "sandbox-mixpanel-secret")
+
+
+@dataclass(frozen=True)
+class MixpanelRates:
+    """How much it takes; None: any number.
+
+    bytes_per_min: Unpacked bytes per minute.
+    events_per_min: 30,000 a second, over a minute.
+    """
+
+    bytes_per_min: int | None = 2_000_000_000
+    events_per_min: int | None = 1_800_000
+
+    @classmethod
+    def none(cls) -> "MixpanelRates":
+        """Return no rates at all."""
+        return cls(None, None)
+
+
+@dataclass(frozen=True)
+class MixpanelWays:
+    """Where its pages contradict each other.
+
+    most_bytes: 2 MB as the example of a 413 has it, or 10 MB as the text.
+    id_name: How a refused record's id is called.
+    """
+
+    most_bytes: int = TWO_MB
+    id_name: Literal["$insert_id", "insert_id"] = "$insert_id"
+
+
+class MixpanelReceiver(Receiver):
+    """`POST /import` and `/engage`. One event per event, time, distinct_id and $insert_id; the newest copy is shown."""
+
+    tool = "mixpanel"
+
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        *,
+        rates: MixpanelRates | None = None,
+        ways: MixpanelWays | None = None,
+        project: MixpanelProject | None = None,
+    ) -> None:
+        """Listen."""
+        rates = rates or MixpanelRates()
+        self.project = project or MixpanelProject()
+        self.ways = ways or MixpanelWays()
+        self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
+        super().__init__(setup)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it."""
+        return {
+            "mixpanel_url": self.url,
+            "mixpanel_token": self.project.token,
+            "mixpanel_project_id": self.project.project_id,
+        }
+
+    def refusal(self, status: int) -> Answer:
+        """Return what it says with a status."""
+        error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
+        return Answer.json({"code": status, "error": error.format(self.ways.most_bytes), "status": words}, status)
+
+    def look(self, came: Came) -> Look:
+        """Look at a request."""
+        request = came.request
+        if request.method != "POST" or request.path not in {IMPORT, ENGAGE}:
+            return Look(self.refusal(404))
+        if request.path == IMPORT and not self._knows(request):
+            return Look(self.refusal(401))
+        records, is_form = _records(came)
+        if records is None:
+            return Look(self.refusal(400))
+        if len(came.body) > self.ways.most_bytes or len(records) > MOST_RECORDS:
+            return Look(self.refusal(413))
+        if request.path == ENGAGE:
+            return self._engage(records, is_verbose=is_form or request.query.get("verbose") == "1")
+        return self._import(came, records, is_form=is_form)
+
+    def _knows(self, request: Request) -> bool:
+        """A service account needs its project; the token is its own user, and a project beside it must be its own."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return False
+        project = request.query.get("project_id")
+        if scheme.lower() != "basic":
+            return False
+        if user == self.project.token and not password:
+            return project in {None, self.project.project_id}
+        return (user, password) == self.project.account and project == self.project.project_id
+
+    def _import(self, came: Came, events: list[Any], *, is_form: bool) -> Look:
+        """Take the good ones, whatever the others are."""
+        may_be_large = len(came.body) >= EVENT_BYTES
+        failed = {}
+        for at, event in enumerate(events):
+            field, message = event_flaw(event, came.at_s, may_be_large=may_be_large)
+            if field or _insert_id(event) in self.refuses:
+                named = {"index": at, self.ways.id_name: _insert_id(event)}
+                failed[at] = named | {"field": field or "properties", "message": message or "properties is wrong"}
+        good = [event for at, event in enumerate(events) if at not in failed] if failed else events
+        answer = self._imported(came, len(good), list(failed.values()), is_form=is_form)
+        return Look(answer, _event_entries(good), good, list(failed))
+
+    @staticmethod
+    def _imported(came: Came, good_count: int, failed: list[dict[str, object]], *, is_form: bool) -> Answer:
+        if is_form:
+            return Answer.json({"status": 1, "error": None})
+        if failed and came.request.query.get("strict") == "1":
+            words = "some data points in the request failed validation"
+            said = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
+            return Answer.json({**said, "status": "Bad Request"}, 400)
+        return Answer.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
+
+    def _engage(self, updates: list[Any], *, is_verbose: bool) -> Look:
+        tokens = {update.get("$token") if isinstance(update, dict) else None for update in updates}
+        if tokens != {self.project.token}:
+            return Look(self.refusal(401))
+        flaws = [flaw for update in updates if (flaw := profile_flaw(update))]
+        if flaws:  # told with 200: who looks at the status alone does not see it
+            error = Answer.json({"status": 0, "error": flaws[0]}) if is_verbose else Answer(200, b"0")
+            return Look(error)
+        answer = Answer.json({"status": 1, "error": None}) if is_verbose else Answer(200, b"1")
+        return Look(answer, _profile_entries(updates), updates)
+
+    def admit(self, came: Came, look: Look) -> Look:
+        """Count events and bytes against the project's rates."""
+        rates = ((self._events, {"": len(look.entries)}), (self._bytes, {"": len(came.body)}))
+        if any(rate.over(counts, came.at_s) for rate, counts in rates):
+            return Look(self.refusal(429))
+        for rate, counts in rates:
+            rate.add(counts, came.at_s)
+        return look
+
+    @classmethod
+    def entries(cls, came: Came) -> Sequence[Entry]:
+        """Return events, refused ones too, or updates of profiles."""
+        records = _records(came)[0] or []
+        return _profile_entries(records) if came.request.path == ENGAGE else _event_entries(records)
+
+
+_ERRORS = {
+    400: ("invalid JSON", "Bad Request"),
+    401: ("Invalid credentials", "Unauthorized"),
+    403: ("Forbidden", "Forbidden"),
+    404: ("not found", "Not Found"),
+    408: ("request timeout", "Request Timeout"),
+    413: ("request exceeds max limit of {} bytes", "Request Entity Too Large"),
+    429: ("Project exceeded rate limits. Please retry the request with exponential backoff.", "Too Many Requests"),
+    502: ("bad gateway", "Bad Gateway"),
+    503: ("service unavailable", "Service Unavailable"),
+}
+
+
+def _insert_id(event: object) -> object:
+    properties = event.get("properties") if isinstance(event, dict) else None
+    return properties.get("$insert_id", "") if isinstance(properties, dict) else ""
+
+
+def _records(came: Came) -> tuple[list[Any] | None, bool]:
+    """Return the records of a list, of lines, or of a form's `data`, and whether it was a form."""
+    kind, body = came.request.headers.get("content-type", ""), came.body
+    if "ndjson" in kind:
+        lines = [parsed(line) for line in body.splitlines() if line.strip()]
+        return (None if any(line is NO_JSON for line in lines) else lines), False
+    is_form = "x-www-form-urlencoded" in kind
+    told = parsed(dict(parse_qsl(body.decode("utf-8", "replace"))).get("data", "").encode() if is_form else body)
+    if is_form and isinstance(told, dict):
+        return [told], True
+    return (told if isinstance(told, list) and told else None), is_form
+
+
+def _event_entries(events: Sequence[Any]) -> list[Entry]:
+    entries = []
+    for event in events:
+        properties = event.get("properties") if isinstance(event, dict) else None
+        if not isinstance(properties, dict):
+            entries.append(Entry("event", "", "", None))
+            continue
+        user, insert_id, at = properties.get("distinct_id"), properties.get("$insert_id"), properties.get("time")
+        at_s = seconds(at) if isinstance(at, int | float) else at
+        name = event.get("event")
+        entries.append(Entry("event", str(user), str(insert_id), (str(name), at_s, user, insert_id), str(name), at))
+    return entries
+
+
+def _profile_entries(updates: Sequence[Any]) -> list[Entry]:
+    users = [str(update["$distinct_id"]) for update in updates]
+    return [
+        Entry("profile", user, user, None, properties=update.get("$set", {}))
+        for user, update in zip(users, updates, strict=True)
+    ]

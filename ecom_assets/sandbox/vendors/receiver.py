@@ -1,0 +1,373 @@
+"""What the stand-ins of the tools share: faults, the journal, what they hold, a clock that can be put forward.
+
+`GET` and `PUT /control/faults` show and set faults, `PUT /control/clock` puts the clock forward, `GET /control/held`
+says how much there is, `GET /control/paused` where a request waits, `PUT /control/resume` lets it go on.
+Not here: what a tool takes and answers.
+"""
+
+import gzip
+import io
+import json
+import socket
+import struct
+import time
+import zlib
+from abc import abstractmethod
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event, Lock
+from typing import ClassVar, cast
+
+from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.services.service import CONTROL, Answer, Request, Service, Wire
+from ecom_assets.sandbox.vendors.entries import Came, Entry, Look
+from ecom_assets.sandbox.vendors.faults import (
+    AS_DOCUMENTED,
+    BEFORE,
+    MID_BODY,
+    NO_ANSWER,
+    NO_FAULTS,
+    FaultScript,
+    ReceiverFaults,
+    Step,
+)
+from ecom_assets.sandbox.vendors.request_log import Journal, Received, head_of, received_in
+
+
+class Rate:
+    """A most per key in a rolling window. Only what was taken counts, not what was refused.
+
+    The window moves in steps of a thirtieth, so a key's count never needs a list of its records.
+    """
+
+    STEPS = 30
+
+    def __init__(self, most: int | None, window_s: float) -> None:
+        """Allow `most` in `window_s` seconds; None: any number."""
+        self.most = most
+        self.window_s = window_s
+        self._totals: Counter[str] = Counter()
+        self._steps: deque[tuple[int, Counter[str]]] = deque()
+
+    def over(self, counts: Mapping[str, int], now_s: float) -> dict[str, int]:
+        """Return the keys that so many more would be too much for, with their count in the window then."""
+        most = self.most
+        if most is None:
+            return {}
+        self._forget(now_s)
+        totals = self._totals
+        return {key: count + totals[key] for key, count in counts.items() if count + totals.get(key, 0) > most}
+
+    def add(self, counts: Mapping[str, int], now_s: float) -> None:
+        """Count what was taken."""
+        if self.most is None:
+            return
+        step = int(now_s * self.STEPS / self.window_s)
+        if not self._steps or self._steps[-1][0] != step:
+            self._steps.append((step, Counter()))
+        self._steps[-1][1].update(counts)
+        self._totals.update(counts)
+
+    def _forget(self, now_s: float) -> None:
+        oldest = int(now_s * self.STEPS / self.window_s) - self.STEPS
+        while self._steps and self._steps[0][0] <= oldest:
+            for key, count in self._steps.popleft()[1].items():
+                self._totals[key] -= count
+                if not self._totals[key]:
+                    del self._totals[key]
+
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+class _HeadKeeper(io.BufferedReader):
+    """Keeps the lines that were read: of a request, these are its head."""
+
+    head = b""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        self.head += line
+        return line
+
+
+class ReceiverWire(Wire):
+    """One connection."""
+
+    def setup(self) -> None:
+        """Keep what is read."""
+        super().setup()
+        self.rfile = self.kept = _HeadKeeper(cast("io.BufferedReader", self.rfile).detach())
+
+    def handle_one_request(self) -> None:
+        """Serve a request."""
+        self.kept.head = b""
+        super().handle_one_request()
+
+    def do_GET(self) -> None:  # noqa: N802 (a name that the library calls)
+        """Read a request, as far as its step allows, and have it answered."""
+        receiver = cast("Receiver", self.server.service)
+        if self.path.startswith(CONTROL):
+            super().do_GET()
+            return
+        step = receiver.script.next()
+        if step.at == BEFORE:
+            receiver.pause(step)
+            if step.status == NO_ANSWER:
+                self.reset()
+                return
+        body, is_complete = self._body(receiver, step)
+        if not is_complete or (step.at == MID_BODY and step.status == NO_ANSWER):
+            receiver.receive(self.request_with(body), self.kept.head, step, None)
+            self.reset()
+            return
+        receiver.receive(self.request_with(body), self.kept.head, step, self)
+
+    do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
+
+    def _body(self, receiver: "Receiver", step: Step) -> tuple[bytes, bool]:
+        """Return the body, and whether it is whole: all of it, but half for what is to break off in its middle."""
+        length = int(self.headers.get("Content-Length") or 0)
+        if step.at != MID_BODY:
+            body = self._read(length)
+            return body, len(body) == length
+        body = self._read(length // 2)
+        receiver.pause(step)
+        if step.status != NO_ANSWER:
+            body += self._read(length - len(body))
+        return body, len(body) == length
+
+    def _read(self, length: int) -> bytes:
+        try:
+            return self.rfile.read(length)
+        except OSError:  # the other side is gone, and what had come with it
+            return b""
+
+    def say(self, answer: Answer) -> None:
+        """Answer, and send it now."""
+        self.send(answer)
+        self.wfile.flush()
+
+    def reset(self) -> None:
+        """Close the connection as a machine does that fails: with a reset, not with an end."""
+        self.close_connection = True
+        with socket.socket(fileno=self.connection.detach()) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+OK = 200
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every receiver is told.
+
+    port: Where it listens; 0 takes a free one.
+    journal: The file of its journal; None: nothing is written, and nothing remembered after it ends.
+    faults: What goes wrong.
+    clock: Its time, in seconds since 1970.
+    refuses: Records, by the tool's name of them, that it finds fault with whatever they are, as with wrong ones.
+    """
+
+    port: int = 0
+    journal: Path | None = None
+    faults: ReceiverFaults = NO_FAULTS
+    clock: Callable[[], float] = time.time
+    refuses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Held:
+    """How much a tool has: records in all, those that it counts, and those that it knew already."""
+
+    taken_count: int
+    counted_count: int
+    repeated_count: int
+
+
+class Receiver(Service):
+    """A stand-in of a tool. What it takes is decided by one request after the other, in the order of its journal."""
+
+    tool: ClassVar[str]
+    takes_gzip: ClassVar[bool] = True
+    repeat_window_s: ClassVar[float | None] = None
+    """Seconds in which a record's key is known again; None: always."""
+
+    def __init__(self, setup: Setup | None = None) -> None:
+        """Listen; with a journal, go on from what it holds."""
+        setup = setup or Setup()
+        journal = setup.journal
+        self.script, self.refuses = FaultScript(setup.faults), setup.refuses
+        self.paused_at = ""
+        self._resume = Event()
+        self._clock, self.ahead_s = setup.clock, 0.0
+        self._turn = Lock()
+        self._known: dict[Hashable, float] = {}
+        self._taken = self._counted = 0
+        self._journal = Journal(journal) if journal else None
+        for received in received_in(journal) if journal else ():
+            self._hold(self.taken_of(received), received.at_s)
+        super().__init__(setup.port)
+
+    @abstractmethod
+    def look(self, came: Came) -> Look:
+        """Return what the tool says to a request."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point at it, by their names in `Settings`."""
+
+    @abstractmethod
+    def refusal(self, status: int) -> Answer:
+        """Return what the tool says with a status when something goes wrong."""
+
+    @classmethod
+    @abstractmethod
+    def entries(cls, came: Came) -> Sequence[Entry]:
+        """Return the records of a request that was taken, refused ones among them, in the order of its positions."""
+
+    def admit(self, came: Came, look: Look) -> Look:  # noqa: ARG002 (a tool without rates looks at nothing)
+        """Count what is to be taken against the tool's rates; return what is left of it, or the refusal."""
+        return look
+
+    @property
+    def now_s(self) -> float:
+        """The receiver's time, in seconds since 1970."""
+        return self._clock() + self.ahead_s
+
+    @property
+    def held(self) -> Held:
+        """How much there is."""
+        with self._turn:
+            return Held(self._taken, self._counted, self._taken - self._counted)
+
+    def wire(self) -> type[Wire]:
+        """Return what serves a connection."""
+        return ReceiverWire
+
+    def answer(self, request: Request) -> Answer:
+        """Return what the tool says, and take what it takes, as if it had come over a connection."""
+        answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
+        if self._journal:
+            self._journal.wait(number)
+        return answer
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._resume.set()
+        super().stop()
+        if self._journal:
+            self._journal.close()
+
+    def pause(self, step: Step) -> None:
+        """Wait where the step says, until told to go on."""
+        if step.pause_s:
+            self._resume.clear()
+            self.paused_at = step.at
+            self._resume.wait(step.pause_s)
+            self.paused_at = ""
+
+    def receive(self, request: Request, head: bytes, step: Step, wire: ReceiverWire | None) -> None:
+        """Take a request and answer it; without a wire its body broke off, so that it is only written down."""
+        with self.counted(request.path):
+            answer, number = self._decide(request, head, step, is_complete=wire is not None)
+            if self._journal:
+                self._journal.wait(number)
+            if wire is None:
+                return
+            if step.at != "before":
+                self.pause(step)
+            time.sleep(step.latency_s)
+            if step.status == NO_ANSWER:
+                wire.reset()
+            else:
+                wire.say(answer)
+
+    def _decide(self, request: Request, head: bytes, step: Step, *, is_complete: bool) -> tuple[Answer, int]:
+        """Take a request, or not, and write it down."""
+        is_good = step.status == AS_DOCUMENTED
+        now_s = self.now_s
+        look, came = Look(Answer(NO_ANSWER)), self._came(request, now_s)
+        if is_complete and (is_good or step.takes):
+            look = self.look(came) if came else Look(self.refusal(400))
+        with self._turn:
+            if came and look.entries:
+                look = self.admit(came, look)
+            self._hold(look.entries, now_s)
+            answer = look.answer if is_good else self._mishap(step)
+            status = answer.status if is_complete else NO_ANSWER
+            received = Received(
+                now_s, status, is_complete, bool(look.entries), look.refused, head + request.body, len(request.body)
+            )
+            return answer, self._journal.add(received) if self._journal else 0
+
+    def _came(self, request: Request, now_s: float) -> Came | None:
+        """Return a request with its body unpacked, if the tool unpacks bodies; None if it is damaged."""
+        try:
+            return Came(request, unpacked(request) if self.takes_gzip else request.body, now_s)
+        except (OSError, EOFError, zlib.error):
+            return None
+
+    def _mishap(self, step: Step) -> Answer:
+        if step.status == NO_ANSWER:
+            return Answer(NO_ANSWER)
+        said = self.refusal(step.status)
+        headers = {"Retry-After": step.retry_after} if step.retry_after else {}
+        return Answer(said.status, said.body, {**said.headers, **headers})
+
+    def _hold(self, entries: Sequence[Entry], now_s: float) -> None:
+        known, window_s = self._known, self.repeat_window_s
+        self._taken += len(entries)
+        for entry in entries:
+            key = entry.key
+            if key is not None:
+                since = known.get(key)
+                if since is not None and (window_s is None or now_s - since < window_s):
+                    continue
+                known[key] = now_s
+            self._counted += 1
+
+    @classmethod
+    def taken_of(cls, received: Received) -> Sequence[Entry]:
+        """Return what the tool took of a request of its journal."""
+        if not received.is_taken:
+            return ()
+        request = received.request()
+        entries = cls.entries(Came(request, unpacked(request), received.at_s))
+        refused = set(received.refused)
+        return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
+
+    def control(self, request: Request) -> Answer:
+        """Show or set what is steered."""
+        name = request.path.rpartition("/")[2]
+        try:
+            told = json.loads(request.body) if request.method == "PUT" and request.body else None
+            if name == "faults" and told is not None:
+                self.script.faults = ReceiverFaults.read(told)
+            if name == "clock" and told is not None:
+                self.ahead_s = float(told["ahead_s"])
+        except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+            return Answer.json({"error": str(error)}, 400)
+        if name == "resume":
+            self._resume.set()
+        shown: dict[str, Callable[[], object]] = {
+            "faults": self.script.faults.told,
+            "clock": lambda: {"now_s": self.now_s, "ahead_s": self.ahead_s},
+            "held": lambda: asdict(self.held),
+            "paused": lambda: {"at": self.paused_at},
+            "resume": lambda: {"at": self.paused_at},
+        }
+        return Answer.json(shown[name]()) if name in shown else super().control(request)
+
+
+def unpacked(request: Request) -> bytes:
+    """Return a body without its gzip.
+
+    Raises:
+        OSError: It says that it is gzip and is not; EOFError or zlib.error: it is cut or damaged.
+    """
+    if "gzip" not in request.headers.get("content-encoding", ""):
+        return request.body
+    return gzip.decompress(request.body)

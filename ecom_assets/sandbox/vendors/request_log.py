@@ -1,0 +1,115 @@
+"""Every request that reached a receiver, byte for byte on the disk before it was answered. Not here: its meaning.
+
+A line of JSON says what became of a request and how many bytes follow: its head and its body as they came.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from ecom_assets.sandbox.services.service import Request
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request, and what became of it.
+
+    at_s: When, on the receiver's clock, in seconds since 1970.
+    status: What was answered; 0: nothing.
+    is_complete: Whether the whole body had come.
+    is_taken: Whether the tool took it, or all of it but `refused`.
+    refused: Positions of records that were not taken.
+    raw: Head and body as they came.
+    body_bytes: How many bytes of `raw` are the body.
+    """
+
+    at_s: float
+    status: int
+    is_complete: bool
+    is_taken: bool
+    refused: Sequence[int]
+    raw: bytes
+    body_bytes: int
+
+    def request(self) -> Request:
+        """Return it as the receiver saw it."""
+        head = self.raw[: len(self.raw) - self.body_bytes].decode("latin-1").split("\r\n")
+        method, target, *_ = head[0].split(" ")
+        parts = urlsplit(target)
+        pairs = (line.partition(":") for line in head[1:] if ":" in line)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        body = self.raw[len(self.raw) - self.body_bytes :]
+        return Request(method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body)
+
+
+class Journal:
+    """A file that requests are added to, from whatever thread they come."""
+
+    def __init__(self, path: Path) -> None:
+        """Go on with a file, or begin one; what a killed receiver left unfinished at its end is cut off."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self.path = path
+        os.ftruncate(self._file, sum(size for _, size in _frames(path)))
+        self._sync = Lock()
+        self._written = self._synced = 0
+
+    def add(self, received: Received) -> int:
+        """Write a request; not yet durable. Callers take turns. Returns what `wait` is to be given."""
+        line = {
+            "at_s": received.at_s,
+            "status": received.status,
+            "is_complete": received.is_complete,
+            "is_taken": received.is_taken,
+            "refused": list(received.refused),
+            "body_bytes": received.body_bytes,
+            "bytes": len(received.raw),
+        }
+        frame = json.dumps(line).encode() + b"\n" + received.raw + b"\n"
+        while frame:
+            frame = frame[os.write(self._file, frame) :]
+        self._written += 1
+        return self._written
+
+    def wait(self, number: int) -> None:
+        """Return when what `add` gave this number is on the disk; one sync serves all that wait."""
+        with self._sync:
+            if self._synced < number:
+                written = self._written
+                os.fsync(self._file)
+                self._synced = written
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def head_of(request: Request) -> bytes:
+    """Return the head that a request would have come with."""
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    lines = [f"{request.method} {request.path}{query} HTTP/1.1", *(": ".join(one) for one in request.headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def received_in(path: Path) -> Iterator[Received]:
+    """Read what a receiver got, in the order in which it decided; nothing if there is no file."""
+    if path.exists():
+        yield from (received for received, _ in _frames(path))
+
+
+def _frames(path: Path) -> Iterator[tuple[Received, int]]:
+    """Yield what was received with the bytes that it takes in the file, up to an unfinished end."""
+    with path.open("rb") as file:
+        while line := file.readline():
+            if not line.endswith(b"\n"):
+                return
+            told = json.loads(line)
+            size = told.pop("bytes")
+            raw = file.read(size + 1)
+            if len(raw) <= size:
+                return
+            yield Received(raw=raw[:-1], **told), len(line) + size + 1

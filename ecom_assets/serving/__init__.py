@@ -1,0 +1,1 @@
+"""Publishing: the marts in Postgres, the snapshot that the API reads, real time."""

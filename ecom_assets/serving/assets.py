@@ -1,0 +1,175 @@
+"""What the HTTP API reads: a snapshot of the marts in a file beside the warehouse.
+
+With ECOM_POSTGRES_URL the API reads what is published there instead (`publication.py`), and there is no snapshot. Not
+here: how it is written (`serving/snapshot.py`) and read (`api/`).
+"""
+
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from ecom_assets.attribution.contracts import ChannelAttribution, Conversions
+from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.registry import ALL
+from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.rules import order_rule
+from ecom_assets.sales.contracts import (
+    City,
+    Customer,
+    CustomerRetention,
+    Item,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
+from ecom_assets.serving.history import History, require_history
+from ecom_assets.serving.places import publication_target, serving_folder
+from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import Progress
+
+SERVED: tuple[type[Table], ...] = (
+    RevenueDaily,
+    PurchaseRevenueDaily,
+    Sales,
+    Customer,
+    City,
+    Item,
+    Conversions,
+    ChannelAttribution,
+    ProductPerformance,
+    CategoryPerformance,
+    InventoryAlerts,
+    CustomerSegments,
+    LifetimeValue,
+    ConversionFunnel,
+    ConversionByDimension,
+    CartAbandonment,
+    EngagementDaily,
+    JourneyTransitions,
+    SearchPerformance,
+    RetentionCohorts,
+    CustomerRetention,
+    OrderEventReconciliationDaily,
+    CleanEvents,
+)
+"""What the API answers from."""
+DATA_VERSION = "dagster/data_version"
+
+
+def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> dg.AssetsDefinition:
+    """Return the asset that publishes the snapshot, once all of its tables are computed and checked."""
+
+    @dg.asset(
+        key=SNAPSHOT,
+        automation_condition=follows_marts(),
+        deps=[asset_key(contract) for contract in SERVED],
+        group_name="serving",
+        description="A snapshot of what the HTTP API answers from, in a file of its own: readers never open the "
+        "warehouse, and see one snapshot or the next, never half.",
+        owners=["team:analytics"],
+        kinds={"duckdb"},
+        required_resource_keys={"warehouse"},
+        pool=pool,
+    )
+    def snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        name = ".".join(SNAPSHOT.path)
+        progress.began(name)
+        started = time.monotonic()
+        found = _publish(context.resources.warehouse, settings, context)
+        progress.ended(name, found.written_row_count, time.monotonic() - started)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(found.data_version),
+            metadata={
+                "file": dg.MetadataValue.path(serving_folder(settings) / found.file),
+                "data_version": found.data_version,
+                "dagster/row_count": sum(one.row_count for one in found.tables.values()),
+                "rows_written": found.written_row_count,
+                "rows_by_table": dg.MetadataValue.json({name: one.row_count for name, one in found.tables.items()}),
+            },
+        )
+
+    return snapshot
+
+
+def _publish(warehouse: Engine, settings: Settings, context: dg.AssetExecutionContext) -> Snapshot:
+    require_history(context.run.tags, warehouse, settings, what="nothing was published")
+    built_on = History.of_warehouse(warehouse, settings).runs
+    folder, origins = serving_folder(settings), _origins(context.instance)
+    return publish_snapshot(warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule(settings))
+
+
+def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
+    """Return which run made each table last."""
+    return {contract.qualified_name(): _origin(instance, asset_key(contract)) for contract in SERVED}
+
+
+def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        return Origin()
+    when = datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
+    return Origin(event.run_id, (event.asset_materialization.tags or {}).get(DATA_VERSION), when)
+
+
+MARTS: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.layer == "mart")
+SKIPPED = "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
+
+
+def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> dg.AssetsDefinition:
+    """Return the asset that publishes every mart, once all of them are computed and checked."""
+    publication_target(settings)  # a wrong address is refused at start
+
+    @dg.asset(
+        key=PUBLICATION,
+        automation_condition=follows_marts(),
+        deps=[asset_key(contract) for contract in MARTS],
+        group_name="serving",
+        description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
+        owners=["team:analytics"],
+        kinds={"postgres"},
+        required_resource_keys={"warehouse"},
+        pool=pool,
+    )
+    def publication(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        name = ".".join(PUBLICATION.path)
+        progress.began(name)
+        started = time.monotonic()
+        metadata = _publish_to_postgres(context.resources.warehouse, settings, context.run)
+        progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
+        version = metadata.get("data_version")
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
+
+    return publication
+
+
+def _publish_to_postgres(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[str, Any]:
+    from ecom_assets.serving.postgres import is_same_database, publish, published_history  # noqa: PLC0415 (needs the extra `postgres`)
+
+    with closing(publication_target(settings).open()) as target:
+        if is_same_database(warehouse, target):
+            return {"skipped": SKIPPED}
+        published_before = published_history(target)
+        require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
+        built_on = History.of_warehouse(warehouse, settings).runs
+        published = publish(warehouse, target, MARTS, run.run_id, built_on, order_rule(settings))
+        return {
+            "database": target.address,
+            "data_version": published.data_version,
+            "dagster/row_count": sum(published.row_counts.values()),
+            "rows_written": published.written,
+            "rows_by_table": dg.MetadataValue.json(published.row_counts),
+            "rows_written_by_table": dg.MetadataValue.json(published.written_row_counts),
+        }

@@ -1,0 +1,40 @@
+"""Contracts of the notes that a publication leaves beside the tables it publishes.
+
+Not here: assets. The notes are in the Postgres that is published to, and nothing is computed from them.
+"""
+
+from ecom_assets.tables.contract import Table, count, instant, text
+
+
+class Publication(Table):
+    """One row per publication that changed something; the newest tells what the tables hold."""
+
+    layer = "mart"
+    group = "serving"
+    key = ("publication_number",)
+
+    publication_number = count("Place among publications, from 1", unit="place")
+    published_at = instant("When it was made")
+    run_id = text("The Dagster run that made it")
+    data_version = text("What all tables came to: equal versions are equal tables")
+    row_count = count("Rows of all tables", unit="rows")
+    written_row_count = count("Of these, written by this publication", unit="rows")
+    table_row_counts = text("Rows by table, as JSON")
+    source_days = text("The first and the last day of each source of the tables, as JSON", nullable=True)
+    held_days = text(
+        "The days of each source whose rows are held back, as JSON: how much of each is known", nullable=True
+    )
+    built_on = text("Days of arrival that it was built on, as JSON: first and last of each run by table", nullable=True)
+
+
+class PublishedSlices(Table):
+    """One row per day of each published table, with what its rows came to where they were taken from."""
+
+    layer = "mart"
+    group = "serving"
+    key = ("table_name", "slice")
+
+    table_name = text("The table")
+    slice = text("The day; `all` for a table without days")
+    row_count = count("Rows", unit="rows")
+    fingerprint = text("What the rows came to; it changes whenever a row does")

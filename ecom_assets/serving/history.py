@@ -1,0 +1,139 @@
+"""What a warehouse has taken in, by days, so that a fragment of it is never published, exported or served.
+
+A publication keeps the days of arrival that it was built on. A warehouse that lacks some of them was set aside, or
+removed by hand, or restored from an old backup: nothing may go out until they are back, or somebody says that it is
+meant. Days whose rows were withdrawn are not missed. Not here: publishing.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import date
+
+from ecom_assets.errors import WarehouseError
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.withdrawals import notes_of, raw_days
+
+REBUILD = "ecom/rebuild"
+"""Tag by which a run is told that what it publishes may lose days."""
+KEPT = (RawEvents.qualified_name(), RawUserOrderLog.qualified_name())
+"""Raw tables whose days can be taken in again; customers and stock are told as they are now."""
+Runs = dict[str, list[tuple[str, str]]]
+"""First and last days of the runs of days of each table, as publications keep them."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Days of arrival that have rows, by raw table."""
+
+    days: Mapping[str, Days] = field(default_factory=dict)
+
+    @classmethod
+    def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
+        """Read what an open warehouse has."""
+        found = {name: Days.of(rows) for name, rows in raw_days(engine).items() if name in KEPT and rows}
+        return cls({_named(name, settings): days for name, days in found.items()})
+
+    @classmethod
+    def read(cls, runs: Mapping[str, list[list[str]] | list[tuple[str, str]]]) -> "History":
+        """Read what a publication keeps."""
+        spans = {
+            name: [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in each]
+            for name, each in runs.items()
+        }
+        return cls({name: Days.of(day for days in each for day in days.dates) for name, each in spans.items()})
+
+    @property
+    def runs(self) -> Runs:
+        """Return it as publications keep it."""
+        return {
+            name: [(first.isoformat(), (end - ONE_DAY).isoformat()) for first, end in days.runs()]
+            for name, days in self.days.items()
+        }
+
+    def missing_in(self, engine: Engine, settings: Settings) -> Days:
+        """Return the days that the warehouse lacks, although nobody let their rows go.
+
+        What was built on the sandbox shop is not missed in a warehouse of own data, nor the other way round.
+        """
+        here = History.of_warehouse(engine, settings)
+        missing: set[date] = set()
+        for name in KEPT:
+            known, found = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
+            gone = {row["received_date"] for row in notes_of(engine, name) if row["withdrawn_at"] is not None}
+            missing |= set(known.dates if known else ()) - set(found.dates if found else ()) - gone
+        return Days.of(missing)
+
+
+def require_history(
+    tags: Mapping[str, str], engine: Engine, settings: Settings, *, what: str, published: History | None = None
+) -> None:
+    """Refuse to let anything out of a fragment, unless the run is told so.
+
+    Args:
+        tags: The run's.
+        engine: The open warehouse.
+        settings: Whose data it is for.
+        what: What does not happen, as the end of a sentence.
+        published: What the last publication was built on, if it is known already.
+
+    Raises:
+        WarehouseError: Days are missing.
+    """
+    if tags.get(REBUILD) == "true":
+        return
+    missing = (published or last_publication(settings)).missing_in(engine, settings)
+    if missing.dates:
+        raise WarehouseError(f"{_lack(engine.address, missing)}, so {what}; {_advice(missing)}")
+
+
+def require_rebuild(published: History, engine: Engine, settings: Settings, days: Days) -> None:
+    """Refuse a run over some days of a warehouse that lacks others which the last publication had.
+
+    Raises:
+        WarehouseError: The run leaves out days that are missing.
+    """
+    missing = published.missing_in(engine, settings)
+    if not set(missing.dates) <= set(days.dates):
+        raise WarehouseError(
+            f"{_lack(engine.address, missing)}, and a run over {days.first} to {days.dates[-1]} would make a fragment; "
+            f"{_advice(missing)}"
+        )
+
+
+def last_publication(settings: Settings) -> History:
+    """Return what the last publication was built on, in the file that the API reads or in Postgres; else nothing."""
+    from ecom_assets.serving.places import publication_target, serves_postgres, serving_folder  # noqa: PLC0415 (Postgres needs its packages)
+    from ecom_assets.serving.snapshot import Snapshot  # noqa: PLC0415 (as above)
+
+    with suppress(WarehouseError):  # whoever publishes says what is wrong with it
+        if not serves_postgres(settings):
+            snapshot = Snapshot.read(serving_folder(settings))
+            return History.read(snapshot.built_on) if snapshot else History()
+        from ecom_assets.serving.postgres import published_history  # noqa: PLC0415 (as above)
+
+        with closing(publication_target(settings).open()) as target:
+            return published_history(target)
+    return History()
+
+
+def _lack(address: str, missing: Days) -> str:
+    count = "1 day" if len(missing.dates) == 1 else f"{len(missing.dates):,} days"
+    first, last = missing.first, missing.dates[-1]
+    span = str(first) if first == last else f"{first} to {last}"
+    return f"The warehouse {address} lacks {count} of what the last publication was built on ({span})"
+
+
+def _advice(missing: Days) -> str:
+    return (
+        f"build them again with `ecom run --from {missing.first} --to {missing.dates[-1]}`, or say with `ecom run "
+        "--rebuild` that they are to go."
+    )
+
+
+def _named(name: str, settings: Settings) -> str:
+    return name if settings.has_own_data else f"sandbox {name}"

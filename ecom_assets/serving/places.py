@@ -1,0 +1,41 @@
+"""From `ECOM_WAREHOUSE` to an engine. Not here: the engines.
+
+An engine's module is imported only when its address is used, so that the core needs none of the others' packages.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecom_assets.errors import SettingError
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.engines.postgres import PostgresEngine
+
+
+def publication_target(settings: Settings) -> "PostgresEngine":
+    """Return the Postgres that the marts are published to, not yet opened.
+
+    Raises:
+        SettingError: The address is not one of Postgres, or its packages are not installed.
+    """
+    url = settings.postgres_url.get_secret_value()
+    if url.partition("://")[0] not in {"postgres", "postgresql"}:
+        raise SettingError(
+            "ECOM_POSTGRES_URL is no address of a Postgres; write postgres://user:password@host/database."
+        )
+    with packages_of("postgres", "ECOM_POSTGRES_URL"):
+        from ecom_assets.warehouse.engines.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
+    return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
+
+
+def serves_postgres(settings: Settings) -> bool:
+    """Tell whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
+    url = settings.postgres_url.get_secret_value()
+    return bool(url) and url != settings.warehouse
+
+
+def serving_folder(settings: Settings) -> Path:
+    """Return the folder of the snapshot that the HTTP API reads without Postgres."""
+    return settings.home / "serving"

@@ -1,0 +1,280 @@
+"""Publishing tables of another engine in Postgres: the days that have changed, of all tables, in one transaction.
+
+Whoever reads sees the tables of the publication before, or all of the new one's. Not here: which tables, and when
+(`serving/assets.py`).
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.serving.contracts import Publication, PublishedSlices
+from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.serving.history import History, Runs
+from ecom_assets.serving.source_days import source_days
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import conform, in_their_types, schema_of
+from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.migration import changes
+
+PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
+"""The moments that a publication announces; tests end its connection, or its process, at each."""
+MARK = "Published by ecom_assets: changes made here are overwritten."
+"""The comment of a table that is the platform's to change."""
+TURN = (
+    "SET LOCAL idle_in_transaction_session_timeout = '30min'",  # a publisher that is frozen does not hold up all others
+    "SET LOCAL lock_timeout = '60min'",
+    "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets publication', 0))",
+)
+"""Publishers wait for each other, so that what one finds stays until it is done."""
+NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
+Row = dict[str, Any]
+Contracts = Iterable[type[Table]]
+State = dict[str, dict[str, Fingerprint]]
+"""The fingerprints of every slice, by table."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication came to: rows by table, how many of them it wrote, and the version of all of them."""
+
+    data_version: str
+    row_counts: dict[str, int]
+    written_row_counts: dict[str, int]
+
+    @property
+    def written(self) -> int:
+        """Return how many rows were written."""
+        return sum(self.written_row_counts.values())
+
+
+def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    target: PostgresEngine,
+    contracts: Contracts,
+    run_id: str,
+    built_on: Runs | None = None,
+    order_rule: OrderRule = DEFAULT_RULE,
+) -> Published:
+    """Bring the tables in `target` to what `source` has, all of them or none.
+
+    Tables are made as needed, with their keys. If nothing has changed, nothing is written. Publishers take turns. A
+    lost connection is mended and all of it done again, which is safe: what is there already is not written twice.
+
+    Raises:
+        WarehouseError: Another's table has the name of one of ours, the source changed all the while, or Postgres
+            refuses.
+        ConnectionLostError: The connection stayed lost; the tables are as they were.
+    """
+    tables = tuple(contracts)
+    notes = partial(_notes, source, built_on or {}, order_rule)
+    for pause_s in (*RETRY_PAUSES_S, None):
+        try:
+            return _published(source, target, tables, run_id, notes)
+        except ConnectionLostError:
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+            with suppress(WarehouseError):  # the next attempt says what is wrong
+                target.reconnect()
+                source.reconnect()
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
+    """Return the row of the newest publication, None if there is none."""
+    if not target.has(Publication):
+        return None
+    # All columns that are there: an API that was renewed reads what an older one published.
+    name = target.name_of(Publication)
+    found = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
+    return found[0] if found else None
+
+
+def published_history(target: PostgresEngine) -> History:
+    """Return what the newest publication was built on."""
+    if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
+        return History()  # of an earlier version, which kept nothing
+    newest = newest_publication(target)
+    return History.read(json.loads(newest["built_on"] or "{}")) if newest else History()
+
+
+def is_same_database(source: Engine, target: PostgresEngine) -> bool:
+    """Tell whether both are one database, however their addresses are spelled."""
+    question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+    return isinstance(source, PostgresEngine) and source.query(question) == target.query(question)
+
+
+def _published(
+    source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str, notes: Callable[[], Row]
+) -> Published:
+    _add_columns(target, tables)
+    with target.transaction():
+        for statement in TURN:
+            target.execute(statement)
+        target.on_step("publication_begun")
+        _make_tables(target, (*NOTES, *tables))
+        there = _noted(target)
+        here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
+        written = {
+            table.qualified_name(): _bring(source, target, table, here, there)
+            for table in tables
+            if here[table.qualified_name()] != there.get(table.qualified_name(), {})
+        }
+        _require_unmoved(source, tables, here)
+        published = Published(_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
+        beside, before = notes(), newest_publication(target) or {}
+        if written or any(before.get(name) != text for name, text in beside.items()):
+            _note(target, published, run_id, beside)
+        target.on_step("publication_noted")
+    target.on_step("published")
+    return published
+
+
+def _bring(
+    source: Engine, target: PostgresEngine, table: type[Table], here: Mapping[str, Any], there: Mapping[str, Any]
+) -> int:
+    """Replace the slices of a table that differ; return how many rows were written."""
+    wanted, found = here[table.qualified_name()], there.get(table.qualified_name(), {})
+    differing = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+    # Without notes, nobody knows of which days there are rows.
+    is_whole = table.day_column is None or not found
+    days = None if is_whole else Days.of(date.fromisoformat(name) for name in differing)
+    target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
+    target.on_step("slices_removed")
+    rows = source.table(table)
+    if days is not None:
+        rows = rows.filter(days.contain(rows[table.day_column]))
+    count = target.take_in(table, in_their_types(conform(rows, table).to_pyarrow_batches(chunk_size=BATCH_ROWS)))
+    target.analyze(table)
+    target.on_step("table_written")
+    if count != _rows({name: wanted[name] for name in differing if name in wanted}):
+        raise _moved(source)
+    _note_slices(target, table, {name: wanted.get(name) for name in differing})
+    return count
+
+
+def _add_columns(target: PostgresEngine, tables: Contracts) -> None:
+    """Add columns that contracts have gained, before anything else: it takes a moment, but keeps readers out."""
+    for table in (*tables, *NOTES):
+        found = changes(target, table)
+        if found and all(change.is_automatic for change in found):
+            target.ensure(table)
+
+
+def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
+    """Make the tables that are missing, and anew those that adding columns does not bring to their contract."""
+    if "mart" not in target.con.list_databases():
+        target.execute('CREATE SCHEMA "mart"')
+    for table in tables:
+        if target.has(table):
+            _require_ours(target, table)
+            if not changes(target, table):
+                continue
+            target.drop(table)
+        for statement in target.create_statements(table):
+            target.execute(statement)
+        target.refer_to(table)
+        target.execute(f"COMMENT ON TABLE {target.name_of(table)} IS '{MARK}'")
+        if table not in NOTES:
+            target.execute(
+                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = '{table.qualified_name()}'"  # noqa: S608 (likewise)
+            )
+
+
+def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
+    place = f"'{target.name_of(table)}'::regclass"
+    (row,) = target.query(f"SELECT obj_description({place}, 'pg_class') AS comment")
+    if row["comment"] != MARK:
+        raise WarehouseError(
+            f"{target.address} has a table {table.qualified_name()} that was not published by ecom_assets, and it was "
+            "left alone; rename it, or give another database in ECOM_POSTGRES_URL."
+        )
+
+
+def _require_unmoved(source: Engine, tables: Contracts, here: State) -> None:
+    """See that what was copied is of one moment; DuckDB lets nobody else write meanwhile."""
+    if isinstance(source, DuckDBEngine):
+        return
+    if any(fingerprints(source, table) != here[table.qualified_name()] for table in tables):
+        raise _moved(source)
+
+
+def _moved(source: Engine) -> WarehouseError:
+    return WarehouseError(
+        f"Another run changed tables of {source.address} while they were published, so nothing was; publish again when "
+        "it has ended."
+    )
+
+
+def _noted(target: PostgresEngine) -> State:
+    state: State = {}
+    columns = target.columns_of(PublishedSlices)
+    for row in target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (likewise)
+        found = Fingerprint(row["row_count"], row["fingerprint"])
+        state.setdefault(row["table_name"], {})[row["slice"]] = found
+    return state
+
+
+def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]) -> None:
+    name = table.qualified_name()
+    # Slices are ISO dates or `all`, so quoting them is all they need.
+    listed = ", ".join(f"'{one}'" for one in slices)
+    target.execute(
+        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = '{name}' AND slice IN ({listed})"  # noqa: S608 (likewise)
+    )
+    rows = [
+        {"table_name": name, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}
+        for one, found in slices.items()
+        if found is not None
+    ]
+    _insert(target, PublishedSlices, rows)
+
+
+def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
+    """Return what is noted beside the tables."""
+    notes = {"source_days": source_days(source), "held_days": held_dates(source, order_rule), "built_on": built_on}
+    return {name: json.dumps(found) for name, found in notes.items()}
+
+
+def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row) -> None:
+    newest = newest_publication(target)
+    row = {
+        "publication_number": newest["publication_number"] + 1 if newest else 1,
+        "published_at": datetime.now(UTC).replace(tzinfo=None),
+        "run_id": run_id,
+        "data_version": published.data_version,
+        "row_count": sum(published.row_counts.values()),
+        "written_row_count": published.written,
+        "table_row_counts": json.dumps(published.row_counts),
+        **notes,
+    }
+    _insert(target, Publication, [row])
+
+
+def _insert(target: PostgresEngine, contract: type[Table], rows: list[dict[str, Any]]) -> None:
+    found = pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+    target.take_in(contract, found.to_reader())
+
+
+def _rows(slices: Mapping[str, Fingerprint]) -> int:
+    return sum(found.row_count for found in slices.values())
+
+
+def _version(state: State) -> str:
+    told = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

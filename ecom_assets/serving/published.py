@@ -1,0 +1,53 @@
+"""What the Postgres of ECOM_POSTGRES_URL has of the marts, for `ecom status` and `ecom doctor`.
+
+Not here: publishing (`serving/postgres.py`).
+"""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from ecom_assets.errors import EcomError
+from ecom_assets.serving.assets import MARTS
+from ecom_assets.serving.places import publication_target
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.opening import new_engine
+
+
+@dataclass(frozen=True)
+class PublishedState:
+    """A sentence about the newest publication (empty where none is set), and its rows by table."""
+
+    ok: bool
+    found: str
+    row_counts: dict[str, int] = field(default_factory=dict)
+
+
+def published_state(settings: Settings) -> PublishedState:
+    """Look at what is published; a database that cannot be reached is a finding, not an error."""
+    if not settings.postgres_url.get_secret_value():
+        return PublishedState(ok=True, found="")
+    try:
+        return _look(settings)
+    except EcomError as error:
+        return PublishedState(ok=False, found=str(error))
+
+
+def _look(settings: Settings) -> PublishedState:
+    from ecom_assets.serving.postgres import is_same_database, newest_publication  # noqa: PLC0415 (needs the extra `postgres`)
+
+    with closing(publication_target(settings).open()) as target:
+        if new_engine(settings).address.startswith("postgres"):
+            with closing(new_engine(settings).open()) as warehouse:
+                if is_same_database(warehouse, target):
+                    return PublishedState(
+                        ok=True, found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish."
+                    )
+        newest = newest_publication(target)
+    if newest is None:
+        return PublishedState(ok=True, found=f"{target.address} opens; nothing is published there yet.")
+    counts = json.loads(newest["table_row_counts"])
+    shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in MARTS}
+    when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
+    found = f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
+    return PublishedState(ok=True, found=found, row_counts={name: n for name, n in shown.items() if n is not None})

@@ -1,0 +1,278 @@
+"""A snapshot of tables in a file of its own, for readers who never open the warehouse: the serving store.
+
+A new snapshot is written beside the old one, and becomes the current one by a pointer file that is replaced in one
+atomic step. Whoever has the old file open reads on in it; it is removed once it is not even the last but one. Not here:
+which tables, and when (`serving/assets.py`), and reading (`api/store/snapshot.py`).
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.errors import WarehouseError
+from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.serving.contracts import PublishedSlices
+from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.serving.source_days import Ends, source_days
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.migration import changes
+
+POINTER = "current.json"
+NEW, STORED = ".new", "marts-*.duckdb"
+State = dict[str, dict[str, Fingerprint]]
+"""The fingerprints of every slice, by table."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which run made a table last, as Dagster tells it."""
+
+    run_id: str | None = None
+    asset_version: str | None = None
+    materialized_at: str | None = None
+
+
+@dataclass(frozen=True)
+class ServedTable:
+    """A table of a snapshot: its rows, what they come to (equal versions are equal rows), and where it is from."""
+
+    row_count: int
+    data_version: str
+    origin: Origin = field(default_factory=Origin)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the pointer file tells of the current snapshot.
+
+    Attributes:
+        file: The DuckDB file's name, in the pointer's folder.
+        data_version: What all tables come to: equal versions are equal tables.
+        published_at: When, in UTC.
+        run_id: The Dagster run that published it.
+        tables: By qualified name.
+        written_row_count: Rows that differed from the snapshot before.
+        source_days: The first and the last day of each source.
+        held_days: The days whose rows are held back, by source, and how much of each is known.
+        built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
+    """
+
+    file: str
+    data_version: str
+    published_at: str
+    run_id: str
+    tables: Mapping[str, ServedTable]
+    written_row_count: int = 0
+    source_days: Mapping[str, Ends] = field(default_factory=dict)
+    held_days: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    built_on: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Snapshot | None":
+        """Read the pointer of a folder; None where nothing is published yet.
+
+        Raises:
+            WarehouseError: It is damaged.
+        """
+        path = folder / POINTER
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            tables = {
+                name: ServedTable(one["row_count"], one["data_version"], Origin(**one["origin"]))
+                for name, one in told.pop("tables").items()
+            }
+            days = {name: (first, last) for name, (first, last) in told.pop("source_days", {}).items()}
+            return cls(**told, tables=tables, source_days=days)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
+
+
+def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    folder: Path,
+    contracts: Iterable[type[Table]],
+    origins: Mapping[str, Origin],
+    run_id: str,
+    built_on: Mapping[str, list[tuple[str, str]]] | None = None,
+    order_rule: OrderRule = DEFAULT_RULE,
+) -> Snapshot:
+    """Bring the snapshot in `folder` to what `source` has; days that have not changed are not read again.
+
+    Args:
+        source: The open warehouse.
+        folder: Where the pointer and the files lie; it is made if there is none.
+        contracts: The tables.
+        origins: By qualified name.
+        run_id: The run that publishes.
+        built_on: The days of arrival that the warehouse has, to be kept with it.
+        order_rule: Which held order lines are clean.
+
+    Raises:
+        WarehouseError: The folder cannot be written.
+    """
+    tables = tuple(contracts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _turn(folder):
+            found = _published(source, folder, tables, origins, run_id)
+            found = replace(found, held_days=held_dates(source, order_rule), built_on=built_on or {})
+            return _pointed(folder, found)
+    except OSError as error:
+        raise WarehouseError(
+            f"{folder} cannot be written ({error.strerror}); mend that, or set ECOM_HOME, and publish again."
+        ) from error
+
+
+def _published(
+    source: Engine, folder: Path, tables: tuple[type[Table], ...], origins: Mapping[str, Origin], run_id: str
+) -> Snapshot:
+    """Write the snapshot's file, and return what its pointer is to say of it."""
+    before = _usable(folder)
+    here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
+    version = _version(here)
+    name, written = f"marts-{version}-{run_id[:8]}.duckdb", 0
+    if before and before.data_version == version and set(before.tables) == set(here):
+        name = before.file
+    else:
+        fresh = folder / f"{name}{NEW}"
+        fresh.unlink(missing_ok=True)
+        if before:
+            shutil.copyfile(folder / before.file, fresh)
+        written = _bring(source, fresh, tables, here)
+        _sync(fresh)
+        fresh.replace(folder / name)
+    served = {
+        table: ServedTable(
+            sum(one.row_count for one in found.values()), _version({table: found}), origins.get(table, Origin())
+        )
+        for table, found in here.items()
+    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Snapshot(name, version, now, run_id, served, written, source_days(source))
+
+
+def _pointed(folder: Path, snapshot: Snapshot) -> Snapshot:
+    """Make a snapshot the current one."""
+    before = _usable(folder)
+    _point(folder, snapshot)
+    _remove_old(folder, {snapshot.file, before.file if before else snapshot.file})
+    return snapshot
+
+
+def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: State) -> int:
+    """Write into the file at `path` the days in which it differs from `here`; return how many rows."""
+    written = 0
+    with closing(DuckDBEngine(path).open()) as target:
+        there = _noted(target)
+        for table in tables:
+            wanted, found = here[table.qualified_name()], there.get(table.qualified_name(), {})
+            if target.has(table) and changes(target, table):
+                target.drop(table)
+                found = {}
+            target.ensure(table)
+            differing = sorted(one for one in wanted | found if wanted.get(one) != found.get(one))
+            if not differing:
+                continue
+            is_whole = table.day_column is None or not found
+            days = None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
+            rows = _told(source.table(table), table)
+            if days is not None:
+                rows = rows.filter(days.contain(rows[table.day_column]))
+            elif table.day_column:
+                rows = rows.order_by(table.day_column)  # so that a reader of few days reads few blocks
+            written += target.replace(table, rows, days).row_count
+        target.clear([PublishedSlices])
+        target.ensure(PublishedSlices)
+        target.take_in(PublishedSlices, _notes(here).to_reader())
+    return written
+
+
+def _told(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    """Leave out what names a person where no answer needs it."""
+    names = {name: one for name, one in contract.columns.items() if one.pii and one.nullable and name in NAMES}
+    return rows.mutate(**{name: ibis.null("string") for name in names})
+
+
+NAMES = ("first_name", "last_name")
+
+
+def _noted(target: DuckDBEngine) -> State:
+    state: State = {}
+    if not target.has(PublishedSlices):
+        return state
+    for row in target.query(f"SELECT * FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (names come from contracts)
+        state.setdefault(row["table_name"], {})[row["slice"]] = Fingerprint(row["row_count"], row["fingerprint"])
+    return state
+
+
+def _notes(here: State) -> pa.Table:
+    rows = [
+        {"table_name": table, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}
+        for table, slices in here.items()
+        for one, found in slices.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=schema_of(PublishedSlices).to_pyarrow())
+
+
+def _usable(folder: Path) -> Snapshot | None:
+    """Return the current snapshot, if its file is there; one that cannot be read is made anew."""
+    with contextlib.suppress(WarehouseError):
+        found = Snapshot.read(folder)
+        return found if found and (folder / found.file).exists() else None
+    return None
+
+
+def _point(folder: Path, snapshot: Snapshot) -> None:
+    fresh = folder / f"{POINTER}{NEW}"
+    fresh.write_text(json.dumps(asdict(snapshot), indent=1), encoding="utf-8")
+    _sync(fresh)
+    fresh.replace(folder / POINTER)
+    sync_folder(folder)
+
+
+def _remove_old(folder: Path, kept: set[str]) -> None:
+    """Remove files that nobody is sent to any more; who still reads one has it open."""
+    for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Let publishers take turns; the lock is the process's, and goes with it."""
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _version(state: State) -> str:
+    told: list[Any] = [
+        (name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

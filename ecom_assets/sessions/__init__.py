@@ -1,0 +1,1 @@
+"""Sessions: the rule that cuts them, their events, engagement, search terms."""

@@ -1,0 +1,63 @@
+"""Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
+
+Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
+differs from a computation over all of history: see docs/adr/0003.
+"""
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sessions import engagement
+from ecom_assets.sessions import sessions as sessionizing
+from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.search_terms import with_search_terms
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+ALL_PIECES = Reads(SessionDays, whole=True)
+
+
+@table_asset(SessionEvents, events=CleanEvents)
+def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
+    """Number each event within its visitor's run of the day."""
+    return with_search_terms(sessionizing.session_events(events, session_rule)).select(*SessionEvents.columns)
+
+
+@table_asset(SessionDays, session_events=SessionEvents)
+def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
+    """Add up each run of the day."""
+    return sessionizing.session_days(session_events, session_rule, days, timezone)
+
+
+def restated_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Days on which sessions start that the run's days can change."""
+    return sessionizing.restated_start_days(session_days, session_rule, days)
+
+
+@table_asset(Sessions, session_days=ALL_PIECES, restates=restated_sessions)
+def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Stitch the runs across midnight."""
+    return sessionizing.sessions(session_days, session_rule, days)
+
+
+def restated_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Days whose sessions changed, and those whose 30 days reach back to the run's days."""
+    counted = days.widened(after=engagement.MONTH_DAYS - 1)
+    later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
+    return stacked(restated_sessions(session_days, session_rule, days), later).distinct()
+
+
+@table_asset(
+    EngagementDaily,
+    sessions=Reads(Sessions, whole=True),
+    session_days=ALL_PIECES,
+    restates=restated_engagement,
+)
+def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
+    """Describe each day."""
+    return engagement.engagement_daily(sessions, session_days, days)
+
+
+SESSION_ASSETS = (session_events, session_days, sessions, engagement_daily)

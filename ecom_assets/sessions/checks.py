@@ -1,0 +1,108 @@
+"""What must hold between the marts whatever the data: sums that agree, funnels that only narrow.
+
+Not here: contracts (`contract_holds.py`), the accounting of received rows (`accounting.py`).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import stacked
+
+
+@claim(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
+def events_add_up_to_clean_events(days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table) -> Verdict:
+    """Per day, the events of the sessions' pieces are as many as the clean events."""
+    counts = (
+        _per_day(clean, days, "clean_count", clean.count()),
+        _per_day(numbered, days, "numbered_count", numbered.count()),
+        _per_day(pieces, days, "piece_event_count", pieces.event_count.sum()),
+    )
+    per_day = _side_by_side(counts, ("clean_count", "numbered_count", "piece_event_count"))
+    differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.piece_event_count)
+    return verdict_of(per_day.filter(differs), per_day)
+
+
+@claim(Sessions, reads=(SessionDays, Sessions))
+def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> Verdict:
+    """Every piece lies in exactly one session of its visitor, and the events add up."""
+    if days is not None:
+        reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
+        sessions = sessions.filter(ibis.or_(*reaches))
+    first, last = sessions.started_date.min().as_scalar(), sessions.ended_date.max().as_scalar()
+    parts = pieces.filter(pieces.event_date.between(first, last))
+    sums = _within(sessions, parts).group_by("session_id").agg(event_count=lambda rows: rows.piece_event_count.sum())
+    sums = sessions.left_join(sums, "session_id")
+    own = of_days(pieces, "event_date", days)
+    homes = own.left_join(_within(sessions, own), ["visitor_id", "started_at"])
+    homes = homes.group_by("visitor_id", "started_at", "event_date").agg(home_count=homes.session_id.count())
+    # No visitor ids: what a check shows outlives the rows.
+    claims = stacked(
+        homes.select("started_at", claim=ibis.literal("sessions of a piece"), expected=1, found=homes.home_count),
+        sums.select(
+            "started_at",
+            claim=ibis.literal("events of a session"),
+            expected=sums.event_count,
+            found=sums.event_count_right.fill_null(0),
+        ),
+    )
+    return verdict_of(claims.filter(claims.expected != claims.found), claims)
+
+
+def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
+    """Each piece with each session of its visitor in which it lies."""
+    pieces = pieces.select("visitor_id", "started_at", piece_ended_at="ended_at", piece_event_count="event_count")
+    sessions = sessions.select("visitor_id", "session_id", session_started_at="started_at", session_ended_at="ended_at")
+    inside = (pieces.started_at >= sessions.session_started_at) & (pieces.piece_ended_at <= sessions.session_ended_at)
+    return pieces.join(sessions, [pieces.visitor_id == sessions.visitor_id, inside]).select(
+        "visitor_id", "started_at", "piece_event_count", "session_id"
+    )
+
+
+@claim(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
+def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> Verdict:
+    """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
+    unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
+        engagement.weekly_visitor_count > engagement.monthly_visitor_count
+    )
+    told = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
+    started = sessions.rename(event_date="started_date")
+    counts = (
+        of_days(told, "event_date", days),
+        _per_day(started, days, "started_count", started.count()),
+        _per_day(pieces, days, "came_count", pieces.visitor_id.nunique()),
+    )
+    names = ("session_count", "daily_visitor_count", "unordered_count", "started_count", "came_count")
+    per_day = _side_by_side(counts, names)
+    differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
+    return verdict_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
+
+
+def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerScalar) -> ir.Table:
+    return of_days(rows.group_by("event_date").agg(**{name: number}), "event_date", days)
+
+
+def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Table:
+    """One row per day with every number, zero where a table has no row: a lost day differs, too."""
+    zero = ibis.literal(0, "int64")
+    terms = stacked(
+        *(
+            rows.select(
+                "event_date",
+                **{name: rows[name].cast("int64") if name in rows.columns else zero for name in names},
+            )
+            for rows in counts
+        )
+    )
+    return terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})
+
+
+SESSION_CLAIMS = [
+    events_add_up_to_clean_events,
+    every_piece_is_in_one_session,
+    sessions_agree,
+]
+"""Every invariant of the marts."""

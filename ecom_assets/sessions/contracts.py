@@ -1,0 +1,122 @@
+"""Contracts of sessions: their events, their days and the sessions themselves.
+
+Not here: funnels and engagement, which are built on them.
+"""
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.tables.contract import (
+    Column,
+    Table,
+    amount,
+    count,
+    day,
+    flag,
+    instant,
+    rate,
+    received_amount,
+    seconds,
+    text,
+)
+
+
+class SessionEvents(Table):
+    """One row per clean event with its place in its visitor's day: which run of events, and which number in it."""
+
+    layer = "mart"
+    group = "sessions"
+    key = ("event_date", "event_id")
+    day_column = "event_date"
+
+    event_date = day("The day on which the event happened")
+    visitor_id = text("Who", pii=True)
+    piece_started_at = instant("Start of the run of events, cut at midnight, that the event belongs to")
+    event_number = count("Place in that run, from 1, by time and then event id", unit="place")
+    event_at = instant("When the event happened")
+    event_id = text("The event")
+    event_type = text("What happened")
+    product_id = text("The product concerned", nullable=True)
+    product_category = text("The product's category", nullable=True)
+    page_url = text("The page", nullable=True)
+    cart_amount = received_amount("The money that the event carries", nullable=True)
+    search_term = text("What was searched, as its properties or address carry it, encoded as it is", nullable=True)
+    until_next_s = seconds("Time to the next event of the run; unknown for the last, never zero", nullable=True)
+    is_bot = flag("Whether the user agent calls itself a robot")
+
+
+class _Behaviour(Table):
+    """What is added up over events, for a piece of a session and for the whole of it alike."""
+
+    layer = "mart"
+    group = "sessions"
+
+    visitor_id = text("Who", pii=True)
+    started_at = instant("First event")
+    ended_at = instant("Last event")
+    event_count = count("Events")
+    view_count = count("Views of pages, products and categories")
+    page_view_count = count("Events of type page_view")
+    product_view_count = count("Events of type product_view")
+    category_view_count = count("Events of type category_view")
+    search_count = count("Events of type search")
+    add_to_cart_count = count("Events of type add_to_cart")
+    remove_from_cart_count = count("Events of type remove_from_cart")
+    checkout_start_count = count("Events of type checkout_start")
+    purchase_count = count("Events of type purchase")
+    refund_count = count("Events of type refund")
+    key_event_count = count("Events of the types that count as key events")
+    purchase_amount = amount("Σ cart_amount of purchases", at_least=0)
+    entry_page_url = text("Page of the first event", nullable=True)
+    exit_page_url = text("Page of the last event", nullable=True)
+    first_product_category = text("First category that an event carries", nullable=True)
+    is_bot = flag("Whether a robot's user agent, or a robot's pace, was seen")
+
+
+class SessionDays(_Behaviour):
+    """One row per visit and day: sessions cut at midnight, so that a day needs only its own events."""
+
+    key = ("visitor_id", "started_at")
+    day_column = "event_date"
+
+    event_date = day("The day")
+    is_near_previous_midnight = flag("Whether it begins so early that it may continue a session of the day before")
+    is_near_next_midnight = flag("Whether it ends so late that a session may go on the day after")
+
+
+class Sessions(_Behaviour):
+    """One row per session: a run of a visitor's events with no gap over the idle timeout, dated by its first day."""
+
+    key = ("session_id",)
+    day_column = "started_date"
+
+    session_id = text("Visitor and start in epoch seconds, as GA4 numbers them", pii=True)
+    started_date = day("The day on which it started")
+    ended_date = day("The day on which it ended")
+    duration_s = seconds("Last event minus first event")
+    is_engaged = flag("GA4: longer than 10 s, or with a key event, or with two or more views")
+    is_single_page = flag("At most one view: the older notion of a bounce")
+
+
+class EngagementDaily(Table):
+    """One row per day on which anybody came: visitors, sessions, engagement, time spent, and stickiness."""
+
+    layer = "mart"
+    group = "behaviour"
+    key = ("event_date",)
+    day_column = "event_date"
+    counted_from = (CleanEvents,)
+
+    event_date = day("The day")
+    session_count = count("Sessions that started on the day", unit="sessions")
+    engaged_session_count = count("Of these, engaged ones", unit="sessions")
+    single_page_session_count = count("Of these, with at most one view", unit="sessions")
+    bot_session_count = count("Of these, flagged as robots'", unit="sessions")
+    engagement_rate = rate("Engaged sessions among sessions", nullable=True)
+    bounce_rate = rate("1 minus engagement_rate, as GA4 has it", nullable=True)
+    single_page_rate = rate("Sessions of at most one view among sessions", nullable=True)
+    pages_per_session = Column("float64", "Views per session", unit="views per session", nullable=True, at_least=0)
+    mean_duration_s = seconds("Mean of the sessions' durations", nullable=True)
+    median_duration_s = seconds("Median of the sessions' durations", nullable=True)
+    daily_visitor_count = count("Visitors of the day (DAU)", unit="visitors")
+    weekly_visitor_count = count("Visitors of the 7 days that end with the day (WAU)", unit="visitors")
+    monthly_visitor_count = count("Visitors of the 30 days that end with the day (MAU)", unit="visitors")
+    stickiness_rate = rate("DAU among MAU", nullable=True)

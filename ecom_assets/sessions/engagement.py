@@ -1,0 +1,78 @@
+"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement". Not here: sessions."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import ratio, stacked
+
+MONTH_DAYS = 30
+WEEK_DAYS = 7
+
+
+def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Table:
+    """One row per day of `days` on which anybody came.
+
+    Args:
+        sessions: All rows of `Sessions`.
+        pieces: All rows of `SessionDays`.
+        days: The days asked for.
+    """
+    visitors = active_visitors(pieces, days)
+    numbers = _session_numbers(sessions, days)
+    joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
+    counts = [name for name in joined.columns if name.endswith("session_count")]
+    joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
+    total = joined.session_count
+    return joined.mutate(
+        engagement_rate=ratio(joined.engaged_session_count, total),
+        bounce_rate=1 - ratio(joined.engaged_session_count, total),
+        single_page_rate=ratio(joined.single_page_session_count, total),
+        pages_per_session=ratio(joined.view_count, total),
+        stickiness_rate=ratio(joined.daily_visitor_count, joined.monthly_visitor_count),
+    ).drop("started_date", "view_count")
+
+
+def active_visitors(pieces: ir.Table, days: Days) -> ir.Table:
+    """Visitors of each day and of the 7 and 30 days that end with it, exactly, at the cost of one pass.
+
+    A visitor who came on a day counts for the window's length from then on, or until the day they come again:
+    intervals that do not overlap, so that adding up where they begin and end gives distinct visitors.
+    """
+    window = pieces.filter(days.widened(before=MONTH_DAYS - 1).contain(pieces.event_date))
+    came = window.select("visitor_id", "event_date").distinct()
+    following = came.event_date.lead().over(ibis.window(group_by="visitor_id", order_by="event_date"))
+    came = came.mutate(next_date=following)
+    per_day = came.group_by("event_date").agg(daily_visitor_count=came.count())
+    per_day = per_day.filter(days.contain(per_day.event_date))
+    for name, length in (("weekly_visitor_count", WEEK_DAYS), ("monthly_visitor_count", MONTH_DAYS)):
+        per_day = _running_visitors(came, per_day, name, length)
+    return per_day
+
+
+def _running_visitors(came: ir.Table, per_day: ir.Table, name: str, length: int) -> ir.Table:
+    full = (came.event_date + ibis.interval(days=length)).cast("date")
+    leaves = ibis.least(came.next_date.fill_null(full), full)
+    changes = stacked(
+        came.select(day="event_date", change=ibis.literal(1)),
+        came.select(day=leaves, change=ibis.literal(-1)),
+    )
+    changes = changes.group_by("day").agg(change=changes.change.sum())
+    so_far = changes.mutate(running=changes.change.sum().over(ibis.cumulative_window(order_by="day")))
+    joined = per_day.join(so_far, per_day.event_date == so_far.day)
+    return joined.select(*per_day.columns, **{name: joined.running})
+
+
+def _session_numbers(sessions: ir.Table, days: Days) -> ir.Table:
+    sessions = sessions.filter(days.contain(sessions.started_date))
+    # A sum of floats depends on the order of rows, a sum of whole microseconds does not.
+    sessions = sessions.mutate(length_us=sessions.ended_at.delta(sessions.started_at, unit="microsecond"))
+    return sessions.group_by("started_date").agg(
+        session_count=sessions.count(),
+        engaged_session_count=sessions.is_engaged.ifelse(1, 0).sum(),
+        single_page_session_count=sessions.is_single_page.ifelse(1, 0).sum(),
+        bot_session_count=sessions.is_bot.ifelse(1, 0).sum(),
+        view_count=sessions.view_count.sum(),
+        mean_duration_s=ratio(sessions.length_us.sum(), sessions.count()) / 1e6,
+        median_duration_s=sessions.duration_s.median(),
+    )

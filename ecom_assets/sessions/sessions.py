@@ -1,0 +1,279 @@
+"""Sessions: METRICS "Session". Events are cut into pieces at midnight, which are stitched across it, exactly.
+
+A piece can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those
+are few, so chains of any length cost what they are long, not what history is. Not here: the rule's presets,
+engagement per day.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import EVENT_TYPES
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.sessions.rule import SessionRule, campaign_of, is_gap
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import Days, day_start
+from ecom_assets.tables.portable import stacked
+
+SUMS = (
+    "event_count", "view_count", "key_event_count", "purchase_amount",
+    *(f"{kind}_count" for kind in EVENT_TYPES),
+)  # fmt: skip
+ROBOT_EVENTS = 300
+"""At least so many events in one piece, `ROBOT_PACE_S` apart or less on average, is a robot's pace."""
+ROBOT_PACE_S = 2.0
+
+
+def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) -> ir.Table:
+    """Give every clean event its piece of a session, the number it has there, and the time until the next.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        rule: When a session ends.
+        by_day: Cut at midnight, so that a day needs its own events only; otherwise pieces are whole sessions.
+    """
+    unit = ["event_date", "visitor_id"] if by_day or rule.midnight_split else ["visitor_id"]
+    if rule.trust_source_session_id:
+        unit.append("source_session_id")
+    if rule.source_session_alone:
+        events = _of_first_visitor(events)
+    events = _place_beginnings(events, rule, unit)
+    if rule.max_length_s is not None:
+        events = _cut_long(events, rule.max_length_s, unit)
+    is_last = events.next_at.isnull() | events.next_begins
+    until_next_s = events.next_at.delta(events.event_at, unit="microsecond") / 1e6
+    return events.mutate(
+        event_number=events.place - events.first_place + 1,
+        until_next_s=is_last.ifelse(ibis.null("float64"), until_next_s),
+    )
+
+
+def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str) -> ir.Table:
+    """Add up each piece: one row per visit and day.
+
+    Args:
+        events: Rows of `SessionEvents`.
+        rule: The rule that cut them.
+        days: The days of `events`, for daylight saving.
+        timezone: The reporting time zone.
+    """
+    pieces = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
+    idle = ibis.interval(seconds=rule.idle_timeout_s)
+    starts_at = day_start(pieces.event_date, days, timezone)
+    ends_at = day_start((pieces.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
+    stitches = ibis.literal(rule.stitches)
+    return pieces.mutate(
+        is_near_previous_midnight=stitches & (pieces.started_at <= starts_at + idle),
+        is_near_next_midnight=stitches & (pieces.ended_at >= ends_at - idle),
+    )
+
+
+def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+    """Sessions that started on `days`, whole, whatever midnights they cross.
+
+    Args:
+        pieces: All rows of `SessionDays`.
+        rule: The rule that cut them.
+        days: Days on which the sessions asked for started.
+    """
+    alone = pieces.filter(days.contain(pieces.event_date), ~_near_midnight(pieces))
+    alone = alone.mutate(session_started_at=alone.started_at)
+    candidates = pieces.filter(days.contain(pieces.event_date), _near_midnight(pieces))
+    stitched = stitch(pieces, candidates, rule)
+    merged = _merge(stacked(stitched, alone), ["visitor_id"])
+    return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
+
+
+def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
+    """Give the pieces near a midnight, of certain visitors, the start of the session that they belong to.
+
+    Args:
+        pieces: All rows of `SessionDays`.
+        of_visitors: Rows whose `visitor_id` says of which visitors.
+        rule: The rule that cut them.
+
+    Returns:
+        Those pieces with `session_started_at`.
+    """
+    near = pieces.filter(_near_midnight(pieces)).semi_join(of_visitors, "visitor_id")
+    in_order = ibis.window(group_by="visitor_id", order_by="started_at")
+    near = near.mutate(previous_ended_at=near.ended_at.lag().over(in_order))
+    begins = near.previous_ended_at.isnull() | is_gap(near.previous_ended_at, near.started_at, rule)
+    so_far = ibis.cumulative_window(group_by="visitor_id", order_by="started_at")
+    start = begins.ifelse(near.started_at, ibis.null("timestamp(6)")).max().over(so_far)
+    return near.mutate(session_started_at=start).drop("previous_ended_at")
+
+
+def restated_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+    """Days, as `day`, on which sessions start that a change of the events of `days` can change.
+
+    They are the days themselves, the day after each (a session there may begin, or be swallowed by one of the
+    day before), and the first days of sessions that reach the midnight at which a run of `days` begins.
+    """
+    after = pieces.filter(days.widened(after=1).contain(pieces.event_date)).select(day="event_date")
+    before = Days.of(first for first, _ in days.widened(before=1).runs())
+    reaching = pieces.filter(before.contain(pieces.event_date), pieces.is_near_next_midnight)
+    stitched = stitch(pieces, reaching, rule)
+    stitched = stitched.mutate(
+        started_date=stitched.event_date.min().over(ibis.window(group_by=["visitor_id", "session_started_at"]))
+    )
+    stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
+    return stacked(after, stitched.select(day="started_date")).distinct()
+
+
+def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
+    """Sessions of a whole set of clean events at once, without the detour over days."""
+    unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
+    pieces = _add_up(session_events(events, rule, by_day=False), rule, unit)
+    return _describe(_merge(pieces, unit), rule).select(*Sessions.columns)
+
+
+def source_session_of(events: ir.Table) -> ir.StringValue:
+    """The source's session id as a part of a key: empty where there is none."""
+    return events.source_session_id.fill_null("")
+
+
+def _of_first_visitor(events: ir.Table) -> ir.Table:
+    in_order = ibis.window(group_by="source_session_id", order_by=["event_at", "event_id"])
+    first = events.visitor_id.first().over(in_order)
+    return events.mutate(visitor_id=events.source_session_id.isnull().ifelse(events.visitor_id, first))
+
+
+def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
+    order = ["event_at", "event_id"]
+    in_order = ibis.window(group_by=unit, order_by=order)
+    so_far = ibis.cumulative_window(group_by=unit, order_by=order)
+    events = events.mutate(previous_at=events.event_at.lag().over(in_order), place=ibis.row_number().over(in_order))
+    begins = events.previous_at.isnull() | is_gap(events.previous_at, events.event_at, rule)
+    if rule.trust_source_session_id:
+        begins = events.previous_at.isnull() | (begins & events.source_session_id.isnull())
+    if rule.campaign_split:
+        events, changed = _campaign_changes(events, unit)
+        # Events of one instant have no order of their own, so they are never split from one another.
+        begins = begins | (changed & (events.event_at > events.previous_at))
+    events = events.mutate(begins=begins)
+    return events.mutate(
+        piece_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)")).max().over(so_far),
+        first_place=events.begins.ifelse(events.place, ibis.null("int64")).max().over(so_far),
+        next_at=events.event_at.lead().over(in_order),
+        next_begins=events.begins.lead().over(in_order),
+    )
+
+
+def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, ir.BooleanValue]:
+    order = ["event_at", "event_id"]
+    events = events.mutate(campaign=campaign_of(events.page_url))
+    seen = events.campaign.count().over(ibis.cumulative_window(group_by=unit, order_by=order))
+    events = events.mutate(campaign_number=seen)
+    known = events.campaign.max().over(ibis.window(group_by=[*unit, "campaign_number"]))
+    events = events.mutate(known_campaign=known)
+    events = events.mutate(
+        previous_campaign=events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
+    )
+    return events, events.campaign.notnull() & (events.campaign != events.previous_campaign.fill_null(""))
+
+
+def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Table:
+    length_us = events.event_at.delta(events.piece_started_at, unit="microsecond")
+    events = events.mutate(cut=(length_us / (max_length_s * 1_000_000)).floor().cast("int64"))
+    part = ibis.window(group_by=[*unit, "piece_started_at", "cut"])
+    in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
+    events = events.mutate(piece_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part))
+    return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
+
+
+def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
+    of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES}
+    is_purchase = events.event_type == "purchase"
+    pieces = events.group_by(*unit, "piece_started_at", "event_date").agg(
+        started_at=events.event_at.min(),
+        ended_at=events.event_at.max(),
+        event_count=events.count(),
+        view_count=events.event_type.isin(rule.view_types).ifelse(1, 0).sum(),
+        key_event_count=events.event_type.isin(rule.key_event_types).ifelse(1, 0).sum(),
+        purchase_amount=events.cart_amount.sum(where=is_purchase).fill_null(0).cast(MONEY),
+        entry_page_url=events.page_url.max(where=events.event_number == 1),
+        exit_page_url=events.page_url.max(where=events.until_next_s.isnull()),
+        first_product_category=events.product_category.argmin(
+            events.event_number, where=events.product_category.notnull()
+        ),
+        has_robot_agent=events.is_bot.ifelse(1, 0).max(),
+        **of_type,
+    )
+    pieces = pieces.rename(session_started_at="piece_started_at")
+    length_s = pieces.ended_at.delta(pieces.started_at, unit="microsecond") / 1e6
+    at_pace = (pieces.event_count >= ROBOT_EVENTS) & (length_s <= pieces.event_count * ROBOT_PACE_S)
+    return pieces.mutate(is_bot=(pieces.has_robot_agent == 1) | at_pace).drop("has_robot_agent")
+
+
+def _near_midnight(pieces: ir.Table) -> ir.BooleanValue:
+    return pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+
+
+def _merge(pieces: ir.Table, unit: Sequence[str]) -> ir.Table:
+    first = pieces.started_at == pieces.session_started_at
+    sums = {name: pieces[name].sum() for name in SUMS}
+    with_category = pieces.first_product_category.notnull()
+    merged = pieces.group_by(*unit, "session_started_at").agg(
+        started_date=pieces.event_date.min(),
+        ended_date=pieces.event_date.max(),
+        ended_at=pieces.ended_at.max(),
+        entry_page_url=pieces.entry_page_url.max(where=first),
+        exit_page_url=pieces.exit_page_url.fill_null("").argmax(pieces.started_at).nullif(""),
+        first_product_category=pieces.first_product_category.argmin(pieces.started_at, where=with_category),
+        is_bot=pieces.is_bot.ifelse(1, 0).max() == 1,
+        **sums,
+    )
+    return merged.rename(started_at="session_started_at")
+
+
+def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
+    merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
+    engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count > 1)
+    parts = [merged.visitor_id, merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")]
+    if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within a second
+        parts.append(merged.started_at.microsecond().cast("string"))
+    if rule.trust_source_session_id:
+        parts.append(merged.source_session_id.fill_null(""))
+    return merged.mutate(
+        session_id=reduce(lambda left, right: left.concat("-").concat(right), parts),
+        is_engaged=engaged,
+        is_single_page=merged.view_count <= 1,
+    )
+
+
+SESSION = ("visitor_id", "session_started_at")
+"""What tells one session from another."""
+
+
+def events_of_sessions(events: ir.Table, pieces: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
+    """Return the events of the sessions that started on `days`, those after midnight included.
+
+    Args:
+        events: All rows of `SessionEvents`, or those of them that matter.
+        pieces: All rows of `SessionDays`.
+        days: Days on which sessions start.
+        rule: The rule that cut them.
+
+    Returns:
+        The events with `session_started_at` and `started_date` of their session.
+    """
+    candidates = pieces.filter(
+        days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+    )
+    stitched = stitch(pieces, candidates, rule)
+    started_date = stitched.event_date.min().over(ibis.window(group_by=list(SESSION)))
+    stitched = stitched.mutate(started_date=started_date)
+    # Other sessions of these visitors would have events of all history looked through.
+    near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
+    stitched = stitched.filter(near).select(
+        "event_date", "visitor_id", "session_started_at", "started_date", piece_started_at="started_at"
+    )
+    keys = ["event_date", "visitor_id", "piece_started_at"]
+    alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
+    alone = alone.mutate(session_started_at=alone.piece_started_at, started_date=alone.event_date)
+    crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)
+    return stacked(alone, crossing)

@@ -1,0 +1,1 @@
+"""Settings, one class per subject: the only reader of the environment."""

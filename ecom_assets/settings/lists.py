@@ -1,0 +1,37 @@
+"""Settings that are lists: how their text is read, and what their parts may be. Not here: which settings there are."""
+
+import json
+import re
+
+from ecom_assets.events.contracts import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
+
+
+def parts_of(value: object) -> object:
+    """Read `a, b` or `["a", "b"]`; what is no text stays as it is.
+
+    Raises:
+        ValueError: It begins like a JSON list, and is none.
+    """
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    try:
+        names = json.loads(value)
+    except ValueError as error:
+        raise ValueError('is no JSON list, such as ["page_view", "purchase"]') from error
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError('is no JSON list of texts, such as ["page_view", "purchase"]')
+    return tuple(names)
+
+
+def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that can be event types.
+
+    Raises:
+        ValueError: One of them can be none.
+    """
+    for name in names:
+        if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
+            raise ValueError(f"{name!r} is no event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
+    return names

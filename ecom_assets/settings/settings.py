@@ -1,0 +1,293 @@
+"""The platform's settings: one typed class, and the only place that reads the environment.
+
+Not here: what is done with a setting.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.private_files import close_to_others, own_places
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings import lists as setting_lists
+from ecom_assets.settings.alerts import AlertSettings
+from ecom_assets.settings.delivery import TOOL_ADDRESSES, DestinationSettings, LedgerSettings
+from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
+from ecom_assets.settings.serving import AnswerSettings, ServingSettings
+from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+
+PREFIX = "ECOM_"
+LEAST_MEMORY_MB = 200
+"""Below this the engine cannot even sort a day of a small shop."""
+
+
+class Settings(
+    SourceSettings,
+    AnswerSettings,
+    ServingSettings,
+    AlertSettings,
+    DestinationSettings,
+    LedgerSettings,
+    OrderGateSettings,
+    GateSettings,
+):
+    """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # the trace of a refusal must not show a password
+    )
+
+    home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
+    warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
+    warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
+    memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
+    spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
+        "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"
+    )
+    spark_conf: SecretStr = Field(
+        SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value"
+    )
+    postgres_url: SecretStr = Field(
+        SecretStr(""), description="Postgres that the marts are published to: postgres://user:password@host/database"
+    )
+    events: str = Field("", description="Paths or globs of events, by commas (`\\,` within one); default the sandbox")
+    events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
+    orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
+    orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
+    catalogue: Path | None = Field(
+        None,
+        description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
+        "stock (and reorder_point, lead_time_days), also for inventory alerts",
+    )
+    event_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="The event types outside of which a type is refused, by commas or as a JSON list; default every "
+        "well-formed one",
+    )
+    timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
+    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; answers and tools are told")
+    late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
+    first_day: date = Field(date(2009, 12, 1), description="First daily partition, YYYY-MM-DD")
+    session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
+    funnels: Path | None = Field(
+        None, description="YAML or JSON file that declares the daily funnels, a name to each definition"
+    )
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
+    )
+    cart_value: Literal["cart", "item"] = Field(
+        "cart", description="What an event's cart_value tells: the worth of the whole cart, or of the item"
+    )
+    funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
+    )
+    funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
+    own_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Domains that bring nobody new, beside the shop's own: its others, payment providers; by commas",
+    )
+    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a channel of their own")
+    attribution_lookback_days: int = Field(
+        30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
+    )
+    snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
+    snowflake_private_key_path: Path | None = Field(
+        None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"
+    )
+    snowflake_private_key_password: SecretStr = Field(
+        SecretStr(""), description="What that key is encrypted with, if it is"
+    )
+    snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
+    customer_active_days: int = Field(30, ge=1, le=3650, description="Days in which an active customer was seen")
+    engagement_medium_sessions: int = Field(2, ge=0, description="Sessions in 30 days from which engagement is medium")
+    engagement_medium_s: int = Field(60, ge=0, description="Engaged seconds that medium engagement takes, too")
+    engagement_high_sessions: int = Field(5, ge=0, description="Sessions in 30 days from which engagement is high")
+    engagement_high_s: int = Field(600, ge=0, description="Engaged seconds that high engagement takes, too")
+    engagement_medium_score: float = Field(
+        40, ge=0, le=100, description="Points of an API's score from which engagement is medium, without sessions"
+    )
+    engagement_high_score: float = Field(
+        70, ge=0, le=100, description="Points of an API's score from which engagement is high, without sessions"
+    )
+    market_segments: Path | None = Field(
+        None, description="YAML file that says which market an address is in; default the shipped one"
+    )
+    tier_premium_amount: Decimal = Field(
+        Decimal(100),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
+        description="Revenue in 365 days from which a customer is premium",
+    )
+    tier_enterprise_amount: Decimal = Field(
+        Decimal(500),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
+        description="Revenue in 365 days from which a customer is enterprise",
+    )
+    value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value looks ahead")
+    value_discount_rate: float = Field(
+        0.1, ge=0, le=1, description="Share by which money is worth less a year later, in a customer's value"
+    )
+
+    @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return setting_lists.parts_of(value)
+
+    @field_validator("event_types")
+    @classmethod
+    def _well_formed_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return setting_lists.event_types(value)
+
+    @field_validator("currency")
+    @classmethod
+    def _iso_currency(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError("is no ISO 4217 code, such as EUR")
+        return value
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _enough_memory(cls, value: str) -> str:
+        size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
+        if size is None or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB:
+            raise ValueError(f"is no size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
+        return value
+
+    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url", *TOOL_ADDRESSES)
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
+        if value and not is_plain:
+            raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
+        return value.rstrip("/")
+
+    @field_validator("orders")
+    @classmethod
+    def _one_source_of_orders(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("order_api_url"):
+            raise ValueError("order lines come from an API already, by ECOM_ORDER_API_URL")
+        return value
+
+    @property
+    def warehouse_url(self) -> str:
+        """Return the warehouse's address, the embedded engine's file unless another is set."""
+        return self.warehouse or f"duckdb://{(self.home / 'warehouse.duckdb').absolute()}"
+
+    @property
+    def first_plausible_day(self) -> date:
+        """Return the first day that a record can be of; a later `first_day` asks for less, and is no word on clocks."""
+        usual: date = type(self).model_fields["first_day"].default
+        return min(self.first_day, usual)
+
+    @property
+    def has_own_data(self) -> bool:
+        """Tell whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
+        return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
+
+    @property
+    def sandbox_folder(self) -> Path:
+        """Return the folder of the simulated shop's data."""
+        return self.home / "sandbox"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set, else one in `home`."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a field takes; pydantic checks it)
+    """Read the settings, refusing unknown names and wrong values with one sentence.
+
+    Args:
+        overrides: Values that win over the environment; None means not given.
+
+    Raises:
+        SettingError: A name is unknown, or a value is wrong.
+    """
+    refuse_unknown_names((PREFIX + name.upper() for name in Settings.model_fields), os.environ)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**{**values_of_former_names(PREFIX, os.environ), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise SettingError(f"{name}={_shown(first)} is wrong: {reason}; correct or unset it.") from error
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Make the Dagster instance's folder with its `dagster.yaml`, and name it to Dagster.
+
+    Dagster reads `DAGSTER_HOME` itself, in this process and in those it starts.
+
+    Raises:
+        SettingError: The folder cannot be made or written.
+    """
+    home = settings.dagster_home
+    shipped = Path(__file__).parents[1] / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(shipped.read_text())
+        close_to_others(own_places(settings), settings.home)
+    except OSError as error:
+        raise SettingError(
+            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
+            "another folder."
+        ) from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/event_storage.py
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    return home
+
+
+@contextmanager
+def about_setting(field: str) -> Iterator[None]:
+    """Name the setting in the refusal of a definition that was made from it.
+
+    Raises:
+        SettingError: The block refused the definition.
+    """
+    try:
+        yield
+    except DefinitionError as error:
+        raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
+
+
+def _shown(refused: ErrorDetails) -> str:
+    """Return a refused value as a person may see it: it is a secret, or an address that holds one."""
+    field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
+    if field is not None and field.annotation is SecretStr:
+        return "***"
+    return repr(without_secrets(value) if isinstance(value, str) else value)

@@ -1,0 +1,327 @@
+"""The gate in front of every source: what came, what was refused, and what its source has lost.
+
+One definition for events, orders, customers and stock (`tables/source_gate.py`). Not here: accounting.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.customers.contracts import QuarantinedCustomers, RawCustomers
+from ecom_assets.events.clean import accounted_date
+from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
+from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
+from ecom_assets.products.contracts import RawStock
+from ecom_assets.sources.files.records import FileRows
+from ecom_assets.tables.check import EXAMPLES, Claim, Verdict, of_days
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.source_gate import SourceGate, latest_count, usual_count
+from ecom_assets.warehouse.withdrawals import Withdrawals
+
+FileDay = tuple[str, date]
+
+
+class FileSource(Protocol):
+    """A source that may be files."""
+
+    def file_rows(self, days: Days | None) -> Sequence[FileRows] | None:
+        """Rows of the files that those of `days` come from; None if there are no files."""
+
+
+def file_row_claims() -> list[Claim]:
+    """Return the claims that nothing of the files was lost on the way into raw; they hold back what follows."""
+    return [_claim(RawEvents, "event_source"), _claim(RawUserOrderLog, "order_source")]
+
+
+def _claim(raw: type[Table], source: str) -> Claim:
+    return Claim(
+        contract=raw,
+        name="every_row_of_the_files_is_in_raw",
+        description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file.",
+        judge=partial(_judge, raw),
+        tables=(raw, Withdrawals),
+        blocking=True,
+        source=source,
+    )
+
+
+def _judge(
+    contract: type[Table], days: Days | None, raw: ir.Table, withdrawals: ir.Table, source: FileSource | None = None
+) -> Verdict:
+    """Compare the counts; days that are held keep the rows that they had, which another check says."""
+    in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
+    files = source.file_rows(days) if source else None
+    if files is None:
+        return Verdict(0, 0)
+    counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
+    loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
+    wrong = [
+        {"source_file": file, "received_date": day, "rows_in_file": counted.get((file, day), 0), "rows_in_raw": number}
+        for file, day in sorted({*counted, *loaded})
+        if (number := loaded.get((file, day), 0)) != counted.get((file, day), 0)
+    ]
+    wrong = [*_without_a_day(files), *wrong]
+    evidence = {"sentence": _sentence(contract, wrong)} if wrong else {}
+    return Verdict(len(wrong), sum(counted.values()), wrong[:EXAMPLES], metadata=evidence)
+
+
+def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
+    # Files of two places may have one name, under which raw knows the rows of both.
+    counts: Counter[FileDay] = Counter()
+    asked = set(days.dates) if days else None
+    for one in files:
+        counts.update({(one.file, day): n for day, n in one.by_day.items() if n and (asked is None or day in asked)})
+    return counts
+
+
+def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
+    rows = of_days(raw, "received_date", days)
+    counts = rows.group_by("source_file", "received_date").agg(number=rows.count()).to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in counts})
+
+
+def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
+    """Return the files of which not every row was given an arrival day."""
+    return [
+        {"source_file": one.file, "received_date": None, "rows_in_file": one.row_count, "rows_in_raw": placed}
+        for one in files
+        if (placed := sum(one.by_day.values())) != one.row_count
+    ]
+
+
+def _held_days(contract: type[Table], withdrawals: ir.Table) -> set[date]:
+    held = withdrawals.filter(withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull())
+    return set(held.received_date.to_pyarrow().to_pylist())
+
+
+def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
+    first = wrong[0]
+    more = f" (and {len(wrong) - 1:,} more differences)" if len(wrong) > 1 else ""
+    file, day, there = first["source_file"], first["received_date"], first["rows_in_file"]
+    if day is None:
+        found = f"{file} has {there:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
+    else:
+        found = f"{file} has {there:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
+    return (
+        f"{found}{more}; if the file changed while it was read, run the day again, else report this with the file's "
+        "format, because rows were lost or counted twice."
+    )
+
+
+LOOK_BACK = timedelta(weeks=12)
+"""How far back days are counted that others are compared with."""
+NOTHING_FROM = 10
+"""Rows that are usual from which none at all are no chance; of a shop with fewer, a quiet day is believed."""
+EndedDays = Callable[[Days], Days]
+"""Returns those of some days that have ended; asked when a check runs."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as its gate sees it; `brings_all` if each time it brings everything there is, as of that day.
+
+    `resource` is the key of the resource that reads it, where it may be files.
+    """
+
+    noun: str
+    raw: type[Table]
+    quarantine: type[Table] | None = None
+    brings_all: bool = False
+    resource: str = ""
+
+
+SOURCES = (
+    Source("events", RawEvents, QuarantinedEvents, resource="event_source"),
+    Source("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source"),
+    Source("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
+    Source("stock", RawStock, brings_all=True),
+)
+
+
+def source_claims(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Claim]:
+    """Return the claims about each source; but for lost days, of which the table keeps the rows, they block."""
+    claims = []
+    for source in SOURCES:
+        claims += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
+        if source.quarantine:
+            claims.append(_few_were_refused(source, source.quarantine, gate, late_days))
+    return claims
+
+
+def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> Claim:
+    judge = partial(_judge_snapshots if source.brings_all else _judge_days, source, gate, ended)
+    return Claim(
+        contract=source.raw,
+        name="enough_came",
+        description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
+        judge=judge,
+        tables=(source.raw, Withdrawals),
+        blocking=True,
+        source=source.resource,
+    )
+
+
+def _nothing_is_lost(source: Source) -> Claim:
+    return Claim(
+        contract=source.raw,
+        name="no_day_lost_its_rows",
+        description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
+        judge=partial(_judge_lost, source),
+        tables=(Withdrawals,),
+    )
+
+
+def _few_were_refused(source: Source, quarantine: type[Table], gate: SourceGate, late_days: int) -> Claim:
+    return Claim(
+        contract=quarantine,
+        name="few_were_refused",
+        description=f"No more than a share of {gate.refused_share:g} of the {source.noun} is refused.",
+        judge=partial(_judge_refused, source, quarantine, gate, late_days),
+        tables=(source.raw, quarantine),
+        blocking=True,
+    )
+
+
+def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    source: Source,
+    gate: SourceGate,
+    ended: EndedDays,
+    days: Days | None,
+    raw: ir.Table,
+    withdrawn: ir.Table,
+    files: FileSource | None = None,
+) -> Verdict:
+    """Compare each day that has ended with the same weekday of earlier weeks, and all of the days with nothing."""
+    if not days or not days.dates:
+        return Verdict(0, 0)
+    counts = _counts(raw, str(source.raw.day_column), days)
+    meant = _withdrawn_days(source, withdrawn)
+    asked = Days.of(set(days.dates) - meant)
+    usual = {day: usual_count(counts, day, days.first) for day in ended(asked).dates}
+    if asked.dates and not any(counts.get(day) for day in days.dates):
+        return _judge_nothing(source, raw, asked, sum(number or 0 for number in usual.values()), files)
+    fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts.get(day, 0))]
+    return _fallen(source, gate, {day: (counts.get(day, 0), usual[day] or 0) for day in fallen}, len(asked.dates))
+
+
+def _judge_snapshots(
+    source: Source, gate: SourceGate, _ended: EndedDays, days: Days | None, raw: ir.Table, _withdrawn: ir.Table
+) -> Verdict:
+    """Compare each of the days of which something was brought with the last times before."""
+    if not days or not days.dates:
+        return Verdict(0, 0)
+    counts = _counts(raw, str(source.raw.day_column), days)
+    usual = {day: latest_count(counts, day) for day in days.dates if counts.get(day)}
+    fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts[day])]
+    return _fallen(source, gate, {day: (counts[day], usual[day] or 0) for day in fallen}, len(usual))
+
+
+def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, files: FileSource | None) -> Verdict:
+    is_empty = not int(raw.count().to_pyarrow().as_py())
+    # Of a run that is cut into parts where weeks have no rows, an early part may lie before the source begins.
+    begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())
+    if (begins_later or not is_empty) and usual < NOTHING_FROM:
+        return Verdict(0, len(asked.dates), observed=0, limit=0)
+    known = f", where some {usual:,.0f} rows are usual" if usual else ""
+    sentence = (
+        f"No {source.noun} came for {_span(asked)}{known}; look at where they come from (`ecom doctor`), and run these "
+        "days again."
+    )
+    return Verdict(1, len(asked.dates), [{"days": _span(asked)}], observed=0, limit=1, metadata={"sentence": sentence})
+
+
+def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int) -> Verdict:
+    if not fallen:
+        return Verdict(0, looked_at)
+    day, (found, usual) = min(fallen.items())
+    least = round(usual * (1 - gate.fall_share))
+    more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
+    sentence = (
+        f"Only {found:,} rows of {source.noun} came on {day}{more}, where {usual:,.0f} are usual, and {least:,} the "
+        "least; mend the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
+        f"{gate.fall_share:g}."
+    )
+    examples = [{"day": str(one), "rows": counts[0], "usual": round(counts[1])} for one, counts in fallen.items()]
+    return Verdict(
+        len(fallen), looked_at, examples[:EXAMPLES], observed=found, limit=least, metadata={"sentence": sentence}
+    )
+
+
+def _judge_refused(  # noqa: PLR0913, PLR0917 (likewise)
+    source: Source,
+    quarantine: type[Table],
+    gate: SourceGate,
+    late_days: int,
+    days: Days | None,
+    raw: ir.Table,
+    refused: ir.Table,
+) -> Verdict:
+    if quarantine is QuarantinedEvents:
+        near = None if days is None else days.widened(before=1, after=late_days)
+        raw = of_days(raw, RawEvents.day_column, near)
+        raw = of_days(raw.select(day=accounted_date(raw, late_days)), "day", days)
+    else:
+        raw = of_days(raw, source.raw.day_column, days)
+    received = int(raw.count().to_pyarrow().as_py())
+    count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
+    limit = int(received * gate.refused_share)
+    if not gate.is_refused(received, count):
+        return Verdict(0, received, observed=count, limit=limit)
+    sentence = (
+        f"Of {received:,} rows of {source.noun}, {count:,} were refused, more than ECOM_GATE_REFUSED_SHARE="
+        f"{gate.refused_share:g} allows; {quarantine.qualified_name()} has the reasons: mend the source or its "
+        "mapping, and run again."
+    )
+    return Verdict(
+        1,
+        received,
+        [{"days": _span(days)}] if days else [],
+        observed=count,
+        limit=limit,
+        metadata={"sentence": sentence},
+    )
+
+
+def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> Verdict:
+    name = source.raw.qualified_name()
+    held = withdrawals.filter(withdrawals.source_table == name, withdrawals.withdrawn_at.isnull())
+    shown = held.order_by("received_date").select("received_date", "stored_count", "offered_count")
+    rows = shown.to_pyarrow().to_pylist()
+    if not rows:
+        return Verdict(0, 0)
+    first, last = rows[0]["received_date"], rows[-1]["received_date"]
+    kept = sum(row["stored_count"] for row in rows)
+    now = sum(row["offered_count"] for row in rows)
+    span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
+    sentence = (
+        f"The source of {source.noun} has {now:,} of the {kept:,} rows that {name} has of {span}, which were kept; put "
+        f"them back, or let them go with `ecom run --from {first} --to {last} --allow-withdrawal`."
+    )
+    examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
+    return Verdict(len(rows), len(rows), examples, metadata={"sentence": sentence})
+
+
+def _counts(raw: ir.Table, column: str, days: Days) -> dict[date, int]:
+    """Return the rows of each of the days, and of those before that they are compared with."""
+    near = raw.filter(raw[column] >= days.first - LOOK_BACK, raw[column] < days.end)
+    rows = near.group_by(counted_day=near[column]).agg(number=near.count()).to_pyarrow().to_pylist()
+    return {row["counted_day"]: int(row["number"]) for row in rows}
+
+
+def _withdrawn_days(source: Source, withdrawals: ir.Table) -> set[date]:
+    """Return the days whose rows somebody let go, which nobody misses."""
+    meant = withdrawals.filter(
+        withdrawals.source_table == source.raw.qualified_name(), withdrawals.withdrawn_at.notnull()
+    )
+    return set(meant.received_date.to_pyarrow().to_pylist())
+
+
+def _span(days: Days) -> str:
+    first, last = days.first, days.dates[-1]
+    return str(first) if first == last else f"{first} to {last}"

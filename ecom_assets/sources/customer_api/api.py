@@ -1,0 +1,134 @@
+"""Customers from an API, as its mapping says.
+
+Not here: mappings (`customer_mapping.py`), retries (`http_retry.py`), paging (`customer_paging.py`), shifting pages
+(`customer_pages.py`), what a record must hold (`customer_records.py`), tables.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ecom_assets.errors import SettingError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.mapping import KeyHeader, mapping_of
+from ecom_assets.sources.customer_api.pages import Reading, read_until_settled
+from ecom_assets.sources.customer_api.paging import PageReader
+from ecom_assets.sources.customer_api.records import Conflict, Customer, QuarantinedRecord, ReceivedRecord, merged
+from ecom_assets.sources.http.retry import HttpCosts
+from ecom_assets.sources.http.session import Api, ApiSession, cached_session, header_value
+
+
+@dataclass(frozen=True)
+class CustomerFetch:
+    """What one fetch brought, and what it cost. Customers do not show in its `repr`."""
+
+    customers: tuple[Customer, ...] = field(repr=False)
+    """Each customer once, in the order of pages."""
+    quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
+    records: tuple[ReceivedRecord, ...] = field(repr=False)
+    """Everything of the last pass as it stood there; then, if that is not settled, what only earlier ones had."""
+    conflicts: tuple[Conflict, ...] = field(repr=False)
+    unsettled_ids: tuple[str, ...] = field(repr=False)
+    """Customers whom only some passes found; all of them are in `customers`."""
+    is_settled: bool
+    """Whether two passes in a row found the same customers."""
+    total: int | None
+    """How many there are, if the API says."""
+    record_count: int
+    duplicate_count: int
+    """Records of the last pass that are further copies of a customer."""
+    pass_count: int
+    took_s: float
+    costs: HttpCosts
+
+    @property
+    def shortfall(self) -> str:
+        """Return what could not be made sure of, as a sentence; empty if nothing."""
+        if self.is_settled:
+            return ""
+        announced = "" if self.total is None else f", and the API says {self.total}"
+        return (
+            f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
+            f"{len(self.unsettled_ids)} customers were in some passes only (all are taken), {len(self.customers)} were "
+            f"found{announced}; raise ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
+        )
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the figures for a materialization's metadata."""
+        return {
+            **asdict(self.costs),
+            "took_s": self.took_s,
+            "pass_count": self.pass_count,
+            "is_settled": self.is_settled,
+            "unsettled_count": len(self.unsettled_ids),
+            "record_count": self.record_count,
+            "customer_count": len(self.customers),
+            "duplicate_count": self.duplicate_count,
+            "conflict_count": len(self.conflicts),
+            "quarantined_count": len(self.quarantined),
+        }
+
+
+def fetch_customers(settings: Settings) -> CustomerFetch:
+    """Fetch every customer, several pages at once.
+
+    Answers are kept in `<ECOM_HOME>/http_cache`, and asked for again only if they have changed.
+
+    Raises:
+        SettingError: No address is set, or the key cannot be sent.
+        MappingError: The mapping that is set cannot be read.
+        SourceError: The API cannot be reached, refuses, or does not fit the mapping.
+    """
+    if not settings.customer_api_url:
+        raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
+    api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
+    mapping = mapping_of(settings)
+    headers = {
+        "Accept": "application/json",
+        **_with_key(mapping.key, header_value(api.key_setting, settings.customer_api_key)),
+    }
+    began = time.monotonic()
+    cache = cached_session(settings.home, "customer_api", mapping.key.header)
+    with ApiSession(api, settings, cache) as session:
+        reading = read_until_settled(
+            PageReader(session, mapping, headers, settings.customer_api_page_size),
+            session.stop,
+            concurrency=settings.source_concurrency,
+            most_passes=settings.customer_api_passes,
+        )
+        return _fetch(reading, session.tally.costs(), round(time.monotonic() - began, 3))
+
+
+def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
+    return {where.header: f"{where.scheme} {key}".strip()} if key else {}
+
+
+def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
+    last = reading.passes[-1]
+    # Where no two passes agree, whoever was in any of them is there: nobody is lost, and it is said.
+    chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
+    result = merged(customer for one in chosen for customer in one.customers)
+    return CustomerFetch(
+        customers=result.customers,
+        quarantined=last.quarantined,
+        records=(*last.records, *_of_earlier_passes(reading, result.customers)),
+        conflicts=result.conflicts,
+        unsettled_ids=reading.unsettled_ids,
+        is_settled=reading.is_settled,
+        total=last.total,
+        record_count=sum(len(page.records) for page in last.pages),
+        duplicate_count=len(last.customers) - len(last.ids),
+        pass_count=len(reading.passes),
+        took_s=took_s,
+        costs=costs,
+    )
+
+
+def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
+    """Return the records of customers that were taken from a pass before the last, one each."""
+    *earlier, last = reading.passes
+    missing = {one.payload for one in customers} - {one.payload for one in last.customers}
+    found = {
+        one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
+    }
+    return [found[one.payload] for one in customers if one.payload in missing]

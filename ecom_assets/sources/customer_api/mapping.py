@@ -1,0 +1,249 @@
+"""How a shop's customer API is read: where its list is, how its pages follow each other, which field is which.
+
+A path names a value inside of JSON by its keys, with dots between: `address.city`; a number takes an element of a list,
+-1 the last. Not here: asking the API (`customer_api`), paging (`customer_paging`), whether an answer fits
+(`customer_fit`).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ecom_assets.customers.contracts import SCORED_FIELDS
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.mapping import valid_zone
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+
+FOLDER = "customer_mappings"
+NATIVE = "customers"
+WHOLE_ANSWER = "."
+MISSING: Final = object()
+"""What a path leads to where there is nothing; null is something."""
+EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
+"""Formats of times that are numbers, with their ticks per second."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+Path_ = Annotated[str, Field(min_length=1)]
+
+
+class ApiField(_Part):
+    """Where in a record a field is; `optional` if records may all come without it."""
+
+    path: Path_
+    optional: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class ApiTime(ApiField):
+    """A moment: `iso`, one of `EPOCHS`, or a format in strptime's letters; `timezone` where the text names none."""
+
+    format: str = "iso"
+    timezone: str = "UTC"
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value != "iso" and value not in EPOCHS and "%" not in value:
+            raise ValueError(f"{value!r} is neither one of iso, {', '.join(EPOCHS)} nor a strptime format")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return valid_zone(value)
+
+    def instant_of(self, said: object) -> datetime | None:
+        """Return the UTC instant that a value means; None if it is no time."""
+        try:
+            if self.format in EPOCHS:
+                return datetime.fromtimestamp(float(str(said)) / EPOCHS[self.format], UTC)
+            text = str(said or "")
+            read = datetime.fromisoformat(text) if self.format == "iso" else datetime.strptime(text, self.format)  # noqa: DTZ007 (the zone follows)
+            return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+
+class ApiScore(ApiField):
+    """A score of engagement, from 0 to `out_of`."""
+
+    out_of: float = Field(default=100, gt=0, allow_inf_nan=False)
+
+    def score_of(self, said: object) -> float | None:
+        """Return the score out of 100; None if the value is no such score."""
+        if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= self.out_of:
+            return None
+        return said * 100 / self.out_of
+
+
+class CustomerFields(_Part):
+    """One entry per field of a customer; what is left out, the API does not have."""
+
+    id: ApiField
+    email: ApiField | None = None
+    first_name: ApiField | None = None
+    last_name: ApiField | None = None
+    city: ApiField | None = None
+    region: ApiField | None = None
+    country: ApiField | None = None
+    created_at: ApiTime | None = None
+    updated_at: ApiTime | None = None
+    last_login_at: ApiTime | None = None
+    engagement_score: ApiScore | None = None
+
+    def given(self) -> Iterator[tuple[str, ApiField]]:
+        """Return the fields that the API has, with their names."""
+        for name in type(self).model_fields:
+            one = getattr(self, name)
+            if one is not None:
+                yield name, one
+
+
+class NumberedPages(_Part):
+    """Pages by number: `?page=2&per_page=100`."""
+
+    kind: Literal["page"]
+    parameter: Path_ = "page"
+    size: Path_ | None = Field(default=None, description="The parameter that says how many records a page has")
+    first: int = Field(default=1, ge=0, le=1, description="The number of the first page")
+    number: Path_ | None = Field(default=None, description="Path of the page's number in the answer")
+    total: Path_ | None = Field(default=None, description="Path of how many records there are")
+    page_count: Path_ | None = Field(default=None, description="Path of how many pages there are")
+
+
+class OffsetPages(_Part):
+    """Pages by how many records are before them: `?offset=100&limit=100`."""
+
+    kind: Literal["offset"]
+    parameter: Path_ = "offset"
+    size: Path_ | None = "limit"
+    total: Path_ | None = None
+
+
+class LinkedPages(_Part):
+    """Pages that hold the address of the next: at a path of the answer, or in the header `Link` without one."""
+
+    kind: Literal["next_link"]
+    next: Path_ | None = None
+    size: Path_ | None = None
+    total: Path_ | None = None
+
+
+class CursorPages(_Part):
+    """Pages that hold what to ask the next one by; `more` is the path of whether there is one, if the API says so."""
+
+    kind: Literal["cursor"]
+    parameter: Path_ = "cursor"
+    cursor: Path_
+    more: Path_ | None = None
+    size: Path_ | None = None
+    total: Path_ | None = None
+
+
+class OnePage(_Part):
+    """Everything in one answer."""
+
+    kind: Literal["none"]
+    total: Path_ | None = None
+
+
+Paging = Annotated[NumberedPages | OffsetPages | LinkedPages | CursorPages | OnePage, Field(discriminator="kind")]
+_KINDS: dict[str, type[_Part]] = {
+    "page": NumberedPages, "offset": OffsetPages, "next_link": LinkedPages, "cursor": CursorPages, "none": OnePage,
+}  # fmt: skip
+
+
+class KeyHeader(_Part):
+    """The header that carries the key, and what stands before it there, such as `Bearer`."""
+
+    header: str = Field(default="X-API-KEY", pattern=r"^[A-Za-z0-9-]+$")
+    scheme: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
+
+
+class CustomerMapping(_Part):
+    """How a customer API is read."""
+
+    name: str
+    description: str = ""
+    records: Path_ = "data"
+    paging: Paging
+    fields: CustomerFields
+    id_type: Literal["any", "number", "text"] = "any"
+    expected: tuple[str, ...] | None = None
+    ignore_fields: tuple[str, ...] = ()
+    other_fields: Literal["ignore", "refuse"] = "ignore"
+    key: KeyHeader = KeyHeader()
+
+    @field_validator("expected")
+    @classmethod
+    def _scored(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in SCORED_FIELDS:
+                raise ValueError(f"{name!r} is not a field of the quality score; these are {', '.join(SCORED_FIELDS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _expected_fields_are_there(self) -> "CustomerMapping":
+        given = dict(self.fields.given())
+        for name in self.expected or ():
+            if name not in given:
+                raise ValueError(f"{name!r} is expected for the quality score, but `fields` does not say where it is")
+        return self
+
+    @property
+    def expected_fields(self) -> tuple[str, ...]:
+        """Return the fields that cost points where they are missing: those named, else all that the API has."""
+        given = {name for name, _ in self.fields.given()} if self.expected is None else set(self.expected)
+        return tuple(name for name in SCORED_FIELDS if name in given)
+
+
+def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
+    """Return a shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    return load_mapping_file(CustomerMapping, name_or_path, FOLDER, _keys_at)
+
+
+def shipped_customer_mappings() -> list[str]:
+    """Return the names of the mappings that come with the package."""
+    return shipped_in(FOLDER)
+
+
+def mapping_of(settings: Settings) -> CustomerMapping:
+    """Return the mapping that is set; the sandbox's API is the native one."""
+    return load_customer_mapping(settings.customer_api_mapping if settings.customer_api_url else NATIVE)
+
+
+def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
+    """Return what a path leads to, or MISSING."""
+    for part in () if path == WHOLE_ANSWER else path.split("."):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.removeprefix("-").isdecimal() and -len(value) <= int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return MISSING
+    return value
+
+
+def _keys_at(path: Sequence[str]) -> Sequence[str]:
+    if not path:
+        return list(CustomerMapping.model_fields)
+    if path[0] == "paging":
+        return list(_KINDS.get(path[-1], _Part).model_fields)
+    if path[0] == "key":
+        return list(KeyHeader.model_fields)
+    if len(path) == 1:
+        return list(CustomerFields.model_fields)
+    times = path[-1].endswith("_at")
+    return list((ApiTime if times else ApiScore if path[-1] == "engagement_score" else ApiField).model_fields)

@@ -1,0 +1,242 @@
+"""How the pages of a customer API follow each other: by number, offset, link or cursor, or all in one.
+
+What a page is asked by, and what it says about the whole, in the words of its mapping. Not here: reading pages until
+they settle (`customer_pages`), what a record holds (`customer_records`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin
+
+from requests import Response
+
+from ecom_assets.errors import SourceError
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.sources.customer_api.mapping import (
+    EPOCHS,
+    MISSING,
+    ApiField,
+    ApiScore,
+    ApiTime,
+    CursorPages,
+    CustomerMapping,
+    LinkedPages,
+    NumberedPages,
+    OffsetPages,
+    value_at,
+)
+from ecom_assets.sources.customer_api.pages import MOST_PAGES, Page
+from ecom_assets.sources.customer_api.records import ID_TYPES, read_id, read_record
+from ecom_assets.sources.http.session import ApiSession, same_origin
+from ecom_assets.sources.mapping_file import did_you_mean
+
+_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+
+
+class Misfit(Exception):  # noqa: N818 (it is caught where it becomes a SourceError)
+    """What of an answer does not fit its mapping, as part of a sentence; it quotes no value."""
+
+    @classmethod
+    def at(cls, path: str, expected: str, said: object) -> "Misfit":
+        """Return that a path of the answer does not lead to what is expected."""
+        where = "the answer itself" if path == "." else f"`{path}`"
+        return cls(f"{where} is {described(said)}, expected {expected}")
+
+
+def described(said: object) -> str:
+    """Return the kind of a value, without the value."""
+    if said is MISSING:
+        return "missing"
+    return "null" if said is None else _NAMES.get(type(said), "something else")
+
+
+def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
+    """Refuse a layout: a field that no record has, one whose values are all of a wrong type, an unknown one.
+
+    Raises:
+        Misfit: The first page's records do not fit.
+    """
+    objects = [one for one in records if isinstance(one, dict)]
+    if not objects:
+        return
+    for name, one in mapping.fields.given():
+        _require_field(name, one, mapping.id_type, objects)
+    if mapping.other_fields == "refuse":
+        _require_known(mapping, objects)
+
+
+def _require_field(name: str, one: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
+    expected = _expected(name, one, id_type)
+    values = [value_at(record, one.path) for record in objects]
+    there = [value for value in values if value is not MISSING]
+    if not there and not one.optional:
+        known = sorted({key for record in objects for key in record})
+        raise Misfit(
+            f"no record has `{one.path}`{did_you_mean(one.path, known)}, which is the field {name} and expected to be "
+            f"{expected}"
+        )
+    wrong = [value for value in there if value is not None and not _is_right(name, one, id_type, value)]
+    if wrong and len(wrong) == sum(value is not None for value in there):
+        kind = Counter(map(described, wrong)).most_common(1)[0][0]
+        raise Misfit(f"in every record `{one.path}`, the field {name}, is {kind}, expected {expected}")
+
+
+def _expected(name: str, one: ApiField, id_type: str) -> str:
+    if name == "id":
+        return ID_TYPES[id_type]
+    if isinstance(one, ApiScore):
+        return f"a number from 0 to {one.out_of:g}"
+    return "a number" if isinstance(one, ApiTime) and one.format in EPOCHS else "a text"
+
+
+def _is_right(name: str, one: ApiField, id_type: str, value: object) -> bool:
+    if name == "id":
+        # A wrong type is the layout's fault, an id that stands for nobody the record's.
+        return not read_id(value, id_type)[1].startswith("it is not")
+    if isinstance(one, ApiScore):
+        return one.score_of(value) is not None
+    if isinstance(one, ApiTime) and one.format in EPOCHS:
+        return isinstance(value, str | int | float) and not isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
+    known = {one.path.split(".")[0] for _, one in mapping.fields.given()} | set(mapping.ignore_fields)
+    for record in objects:
+        for key in record:
+            if key not in known:
+                raise Misfit(
+                    f"records have `{key}`, which the mapping does not name; expected are {', '.join(sorted(known))}, "
+                    "so name it under `fields` or `ignore_fields`, or set `other_fields: ignore`"
+                )
+
+
+MOST_RECORDS = 1_000 * MOST_PAGES
+
+
+@dataclass
+class PageReader:
+    """Reads pages through a session, in the words of a mapping.
+
+    The first page of each pass says how many records a page really has: an API may give fewer than it is asked for.
+    """
+
+    session: ApiSession
+    mapping: CustomerMapping
+    headers: Mapping[str, str]
+    page_size: int
+    _step: int = field(default=1, init=False)
+
+    def __call__(self, number: int, after: str | None) -> Page:
+        """Return a page.
+
+        Raises:
+            SourceError: The API cannot be reached, refuses, or its answer does not fit the mapping.
+        """
+        response = self.session.get(*self._address(number, after), self.headers)
+        try:
+            return self._page(number, response)
+        except Misfit as misfit:
+            api = self.session.api
+            raise SourceError(
+                f"Page {number} of the customer API at {without_secrets(api.url)} does not fit the mapping "
+                f"{self.mapping.name}: {misfit}; correct {api.url_setting}, or name a mapping that fits in "
+                "ECOM_CUSTOMER_API_MAPPING."
+            ) from None
+
+    def _address(self, number: int, after: str | None) -> tuple[str, dict[str, str | int]]:
+        paging, url = self.mapping.paging, self.session.api.url
+        if isinstance(paging, LinkedPages) and after is not None:
+            return self._linked(number, url, after), {}
+        size = getattr(paging, "size", None)
+        params: dict[str, str | int] = {size: self.page_size} if size else {}
+        if isinstance(paging, NumberedPages):
+            params[paging.parameter] = paging.first + number - 1
+        elif isinstance(paging, OffsetPages):
+            params[paging.parameter] = (number - 1) * self._step
+        elif isinstance(paging, CursorPages) and after is not None:
+            params[paging.parameter] = after
+        return url, params
+
+    def _linked(self, number: int, url: str, after: str) -> str:
+        there = urljoin(url, after)
+        if not same_origin(there, url):
+            raise SourceError(
+                f"Page {number - 1} of the customer API at {without_secrets(url)} leads to another server, "
+                f"{without_secrets(there)}, which must not get the key; set ECOM_CUSTOMER_API_URL to where it leads if "
+                "you trust that."
+            )
+        return there
+
+    def _page(self, number: int, response: Response) -> Page:
+        answer, mapping = response.json(), self.mapping
+        records = value_at(answer, mapping.records)
+        if not isinstance(records, list):
+            raise Misfit.at(mapping.records, "the list of customers", records)
+        self._require_number(number, answer)
+        total = _count_at(answer, getattr(mapping.paging, "total", None))
+        if number == 1:
+            require_fit(mapping, records)
+            self._step = max(1, len(records))
+        page_count = self._page_count(answer, total)
+        after = self._after(number, answer, response, records) if page_count is None else None
+        read = (read_record(record, number, place, mapping) for place, record in enumerate(records, start=1))
+        return Page(number, total, page_count, tuple(read), after)
+
+    def _require_number(self, number: int, answer: object) -> None:
+        paging = self.mapping.paging
+        if not isinstance(paging, NumberedPages) or paging.number is None:
+            return
+        asked = paging.first + number - 1
+        if (said := _count_at(answer, paging.number)) != asked:
+            raise Misfit(f"it was asked for as page {asked} and says that it is page {said}")
+
+    def _page_count(self, answer: object, total: int | None) -> int | None:
+        """Return how many pages there are; None where a page leads to the next."""
+        paging = self.mapping.paging
+        if isinstance(paging, LinkedPages | CursorPages):
+            return None
+        if isinstance(paging, NumberedPages) and paging.page_count is not None:
+            return _count_at(answer, paging.page_count, MOST_PAGES)
+        if isinstance(paging, NumberedPages | OffsetPages):
+            return None if total is None else -(-total // self._step)
+        return 1
+
+    def _after(self, number: int, answer: object, response: Response, records: list[Any]) -> str | None:
+        """Return what leads to the next page; None at the end."""
+        paging = self.mapping.paging
+        if isinstance(paging, LinkedPages) and paging.next is None:
+            return response.links.get("next", {}).get("url")
+        if isinstance(paging, LinkedPages | CursorPages):
+            if isinstance(paging, CursorPages) and paging.more and not _flag_at(answer, paging.more):
+                return None
+            return _leads_to(answer, paging.next if isinstance(paging, LinkedPages) else paging.cursor)
+        return str(number + 1) if records else None
+
+
+def _count_at(answer: object, path: str | None, most: int = MOST_RECORDS) -> int | None:
+    """Return the number at a path of an answer, `most` at most; None without a path."""
+    if path is None:
+        return None
+    said = value_at(answer, path)
+    if isinstance(said, bool) or not isinstance(said, int) or not 0 <= said <= most:
+        raise Misfit.at(path, f"a whole number from 0 to {most}", said)
+    return said
+
+
+def _flag_at(answer: object, path: str) -> bool:
+    said = value_at(answer, path)
+    if not isinstance(said, bool):
+        raise Misfit.at(path, "true or false", said)
+    return said
+
+
+def _leads_to(answer: object, path: str | None) -> str | None:
+    said = MISSING if path is None else value_at(answer, path)
+    if said is MISSING or said is None or said == "":
+        return None
+    if isinstance(said, bool) or not isinstance(said, str | int):
+        raise Misfit.at(str(path), "a text or a number that leads to the next page", said)
+    return str(said)

@@ -1,0 +1,238 @@
+"""A customer as the API tells it: what is valid, and which copy of a customer counts.
+
+Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came. Not here: asking the API, where in
+a record a field is (`customer_mapping`).
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.events.clean import NULL_LIKE_IDS
+from ecom_assets.sources.customer_api.mapping import (
+    EPOCHS,
+    MISSING,
+    NATIVE,
+    ApiScore,
+    ApiTime,
+    CustomerMapping,
+    load_customer_mapping,
+    value_at,
+)
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engines.local import connect
+
+_NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
+"""Postgres has no NUL in text, and half a surrogate pair is no UTF-8."""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+NATIVE_MAPPING = load_customer_mapping(NATIVE)
+ID_TYPES = {"any": "a text or a whole number from 0", "number": "a whole number from 0", "text": "a text"}
+NOBODY = frozenset(NULL_LIKE_IDS) - {"0"}
+"""Ids that stand for nobody, as in events; the number 0 is a customer, as in orders."""
+
+
+def _storable(text: str) -> str:
+    """Refuse text that warehouses cannot hold."""
+    if _NOT_STORABLE.search(text):
+        raise ValueError("holds a character that no table can hold")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+
+class Customer(BaseModel):
+    """One version of one customer. Everything but `id` may be missing, empty or nonsense."""
+
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
+
+    id: Text
+    is_number_id: bool = Field(default=False, description="Whether the API gives the id as a number")
+    email: Text | None = None
+    first_name: Text | None = None
+    last_name: Text | None = None
+    city: Text | None = None
+    region: Text | None = None
+    country: Text | None = None
+    created_at: Text | None = None
+    updated_at: Text | None = None
+    last_login_at: Text | None = None
+    created_instant: datetime | None = None
+    updated_instant: datetime | None = None
+    last_login_instant: datetime | None = None
+    engagement_score: float | None = None
+    payload: str = Field(default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only")
+
+    @property
+    def version_instant(self) -> datetime:
+        """Return when this version was made, in UTC; what is no time is older than everything."""
+        return self.updated_instant or _LONG_AGO
+
+
+@dataclass(frozen=True)
+class QuarantinedRecord:
+    """A record that is no customer: where it stood (both from 1), why, and what it was, as JSON."""
+
+    page: int
+    position: int
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class ReceivedRecord:
+    """A record, good or not, with the place where it stood (both from 1)."""
+
+    page: int
+    position: int
+    record: Customer | QuarantinedRecord
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Copies of one customer that differ and claim the same time; the first payload is the one that was taken."""
+
+    id: str
+    updated_at: str | None
+    payloads: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Tell which, without personal data."""
+        return f"Conflict(id={self.id!r}, copies={len(self.payloads)})"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Each customer once."""
+
+    customers: tuple[Customer, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+def read_record(  # (JSON is what it is)
+    record: Any,  # noqa: ANN401
+    page: int,
+    position: int,
+    mapping: CustomerMapping = NATIVE_MAPPING,
+) -> Customer | QuarantinedRecord:
+    """Return a record as a customer, or the reason why it is none; the reason quotes nothing of it."""
+    payload = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    if not isinstance(record, dict):
+        return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
+    values: dict[str, Any] = {"payload": payload}
+    for name, one in mapping.fields.given():
+        said = value_at(record, one.path)
+        if name == "id":
+            values["is_number_id"] = isinstance(said, int)
+            values["id"], fault = read_id(said, mapping.id_type)
+            if fault:
+                return QuarantinedRecord(page, position, f"id: {fault}", payload)
+        elif said is not MISSING:
+            values |= {name: said} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, said)
+    try:
+        return Customer.model_validate(values)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
+        return QuarantinedRecord(page, position, "; ".join(faults), payload)
+
+
+def read_id(said: object, id_type: str) -> tuple[str, str]:
+    """Return an id as text, and what is wrong with it, if anything."""
+    if said is MISSING or said is None or (isinstance(said, str) and not said.strip()):
+        return "", "it is missing"
+    is_number = isinstance(said, int) and not isinstance(said, bool) and said >= 0
+    if not (is_number and id_type != "text") and not (isinstance(said, str) and id_type != "number"):
+        return "", f"it is not {ID_TYPES[id_type]}"
+    text = str(said)
+    return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
+
+
+def _read(name: str, one: ApiTime | ApiScore, said: object) -> dict[str, Any]:
+    """Return the values of a time or a score, which may be numbers."""
+    if isinstance(one, ApiScore):
+        return {name: one.score_of(said)}
+    if one.format in EPOCHS and isinstance(said, int | float) and not isinstance(said, bool):
+        said = str(said)
+    read = one.instant_of(said) if isinstance(said, str) else None
+    return {name: said, f"{name.removesuffix('_at')}_instant": read}
+
+
+def merged(copies: Iterable[Customer]) -> Merged:
+    """Take each customer's latest version, in the order in which customers first appear.
+
+    Of versions with the same time the greatest payload is taken, which no order of arrival can change.
+    """
+    by_id: dict[str, list[Customer]] = {}
+    for copy in copies:
+        by_id.setdefault(copy.id, []).append(copy)
+    chosen = [max(group, key=_version) for group in by_id.values()]
+    conflicts = [_conflict(winner, by_id[winner.id]) for winner in chosen]
+    return Merged(tuple(chosen), tuple(conflict for conflict in conflicts if conflict))
+
+
+def _version(customer: Customer) -> tuple[datetime, str]:
+    return customer.version_instant, customer.payload
+
+
+def _conflict(winner: Customer, group: Sequence[Customer]) -> Conflict | None:
+    if len(group) == 1:
+        return None
+    payloads = {copy.payload for copy in group if copy.version_instant == winner.version_instant}
+    if len(payloads) == 1:
+        return None
+    return Conflict(winner.id, winner.updated_at, tuple(sorted(payloads, reverse=True)))
+
+
+NAMED_AS_RECEIVED = ("email", "first_name", "last_name", "city", "region", "country")
+TIMES = ("created", "updated", "last_login")
+
+
+def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> ir.Table:
+    """Return records as a table in the columns of `RawCustomers`, of a database in memory."""
+    kinds = schema_of(RawCustomers).to_pyarrow()
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    rows = list(_rows(records, received_date, source))
+    con = connect()
+    con.con.register("customer_records", pa.Table.from_pylist(rows, schema=kinds))
+    return con.table("customer_records")
+
+
+def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> Iterator[dict[str, Any]]:
+    for number, one in enumerate(records, start=1):
+        row: dict[str, Any] = dict.fromkeys(RawCustomers.columns)
+        row |= {
+            "received_date": received_date,
+            "record_number": number,
+            "page_number": one.page,
+            "page_position": one.position,
+            "payload": one.record.payload,
+            "source": source,
+        }
+        yield row | (_values(one.record) if isinstance(one.record, Customer) else {"reject_reason": one.record.reason})
+
+
+def _values(customer: Customer) -> dict[str, Any]:
+    values: dict[str, Any] = {"customer_id": customer.id, "is_number_id": customer.is_number_id}
+    values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
+    for name in TIMES:
+        said, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
+        values |= {f"{name}_timestamp": said or None, f"{name}_at": _without_zone(instant)}
+    return values | {"engagement_score": customer.engagement_score}
+
+
+def _tidy(text: str | None) -> str | None:
+    """Return a text without white space around it, its letters composed; None if nothing is left."""
+    return unicodedata.normalize("NFC", text).strip() or None if text else None
+
+
+def _without_zone(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=None) if instant else None

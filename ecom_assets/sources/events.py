@@ -1,0 +1,126 @@
+"""The events that the platform is set to take in: the shop's own, in files or a table, or the sandbox shop's files.
+
+Not here: how files (`record_files.py`) and tables (`event_table.py`) are read.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import cached_property
+
+import duckdb
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import SourceError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.places import split_places
+from ecom_assets.sources.files.records import FileRows, RecordFiles
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.sql_text import day_in_zone, select, text
+
+ONE_DAY = timedelta(days=1)
+
+
+def arrival_days(files: RecordFiles) -> Days:
+    """Return every day from the first to the last on which rows of the files arrived.
+
+    Raises:
+        SourceError: The files hold no rows.
+    """
+    covered = files.received_days()
+    if covered is None:
+        named = ", ".join(sorted({file.path for file in files.files()})[:3])
+        raise SourceError(f"{named} holds no rows; give files that do.")
+    return Days.between(covered[0], covered[1] + ONE_DAY)
+
+
+def days_to_compute(files: RecordFiles, late_days: int) -> Days:
+    """Return every day from the first to the last that the event files' rows count for, arrival days included.
+
+    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival
+    day to a day after it, so no others are looked at.
+
+    Raises:
+        SourceError: The files hold no rows.
+    """
+    arrivals = arrival_days(files)
+    first, last = arrivals.first, arrivals.dates[-1]
+    own = day_in_zone("event_at", files.timezone)
+    parts = [
+        files.received_sql(first, first + (late_days + 1) * ONE_DAY),
+        files.received_sql(last, last + ONE_DAY),
+    ]
+    rows = " UNION ALL ".join(f"SELECT event_at, received_date FROM ({part})" for part in parts)  # noqa: S608 (quoted by sql_text)
+    found = files.con.execute(
+        f"SELECT min(own), max(own) FROM (SELECT {own} AS own, received_date FROM ({rows})) "  # noqa: S608 (quoted by sql_text)
+        f"WHERE own <= received_date + 1 AND received_date <= own + {late_days}"
+    ).fetchone()
+    days = [first, last, *(day for day in found or () if day)]
+    return Days.between(min(days), max(days) + ONE_DAY)
+
+
+SANDBOX = "sandbox"
+VIEW = "received_events"
+
+
+def events_place(settings: Settings) -> list[str]:
+    """Return the paths that events are taken from: those set, separated by commas, or the sandbox shop's folder."""
+    return split_places(settings.events) or [str(settings.sandbox_folder / "events")]
+
+
+def mapping_name(settings: Settings) -> str:
+    """Return the mapping of the events; the sandbox shop speaks the platform's own."""
+    return settings.events_mapping if settings.events else "ecommerce"
+
+
+def is_table(settings: Settings) -> bool:
+    """Tell whether events come from a table of Snowflake (see `event_table.py`) instead of files."""
+    return settings.events.startswith("snowflake://")
+
+
+def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:
+    """Find the files of events below some paths, and check them against their mapping."""
+    mapping = load_mapping(mapping_name(settings))
+    return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
+
+
+class FileEvents:
+    """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
+
+    def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:
+        """Take the DuckDB connection that reads files; `prepare` makes the sandbox's where asked for and missing."""
+        self._reader = reader
+        self._settings = settings
+        self._prepare = prepare
+
+    @cached_property
+    def files(self) -> RecordFiles:
+        """The files, checked against their mapping."""
+        if not self._settings.events:
+            self._prepare(self._settings)
+        return open_events(self._reader.con, self._settings, events_place(self._settings))
+
+    def received(self, days: Days) -> ir.Table:
+        """Rows of `RawEvents` that arrived on `days`."""
+        con = self._reader
+        sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
+        con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
+        return con.table(VIEW, database=("temp", "main"))
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files, as they were counted when these were looked at."""
+        return self.files.file_rows(days)
+
+
+def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:
+    """SELECT of the records that arrived on `days`, with their own day and where they came from."""
+    selects = [files.received_sql(first, end) for first, end in days.runs()] or [files.no_rows_sql()]
+    rows = " UNION ALL ".join(selects)
+    own_day = day_in_zone(files.mapping.kind.at, files.timezone)
+    return select(f"*, {own_day} AS {day_column}, {text(origin)} AS source", f"({rows})")
+
+
+def sandbox_is_missing(settings: Settings) -> bool:
+    """Tell whether the sandbox shop has no data yet."""
+    return not (settings.sandbox_folder / "truth.json").exists()

@@ -1,0 +1,1 @@
+"""Files of events and orders, and their mappings."""

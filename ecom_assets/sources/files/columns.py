@@ -1,0 +1,200 @@
+"""Which columns a file has, and of what kind, found from its header, footer or first lines.
+
+Not here: whether they suit a mapping (`file_fit`) and reading the rows (`row_sql`).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of
+from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
+from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
+
+_SAMPLE_LINES = 1000
+_PARQUET_KINDS = {
+    "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
+    "\"NULL\"": "null", "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
+}  # fmt: skip
+_MOST_DIGITS = 38
+_EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the file has it: `kind` is what the platform can do with it, `type` the file's own word."""
+
+    kind: str
+    type: str
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """A file's columns by name, in its order, and a few of its rows as text where it is a text file.
+
+    `filled` are those columns of text of which the file itself says that no value is empty, `rounded` those of floating
+    point whose numbers are too large for every whole number to have one of its own, so that different ids are equal.
+    """
+
+    columns: dict[str, Column]
+    delimiter: str = ","
+    sample: tuple[dict[str, str], ...] = ()
+    filled: frozenset[str] = frozenset()
+    rounded: frozenset[str] = frozenset()
+
+
+def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
+    """The columns of a file; SourceError where it is not what its ending says."""
+    if file.format == "parquet":
+        return _parquet(con, file, exploded)
+    head = head_of(file)
+    if file.format == "csv":
+        return _csv(file, head, "\t" if ".tsv" in Path(file.path).suffixes else delimiter)
+    return _ndjson(file, head, exploded)
+
+
+def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
+    decoded = io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")
+    rows = csv.reader(decoded, delimiter=delimiter)
+    try:
+        names = next((row for row in rows if row), [])
+    except csv.Error as error:
+        limit = csv.field_size_limit()
+        raise SourceError(
+            f"{file.name} has no header that can be read: a name in it has more than {limit} characters, or its quotes"
+            " do not end; correct its first line"
+        ) from error
+    if len(set(map(str.lower, names))) < len(names):
+        twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
+        raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
+    if not all(name.strip() for name in names):
+        raise SourceError(f"{file.name} has a column without a name in its header; name it")
+    sample = _csv_sample(rows, names)
+    return FileColumns({name: Column("text", "text") for name in names}, delimiter, sample)
+
+
+def _csv_sample(rows: Iterable[list[str]], names: Sequence[str]) -> tuple[dict[str, str], ...]:
+    sample: list[dict[str, str]] = []
+    try:
+        for row in rows:
+            if len(row) == len(names):
+                sample.append(dict(zip(names, row, strict=True)))
+            if len(sample) == _SAMPLE_LINES:
+                break
+    except csv.Error:  # damage inside is the reading's matter; the sample is for hints only
+        pass
+    return tuple(sample)
+
+
+def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
+    lines = [line for line in head.removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
+    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or not _is_json(lines[0])):
+        raise SourceError(
+            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
+        )
+    columns: dict[str, Column] = {}
+    for line in lines[:_SAMPLE_LINES]:
+        for name, value in _members(line, exploded):
+            kind = _json_kind(value)
+            before = columns.get(name)
+            if before is None or before.kind == "null":
+                columns[name] = Column(kind, kind)
+            elif kind not in {before.kind, "null"}:
+                # Ids are numbers here and text there; one odd value must not cost the file.
+                columns[name] = Column("mixed", "mixed")
+    return FileColumns(columns)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # damage inside is the reading's matter
+        return
+    if not isinstance(row, dict):
+        return
+    yield from row.items()
+    for element in row.get(exploded, []) if exploded and isinstance(row.get(exploded), list) else []:
+        if isinstance(element, dict):
+            yield from ((f"{exploded}.{name}", value) for name, value in element.items())
+
+
+def _json_kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "text" if isinstance(value, str) else "nested"
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | None) -> FileColumns:
+    if file.size == 0:
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+    check_parquet(file)
+    source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
+    try:
+        rows = con.execute(f"DESCRIBE {select('*', source)}").fetchall()
+        columns = {row[0]: Column(_parquet_kind(row[1]), row[1]) for row in rows}
+        if exploded and exploded in columns and columns[exploded].type.endswith("[]"):
+            inner = select("unnest(e)", select(f"unnest({ident(exploded)}) AS e", source))
+            for row in con.execute(f"DESCRIBE {inner}").fetchall():
+                columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
+        columns |= _too_wide(con, file, columns)
+        filled, rounded = _filled(con, file), _rounded(con, file, columns)
+    except duckdb.Error as error:
+        raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
+    return FileColumns(columns, filled=filled, rounded=rounded)
+
+
+def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
+    """Decimals of more digits than the engine has, which it would read as floating point."""
+    schema = f"parquet_schema({text(pattern_of(file.path))})"
+    rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
+    wide = {name: Column("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
+    return {name: wide[name.rpartition(".")[2]] for name in columns if name.rpartition(".")[2] in wide}
+
+
+def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> frozenset[str]:
+    exact = {name: _EXACT_UP_TO[column.type] for name, column in columns.items() if column.type in _EXACT_UP_TO}
+    own = [name for name in exact if "." not in name]
+    if not own:
+        return frozenset()
+    source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
+    sizes = [f"max(abs({ident(name)})) FILTER (WHERE isfinite({ident(name)}))" for name in own]
+    found = con.execute(select(sizes, source)).fetchone() or ()
+    return frozenset(name for name, size in zip(own, found, strict=True) if size is not None and size > exact[name])
+
+
+def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:
+    """Columns whose smallest text is not empty in any row group, as the file's footer has it; nulls do not matter."""
+    footer = f"parquet_metadata({text(pattern_of(file.path))})"
+    is_filled = "bool_and(stats_null_count = num_values OR coalesce(stats_min_value > '', false))"
+    rows = con.execute(f"{select('path_in_schema', footer, group_by='path_in_schema')} HAVING {is_filled}").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def _parquet_kind(kind: str) -> str:
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return "nested"
+    if "INT" in kind or kind.startswith("DECIMAL"):
+        return "number"
+    if kind.startswith("ENUM"):
+        return "text"
+    return _PARQUET_KINDS.get(kind, "other")

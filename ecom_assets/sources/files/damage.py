@@ -1,0 +1,150 @@
+"""Which text files hold what the engine's fast readers cannot take, or would not take as it is, and their row counts.
+
+The engine reads sound files as they are. Files with damaged lines, or with bytes that it is known to misread, are read
+from copies (`sound_copy`). One pass over the bytes and one by the engine find them, and count the rows, so that what
+is loaded later can be compared with the files. Not here: the SQL (`row_sql`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow.parquet as pq
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.sound_copy import SoundCopy, sound_copy
+from ecom_assets.sources.files.sql import (
+    HAS_TEXT,
+    Layout,
+    csv_source,
+    is_object,
+    line_source,
+    list_length,
+    many_brackets,
+    parquet_source,
+)
+from ecom_assets.sources.files.text_blocks import blocks_of
+from ecom_assets.warehouse.sql_text import select, texts
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Paths of files that need a copy, a file with a key that its mapping does not know, and the rows of each file."""
+
+    damaged: frozenset[str]
+    unknown: tuple[str, str] | None = None
+    row_counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __or__(self, other: "Findings") -> "Findings":
+        """Both together."""
+        counts = {**self.row_counts, **other.row_counts}
+        return Findings(self.damaged | other.damaged, self.unknown or other.unknown, counts)
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """Files of one layout, how each is read, and how many rows each has."""
+
+    copies: dict[str, SoundCopy | None]
+    unknown: tuple[str, str] | None
+    row_counts: dict[str, int]
+
+
+def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> TextFiles:
+    """Find out which files can be read as they are, copy the others, and count the rows of each.
+
+    Raises:
+        SourceError: A gzip file is cut off or damaged.
+    """
+    if layout.format == "parquet":
+        return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
+    odd = frozenset(file.path for file in files if _is_odd(file))
+    found = _find_damage(con, layout, [file for file in files if file.path not in odd])
+    copies: dict[str, SoundCopy | None] = {}
+    for file in files:
+        copy = copies[file.path] = sound_copy(file, layout) if file.path in odd | found.damaged else None
+        if copy:
+            found |= _look_at_copy(con, layout, file.path, copy)
+    return TextFiles(copies, found.unknown, {file.path: found.row_counts.get(file.path, 0) for file in files})
+
+
+def _is_odd(file: InputFile) -> bool:
+    r"""Tell whether a file has bytes that the engine reads otherwise than `csv` and `json` do.
+
+    These are NUL, a `\r` that no `\n` follows, and blank lines before the header.
+    """
+    is_first, ends_in_cr = True, False
+    is_odd = False
+    for block in blocks_of(file):  # to the end, for the checksum of a gzip file
+        if is_odd and not file.is_gzip:
+            return True
+        is_odd |= is_first and file.format == "csv" and block[:1] in {b"\r", b"\n"}
+        is_odd |= ends_in_cr and not block.startswith(b"\n")
+        is_odd |= b"\x00" in block
+        ends_in_cr = block.endswith(b"\r")
+        if b"\r" in block:
+            is_odd |= block.count(b"\r") - ends_in_cr != block.count(b"\r\n")
+        is_first = False
+    return is_odd or ends_in_cr
+
+
+def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
+    """What one pass by the engine finds."""
+    if not files:
+        return Findings(frozenset())
+    try:
+        return _look(con, layout, [file.path for file in files])
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
+            raise
+        if len(files) > 1:  # find out which: together they are quicker, and damage is rare
+            middle = len(files) // 2
+            return _find_damage(con, layout, files[:middle]) | _find_damage(con, layout, files[middle:])
+        if isinstance(error, duckdb.IOException):
+            raise SourceError(
+                f"{files[0].name} cannot be read to its end (cut off or damaged); deliver it again"
+            ) from error
+        return Findings(frozenset({files[0].path}))
+
+
+def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: SoundCopy) -> Findings:
+    """The rows of a file that is read from a copy, and a key in it that its mapping does not know."""
+    if layout.format == "csv":
+        return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
+    found = _look(con, layout, [copy.sound])
+    unknown = (path, found.unknown[1]) if found.unknown else None
+    return Findings(frozenset(), unknown, {path: found.row_counts.get(copy.sound, 0) + copy.damaged_count})
+
+
+def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
+    if layout.exploded:
+        return {file.path: _row_count(con, parquet_source([file.path]), list_length(layout)) for file in files}
+    return {file.path: pq.read_metadata(file.path).num_rows for file in files}
+
+
+def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:
+    found = con.execute(select(f"coalesce(sum({rows}), 0)", source)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:
+    if layout.format == "csv":
+        # Only columns that are read are checked for valid UTF-8, so all of them are.
+        columns = "__file, count(*), count(COLUMNS(*))"
+        counted = con.execute(select(columns, csv_source(layout, paths), group_by="__file")).fetchall()
+        return Findings(frozenset(), None, {row[0]: int(row[1]) for row in counted})
+    good, unknown = is_object(layout), "NULL"
+    if layout.other_columns == "refuse":
+        unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
+    judged = select(
+        f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
+        f" CASE WHEN {good} THEN {list_length(layout)} ELSE 1 END AS row_count",
+        line_source(paths, is_gzip=layout.is_gzip),
+        HAS_TEXT,
+    )
+    summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", judged, group_by="__file")
+    rows = con.execute(summed).fetchall()
+    strange = sorted((path, key) for path, _, key, _ in rows if key is not None)
+    damaged = frozenset(path for path, is_sound, _, _ in rows if not is_sound)
+    return Findings(damaged, next(iter(strange), None), {path: int(count) for path, _, _, count in rows})

@@ -1,0 +1,235 @@
+"""Whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here.
+
+Here: the comparison and its messages, and which columns an SQL expression uses. Not here: finding the
+columns (`file_columns`), reading rows.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from ecom_assets.errors import MappingError
+from ecom_assets.sources.files.columns import FileColumns
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField, load, shipped
+from ecom_assets.sources.files.sql import field_sql
+from ecom_assets.sources.mapping_file import did_you_mean
+from ecom_assets.warehouse.sql_text import ident, select
+
+_EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
+
+
+def columns_used(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
+    """The columns of the file that each field of a mapping is made of."""
+    return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
+
+
+def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
+    """MappingError unless the engine accepts every expression over columns that are all text."""
+    for name, field in mapping.given():
+        if field.expression is None:
+            continue
+        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in used[name]]
+        rows = select([*columns, "NULL::VARCHAR AS __malformed"], "(VALUES (0))")
+        try:
+            con.execute(select([field_sql(mapping, name), "__malformed"], rows))
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise MappingError(
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); mend it"
+            ) from error
+
+
+def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
+    """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
+    fit = _Fit(file, found, mapping, used)
+    fit.check_missing()
+    fit.check_exact()
+    if fit.unknown and mapping.other_columns == "refuse":
+        raise MappingError(unknown_column(file, fit.unknown[0], mapping))
+    for name, field in mapping.given():
+        if field.column in found.columns:
+            fit.check_type(name, field, field.column)
+
+
+def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
+    """The sentence about a column that a mapping does not know."""
+    return (
+        f"unknown column {column!r} in {file.name} with mapping {mapping.name!r}; add it to the mapping under"
+        " `ignore_columns`, or set `other_columns: properties` to keep such columns"
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One file beside one mapping."""
+
+    file: InputFile
+    found: FileColumns
+    mapping: RecordMapping
+    used: dict[str, tuple[str, ...]]
+
+    @cached_property
+    def unknown(self) -> list[str]:
+        known = {column for columns in self.used.values() for column in columns}
+        known |= {*self.mapping.ignore_columns, self.mapping.explode or ""}
+        return [name for name in self.found.columns if name not in known]
+
+    def check_missing(self) -> None:
+        if not self.found.columns:  # an NDJSON file without a readable line: its lines are malformed, not it
+            return
+        if self.mapping.explode:
+            self._check_exploded(self.mapping.explode)
+        for name, columns in self.used.items():
+            for column in columns:
+                if column not in self.found.columns and not self._may_lack(name, column):
+                    raise MappingError(self._missing(name, column))
+
+    def check_exact(self) -> None:
+        """Refuse columns whose values would be rounded: different ids would become one."""
+        kept = self.unknown if self.mapping.other_columns == "properties" else []
+        for column in (*(column for columns in self.used.values() for column in columns), *kept):
+            found = self.found.columns.get(column)
+            if found and found.kind == "inexact":
+                raise MappingError(
+                    f"column {column!r} of {self.file.name} is {found.type}, and of numbers no more than 38 digits"
+                    " can be read exactly; write it as text"
+                )
+
+    def check_type(self, name: str, field: SourceField, column: str) -> None:
+        expected, kinds = _expected(self.mapping, name, field)
+        found = self.found.columns[column]
+        if found.kind not in kinds:
+            raise MappingError(
+                f"column {column!r} of {self.file.name} is {found.type}, but {name} expects {expected};"
+                " mend the mapping or the file"
+            )
+        is_number = name in self.mapping.kind.numbers or isinstance(field, TimeField)
+        if column in self.found.rounded and not is_number:
+            raise MappingError(
+                f"column {column!r} of {self.file.name} is {found.type} and holds numbers that this type rounds,"
+                f" so that different values of {name} would become one; write it as whole numbers or as text"
+            )
+        if isinstance(field, TimeField) and field.formats == ("iso",):
+            self._check_epoch(name, column)
+
+    def _check_exploded(self, exploded: str) -> None:
+        column = self.found.columns.get(exploded)
+        if column is None or column.kind not in {"nested", "mixed"}:
+            is_type = f"is {column.type}" if column else "is missing"
+            raise MappingError(
+                f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r}"
+                f" explodes the list in it; mend the mapping or the file{self._looks_like()}"
+            )
+
+    def _may_lack(self, name: str, column: str) -> bool:
+        if self.mapping.may_lack(name, column):
+            return True
+        # JSON leaves out what is empty; but a key that is nearly the same is a misspelt one.
+        is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
+        is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
+        return is_tolerant and not did_you_mean(column, self.unknown)
+
+    def _missing(self, name: str, column: str) -> str:
+        return (
+            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
+            f" {name}{did_you_mean(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
+        )
+
+    def _looks_like(self) -> str:
+        with duckdb.connect() as con:
+            kind = type(self.mapping)
+            others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
+            fitting = [other.name for other in others if _needed(con, other) <= self.found.columns.keys()]
+        return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
+
+    def _check_epoch(self, name: str, column: str) -> None:
+        values = [row[column].strip() for row in self.found.sample if row[column].strip()]
+        lengths = {len(value) if value.isdigit() else 0 for value in values}
+        form = _EPOCH_LENGTHS.get(min(lengths, default=0)) if len(lengths) == 1 else None
+        if form:
+            raise MappingError(
+                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects"
+                f" ISO timestamps; set `format: {form}` in the mapping"
+            )
+
+
+def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
+    """The columns that a file of this mapping always has."""
+    used = columns_used(con, mapping)
+    columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}
+    if mapping.explode:
+        columns = {column for column in columns if not column.startswith(f"{mapping.explode}.")}
+        columns.add(mapping.explode)
+    return columns
+
+
+def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:
+    """What a field expects, in words and as kinds of columns."""
+    if isinstance(field, TimeField):
+        kinds = {"text", "null", "mixed"}
+        for form in field.formats:
+            kinds |= {"timestamp", "zoned", "date"} if form == "iso" else set()
+            kinds |= {"number"} if form.startswith("epoch") else set()
+        return f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)", kinds
+    if name == "properties":
+        return "text or nested values", {"text", "nested", "null", "mixed"}
+    if name in mapping.kind.numbers:
+        return "a number", {"number", "text", "null", "mixed"}
+    return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
+
+
+def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
+    if field.column:
+        yield field.column
+    elif field.expression:
+        yield from _references(con, mapping, name, field.expression)
+    elif isinstance(field, IdField) and field.hash_of:
+        yield from field.hash_of
+
+
+def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, expression: str) -> list[str]:
+    tree = _parsed(con, expression)
+    if tree["error"] or len(tree["statements"]) != 1:
+        reason = tree.get("error_message", "it is more than one expression")
+        word = _unquoted_name(con, expression)
+        hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "mend it"
+        raise MappingError(
+            f"mapping {mapping.name!r}: the expression of {name} is no SQL expression ({reason}); {hint}"
+        )
+    return sorted(_column_refs(tree["statements"][0]["node"]["select_list"]))
+
+
+def _parsed(con: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
+    row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    return tree
+
+
+def _unquoted_name(con: duckdb.DuckDBPyConnection, expression: str) -> str | None:
+    """The word of SQL that, if it were quoted as a column's name, would make this an expression; None if none would."""
+    reserved = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+    keywords = {row[0] for row in con.execute(reserved).fetchall()}
+    for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", expression)):
+        if word.lower() in keywords:
+            quoted = re.sub(rf"(?<![\w\"]){word}(?![\w\"])", ident(word), expression)
+            if not _parsed(con, quoted)["error"]:
+                return str(word)
+    return None
+
+
+def _column_refs(node: object) -> set[str]:
+    if isinstance(node, list):
+        return {name for part in node for name in _column_refs(part)}
+    if not isinstance(node, dict):
+        return set()
+    if node.get("class") == "COLUMN_REF":
+        return {node["column_names"][0]}
+    if node.get("class") == "LAMBDA" and node.get("syntax_type") != "SINGLE_ARROW":
+        return _column_refs(node["expr"]) - _column_refs(node["lhs"])
+    return _column_refs(list(node.values()))

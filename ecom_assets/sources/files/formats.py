@@ -1,0 +1,272 @@
+"""Which files a path stands for, in which format, and whether they are what their ending says.
+
+Here: paths, endings, landing folders and the first and last bytes of a file. Not here: columns and rows.
+"""
+
+import glob
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal
+
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.sources.files.places import files_below, is_ignored, require_readable_globs
+from ecom_assets.tables.days import is_plausible
+
+Format = Literal["csv", "ndjson", "parquet"]
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+_KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz) and .parquet"
+_LANDING = re.compile(r"(received_date|increment_date)=(.*)")
+_HEAD_BYTES = 1 << 18
+_GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of records: where it lies, what it is, and when it arrived if its landing folder says so."""
+
+    path: str
+    relative: str
+    format: Format
+    is_gzip: bool
+    received_date: date | None
+    size: int
+    modified_at: datetime
+    placed_at: datetime  # when it came here at the latest; archives keep older times of modification
+
+    @property
+    def name(self) -> str:
+        """How messages call the file."""
+        return self.relative
+
+
+def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
+    """Every file that the paths (files, folders, globs) stand for, each once, in the order of their names."""
+    if not paths:
+        raise SourceError("no path of event files was given; give a file, a folder or a glob")
+    for address in (str(one) for one in paths if "://" in str(one)):
+        raise UsageError(
+            f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a table as "
+            "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
+        )
+    found: dict[Path, InputFile] = {}
+    for file in (file for given in paths for file in _files_of(str(given))):
+        found.setdefault(Path(file.path).resolve(), file)
+    return sorted(found.values(), key=lambda file: file.path)
+
+
+def in_landing_folders(place: str) -> bool:
+    """Tell whether a path (file, folder or glob) leads to landing folders, whatever lies in them."""
+    below = [path.name for path in Path(place).iterdir()] if Path(place).is_dir() else []
+    return any(_LANDING.fullmatch(part) for part in (*Path(place).absolute().parts, *below))
+
+
+def head_of(file: InputFile) -> bytes:
+    """The first bytes of a text file, unpacked; SourceError if it is empty or not what its ending says."""
+    if file.size == 0:
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+    with Path(file.path).open("rb") as opened:
+        start = opened.read(4)
+    if start.startswith(_GZIP_MAGIC) != file.is_gzip:
+        found, name = ("not gzip", "without .gz") if file.is_gzip else ("gzip", "with .gz at the end")
+        raise SourceError(f"{file.name} is {found} inside; name it {name}")
+    try:
+        with gzip.open(file.path) if file.is_gzip else Path(file.path).open("rb") as opened:
+            head: bytes = opened.read(_HEAD_BYTES)
+    except (EOFError, OSError, zlib.error) as error:
+        raise SourceError(f"{file.name} is a damaged or cut-off gzip file; deliver it again") from error
+    if not head:
+        raise SourceError(f"{file.name} is empty once unpacked; deliver it again or take it away")
+    if start == _PARQUET_MAGIC or _is_binary(head[:4096], file.format):
+        raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
+    return head
+
+
+def _is_binary(start: bytes, kind: Format) -> bool:
+    """Tell whether a file is no text at all; NUL in one of its lines costs that line only."""
+    is_dense = 8 * start.count(b"\x00") > len(start)
+    return is_dense or (kind == "csv" and b"\x00" in start.lstrip(b"\r\n").replace(b"\r", b"\n").partition(b"\n")[0])
+
+
+def check_parquet(file: InputFile) -> None:
+    """SourceError unless the file begins and ends as a Parquet file does."""
+    with Path(file.path).open("rb") as opened:
+        start = opened.read(4)
+        opened.seek(max(0, file.size - 4))
+        end = opened.read(4)
+    if start != _PARQUET_MAGIC:
+        raise SourceError(f"{file.name} is no Parquet file, as its ending says; check what wrote it")
+    if end != _PARQUET_MAGIC or file.size <= len(_PARQUET_MAGIC) * 2:
+        raise SourceError(f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again")
+
+
+def _files_of(given: str) -> Iterator[InputFile]:
+    path = Path(given)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise SourceError(f"{given} may not be read by this user ({error.strerror}); change its permissions") from error
+    if is_folder:
+        yield from _in_folder(path, given)
+    elif is_file:
+        yield _input_file(path, path.parent)
+    elif glob.has_magic(given):
+        yield from _in_glob(given)
+    else:
+        raise SourceError(f"{given} does not exist; check the path")
+
+
+def _in_folder(folder: Path, given: str) -> Iterator[InputFile]:
+    files = list(files_below(folder))
+    if not files:
+        raise SourceError(f"the folder {given} holds no files; put {_KNOWN} files there")
+    for path in files:
+        yield _input_file(path, folder)
+
+
+def _in_glob(given: str) -> Iterator[InputFile]:
+    root = Path(given)
+    while glob.has_magic(str(root)):
+        root = root.parent
+    require_readable_globs(given)
+    matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
+    if not matches:
+        raise SourceError(f"no file matches {given}; check the pattern")
+    for match in (one for one in matches if not any(map(is_ignored, one.relative_to(root).parts))):
+        for path in files_below(match) if match.is_dir() else [match]:
+            yield _input_file(path, root)
+
+
+def _input_file(path: Path, root: Path) -> InputFile:
+    if not _is_utf8(str(path)):
+        shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+        raise SourceError(f"the name of the file {shown} is not UTF-8; rename it")
+    is_gzip = path.suffix.lower() == ".gz"
+    ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
+    kind = _ENDINGS.get(ending)
+    if kind is None or (is_gzip and kind == "parquet"):
+        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away")
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise SourceError(f"{path} may not be read by this user; change its permissions")
+    stat = path.stat()
+    modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    changed_at = datetime.fromtimestamp(stat.st_ctime, UTC)
+    return InputFile(
+        path=str(path),
+        relative=path.relative_to(root).as_posix(),
+        format=kind,
+        is_gzip=is_gzip,
+        received_date=_landing_date(path),
+        size=stat.st_size,
+        modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
+        placed_at=changed_at,
+    )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # Python keeps the bytes of such a name as halves of characters
+        return False
+    return True
+
+
+def _landing_date(path: Path) -> date | None:
+    for part in reversed(path.absolute().parts[:-1]):
+        if match := _LANDING.fullmatch(part):
+            try:
+                landed = date.fromisoformat(match[2])
+            except ValueError as error:
+                raise SourceError(
+                    f"the folder {part} of {path} has no date like {match[1]}=2026-01-31; rename it"
+                ) from error
+            # What a folder of 1970 or 2999 says is not believed; its rows have days of their own.
+            return landed if is_plausible(landed) else None
+    return None
+
+
+_LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
+
+
+@dataclass(frozen=True)
+class NewestFiles:
+    """Files that changed lately, the newest first, as many as the bounds allow.
+
+    `left_out_count` is how many more changed; `changed_at` is when the newest of all files looked at changed.
+    """
+
+    paths: tuple[str, ...]
+    left_out_count: int
+    changed_at: datetime | None
+
+
+def newest_files(
+    places: Iterable[str], since: datetime, first_day: date, *, most_files: int, most_bytes: int
+) -> NewestFiles:
+    """Find the files that changed at or after an instant.
+
+    Args:
+        places: Files, folders and globs.
+        since: The instant.
+        first_day: Landing folders of days before it are not looked into.
+        most_files: How many files to return at most.
+        most_bytes: How large they may be together.
+
+    Raises:
+        SourceError: A place does not exist.
+    """
+    seen = {os.path.realpath(path): (path, stat) for place in places for path, stat in _in(place, first_day)}
+    by_age = sorted(seen.values(), key=lambda one: (-one[1].st_mtime_ns, one[0]))
+    changed_at = datetime.fromtimestamp(by_age[0][1].st_mtime, UTC) if by_age else None
+    fresh = [one for one in by_age if one[1].st_mtime >= since.timestamp()]
+    taken: list[str] = []
+    room = most_bytes
+    for path, stat in fresh[:most_files]:
+        room -= stat.st_size
+        if room < 0:
+            break
+        if stat.st_size:
+            taken.append(path)
+    empty = sum(1 for _, stat in fresh if not stat.st_size)
+    return NewestFiles(tuple(taken), max(0, len(fresh) - len(taken) - empty), changed_at)
+
+
+def _in(place: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
+    if Path(place).is_dir():
+        yield from _newest_in_folder(place, first_day)
+    elif glob.has_magic(place):
+        for match in glob.iglob(place, recursive=True):  # noqa: PTH207 (absolute globs too)
+            yield from _in(match, first_day)
+    elif Path(place).is_file():
+        yield place, Path(place).stat()
+    else:
+        raise SourceError(f"{place} does not exist; check the path in ECOM_EVENTS.")
+
+
+def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_ignored(entry.name) or entry.name.startswith((".", "_")):
+                continue
+            if entry.is_dir():
+                if not _is_older(entry.name, first_day):
+                    yield from _newest_in_folder(entry.path, first_day)
+            elif entry.is_file():
+                yield entry.path, entry.stat()
+
+
+def _is_older(folder: str, first_day: date) -> bool:
+    landed = _LANDING_DAY.fullmatch(folder)
+    try:
+        return landed is not None and date.fromisoformat(landed[1]) < first_day
+    except ValueError:  # no day of any calendar; `ecom run` complains about it
+        return False

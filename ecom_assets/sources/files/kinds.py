@@ -1,0 +1,178 @@
+"""How a foreign layout becomes `ecommerce_events`: what an event is made of, and what else its mapping may say.
+
+Not here: what every mapping may say (`record_mapping`), orders (`order_mapping`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ecom_assets.sources.files.mapping import (
+    IdField,
+    RecordFields,
+    RecordKind,
+    RecordMapping,
+    SourceField,
+    TimeField,
+    load,
+    shipped,
+)
+from ecom_assets.warehouse.sql_text import amount
+
+EVENT_FIELDS = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
+    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
+)  # fmt: skip
+OPTIONAL_FIELDS = frozenset({"received_at", "anonymous_id", "user_agent", "properties"})
+EVENT = RecordKind(
+    folder="mappings",
+    fields=EVENT_FIELDS,
+    id="event_id",
+    time="event_timestamp",
+    at="event_at",
+    optional=OPTIONAL_FIELDS,
+    never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
+    numbers=frozenset({"cart_value"}),
+    read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value"))},
+)
+
+
+class EventFields(RecordFields):
+    """One entry per column of `ecommerce_events`; what is left out stays empty."""
+
+    event_id: IdField
+    event_type: SourceField
+    event_timestamp: TimeField
+    user_id: SourceField | None = None
+    session_id: SourceField | None = None
+    product_id: SourceField | None = None
+    product_category: SourceField | None = None
+    page_url: SourceField | None = None
+    referrer_url: SourceField | None = None
+    cart_value: SourceField | None = None
+    received_at: TimeField | None = None
+    anonymous_id: SourceField | None = None
+    user_agent: SourceField | None = None
+    properties: SourceField | None = None
+
+    @model_validator(mode="after")
+    def _someone(self) -> "EventFields":
+        if self.user_id is None and self.session_id is None:
+            raise ValueError("one of user_id and session_id is needed, or nobody could be counted")
+        return self
+
+
+class EventMapping(RecordMapping):
+    """How a layout becomes `ecommerce_events`."""
+
+    kind: ClassVar[RecordKind] = EVENT
+
+    fields: EventFields
+    event_types: dict[str, str] = Field(default_factory=dict)
+    funnel_steps: tuple[str, ...] = ()
+
+    def translations(self) -> dict[str, dict[str, str]]:
+        """Our names of the source's values, by field."""
+        return {"event_type": self.event_types}
+
+    def translate(self, event_type: str) -> str:
+        """Our name of an event type of the source; a name without translation stays as it is."""
+        return self.event_types.get(event_type, event_type)
+
+    def own_words(self) -> dict[str, tuple[str, ...]]:
+        """The source's words for each of our event types that it has other words for."""
+        return {
+            ours: tuple(theirs for theirs, one in self.event_types.items() if one == ours)
+            for ours in self.event_types.values()
+        }
+
+    def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
+        """Return a shop's list of types, in its words or ours, as `CleaningRule` takes it; None where it is empty."""
+        return tuple(dict.fromkeys(map(self.translate, event_types))) or None
+
+
+def shipped_mappings() -> list[str]:
+    """Names of the mappings of events that come with the package."""
+    return shipped(EventMapping)
+
+
+def load_mapping(name_or_path: str | Path) -> EventMapping:
+    """A shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    return load(EventMapping, name_or_path)
+
+
+ORDER_FIELDS = (
+    "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name",
+    "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity", "payment_amount", "status",
+)  # fmt: skip
+
+
+def _whole_number(column: str) -> str:
+    """SQL of the whole number that a text means, at most 10¹⁸; NULL for any other text, `2.5` included."""
+    number = f"TRY_CAST({column} AS DECIMAL(24, 6))"
+    cut = f"CASE WHEN TRY_CAST({column} AS DOUBLE) BETWEEN 1e18 AND 1e300 THEN 1000000000000000000 END"
+    whole = f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
+    return f"COALESCE({whole}, {cut})"
+
+
+ORDER = RecordKind(
+    folder="order_mappings",
+    fields=ORDER_FIELDS,
+    id="uniq_id",
+    time="date_time",
+    at="ordered_at",
+    optional=frozenset({"received_at", "order_id", "country", "item_category", "sales_channel", "id"}),
+    never_empty=frozenset({"uniq_id", "date_time"}),
+    numbers=frozenset({"quantity", "payment_amount"}),
+    renamed={"quantity": "received_quantity", "payment_amount": "received_payment_amount"},
+    read={
+        "id_number": ("BIGINT", _whole_number("e.id")),
+        "quantity": ("BIGINT", _whole_number("e.quantity")),
+        "payment_amount": ("DECIMAL(18, 2)", amount("e.payment_amount")),
+    },
+)
+
+
+class OrderFields(RecordFields):
+    """One entry per column of `user_order_log`; what is left out stays empty."""
+
+    uniq_id: IdField
+    date_time: TimeField
+    customer_id: SourceField
+    item_id: SourceField
+    quantity: SourceField
+    payment_amount: SourceField
+    id: SourceField | None = None
+    order_id: SourceField | None = None
+    city_id: SourceField | None = None
+    city_name: SourceField | None = None
+    country: SourceField | None = None
+    first_name: SourceField | None = None
+    last_name: SourceField | None = None
+    item_name: SourceField | None = None
+    item_category: SourceField | None = None
+    sales_channel: SourceField | None = None
+    status: SourceField | None = None
+    received_at: TimeField | None = None
+
+
+class OrderMapping(RecordMapping):
+    """How a layout becomes `user_order_log`."""
+
+    kind: ClassVar[RecordKind] = ORDER
+
+    fields: OrderFields
+    statuses: dict[str, str] = Field(default_factory=dict)
+    sales_channels: dict[str, str] = Field(default_factory=dict)
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+
+    def translations(self) -> dict[str, dict[str, str]]:
+        """Our names of the source's values, by field."""
+        return {"status": self.statuses, "sales_channel": self.sales_channels}
+
+
+def load_order_mapping(name_or_path: str | Path) -> OrderMapping:
+    """A shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    return load(OrderMapping, name_or_path)

@@ -1,0 +1,281 @@
+"""Records in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns that `raw` keeps of them.
+
+Here: which files there are, which of them are opened for which arrival days, and the SELECT over them.
+Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`), loading into a warehouse.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ecom_assets.errors import MappingError, UsageError
+from ecom_assets.sources.files import sql as row_sql
+from ecom_assets.sources.files.columns import FileColumns, columns_of
+from ecom_assets.sources.files.damage import sorted_files
+from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
+from ecom_assets.sources.files.formats import InputFile, find_files
+from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
+from ecom_assets.sources.files.sound_copy import SoundCopy
+from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
+from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ArrivalDays:
+    """How many of a file's rows arrived on each day, and the day for rows that do not say theirs."""
+
+    row_counts: dict[date, int]
+    fallback: date
+    is_said: bool
+
+    @classmethod
+    def from_said(cls, said: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
+        """Put rows that do not say their day on the last day on which a row happened, else on that of the file.
+
+        Args:
+            said: Days that rows say, or None, with the number of such rows and the last day that they happened on.
+            modified: The day of the file.
+        """
+        fallback = max((usable for _, _, usable in said if usable), default=modified)
+        counts: dict[date, int] = {}
+        for arrived, number, _ in said:
+            counts[arrived or fallback] = counts.get(arrived or fallback, 0) + number
+        return cls(counts, fallback, any(arrived for arrived, _, _ in said))
+
+    @property
+    def first(self) -> date:
+        """Return the first day on which a row arrived."""
+        return min(self.row_counts)
+
+    @property
+    def last(self) -> date:
+        """Return the last day on which a row arrived."""
+        return max(self.row_counts)
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file: all of them as counted when it was looked at, and those of each arrival day."""
+
+    file: str
+    row_count: int
+    by_day: Mapping[date, int]
+
+
+@dataclass(frozen=True)
+class RecordFiles:
+    """The files of one source with the mapping that fits them all."""
+
+    con: duckdb.DuckDBPyConnection
+    mapping: RecordMapping
+    timezone: str
+    layouts: tuple[tuple[InputFile, Layout], ...]
+    first_day: date = FIRST_PLAUSIBLE
+    _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
+    _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
+    _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def open(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        paths: Sequence[str | Path],
+        mapping: RecordMapping,
+        timezone: str = "UTC",
+        first_day: date = FIRST_PLAUSIBLE,
+    ) -> "RecordFiles":
+        """Find the files and check header and types of each against the mapping, before anything runs.
+
+        Dates before `first_day` are not believed, nor are those of landing folders that are after the day on which
+        the file came here: such rows arrive on the days that the others say.
+        """
+        try:
+            valid_zone(timezone)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        # A failing look must not abort a transaction that the caller is in, so looks have their own cursor.
+        probe = con.cursor()
+        used = columns_used(probe, mapping)
+        check_expressions(probe, mapping, used)
+        layouts = []
+        for file in find_files(paths):
+            found = columns_of(probe, file, mapping.delimiter, mapping.explode)
+            check_fit(file, found, mapping, used)
+            layouts.append((_believed(file, first_day, timezone), _layout(file, found, mapping, used)))
+        return cls(con, mapping, timezone, tuple(layouts), first_day)
+
+    def files(self) -> list[InputFile]:
+        """Every file with its path, landing date (or None), size and time of modification."""
+        return [file for file, _ in self.layouts]
+
+    def received_sql(self, first: date | None = None, end: date | None = None) -> str:
+        """SELECT of the columns of the mapping's kind of record for the arrival days in [first, end).
+
+        Landing folders of other days are not opened, nor are files that hold no rows of these days.
+        """
+        landed = [(f, y) for f, y in self.layouts if f.received_date and _is_in(f.received_date, first, end)]
+        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
+        arrivals = self._arrivals_of(loose)
+        loose = [(f, y) for f, y in loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
+        selects = [self._select(group) for group in _groups(landed)]
+        selects += [_within(self._select(group), first, end) for group in _groups(loose)]
+        return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
+
+    def received_days(self) -> tuple[date, date] | None:
+        """The first and the last arrival day of the files; None if they hold no rows."""
+        days = [file.received_date for file in self.files() if file.received_date]
+        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
+        days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
+        return (min(days), max(days)) if days else None
+
+    def has_believed_days(self) -> bool:
+        """Tell whether a file, or one of its rows, says a day on which it can have arrived."""
+        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
+        is_landed = len(loose) < len(self.layouts)
+        return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())
+
+    def file_rows(self, days: Days | None = None) -> list[FileRows]:
+        """Return the rows of the files, those of landing folders of other days apart; these are not opened."""
+        asked = set(days.dates) if days else None
+        landed = [(f, y) for f, y in self.layouts if f.received_date and (asked is None or f.received_date in asked)]
+        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
+        for group in _groups(landed):
+            self._look_for_damage(group)
+        arrivals = self._arrivals_of(loose)
+        by_day: dict[str, dict[date, int]] = {
+            **{f.path: {f.received_date: self._row_counts[f.path]} for f, _ in landed if f.received_date},
+            **{f.path: arrivals[f.path].row_counts for f, _ in loose if f.path in arrivals},
+        }
+        files = [file for file, _ in (*landed, *loose)]
+        return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+
+    def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
+        """The first and last day that rows arriving on these days belong to; None if there are none.
+
+        Days later than the day after the arrival are no such days: these rows are rejected as future ones.
+        """
+        found: list[date] = []
+        for arrived in sorted(received):
+            own = select(
+                f"{day_in_zone(self.mapping.kind.at, self.timezone)} AS own",
+                self.received_sql(arrived, arrived + _ONE_DAY),
+            )
+            query = select("min(own), max(own)", own, f"own <= {day(arrived + _ONE_DAY)}")
+            row = self.con.execute(query).fetchone()
+            found += [one for one in row or () if one]
+        return (min(found), max(found)) if found else None
+
+    def no_rows_sql(self) -> str:
+        """SELECT of the columns of the mapping's kind of record, without a row."""
+        columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
+        return select(columns, "(VALUES (0))", "false")
+
+    def _select(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+        """The SELECT over files of one layout."""
+        files = [self._days_of(file) for file, _ in group]
+        return dated_sql(self._records(group), self.mapping.kind, files, self.timezone)
+
+    def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+        filled = frozenset.intersection(*(layout.filled for _, layout in group))
+        layout = replace(group[0][1], filled=filled)
+        self._look_for_damage(group)
+        sound = [file.path for file, _ in group if not self._copies[file.path]]
+        rows = [row_sql.sound_rows(layout, sound)] if sound else []
+        for file, _ in group:
+            if copy := self._copies[file.path]:
+                rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
+        united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
+        return records_sql(united, self.mapping, layout.needed, layout.moments())
+
+    def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
+        """Note which files are read from a copy."""
+        new = [file for file, _ in group if file.path not in self._copies]
+        found = sorted_files(self.con.cursor(), group[0][1], new)
+        if found.unknown:
+            [file] = [one for one in new if one.path == found.unknown[0]]
+            raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
+        self._copies.update(found.copies)
+        self._row_counts.update(found.row_counts)
+
+    def _days_of(self, file: InputFile) -> FileDays:
+        arrival = self._arrivals.get(file.path)
+        modified = _day_of(file.modified_at, self.timezone)
+        fallback = arrival.fallback if arrival else None
+        latest = _day_of(file.placed_at, self.timezone)
+        return FileDays(file.path, file.relative, file.received_date, modified, fallback, self.first_day, latest)
+
+    def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
+        """Arrival days of files without a landing folder, from one pass over each."""
+        new = [(file, layout) for file, layout in loose if file.path not in self._arrivals]
+        for group in _groups(new):
+            files = [self._days_of(file) for file, _ in group]
+            sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
+            said: dict[str, list[tuple[date | None, int, date | None]]] = {}
+            for path, *counted in self.con.execute(sql).fetchall():
+                said.setdefault(path, []).append((counted[0], counted[1], counted[2]))
+            for one in files:
+                if one.path in said:
+                    self._arrivals[one.path] = ArrivalDays.from_said(said[one.path], one.modified_date)
+        return self._arrivals
+
+
+def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
+    """Return the file, without the day of its landing folder where that cannot be."""
+    landed = file.received_date
+    if landed is None or first_day <= landed <= _day_of(file.placed_at, zone):
+        return file
+    return replace(file, received_date=None)
+
+
+def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
+    needed = tuple(sorted({column for columns in used.values() for column in columns}))
+    # A column that is only hashed for the id is told nowhere else, so it goes to the properties too.
+    only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
+    named = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
+    named |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
+    return Layout(
+        format=file.format,
+        is_gzip=file.is_gzip,
+        columns=tuple(found.columns.items()),
+        delimiter=found.delimiter,
+        exploded=mapping.explode,
+        needed=needed,
+        named=frozenset(named),
+        other_columns=mapping.other_columns,
+        filled=found.filled,
+    )
+
+
+def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:
+    """Files that one SELECT can read."""
+    groups: dict[object, list[tuple[InputFile, Layout]]] = {}
+    for file, layout in layouts:
+        # The columns of NDJSON are those that were seen in its first lines, which say nothing about the SQL.
+        key = (layout.format, layout.is_gzip, layout.delimiter, layout.format != "ndjson" and layout.columns)
+        groups.setdefault(key, []).append((file, layout))
+    return list(groups.values())
+
+
+def _within(rows: str, first: date | None, end: date | None) -> str:
+    bounds = [f"received_date >= {day(first)}"] if first else []
+    bounds += [f"received_date < {day(end)}"] if end else []
+    return select("*", rows, " AND ".join(bounds)) if bounds else rows
+
+
+def _is_in(one: date, first: date | None, end: date | None) -> bool:
+    return (first is None or first <= one) and (end is None or one < end)
+
+
+def _overlaps(arrival: ArrivalDays, first: date | None, end: date | None) -> bool:
+    return (first is None or first <= arrival.last) and (end is None or arrival.first < end)
+
+
+def _day_of(moment: datetime, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date()

@@ -1,0 +1,254 @@
+"""Where records of CSV text begin and end, by the rules of the engine's reader, in time that grows with the text only.
+
+A value in quotes may hold delimiters, doubled quotes and line breaks; blanks around the quotes are no part of it. A
+quote within a value that does not begin with one is a character like any other. Not here: values, files.
+"""
+
+import atexit
+import csv
+import hashlib
+import io
+import re
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from isal import igzip
+
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.sql import MAX_DEPTH, Layout
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, as_text, is_too_long, lines_of
+
+EndOf = Callable[[bytes], int | None]
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
+
+
+class RecordPatterns:
+    """What a record of so many columns looks like.
+
+    The patterns give nothing back (`*+`): of every text there is one reading, so none takes longer than its length.
+    """
+
+    def __init__(self, columns: int, delimiter: str) -> None:
+        """Take the number of columns and what stands between them."""
+        self._columns = columns
+        self._delimiter = delimiter.encode()
+        between = re.escape(self._delimiter)
+        value = rb" *+(?:%s\" *+|[^\"\r\n%s][^\r\n%s]*+|)" % (_QUOTED, between, between)
+        # The engine's reader takes empty values beyond the last column for nothing.
+        more = rb"(?:%s(?: *+\"\" *+)?+)*+" % between
+        row = rb"%s(?:%s%s){%d}%s" % (value, between, value, columns - 1, more)
+        self._record = re.compile(rb"(?:%s)(?=[\r\n]|\Z)" % row)
+        self._any = re.compile(rb"(?:%s(?:%s%s)*+)(?=[\r\n]|\Z)" % (value, between, value))
+        self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, _QUOTED))
+
+    def is_record(self, line: bytes) -> bool:
+        """Tell whether a line, without its line end, is a whole record."""
+        if b'"' not in line:
+            count = line.count(self._delimiter) + 1
+            return count == self._columns or (
+                count > self._columns and line.endswith(self._delimiter * (count - self._columns))
+            )
+        return self.end_of_record(line) == len(line)
+
+    def end_of_record(self, text: bytes) -> int | None:
+        """Return where the record ends that the text begins with; None if it begins with none, or it goes on."""
+        found = self._record.match(text)
+        return found.end() if found else None
+
+    def end_of_header(self, text: bytes) -> int | None:
+        """Return where a record of any number of columns ends."""
+        found = self._any.match(text)
+        return found.end() if found else None
+
+    def is_open(self, text: bytes) -> bool:
+        """Tell whether a text ends within quotes, so that its record goes on in the next line."""
+        return self._open.match(text) is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record without its line end; or, where `is_sound` is false, a line that belongs to none."""
+
+    content: bytes
+    is_sound: bool
+
+
+class RecordReader:
+    """Cuts lines into records; a line that belongs to none stands alone, so that it costs no other line."""
+
+    def __init__(self, lines: Iterator[bytes], patterns: RecordPatterns) -> None:
+        """Take lines with their line ends."""
+        self._lines = lines
+        self._ahead: deque[bytes] = deque()
+        self._patterns = patterns
+
+    def skip_header(self) -> None:
+        """Pass over blank lines and the header, which may have line breaks in quotes."""
+        while (line := self._next()) is not None and not line.strip(b"\r\n"):
+            pass
+        if line is not None and self._patterns.end_of_header(line.rstrip(b"\r\n")) is None:
+            self._continued(line, self._patterns.end_of_header)
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, and every line that belongs to none; blank lines are neither."""
+        while (line := self._next()) is not None:
+            content = line.rstrip(b"\r\n")
+            if not content:
+                continue
+            if is_too_long(line):
+                yield Record(line, is_sound=False)
+            elif self._patterns.is_record(content):
+                yield Record(content, is_sound=True)
+            else:
+                whole = self._continued(line, self._patterns.end_of_record)
+                yield Record(content, is_sound=False) if whole is None else Record(whole, is_sound=True)
+
+    def _continued(self, line: bytes, end_of: EndOf) -> bytes | None:
+        """Return the record that begins with a line and ends in a later one; if there is none, no line is taken."""
+        taken, text, wanted = [line], line, 1
+        while self._patterns.is_open(text) and len(text) <= MAX_LINE_BYTES:
+            # Twice as many lines each time, so that looking again and again costs no more than looking once.
+            more = [one for one in (self._next() for _ in range(wanted)) if one is not None]
+            if not more or any(map(is_too_long, more)):
+                self._ahead.extendleft(reversed(more))
+                break
+            taken += more
+            text, wanted = b"".join(taken), 2 * wanted
+            end = end_of(text)
+            if end is not None and end <= MAX_LINE_BYTES:
+                self._give_back(text[end:])
+                return text[:end]
+        self._ahead.extendleft(reversed(taken[1:]))
+        return None
+
+    def _give_back(self, rest: bytes) -> None:
+        lines = rest.splitlines(keepends=True)
+        # What is left of the record's last line is its line end.
+        self._ahead.extendleft(reversed(lines[1:]))
+
+    def _next(self) -> bytes | None:
+        return self._ahead.popleft() if self._ahead else next(self._lines, None)
+
+
+_LINES = pa.schema([("line", pa.string())])
+_LINES_AT_ONCE = 1000
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SoundCopy:
+    """Where the sound records of a file lie, packed as the file is, and where its damaged lines lie, as Parquet.
+
+    How many there are of each was counted while they were copied.
+    """
+
+    sound: str
+    damaged: str
+    sound_count: int
+    damaged_count: int
+
+
+def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
+    """Copy a text file, its damaged lines apart."""
+    name = hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}|{layout}".encode(errors="replace")).hexdigest()
+    sound_path, damaged_path = str(_copies() / f"{name}.txt"), str(_copies() / f"{name}.parquet")
+    sound_count = damaged_count = 0
+    with ExitStack() as stack:
+        sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
+        damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
+        if layout.format == "csv":
+            sound.write(_header(layout))
+        for record in _records(file, layout):
+            if record.is_sound:
+                sound.write(record.content + b"\n")
+                sound_count += 1
+            else:
+                damaged.add(as_text(record.content))
+                damaged_count += 1
+        damaged.flush()
+    return SoundCopy(sound_path, damaged_path, sound_count, damaged_count)
+
+
+def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
+    if layout.format == "csv":
+        reader = RecordReader(lines_of(file), RecordPatterns(len(layout.columns), layout.delimiter))
+        reader.skip_header()
+        for record in reader.records():
+            yield Record(record.content, record.is_sound and _is_text(record.content))
+        return
+    for line in lines_of(file):
+        content = line.rstrip(b"\r\n")
+        if content:
+            is_sound = not is_too_long(line) and _is_text(content) and not _is_too_deep(content)
+            yield Record(content, is_sound)
+
+
+def _is_text(content: bytes) -> bool:
+    if content.isascii():
+        return b"\x00" not in content
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in content
+
+
+def _is_too_deep(line: bytes) -> bool:
+    """Tell whether lists and objects lie in one another deeper than any reader further on takes."""
+    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _TOKENS.finditer(line):
+        token = found[0][:1]
+        depth += (token in b"[{") - (token in b"]}")
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _header(layout: Layout) -> bytes:
+    written = io.StringIO()
+    csv.writer(written, delimiter=layout.delimiter, lineterminator="\n").writerow(name for name, _ in layout.columns)
+    return written.getvalue().encode()
+
+
+class _DamagedLines:
+    """Writes lines a thousand at a time, or as soon as they are long."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._lines: list[str] = []
+        self._size = 0
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+        if len(self._lines) >= _LINES_AT_ONCE or self._size > 1 << 24:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._lines:
+            self._writer.write_table(pa.table({"line": self._lines}, schema=_LINES))
+        self._lines, self._size = [], 0
+
+
+def _writable(path: str, *, is_gzip: bool) -> IO[bytes]:
+    if is_gzip:
+        return cast("IO[bytes]", igzip.IGzipFile(path, "wb", compresslevel=0))  # type: ignore[no-untyped-call]
+    return Path(path).open("wb")
+
+
+@cache
+def _copies() -> Path:
+    # The SQL that reads a copy may run long after it was made, so copies live as long as the process.
+    folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)

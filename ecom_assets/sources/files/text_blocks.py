@@ -1,0 +1,92 @@
+"""Text files as blocks of bytes: unpacked, and checked to the last byte where they are gzip.
+
+Here: reading blocks, and the lines in them. Not here: records (`csv_records`), which files need a copy (`file_damage`).
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from isal import igzip, isal_zlib
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.formats import InputFile
+
+BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24
+KEPT_BYTES = 1 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# The stubs of isal call its exception an instance.
+_DAMAGED = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
+
+
+def blocks_of(file: InputFile) -> Iterator[bytes]:
+    """Yield the text of a file block by block, without a byte order mark.
+
+    Raises:
+        SourceError: A gzip file is cut off, or its checksum is wrong.
+    """
+    is_first = True
+    try:
+        with _opened(file) as opened:
+            while block := opened.read(BLOCK_BYTES):
+                yield block.removeprefix(BYTE_ORDER_MARK) if is_first else block
+                is_first = False
+    except _DAMAGED as error:
+        if not file.is_gzip and isinstance(error, OSError):
+            raise SourceError(f"{file.name} cannot be read ({error.strerror}); check the file") from error
+        raise damaged_gzip(file) from error
+
+
+def damaged_gzip(file: InputFile) -> SourceError:
+    """Return the refusal of a gzip file that is cut off or changed, as `gunzip -t` would find."""
+    return SourceError(
+        f"{file.name} is a damaged or cut-off gzip file (its checksum or its end is wrong); deliver it again"
+    )
+
+
+def lines_of(file: InputFile) -> Iterator[bytes]:
+    r"""Yield the lines of a file, each with its line end: `\n`, `\r\n` or a lone `\r`.
+
+    Of a line longer than `MAX_LINE_BYTES` the beginning is yielded, with a note of its length.
+    """
+    rest, dropped = b"", 0
+    for block in blocks_of(file):
+        lines = (rest + block).splitlines(keepends=True)
+        # A line may go on in the next block, and the \r at the end of a block may be the first half of \r\n.
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        for line in lines:
+            yield _cut(line, dropped) if dropped or len(line) > MAX_LINE_BYTES else line
+            dropped = 0
+        if len(rest) > MAX_LINE_BYTES:
+            # What was cut away is counted, so that a file of one endless line needs no more memory than this.
+            dropped += len(rest) - KEPT_BYTES - 1
+            rest = rest[:KEPT_BYTES] + rest[-1:]
+    if rest:
+        yield _cut(rest, dropped) if dropped or len(rest) > MAX_LINE_BYTES else rest
+
+
+def is_too_long(line: bytes) -> bool:
+    """Tell whether a line was longer than `MAX_LINE_BYTES` and is therefore cut."""
+    return line.startswith(_CUT_MARK)
+
+
+def as_text(line: bytes) -> str:
+    r"""Return a line that could not be read, for the quarantine: what is no UTF-8 and NUL are written as `\xff`."""
+    shown = line.removeprefix(_CUT_MARK) if is_too_long(line) else line.rstrip(b"\r\n")
+    return shown.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+
+
+_CUT_MARK = b"\x00cut\x00"
+
+
+def _cut(line: bytes, dropped: int) -> bytes:
+    length = len(line.rstrip(b"\r\n")) + dropped
+    return _CUT_MARK + line[:KEPT_BYTES] + f" (cut: the line has {length} bytes)".encode()
+
+
+def _opened(file: InputFile) -> IO[bytes]:
+    if file.is_gzip:
+        return cast("IO[bytes]", igzip.IGzipFile(file.path, "rb"))  # type: ignore[no-untyped-call]
+    return Path(file.path).open("rb")

@@ -1,0 +1,278 @@
+"""How requests to an API are tried again: which answers, after how long, how often; one budget for every cause.
+
+urllib3's `Retry` counts attempts, decides on statuses and reads Retry-After. What it can't do is done here: a body that
+breaks off is read after urllib3 has returned, its backoff waits nothing before the first retry, and a rate limit that
+one thread meets must pause them all. Not here: what an answer means.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any
+
+from requests import PreparedRequest, Response, exceptions
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
+from urllib3.util import Retry
+
+from ecom_assets.errors import SourceError
+from ecom_assets.redact_url import without_secrets
+
+RETRIES = 3
+RATE_LIMITED, NOT_MODIFIED, OK = 429, 304, 200
+SERVER_ERRORS = frozenset(range(500, 600))
+_logger = logging.getLogger(__name__)
+
+
+class Backoff(Retry):
+    """urllib3's `Retry` that waits base, 2 x base, 4 x base: urllib3's own does not wait before the first retry."""
+
+    def get_backoff_time(self) -> float:
+        """Return the seconds before the next attempt."""
+        seconds: float = self.backoff_factor * 2 ** (len(self.history) - 1) if self.history else 0.0
+        return seconds
+
+
+@dataclass(frozen=True)
+class HttpCosts:
+    """The sums of a conversation with an API."""
+
+    request_count: int
+    """Requests sent, retries included."""
+    retry_counts: dict[str, int]
+    """Retries by cause: rate_limited, server_error, dropped, timeout, truncated."""
+    rate_limit_wait_s: float
+    """Seconds in which nothing was sent because the API had said so."""
+    received_bytes: int
+    """Bytes of bodies as they came over the network."""
+    unchanged_count: int
+    """Answers that said that what is in the cache still holds."""
+
+
+@dataclass
+class HttpTally:
+    """Counts while many threads talk."""
+
+    _lock: Lock = field(default_factory=Lock, repr=False)
+    _requests: int = 0
+    _unchanged: int = 0
+    _bytes: int = 0
+    _wait_s: float = 0.0
+    _retries: Counter[str] = field(default_factory=Counter)
+
+    def add_request(self) -> None:
+        """Count a request that is about to be sent."""
+        with self._lock:
+            self._requests += 1
+
+    def add_answer(self, received_bytes: int, *, is_unchanged: bool) -> None:
+        """Count what came back."""
+        with self._lock:
+            self._bytes += received_bytes
+            self._unchanged += is_unchanged
+
+    def add_retry(self, cause: str) -> None:
+        """Count a retry."""
+        with self._lock:
+            self._retries[cause] += 1
+
+    def add_wait(self, seconds: float) -> None:
+        """Count seconds that the API asked for, once for all threads that wait."""
+        with self._lock:
+            self._wait_s += seconds
+
+    def costs(self) -> HttpCosts:
+        """Return the sums up to now."""
+        with self._lock:
+            retries = dict(sorted(self._retries.items()))
+            return HttpCosts(self._requests, retries, round(self._wait_s, 3), self._bytes, self._unchanged)
+
+
+class Pause:
+    """A pause that the API asked for: it holds for every thread, and ends early when the fetch is given up."""
+
+    def __init__(self, tally: HttpTally) -> None:
+        """Count pauses in `tally`."""
+        self._tally = tally
+        self._stop, self._lock, self._until = Event(), Lock(), 0.0
+
+    def ask(self, seconds: float) -> None:
+        """Let nobody send for so many seconds from now."""
+        with self._lock:
+            now = time.monotonic()
+            until = max(self._until, now + seconds)
+            self._tally.add_wait(until - max(self._until, now))
+            self._until = until
+
+    def wait(self, seconds: float = 0.0) -> None:
+        """Wait so long, and for the pause to be over.
+
+        Raises:
+            SourceError: The fetch was given up.
+        """
+        until = time.monotonic() + seconds
+        while not self._stop.is_set():
+            left = max(until, self._until) - time.monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(left)
+        raise SourceError("This request was given up because another one failed; see that one.")
+
+    def stop(self) -> None:
+        """Give the fetch up: nobody waits any longer, nothing more is sent."""
+        self._stop.set()
+
+
+def asked_s(response: Response) -> float | None:
+    """Return the seconds in Retry-After, given as such or as a date; None without a readable one."""
+    text = response.headers.get("Retry-After")
+    try:
+        return None if text is None else max(0.0, Retry().parse_retry_after(text))
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one attempt went; without a cause to try again it is final."""
+
+    response: Response | None = None
+    error: exceptions.RequestException | None = None
+    cause: str = ""
+    fault: str = ""
+    """What is wrong with the body, in words."""
+
+    def asked_s(self) -> float | None:
+        """Return the seconds in Retry-After; None without a readable one."""
+        return None if self.response is None else asked_s(self.response)
+
+
+@dataclass
+class Budget:
+    """What is left of a request's retries, and of its patience with rate limits."""
+
+    base_s: float
+    max_wait_s: float
+    _asked_s: float = 0.0
+    _retry: Backoff = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Any method may be sent again: a report that was asked for twice is made twice, which harms nobody.
+        self._retry = Backoff(
+            total=RETRIES, status_forcelist=SERVER_ERRORS, allowed_methods=None, backoff_factor=self.base_s
+        )
+
+    def is_worth_another(self, response: Response) -> bool:
+        """Tell whether a status may be another one the next time."""
+        return self._retry.is_retry(response.request.method or "GET", response.status_code)
+
+    def wait_s(self, attempt: Attempt, pause: Pause) -> float | None:
+        """Return the seconds before the next attempt; None if there is none.
+
+        Raises:
+            SourceError: The API asks for more patience than there is.
+        """
+        asked_s = attempt.asked_s()
+        if attempt.cause == "rate_limited" and asked_s is not None:
+            # A limit says when to come back: that is no failed attempt, but its time is bounded.
+            asked_s = max(asked_s, self.base_s)
+            self._asked_s += asked_s
+            if self._asked_s > self.max_wait_s:
+                raise SourceError(_too_long(attempt, self._asked_s, self.max_wait_s))
+            pause.ask(asked_s)
+            return 0.0
+        try:
+            raw = attempt.response.raw if attempt.response is not None else None
+            self._retry = self._retry.increment(response=raw, error=attempt.error)
+        except MaxRetryError:
+            return None
+        return max(self._retry.get_backoff_time(), min(asked_s or 0.0, self.max_wait_s))
+
+
+class BrokenBodyError(exceptions.RequestException):
+    """A body is not what it should be, however often it was asked for; the text says what is wrong with it."""
+
+
+def fault_in_json(response: Response) -> str:
+    """Return what is wrong with a body: one without an announced length can break off unseen. Nothing: it is JSON."""
+    try:
+        json.loads(response.content)
+    except ValueError:
+        return "answers with something that is not JSON to its end"
+    return ""
+
+
+class PatientAdapter(HTTPAdapter):
+    """Sends requests for a `requests` session, and again where that can help.
+
+    Every body is read whole before the answer is handed on, so that no cache ever keeps half of one.
+    """
+
+    def __init__(  # noqa: PLR0913 (each is a bound of its own, given by name)
+        self,
+        pause: Pause,
+        tally: HttpTally,
+        *,
+        base_s: float,
+        max_wait_s: float,
+        connections: int,
+        fault_in: Callable[[Response], str] = fault_in_json,
+    ) -> None:
+        """Try again after base, twice and four times that; wait `max_wait_s` in all for a request that gets 429."""
+        super().__init__(pool_connections=1, pool_maxsize=connections)
+        self._pause, self._tally, self._fault_in = pause, tally, fault_in
+        self._base_s, self._max_wait_s = base_s, max_wait_s
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
+        """Return the first answer that another attempt would not better, or the last."""
+        budget = Budget(self._base_s, self._max_wait_s)
+        self._pause.wait()
+        while (attempt := self._attempt(budget, request, *args, **kwargs)).cause:
+            wait_s = budget.wait_s(attempt, self._pause)
+            if wait_s is None:
+                break
+            self._tally.add_retry(attempt.cause)
+            _logger.info("%s: %s; trying again in %.3g s", without_secrets(request.url or ""), attempt.cause, wait_s)
+            self._pause.wait(wait_s)
+        if attempt.response is None:
+            assert attempt.error is not None  # noqa: S101 (an attempt has one of the two)
+            raise attempt.error
+        if attempt.fault:
+            raise BrokenBodyError(attempt.fault, response=attempt.response)
+        return attempt.response
+
+    def _attempt(self, budget: Budget, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
+        self._tally.add_request()
+        try:
+            response = super().send(request, *args, **kwargs)
+            response.content  # noqa: B018 (reading it is what can fail)
+        except exceptions.SSLError:
+            raise  # a certificate is as wrong the next time
+        except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:
+            return Attempt(error=error, cause="truncated")
+        except (exceptions.ConnectionError, exceptions.Timeout) as error:
+            return Attempt(error=error, cause="timeout" if _is_timeout(error) else "dropped")
+        self._tally.add_answer(response.raw.tell(), is_unchanged=response.status_code == NOT_MODIFIED)
+        if response.status_code == RATE_LIMITED:
+            return Attempt(response, cause="rate_limited")
+        if budget.is_worth_another(response):
+            return Attempt(response, cause="server_error")
+        fault = self._fault_in(response) if response.status_code == OK else ""
+        return Attempt(response, cause="truncated" if fault else "", fault=fault)
+
+
+def _is_timeout(error: exceptions.RequestException) -> bool:
+    """A timeout inside of a body comes as a `ConnectionError` around urllib3's."""
+    return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
+
+
+def _too_long(attempt: Attempt, asked_s: float, max_wait_s: float) -> str:
+    place = without_secrets(attempt.response.url) if attempt.response is not None else "The API"
+    return (
+        f"{place} answers 429 (too many requests) and asks to wait {asked_s:.0f} s in all, more than the "
+        f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
+    )

@@ -1,0 +1,244 @@
+"""A conversation with an API: one `requests` session with timeouts and retries, and its refusals as one sentence.
+
+Not here: when a request is tried again (`http_retry.py`), what an answer holds.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from requests import Response, Session, exceptions
+from requests_cache import CachedSession
+from requests_cache.backends.sqlite import SQLiteCache
+
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.http.retry import (
+    OK,
+    RATE_LIMITED,
+    BrokenBodyError,
+    HttpTally,
+    PatientAdapter,
+    Pause,
+    fault_in_json,
+)
+
+FOLDER = "http_cache"
+KEPT = timedelta(days=30)
+"""Answers older than this are dropped, so that who is no longer a customer does not stay here for ever."""
+SECRET_HEADERS = ("X-API-KEY", "Authorization", "Cookie", "Set-Cookie", "X-Nickname", "X-Cohort")
+_logger = logging.getLogger(__name__)
+
+
+class _OneAtATime(SQLiteCache):
+    """Lets one thread at a time into the file.
+
+    The library shares one connection and reads without a lock, which has crashed the interpreter (its issue 1008).
+    A cache that fails costs time, never the fetch.
+    """
+
+    def get_response(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 (the library's types)
+        try:
+            with self.responses._lock:  # noqa: SLF001 (the lock that its writers take)
+                return super().get_response(key, default)
+        except sqlite3.Error as error:
+            _logger.warning("the cache of answers cannot be read (%s); all is asked anew", error)
+            return default
+
+    def save_response(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
+        try:
+            with self.responses._lock:  # noqa: SLF001 (as above)
+                super().save_response(*args, **kwargs)
+        except sqlite3.Error as error:
+            _logger.warning("the cache of answers cannot be written (%s); going on without", error)
+
+    def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
+        with self.responses._lock:  # noqa: SLF001 (as above)
+            super().delete(*args, **kwargs)
+
+
+def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
+    """Return a session that keeps answers in `<home>/http_cache/<name>.sqlite`.
+
+    `secret_headers` are kept out, beside those of `SECRET_HEADERS`. The folder is for its owner only: answers hold
+    personal data. A damaged file is made anew, it is only a cache.
+
+    Raises:
+        SettingError: The folder cannot be written.
+    """
+    path = (home / FOLDER / f"{name}.sqlite").absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        path.touch()
+    except OSError as error:
+        raise SettingError(
+            f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to another folder."
+        ) from error
+    try:
+        session = _open(path, secret_headers)
+        session.cache.delete(older_than=KEPT)
+    except sqlite3.DatabaseError:
+        _logger.warning("%s was damaged and is made anew", path)
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        session = _open(path, secret_headers)
+    return session
+
+
+def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
+    return CachedSession(
+        backend=_OneAtATime(path, wal=True, busy_timeout=10_000),
+        always_revalidate=True,
+        allowable_codes=(200,),
+        ignored_parameters=(*SECRET_HEADERS, *secret_headers),
+        filter_fn=_is_worth_keeping,
+        stale_if_error=False,
+    )
+
+
+def _is_worth_keeping(response: Response) -> bool:
+    """Only what can be asked about again; that it is whole has been seen to by `PatientAdapter`."""
+    return "ETag" in response.headers or "Last-Modified" in response.headers
+
+
+UNAUTHORIZED = (401, 403)
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Api:
+    """An API as messages name it: what it is, where, and the settings to look at."""
+
+    name: str
+    url: str
+    url_setting: str
+    key_setting: str
+
+
+class ApiSession:
+    """Asks an API; every answer that is returned has status 200 and a whole body.
+
+    A redirect is an error: `requests` would carry the key along to another host.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        settings: Settings,
+        session: Session | None = None,
+        fault_in: Callable[[Response], str] = fault_in_json,
+        tally: HttpTally | None = None,
+    ) -> None:
+        """Use `session` (one with a cache, say), else a plain one.
+
+        `fault_in` says what is wrong with a body that came whole; a given `tally` is counted on.
+        """
+        self.api = api
+        self.tally = tally or HttpTally()
+        self._pause = Pause(self.tally)
+        self._session = session or Session()
+        self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
+        adapter = PatientAdapter(
+            self._pause,
+            self.tally,
+            base_s=settings.source_retry_base_s,
+            max_wait_s=settings.source_max_wait_s,
+            connections=settings.source_concurrency,
+            fault_in=fault_in,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
+
+    def __enter__(self) -> "ApiSession":
+        """Open nothing: connections are made when needed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def stop(self) -> None:
+        """Give up: threads that wait to try again end, and nothing more is sent."""
+        self._pause.stop()
+
+    def get(self, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
+        """Return the answer to a GET.
+
+        Raises:
+            SourceError: The API cannot be reached, refuses, or does not say 200 with a whole body.
+        """
+        return self._ask("GET", url, params, headers)
+
+    def post(self, url: str, headers: Mapping[str, str]) -> Response:
+        """Return the answer to a POST without a body; raises as `get` does."""
+        return self._ask("POST", url, {}, headers)
+
+    def _ask(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
+        try:
+            response = self._session.request(
+                method,
+                url,
+                params=dict(params),
+                headers=dict(headers),
+                timeout=self._timeouts,
+                allow_redirects=False,
+            )
+        except exceptions.RequestException as error:
+            # The library's own text holds the whole address, in which a signature can stand.
+            raise SourceError(self._unreachable(url, error)) from None
+        if response.status_code != OK:
+            raise SourceError(self._refusal(response))
+        return response
+
+    def _unreachable(self, url: str, error: Exception) -> str:
+        place, name = without_secrets(url), self.api.name
+        if isinstance(error, BrokenBodyError):
+            return f"The {name} at {place} {error}; see that {self.api.url_setting} is right, or run again later."
+        if isinstance(error, exceptions.SSLError):
+            return f"The {name} at {place} has no certificate that this machine trusts; correct {self.api.url_setting}."
+        if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
+            return f"The {name} at {place} broke off its answer each time it was asked; run again later."
+        kind = type(error).__name__
+        return f"The {name} at {place} does not answer ({kind}); see that it runs and {self.api.url_setting} is right."
+
+    def _refusal(self, response: Response) -> str:
+        place, status = without_secrets(response.url), response.status_code
+        said = f"The {self.api.name} at {place} answers {status}"
+        if status in UNAUTHORIZED:
+            return f"{said}: it does not take the key; set {self.api.key_setting} to one that it takes."
+        if status == NOT_FOUND:
+            return f"{said}: there is nothing at that address; correct {self.api.url_setting}."
+        if response.is_redirect:
+            there = without_secrets(response.headers.get("Location", ""))
+            return f"{said}, a redirect to {there}; set {self.api.url_setting} to where it leads if you trust that."
+        if status == RATE_LIMITED or status >= 500:  # noqa: PLR2004 (the class of server errors)
+            return f"{said} each time it was asked; run again later."
+        return f"{said}, so it does not understand the request; see that {self.api.url_setting} is that of this API."
+
+
+def header_value(setting: str, value: str | SecretStr | None) -> str:
+    """Return a setting as it can stand in a header, without blanks around it.
+
+    Raises:
+        SettingError: It holds characters that no header can hold; the message does not show it.
+    """
+    text = (value.get_secret_value() if isinstance(value, SecretStr) else value or "").strip()
+    if not (text.isascii() and (text.isprintable() or not text)):
+        raise SettingError(f"{setting} holds characters that no HTTP header can hold; give it in plain ASCII.")
+    return text
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Tell whether two addresses are on one server, so that what one may know the other may."""
+    return urlsplit(url)[:2] == urlsplit(other)[:2]

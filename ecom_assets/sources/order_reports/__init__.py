@@ -1,0 +1,1 @@
+"""The order report API, and order files."""

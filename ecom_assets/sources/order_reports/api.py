@@ -1,0 +1,301 @@
+"""Orders from a service that makes reports: ask for one, wait for it, take a day's increment of it, land its file.
+
+Not here: retries (`http_retry.py`), whether a file is whole (`order_report_file.py`), tables.
+"""
+
+import csv
+import io
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urljoin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from requests import Response
+
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.http.retry import HttpCosts
+from ecom_assets.sources.http.session import Api, ApiSession, header_value, same_origin
+
+FOLDER = "order_reports"
+FILE = "user_order_log_inc.csv"
+COLUMNS = (
+    "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
+    "item_name", "quantity", "payment_amount",
+)  # fmt: skip
+"""Columns that every file has; `status` came later."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a body turned out to be: its rows, or what is wrong with it, as the second half of a sentence."""
+
+    row_count: int = 0
+    fault: str = ""
+
+
+def count_rows(body: bytes, announced_rows: int | None) -> Counted:
+    """Count the rows of a file, and find out whether it ends where it should."""
+    if not body:
+        return Counted(fault="gives an empty file")
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Counted(fault=f"gives a file that is not UTF-8 at byte {error.start:,}")
+    if not text.endswith("\n"):
+        return Counted(fault=f"gives a file whose last line is cut ({len(body):,} bytes)")
+    try:
+        return _counted(csv.reader(io.StringIO(text, newline=""), strict=True), announced_rows)
+    except csv.Error as error:
+        return Counted(fault=f"gives a file that breaks off inside of a quoted value ({error})")
+
+
+def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> Counted:
+    header = next(lines)
+    if missing := [column for column in COLUMNS if column not in header]:
+        return Counted(fault=f"gives a file without the columns {', '.join(missing)}, so it is no order report")
+    row_count, last = 0, header
+    for line in lines:
+        row_count, last = row_count + 1, line
+    if len(last) != len(header):
+        return Counted(row_count, f"gives a file whose last line has {len(last)} of {len(header)} values")
+    if announced_rows is not None and row_count != announced_rows:
+        return Counted(row_count, f"gives a file with {row_count:,} of {announced_rows:,} announced rows")
+    if row_count == 0 and announced_rows is None:
+        return Counted(fault="gives a file with a header and no rows")
+    return Counted(row_count)
+
+
+def path_of(home: Path, day: date) -> Path:
+    """Return where a day's file lies."""
+    return home / FOLDER / f"increment_date={day.isoformat()}" / FILE
+
+
+def land(body: bytes, path: Path) -> None:
+    """Put a file in its place: whoever looks sees the one before or this one, whole, even after a power cut.
+
+    Raises:
+        SourceError: The disk does not take it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as file:
+            partial = Path(file.name)
+            try:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+                partial.replace(path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written ({error.strerror}); mend that and run again.") from error
+
+
+REPORTS_ASKED_FOR = 2
+"""A report that fails is asked for once more: the service's workers have bad days."""
+LINK = "user_order_log_inc"
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class _Lenient(BaseModel):
+    """Reads what it knows, ignores the rest, and never quotes an answer."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class _Task(_Lenient):
+    task_id: str = Field(min_length=1)
+
+
+class _ReportData(_Lenient):
+    report_id: str = Field(min_length=1)
+
+
+class _IncrementData(_Lenient):
+    increment_id: str | None = None
+    s3_path: dict[str, str | None] = {}
+    row_count: int | None = Field(None, ge=0)
+
+
+class _Status(_Lenient):
+    status: Literal["RUNNING", "SUCCESS", "FAILED", "NOT FOUND"]
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OrderIncrement:
+    """One day's orders. `path` is None on a day without any."""
+
+    day: date
+    increment_id: str | None
+    path: Path | None
+    row_count: int
+    byte_count: int
+    report_id: str
+    took_s: float
+    costs: HttpCosts
+    """What talking to the service has cost from its first request up to this day."""
+
+
+def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
+    """Return the figures of a fetch, at least one day of it, for a materialization's metadata."""
+    last = increments[-1]
+    return {
+        "report_id": last.report_id,
+        "increment_count": sum(one.path is not None for one in increments),
+        "days_without_increment": ", ".join(str(one.day) for one in increments if one.path is None) or "none",
+        "row_count": sum(one.row_count for one in increments),
+        "byte_count": sum(one.byte_count for one in increments),
+        "took_s": round(sum(one.took_s for one in increments), 3),
+        **asdict(last.costs),
+    }
+
+
+def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[OrderIncrement]:
+    """Fetch the orders of days, in their order, from one report; each is landed before it is given.
+
+    A day that fails raises, with what was landed before it in place: run again to go on.
+
+    Raises:
+        SettingError: No address is set, or a header cannot be sent.
+        SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+    """
+    with order_reports(settings) as reports:
+        report_id = reports.make_report()
+        for day in days:
+            yield reports.fetch(report_id, day)
+
+
+@contextmanager
+def order_reports(settings: Settings) -> "Iterator[OrderReports]":
+    """Talk to the order report service.
+
+    Raises:
+        SettingError: No address is set, or a header cannot be sent.
+    """
+    if not settings.order_api_url:
+        raise SettingError("ECOM_ORDER_API_URL is not set; set it to the address of the order report API.")
+    api = Api("order report API", settings.order_api_url, "ECOM_ORDER_API_URL", "ECOM_ORDER_API_KEY")
+    headers = {
+        "X-Nickname": header_value("ECOM_ORDER_API_NICKNAME", settings.order_api_nickname),
+        "X-Cohort": header_value("ECOM_ORDER_API_COHORT", settings.order_api_cohort),
+        "X-Project": "True",
+        "X-API-KEY": header_value(api.key_setting, settings.order_api_key),
+    }
+    with ApiSession(api, settings) as session:
+        yield OrderReports(session, settings, {name: value for name, value in headers.items() if value})
+
+
+class OrderReports:
+    """The steps of the service; made by `order_reports`."""
+
+    def __init__(self, session: ApiSession, settings: Settings, headers: Mapping[str, str]) -> None:
+        """Ask through `session`."""
+        self._session, self._settings, self._headers = session, settings, dict(headers)
+        self._place = without_secrets(session.api.url)
+
+    def make_report(self) -> str:
+        """Ask for a report, wait until it is made, and return its id.
+
+        Raises:
+            SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or failed each time.
+        """
+        for _ in range(REPORTS_ASKED_FOR):
+            task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
+            answer = self._wait_for("get_report", {"task_id": task_id}, f"The report of task {task_id}")
+            if answer.status == "SUCCESS":
+                return self._read(_ReportData, answer.data or {}).report_id
+        raise SourceError(
+            f"The order report API at {self._place} failed to make a report, {REPORTS_ASKED_FOR} times; run again "
+            "later, or ask whoever runs it."
+        )
+
+    def fetch(self, report_id: str, day: date) -> OrderIncrement:
+        """Take a day's increment of a report, land its file, and say what it is.
+
+        A day without an increment leaves an earlier file as it was and gives no path.
+
+        Raises:
+            SourceError: The service fails, or its file is missing, empty or cut; an earlier file stays as it was.
+        """
+        began = time.monotonic()
+        params = {"report_id": report_id, "date": f"{day.isoformat()}T00:00:00"}
+        answer = self._wait_for("get_increment", params, f"The increment of {day}")
+        if answer.status == "FAILED":
+            raise SourceError(
+                f"The order report API at {self._place} failed on the increment of {day}; run again later."
+            )
+        data = self._read(_IncrementData, answer.data or {})
+        nothing = OrderIncrement(day, None, None, 0, 0, report_id, 0.0, self._session.tally.costs())
+        if data.increment_id is None:
+            return replace(nothing, took_s=round(time.monotonic() - began, 3))
+        body = self._download(data.increment_id, data, day)
+        path = path_of(self._settings.home, day)
+        land(body, path)
+        return replace(
+            nothing,
+            increment_id=data.increment_id,
+            path=path,
+            row_count=count_rows(body, None).row_count,
+            byte_count=len(body),
+            took_s=round(time.monotonic() - began, 3),
+            costs=self._session.tally.costs(),
+        )
+
+    def _wait_for(self, step: str, params: Mapping[str, str], what: str) -> _Status:
+        """Ask until the answer is another than RUNNING."""
+        until = time.monotonic() + self._settings.order_api_patience_s
+        while True:
+            answer = self._read(_Status, self._session.get(self._url(step), params, self._headers))
+            if answer.status != "RUNNING":
+                return answer
+            if time.monotonic() + self._settings.order_api_poll_s > until:
+                raise SourceError(
+                    f"{what} at {self._place} is still RUNNING after the {self._settings.order_api_patience_s:g} s of "
+                    "ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+                )
+            time.sleep(self._settings.order_api_poll_s)
+
+    def _download(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
+        """Return a whole file; the key goes only to the service itself, not to wherever its files lie."""
+        own = self._url(f"{quote(increment_id, safe='')}/{FILE}")
+        link = urljoin(own, data.s3_path.get(LINK) or own)
+        headers = self._headers if same_origin(link, own) else {}
+
+        def fault_in(response: Response) -> str:
+            return count_rows(response.content, _announced(response, data)).fault
+
+        api = replace(self._session.api, name=f"order report API's file of {day}")
+        with ApiSession(api, self._settings, fault_in=fault_in, tally=self._session.tally) as files:
+            return files.get(link, {}, headers).content
+
+    def _url(self, step: str) -> str:
+        return f"{self._session.api.url}/{step}"
+
+    def _read(self, model: type[Answer], answer: Response | Mapping[str, Any]) -> Answer:
+        try:
+            return model.model_validate(answer.json() if isinstance(answer, Response) else answer)
+        except ValidationError as error:
+            fault = error.errors(include_input=False)[0]
+            named = ".".join(map(str, fault["loc"])) or "the answer"
+            raise SourceError(
+                f"The order report API at {self._place} gives an answer that cannot be used ({named}: {fault['msg']}); "
+                f"see that {self._session.api.url_setting} is right, or run again later."
+            ) from None
+
+
+def _announced(response: Response, data: _IncrementData) -> int | None:
+    said = response.headers.get("X-Row-Count", "")
+    return int(said) if said.isdecimal() else data.row_count

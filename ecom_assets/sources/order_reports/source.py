@@ -1,0 +1,224 @@
+"""The order lines that the platform is set to take in: from files, or from the order report API.
+
+Not here: how files are read (`record_files.py`), how an increment is fetched into a file (`order_report_api.py`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.clock import Clock, now_utc, today_in
+from ecom_assets.errors import EcomError, SourceError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.files.formats import in_landing_folders
+from ecom_assets.sources.files.kinds import load_order_mapping
+from ecom_assets.sources.files.places import split_places
+from ecom_assets.sources.files.records import FileRows, RecordFiles
+from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import NO_DAYS, Received
+from ecom_assets.warehouse.sql_text import select, text
+
+VIEW = "received_orders"
+DEFAULT_MAPPING = "user_order_log"
+
+
+def has_events(settings: Settings) -> bool:
+    """Tell whether there are events to take in: own ones, or the sandbox shop's where nothing own was given."""
+    return bool(settings.events) or not settings.has_own_data
+
+
+def has_orders(settings: Settings) -> bool:
+    """Tell whether there are orders to take in: own ones, or the sandbox shop's where nothing own was given."""
+    return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
+
+
+def orders_place(settings: Settings) -> list[str]:
+    """Return the paths of the order files that are set, separated by commas."""
+    return split_places(settings.orders)
+
+
+def judges_days(settings: Settings) -> bool:
+    """Tell whether each day of orders is judged by itself: where they come as daily reports, unless set otherwise."""
+    if settings.order_gate != "auto":
+        return settings.order_gate == "day"
+    return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
+
+
+def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
+    """Return those of a run's days whose orders are judged each by itself.
+
+    They have ended by the clock, whatever events say, and are not before the first report that there is: nobody owes
+    orders for these. None where a run's orders are judged as one.
+    """
+    if not judges_days(settings):
+        return NO_DAYS
+    ended = ended_days(settings.timezone, days, now)
+    first = _first_report(settings) if settings.orders else None
+    return Days(tuple(day for day in ended.dates if first is None or day >= first))
+
+
+def _first_report(settings: Settings) -> date | None:
+    """Return the first day on which a file of orders arrived; None if there is no file any more."""
+    with duckdb.connect() as con:
+        try:
+            found = open_orders(con, settings).received_days()
+        except EcomError:  # the asset that reads them says so
+            return None
+    return found[0] if found else None
+
+
+def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
+    """Return those of the days that have ended."""
+    today = today_in(timezone, now)
+    return Days(tuple(day for day in days.dates if day < today))
+
+
+def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+    """Find the files of orders that are set, and check them against their mapping."""
+    mapping = load_order_mapping(settings.orders_mapping)
+    return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
+
+
+@dataclass(frozen=True)
+class OrderReader:
+    """Turns files into rows of `RawUserOrderLog`."""
+
+    reader: Backend
+    """The DuckDB connection that reads files."""
+    timezone: str
+    origin: str
+    """What the rows name as their source."""
+    catalogue: Path | None = None
+    """File that tells the categories of lines that carry none."""
+    _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
+
+    def rows(self, files: RecordFiles, days: Days) -> ir.Table:
+        """Return what arrived on `days`."""
+        rows = received_rows(files, days, self.origin, "order_date")
+        if self.catalogue:
+            categories = categories_sql(self.reader.con, self.catalogue)
+            found = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
+            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", found)
+        self.reader.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
+        return self.reader.table(VIEW, database=("temp", "main"))
+
+    def files(self, paths: list[Path], mapping: str = DEFAULT_MAPPING) -> RecordFiles:
+        """Check files, none too, against a mapping."""
+        if not paths:
+            return RecordFiles(self.reader.con, load_order_mapping(mapping), self.timezone, ())
+        return RecordFiles.open(self.reader.con, paths, load_order_mapping(mapping), self.timezone)
+
+    def nothing(self, reason: str) -> Received:
+        """Return no rows, and say why."""
+        return Received.nothing(self.rows(self.files([]), NO_DAYS), reason)
+
+    def fetched(self, settings: Settings, days: Days) -> Received:
+        """Fetch and land the increments of days, and return what has landed for them, now or earlier.
+
+        Raises:
+            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+        """
+        increments = list(fetch_increments(settings, days.dates))
+        landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
+        files = self.files(landed)
+        self._landed[:] = [files]
+        return Received(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
+
+    def landed_rows(self, home: Path, days: Days | None) -> list[FileRows] | None:
+        """Return the rows of the increments of days that have landed below `home`; None if there is none."""
+        if not self._landed:
+            paths = [path_of(home, day) for day in (days.dates if days else ())]
+            self._landed[:] = [self.files([path for path in paths if path.exists()])]
+        return self._landed[0].file_rows(days) or None
+
+
+class NoOrders:
+    """For a shop that has set no orders."""
+
+    def __init__(self, reader: OrderReader) -> None:
+        """Take what makes a table without rows."""
+        self._reader = reader
+
+    def received(self, _days: Days) -> Received:
+        """Leave all as it is."""
+        return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
+
+    @staticmethod
+    def file_rows(_days: Days | None) -> list[FileRows] | None:
+        """Return None: there are no files."""
+        return None
+
+
+class FileOrders:
+    """Order lines from files."""
+
+    def __init__(self, reader: OrderReader, settings: Settings) -> None:
+        """Take what reads files, and the settings that name them."""
+        self._reader = reader
+        self._settings = settings
+
+    @cached_property
+    def files(self) -> RecordFiles:
+        """The files, checked against their mapping."""
+        return open_orders(self._reader.reader.con, self._settings)
+
+    def received(self, days: Days) -> Received:
+        """Rows of `RawUserOrderLog` that arrived on `days`."""
+        return Received(self._reader.rows(self.files, days), days)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the files, as they were counted when these were looked at."""
+        return self.files.file_rows(days)
+
+
+class ApiOrders:
+    """Order lines by the day of the increment that they came in, from the order report API that is set."""
+
+    def __init__(self, reader: OrderReader, settings: Settings, now: Clock = now_utc) -> None:
+        """Take what reads files, and the clock that says which days have ended."""
+        self._reader = reader
+        self._settings = settings
+        self._now = now
+
+    def received(self, days: Days) -> Received:
+        """Fetch and land the increments of those of the days that have ended; what came for others stays.
+
+        Raises:
+            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+        """
+        ended = ended_days(self._settings.timezone, days, self._now)
+        if not ended.dates:
+            return self._reader.nothing("an increment is of a day that has ended")
+        return self._reader.fetched(self._settings, ended)
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Rows of the increments that have landed."""
+        return self._reader.landed_rows(self._settings.home, days)
+
+
+def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
+    """SELECT of each product's category in the catalogue.
+
+    Raises:
+        SourceError: The catalogue is missing, unreadable, or lacks a column.
+    """
+    place = str(catalogue)
+    is_parquet = place.endswith((".parquet", ".pq"))
+    source = f"read_parquet({text(place)})" if is_parquet else f"read_csv({text(place)}, all_varchar=true)"
+    columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"
+    sql = select(columns, source, group_by="product_id")
+    try:
+        con.cursor().execute(f"DESCRIBE {sql}")
+    except duckdb.Error as error:
+        raise SourceError(
+            f"The catalogue {place} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns "
+            "product_id and category."
+        ) from error
+    return sql

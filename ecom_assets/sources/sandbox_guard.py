@@ -1,0 +1,70 @@
+"""Whose events, orders and customers a warehouse holds, so that own and simulated ones never meet in a table.
+
+Not here: reading them.
+"""
+
+from collections.abc import Callable
+
+from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.errors import UsageError
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import SANDBOX
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import Engine
+
+RAW: dict[str, type[Table]] = {"events": RawEvents, "orders": RawUserOrderLog, "customers": RawCustomers}
+
+
+def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str], None]) -> None:
+    """Clear the sandbox shop's tables before own data come in, and refuse the sandbox's where own data are.
+
+    Raises:
+        UsageError: The warehouse holds own data, and none were given.
+    """
+    found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
+    if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
+        engine.clear((*ALL, *NOTES))
+        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
+    for noun, origins in found.items():
+        if not settings.has_own_data and origins - {SANDBOX}:
+            named = min(origins - {SANDBOX})
+            raise UsageError(
+                f"This warehouse holds your own {noun}, from {named}: name them again with {_setting(noun, named)}, or "
+                "set ECOM_HOME to another folder for the sandbox shop."
+            )
+
+
+def with_origin(engine: Engine, settings: Settings) -> Settings:
+    """Return settings that name whose data the warehouse holds, where they name none themselves.
+
+    A command that reads tables only is given no files, and must not take a shop's own data for the sandbox's.
+    """
+    if settings.has_own_data:
+        return settings
+    owned = {
+        noun: min(origins - {SANDBOX}, default="") for noun, raw in RAW.items() if (origins := _origins(engine, raw))
+    }
+    fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
+    return settings.model_copy(update={fields[noun]: place for noun, place in owned.items() if place})
+
+
+def _given(settings: Settings) -> str:
+    given = {
+        "events": settings.events,
+        "orders": settings.orders or settings.order_api_url,
+        "customers": settings.customer_api_url,
+    }
+    return " and ".join(noun for noun, place in given.items() if place)
+
+
+def _setting(noun: str, place: str) -> str:
+    is_api = place.startswith(("http://", "https://"))
+    return f"ECOM_{noun.upper()[:-1]}_API_URL" if is_api else f"--{noun} or ECOM_{noun.upper()}"
+
+
+def _origins(engine: Engine, raw: type[Table]) -> set[str]:
+    # One row tells for all, because own and simulated data never come to lie together.
+    return {row["source"] for row in engine.some_rows(raw, None, 1)} if engine.has(raw) else set()

@@ -1,0 +1,262 @@
+"""The stock that the platform is set to take in: from a catalogue's file, its API, the sandbox's, or none.
+
+A catalogue tells what there is now, not what there was, so what it tells belongs to one day: the newest of the run.
+Not here: how the API is asked (`catalogue_api.py`), what a line says (`stock_rows.py`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import ibis.expr.types as ir
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecom_assets.errors import SourceError
+from ecom_assets.products.contracts import RawStock
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.http.retry import HttpCosts
+from ecom_assets.sources.http.session import Api, ApiSession, header_value
+from ecom_assets.tables.bounds import MAX_STOCK
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.received import Received
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.sql_text import ident, select, text
+
+
+def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> Received:
+    """Return what a file told, in the place of what was told earlier of the same day."""
+    return Received(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
+
+
+@dataclass(frozen=True)
+class CatalogueFetch:
+    """The products of one fetch, with `product_id`, `stock` and what else there is, and what it cost."""
+
+    products: list[dict[str, Any]]
+    costs: HttpCosts
+
+
+def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> Received:
+    """Return what an API told, likewise."""
+    told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
+    return Received(stock_rows(fetch.products, day, source), Days((day,)), told)
+
+
+def no_stock(reason: str) -> Received:
+    """Return no rows for no days: what the table has stays."""
+    return Received.nothing(stock_rows((), date.min, ""), reason)
+
+
+class NoStock:
+    """For a shop that has set no catalogue."""
+
+    def received(self, _days: Days) -> Received:
+        """Leave all as it is."""
+        return no_stock("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
+
+
+class FileStock:
+    """The stock in the file of `ECOM_CATALOGUE`; without a column `stock` it is a catalogue of categories only."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings, which name the file."""
+        self._place = str(settings.catalogue)
+
+    def received(self, days: Days) -> Received:
+        """Return the file's lines as of the newest of the days.
+
+        Raises:
+            SourceError: The file is missing, unreadable, or has stock of no product.
+        """
+        rows = duckdb.connect()
+        is_parquet = self._place.endswith((".parquet", ".pq"))
+        source = (
+            f"read_parquet({text(self._place)})" if is_parquet else f"read_csv({text(self._place)}, all_varchar=true)"
+        )
+        try:
+            columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
+            if "stock" not in columns:
+                return no_stock(f"{self._place} has no column stock")
+            if "product_id" not in columns:
+                raise SourceError(
+                    f"The catalogue {self._place} has a column stock and none called product_id; name the column that "
+                    "says which product it is of product_id."
+                )
+            told = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
+            listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in told]
+            found = rows.execute(select(listed, source)).fetchall()
+        except duckdb.Error as error:
+            raise SourceError(
+                f"The catalogue {self._place} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
+                "columns product_id and stock."
+            ) from error
+        finally:
+            rows.close()
+        records = (dict(zip(told, row, strict=True)) for row in found)
+        return stock_of(records, days.dates[-1], self._place)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ApiStock:
+    """The stock that the catalogue API tells; the night's run takes it for the day that has just ended."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = _now) -> None:
+        """Take the settings, and the clock that says what day it is."""
+        self._settings = settings
+        self._now = now
+
+    def received(self, days: Days) -> Received:
+        """Fetch, if the newest of the days is today or yesterday; else leave all as it is.
+
+        Raises:
+            SourceError: The API cannot be reached, refuses, or does not speak the protocol.
+        """
+        today = self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
+        newest = days.dates[-1]
+        if newest not in {today, today - ONE_DAY}:
+            return no_stock(f"stock is told as it is now, {today}, and these days end with {newest}")
+        return fetched_stock(fetch_catalogue(self._settings), newest, self._settings.catalogue_api_url)
+
+
+def has_stock(settings: Settings) -> bool:
+    """Tell whether there is stock to take in: from an API, a file, or the sandbox's where nothing own was given."""
+    return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
+
+
+REQUIRED = ("product_id", "stock")
+OPTIONAL = ("name", "category", "reorder_point", "lead_time_days")
+_NUMBERS = (
+    ("stock", "stock_count", "unparseable_stock", -MAX_STOCK),
+    ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),
+    ("lead_time_days", "lead_time_days", "unparseable_lead_time", 0),
+)
+"""Name as told, column, reason if it is no whole number, and the least that it may be."""
+
+
+def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> ir.Table:
+    """Return records as a table in the columns of `RawStock`, of a database in memory."""
+    kinds = schema_of(RawStock).to_pyarrow()
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    con = connect()
+    rows = pa.Table.from_pylist(list(_rows(records, received_date, source)), schema=kinds)
+    con.con.register("stock_records", rows)
+    return con.table("stock_records")
+
+
+def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> Iterator[dict[str, Any]]:
+    for number, record in enumerate(records, start=1):
+        told = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
+        numbers, reason = _numbers(told)
+        yield {
+            "received_date": received_date,
+            "record_number": number,
+            "product_id": told["product_id"],
+            "product_name": told["name"],
+            "product_category": told["category"],
+            "received_stock": told["stock"],
+            "received_reorder_point": told["reorder_point"],
+            "received_lead_time_days": told["lead_time_days"],
+            **numbers,
+            "reject_reason": "missing_product_id" if told["product_id"] is None else reason,
+            "source": source,
+        }
+
+
+def _numbers(told: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
+    """Return the numbers of a record, and the first reason for which it says nothing."""
+    reasons = ["missing_stock"] if told["stock"] is None else []
+    numbers: dict[str, int | None] = {}
+    for name, column, reason, least in _NUMBERS:
+        numbers[column] = _whole(told[name], least)
+        if told[name] is not None and numbers[column] is None:
+            reasons.append(reason)
+    return numbers, reasons[0] if reasons else None
+
+
+def _text(value: object) -> str | None:
+    """Return a value as text without white space around it; None if nothing is left."""
+    return None if value is None or isinstance(value, dict | list) else str(value).strip() or None
+
+
+def _whole(text: str | None, least: int) -> int | None:
+    """Return the whole number that a text is; `12.0` is one."""
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or not least <= number <= MAX_STOCK or number != int(number):
+        return None
+    return int(number)
+
+
+PAGE_SIZE = 500
+MOST_PAGES = 100_000
+"""More than any shop has: an answer that announces more is broken."""
+
+
+class _Envelope(BaseModel):
+    """A page: its number, how many products and pages there are, and the products."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    page: int = Field(ge=1)
+    total: int = Field(ge=0)
+    total_pages: int = Field(ge=0, le=MOST_PAGES)
+    data: list[dict[str, Any]]
+
+
+def fetch_catalogue(settings: Settings) -> CatalogueFetch:
+    """Fetch every product, page by page.
+
+    Raises:
+        SettingError: The key cannot be sent.
+        SourceError: The API cannot be reached, refuses, does not speak this protocol, or changed on the way.
+    """
+    api = Api("catalogue API", settings.catalogue_api_url, "ECOM_CATALOGUE_API_URL", "ECOM_CATALOGUE_API_KEY")
+    key = header_value(api.key_setting, settings.catalogue_api_key)
+    headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
+    products: list[dict[str, Any]] = []
+    with ApiSession(api, settings) as session:
+        first = _page(session, headers, 1)
+        products += first.data
+        for number in range(2, first.total_pages + 1):
+            products += _page(session, headers, number).data
+        costs = session.tally.costs()
+    if len(products) != first.total:
+        raise SourceError(
+            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and told "
+            f"{len(products):,}; it changed meanwhile, so run again."
+        )
+    return CatalogueFetch(products, costs)
+
+
+def _page(session: ApiSession, headers: dict[str, str], number: int) -> _Envelope:
+    place = without_secrets(session.api.url)
+    response = session.get(session.api.url, {"page": number, "per_page": PAGE_SIZE}, headers)
+    try:
+        page = _Envelope.model_validate(response.json())
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise SourceError(
+            f"Page {number} of the catalogue API at {place} is none: "
+            f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
+            f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
+        ) from None
+    if page.page != number:
+        raise SourceError(
+            f"The catalogue API at {place} was asked for page {number} and answers with page {page.page}; see that "
+            f"{session.api.url_setting} is the address of a list that takes `page`."
+        )
+    return page

@@ -1,0 +1,1 @@
+"""What every subject is made with: contracts, days, assets, checks, portable expressions, periods."""

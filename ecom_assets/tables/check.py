@@ -1,0 +1,221 @@
+"""What a check is here: a claim with a name, judged on the days of a run, with examples.
+
+A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see. Not
+here: claims.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.registry import NOTES
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.contract import HIDDEN, Column, Table
+from ecom_assets.tables.days import Days
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+EXAMPLES = 5
+HELD_DAYS = "held_days"
+"""What a check of held days calls its list of every day that is held, those of other runs too."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a claim came to: how many things break it, out of how many looked at, and a few of them.
+
+    A claim about one number says what it `observed` and its `limit`; else these are the broken things and none. Where
+    `metadata` has a `sentence`, people read it in place of the claim: what was seen, and what to do.
+    """
+
+    broken_count: int
+    looked_at_count: int
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    observed: int | None = None
+    limit: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What else to tell with the check, by name."""
+
+
+Judge = Callable[..., Verdict]
+"""Gets the run's days (None for all), tables, whole, and where the claim names one, the source of the rows."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim about a contract's table; `judge` gets the run's days and `tables`, then the resource `source`, if any.
+
+    Where it `warns`, what breaks it is worth a look, and the run is well all the same.
+    """
+
+    contract: type[Table]
+    name: str
+    description: str
+    judge: Judge
+    tables: tuple[type[Table], ...]
+    blocking: bool = False
+    warns: bool = False
+    source: str = ""
+
+    def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
+        """Make Dagster's check; runs whose steps are in one `pool` take turns."""
+        sources = [self.source] if self.source else []
+
+        @dg.asset_check(
+            asset=asset_key(self.contract),
+            name=self.name,
+            description=self.description,
+            blocking=self.blocking,
+            # Without these a run may come to look at a table before it has brought it up to date.
+            additional_deps=[asset_key(table) for table in self.tables if table not in {self.contract, *NOTES}],
+            required_resource_keys={"warehouse", *sources},
+            pool=pool,
+        )
+        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            days = days_of_run(context.run.tags)
+            tables = [context.resources.warehouse.table(table) for table in self.tables]
+            verdict = self.judge(days, *tables, *(getattr(context.resources, name) for name in sources))
+            return dg.AssetCheckResult(
+                passed=verdict.broken_count == 0,
+                severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
+                description=self.description,
+                metadata={
+                    "observed": verdict.broken_count if verdict.observed is None else verdict.observed,
+                    "limit": verdict.limit,
+                    "looked_at": verdict.looked_at_count,
+                    "examples": dg.MetadataValue.json([self._shown(example) for example in verdict.examples]),
+                    **verdict.metadata,
+                },
+            )
+
+        return check
+
+    def _shown(self, example: dict[str, Any]) -> dict[str, Any]:
+        """Return an example as history may keep it: without personal data, which it would outlive."""
+        personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
+        return {name: HIDDEN if name in personal else value for name, value in _plain(example).items()}
+
+
+def claim(
+    contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
+) -> Callable[[Judge], Claim]:
+    """Declare that a function judges a claim about the contract's table, called as the function, told as its docstring.
+
+    Args:
+        contract: What the claim is about.
+        reads: What the function gets after the run's days, whole.
+        blocking: Whether a run that breaks the claim stops there.
+        warns: Whether a run that breaks the claim is well all the same.
+    """
+    return lambda judge: Claim(contract, judge.__name__, inspect.getdoc(judge) or "", judge, reads, blocking, warns)
+
+
+def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+    """Return the rows of certain days; all where no days are given, or the table has none."""
+    return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
+
+
+def days_of_run(tags: Mapping[str, str]) -> Days | None:
+    """Return the days that a run is about, from its tags; None if it is about whole tables."""
+    first = tags.get(RANGE_START) or tags.get(PARTITION)
+    last = tags.get(RANGE_END) or tags.get(PARTITION)
+    if not first or not last:
+        return None
+    last_day = date.fromisoformat(last)
+    return Days.of([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
+
+
+def verdict_of(broken: ir.Table, looked_at: ir.Table) -> Verdict:
+    """Count the rows of `broken`, with a few as examples."""
+    # In one query: what is broken is most often some of what is looked at, so that most of it is compiled once.
+    counts = broken.agg(broken=broken.count()).cross_join(looked_at.agg(looked_at=looked_at.count()))
+    (found,) = counts.to_pyarrow().to_pylist()
+    examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if found["broken"] else []
+    return Verdict(found["broken"], found["looked_at"], examples)
+
+
+def _plain(example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
+    }
+
+
+KEYS_AT_ONCE = 5_000_000
+"""Keys that are compared in one query: of the order of 500 MB in the embedded engine."""
+
+
+def contract_claim(contract: type[Table]) -> Claim:
+    """Return the claim that a table keeps its contract; it holds back what is built on the table."""
+    return Claim(
+        contract=contract,
+        name="contract_holds",
+        description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
+        judge=partial(_judge, contract),
+        tables=(contract,),
+        blocking=True,
+    )
+
+
+def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> Verdict:
+    rows = of_days(rows, contract.day_column, days)
+    broken = {
+        f"{name}: {what}": (condition.ifelse(1, 0)).sum().fill_null(0)
+        for name, column in contract.columns.items()
+        for what, condition in _violations(rows[name], column).items()
+    }
+    measures = {f"measure_{n}": value for n, value in enumerate(broken.values())}
+    found = rows.agg(looked_at=rows.count(), **measures).to_pyarrow().to_pylist()[0]
+    counts = {what: int(found[f"measure_{n}"]) for n, what in enumerate(broken)}
+    counts.update(_repeated_keys(contract, rows, int(found["looked_at"])))
+    examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
+    return Verdict(sum(counts.values()), int(found["looked_at"]), examples)
+
+
+def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
+    found: dict[str, ir.BooleanValue] = {}
+    if not column.nullable:
+        found["is missing"] = value.isnull()
+    if column.at_least is not None:
+        found[f"is below {column.at_least}"] = value < column.at_least
+    if column.at_most is not None:
+        found[f"is above {column.at_most}"] = value > column.at_most
+    if column.one_of:
+        found["is not among the known values"] = value.notin(column.one_of)
+    return found
+
+
+def _repeated_keys(contract: type[Table], rows: ir.Table, row_count: int) -> dict[str, int]:
+    if not contract.key:
+        return {}
+    repeated = sum(_repeated_count(contract, part) for part in _parts(contract, rows, row_count))
+    return {f"{', '.join(contract.key)}: is not unique": repeated}
+
+
+def _repeated_count(contract: type[Table], rows: ir.Table) -> int:
+    keys = rows.group_by(*contract.key).agg(copies=lambda t: t.count())
+    return int(keys.filter(ibis._.copies > 1).count().to_pyarrow().as_py())
+
+
+def _parts(contract: type[Table], rows: ir.Table, row_count: int) -> list[ir.Table]:
+    """Cut rows at days where the key has the day, so that the keys of years need no more memory than those of a day."""
+    column = contract.day_column
+    if row_count <= KEYS_AT_ONCE or column is None or column not in contract.key:
+        return [rows]
+    per_day = rows.group_by(column).agg(row_count=rows.count()).order_by(column).to_pyarrow().to_pylist()
+    parts: list[list[date]] = []
+    counted = KEYS_AT_ONCE
+    for one in per_day:
+        counted += one["row_count"]
+        if counted > KEYS_AT_ONCE:
+            parts.append([])
+            counted = one["row_count"]
+        parts[-1].append(one[column])
+    return [rows.filter(rows[column].between(part[0], part[-1])) for part in parts]

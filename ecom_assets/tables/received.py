@@ -1,0 +1,55 @@
+"""What an asset takes in from outside: rows, the days whose rows they replace, and what to tell of it.
+
+Not here: any source.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import SourceError
+from ecom_assets.tables.days import Days
+
+
+@dataclass(frozen=True)
+class Restated:
+    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`.
+
+    Without days nothing is replaced. `metadata` is told with the materialization.
+    """
+
+    rows: ir.Table
+    days: Days
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_DAYS = Days(())
+
+
+@dataclass(frozen=True)
+class Received:
+    """Rows that replace those of `days`; without days, what the table has stays."""
+
+    rows: ir.Table
+    days: Days
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def require_rows(self, noun: str) -> "Received":
+        """Return it, unless a source that brings everything there is was asked and brought nothing.
+
+        Raises:
+            SourceError: Not one row came.
+        """
+        if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
+            raise SourceError(
+                f"No {noun} came for {self.days.dates[-1]}, so the table keeps what it has; look where they come from, "
+                "and run again."
+            )
+        return self
+
+    @classmethod
+    def nothing(cls, no_rows: ir.Table, reason: str) -> "Received":
+        """Return no rows for no days, and say why."""
+        return cls(no_rows, NO_DAYS, {"fetched": False, "not_fetched_because": reason})

@@ -1,0 +1,89 @@
+"""A contract's columns as an Ibis schema, and rows brought into it or fetched. Not here: how types are stored."""
+
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.tables.contract import Table
+
+
+def schema_of(contract: type[Table]) -> ibis.Schema:
+    """Return the contract's columns as an Ibis schema."""
+    return ibis.schema(
+        {name: dt.dtype(column.type).copy(nullable=column.nullable) for name, column in contract.columns.items()}
+    )
+
+
+def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    """Bring `rows` into the contract's column order and types.
+
+    Raises:
+        ContractError: A column is missing or unknown.
+    """
+    missing = [name for name in contract.columns if name not in rows.columns]
+    unknown = [name for name in rows.columns if name not in contract.columns]
+    if missing or unknown:
+        raise ContractError(
+            f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make the columns "
+            "equal to those of its contract."
+        )
+    kinds = {name: kind_of(dt.dtype(column.type)) for name, column in contract.columns.items()}
+    columns = {
+        name: rows[name] if kind_of(rows[name].type()) == kind else rows[name].cast(kind)
+        for name, kind in kinds.items()
+    }
+    return rows.select(**columns)
+
+
+def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Return batches in the types that their reader announces.
+
+    DuckDB sums whole numbers to 128 bits, which Ibis announces as 64, and whoever reads them as such reads nonsense.
+    """
+    schema = batches.schema
+    return pa.RecordBatchReader.from_batches(
+        schema, (one if one.schema.equals(schema) else one.cast(schema) for one in batches)
+    )
+
+
+def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
+    """Return the columns that a stored table lacks of its contract, all of which may be null.
+
+    Raises:
+        WarehouseError: It differs in a way that adding columns does not mend.
+    """
+    wanted = schema_of(contract)
+    for name in found:
+        if name not in wanted or kind_of(found[name]) != kind_of(wanted[name]):
+            claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
+            raise WarehouseError(
+                f"{contract.qualified_name()} has column {name!r} as {kind_of(found[name])}, which its contract "
+                f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
+            )
+    missing = [name for name in wanted if name not in found]
+    for name in missing:
+        if not wanted[name].nullable:
+            raise WarehouseError(
+                f"{contract.qualified_name()} has no column {name!r}, which its contract has and never null; run "
+                "`ecom migrate` to see what it takes."
+            )
+    return missing
+
+
+def kind_of(dtype: dt.DataType) -> dt.DataType:
+    """Return a type without whether it may be null."""
+    return dtype.copy(nullable=True)
+
+
+def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
+    """Return a few rows; from DuckDB without loading pandas, which takes a third of a second in Ibis' own way."""
+    if isinstance(con, Backend):
+        found: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
+        return found
+    return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]

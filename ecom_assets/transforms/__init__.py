@@ -1,1 +1,0 @@
-"""Pure functions from Ibis tables to Ibis expressions: no Dagster, no clock, no input or output, no environment."""

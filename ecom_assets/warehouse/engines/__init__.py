@@ -1,0 +1,1 @@
+"""The warehouses that hold tables, each behind the `Engine` interface."""

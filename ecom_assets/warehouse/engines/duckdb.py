@@ -1,0 +1,236 @@
+"""The embedded engine: one DuckDB file, one writer, everything in it rebuildable from raw.
+
+Not here: what other engines share (`engine.py`).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.file_lock import Turn
+from ecom_assets.warehouse.engines.local import LOGS, connect, streaming
+
+INCOMING = "incoming_rows"
+LOCK_PATIENCE_S = 10.0
+"""How long to wait for another process to let go of the file."""
+HELD = ("Could not set lock", "different configuration")
+"""What DuckDB says of a file that another process, or another connection of this one, has open."""
+DAMAGED = ("not a valid DuckDB database file", "Could not read enough bytes", "Corrupt", "replaying WAL")
+"""What DuckDB says of a file that it will never open or read again."""
+
+
+class DuckDBEngine(Engine):
+    """DuckDB as the warehouse; the file is created whole, and set aside when it cannot be opened."""
+
+    con: Backend
+
+    def __init__(
+        self, path: Path, *, memory_limit: str = "", read_only: bool = False, patience_s: float | None = None
+    ) -> None:
+        """Open the file, creating it first where there is none; wait so long for a process that has it open.
+
+        Raises:
+            WarehouseError: Another process holds the file, or the folder cannot be written.
+        """
+        super().__init__(f"duckdb://{path.absolute()}")
+        self.path = path
+        self.set_aside: Path | None = None
+        self._memory_limit = memory_limit
+        self._read_only = read_only
+        self._patience_s = LOCK_PATIENCE_S if patience_s is None else patience_s
+
+    def open(self) -> Self:
+        """Open the file; see the class."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                self._create()
+            elif self.damage_note.exists() and not self._read_only:
+                self._set_aside()
+            self.con = self._connect_or_rebuild()
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME."
+            ) from error
+        if self._memory_limit:
+            self.con.raw_sql(f"SET memory_limit = '{self._memory_limit}'")
+        self.con.raw_sql(f"SET temp_directory = '{self.path}.tmp'")
+        return self
+
+    def close(self) -> None:
+        """Close the file, so that other processes can open it."""
+        if "con" in vars(self):
+            self.con.disconnect()
+
+    def exists(self) -> bool:
+        """Tell whether there is a file to open yet."""
+        return self.path.exists()
+
+    @property
+    def notice(self) -> str:
+        """Say what became of a file that was damaged."""
+        if self.set_aside is None:
+            return ""
+        return (
+            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` "
+            "without --from and --to) rebuilds everything in it; until then nothing of it is published or exported."
+        )
+
+    @property
+    def damage_note(self) -> Path:
+        """Return the file that tells the next to open the warehouse that a part of it cannot be read."""
+        return self.path.with_name(f"{self.path.name}.is-damaged")
+
+    def heed_failures(self, failures: Iterable[str]) -> bool:
+        """Note that a step met a part of the file that cannot be read; the next to open it sets it aside."""
+        if any("Corrupt database file" in failure for failure in failures):
+            self.damage_note.touch()
+        return self.damage_note.exists()
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statement that creates the table; a check, not an index, holds its key."""
+        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"]
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside the engine, a batch at a time."""
+        with self._plain_errors():
+            self.con.con.register(INCOMING, batches)
+        try:
+            columns = self.columns_of(contract)
+            return self.insert(f'INSERT INTO {self.name_of(contract)} ({columns}) SELECT {columns} FROM "{INCOMING}"')  # noqa: S608 (names come from contracts)
+        finally:
+            with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
+                self.con.con.unregister(INCOMING)
+
+    def compile(self, rows: ir.Table) -> str:
+        """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""
+        return streaming(self.con.compiler.to_sqlglot(rows)).sql(dialect=self.con.dialect, pretty=True)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        self.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(WarehouseError):  # an engine that is out of space may have rolled back by itself
+                self.execute("ROLLBACK")
+            raise
+
+    def execute(self, sql: str) -> None:
+        """Run a statement whose result nobody reads."""
+        with self._plain_errors():
+            self.con.raw_sql(sql)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+        with self._plain_errors():
+            result = self.con.raw_sql(sql)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+        with self._plain_errors():
+            row = self.con.raw_sql(sql).fetchone()
+        return int(row[0]) if row else 0
+
+    def _create(self) -> None:
+        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then rename.
+        _remove_left_overs(self.path)
+        fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
+        try:
+            with self._plain_errors():
+                duckdb.connect(str(fresh)).close()
+            self.on_step("file_creation")
+            _name_once(fresh, self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _connect_or_rebuild(self) -> Backend:
+        turn = Turn(self.path, self._patience_s)
+        while True:
+            try:
+                return connect(self.path, read_only=self._read_only)
+            except duckdb.Error as error:
+                said = str(error)
+                if any(sign in said for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
+                    return self._rebuild(error)
+                if not any(sign in said for sign in HELD):
+                    raise WarehouseError(
+                        f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME."
+                    ) from error
+                turn.wait(error)
+
+    def _rebuild(self, error: duckdb.Error) -> Backend:
+        if self._read_only:
+            raise WarehouseError(f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it.") from error
+        self._set_aside()
+        return connect(self.path)
+
+    def _set_aside(self) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self.set_aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        self.path.rename(self.set_aside)
+        for ending in LOGS:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + ending).rename(f"{self.set_aside}{ending}")
+        self.damage_note.unlink(missing_ok=True)
+        self._create()
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.ConstraintException as error:
+            raise ContractError(
+                f"The new rows break the table's contract ({_first_line(error)}); the old rows were kept: correct the "
+                "source."
+            ) from error
+        except duckdb.Error as error:
+            said, advice = _first_line(error), "nothing was changed."
+            if "Corrupt database file" in said or (DAMAGED[1] in said and str(self.path) in said):
+                self.damage_note.touch()
+                advice = "run `ecom run` again: the file is set aside and rebuilt."
+            elif isinstance(error, duckdb.OutOfMemoryException):
+                advice = "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and run again."
+            elif isinstance(error, duckdb.IOException):
+                advice = "nothing was changed; free some space, or mend what it says, and run again."
+            raise WarehouseError(f"{self.path}: {said}; {advice}") from error
+
+
+def _name_once(fresh: Path, path: Path) -> None:
+    """Give a new file its name, unless another process was faster: its file is as good, and it has it open."""
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        fresh.rename(path)
+
+
+def _remove_left_overs(path: Path) -> None:
+    """Remove what processes left that were killed while they created the file."""
+    for left_over in path.parent.glob(f"{path.name}.new-*"):
+        try:
+            os.kill(int(left_over.name.rpartition("-")[2].partition(".")[0]), 0)
+        except ProcessLookupError:
+            left_over.unlink(missing_ok=True)
+        except (ValueError, PermissionError):
+            continue
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

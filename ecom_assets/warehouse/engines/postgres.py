@@ -1,0 +1,253 @@
+"""Postgres as the warehouse: several runs side by side, keys and indexes from the contracts.
+
+Not here: what engines share (`engine.py`), the Dagster instance's own storage on Postgres (`deploy/dagster.yaml`).
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, Self
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import sqlglot.expressions as sge
+from ibis.backends.postgres import Backend
+from ibis.backends.sql.compilers.postgres import PostgresCompiler
+
+from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.registry import referring_to
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import Engine
+
+
+class Compiler(PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' compiler. Ibis finds methods by their names."""
+
+    def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Read a JSON value as text, in the order of its bytes: Ibis writes an empty path as no Postgres reads it."""
+        if rest:
+            return super().json_extract_path_text(op, arg, *rest)
+        text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
+        return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
+
+
+CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "ecom_assets"}
+SESSION = (
+    "SET TIMEZONE = UTC",
+    "SET jit = off",  # it compiles each large query for longer than it runs
+    "SET work_mem = '64MB'",  # sorts of a day stay in memory; the server's 4 MB would spill them
+)
+GONE = ("57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006")
+"""SQLSTATEs that say that the connection, not the statement, failed."""
+TEXT = 'text COLLATE "C"'
+"""Text in the order of its bytes, as every other engine has it, whatever the database's language is."""
+
+
+class PostgresEngine(Engine):
+    """A Postgres database; tables lie in schemas named as the layers."""
+
+    con: Backend
+
+    def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
+        """Take the address from the settings; `setting` is the one that people are told to correct."""
+        super().__init__(without_secrets(settings.warehouse_url))
+        self._url = settings.warehouse_url
+        self._setting = setting
+
+    def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            WarehouseError: The server cannot be reached, or refuses the user.
+        """
+        try:
+            self.con = ibis.postgres.from_connection(self._connect())
+            self.con.compiler = Compiler()
+        except psycopg.Error as error:
+            said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
+            raise WarehouseError(
+                f"{self.address} cannot be opened: {said}; correct {self._setting}, or start the server."
+            ) from (None if self._url in str(error) else error)
+        return self
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if "con" in vars(self):
+            self.con.disconnect()
+
+    def reconnect(self) -> None:
+        """Open a lost connection anew; tables that were handed out use it from then on."""
+        with contextlib.suppress(psycopg.Error):
+            self.con.con.close()
+        with self._plain_errors():
+            self.con.con = self._connect()
+
+    def ensure(self, contract: type[Table]) -> None:
+        """Create the table, and those it refers to, or add its new columns, while no other run does."""
+        for _, target in contract.references:
+            self.ensure(target)
+        if contract.qualified_name() not in self._ready:
+            with self.transaction():
+                self._lock(contract)
+                super().ensure(contract)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        with self._plain_errors(), self.con.con.transaction():
+            yield
+
+    def execute(self, sql: str) -> None:
+        """Run a statement whose result nobody reads."""
+        with self._plain_errors():
+            self.con.con.execute(sql.encode())
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+        with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+        with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
+            return int(cursor.rowcount)
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside with COPY, a batch at a time."""
+        copy_in = f"COPY {self.name_of(contract)} ({self.columns_of(contract)}) FROM STDIN (FORMAT csv)"
+        with self._plain_errors(), self.con.con.cursor() as cursor:
+            with cursor.copy(copy_in.encode()) as copy:
+                for batch in batches:
+                    copy.write(_as_csv(batch))
+            return int(cursor.rowcount)
+
+    def begin_slice(self, contract: type[Table]) -> None:
+        """Keep other writers of the table out until the transaction ends; readers are not held up."""
+        self._lock(contract)
+
+    def end_slice(self, contract: type[Table]) -> None:
+        """Remove what refers to rows that are gone: facts of lines that are no more, which follow in the same run."""
+        if referring_to(contract):
+            try:
+                with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
+                    self.con.con.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            except psycopg.errors.ForeignKeyViolation:
+                self._remove_orphans(contract)
+        self.analyze(contract)
+
+    def _remove_orphans(self, contract: type[Table]) -> None:
+        (key,) = contract.key
+        for table, column in referring_to(contract):
+            if self.has(table):
+                there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
+                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (likewise)
+
+    def analyze(self, contract: type[Table]) -> None:
+        """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
+        self.execute(f"ANALYZE {self.name_of(contract)}")
+
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there, and foreign keys that lead to it; a view of somebody's holds it back."""
+        if self.has(contract):
+            place = f"'{self.name_of(contract)}'::regclass"
+            led = f"SELECT conrelid::regclass::text AS place, conname FROM pg_constraint WHERE confrelid = {place}"  # noqa: S608 (names come from contracts)
+            for row in self.query(led):
+                self.execute(f"ALTER TABLE {row['place']} DROP CONSTRAINT {self.quoted(row['conname'])}")
+        super().drop(contract)
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table take the place and name of another of its layer, and foreign keys lead to it."""
+        with self.transaction():
+            self.drop(contract)
+            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.refer_to(contract)
+        self._ready.discard(fresh.qualified_name())
+
+    def refer_to(self, contract: type[Table]) -> None:
+        """Lead foreign keys to a table that took another's place; rows that there are wait for the next run."""
+        for table, column in referring_to(contract):
+            if self.has(table):
+                self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that create the table with its primary key and an index on its day."""
+        lines = self.column_definitions(contract)
+        if contract.key:
+            lines += f",\n  PRIMARY KEY ({', '.join(self.quoted(name) for name in contract.key)})"
+        lines += "".join(f",\n  {self._foreign_key(*pair)}" for pair in contract.references)
+        days = [contract.day_column] if contract.day_column else []
+        looked_up = dict.fromkeys([*days, *(column for column, _ in contract.references)])
+        return [
+            f"CREATE TABLE {self.name_of(contract)} (\n  {lines}\n)",
+            *(
+                f"CREATE INDEX ON {self.name_of(contract)} ({self.quoted(column)})"
+                for column in looked_up
+                if (column,) != contract.key[:1]
+            ),
+        ]
+
+    def _foreign_key(self, column: str, target: type[Table]) -> str:
+        """Return a constraint that holds when a transaction ends: until then, a slice may be away."""
+        (key,) = target.key
+        lead = f"FOREIGN KEY ({self.quoted(column)}) REFERENCES {self.name_of(target)} ({self.quoted(key)})"
+        return f"{lead} DEFERRABLE INITIALLY DEFERRED"
+
+    def type_of(self, kind: dt.DataType) -> str:
+        """Return an Ibis type as Postgres' DDL spells it."""
+        return TEXT if kind.is_string() else super().type_of(kind)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        con = psycopg.connect(self._url, autocommit=True, **CONNECTION)  # type: ignore[arg-type]  # the stubs want each option by name
+        for statement in SESSION:
+            con.execute(statement.encode())
+        return con
+
+    def _lock(self, contract: type[Table]) -> None:
+        name = json.dumps(contract.qualified_name()).replace('"', "'")
+        self.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.IntegrityError as error:
+            raise ContractError(
+                f"The new rows break the table's contract ({_said(error)}); the old rows were kept: correct the source."
+            ) from error
+        except psycopg.Error as error:
+            if self.con.con.closed or error.sqlstate in GONE:
+                raise ConnectionLostError(
+                    f"{self.address}: the connection was lost ({_said(error)}); nothing was changed, run again when "
+                    "the server is back."
+                ) from error
+            advice = "nothing was changed; mend what it says, and run again."
+            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+                advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
+            raise WarehouseError(f"{self.address}: {_said(error)}; {advice}") from error
+
+
+def _as_csv(batch: pa.RecordBatch) -> memoryview:
+    """Write a batch as COPY reads it: values quoted, nulls not."""
+    columns = [
+        # Postgres' text cannot hold U+0000, the one character that it refuses.
+        pc.replace_substring(column, "\x00", "\ufffd") if pa.types.is_string(column.type) else column
+        for column in batch.columns
+    ]
+    sink = io.BytesIO()
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    pa_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=batch.schema.names), sink, options)
+    return sink.getbuffer()
+
+
+def _said(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""Snowflake as the warehouse."""

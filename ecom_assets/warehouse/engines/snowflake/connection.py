@@ -1,0 +1,200 @@
+"""How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake, and what errors mean.
+
+Not here: what is done over the connection (`snowflake.py`, `sources/event_table.py`).
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+from snowflake.connector import SnowflakeConnection, errors
+from snowflake.connector.vendored.requests.exceptions import RequestException
+
+from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it declares a field in a way that Pydantic gives up
+    from dagster_snowflake import SnowflakeResource
+FORM = "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=WAREHOUSE"
+OPTIONS = (
+    "warehouse", "role", "authenticator", "token", "private_key_path", "host", "port", "protocol",
+    "login_timeout", "network_timeout",
+)  # fmt: skip
+LOGIN_TIMEOUT_S = 30
+NETWORK_TIMEOUT_S = 120
+"""How long a request that fails is tried again; a statement that runs may take longer."""
+LOCK_TIMEOUT_S = 600
+"""How long a writer waits for another writer of the same table."""
+SESSION = {
+    "TIMEZONE": "UTC",
+    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+    "LOCK_TIMEOUT": LOCK_TIMEOUT_S,
+    "QUERY_TAG": "ecom_assets",
+    "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False,
+}
+NO_NULL, LOCKED = 100072, 625
+SUSPENDED = {606, 90058, 90064, 90073}
+FORBIDDEN = {3001, 3041}
+GONE = {250002, 250003, 250005, 251011, 251012, 252007, 390111, 390112, 390113, 390114, 390115, 390195}
+"""Numbers of errors that say that the connection or its session, not the statement, failed."""
+
+
+@dataclass(frozen=True)
+class SnowflakeAddress:
+    """What `snowflake://…` says. Secrets are in `password`, `token` and `key_password`, and in no repr."""
+
+    setting: str
+    shown: str
+    account: str
+    user: str
+    path: tuple[str, ...]
+    options: Mapping[str, str]
+    password: SecretStr = field(repr=False)
+    token: SecretStr = field(repr=False)
+    key_password: SecretStr = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str, settings: Settings, setting: str) -> "SnowflakeAddress":
+        """Read an address; what it does not say of secrets comes from the settings.
+
+        Raises:
+            SettingError: Account, user, database or a way to log in is missing, or an option is unknown.
+        """
+        parts = urlsplit(url)
+        login, _, account = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        options = dict(parse_qsl(parts.query))
+        for name in options:
+            if name not in OPTIONS:
+                raise SettingError(f"{setting} has the option {name!r}: {did_you_mean(name, OPTIONS)}.")
+        key_path = options.get("private_key_path") or str(settings.snowflake_private_key_path or "")
+        address = cls(
+            setting=setting,
+            shown=without_secrets(url),
+            account=account,
+            user=unquote(user),
+            path=tuple(unquote(part).upper() for part in parts.path.split("/") if part),
+            options={**options, "private_key_path": key_path},
+            password=SecretStr(unquote(password) or settings.snowflake_password.get_secret_value()),
+            token=SecretStr(options.pop("token", "") or settings.snowflake_token.get_secret_value()),
+            key_password=settings.snowflake_private_key_password,
+        )
+        address._require_complete()
+        return address
+
+    @property
+    def database(self) -> str:
+        """Return the database, as Snowflake spells it."""
+        return self.path[0]
+
+    @property
+    def server(self) -> tuple[str, str, str]:
+        """Return what tells one account from another."""
+        return self.account.lower(), self.options.get("host", ""), self.options.get("port", "")
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[SnowflakeConnection]:
+        """Log in for the length of the block.
+
+        Raises:
+            WarehouseError: The account cannot be reached, or refuses the user.
+        """
+        with contextlib.ExitStack() as open_connection:
+            try:
+                con = open_connection.enter_context(SnowflakeResource(**self.arguments()).get_connection())
+            except (errors.Error, ValueError, TypeError, OSError) as error:
+                raise WarehouseError(
+                    f"{self.shown} cannot be opened: {said(error)}; correct user and secret (ECOM_SNOWFLAKE_…), or the "
+                    "account in the address."
+                ) from error
+            yield con
+
+    def _require_complete(self) -> None:
+        named = {"an account": self.account, "a user": self.user, "a database": self.path}
+        missing = [name for name, value in named.items() if not value]
+        if missing:
+            raise SettingError(f"{self.setting}={self.shown!r} names not {' and not '.join(missing)}; write {FORM}.")
+        if not any(self._login().values()):
+            raise SettingError(
+                f"{self.setting}={self.shown!r} says not how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
+                "ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN."
+            )
+
+    def _login(self) -> dict[str, str]:
+        """Return the one way to log in: a token where there is one, else a key pair, else the password."""
+        key_path, token = self.options["private_key_path"], self.token.get_secret_value()
+        authenticator = self.options.get("authenticator", "")
+        if token:
+            return {"authenticator": authenticator or "oauth"}
+        if key_path:
+            secret = self.key_password.get_secret_value()
+            return {"private_key_path": key_path, **({"private_key_password": secret} if secret else {})}
+        return {"password": self.password.get_secret_value(), "authenticator": authenticator}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what dagster-snowflake's resource is made of, secrets included."""
+        more: dict[str, Any] = {
+            **{name: self.options[name] for name in ("host", "port", "protocol") if name in self.options},
+            "session_parameters": SESSION,
+        }
+        if self.token.get_secret_value():
+            more["token"] = self.token.get_secret_value()
+        return {
+            "account": self.account,
+            "user": self.user,
+            "database": self.database,
+            "autocommit": True,
+            "login_timeout": int(self.options.get("login_timeout", LOGIN_TIMEOUT_S)),
+            "network_timeout": int(self.options.get("network_timeout", NETWORK_TIMEOUT_S)),
+            "additional_snowflake_connection_args": more,
+            **{name: self.options[name] for name in ("warehouse", "role") if name in self.options},
+            **{name: value for name, value in self._login().items() if value},
+        }
+
+
+@contextlib.contextmanager
+def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
+    """Say what Snowflake's errors mean, and what to do about each.
+
+    Raises:
+        ConnectionLostError: The connection or its session is gone.
+        ContractError: A row lacks a value that its table must have.
+        WarehouseError: Anything else.
+    """
+    try:
+        yield
+    except (errors.Error, RequestException) as error:
+        number = getattr(error, "errno", None) or 0
+        if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
+            raise ConnectionLostError(
+                f"{place.shown}: the connection was lost ({said(error)}); nothing was changed, run again when the "
+                "service is back."
+            ) from error
+        if number == NO_NULL:
+            raise ContractError(
+                f"The new rows break the table's contract ({said(error)}); the old rows were kept: correct the source."
+            ) from error
+        advice = _advice(number, place.setting)
+        raise WarehouseError(f"{place.shown}: {said(error)}; nothing was changed; {advice}.") from error
+
+
+def _advice(number: int, setting: str) -> str:
+    if number in SUSPENDED:
+        return f"resume the warehouse that {setting} names, or name another with ?warehouse=, and run again"
+    if number in FORBIDDEN:
+        return f"grant the right to the role of {setting}, and run again"
+    if number == LOCKED:
+        return "another run writes the same table: wait for it to end, and run again"
+    return "mend what it says, and run again"
+
+
+def said(error: Exception) -> str:
+    """Return what Snowflake said, in a line, without the ids of statement and session."""
+    text = getattr(error, "raw_msg", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,210 @@
+"""Tables of a Spark catalog, in Iceberg's or Delta's format, which replace a slice by one statement of their own.
+
+The catalog is the user's: `ECOM_SPARK_CONF` names it. Not here: plain Parquet (`spark_files.py`).
+"""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import sqlglot.expressions as sge
+from ibis.backends.pyspark.datatypes import PySparkSchema
+from pyspark.sql import DataFrame, SparkSession
+
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.warehouse.engines.spark.slice import write_batches
+from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, fetch, staged
+
+MISSING = "is missing in some rows"
+
+
+class CatalogTables:
+    """The tables of the session's current catalog, a schema for each layer."""
+
+    def __init__(self, con: SparkBackend, table_format: str, scratch: Path) -> None:
+        """Take the session, `iceberg` or `delta`, and a folder that Spark sees too."""
+        self._con = con
+        self._format = table_format
+        self._scratch = scratch
+
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return f"`{contract.layer}`.`{contract.name}`"
+
+    def schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the table's columns, or None where there is no table."""
+        name = f"{contract.layer}.{contract.name}"
+        if not self._con.session.catalog.tableExists(name):
+            return None
+        found = PySparkSchema.to_ibis(self._con.session.table(name).schema)
+        # Spark knows one precision of time, and does not say it.
+        return ibis.schema(
+            {n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k) for n, k in found.items()}
+        )
+
+    def create(self, contract: type[Table]) -> None:
+        """Create the table, empty."""
+        self._run(f"CREATE NAMESPACE IF NOT EXISTS `{contract.layer}`")
+        self._run(create_statement(contract, self._format))
+
+    def add_column(self, contract: type[Table], name: str) -> None:
+        """Add a column, null in the rows that there are."""
+        kind = SparkTypes.to_string(schema_of(contract)[name])
+        self._run(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN `{name}` {kind}")
+
+    @contextlib.contextmanager
+    def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["CatalogSlice"]:
+        """Replace a slice with what is written into it; the statement that does so commits by itself."""
+        folder = self._scratch / f"incoming-{uuid.uuid4().hex}"
+        try:
+            yield CatalogSlice(self._con.session, contract, days, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def empty(self, contracts: Iterable[type[Table]]) -> None:
+        """Empty the tables one by one, upstream last, so that what is begun can be begun again."""
+        for contract in reversed(list(contracts)):
+            self._run(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
+
+    def drop(self, contract: type[Table]) -> None:
+        """Remove the table, if it is there."""
+        self._run(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Let one table's rows and columns take the place of another's, in one statement."""
+        self._run(replace_table_statement(fresh, contract, self._format))
+        self.drop(fresh)
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context that does nothing: each statement is a transaction, and there are none over several."""
+        return contextlib.nullcontext()
+
+    def row_count(self, contract: type[Table]) -> int:
+        """Return the rows of the whole table."""
+        (row,) = self._query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
+        return int(row["n"])
+
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+        """Return a few rows of a slice."""
+        columns = ", ".join(f"`{name}`" for name in contract.columns)
+        where = condition(contract, days)
+        return self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where} LIMIT {limit}")  # noqa: S608 (likewise)
+
+    def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days."""
+        columns = ", ".join(f"`{name}`" for name in contract.columns)
+        where = condition(contract, days)
+        rows = self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where}")  # noqa: S608 (names come from contracts)
+        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+
+    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
+        """Return the rows of each of some days that has any."""
+        day, where = f"`{contract.day_column}`", condition(contract, days)
+        name = self.name_of(contract)
+        rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (likewise)
+        return {row["day"]: int(row["n"]) for row in rows}
+
+    def show(self, layer: str, name: str) -> None:
+        """See what others have committed to a table since."""
+        self._con.session.catalog.refreshTable(f"{layer}.{name}")
+
+    def show_all(self) -> None:
+        """See what others have committed: a statement reads the newest by itself."""
+
+    def forget_shown(self) -> None:
+        """Know that the session is a new one: nothing is kept of the old."""
+
+    def _run(self, sql: str) -> None:
+        fetch(self._con.session.sql(sql))
+
+    def _query(self, sql: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = fetch(self._con.session.sql(sql)).to_pylist()
+        return found
+
+
+@dataclass
+class CatalogSlice:
+    """A slice of a catalog's table that is being replaced."""
+
+    session: SparkSession
+    contract: type[Table]
+    days: Days | None
+    folder: Path
+
+    def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
+        """Replace the slice with what a query returns."""
+        with staged(session, query, scratch) as rows:
+            self._put(rows)
+
+    def fill_from(self, batches: pa.RecordBatchReader) -> None:
+        """Replace the slice with rows from outside: a batch at a time into files, which Spark then reads."""
+        write_batches(self.contract, batches, self.folder, by_day=False)
+        types = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+        self._put(self.session.read.schema(schema).parquet(f"file://{self.folder}"))
+
+    @property
+    def row_count(self) -> int:
+        """Return the rows that the slice then has."""
+        name = f"`{self.contract.layer}`.`{self.contract.name}`"
+        where = condition(self.contract, self.days)
+        (row,) = fetch(self.session.sql(f"SELECT count(*) AS n FROM {name} WHERE {where}")).to_pylist()  # noqa: S608 (names come from contracts)
+        return int(row["n"])
+
+    def _put(self, rows: DataFrame) -> None:
+        view = f"new_{uuid.uuid4().hex}"
+        rows.createOrReplaceTempView(view)
+        try:
+            fetch(self.session.sql(replace_statement(self.contract, self.days, view)))
+        finally:
+            self.session.catalog.dropTempView(view)
+
+
+def create_statement(contract: type[Table], table_format: str) -> str:
+    """Return the statement that creates a table, cut by its day."""
+    columns = ", ".join(f"`{name}` {SparkTypes.to_string(kind)}" for name, kind in schema_of(contract).items())
+    cut = f" PARTITIONED BY (`{contract.day_column}`)" if contract.day_column else ""
+    return f"CREATE TABLE IF NOT EXISTS `{contract.layer}`.`{contract.name}` ({columns}) USING {table_format}{cut}"
+
+
+def replace_statement(contract: type[Table], days: Days | None, view: str) -> str:
+    """Return the statement that puts the rows of a view in the place of a slice, an empty one too, as one commit."""
+    kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(contract).items()}
+    values = ", ".join(
+        f"CAST(`{name}` AS {kinds[name]}) AS `{name}`"
+        if column.nullable
+        else f"CAST(COALESCE(`{name}`, RAISE_ERROR('{name} {MISSING}')) AS {kinds[name]}) AS `{name}`"
+        for name, column in contract.columns.items()
+    )
+    return (
+        f"INSERT INTO `{contract.layer}`.`{contract.name}` REPLACE WHERE {condition(contract, days)} "  # noqa: S608 (names come from contracts)
+        f"SELECT {values} FROM `{view}`"
+    )
+
+
+def replace_table_statement(fresh: type[Table], contract: type[Table], table_format: str) -> str:
+    """Return the statement that gives a table another's rows and columns, as one commit."""
+    cut = f" PARTITIONED BY (`{contract.day_column}`)" if contract.day_column else ""
+    return (
+        f"CREATE OR REPLACE TABLE `{contract.layer}`.`{contract.name}` USING {table_format}{cut} "  # noqa: S608 (names come from contracts)
+        f"AS SELECT * FROM `{fresh.layer}`.`{fresh.name}`"
+    )
+
+
+def condition(contract: type[Table], days: Days | None) -> str:
+    """Return the condition that a row is of a slice."""
+    if days is None:
+        return "TRUE"
+    day = f"`{contract.day_column}`"
+    runs = [f"({day} >= DATE '{first}' AND {day} < DATE '{end}')" for first, end in days.runs()]
+    return " OR ".join(runs) or "FALSE"

@@ -1,1 +1,0 @@
-"""Tests of what assets are made of."""

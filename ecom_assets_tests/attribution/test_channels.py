@@ -1,0 +1,216 @@
+"""GA4's channels by its own rules, from the addresses that events carry. Not here: sessions (`test_touches.py`)."""
+
+from functools import cache
+
+import pyarrow as pa
+import pytest
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.attribution.channels import ChannelRule, with_source
+from ecom_assets.attribution.contracts import CHANNELS
+from ecom_assets.sandbox.shop.traffic import SHOP_URL, SOURCES
+from ecom_assets.sources.site_lists import VERSION, source_lists
+from ecom_assets.warehouse.engines.local import connect
+
+SHOP = "https://www.shop.example/"
+Told = tuple[str, str, str]
+"""Source, medium and campaign."""
+
+
+@cache
+def warehouse() -> Backend:
+    con = connect()
+    for name, columns in (("visits", ("page_url", "referrer_url")), ("told", ("source", "medium", "campaign"))):
+        con.con.register(name, pa.table({column: pa.array([], pa.string()) for column in columns}))
+    return con
+
+
+@cache
+def source_sql(own: tuple[str, ...]) -> str:
+    found = with_source(warehouse().table("visits"), source_lists(), own)
+    return str(warehouse().compile(found.select("source", "medium", "campaign")))
+
+
+@cache
+def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
+    told = warehouse().table("told")
+    rule = ChannelRule(source_lists(), ai_assistants=ai_assistants)
+    return str(warehouse().compile(told.select(channel=rule.channel(told.source, told.medium, told.campaign))))
+
+
+def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Told | None:
+    """Return what the addresses of one event tell; None where they tell nothing."""
+    row = pa.table({"page_url": pa.array([page], pa.string()), "referrer_url": pa.array([referrer], pa.string())})
+    warehouse().con.register("visits", row)
+    found: list[Told] = warehouse().con.sql(source_sql(own)).fetchall()
+    return found[0] if found else None
+
+
+def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False) -> str:
+    """Return the channel of a source."""
+    row = {"source": [source], "medium": [medium], "campaign": [campaign]}
+    warehouse().con.register("told", pa.table(row))
+    (found,) = warehouse().con.sql(channel_sql(ai_assistants)).fetchall()
+    return str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "medium", "campaign", "channel"),
+    [
+        ("(direct)", "(none)", "", "Direct"),
+        ("(direct)", "(not set)", "", "Direct"),
+        ("google", "cpc", "x cross-network y", "Cross-network"),
+        ("amazon.co.uk", "cpc", "", "Paid Shopping"),
+        ("google", "cpc", "shopping_feed", "Paid Shopping"),
+        ("bing", "ppc", "", "Paid Search"),
+        ("google", "cpm", "", "Paid Search"),  # before Display: the medium has "cp" in it
+        ("facebook", "paid_social", "", "Paid Social"),
+        ("m.facebook.com", "retargeting", "", "Paid Social"),
+        ("youtube", "cpv", "", "Paid Video"),
+        ("adnetwork", "cpm", "", "Display"),  # before Paid Other, though the medium has "cp" in it
+        ("adnetwork", "banner", "", "Display"),
+        ("adnetwork", "cpa", "", "Paid Other"),
+        ("de.pinterest.com", "cpc", "", "Paid Social"),
+        ("etsy.com", "referral", "", "Organic Shopping"),
+        ("newsletter", "email", "summer shop", "Organic Shopping"),
+        ("newsletter", "email", "workshop", "Email"),  # "shop" counts after a sign, a space or an e alone
+        ("partner", "sm", "", "Organic Social"),
+        ("t.co", "referral", "", "Organic Social"),
+        ("vimeo.com", "referral", "", "Organic Video"),
+        ("partner", "brand-video", "", "Organic Video"),
+        ("ecosia.org", "referral", "", "Organic Search"),
+        ("unknown-engine", "organic", "", "Organic Search"),
+        ("forum.example", "referral", "", "Referral"),
+        ("partner", "link", "", "Referral"),
+        ("e-mail", "(not set)", "", "Email"),
+        ("crm", "e mail", "", "Email"),
+        ("blog", "affiliate", "", "Affiliates"),
+        ("spotify", "audio", "", "Audio"),
+        ("sms", "(not set)", "", "SMS"),
+        ("crm", "web-push", "", "Mobile Push Notifications"),
+        ("firebase", "(not set)", "", "Mobile Push Notifications"),
+        ("crm", "notification", "", "Mobile Push Notifications"),
+        ("leaflet", "print", "", "Unassigned"),
+        ("chatgpt.com", "referral", "", "Referral"),
+    ],
+)
+def test_the_first_rule_that_fits_decides(source: str, medium: str, campaign: str, channel: str) -> None:
+    assert channel_of(source, medium, campaign) == channel
+
+
+def test_every_channel_but_the_one_of_ours_has_a_case_above() -> None:
+    mark = test_the_first_rule_that_fits_decides.pytestmark[0]  # type: ignore[attr-defined]  # pytest sets it
+    assert {case[3] for case in mark.args[1]} == {*CHANNELS} - {"AI Assistant"}
+
+
+def test_assistants_are_a_channel_where_that_is_wanted() -> None:
+    assert channel_of("chatgpt.com", "referral", ai_assistants=True) == "AI Assistant"
+    assert channel_of("www2.perplexity.ai", "(not set)", ai_assistants=True) == "AI Assistant"
+    assert channel_of("chatgpt.com", "cpc", ai_assistants=True) == "Paid Other"
+    assert channel_of("forum.example", "referral", ai_assistants=True) == "Referral"
+
+
+@pytest.mark.parametrize(
+    ("referrer", "told"),
+    [
+        ("https://www.google.com/search?q=hats", ("google", "organic")),
+        ("https://www.google.co.uk/", ("google", "organic")),
+        ("HTTPS://WWW.GOOGLE.DE/", ("google", "organic")),
+        ("http://user:secret@www.google.com:8080/x", ("google", "organic")),
+        ("https://de.search.yahoo.com/search", ("yahoo", "organic")),
+        ("https://www.ecosia.org/", ("ecosia", "organic")),
+        ("https://mail.google.com/mail/u/0/", ("mail.google.com", "referral")),
+        ("https://l.facebook.com./?u=1", ("l.facebook.com", "referral")),
+        ("android-app://com.google.android.gm/", ("com.google.android.gm", "referral")),
+        ("https://xn--mnchen-3ya.example/#a", ("xn--mnchen-3ya.example", "referral")),
+        ("https://münchen.example/ü", ("münchen.example", "referral")),
+        ("forum.example/best-shops", ("forum.example", "referral")),
+        ("https://notgoogle.com/", ("notgoogle.com", "referral")),
+        ("https://google.com.evil.example/", ("google.com.evil.example", "referral")),
+    ],
+)
+def test_a_referrer_is_its_host_or_its_engine(referrer: str, told: tuple[str, str]) -> None:
+    assert source_of(SHOP, referrer) == (*told, "(not set)")
+
+
+@pytest.mark.parametrize(
+    "referrer",
+    [
+        None, "", "-", "null", "about:blank", "/cart", "https://", "https:///x", "not a url.x", "://x.example",
+        "direct", "https://shop.example/cart", "https://SHOP.example:443/", "https://pay.shop.example/", "http://localhost:3000/",
+        "https://[::1]/", "https://%zz.example/", "?a.b",
+    ],
+)  # fmt: skip
+def test_the_shop_itself_and_what_is_no_address_are_no_source(referrer: str | None) -> None:
+    assert source_of(SHOP, referrer) is None
+
+
+def test_own_domains_are_no_source_either() -> None:
+    assert source_of(SHOP, "https://www.pay.example/done") == ("pay.example", "referral", "(not set)")
+    assert source_of(SHOP, "https://www.pay.example/done", ("pay.example",)) is None
+    assert source_of(SHOP, "https://repay.example/", ("pay.example",)) == ("repay.example", "referral", "(not set)")
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("utm_source=Google&utm_medium=CPC&utm_campaign=Summer", ("google", "cpc", "summer")),
+        ("a=b&UTM_Source=x&amp;utm_medium=email", ("x", "email", "(not set)")),
+        ("utm_medium=e%20mail&utm_source=The+CRM", ("the crm", "e mail", "(not set)")),
+        ("utm_source=a%2526b%2Db", ("a%26b-b", "(not set)", "(not set)")),
+        ("utm_campaign=only", ("(not set)", "(not set)", "only")),
+        ("gclid=abc", ("google", "cpc", "(not set)")),
+        ("x=1&WBRAID=abc", ("google", "cpc", "(not set)")),
+        ("gclid=abc&utm_source=partner&utm_medium=cpa", ("partner", "cpa", "(not set)")),
+        ("utm_source=x#utm_medium=hidden", ("x", "(not set)", "(not set)")),
+    ],
+)
+def test_what_the_page_says_comes_before_the_referrer(query: str, told: Told) -> None:
+    assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == told
+
+
+@pytest.mark.parametrize("query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"])
+def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
+    assert source_of(f"{SHOP}?{query}", None) is None
+
+
+def test_the_shipped_lists_are_whole() -> None:
+    lists = source_lists()
+    assert lists.version == VERSION
+    assert set(lists.sites) == {"engine", "search", "social", "shopping", "video", "assistant"}
+    sites = [site for names in lists.sites.values() for site in names]
+    assert all(site == site.lower().strip() and site for site in sites)
+    own = [names for category, names in lists.sites.items() if category != "assistant"]
+    assert sum(map(len, own)) == len({site for names in own for site in names}), "a site is in one list"
+
+
+PLANTED = {
+    "google organic": "Organic Search",
+    "google brand ads": "Paid Search",
+    "google shopping": "Paid Shopping",
+    "bing organic": "Organic Search",
+    "duckduckgo organic": "Organic Search",
+    "facebook ads": "Paid Social",
+    "facebook again": "Paid Social",
+    "facebook posts": "Organic Social",
+    "stories": "Organic Social",
+    "pinterest": "Organic Social",
+    "youtube": "Organic Video",
+    "newsletter": "Email",
+    "reminder": "Email",
+    "direct": "Direct",
+    "coupons": "Affiliates",
+    "blog": "Affiliates",
+    "referral": "Referral",
+    "banner": "Display",
+    "assistant": "Referral",
+}
+"""What each source of the simulated shop is to GA4, worked out by hand from its rules."""
+
+
+def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
+    found = {}
+    for source in SOURCES:
+        told = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
+        found[source.name] = channel_of(*(told or ("(direct)", "(none)", "(not set)")))
+    assert found == PLANTED

@@ -1,0 +1,74 @@
+"""What `docs/metrics.md` says about channels and credit, recomputed from its own input. Not here: events, sales."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.attribution.contracts import CHANNELS, MODELS, ChannelAttribution, ChannelRemovalEffects, Touches
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.markdown import Line
+from ecom_assets_tests.platform import ShopPlatform
+from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, run, tables
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[ShopPlatform]:
+    one = ShopPlatform()
+    yield one
+    one.close()
+
+
+def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:
+    (lines,) = tables("Source and medium")
+    visits = [
+        {"visitor": f"v{n:02}", "event_at": "2026-03-08 09:00", "event_type": "page_view"}
+        | {name: line[name] for name in ("page_url", "referrer_url")}
+        for n, line in enumerate(lines)
+    ]
+    run(platform, rows_of(visits))
+    expected = [{name: line[name] for name in ("source", "medium", "campaign", "channel")} for line in lines]
+    assert as_shown(platform.rows(Touches), expected) == expected
+
+
+def test_the_rules_stand_in_their_order() -> None:
+    (rules,) = tables("Rules of channels")
+    assert tuple(line["channel"] for line in rules) == CHANNELS
+
+
+def test_every_model_is_described_and_shares_the_example_as_the_page_says(platform: ShopPlatform) -> None:
+    models, done = tables("Attribution")
+    expected, _ = tables("Credit of the example")
+    assert [line["model"] for line in models] == [line["model"] for line in expected] == list(MODELS)
+    bought(platform, done)
+    rows = platform.rows(ChannelAttribution)
+    assert [line_of(rows, model) for model in MODELS] == expected
+
+
+def line_of(rows: list[Row], model: str) -> Line:
+    """Return a model's credit and revenue by channel as the page writes them."""
+    line = {"model": model}
+    of_model = [row for row in rows if row["model"] == model]
+    for channel in ("Email", "Organic Search", "Direct"):
+        line[channel] = str(
+            float(round(sum((r["credit"] for r in of_model if r["channel"] == channel), Decimal(0)), 4))
+        )
+    for channel in ("Email", "Organic Search", "Direct"):
+        line[f"{channel} revenue"] = (
+            f"{sum((r['revenue_amount'] for r in of_model if r['channel'] == channel), Decimal(0)):.2f}"
+        )
+    return line
+
+
+def test_the_removal_effects_are_those_worked_out_by_hand(platform: ShopPlatform) -> None:
+    _, done = tables("Attribution")
+    (expected,) = tables("Removal effects")
+    bought(platform, done)
+    assert as_shown(platform.rows(ChannelRemovalEffects), expected) == expected
+
+
+def bought(platform: ShopPlatform, done: list[Line]) -> None:
+    """Let happen what the page tells."""
+    run(platform, [row | {"cart_amount": row["cart_amount"] and Decimal(row["cart_amount"])} for row in rows_of(done)])

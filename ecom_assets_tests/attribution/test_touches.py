@@ -1,0 +1,123 @@
+"""Sessions and where they came from, told as stories; orders and the channels that led to them.
+
+Not here: the rules of channels (`test_channel_groups.py`), credit (`test_attribution.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, Touches
+from ecom_assets.sales.contracts import RevenueDaily, Sales
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys, order_line
+from ecom_assets_tests.platform import ShopPlatform
+
+DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
+SHOP = "https://shop.example/"
+MAIL = {"page_url": f"{SHOP}?utm_source=letter&utm_medium=email"}
+SEARCH = {"page_url": SHOP, "referrer_url": "https://www.google.com/"}
+WITHIN = {"page_url": f"{SHOP}hat", "referrer_url": SHOP}
+VISITS = ("events", "session_events", "session_days", "sessions", "arrivals", "touches")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[ShopPlatform]:
+    one = ShopPlatform()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def shop(opened: ShopPlatform) -> ShopPlatform:
+    opened.clear()
+    return opened
+
+
+def touches(shop: ShopPlatform, *steps: Step) -> list[tuple[str, str]]:
+    """Return start and channel of each of Anna's touches."""
+    shop.receive(journeys({"anna": steps}), DAYS)
+    shop.run(DAYS, only=VISITS)
+    found = sorted(shop.rows(Touches), key=lambda row: row["started_at"])
+    return [(row["started_at"].strftime("%d %H:%M"), row["channel"]) for row in found]
+
+
+def test_the_first_event_with_a_source_tells_the_session(shop: ShopPlatform) -> None:
+    assert touches(
+        shop, ("09:00", "page_view", WITHIN), ("09:05", "page_view", MAIL), ("09:10", "page_view", SEARCH)
+    ) == [("10 09:00", "Email")]
+
+
+def test_what_came_after_midnight_tells_the_session_of_the_evening(shop: ShopPlatform) -> None:
+    assert touches(shop, ("23:50", "page_view", WITHIN), ("+1 00:10", "page_view", MAIL)) == [("10 23:50", "Email")]
+
+
+def test_what_came_before_midnight_comes_first(shop: ShopPlatform) -> None:
+    steps: list[Step] = [("23:50", "page_view", SEARCH), ("+1 00:10", "page_view", MAIL), ("+1 09:00", "page_view")]
+    assert touches(shop, *steps) == [("10 23:50", "Organic Search"), ("11 09:00", "Direct")]
+
+
+def test_a_refund_alone_is_no_visit_but_with_a_view_it_is(shop: ShopPlatform) -> None:
+    steps: list[Step] = [("09:00", "refund"), ("12:00", "refund"), ("12:01", "page_view", MAIL)]
+    assert touches(shop, *steps) == [("10 12:00", "Email")]
+
+
+def lines(*given: Row) -> list[Row]:
+    """Return order lines at the times that they say."""
+    return [
+        order_line(f"o{n}", row["at"].date(), row.pop("who", "anna"), ordered_at=row.pop("at"), **row)
+        for n, row in enumerate(given)
+    ]
+
+
+def day_one(hour: int, days: int = 0) -> datetime:
+    return datetime.combine(DAY_ONE, datetime.min.time()) + timedelta(hours=hour, days=days)
+
+
+def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) -> None:
+    anna: list[Step] = [("08:00", "page_view", MAIL), ("10:00", "page_view"), ("14:00", "page_view", SEARCH)]
+    shop.receive(journeys({"anna": anna, "ben": [("08:00", "page_view")]}), DAYS)
+    sold = lines(
+        {"at": day_one(11)},
+        {"at": day_one(11), "item_id": "8", "payment_amount": 5},
+        {"at": day_one(15, 1), "status": "refunded", "payment_amount": 3},
+        {"at": day_one(9), "who": "ben"},
+        {"at": day_one(9), "who": "cara"},
+        {"at": day_one(7), "payment_amount": 1},
+    )
+    shop.receive_orders(sold, DAYS)
+    shop.run(DAYS)
+    channels = {row["uniq_id"]: row["channel"] for row in shop.rows(Sales)}
+    assert channels == {
+        "o0": "Email", "o1": "Email", "o2": "Email", "o3": "Direct", "o4": "(none)", "o5": "(none)",
+    }  # fmt: skip
+    revenue = {
+        (row["order_date"] - DAY_ONE, row["channel"]): row["revenue_amount"]
+        for row in shop.rows(RevenueDaily)
+        if row["channel"] != "(all)"
+    }
+    first, second = timedelta(0), timedelta(days=1)
+    assert revenue == {
+        (first, "Email"): Decimal("25.00"),
+        (first, "Direct"): Decimal("20.00"),
+        (first, "(none)"): Decimal("21.00"),
+        (second, "Email"): Decimal("-3.00"),
+    }
+    credited = {
+        (row["converted_date"] - DAY_ONE, row["channel"]): row["revenue_amount"]
+        for row in shop.rows(ChannelAttribution)
+        if (row["unit"], row["model"]) == ("order", "last_non_direct")
+    }
+    assert credited == revenue, "one definition behind both tables"
+
+
+def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform) -> None:
+    shop.receive_orders(lines({"at": day_one(11)}, {"at": day_one(11), "item_id": "8", "payment_amount": 5}), DAYS)
+    shop.receive(journeys({"anna": [("11:00", "purchase", {"cart_amount": 25}), ("11:01", "purchase")]}), DAYS)
+    shop.run(DAYS, only=["events", "session_events", "user_order_log", "conversions"])
+    found = [(row["unit"], row["revenue_amount"]) for row in shop.rows(Conversions)]
+    assert found == [("order", Decimal("25.00")), ("purchase", Decimal("25.00")), ("purchase", None)], (
+        "unknown is no zero"
+    )

@@ -1,0 +1,127 @@
+"""`ecom sessions`: sessions from files, without setting anything up."""
+
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets_tests.command import HEADER, ecom, real_file, shape
+
+# Ann views at 10:00 and 10:30 (exactly the timeout, so one session), Bob at 10:00 and 10:31 (two sessions).
+STORY = """\
+a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
+a2,ann,page_view,2026-01-01T10:30:00Z,,,s1,https://shop.example/,,
+b1,bob,page_view,2026-01-01T10:00:00Z,,,s2,https://shop.example/,,
+b2,bob,page_view,2026-01-01T10:31:00Z,,,s2,https://shop.example/,,
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    path = tmp_path / "story.csv"
+    path.write_text(f"{HEADER}\n{STORY}")
+    return path
+
+
+def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> None:
+    said = ecom("sessions", "--events", events, "--json", home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    assert list(said.json) == [
+        "definition",
+        "events",
+        "visitors",
+        "sessions",
+        "engaged_sessions",
+        "bounce_rate",
+        "pages_per_session",
+        "median_duration_s",
+        "rows",
+    ]
+    assert said.json["definition"]["rule"] == "ga4"
+    assert said.json["definition"]["idle_timeout_s"] == 1800
+    # Sessions of 1,800 s, 0 s and 0 s with 2, 1 and 1 pages; Ann's is engaged.
+    assert {name: value for name, value in said.json.items() if name != "definition"} == {
+        "events": 4,
+        "visitors": 2,
+        "sessions": 3,
+        "engaged_sessions": 1,
+        "bounce_rate": pytest.approx(2 / 3),
+        "pages_per_session": pytest.approx(4 / 3),
+        "median_duration_s": 0.0,
+        "rows": {"read": 4, "counted": 4, "rejected": {}},
+    }
+    assert shape(said.json["median_duration_s"]) is float
+
+
+def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
+    assert ecom("sessions", "--events", events, "--json", "--idle", "29m", home=home).json["sessions"] == 4
+    assert ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"] == 2
+
+
+@pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
+def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
+    said = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
+    assert said.exit_code == 0
+    # Two rules trust the source's ids, of which there are two.
+    assert said.json["sessions"] == (2 if rule in {"snowplow", "source"} else 3)
+    assert ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json == said.json
+
+
+def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(home: Path, events: Path) -> None:
+    parquet, csv = home.parent / "out.parquet", home.parent / "out.csv"
+    said = ecom("sessions", "--events", events, "--out", parquet, home=home)
+    assert said.exit_code == 0
+    assert said.out.endswith(f"Written to {parquet}.\nRows: 4 read, all counted\n")
+    assert ecom("sessions", "--events", events, "--out", csv, "--json", home=home).json["sessions"] == 3
+    for table in (pyarrow.parquet.read_table(parquet), pyarrow.csv.read_csv(csv)):
+        assert table.column_names == list(Sessions.columns)
+        assert table["visitor_id"].to_pylist().count("bob") == 2
+    assert sorted(path.name for path in home.parent.iterdir()) == ["out.csv", "out.parquet", "story.csv"]
+
+
+def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> None:
+    more = home.parent / "more.csv"
+    more.write_text(
+        f"{HEADER}\n{STORY.replace(',ann', ',eva').replace(',bob', ',kim').replace(',s', ',t')}".replace(
+            "\na", "\nc"
+        ).replace("\nb", "\nd")
+    )
+    assert ecom("sessions", "--events", events, more, "--json", home=home).json["visitors"] == 4
+
+
+def test_rees46_has_the_visitors_that_its_readme_tells(home: Path) -> None:
+    path = real_file("rees46_2019_10_01.csv")
+    found = ecom("sessions", "--events", path, "--mapping", "rees46", "--json", home=home).json
+    assert (found["events"], found["visitors"]) == (17_429, 4_504)
+
+
+def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
+    found = ecom(
+        "sessions", "--events", real_file("otto_sessions.jsonl"), "--mapping", "otto", "--json", home=home
+    ).json
+    assert (found["events"], found["visitors"]) == (862, 20)
+
+
+def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
+    shop = home.parent / "shop"
+    said = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    assert said.json["settings"] == {
+        "seed": 7,
+        "days": 1,
+        "visitors": 20,
+        "first_day": "2026-01-01",
+        "late_days": 7,
+    }
+    found = ecom("sessions", "--events", shop / "events", "--json", home=home).json
+    assert found["sessions"] == said.json["sessions"]["total"]
+    assert found["events"] == said.json["events"]["clean"]
+    again = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, home=home)
+    assert "Next: ecom run --events" in again.err

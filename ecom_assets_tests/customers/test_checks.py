@@ -1,0 +1,105 @@
+"""The claims about segments and expected value: good data pass, and the one wrong row is found."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+
+from ecom_assets.customers.assets import VALUE_ASSETS
+from ecom_assets.customers.checks import VALUE_CLAIMS
+from ecom_assets.customers.value import ValueRule
+from ecom_assets.sales.contracts import Customer, Sales
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import order_line
+from ecom_assets_tests.platform import OrderPlatform, Platform
+
+MONDAY = date(2026, 3, 9)
+DAYS = Days.between(MONDAY, MONDAY + timedelta(days=60))
+CLAIMS = VALUE_CLAIMS
+ROWS = [
+    order_line(f"o-{who}-{n}", MONDAY + timedelta(days=n * (who + 3) % 60), f"c{who}", payment_amount=5 + who * n % 7)
+    for who in range(12)
+    for n in range(2 + who % 4)
+] + [order_line("back", MONDAY, "zoe", status="refunded")]
+
+# Each breaks the tables in one way, and these claims, no others, notice.
+DAMAGE = {
+    "a customer is in no segment": ("DELETE FROM mart.customer_segments WHERE customer_id = 'c3'", {
+        "segmented_are_the_customers", "valued_are_the_segmented",
+    }),
+    "an order is not counted": ("UPDATE mart.customer_segments SET order_count = 9 WHERE customer_id = 'c3'", {
+        "segmented_are_the_customers",
+    }),
+    "revenue is a cent off": (
+        "UPDATE mart.customer_segments SET revenue_amount = revenue_amount + 0.01 WHERE customer_id = 'c3'",
+        {"segmented_are_the_customers"},
+    ),
+    "a customer has no value": ("DELETE FROM mart.lifetime_value WHERE customer_id = 'c3'", {
+        "valued_are_the_segmented",
+    }),
+    "a chance is missing without a reason": (
+        "UPDATE mart.lifetime_value SET alive_probability = NULL WHERE customer_id = 'c3'",
+        {"valued_are_the_segmented"},
+    ),
+    "there is a reason beside a value": (
+        "UPDATE mart.lifetime_value SET no_order_value_reason = 'no_spread' WHERE customer_id = 'c3'",
+        {"valued_are_the_segmented"},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[OrderPlatform]:
+    one = OrderPlatform()
+    one.receive(ROWS, DAYS)
+    one.run(
+        DAYS, only=("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "customer", "sales")
+    )
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def shop(opened: OrderPlatform) -> OrderPlatform:
+    fill(opened)
+    return opened
+
+
+def fill(shop: Platform) -> None:
+    """Compute segments and value of the orders and sessions that there are."""
+    sold, sessions = shop.table(Sales), shop.table(Sessions)
+    segments, value = VALUE_ASSETS
+    shop.engine.replace(segments.contract, segments(sold, sessions), None)
+    shop.engine.replace(value.contract, value(sold, sessions, ValueRule()), None)
+
+
+def judged(shop: Platform, claim: Claim) -> Verdict:
+    return claim.judge(DAYS, *(shop.table(table) for table in claim.tables))
+
+
+def test_every_claim_holds_on_good_data(shop: OrderPlatform) -> None:
+    for claim in CLAIMS:
+        verdict = judged(shop, claim)
+        assert (verdict.broken_count, verdict.examples) == (0, []), claim.name
+        assert verdict.looked_at_count == 12, "who only got money back is nobody's"
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
+    statement, expected = DAMAGE[damage]
+    shop.engine.execute(statement)
+    verdicts = {claim.name: judged(shop, claim) for claim in CLAIMS}
+    assert {name for name, verdict in verdicts.items() if verdict.broken_count} == expected
+    for name in expected:
+        assert len(verdicts[name].examples) == 1
+        assert "c3" not in str(verdicts[name].examples), "examples name no customer"
+
+
+def test_where_a_shop_has_no_orders_there_is_nothing_to_compare_with(shop: OrderPlatform) -> None:
+    shop.engine.execute(f"DELETE FROM {Customer.qualified_name()} WHERE true")
+    by_name = {claim.name: judged(shop, claim) for claim in CLAIMS}
+    verdict = by_name["segmented_are_the_customers"]
+    assert (verdict.broken_count, verdict.looked_at_count) == (0, 0)
+    assert by_name["valued_are_the_segmented"].looked_at_count == 12

@@ -1,0 +1,126 @@
+"""Customers by story: which ids, names, e-mail addresses and times are valid, and what that costs.
+
+Not here: versions and behaviour (`test_customer_behaviour.py`), the order of days (`test_customer_history.py`).
+"""
+
+from datetime import date
+
+import ibis
+import pytest
+
+from ecom_assets.customers.contracts import Customers
+from ecom_assets.customers.customers import CustomerRule, quality_score
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import DAY_ONE, at
+from ecom_assets_tests.customers.customer_stories import PERFECT, answer, one_of
+from ecom_assets_tests.platform import Platform
+
+# What is valid
+
+
+def test_a_customer_without_a_flaw_has_a_hundred_points(shop: Platform) -> None:
+    row = one_of(shop)
+    assert (row["data_quality_score"], row["quality_band"], row["flawed_fields"]) == (100, "high", None)
+    assert (row["full_name"], row["email_domain"], row["market_segment"]) == (
+        "Zoe Doe", "mail.example.org", "EU-Central",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        None, "", "   ", "n/a", "@example.com", "zoe@", "zoe(at)example.com", "zoe @example.com", "zoe@example",
+        "zoe@@example.com", "zoe@ex ample.com", "zoe@example..com", "zoe@.com", "zoe@example.com.", "zoe@exämple.com",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_missing_or_malformed_has_the_domain_unknown(shop: Platform, email: str | None) -> None:
+    row = one_of(shop, email=email)
+    assert (row["email_domain"], row["flawed_fields"], row["data_quality_score"]) == ("unknown", "email", 90)
+
+
+@pytest.mark.parametrize(
+    ("email", "domain"),
+    [("zoë+a.b@EXAMPLE.com", "example.com"), ("\tz@a-b.co.uk ", "a-b.co.uk"), ("o'neil@x.io", "x.io")],
+)
+def test_an_unusual_address_is_valid(shop: Platform, email: str, domain: str) -> None:
+    row = one_of(shop, email=email)
+    assert (row["email_domain"], row["flawed_fields"]) == (domain, None)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "full", "flaws"),
+    [
+        ("Zoë", "Łukasiewicz", "Zoë Łukasiewicz", None),
+        ("李", "小龙", "李 小龙", None),
+        ("محمد", "علي", "محمد علي", None),
+        ("Jose\u0301", "Núñez", "Jos\u00e9 Núñez", None),
+        (" Zoe\u00a0", "\tDoe\n", "Zoe Doe", None),
+        ("Zoe", "", "Zoe", "last_name"),
+        ("   ", "Doe", "Doe", "first_name"),
+        (None, "\t", None, "first_name,last_name"),
+    ],
+)
+def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(
+    shop: Platform, first: str | None, last: str | None, full: str | None, flaws: str | None
+) -> None:
+    row = one_of(shop, first_name=first, last_name=last)
+    assert (row["full_name"], row["flawed_fields"]) == (full, flaws)
+
+
+@pytest.mark.parametrize("said", [None, "", "0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "2999-01-01T00:00:00Z"])
+@pytest.mark.parametrize("field", ["created_at", "updated_at", "last_login_at"])
+def test_a_time_that_is_missing_unreadable_or_to_come_is_none(shop: Platform, field: str, said: str | None) -> None:
+    row = one_of(shop, **{field: said})
+    assert (row[field], row["flawed_fields"], row["data_quality_score"]) == (None, field, 90)
+
+
+def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
+    assert one_of(shop, last_login_at="2026-03-10T23:59:59.999999Z")["flawed_fields"] is None
+    shop.clear()
+    assert one_of(shop, last_login_at="2026-03-11T00:00:00Z")["flawed_fields"] == "last_login_at"
+    shop.clear()
+    assert one_of(shop, last_login_at="2026-03-11T01:30:00+02:00")["last_login_at"] == at("23:30", date(2026, 3, 10))
+
+
+def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
+    row = one_of(shop, **dict.fromkeys((name for name in PERFECT if name != "id"), None))
+    assert (row["data_quality_score"], row["quality_band"]) == (20, "low")
+    assert row["flawed_fields"] == "email,first_name,last_name,city,country,created_at,updated_at,last_login_at"
+    assert (row["activity_status"], row["engagement_level"], row["customer_tier"]) == ("unknown", "low", "basic")
+    assert (row["acquisition_channel"], row["market_segment"]) == (None, "other")
+
+
+@pytest.mark.parametrize(("flaw_count", "score"), [(0, 100), (1, 90), (10, 0), (11, 0)])
+def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
+    assert answer(quality_score(ibis.literal(flaw_count))) == score
+
+
+@pytest.mark.parametrize(
+    ("expected", "flaws", "score"),
+    [(("email", "first_name", "last_name"), "last_name", 90), (("email",), None, 100), ((), None, 100)],
+)
+def test_a_field_that_the_shop_does_not_expect_costs_nothing(
+    expected: tuple[str, ...], flaws: str | None, score: int
+) -> None:
+    shop = Platform(customer_rule=CustomerRule(expected_fields=expected))
+    row = one_of(shop, **dict.fromkeys(("last_name", "city", "country", "created_at", "updated_at", "last_login_at")))
+    shop.close()
+    assert (row["flawed_fields"], row["data_quality_score"]) == (flaws, score)
+
+
+@pytest.mark.parametrize(
+    ("said", "customer_id", "is_number"),
+    [(7, "7", True), (0, "0", True), ("0b7c1f6e-1", "0b7c1f6e-1", False), ("007", "007", False)],
+)
+def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(
+    shop: Platform, said: object, customer_id: str, *, is_number: bool
+) -> None:
+    row = one_of(shop, id=said)
+    assert (row["customer_id"], row["is_number_id"]) == (customer_id, is_number)
+
+
+def test_ids_from_before_their_kind_was_kept_were_numbers(shop: Platform) -> None:
+    one_of(shop)
+    shop.engine.execute("UPDATE raw.customers SET is_number_id = NULL")
+    shop.run(Days((DAY_ONE,)), only=["customers"])
+    assert [row["is_number_id"] for row in shop.rows(Customers)] == [True]

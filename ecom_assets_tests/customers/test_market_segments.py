@@ -1,0 +1,108 @@
+"""Which market an address is in: by the shipped file, and by a shop's own."""
+
+from pathlib import Path
+
+import ibis
+import pytest
+
+from ecom_assets.customers.customers import MarketSegments
+from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.rules import segments_of
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.market_segments import market_segments
+from ecom_assets_tests.customers.customer_stories import answer
+
+EU = (
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
+    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+)  # fmt: skip
+OWN = """
+segments:
+  Nordics: {countries: [DK, SE, "NO"], cities: [oslo]}
+  East Canada: {regions: {CA: ["ON", QC]}, cities: [Toronto]}
+written: {SE: [Sverige]}
+"""
+
+
+def segment_of(markets: MarketSegments, *address: str | None) -> object:
+    country, region, city = (ibis.literal(part, "string") for part in address)
+    return answer(markets.segment_of(country, region, city))
+
+
+@pytest.mark.parametrize(
+    ("address", "segment"),
+    [
+        (("US", "CA", "Los Angeles"), "US-West"),
+        (("us", "ny", None), "US-East"),
+        (("US", None, "Seattle"), "US-West"),
+        (("US", None, "New York"), "US-East"),
+        (("United States", "wa", None), "US-West"),
+        (("US", None, "Berlin"), "other"),
+        (("US", None, None), "other"),
+        (("DE", None, None), "EU-Central"),
+        (("FR", None, "Paris"), "EU-Central"),
+        (("france", None, None), "EU-Central"),
+        (("SWE", None, None), "EU-Central"),
+        (("CH", None, None), "EU-Central"),
+        (("GB", None, "London"), "other"),
+        (("AU", "NSW", "Sydney"), "APAC"),
+        (("CA", "ON", "Toronto"), "other"),
+        ((None, None, "Tokyo"), "APAC"),
+        (("Allemagne", None, "BERLIN"), "EU-Central"),
+        ((None, None, None), "other"),
+    ],
+)
+def test_the_address_tells_the_market(address: tuple[str | None, ...], segment: str) -> None:
+    assert segment_of(market_segments(), *address) == segment
+
+
+@pytest.mark.parametrize("country", EU)
+def test_every_country_of_the_european_union_is_in_its_segment(country: str) -> None:
+    assert segment_of(market_segments(), country, None, None) == "EU-Central"
+
+
+def test_the_shipped_segments_are_four_and_what_is_left() -> None:
+    shipped = market_segments()
+    assert len(EU) == 27
+    assert shipped.names == ("US-West", "US-East", "EU-Central", "APAC", "other")
+    assert sum(len(one.regions.get("US", ())) for one in shipped.segments) == 51, "all states, and Washington, D.C."
+
+
+def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "markets.yaml"
+    file.write_text(OWN)
+    markets = segments_of(Settings(home=tmp_path, market_segments=file))
+    assert markets.names == ("Nordics", "East Canada", "other")
+    assert segment_of(markets, "no", None, None) == "Nordics"
+    assert segment_of(markets, "sverige", None, None) == "Nordics"
+    assert segment_of(markets, "CA", "qc", None) == "East Canada"
+    assert segment_of(markets, "CA", None, "Toronto") == "East Canada"
+    assert segment_of(markets, "DE", None, "Oslo") == "other", "a country that is known and in no segment"
+    assert segment_of(markets, None, None, "Oslo") == "Nordics"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("segments: {A: {countries: [DE]}, B: {countries: [DE]}}", "The country de is named twice"),
+        ("segments: {A: {countries: [DE]}, B: {regions: {DE: [BY]}}}", "The country de is named twice"),
+        ("segments: {A: {cities: [Ulm, ulm]}}", "The city ulm is named twice"),
+        ("segments: {other: {countries: [DE]}}", "`other` is what is left"),
+        ("segments: {A: {countries: [NO]}}", 'YAML reads NO as "false"; write "NO" in quotes'),
+        ("segments: {A: {country: [DE]}}", "`segments.A.country`: Extra inputs are not permitted"),
+        ("segments: {}", "`segments`: Dictionary should have at least 1 item"),
+        ("[", "cannot be read as YAML"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_by_name(tmp_path: Path, content: str, sentence: str) -> None:
+    file = tmp_path / "markets.yaml"
+    file.write_text(content)
+    with pytest.raises(DefinitionError) as refused:
+        market_segments(file)
+    assert str(file) in str(refused.value)
+    assert sentence.lower() in str(refused.value).lower()
+
+
+def test_a_file_that_is_not_there_names_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"ECOM_MARKET_SEGMENTS: .*nowhere.yaml cannot be read"):
+        segments_of(Settings(home=tmp_path, market_segments=tmp_path / "nowhere.yaml"))

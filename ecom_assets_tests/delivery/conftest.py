@@ -1,0 +1,19 @@
+"""What tests of destinations share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ecom_assets_tests.delivery.scripted_tool import ScriptedTool, scripted_tool
+
+
+@pytest.fixture(scope="package")
+def _server() -> Iterator[ScriptedTool]:
+    with scripted_tool() as tool:
+        yield tool
+
+
+@pytest.fixture
+def far_side(_server: ScriptedTool) -> ScriptedTool:
+    """Return a tool that says yes to everything, until it is told otherwise."""
+    return _server.restart()

@@ -1,0 +1,125 @@
+"""A warehouse in memory with clean events, a scripted tool and a ledger in a file, without Dagster.
+
+What is due, the ledger, and the tables of what became of it are the platform's own.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.delivery.assets import DELIVERY_TABLES
+from ecom_assets.delivery.destination import PAYLOADS, Answer
+from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.pending import DueEvents
+from ecom_assets.delivery.sending import Exported, export
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.local import connect
+from ecom_assets_tests.builders import Row, as_table, clean_events
+from ecom_assets_tests.delivery.scripted import TAKEN, Clock, Tool
+
+
+class EventTool(Tool):
+    """A scripted tool of events: what it says of an event is written beside the event's type; `bad` cannot go."""
+
+    said: dict[str, Answer]
+
+    def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return the type as the payload, under the id that real tools get."""
+        del sent_at
+        told = rows.select(["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]).to_pylist()
+        found = [
+            {
+                "record_id": f"{row['event_id']}@{row['event_at'].date()}",
+                "user_key": row["visitor_id"],
+                "payload": None if row["event_type"] == "bad" else f"{row['event_type']} {row['cart_amount']}",
+                "reason": "bad_name" if row["event_type"] == "bad" else None,
+                "words": "The name is reserved." if row["event_type"] == "bad" else None,
+            }
+            for row in told
+        ]
+        return pa.Table.from_pylist(found, schema=PAYLOADS)
+
+    def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Take the records of which nothing else is said."""
+        scripted = bool(self.script)
+        answers = super().send(batch)
+        if scripted:
+            return answers
+        return [self.said.get(record.partition("@")[0], TAKEN) for record in batch["record_id"].to_pylist()]
+
+
+class DeliveredShop:
+    """Delivers the events that it is given, and copies what became of them into its tables."""
+
+    def __init__(self, home: Path, **tool: Any) -> None:
+        """Open an empty warehouse; `tool` says what the tool is like."""
+        self.clock = Clock()
+        self.tool = EventTool(self.clock, **tool)
+        self.tool.said = {}
+        self.settings = Settings(home=home, events="given", ledger_patience_s=0.0)
+        self.engine = DuckDBEngine(Path("memory"))
+        self.engine.con = connect()
+        self.engine.con.raw_sql("SET threads = 1")
+
+    def land(self, rows: Iterable[Row], *robots: str) -> None:
+        """Let these be the clean events; those named are robots'."""
+        events = clean_events(rows)
+        flags = pa.array([one in robots for one in events["event_id"].to_pylist()])
+        events = events.set_column(events.schema.get_field_index("is_bot"), "is_bot", flags)
+        self._replace(CleanEvents, events)
+
+    def land_orders(self, counts: dict[Any, int]) -> None:
+        """Let the order log have so many orders by day."""
+        zero = dict.fromkeys(OrderEventReconciliationDaily.columns, 0)
+        rows = [{**zero, "reconciled_date": day, "order_count": n} for day, n in counts.items()]
+        orders = as_table(rows, OrderEventReconciliationDaily)
+        self._replace(OrderEventReconciliationDaily, orders)
+
+    def deliver(self, days: Days, **outlets: Any) -> Exported:
+        """Deliver as a run does, and copy into the tables as the same run does."""
+        opened = self._outlets(**outlets)
+        try:
+            exported = export(opened, self.tool.name, DueEvents(self.engine), days)
+            self.copy(opened, days)
+        finally:
+            opened.close()
+        return exported
+
+    def copy(self, outlets: Outlets, days: Days) -> None:
+        """Compute the tables of deliveries for a run's days and those that it restates."""
+        for asset in DELIVERY_TABLES:
+            given = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
+            given |= {"warehouse": self.engine, "outlets": outlets}
+            assert asset.restates is not None
+            asked = {name: given[name] for name in inspect.signature(asset.restates).parameters}
+            found = asset.restates(**asked).day.to_pyarrow().to_pylist()
+            restated = Days.of([*days.dates, *found])
+            given["days"] = restated
+            rows = asset.function(**{name: given[name] for name in inspect.signature(asset.function).parameters})
+            self.engine.replace(asset.contract, rows, restated)
+
+    def rows(self, contract: type[Table]) -> list[Row]:
+        """Return a table by its key."""
+        found: list[Row] = self.engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+        return found
+
+    def close(self) -> None:
+        """Give the warehouse back."""
+        self.engine.close()
+
+    def _replace(self, contract: type[Table], rows: pa.Table) -> None:
+        self.engine.con.con.register("landed", rows)
+        self.engine.replace(contract, self.engine.con.table("landed"), None)
+
+    def _outlets(self, **given: Any) -> Outlets:
+        return Outlets(self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **given)

@@ -1,0 +1,60 @@
+"""A delivery may be killed at any moment, and run again: each record is counted once, and what is in doubt is listed.
+
+Said by the receivers' journals, not by our ledger. 0 failures in n kills means less than 3/n of them may fail.
+Not here: the killing (`killing.py`).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ecom_assets_tests.delivery.killing import PHASES, Deliverer, Killed, Killer, most_in_doubt, receivers
+
+TOOLS = ("amplitude", "heap", "mixpanel", "ga4")
+pytestmark = pytest.mark.xdist_group("killed_deliveries")
+
+
+@pytest.fixture(scope="module")
+def deliverer() -> Iterator[Deliverer]:
+    with Deliverer.running() as running:
+        yield running
+
+
+def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str) -> Killed:
+    with receivers(home / "journals") as there:
+        return Killer(tool, home, there, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
+
+
+def check(tool: str, said: Killed) -> None:
+    """Lost 0, doubled 0; where the tool never confirms, what is lost is in doubt, a batch per kill at most."""
+    assert said.doubled == set()
+    if tool != "ga4":
+        assert said.lost == set()
+        return
+    assert said.lost <= said.in_doubt
+    assert len(said.in_doubt) <= most_in_doubt(said.kills)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_five_killed_deliveries_lose_and_double_nothing(tool: str, tmp_path: Path, deliverer: Deliverer) -> None:
+    said = killed(tool, len(PHASES), tmp_path, deliverer, seed=1)
+    check(tool, said)
+    assert sum(said.kills.values()) == len(PHASES)
+
+
+def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: Path, deliverer: Deliverer) -> None:
+    said = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
+    assert (said.lost, said.in_doubt) == (set(), set())
+    assert said.doubled != set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS)
+def test_fifty_killed_deliveries_per_tool_lose_and_double_nothing(
+    tool: str, tmp_path: Path, deliverer: Deliverer
+) -> None:
+    said = killed(tool, 50, tmp_path, deliverer, seed=2)
+    check(tool, said)
+    assert min(said.kills.values()) >= 5

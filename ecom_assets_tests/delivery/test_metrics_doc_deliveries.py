@@ -1,0 +1,61 @@
+"""The section of `docs/metrics.md` about deliveries, recomputed. Not here: other sections (`test_metrics_doc.py`)."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.delivery.contracts import OUTCOMES, Deliveries, ReconciliationDaily
+from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.ledger.copy import OF_OUTCOME
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import received
+from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
+from ecom_assets_tests.test_metrics_doc import as_shown, tables
+
+DAY = date(2026, 3, 9)
+SAID = {
+    "no: unknown currency": Answer(Verdict.REJECTED, "bad_value", "Unknown currency."),
+    "nothing: the connection broke": Answer(Verdict.POSTPONED, "no_answer", "The connection broke."),
+    "try later": Answer(Verdict.POSTPONED, "busy", "Try later."),
+}
+
+
+def test_every_outcome_is_described_with_its_count() -> None:
+    outcomes, *_ = tables("Deliveries")
+    assert tuple(one["outcome"].strip("`") for one in outcomes) == OUTCOMES
+    count_of = {outcome: count for count, of in OF_OUTCOME.items() for outcome in of}
+    shown = {one["outcome"].strip("`"): one["counted in"].strip("`") for one in outcomes[:-1]}
+    assert shown == {outcome: count for outcome, count in count_of.items() if outcome != "waiting"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> DeliveredShop:
+    _, events, *_ = tables("Deliveries")
+    shop = DeliveredShop(tmp_path)
+    rows = [
+        received(
+            one["event_id"],
+            datetime.fromisoformat(one["event_at"]),
+            user_id=one["visitor"],
+            event_type=one["event_type"],
+        )
+        for one in events
+    ]
+    shop.land(rows, *(one["event_id"] for one in events if one["robot"]))
+    shop.land_orders({DAY: 2})
+    shop.tool.said = {one["event_id"]: SAID[one["the tool says"]] for one in events if one["the tool says"] in SAID}
+    return shop
+
+
+def test_a_day_comes_to_what_the_page_says(shop: DeliveredShop) -> None:
+    *_, expected, answers = tables("Deliveries")
+    shop.deliver(Days((DAY,)))
+    assert as_shown(shop.rows(ReconciliationDaily), expected) == expected
+    (told,) = expected
+    peers = [told["order_count"], told["purchase_count"], told["accepted_purchase_count"]]
+    assert [one["answer"] for one in answers] == peers
+    assert {row["record_id"][:2]: row["outcome"] for row in shop.rows(Deliveries)} == {
+        "a1": "delivered", "a2": "delivered", "b1": "rejected", "b2": "in_doubt", "c1": "refused", "d1": "postponed",
+    }  # fmt: skip
+    shop.close()

@@ -1,0 +1,96 @@
+"""Which tools settings name, and where these are."""
+
+import time
+
+import pytest
+
+from ecom_assets.delivery.tools.all import NAMES, destinations, missing_settings
+from ecom_assets.errors import SettingError
+from ecom_assets.settings.settings import PREFIX, Settings, load_settings
+from ecom_assets_tests.delivery.mart_rows import one_batch, tool, users, visits
+from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
+
+
+def test_without_settings_nothing_goes_anywhere() -> None:
+    assert destinations(Settings()) == {}
+
+
+def test_every_tool_gets_events_and_users() -> None:
+    all_of_them = {"amplitude_api_key": "a", "heap_app_id": "1", "mixpanel_token": "m"}
+    ga4 = {"ga4_measurement_id": "G-1", "ga4_api_secret": "g"}
+    assert tuple(destinations(Settings(**all_of_them, **ga4))) == NAMES  # type: ignore[arg-type]  # pydantic reads them
+    assert list(destinations(Settings(heap_app_id="1"))) == ["heap_events", "heap_users"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_is_not_configured_is_told_by_which_settings(name: str) -> None:
+    for setting in missing_settings(name).split(" and "):
+        assert setting.removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ga4_measurement_id": "G-1"}, "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET"),
+        ({"mixpanel_token": "m", "mixpanel_service_user": "u"}, "ECOM_MIXPANEL_SERVICE_SECRET"),
+        ({"mixpanel_service_user": "u", "mixpanel_service_secret": "s"}, "ECOM_MIXPANEL_PROJECT_ID"),
+        (
+            {"mixpanel_service_user": "u", "mixpanel_service_secret": "s", "mixpanel_project_id": "7"},
+            "ECOM_MIXPANEL_TOKEN",
+        ),
+    ],
+)
+def test_a_tool_named_by_half_is_refused(given: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        destinations(Settings(**given))  # type: ignore[arg-type]  # pydantic reads them
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ga4_measurement_id", "UA-1"),
+        ("currency", "euro"),
+        ("amplitude_url", "https://x.example/?key=1"),
+        ("amplitude_region", "in"),
+        ("heap_events_per_s", -1),
+    ],
+)
+def test_wrong_values_are_refused_by_name(name: str, value: str | int) -> None:
+    with pytest.raises(SettingError, match=PREFIX + name.upper()):
+        load_settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("region", "hosts"),
+    [
+        ("us", ("api2.amplitude.com", "heapanalytics.com", "api.mixpanel.com", "www.google-analytics.com")),
+        ("eu", ("api.eu.amplitude.com", "c.eu.heap-api.com", "api-eu.mixpanel.com", "region1.google-analytics.com")),
+    ],
+)
+def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> None:
+    chosen = {f"{name}_region": region for name in ("amplitude", "heap", "mixpanel", "ga4")}
+    settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
+    assert (
+        settings.amplitude_address,
+        settings.heap_address,
+        settings.mixpanel_address,
+        settings.ga4_address,
+    ) == tuple(f"https://{host}" for host in hosts)
+    assert Settings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"
+
+
+def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
+    # 1,000 a second: the first thousand go at once, the second when a second has passed.
+    destination = tool("heap_events", far_side.url, heap_events_per_s=1_000.0)
+    batch = one_batch(destination, visits(anna=1_000))
+    started = time.monotonic()
+    destination.send(batch)
+    destination.send(batch)
+    assert 0.9 < time.monotonic() - started < 4
+
+
+def test_keys_are_in_no_payload_and_no_repr() -> None:
+    for name in NAMES:
+        destination = tool(name)
+        rows = users({"customer_id": "anna-1", "segment": "Loyal"}) if name.endswith("users") else visits(anna=1)
+        assert "not-to-be-told" not in str(one_batch(destination, rows).to_pylist())

@@ -1,1 +1,0 @@
-"""Tests of deliveries to other tools."""

@@ -1,0 +1,52 @@
+"""The warning about event types that a shop has not sent before. Not here: which types are taken."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from ecom_assets.events.checks import no_event_type_is_new
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import DAY_ONE, journeys
+from ecom_assets_tests.platform import Platform
+
+ALL_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
+SECOND = Days((DAY_ONE + timedelta(days=1),))
+THIRD = Days((DAY_ONE + timedelta(days=2),))
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Platform]:
+    """A shop that sends `$pageview` from the first day, and `wish` and its first refund from the second."""
+    platform = Platform()
+    visit = [("09:00", "$pageview"), ("+1 09:00", "$pageview"), ("+1 09:01", "wish"), ("+1 09:02", "wish")]
+    rows = journeys({"anna": [*visit, ("+1 09:03", "refund"), ("+2 09:00", "wish")]})
+    platform.receive(rows, ALL_DAYS)
+    platform.run(ALL_DAYS, only=("duplicate_events", "events"))
+    yield platform
+    platform.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (SECOND, [{"event_type": "wish", "event_count": 2}]),
+        (Days((*SECOND.dates, *THIRD.dates)), [{"event_type": "wish", "event_count": 3}]),
+        (THIRD, []),
+        (Days((DAY_ONE,)), []),  # the first day has nothing before it that a type could be new after
+        (ALL_DAYS, []),
+        (None, []),
+    ],
+)
+def test_a_type_is_new_in_the_days_of_the_run_that_has_it_first(
+    shop: Platform, days: Days | None, expected: list[dict[str, object]]
+) -> None:
+    found = no_event_type_is_new.judge(days, shop.table(CleanEvents))
+    assert (found.broken_count, found.examples) == (len(expected), expected)
+    assert found.looked_at_count > 0
+
+
+def test_it_warns_and_holds_nothing_back() -> None:
+    assert no_event_type_is_new.warns
+    assert not no_event_type_is_new.blocking

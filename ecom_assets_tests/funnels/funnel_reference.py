@@ -1,0 +1,153 @@
+"""Ways to count a funnel, for tests: its definition tried out chain by chain, and ClickHouse in a wheel.
+
+Also how a list of events becomes what each way of counting takes. Not here: any expected number.
+"""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from chdb import session
+
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.funnels.kernel.counts import funnel_rows
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets_tests.ibis_duckdb import connect
+
+EPOCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None)
+SECOND = 1_000_000
+
+SCHEMA = pa.schema(
+    [
+        ("visitor_id", pa.string()),
+        ("event_id", pa.int64()),
+        ("event_at", pa.timestamp("us")),
+        ("event_type", pa.string()),
+        ("category", pa.string()),
+        ("price", pa.float64()),
+        ("properties", pa.string()),
+    ]
+)
+
+
+class Event(NamedTuple):
+    """One event; `at` is microseconds after EPOCH."""
+
+    who: str
+    at: int
+    event_type: str
+    category: str | None = None
+    price: float | None = None
+    properties: dict[str, Any] | None = None
+
+
+def table_of(events: Iterable[Event]) -> pa.Table:
+    """The events in the columns that the platform uses."""
+    rows = [
+        {
+            "visitor_id": event.who,
+            "event_id": number,
+            "event_at": EPOCH + dt.timedelta(microseconds=event.at),
+            "event_type": event.event_type,
+            "category": event.category,
+            "price": event.price,
+            "properties": None if event.properties is None else json.dumps(event.properties),
+        }
+        for number, event in enumerate(events)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def by_definition(events: Iterable[Event], funnel: Funnel) -> dict[str, int]:
+    """Every chain of distinct events is tried; only for short streams."""
+    streams: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        streams[event.who].append(event)
+    levels = {who: _longest_chain(stream, funnel) for who, stream in streams.items()}
+    return {who: level for who, level in levels.items() if level}
+
+
+def by_expression(table: pa.Table, funnel: Funnel) -> dict[str, int]:
+    """The portable expression, run by DuckDB."""
+    levels = connect().to_pyarrow(funnel_levels(ibis.memtable(table), funnel))
+    return _as_dict(levels)
+
+
+def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
+    """When each unit took its steps, in microseconds after EPOCH, by the portable expression."""
+    found = funnel_chains(ibis.memtable(table), funnel).order_by("visitor_id", "step")
+    times: dict[str, list[int]] = defaultdict(list)
+    for row in connect().to_pyarrow(found).to_pylist():
+        times[row["visitor_id"]].append((row["event_at"] - EPOCH) // dt.timedelta(microseconds=1))
+        assert row["step"] == len(times[row["visitor_id"]]), "a step is told twice, or left out"
+    return {who: tuple(found) for who, found in times.items()}
+
+
+def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:
+    """The DuckDB kernel."""
+    con = duckdb.connect()
+    con.register("events", table)
+    return _as_dict(funnel_rows(con, "SELECT * FROM events", funnel))
+
+
+def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) -> dict[str, int]:
+    """ClickHouse's windowFunnel in the given modes, one query for all units; times in microseconds."""
+    file = folder / "events.parquet"
+    pq.write_table(table, file)
+    quoted = ", ".join(["", *(f"'{mode}'" for mode in modes)])
+    steps = ", ".join(_clickhouse_condition(step) for step in funnel.steps)
+    clickhouse: Any = session
+    answer = clickhouse.Session().query(
+        f"SELECT visitor_id, windowFunnel({funnel.within_s * SECOND}{quoted})"
+        f"(toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_at))), {steps}) AS level "
+        f"FROM file('{file}', Parquet) GROUP BY visitor_id HAVING level > 0",
+        "JSONEachRow",
+    )
+    rows = [json.loads(line) for line in str(answer).splitlines()]
+    return {row["visitor_id"]: row["level"] for row in rows}
+
+
+def _clickhouse_condition(step: FunnelStep) -> str:
+    tests = [f"event_type = '{step.event_type}'"]
+    tests += [f"ifNull({column} = {value!r}, 0)" for column, value in step.where.items()]
+    return " AND ".join(tests)
+
+
+def _longest_chain(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...] = ()) -> int:
+    if len(chain) == len(funnel.steps):
+        return len(chain)
+    best = len(chain)
+    for number, event in enumerate(stream):
+        if number not in chain and fits(event, funnel.steps[len(chain)]) and _follows(stream, chain, event, funnel):
+            best = max(best, _longest_chain(stream, funnel, (*chain, number)))
+    return best
+
+
+def _follows(stream: Sequence[Event], chain: tuple[int, ...], event: Event, funnel: Funnel) -> bool:
+    if not chain:
+        return True
+    first, last = stream[chain[0]].at, stream[chain[-1]].at
+    is_later = event.at > last if funnel.order == "strict_increase" else event.at >= last
+    return is_later and event.at - first <= funnel.within_s * SECOND
+
+
+def fits(event: Event, step: FunnelStep) -> bool:
+    """Whether an event matches a step."""
+    known = {"category": event.category, "price": event.price}
+    known |= {f"properties.{key}": value for key, value in (event.properties or {}).items()}
+    return event.event_type == step.event_type and all(
+        known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
+        for column, value in step.where.items()
+    )
+
+
+def _as_dict(levels: pa.Table) -> dict[str, int]:
+    return dict(zip(levels["visitor_id"].to_pylist(), levels["level"].to_pylist(), strict=True))

@@ -1,0 +1,89 @@
+"""What a funnel definition may say: durations, definition files, and each refusal with what to do about it.
+
+What a funnel counts is tested in `test_funnel.py`.
+"""
+
+import pytest
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Exclusion, Funnel, FunnelStep, parse_duration
+
+
+def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
+    steps = [step.event_type for step in FIVE_STEP_FUNNEL.steps]
+    assert steps == ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"]
+    assert FIVE_STEP_FUNNEL.within_s == 7 * 24 * 3600
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)])
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["7", 7, "7 days", "-1d", "", None, "1.5h"])
+def test_any_other_duration_is_refused(text: object) -> None:
+    with pytest.raises(DefinitionError, match="7d"):
+        parse_duration(text)
+
+
+def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> None:
+    raw = {
+        "steps": ["view", {"event_type": "cart", "where": {"price": 2}}],
+        "within": "30m",
+        "order": "strict_increase",
+        "per": "session",
+        "hold": ["product_id"],
+        "exclude": ["refund", {"event_type": "view", "where": {"price": 1}, "after": 1, "before": 2}],
+        "exclusion_rule": "posthog",
+        "by": "properties.plan",
+        "by_attribution": "step_2",
+    }
+    made = Funnel.from_mapping(raw)
+    assert made.unit_column == "session_id"
+    assert made.within_s == 1_800
+    assert made.steps == (FunnelStep("view"), FunnelStep("cart", {"price": 2}))
+    assert made.exclude[0] == Exclusion(FunnelStep("refund"), after=1, before=2)
+    assert Funnel.from_mapping(made.to_mapping()) == made
+
+
+def test_what_a_body_leaves_null_is_not_given() -> None:
+    raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
+    assert Funnel.from_mapping(raw) == Funnel((FunnelStep("view"), FunnelStep("cart")))
+
+
+REFUSED = [
+    ({"steps": ["a"]}, "2 to 64 steps, this one has 1"),
+    ({"steps": [f"e{n}" for n in range(65)]}, "2 to 64 steps, this one has 65"),
+    ({"steps": ["a", "b"], "order": "orderd"}, "did you mean 'ordered'"),
+    ({"steps": ["a", "b"], "per": "users"}, "did you mean 'user'"),
+    ({"steps": ["a", "b"], "withn": "7d"}, "did you mean 'within'"),
+    ({"steps": ["a", "b"], "within": "0s"}, "a time of at least one second"),
+    ({"steps": ["a", "b"], "hold": "session_id"}, "needs `hold`, a list of columns"),
+    ({"steps": ["a", "b"], "hold": ["x.y"]}, "only properties has keys"),
+    ({"steps": ["a", "b"], "by": 5}, "names the column 5; write a column"),
+    ({"steps": ["a", "b"], "by": "c", "by_attribution": "step_3"}, "did you mean 'step_2'"),
+    ({"steps": ["a", "b"], "by": "c", "limit": 0}, "from 1 to 1000; got 0"),
+    ({"steps": ["a", "b"], "exclude": "c"}, "needs `exclude`, a list of event types"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "befor": 2}]}, "in an exclusion; did you mean 'before'"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]}, "after step 2 and before step 2"),
+    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]}, "one first|name two of the 2 steps"),
+    ({"steps": ["a", "b"], "exclude": ["c"], "exclusion_rule": "heap"}, "known: mixpanel, posthog"),
+    ({"steps": ["a", "b"], "exclude": ["c"], "order": "exact"}, "takes no exclusions; use one of ordered"),
+    ({"steps": ["a", "b"], "per": "totals", "order": "any"}, "has no totals; use one of ordered"),
+    ({"steps": ["a", {"event": "b"}]}, "did you mean 'event_type'"),
+    ({"steps": ["a", ""]}, "needs an event type"),
+    ({"steps": ["a", 5]}, "a funnel step is an event type"),
+    ({"steps": ["a", {"event_type": "b", "where": {"x": [1]}}]}, "one text, number or boolean"),
+    ({"steps": ["a", {"event_type": "b", "where": {"x": None}}]}, "one text, number or boolean"),
+    ({"steps": ["a", {"event_type": "b", "where": {"x.y": 1}}]}, "only properties has keys"),
+    ({"steps": ["a", {"event_type": "b", "where": {"x'": 1}}]}, "write a column or properties.key"),
+    ({"steps": ["a", {"event_type": "b", "where": {"x": 2**60}}]}, "keep such a value as text"),
+    ({"steps": "a,b"}, "needs `steps`"),
+    ([], "maps steps"),
+]
+
+
+@pytest.mark.parametrize(("raw", "words"), REFUSED)
+def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, words: str) -> None:
+    with pytest.raises(DefinitionError, match=f"(?i){words}"):
+        Funnel.from_mapping(raw)

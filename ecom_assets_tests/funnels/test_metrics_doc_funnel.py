@@ -1,0 +1,124 @@
+"""What `docs/metrics.md` says of a funnel's orders, peers, exclusions, times and values, recomputed from its own input.
+
+Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `transforms/test_funnel_orders.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+import yaml
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.definition import ORDERS, Funnel
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.queries import step_answers
+from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets.rules import read_funnels
+from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.test_metrics_doc import tables
+
+STEPS = ["product_view", "add_to_cart", "purchase"]
+NONE: list[str | None] = [None]
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[Backend]:
+    one = connect()
+    yield one
+    one.disconnect()
+
+
+def events_of(con: Backend, lines: list[Line]) -> ir.Table:
+    """The events of a table of the page: `09:00 product_view hats, …` per visitor."""
+    rows = [
+        (line["visitor"], datetime.fromisoformat(f"2026-03-10 {clock}"), kind, *(rest or NONE))
+        for line in lines
+        for clock, kind, *rest in (told.split(" ") for told in line["events"].split(", "))
+    ]
+    names = ("visitor_id", "event_at", "event_type", "product_category")
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    types = pa.schema(
+        [("visitor_id", pa.string()), ("event_at", pa.timestamp("us")), *((n, pa.string()) for n in names[2:])]
+    )
+    table = pa.table(columns, types).append_column("event_id", pa.array([f"{n:03}" for n in range(len(rows))]))
+    return con.create_table("page_events", table, overwrite=True)
+
+
+def asked(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps that the page's definition gives, told from their chains."""
+    funnel = Funnel.from_mapping(raw)
+    return step_answers(funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist())
+
+
+def shown(steps: list[dict[str, Any]]) -> Line:
+    return {step["event_type"]: str(step["count"]) for step in steps}
+
+
+def test_each_order_gives_each_visitor_the_level_of_the_page(con: Backend) -> None:
+    _, lines, expected, _ = tables("Orders of a funnel")
+    events = events_of(con, lines)
+    found: dict[str, Line] = {line["visitor"]: {"visitor": line["visitor"]} for line in lines}
+    for order in ORDERS:
+        funnel = Funnel.from_mapping({"steps": STEPS, "within": "1h", "order": order})
+        for row in con.to_pyarrow(funnel_levels(events, funnel)).to_pylist():
+            found[row["visitor_id"]][order] = str(row["level"])
+    assert list(found.values()) == expected
+
+
+def test_the_page_explains_every_order() -> None:
+    assert [line["order"] for line in tables("Orders of a funnel")[0]] == list(ORDERS)
+
+
+def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> None:
+    _, lines, _, peers = tables("Orders of a funnel")
+    events = events_of(con, lines)
+    for peer in peers:
+        found = shown(asked(con, events, {"steps": STEPS, **yaml.safe_load(peer["the same here"])}))
+        assert found == {step: peer[step] for step in STEPS}, peer
+
+
+def test_exclusions_units_and_held_columns_count_as_the_page_says(con: Backend) -> None:
+    lines, expected, _ = tables("Exclusions, units, times and values")
+    events = events_of(con, lines)
+    for line in expected:
+        raw = {"steps": STEPS[:2], "within": "2h", **yaml.safe_load(line["asked for"])}
+        assert shown(asked(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
+
+
+def test_the_times_of_the_page_are_those_of_its_example(con: Backend) -> None:
+    lines, *_ = tables("Exclusions, units, times and values")
+    _, cart = asked(con, events_of(con, lines), {"steps": STEPS[:2], "within": "2h"})
+    assert (cart["median_s_from_previous"], cart["p90_s_from_previous"]) == (2_100, 3_300)
+    text = section("docs/metrics.md", "Exclusions, units, times and values").text
+    assert "the median is 2,100 s" in text
+    assert "= 3,300 s" in text
+
+
+def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:
+    lines, _, expected = tables("Exclusions, units, times and values")
+    events = events_of(con, lines)
+    found = []
+    for attribution in dict.fromkeys(line["by_attribution"] for line in expected):
+        raw = {"steps": STEPS[:2], "within": "2h", "by": "product_category", "by_attribution": attribution}
+        funnel = Funnel.from_mapping(raw)
+        rows = con.to_pyarrow(step_numbers(labelled(funnel_chains(events, funnel), funnel), ["label"])).to_pylist()
+        for value in sorted({row["label"] for row in rows}):
+            steps = step_answers(funnel, [row for row in rows if row["label"] == value])
+            found.append({"by_attribution": attribution, "value": value} | shown(steps))
+    assert found == expected
+
+
+def test_the_file_of_daily_funnels_that_the_page_shows_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "funnels.yaml"
+    path.write_text(section("docs/metrics.md", "The daily funnel").code[0])
+    assert [(one.name, one.units) for one in read_funnels(path)] == [
+        ("checkout", ("session", "visitor")),
+        ("hats in one visit", ("session",)),
+    ]

@@ -1,0 +1,208 @@
+"""What a funnel tells beside its counts: times, breakdowns, totals and lists, and that they agree with each other.
+
+Quantiles are held to NumPy's, the kernel to the expression, and the rest to what must hold whatever the data.
+"""
+
+import random
+from collections import Counter, defaultdict
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.definition import WALKED, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.queries import fast_numbers, step_answers
+from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of
+from ecom_assets_tests.funnels.funnel_try_reference import first_longest_chain, streams_of
+from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, seeds, step_lists
+from ecom_assets_tests.funnels.test_funnel_references import random_streams
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.ibis_duckdb import connect
+
+Row = dict[str, Any]
+VIEW_CART = DISJOINT[:2]
+
+
+def rows_of(expression: ibis.Table) -> list[Row]:
+    """Run an expression over events in memory."""
+    found: list[Row] = connect().to_pyarrow(expression).to_pylist()
+    return found
+
+
+def chains(events: list[Event] | pa.Table, funnel: Funnel) -> ibis.Table:
+    """The chains of events in memory, with labels if the funnel has a breakdown."""
+    table = events if isinstance(events, pa.Table) else table_of(events)
+    found = funnel_chains(ibis.memtable(table), funnel)
+    return labelled(found, funnel) if funnel.by else found
+
+
+def answers(events: list[Event], funnel: Funnel) -> list[Row]:
+    """The steps as an answer has them."""
+    return step_answers(funnel, rows_of(step_numbers(chains(events, funnel))))
+
+
+def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]:
+    """How many took each step, by the value that they count for."""
+    found: dict[str, list[int]] = defaultdict(lambda: [0] * len(funnel.steps))
+    for row in rows_of(step_numbers(chains(events, funnel), ["label"])):
+        found[row["label"]][row["step"] - 1] = row["count"]
+    return dict(found)
+
+
+@examples(6)
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3, SECOND]))
+def test_kernel_and_expression_tell_the_same_counts_and_times(
+    steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
+) -> None:
+    con = connect()
+    events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
+    for order in WALKED:
+        funnel = Funnel(steps, within_s, order)
+        fast = fast_numbers(con, events, funnel, ["visitor_id"])
+        assert fast is not None
+        slow = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
+        assert step_answers(funnel, fast) == step_answers(funnel, slow), order
+
+
+def test_median_p90_and_histogram_are_exact() -> None:
+    events = random_streams(5, streams=300, longest=9, micros=SECOND)
+    funnel = Funnel(DISJOINT, within_s=6)
+    told = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
+    for step, answer in enumerate(answers(events, funnel)[1:], start=1):
+        took = [times[step] - times[step - 1] for times in told if len(times) > step]
+        since = [times[step] - times[0] for times in told if len(times) > step]
+        assert answer["count"] == len(took) > 10
+        for name, values in (("from_previous", took), ("from_start", since)):
+            assert answer[f"median_s_{name}"] == pytest.approx(np.median(values) / SECOND, abs=1e-9)
+            assert answer[f"p90_s_{name}"] == pytest.approx(np.percentile(values, 90) / SECOND, abs=1e-9)
+        # Of the bars, those that begin within the window of 6 s: up to 1 s, and from there on.
+        bars = answer["histogram_from_previous"]
+        assert [(bar["from_s"], bar["to_s"]) for bar in bars] == [(0, 1), (1, 10)]
+        assert [bar["count"] for bar in bars] == [sum(t < SECOND for t in took), sum(t >= SECOND for t in took)]
+
+
+def test_times_are_those_of_the_longest_then_earliest_try() -> None:
+    # Ana viewed at 0 and 30 s and took the cart at 50 s: her longest try began at 0, so the cart took her 50 s.
+    events = [Event("Ana", at * SECOND, name) for at, name in ((0, "view"), (30, "view"), (50, "cart"))]
+    found = answers(events, Funnel(VIEW_CART, within_s=60))
+    assert [step["median_s_from_previous"] for step in found] == [None, 50.0]
+    # Within 40 s only the view at 30 s leads to the cart.
+    found = answers(events, Funnel(VIEW_CART, within_s=40))
+    assert [step["median_s_from_previous"] for step in found] == [None, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("attribution", "expected"),
+    [
+        ("first", {"hats": [1, 1], "shoes": [1, 0], "(none)": [1, 1]}),
+        ("last", {"shoes": [2, 1], "(none)": [1, 1]}),
+        ("all", {"shoes": [1, 0], "(none)": [2, 2]}),
+        ("step_1", {"hats": [1, 1], "shoes": [1, 0], "(none)": [1, 1]}),
+        ("step_2", {"shoes": [1, 1], "(none)": [2, 1]}),
+    ],
+)
+def test_a_unit_counts_for_the_value_that_the_attribution_names(
+    attribution: str, expected: dict[str, list[int]]
+) -> None:
+    events = [
+        Event("Ana", 0, "view", "hats"),
+        Event("Ana", 1, "cart", "shoes"),
+        Event("Bo", 0, "view", "shoes"),
+        Event("Cleo", 0, "view"),
+        Event("Cleo", 1, "cart"),
+    ]
+    assert counts_by_label(events, Funnel(VIEW_CART, by="category", by_attribution=attribution)) == expected
+
+
+def test_rare_values_are_one_other_and_a_value_of_that_name_is_among_them() -> None:
+    names = ["hats", "hats", "hats", "shoes", "shoes", "Other", "socks"]
+    events = [Event(f"visitor {n}", n, "view", name) for n, name in enumerate(names)]
+    funnel = Funnel(VIEW_CART, by="category", limit=2)
+    assert counts_by_label(events, funnel) == {"hats": [3, 0], "shoes": [2, 0], "Other": [2, 0]}
+
+
+def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
+    values = ["pro", "pro", 2, 2.5, True, False, None, {"deep": 1}]
+    events = [Event(f"visitor {n}", n, "view", properties={"plan": value}) for n, value in enumerate(values)]
+    found = counts_by_label(events, Funnel(VIEW_CART, by="properties.plan"))
+    assert {label: counts[0] for label, counts in found.items()} == {
+        "pro": 2, "2": 1, "2.5": 1, "true": 1, "false": 1, "(none)": 2
+    }  # fmt: skip
+
+
+@examples(6)
+@given(
+    steps=step_lists,
+    within_s=st.integers(1, 6),
+    seed=seeds,
+    order=st.sampled_from(["ordered", "strict_increase", "strict_order", "strict_deduplication", "any", "exact"]),
+    attribution=st.sampled_from(["first", "last", "all", "step_1", "step_2"]),
+    limit=st.integers(1, 3),
+)
+def test_whatever_is_asked_the_parts_agree_with_the_whole(  # noqa: PLR0913, PLR0917 (each is drawn)
+    steps: tuple[FunnelStep, ...], within_s: int, seed: int, order: str, attribution: str, limit: int
+) -> None:
+    events = table_of(random_streams(seed, streams=80, longest=9))
+    funnel = Funnel(steps, within_s, order, by="category", by_attribution=attribution, limit=limit)
+    listed = rows_of(chains(events, funnel))
+    total = {row["step"]: row["count"] for row in rows_of(step_numbers(chains(events, funnel)))}
+    parts: Counter[int] = Counter()
+    for row in rows_of(step_numbers(chains(events, funnel), ["label"])):
+        parts[row["step"]] += row["count"]
+    assert parts == total, "the values add up to the total"
+    assert Counter(row["step"] for row in listed) == total, "the list is as long as the number"
+    assert len({row["label"] for row in listed}) <= limit + 1
+    assert all(total.get(step, 0) >= total.get(step + 1, 0) for step in range(1, len(steps)))
+    shuffled = events.take(pa.array(random.Random(seed).sample(range(len(events)), len(events))))  # noqa: S311
+    assert sorted(map(repr, rows_of(chains(shuffled, funnel)))) == sorted(map(repr, listed))
+
+
+def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
+    # Two views before the first cart, one before the second: three tries, of which two meet in the first cart.
+    times = ((0, "view"), (1, "view"), (2, "cart"), (3, "cart"), (4, "view"), (5, "cart"))
+    events = [Event("Ana", at * SECOND, name) for at, name in times]
+    found = answers(events, Funnel(VIEW_CART, within_s=60, per="totals"))
+    assert [step["count"] for step in found] == [3, 2]
+    # The cart at 2 s is told by the try that began last, at 1 s; so is that at 5 s, by the one of 4 s.
+    assert found[1]["median_s_from_previous"] == 1.0
+    excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("search")),))
+    searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
+    # A search at 1.5 s ends the tries that began before it.
+    assert [step["count"] for step in answers(searched, excluded)] == [3, 1]
+
+
+def test_totals_of_steps_that_can_match_one_event_are_refused_in_ordered_only() -> None:
+    twice = (FunnelStep("view"), FunnelStep("view"))
+    with pytest.raises(DefinitionError, match="use the order strict_increase, or count per user"):
+        chains([], Funnel(twice, per="totals"))
+    events = [Event("Ana", at * SECOND, "view") for at in range(3)]
+    increasing = Funnel(twice, per="totals", order="strict_increase")
+    assert [step["count"] for step in answers(events, increasing)] == [3, 2]
+
+
+def test_each_value_of_a_held_column_counts_by_itself_and_events_without_one_do_not() -> None:
+    events = [
+        Event("Ana", 0, "view", "hats"),
+        Event("Ana", 1, "view", "shoes"),
+        Event("Ana", 2, "cart", "shoes"),
+        Event("Bo", 0, "view", "hats"),
+        Event("Bo", 1, "cart"),
+    ]
+    # Ana with hats, Ana with shoes, Bo with hats; the cart of Ana with shoes alone.
+    assert [step["count"] for step in answers(events, Funnel(VIEW_CART, hold=("category",)))] == [3, 1]
+    assert [step["count"] for step in answers(events, Funnel(VIEW_CART))] == [2, 2]
+
+
+def test_no_events_are_zeros_without_times() -> None:
+    for order in ("ordered", "exact", "any", "strict_order", "strict_deduplication"):
+        found = answers([], Funnel(VIEW_CART, order=order))
+        assert [step["count"] for step in found] == [0, 0]
+        assert all(step["conversion_from_start"] is step["median_s_from_previous"] is None for step in found)
+    assert counts_by_label([], Funnel(VIEW_CART, by="category")) == {}

@@ -1,0 +1,138 @@
+"""Whatever the order and grouping in which days are run, the sales tables end as one run over everything leaves them.
+
+Lines come late, twice, corrected to another day, or are withdrawn; a correction may come weeks later. Then only the
+days whose inputs changed are run, by single days and pairs. Not here: stories that a reader can redo
+(`test_orders.py`).
+"""
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import Row, order_line
+from ecom_assets_tests.plans import Arrive, Plan, Run
+from ecom_assets_tests.platform import OrderPlatform
+from ecom_assets_tests.test_order_does_not_matter import Ledger
+
+FIRST = date(2026, 3, 6)
+ARRIVAL_DAYS = Days.between(FIRST, FIRST + timedelta(days=9))
+LATE_DAYS = 1
+LATER = FIRST + timedelta(days=24)
+"""A day on which old lines are corrected; what came then is not withdrawn."""
+ALL_DAYS = Days.of([*ARRIVAL_DAYS.dates, LATER]).widened(before=LATE_DAYS, after=LATE_DAYS + 2)
+TABLES = ("duplicate_orders", "quarantined_orders", "user_order_log", "sales", "customer", "customer_retention")
+
+
+@cache
+def platform() -> OrderPlatform:
+    """One warehouse, emptied between plans, so that it compiles a slice once."""
+    return OrderPlatform(Settings(home=Path("never written"), late_days=LATE_DAYS))
+
+
+def random_plan(dice: random.Random) -> Plan:
+    """Lines arrive and are run as they come, or at once; then some days change, and old lines are corrected."""
+    rows = [_line(dice, f"o{n:02}") for n in range(dice.randint(3, 14))]
+    rows += [_copy(dice, dice.choice(rows)) for _ in range(dice.choice((0, 3, 8)))]
+    rows += [_correction(dice, row) for row in dice.sample(rows, dice.randint(0, 3))]
+    steps: list[Arrive | Run] = [Arrive(day, _due(day, rows)) for day in (*ARRIVAL_DAYS.dates, LATER)]
+    if dice.random() < 0.5:
+        steps.append(Run(ALL_DAYS))
+        steps += [_change(dice, rows) for _ in range(dice.randint(1, 3))]
+    else:
+        dice.shuffle(steps)
+        steps = steps[: dice.randint(2, len(steps))]
+    for _ in range(dice.randint(0, 4)):
+        steps.insert(dice.randint(len(steps) // 2, len(steps)), dice.choice((_change(dice, rows), _run(dice))))
+    return Plan(tuple(rows), tuple(steps))
+
+
+def _line(dice: random.Random, uniq_id: str) -> Row:
+    arrived = dice.choice(ARRIVAL_DAYS.dates)
+    row = order_line(
+        uniq_id,
+        arrived - timedelta(days=dice.choice((0, 0, LATE_DAYS))),
+        dice.choice(("anna", "anna", "ben", "carl")),
+        city_id=dice.choice(("1", "2", None)),
+        item_category=dice.choice(("hats", "shoes")),
+        item_name=dice.choice(("Hat", "Cap")),
+        payment_amount=Decimal(dice.randint(0, 5000)) / 100,
+        status=dice.choice((None, "shipped", "refunded")),
+        received_date=arrived,
+    )
+    return row | dice.choice(({}, {}, {}, {}, {"customer_id": None}, {"quantity": 0}))
+
+
+def _copy(dice: random.Random, original: Row) -> Row:
+    """The line again, on the same day or the day after: as it was, or of another day, customer or amount."""
+    last = ARRIVAL_DAYS.dates[-1]
+    copy = original | {"received_date": min(original["received_date"] + timedelta(days=dice.choice((0, 1))), last)}
+    copy |= {"id": "2", "id_number": 2, "source_file": dice.choice(("orders.csv", "more.csv"))}
+    changed = order_line(str(original["uniq_id"]), copy["received_date"], dice.choice(("anna", "ben")))
+    return copy | dice.choice(({}, {name: changed[name] for name in ("order_date", "ordered_at", "customer_id")}))
+
+
+def _correction(dice: random.Random, original: Row) -> Row:
+    day = dice.choice((original["order_date"], LATER, FIRST))
+    changed = order_line(str(original["uniq_id"]), day, payment_amount=Decimal("1.25"))
+    named = {name: changed[name] for name in ("order_date", "ordered_at", "payment_amount")}
+    return original | named | {"received_date": LATER}
+
+
+def _due(day: date, rows: list[Row]) -> tuple[int, ...]:
+    return tuple(number for number, row in enumerate(rows) if row["received_date"] == day)
+
+
+def _change(dice: random.Random, rows: list[Row]) -> Arrive:
+    """Some of a day's lines come, all, or none; those that had come before are withdrawn, but of a late correction."""
+    day = dice.choice(sorted({row["received_date"] for row in rows}))
+    due = _due(day, rows)
+    some = tuple(number for number in due if dice.random() < 0.6)
+    return Arrive(day, due if day == LATER else dice.choice((due, (), some)))
+
+
+def _run(dice: random.Random) -> Run:
+    days = ALL_DAYS.dates
+    length = dice.choice((1, 1, 2, len(days)))
+    start = dice.randint(0, len(days) - length)
+    return Run(Days(days[start : start + length]), dice.choice((None, None, *TABLES)))
+
+
+def check(seed: int) -> None:
+    """Play the plan of a seed, then compare with one run."""
+    dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
+    plan = random_plan(dice)
+    shop = platform()
+    shop.clear()
+    ledger = Ledger(shop)
+    for step in plan.steps:
+        ledger.apply(plan, step)
+    ledger.settle(dice)
+    after_the_plan = shop.state()
+    for table in after_the_plan:
+        shop.engine.execute(f"DELETE FROM {table}")
+    shop.run(ALL_DAYS)
+    at_once = shop.state()
+    # The calendar holds the days that were run, which need not be all.
+    described, ordered = after_the_plan.pop("mart.calendar"), {row[3] for row in at_once["mart.sales"]}
+    assert set(described) <= set(at_once.pop("mart.calendar"))
+    assert ordered <= {row[0] for row in described}
+    for table, rows in at_once.items():
+        assert after_the_plan[table] == rows, f"{table} of plan {seed}"
+
+
+def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
+    for seed in range(6):
+        check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_hundreds_of_orders_end_as_one_run_over_everything() -> None:
+    for seed in range(1000, 1300):
+        check(seed)

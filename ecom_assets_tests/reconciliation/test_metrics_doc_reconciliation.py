@@ -1,0 +1,120 @@
+"""The sections of `docs/metrics.md` about orders against events, and about restatements, recomputed.
+
+Not here: other sections (`test_metrics_doc.py`, `test_metrics_doc_sales.py`).
+"""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.reconciliation.contracts import CAUSES, RESTATEMENT_CAUSES, Restatements
+from ecom_assets.reconciliation.restatements import RestatementLog
+from ecom_assets.registry import PUBLISHED
+from ecom_assets.sales.assets import SALES_ASSETS, revenue_daily
+from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.sales.sales import DIMENSIONS
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import Row, order_line
+from ecom_assets_tests.markdown import section
+from ecom_assets_tests.platform import OrderPlatform
+from ecom_assets_tests.reconciliation.reconciled_shop import ReconciledShop, line, purchase
+from ecom_assets_tests.test_metrics_doc import as_shown, tables
+
+pytestmark = pytest.mark.xdist_group("metrics_doc_trust")
+
+PAGE = "docs/metrics.md"
+TENTH = date(2026, 3, 10)
+DAYS = Days.between(TENTH, TENTH + timedelta(days=2))
+
+
+@pytest.fixture(scope="module")
+def compared() -> ReconciledShop:
+    _, events, lines, *_ = tables("Orders against events")
+    shop = ReconciledShop()
+    shop.land(
+        [
+            purchase(
+                one["event_id"],
+                one["event_at"],
+                one["visitor"],
+                one["cart_amount"],
+                **({"order": one["names"]} if one["names"] else {}),
+            )
+            for one in events
+        ],
+        [
+            line(one["uniq_id"], one["ordered_at"], one["customer_id"], one["payment_amount"], status=one["status"])
+            for one in lines
+        ],
+    )
+    return shop
+
+
+def test_every_cause_is_described() -> None:
+    causes, *_ = tables("Orders against events")
+    assert tuple(one["cause"].strip("`") for one in causes) == CAUSES
+    causes, *_ = tables("Restatements")
+    assert tuple(one["cause"].strip("`") for one in causes) == RESTATEMENT_CAUSES
+
+
+def test_the_page_names_the_tables_whose_numbers_are_published() -> None:
+    text = section(PAGE, "Restatements").text
+    named = text.split("Published are all numbers of these tables:")[1].split("\n\n")[0]
+    assert {contract.qualified_name() for contract in PUBLISHED} == set(named.split("`")[1::2])
+
+
+def test_events_and_orders_differ_as_the_page_says(compared: ReconciledShop) -> None:
+    *_, expected, _, _ = tables("Orders against events")
+    found = as_shown(compared.differences(DAYS), expected)
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+
+
+def test_each_day_s_totals_are_those_of_the_page(compared: ReconciledShop) -> None:
+    *_, expected, _ = tables("Orders against events")
+    totals = compared.totals(DAYS)
+    assert as_shown(totals, expected) == expected
+    assert sum((totals[0][f"{cause}_amount"] for cause in CAUSES), Decimal(0)) == Decimal("-47.90")
+
+
+def test_what_others_would_answer_follows_from_the_example() -> None:
+    _, events, lines, *_, answers = tables("Orders against events")
+    day = [one for one in lines if one["ordered_at"].startswith("2026-03-10") and one["status"] == "shipped"]
+    gross = sum(Decimal(one["payment_amount"]) for one in day)
+    once = {one["names"] or one["event_id"]: Decimal(one["cart_amount"]) for one in reversed(events)}
+    every = sum(Decimal(one["cart_amount"]) for one in events)
+    assert [one["answer"] for one in answers] == [str(gross), str(sum(once.values())), str(every)]
+
+
+def test_a_late_order_restates_the_numbers_of_the_page() -> None:
+    _, lines, expected = tables("Restatements")
+    shop = OrderPlatform()
+    for number, days in enumerate((Days((TENTH,)), DAYS, DAYS), start=1):
+        rows = [row_of(one) for one in lines if date.fromisoformat(one["received_date"]) in days.dates]
+        shop.receive(rows, days)
+        watched_run(shop, f"run {number}", days)
+    total = '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)", "sales_channel": "(all)"}'
+    logged = shop.rows(Restatements)
+    assert as_shown([row for row in logged if row["row_key"] == total], expected) == expected
+    assert len(logged) == (1 + len(DIMENSIONS)) * len(expected)
+    assert {row["run_id"] for row in logged} == {"run 2"}
+    shop.close()
+
+
+def row_of(one: dict[str, str]) -> Row:
+    day = date.fromisoformat(one["order_date"])
+    ordered = order_line(one["uniq_id"], day, one["customer_id"], ordered_at=datetime(2026, 3, 10, 9))  # noqa: DTZ001 (UTC without saying so)
+    return ordered | {
+        "received_date": date.fromisoformat(one["received_date"]),
+        "payment_amount": Decimal(one["payment_amount"]),
+    }
+
+
+def watched_run(shop: OrderPlatform, run_id: str, days: Days) -> None:
+    """Run what revenue is made of, and revenue itself watched, as the IO manager does."""
+    upstream = [asset.contract.name for asset in SALES_ASSETS if asset.contract is not RevenueDaily]
+    needed = {"changed_order_days", "duplicate_orders", "user_order_log", "sales"}
+    shop.run(days, only=[name for name in upstream if name in needed])
+    rows, restated = shop._computed(revenue_daily, days)  # noqa: SLF001 (the harness has no log of its own)
+    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, restated, days)
+    shop.engine.replace(RevenueDaily, rows, restated, watch)

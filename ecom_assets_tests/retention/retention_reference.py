@@ -1,0 +1,153 @@
+"""Retention by its definition in plain Python, and by ClickHouse, to compare with. Not here: tests."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from chdb import session
+
+from ecom_assets.retention.rule import ROLLING_DAYS, RetentionRule
+from ecom_assets.tables.days import WEEKDAYS
+from ecom_assets_tests.builders import local_day
+
+ONE_DAY = timedelta(days=1)
+
+
+class Deed(NamedTuple):
+    """One event: who, when (UTC), what, and what was paid."""
+
+    who: str
+    at: datetime
+    event_type: str
+    amount: Decimal | None = None
+
+
+class Cell(NamedTuple):
+    """What is compared of a cohort's cell."""
+
+    cohort: date
+    cell: int
+    size: int
+    returned: int
+    is_complete: bool
+    revenue: Decimal
+
+
+def by_definition(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC") -> list[Cell]:
+    """Ask each visitor, each cell, each of their deeds."""
+    deeds = list(deeds)
+    streams: dict[str, list[Deed]] = defaultdict(list)
+    for deed in deeds:
+        streams[deed.who].append(deed)
+    cohorts: dict[date, list[tuple[datetime, list[Deed]]]] = defaultdict(list)
+    for stream in streams.values():
+        starts = [deed.at for deed in stream if rule.start in {None, deed.event_type}]
+        if starts:
+            cohorts[period_of(local_day(min(starts), timezone), rule)].append((min(starts), stream))
+    if not cohorts:
+        return []
+    newest = max(deed.at for deed in deeds)
+    found = [
+        _cell(cohort, number, bracket, members, rule, timezone, newest)
+        for cohort, members in cohorts.items()
+        for number, bracket in enumerate(rule.cells(400))
+    ]
+    return sorted(cell for cell in found if cell is not None)
+
+
+def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
+    cohort: date,
+    number: int,
+    bracket: tuple[int, int],
+    members: Sequence[tuple[datetime, list[Deed]]],
+    rule: RetentionRule,
+    timezone: str,
+    newest: datetime,
+) -> Cell | None:
+    first, last = bracket
+    begins = [begin_of(start, first, rule, timezone) for start, _ in members]
+    ends = [begin_of(start, last + 1, rule, timezone) for start, _ in members]
+    if rule.clock == "calendar":  # a period begins and ends with its days
+        newest = datetime.combine(local_day(newest, timezone), datetime.min.time())
+        is_whole = max(ends) <= newest
+    else:
+        is_whole = max(ends) <= newest and period_of(local_day(newest, timezone), rule) > cohort
+    if min(begins) > newest:
+        return None
+    returned, revenue = 0, Decimal(0)
+    for start, stream in members:
+        places = [(place_of(start, deed.at, rule, timezone), deed) for deed in stream]
+        came = {place for place, deed in places if rule.returning in {None, deed.event_type}}
+        until = max(came, default=-1) if rule.mode == "on_or_after" else last
+        returned += any(first <= place <= max(until, last) for place in came)
+        revenue += sum((deed.amount or 0 for place, deed in places if 0 <= place <= last), Decimal(0))
+    return Cell(cohort, number, len(members), returned, is_whole, revenue)
+
+
+def period_of(day: date, rule: RetentionRule) -> date:
+    """Return the first day of the period that a day is in."""
+    if rule.period == "month":
+        return day.replace(day=1)
+    if rule.period == "day":
+        return day
+    return day - (day.weekday() - WEEKDAYS.index(rule.week_start)) % 7 * ONE_DAY
+
+
+def moved(period: date, by: int, rule: RetentionRule) -> date:
+    """Return the period so many periods later."""
+    if rule.period == "month":
+        years, month = divmod(period.month - 1 + by, 12)
+        return date(period.year + years, month + 1, 1)
+    return period + by * (7 if rule.period == "week" else 1) * ONE_DAY
+
+
+def begin_of(start: datetime, place: int, rule: RetentionRule, timezone: str) -> datetime:
+    """Return when a visitor's period begins: an instant, or midnight of the calendar's day."""
+    if rule.clock == "rolling":
+        return start + place * ROLLING_DAYS[rule.period] * ONE_DAY
+    day = moved(period_of(local_day(start, timezone), rule), place, rule)
+    return datetime.combine(day, datetime.min.time())
+
+
+def place_of(start: datetime, at: datetime, rule: RetentionRule, timezone: str) -> int:
+    """Return how many periods after the start something was done; below zero before it."""
+    if rule.clock == "rolling":
+        return (at - start) // (ROLLING_DAYS[rule.period] * ONE_DAY)
+    from_period, to_period = (period_of(local_day(one, timezone), rule) for one in (start, at))
+    if rule.period == "month":
+        return (to_period.year - from_period.year) * 12 + to_period.month - from_period.month
+    return (to_period - from_period).days // (7 if rule.period == "week" else 1)
+
+
+def by_clickhouse(
+    deeds: Iterable[Deed], first_week: date, weeks: int, folder: Path, timezone: str = "UTC"
+) -> dict[date, list[int]]:
+    """ClickHouse's `retention` by Monday's weeks: for each cohort, who came in week 0, 1, … of those given.
+
+    It is asked cohort by cohort, as its first condition is the cohort: to have come in that week, and in none before.
+    """
+    file = folder / "deeds.parquet"
+    told = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
+    pq.write_table(pa.Table.from_pylist(told, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
+    clickhouse: Any = session
+    asked = clickhouse.Session()
+    found = {}
+    for number in range(weeks):
+        monday = first_week + 7 * number * ONE_DAY
+        conditions = [
+            f"toMonday(assumeNotNull(day)) = toDate('{monday + 7 * n * ONE_DAY}')" for n in range(weeks - number)
+        ]
+        sums = ", ".join(f"sum(r[{n + 1}])" for n in range(len(conditions)))
+        answer = asked.query(
+            f"SELECT {sums} FROM (SELECT retention({', '.join([*conditions, '0'])}) AS r "
+            f"FROM file('{file}', Parquet) GROUP BY who HAVING min(day) >= toDate('{monday}'))",
+            "JSONCompact",
+        )
+        found[monday] = [int(count) for count in json.loads(str(answer))["data"][0]]
+    return {monday: counts for monday, counts in found.items() if counts[0]}

@@ -1,0 +1,84 @@
+"""The kernel counts retention as the expression does, wherever periods fit into its bits. Not here: stories."""
+
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from ecom_assets.retention.cells import Reach, by_day, cells_of, event_activity, retention
+from ecom_assets.retention.kernel import BITS, tally
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.retention.retention_answers import came, given, warehouse
+from ecom_assets_tests.retention.retention_reference import Deed
+from ecom_assets_tests.retention.test_cells import STORY
+from ecom_assets_tests.retention.test_retention_references import PLACES, RULES, stream
+
+CALENDAR = [rule for rule in RULES if rule.clock == "calendar"]
+
+
+def both(deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC") -> tuple[list[Row], list[Row]] | None:
+    """Return the cells by the kernel and by the expression; None where the kernel declines."""
+    con = warehouse()
+    given(deeds, timezone)
+    activity = event_activity(con.table("deeds"), rule)
+    found = tally(con, activity, rule)
+    if found is None:
+        return None
+    con.con.register("cohorts", found.cohorts)
+    con.con.register("counts", found.counts)
+    newest_date = activity.event_date.max().as_scalar()
+    reach, periods = Reach(newest_date, newest_date), found.period_count
+    ours = cells_of(con.table("cohorts"), con.table("counts"), rule, periods, reach)
+    theirs = retention(activity, rule, periods, reach)
+    first, second = (rows.order_by("cohort_date", "cell").to_pyarrow() for rows in (ours, theirs))
+    return first.select(second.column_names).to_pylist(), second.to_pylist()
+
+
+@pytest.mark.parametrize("rule", CALENDAR, ids=lambda rule: f"{rule.period}-{rule.mode}")
+def test_the_kernel_counts_as_the_expression_does(rule: RetentionRule) -> None:
+    for seed in range(1, 6):
+        timezone, first = PLACES[seed % len(PLACES)]
+        deeds = stream(seed, timezone, first)
+        found = both(deeds, rule, timezone)
+        assert (found is None) == (not deeds), f"seed {seed}"
+        if found is not None:
+            assert found[0] == found[1], f"seed {seed}"
+
+
+@pytest.mark.parametrize("mode", ["on", "on_or_after"])
+def test_as_many_periods_as_there_are_bits_are_counted_and_one_more_is_not(mode: str) -> None:
+    start = datetime.fromisoformat("2026-01-01 12:00")
+    last = start + timedelta(days=BITS - 1)
+    deeds = [*came("anna", str(start), str(last)), *came("ben", str(start + timedelta(days=7)), str(last))]
+    rule = RetentionRule(period="day", mode=mode)
+    found = both(deeds, rule)
+    assert found is not None
+    assert found[0] == found[1]
+    assert found[0][BITS - 1]["returned_count"] == 1
+    assert both([*deeds, *came("cara", str(last + timedelta(days=1)))], rule) is None
+
+
+def test_returns_before_the_start_do_not_come_round_as_late_ones() -> None:
+    start = date(2026, 1, 1)
+    deeds = came("anna", *(f"{start + timedelta(days=n)} 12:00" for n in range(40)))
+    deeds += came("anna", f"{start + timedelta(days=30)} 12:00", event_type="search")
+    found = both(deeds, RetentionRule(period="day", start="search", returning="page_view"))
+    assert found is not None
+    assert found[0] == found[1]
+    assert [row["returned_count"] for row in found[0]] == [1] * 10
+
+
+def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
+    con = warehouse()
+    given(STORY, "UTC")
+    rule = RetentionRule(period="day")
+    activity = event_activity(con.table("deeds"), rule)
+    once, again = tally(con, activity, rule), tally(con, by_day(activity), rule)
+    assert once is not None
+    assert again is not None
+    assert sorted_rows(once.counts) == sorted_rows(again.counts)
+
+
+def sorted_rows(table: pa.Table) -> list[tuple[object, ...]]:
+    return sorted(tuple(row.values()) for row in table.to_pylist())

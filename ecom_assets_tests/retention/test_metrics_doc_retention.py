@@ -1,0 +1,81 @@
+"""What `docs/metrics.md` says about cohorts and carts, recomputed from its own input. Not here: events, sales."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.funnels.carts import CartRule
+from ecom_assets.funnels.contracts import CartAbandonment
+from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.platform import Platform
+from ecom_assets_tests.retention.retention_answers import answer, bought, came, cells, triangle
+from ecom_assets_tests.retention.retention_reference import Deed
+from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, tables
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+
+
+def with_amounts(lines: list[Line]) -> list[Row]:
+    return [
+        row | {"cart_amount": Decimal(row["cart_amount"]) if row["cart_amount"] else None} for row in rows_of(lines)
+    ]
+
+
+def run(platform: Platform, lines: list[Line], table: str) -> None:
+    """Fill one table and those that it is made of."""
+    behind = ["duplicate_events", "events", "session_events", "session_days", "sessions", "returning_visitors_daily"]
+    platform.receive(with_amounts(lines), DAYS)
+    platform.run(DAYS, only=[*behind, table])
+
+
+def test_each_way_of_counting_gives_what_the_page_says() -> None:
+    lines, expected = tables("Cohorts and coming back")
+    deeds = [
+        Deed(row["user_id"], row["event_at"], row["event_type"], row["cart_amount"]) for row in with_amounts(lines)
+    ]
+    for line in expected:
+        rule = RetentionRule(period="day", mode=line["mode"], clock=line["clock"])
+        assert triangle(cells(deeds, rule))["2026-03-01"] == [int(line[str(n)]) for n in range(5)], line
+        for name in ("posthog", "amplitude"):
+            peer = RetentionRule.preset(name)
+            assert (f"--preset {name}" in line["whose default"]) == ((peer.mode, peer.clock) == (rule.mode, rule.clock))
+
+
+def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
+    lines, expected = tables("Value of a cohort")
+    deeds = []
+    for line in lines:
+        start = datetime.fromisoformat(f"{line['began on']} 12:00")
+        for n in range(int(line["visitors"])):
+            deeds += came(f"{line['began on']} {n}", str(start))
+        deeds.append(bought(f"{line['began on']} 0", str(start + timedelta(days=1)), line["paid by the end of day 1"]))
+    found = answer(deeds, RetentionRule(period="day"), what="totals")
+    assert as_shown(found[1:2], expected) == expected
+
+
+def test_the_table_of_cohorts_is_that_of_the_page(platform: Platform) -> None:
+    (lines, _), (expected,) = tables("Cohorts and coming back"), tables("The table of cohorts")
+    run(platform, lines, "retention_cohorts")
+    found = [row for row in platform.rows(RetentionCohorts) if row["period"] == "day"]
+    assert as_shown(found, expected) == expected
+
+
+def test_carts_left_behind_are_those_of_the_page_and_of_others(platform: Platform) -> None:
+    lines, expected, others = tables("Carts left behind")
+    run(platform, lines, "cart_abandonment")
+    found = [row for row in platform.rows(CartAbandonment) if str(row["cart_date"]) == "2026-03-10"]
+    assert as_shown(found, expected) == expected
+    rates = [float(line["rate"]) for line in others]
+    kinds = [line["event_type"] for line in lines if line["event_at"].startswith("2026-03-10")]
+    carts = len({line["visitor"] for line in lines if line["event_type"] == "add_to_cart"})
+    assert rates[1] == pytest.approx(1 - kinds.count("purchase") / carts)
+    assert [rates[0], rates[2]] == [found[0]["cart_abandonment_rate"], found[2]["cart_abandonment_rate"]]
+
+
+def test_the_horizons_of_the_page_are_those_of_the_rule() -> None:
+    assert CartRule().horizons_s == (3_600, 86_400, 604_800)
+    assert "(1 h, 24 h or 7 d, both ends included)" in section(PAGE, "Carts left behind").text

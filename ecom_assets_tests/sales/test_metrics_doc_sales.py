@@ -1,0 +1,162 @@
+"""The sections of `docs/metrics.md` about orders and sales recomputed: its input gives its own results.
+
+Not here: events, sessions and funnels (`test_metrics_doc.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import ibis
+import pytest
+
+from ecom_assets.attribution.contracts import Conversions
+from ecom_assets.cli.summary.sales import summarize_sales
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.orders.checks import order_accounting
+from ecom_assets.orders.contracts import (
+    ORDER_REJECT_REASONS,
+    DuplicateOrders,
+    HeldOrderDays,
+    QuarantinedOrders,
+    RawUserOrderLog,
+    UserOrderLog,
+)
+from ecom_assets.orders.held_day_log import release
+from ecom_assets.orders.held_days import ORDERS, OrderGate
+from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.sales.purchase_revenue import purchase_revenue_daily
+from ecom_assets.sales.sales import DIMENSIONS
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import Row, clean_events, order_line
+from ecom_assets_tests.markdown import Line
+from ecom_assets_tests.platform import NO_GATE, NOON, OrderPlatform
+from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, tables, without
+
+DAYS = Days.between(date(2026, 3, 2), date(2026, 3, 16))
+
+pytestmark = pytest.mark.xdist_group("metrics_doc_sales")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[OrderPlatform]:
+    one = OrderPlatform()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def shop(opened: OrderPlatform) -> OrderPlatform:
+    opened.clear()
+    return opened
+
+
+def run(shop: OrderPlatform, lines: list[Line]) -> None:
+    shop.receive([line_of(line) for line in lines], DAYS)
+    shop.run(DAYS)
+
+
+def line_of(line: Line) -> Row:
+    """Return a line of an input table as received."""
+    day = date.fromisoformat(line["order_date"])
+    row = order_line(line["uniq_id"], day) | line
+    row |= {name: date.fromisoformat(str(row[name])) for name in ("order_date", "received_date")}
+    return row | {"payment_amount": Decimal(line["payment_amount"]), "quantity": int(row["quantity"])}
+
+
+def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> None:
+    reasons, *_ = tables("Clean order lines and reject reasons")
+    assert tuple(line["reject_reason"] for line in reasons) == ORDER_REJECT_REASONS
+
+
+def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: OrderPlatform) -> None:
+    _, lines, _ = tables("Clean order lines and reject reasons")
+    run(shop, without(lines, "becomes"))
+    columns = ("uniq_id", "order_date", "received_date", "payment_amount", "quantity")
+    became = {
+        kind: [tuple(line[name] for name in columns) for line in lines if line["becomes"] == kind]
+        for kind in ("clean", "quarantined", "surplus")
+    }
+    for kind, contract in (("clean", UserOrderLog), ("quarantined", QuarantinedOrders)):
+        assert [
+            tuple(str(int(v) if isinstance(v, Decimal) else v) for v in (row[c] for c in columns))
+            for row in shop.rows(contract)
+        ] == became[kind]
+    assert sum(row["surplus_count"] for row in shop.rows(DuplicateOrders)) == len(became["surplus"])
+
+
+def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform) -> None:
+    _, lines, expected = tables("Clean order lines and reject reasons")
+    run(shop, without(lines, "becomes"))
+    terms = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
+    per_day = order_accounting(DAYS, *(shop.table(one) for one in terms)).order_by("day")
+    assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
+
+
+def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> None:
+    lines, held, shipped = tables("Held days")
+    shop.rules["order_gate"] = OrderGate(1, lambda days: Days(tuple(day for day in days.dates if 9 <= day.day <= 11)))
+    try:
+        run(shop, lines)
+        assert as_shown(shop.rows(HeldOrderDays), held) == held
+        before = totals(shop)
+        release(shop.engine, HeldOrderDays, ORDERS, date(2026, 3, 10), "ann", NOON.replace(tzinfo=None))
+        shop.run(Days((date(2026, 3, 10),)))
+        after = totals(shop)
+    finally:
+        shop.rules["order_gate"] = NO_GATE
+        shop.engine.execute("DELETE FROM staging.day_releases")
+    days = sorted(before | after)
+    told = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
+    assert told == shipped
+
+
+def totals(shop: OrderPlatform) -> dict[str, str]:
+    rows = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    return {str(row["order_date"]): f"{row['shipped_amount']:.2f}" for row in rows}
+
+
+def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) -> None:
+    lines, expected = tables("What an order is")
+    run(shop, lines)
+    daily = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    assert as_shown(daily, expected) == expected
+    count = sum(row["order_count"] for row in daily)
+    said = summarize_sales(shop.engine, DAYS)
+    assert (count, said["orders"], said["customers"]) == (3, 3, 2)
+    assert sum(row["order_count"] for row in shop.rows(Customer)) == count
+    [week] = [
+        row for row in shop.rows(CustomerRetention) if (row["item_category"], row["city_id"]) == ("(all)", "(all)")
+    ]
+    assert week["new_orders_count"] + week["returning_orders_count"] == count
+    assert len([row for row in shop.rows(Conversions) if row["unit"] == "order"]) == count
+    sold, sessions = shop.table(Sales), shop.table(Sessions)
+    assert Purchases.of_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py() == count
+
+
+def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
+    lines, expected = tables("Sales")
+    run(shop, lines)
+    assert as_shown(shop.rows(RevenueDaily), expected) == expected
+
+
+def test_each_week_s_customers_are_those_of_the_page(shop: OrderPlatform) -> None:
+    lines, expected = tables("Customers by week")
+    run(shop, lines)
+    found = [row for row in shop.rows(CustomerRetention) if row["item_category"] == "(all)"]
+    assert as_shown(found, expected) == expected
+
+
+def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
+    lines, expected = tables("Sales of purchase events")
+    for line in lines:
+        line["cart_amount"] = line.pop("cart_value")
+    events = ibis.memtable(clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)]))
+    found = purchase_revenue_daily(events).to_pyarrow().to_pylist()
+    found.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
+    assert as_shown(found, expected) == expected
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return Decimal(text) if text else None

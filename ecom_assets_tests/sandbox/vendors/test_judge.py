@@ -1,0 +1,95 @@
+"""Who has what, by a receiver's journal alone. Not here: what the receivers themselves count."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
+from ecom_assets.sandbox.vendors.audit import who_has_what
+from ecom_assets.sandbox.vendors.ga4 import COLLECT, Ga4Receiver
+from ecom_assets.sandbox.vendors.heap import TRACK, HeapReceiver
+from ecom_assets.sandbox.vendors.mixpanel import IMPORT, MixpanelReceiver
+from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
+from ecom_assets_tests.sandbox.vendors.asking import (
+    amplitude_event,
+    ga4_event,
+    heap_event,
+    identify,
+    mixpanel_event,
+    still,
+    to_amplitude,
+    to_ga4,
+    to_heap,
+    to_mixpanel,
+)
+
+
+def send_one(receiver: Receiver, number: int, user: int) -> None:
+    """Send an event of a user to whichever tool it is."""
+    if isinstance(receiver, AmplitudeReceiver):
+        to_amplitude(receiver, amplitude_event(number, user_id=f"user-{user}", device_id=f"device-{user}"))
+    elif isinstance(receiver, HeapReceiver):
+        to_heap(receiver, heap_event(number, identity=f"user-{user}"))
+    elif isinstance(receiver, MixpanelReceiver):
+        to_mixpanel(receiver, mixpanel_event(number, distinct_id=f"user-{user}"))
+    elif isinstance(receiver, Ga4Receiver):
+        to_ga4(receiver, ga4_event(number), client_id=f"user-{user}")
+
+
+KINDS: dict[str, Callable[[Setup], Receiver]] = {
+    "amplitude": AmplitudeReceiver,
+    "heap": HeapReceiver,
+    "mixpanel": MixpanelReceiver,
+    "ga4": Ga4Receiver,
+}
+ADDRESS = {"amplitude": BATCH, "heap": TRACK, "mixpanel": IMPORT, "ga4": COLLECT}
+
+
+@pytest.mark.parametrize("tool", KINDS)
+def test_the_judge_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -> None:
+    journal = tmp_path / "a.journal"
+    with KINDS[tool](Setup(journal=journal)) as receiver:
+        for number, user in ((2, 1), (1, 1), (3, 2), (2, 1)):
+            send_one(receiver, number, user)
+        held = receiver.held
+    found = who_has_what(journal, tool)
+    twice = 2 if tool == "ga4" else 1
+    assert found.counted == Counter({"event-1": 1, "event-2": twice, "event-3": 1})
+    assert found.order == {"user-1": ["event-2", "event-1"], "user-2": ["event-3"]}
+    assert (found.taken["event-2"], found.doubled) == (2, {"event-2": 2} if tool == "ga4" else {})
+    assert (found.requests[0].path, found.requests[0].taken_ids) == (ADDRESS[tool], ("event-2",))
+    assert (held.taken_count, held.counted_count) == (found.taken.total(), found.counted.total())
+
+
+def test_the_judge_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+        to_amplitude(receiver, amplitude_event(1))
+        to_amplitude(receiver, amplitude_event(2), amplitude_event(3, time="noon"))
+        receiver.ahead_s = 8 * 24 * 3600
+        to_amplitude(receiver, amplitude_event(1))
+    found = who_has_what(journal, "amplitude")
+    assert (found.counted, found.doubled) == (Counter({"event-1": 2}), {"event-1": 2})
+    refused = found.requests[1]
+    assert (refused.status, refused.record_ids, refused.taken_ids) == (400, ("event-2", "event-3"), ())
+
+
+def test_the_judge_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with MixpanelReceiver(Setup(journal=journal, clock=still)) as receiver:
+        to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
+    found = who_has_what(journal, "mixpanel")
+    assert (set(found.counted), found.requests[0].record_ids[1]) == ({"event-1", "event-3"}, "event-2")
+
+
+def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+        for properties in ({"tier": "gold", "score": 1}, {"$set": {"tier": "silver"}}):
+            identify(receiver, {"user_id": "anna-1", "user_properties": properties})
+    found = who_has_what(journal, "amplitude", "profile")
+    assert found.profiles == {"anna-1": {"tier": "silver", "score": 1}}
+    assert (found.counted["anna-1"], who_has_what(journal, "amplitude").counted) == (2, Counter())
+    assert {one.path for one in found.requests} == {IDENTIFY}

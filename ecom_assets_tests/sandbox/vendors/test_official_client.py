@@ -1,0 +1,41 @@
+"""Amplitude's own client against the stand-in: what we answer makes sense to it. Not here: our deliveries."""
+
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from amplitude import Amplitude, BaseEvent, Config
+
+from ecom_assets.sandbox.vendors.amplitude import HTTP_V2, AmplitudeReceiver
+from ecom_assets.sandbox.vendors.audit import who_has_what
+from ecom_assets.sandbox.vendors.faults import ReceiverFaults
+from ecom_assets.sandbox.vendors.receiver import Setup
+
+COUNT = 100
+TIMEOUT_S = 20
+
+
+def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(tmp_path: Path) -> None:
+    faults, journal = ReceiverFaults.of(500, "taken, then 500", 413), tmp_path / "a.journal"
+    said: dict[str, int] = {}
+    all_said = Event()
+
+    def hear(event: Any, code: int, _words: str | None = None) -> None:
+        said[event.insert_id] = code
+        if len(said) == COUNT:
+            all_said.set()
+
+    with AmplitudeReceiver(Setup(journal=journal, faults=faults)) as receiver:
+        config = Config(server_url=f"{receiver.url}{HTTP_V2}", flush_interval_millis=50, flush_queue_size=20)
+        client = Amplitude(receiver.key, config)
+        client.configuration.callback = hear
+        for number in range(COUNT):
+            user = "bob" if number == 13 else f"user-{number % 7}"
+            client.track(BaseEvent("page_view", user_id=user, insert_id=f"event-{number}"))
+        client.flush()
+        assert all_said.wait(TIMEOUT_S)
+        client.shutdown()
+    assert {number for number, code in said.items() if code != 200} == {"event-13"}
+    found = who_has_what(journal, "amplitude")
+    assert (len(found.counted), found.doubled, "event-13" in found.counted) == (COUNT - 1, {}, False)
+    assert {one.status for one in found.requests} == {200, 400, 413, 500}

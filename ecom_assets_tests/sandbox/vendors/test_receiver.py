@@ -1,0 +1,237 @@
+"""What all receivers share, over real connections: faults as scripted, the journal, the judge, steering, both at once.
+
+Not here: what a tool takes.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.vendors.amplitude import BATCH, AmplitudeReceiver
+from ecom_assets.sandbox.vendors.audit import who_has_what
+from ecom_assets.sandbox.vendors.faults import STEPS, RandomFaults, ReceiverFaults, Step
+from ecom_assets.sandbox.vendors.mixpanel import IMPORT
+from ecom_assets.sandbox.vendors.receiver import Held, Setup
+from ecom_assets.sandbox.vendors.request_log import received_in
+from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
+from ecom_assets_tests.sandbox.vendors.asking import NOW_S, amplitude_event, basic, mixpanel_event, still
+
+TIMEOUT_S = 10
+
+
+def body_of(receiver: AmplitudeReceiver, *numbers: int) -> bytes:
+    return json.dumps({"api_key": receiver.key, "events": [amplitude_event(number) for number in numbers]}).encode()
+
+
+def post(receiver: AmplitudeReceiver, *numbers: int) -> requests.Response:
+    with requests.Session() as session:
+        return session.post(f"{receiver.url}{BATCH}", data=body_of(receiver, *numbers), timeout=TIMEOUT_S)
+
+
+def fate(receiver: AmplitudeReceiver, *numbers: int) -> int | str:
+    """Return the status, or how the connection ended."""
+    try:
+        return post(receiver, *numbers).status_code
+    except requests.ConnectionError:
+        return "reset"
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("step", "ends", "takes"),
+    [
+        (500, 500, False),
+        (429, 429, False),
+        (403, 403, False),
+        ("taken, then 500", 500, True),
+        ("reset", "reset", False),
+        ("reset mid-body", "reset", False),
+        ("taken without answer", "reset", True),
+        (200, 200, True),
+    ],
+)
+def test_each_step_is_what_it_says(tmp_path: Path, step: object, ends: object, *, takes: bool) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal, faults=ReceiverFaults.of(step))) as receiver:
+        assert fate(receiver, 1) == ends
+        assert receiver.held.counted_count == int(takes)
+        assert (fate(receiver, 1), receiver.held.counted_count) == (200, 1)
+    assert who_has_what(journal, "amplitude").taken["event-1"] == 1 + takes
+
+
+def test_a_reset_is_a_reset_and_not_an_end() -> None:
+    with (
+        AmplitudeReceiver(Setup(faults=ReceiverFaults.of("taken without answer"))) as receiver,
+        socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection,
+    ):
+        body = body_of(receiver, 1)
+        connection.sendall(f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
+def test_a_429_says_when_to_come_back_if_so_scripted() -> None:
+    faults = ReceiverFaults.of({"status": 429, "retry_after": "7"}, 429)
+    with AmplitudeReceiver(Setup(faults=faults)) as receiver:
+        assert post(receiver, 1).headers["Retry-After"] == "7"
+        said = post(receiver, 1)
+    assert (said.status_code, "Retry-After" in said.headers, said.json()["code"]) == (429, False, 429)
+
+
+def test_each_tool_refuses_in_its_own_words() -> None:
+    with running_receivers() as running:
+        said = {receiver.tool: receiver.refusal(429) for receiver in running.all()}
+    assert json.loads(said["amplitude"].body)["code"] == 429
+    assert json.loads(said["mixpanel"].body)["status"] == "Too Many Requests"
+    assert (said["heap"].body, said["ga4"].body) == (b"Too Many Requests", b"")
+
+
+def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
+    def fates(seed: int) -> list[int | str]:
+        faults = ReceiverFaults(chance=RandomFaults(seed=seed, share=0.5))
+        with AmplitudeReceiver(Setup(faults=faults)) as receiver:
+            return [fate(receiver, number) for number in range(120)]
+
+    first = fates(1)
+    assert first == fates(1)
+    assert first != fates(2)
+    assert set(first) == {200, 408, 429, 500, 502, 503, "reset"}
+    assert 40 <= sum(one == 200 for one in first) <= 80
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"scripts": []},
+        {"script": 500},
+        {"script": ["explode"]},
+        {"script": [{"status": "500"}]},
+        {"script": [{"status": 500, "at": "noon"}]},
+        {"script": [True]},
+        {"chance": {"share": "often"}},
+        {"chance": []},
+    ],
+)
+def test_what_is_no_fault_is_refused(told: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        ReceiverFaults.read(told)
+
+
+def test_a_pause_holds_a_request_after_it_was_taken_until_told_to_go_on() -> None:
+    faults = ReceiverFaults((Step(at="taken", pause_s=TIMEOUT_S),))
+    with AmplitudeReceiver(Setup(faults=faults)) as receiver, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(post, receiver, 1)
+        until = time.monotonic() + TIMEOUT_S
+        while receiver.paused_at != "taken" and time.monotonic() < until:
+            time.sleep(0.002)
+        assert (receiver.held.counted_count, waiting.done()) == (1, False)
+        assert requests.get(f"{receiver.url}/control/paused", timeout=TIMEOUT_S).json() == {"at": "taken"}
+        requests.put(f"{receiver.url}/control/resume", timeout=TIMEOUT_S)
+        assert waiting.result(TIMEOUT_S).status_code == 200
+
+
+def test_steering_over_http() -> None:
+    with AmplitudeReceiver(Setup(clock=still)) as receiver:
+        control = f"{receiver.url}/control"
+        told = requests.put(f"{control}/faults", json={"script": [500, "reset"]}, timeout=TIMEOUT_S).json()
+        assert [step["status"] for step in told["script"]] == [500, 0]
+        assert requests.put(f"{control}/faults", json={"script": [None]}, timeout=TIMEOUT_S).status_code == 400
+        ahead = requests.put(f"{control}/clock", json={"ahead_s": 60}, timeout=TIMEOUT_S).json()
+        assert ahead == {"now_s": NOW_S + 60, "ahead_s": 60}
+        assert [post(receiver, 1).status_code, fate(receiver, 1), fate(receiver, 1)] == [500, "reset", 200]
+        held = requests.get(f"{control}/held", timeout=TIMEOUT_S).json()
+        assert held == {"taken_count": 1, "counted_count": 1, "repeated_count": 0}
+        assert requests.get(f"{control}/counts", timeout=TIMEOUT_S).json()["by_path"] == {BATCH: 2}
+        assert requests.get(f"{control}/other", timeout=TIMEOUT_S).status_code == 404
+
+
+# The journal
+
+
+def test_the_journal_has_every_byte_as_it_came(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+        body = body_of(receiver, 1)
+        head = f"POST {BATCH}?x=1 HTTP/1.1\r\nhOsT:  x \r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection:
+            connection.sendall(head + body)
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        (received,) = received_in(journal)  # on the disk before the answer
+    assert (received.raw, received.at_s, received.status) == (head + body, NOW_S, 200)
+    assert (received.request().query, received.request().headers["host"]) == ({"x": "1"}, "x")
+
+
+def test_a_body_that_breaks_off_is_in_the_journal_and_not_taken(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal)) as receiver:
+        body = body_of(receiver, 1)
+        head = f"POST {BATCH} HTTP/1.1\r\nContent-Length: {len(body) + 1}\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection:
+            connection.sendall(head + body)
+        assert fate(receiver, 2) == 200
+    seen = [(one.is_complete, one.is_taken, one.status) for one in received_in(journal)]
+    assert sorted(seen) == [(False, False, 0), (True, True, 200)]
+    assert who_has_what(journal, "amplitude").counted == Counter({"event-2": 1})
+
+
+def test_a_receiver_goes_on_from_its_journal_and_cuts_off_what_is_unfinished(tmp_path: Path) -> None:
+    setup = Setup(journal=tmp_path / "a.journal", clock=still)
+    with AmplitudeReceiver(setup) as receiver:
+        assert fate(receiver, 1, 2) == 200
+    whole = (tmp_path / "a.journal").read_bytes()
+    for torn in (b'{"at_s"', whole[:-1], whole[: whole.index(b"\n") + 20]):
+        (tmp_path / "a.journal").write_bytes(whole + torn)
+        with AmplitudeReceiver(setup) as receiver:
+            assert receiver.held == Held(2, 2, 0)
+        assert (tmp_path / "a.journal").read_bytes() == whole
+    with AmplitudeReceiver(setup) as receiver:
+        assert fate(receiver, 2, 3) == 200
+        assert receiver.held == Held(4, 3, 1)
+    assert list(received_in(tmp_path / "none.journal")) == []
+
+
+# At once, and in a process of its own
+
+
+def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    with AmplitudeReceiver(Setup(journal=journal)) as receiver, ThreadPoolExecutor(8) as pool:
+        batches = [range(first, first + 20) for first in range(0, 1_000, 20)]
+        said = list(pool.map(lambda batch: post(receiver, *batch).status_code, [*batches, *batches]))
+        held = receiver.held
+    assert (set(said), held) == ({200}, Held(2_000, 1_000, 1_000))
+    assert who_has_what(journal, "amplitude").counted == Counter(f"event-{number}" for number in range(1_000))
+
+
+def test_the_four_run_in_a_process_of_their_own_until_told_to_end(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "ecom_assets.sandbox.receivers", "--journals", str(tmp_path), "--no-rates"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        header = basic(told["ECOM_MIXPANEL_TOKEN"]) | {"content-type": "application/json"}
+        events = json.dumps([mixpanel_event(1)]).encode()
+        address = f"{told['ECOM_MIXPANEL_URL']}{IMPORT}"
+        assert requests.post(address, data=events, headers=header, timeout=TIMEOUT_S).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+    assert who_has_what(tmp_path / "mixpanel.journal", "mixpanel").order == {"user-1": ["event-1"]}
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["amplitude", "ga4", "heap", "mixpanel"]
+
+
+def test_the_faults_of_the_sandbox_are_all_that_there_are() -> None:
+    kinds = set(some_faults().chance.kinds())
+    assert set(STEPS.values()) < kinds
+    assert {step.status for step in kinds} == {0, 408, 429, 500, 502, 503}

@@ -1,0 +1,24 @@
+"""What `docs/metrics.md` says about real time, recomputed from its own input. Not here: tables."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ecom_assets.serving.realtime import real_time
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.command import HEADER
+from ecom_assets_tests.markdown import section
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None:
+    page = section("docs/metrics.md", "Real time")
+    events, windows = page.tables
+    names = HEADER.split(",")
+    landed = tmp_path / "landing.csv"
+    landed.write_text("\n".join([HEADER, *(",".join(one.get(name, "") for name in names) for one in events)]) + "\n")
+    os.utime(landed, (NOON.timestamp(), NOON.timestamp()))
+    told = real_time(Settings(home=tmp_path, events=str(landed)), NOON)
+    assert [{name: str(window[name]) for name in windows[0]} for window in told["windows"]] == windows
+    assert f"`lag_s` is {told['lag_s']:.0f}." in page.text

@@ -1,0 +1,179 @@
+"""The gate's checks, for every source: what came, what was refused, and what is kept although its source lost it."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pytest
+
+from ecom_assets.sources.checks import SOURCES, Source, source_claims
+from ecom_assets.sources.files.records import FileRows
+from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.warehouse.withdrawals import Withdrawals
+
+MONDAY = date(2026, 3, 2)
+TODAY = MONDAY + timedelta(days=28)
+BY_DAY = [source for source in SOURCES if not source.brings_all]
+WHOLE = [source for source in SOURCES if source.brings_all]
+RECEIVED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC).replace(tzinfo=None)
+
+
+def ended(days: Days) -> Days:
+    """Return the days before today."""
+    return Days.of(day for day in days.dates if day < TODAY)
+
+
+def claim_of(source: Source, name: str) -> Claim:
+    found = source_claims(SourceGate(), late_days=7, ended=ended)
+    tables = {source.raw, source.quarantine}
+    return next(one for one in found if one.name == name and one.contract in tables)
+
+
+def raw(source: Source, counts: Mapping[date, int]) -> ir.Table:
+    rows = [{str(source.raw.day_column): day} for day, count in counts.items() for _ in range(count)]
+    return ibis.memtable(rows, schema=ibis.schema({str(source.raw.day_column): "date"}))
+
+
+def notes(*rows: dict[str, Any]) -> ir.Table:
+    return ibis.memtable(list(rows), schema=schema_of(Withdrawals))
+
+
+def note(source: Source, day: date, *, gone: bool, stored: int = 5) -> dict[str, Any]:
+    return {
+        "received_date": day, "source_table": source.raw.qualified_name(), "stored_count": stored, "offered_count": 0,
+        "noticed_at": RECEIVED_AT, "withdrawn_at": RECEIVED_AT if gone else None, "run_id": "run",
+    }  # fmt: skip
+
+
+def came(source: Source, counts: Mapping[date, int], *days: date, withdrawn: ir.Table | None = None) -> Verdict:
+    found: Verdict = claim_of(source, "enough_came").judge(
+        Days.of(days), raw(source, counts), notes() if withdrawn is None else withdrawn
+    )
+    return found
+
+
+def weekly(*counts: int) -> dict[date, int]:
+    """Return rows of the same weekday of consecutive weeks, the last of them a week before today."""
+    first = TODAY - timedelta(days=7 * len(counts))
+    return {first + timedelta(days=7 * number): count for number, count in enumerate(counts)}
+
+
+def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
+    assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
+    claims = source_claims(SourceGate(), late_days=7, ended=ended)
+    assert {(one.name, one.blocking) for one in claims} == {
+        ("enough_came", True), ("few_were_refused", True), ("no_day_lost_its_rows", False),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(source: Source) -> None:
+    counts = weekly(1000, 1000, 1000, 1000, 199)
+    day = max(counts)
+    verdict = came(source, counts, day)
+    assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 199, 200)
+    assert verdict.metadata["sentence"] == (
+        f"Only 199 rows of {source.noun} came on {day}, where 1,000 are usual, and 200 the least; mend the source and "
+        "run the day again, or if that is right set ECOM_GATE_FALL_SHARE above 0.8."
+    )
+    assert came(source, {**counts, day: 200}, day).broken_count == 0
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source: Source) -> None:
+    small = weekly(9, 9, 9, 9)
+    assert came(source, small, TODAY - ONE_DAY).broken_count == 0
+    first_run = weekly(1000, 1000, 1000, 1000, 1)
+    assert came(source, first_run, *first_run).broken_count == 0
+    assert came(source, {**weekly(1000, 1000), TODAY: 3}, TODAY).broken_count == 0
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(source: Source) -> None:
+    never = came(source, {}, MONDAY)
+    assert (never.broken_count, never.metadata["sentence"]) == (
+        1,
+        f"No {source.noun} came for {MONDAY}; look at where they come from (`ecom doctor`), and run these days again.",
+    )
+    day = TODAY - timedelta(days=7)
+    usual = {one: count for one, count in weekly(40, 40, 40, 0).items() if count}
+    assert "where some 40 rows are usual" in came(source, usual, day).metadata["sentence"]
+    assert came(source, dict.fromkeys(usual, 9), day).broken_count == 0
+
+
+class FilesOfLater:
+    """Files whose only rows are of the day after today."""
+
+    @staticmethod
+    def file_rows(days: Days | None) -> list[FileRows]:
+        """Return what counting the files finds."""
+        later = TODAY + ONE_DAY
+        return [FileRows("later.csv", 5, {later: 5})] if days is None or later in days.dates else []
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_days_before_the_first_row_of_the_files_owe_nothing(source: Source) -> None:
+    judge = claim_of(source, "enough_came").judge
+    assert judge(Days.of([MONDAY]), raw(source, {}), notes(), FilesOfLater()).broken_count == 0
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_days_that_somebody_let_go_are_missed_by_nobody(source: Source) -> None:
+    day = TODAY - timedelta(days=7)
+    counts = weekly(1000, 1000, 1000)
+    counts.pop(day)
+    assert came(source, counts, day, withdrawn=notes(note(source, day, gone=False))).broken_count == 1
+    assert came(source, counts, day, withdrawn=notes(note(source, day, gone=True))).broken_count == 0
+
+
+@pytest.mark.parametrize("source", WHOLE, ids=lambda one: one.noun)
+def test_what_is_told_whole_each_time_is_compared_with_the_times_before(source: Source) -> None:
+    before = {MONDAY: 500, MONDAY + ONE_DAY: 520}
+    day = MONDAY + 3 * ONE_DAY
+    assert came(source, {**before, day: 101}, day).broken_count == 1
+    assert came(source, {**before, day: 102}, day).broken_count == 0
+    assert came(source, before, day).broken_count == 0
+    assert came(source, {MONDAY: 1}, MONDAY).broken_count == 0
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.noun)
+def test_days_that_their_source_lost_are_told_with_the_command_that_lets_them_go(source: Source) -> None:
+    kept = notes(note(source, MONDAY, gone=False), note(source, MONDAY + ONE_DAY, gone=True))
+    verdict: Verdict = claim_of(source, "no_day_lost_its_rows").judge(None, kept)
+    assert verdict.broken_count == 1
+    assert verdict.metadata["sentence"] == (
+        f"The source of {source.noun} has 0 of the 5 rows that {source.raw.qualified_name()} has of 2026-03-02, which "
+        "were kept; put them back, or let them go with `ecom run --from 2026-03-02 --to 2026-03-02 --allow-withdrawal`."
+    )
+    other = next(one for one in SOURCES if one is not source)
+    assert claim_of(other, "no_day_lost_its_rows").judge(None, kept).broken_count == 0
+
+
+def refused(source: Source, received: int, refused_count: int) -> Verdict:
+    assert source.quarantine
+    rows = [{"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}] * received
+    received_rows = ibis.memtable(
+        rows, schema=ibis.schema({"received_date": "date", "event_date": "date", "event_at": "timestamp(6)"})
+    )
+    column = str(source.quarantine.day_column)
+    refused_rows = ibis.memtable([{column: MONDAY}] * refused_count, schema=ibis.schema({column: "date"}))
+    found: Verdict = claim_of(source, "few_were_refused").judge(Days((MONDAY,)), received_rows, refused_rows)
+    return found
+
+
+@pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
+def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: Source) -> None:
+    verdict = refused(source, 12, 12)
+    assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 12, 6)
+    assert verdict.metadata["sentence"].startswith(
+        f"Of 12 rows of {source.noun}, 12 were refused, more than ECOM_GATE_REFUSED_SHARE=0.5 allows; "
+    )
+    assert refused(source, 12, 11).broken_count == 0
+    assert refused(source, 200, 101).broken_count == 1
+    assert refused(source, 200, 100).broken_count == 0
+    assert refused(source, 0, 0).broken_count == 0

@@ -1,0 +1,23 @@
+"""Rows on their way from one engine into another: in the types that they announce."""
+
+import ibis
+import pyarrow as pa
+
+from ecom_assets.tables.schema import in_their_types
+from ecom_assets.warehouse.engines.local import connect
+
+
+def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:
+    con = connect()
+    numbers = pa.table({"day": [1, 1, 2], "n": pa.array([3, 4, 2**40], pa.int64())})
+    con.con.register("numbers", numbers)
+    rows = con.table("numbers")
+    sums = rows.group_by("day").agg(total=rows.n.sum().cast("int64")).order_by("day")
+    found = in_their_types(sums.to_pyarrow_batches(chunk_size=1)).read_all()
+    assert found.schema.field("total").type == pa.int64()
+    assert found.to_pylist() == [{"day": 1, "total": 7}, {"day": 2, "total": 2**40}]
+
+
+def test_batches_that_are_as_announced_are_left_alone() -> None:
+    table = ibis.memtable({"n": [1, 2, 3]}, schema={"n": "int64"}).to_pyarrow()
+    assert in_their_types(table.to_reader()).read_all().equals(table)

@@ -1,0 +1,65 @@
+"""The whole asset graph, run through Dagster on any warehouse, and the tables that it leaves.
+
+Not here: which engines are compared (`test_parity.py`), what comes in (`shop_input.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.cli.platform_run import QUIET
+from ecom_assets.definitions import build_definitions
+from ecom_assets.registry import ALL
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.opening import new_engine
+
+Rows = list[tuple[Any, ...]]
+OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")
+"""Columns that tell of the run and not of the data."""
+DayRange = tuple[date, date]
+"""First and last day, both included."""
+
+
+def run_everything(
+    settings: Settings, ranges: Iterable[DayRange], resources: Mapping[str, Any] | None = None
+) -> dict[str, bool]:
+    """Materialize every table for each range in turn, one run each; return the last run's checks by name.
+
+    `resources` stand in for the platform's own.
+    """
+    checks: dict[str, bool] = {}
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
+        for first, last in ranges:
+            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+            result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)
+            checks = {
+                f"{one.asset_key.to_user_string()} {one.check_name}": one.passed
+                for one in result.get_asset_check_evaluations()
+            }
+    return checks
+
+
+def stored_tables(settings: Settings) -> dict[str, Rows]:
+    """Return the sorted rows of every table, as Python values, by name."""
+    engine = new_engine(settings).open()
+    try:
+        return {contract.qualified_name(): stored_rows(engine, contract) for contract in ALL}
+    finally:
+        engine.close()
+
+
+def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
+    """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
+    kinds = schema_of(contract).to_pyarrow()
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds if one.name not in OF_THE_RUN])
+    found = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
+    return sorted(zip(*(found[name].to_pylist() for name in kinds.names), strict=True), key=repr)

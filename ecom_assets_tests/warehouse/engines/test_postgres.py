@@ -1,0 +1,125 @@
+"""What Postgres does by itself: keys and indexes, locks, lost connections, refusals in a sentence without a secret.
+
+Not here: what every engine promises (`engines/`).
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import psycopg
+import pytest
+
+from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
+from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse import engine as engines
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
+
+DAY = Days((ONE,))
+
+
+@pytest.fixture
+def engine(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresEngine]:
+    monkeypatch.setattr(engines, "RETRY_PAUSES_S", (0.0, 0.0))
+    opened = PostgresEngine(Settings(warehouse=postgres_url)).open()
+    yield opened
+    opened.close()
+
+
+def end_connection(postgres_url: str, of: PostgresEngine) -> None:
+    """End the server's side of an engine's connection, as an administrator or a restart does."""
+    with psycopg.connect(postgres_url, autocommit=True) as con:
+        con.execute("SELECT pg_terminate_backend(%s)", [of.con.con.info.backend_pid])
+
+
+def test_keys_and_days_have_indexes(engine: PostgresEngine) -> None:
+    for contract in (CleanEvents, RawEvents):
+        engine.ensure(contract)
+    found = engine.query(
+        "SELECT tablename, schemaname, indexdef FROM pg_indexes WHERE schemaname IN ('raw', 'staging')"
+    )
+    columns = {f"{row['schemaname']}: {row['indexdef'].partition('(')[2]}" for row in found}
+    assert columns == {"staging: event_date, event_id)", "raw: received_date)"}
+
+
+def test_a_second_row_of_one_key_is_refused_and_the_old_rows_stay(engine: PostgresEngine) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), DAY)
+    with pytest.raises(ContractError, match=r"duplicate key value .*visits_pkey.*old rows were kept"):
+        engine.replace(Visits, from_outside((ONE, "bob"), (ONE, "bob")), DAY)
+    assert stored(engine) == [(ONE, "ann")]
+
+
+@pytest.mark.parametrize("where", ["outside", "within"])
+def test_a_connection_lost_in_the_middle_is_mended_and_the_slice_written(
+    engine: PostgresEngine, postgres_url: str, where: str
+) -> None:
+    engine.replace(Visits, from_outside((TWO, "kim")), None)
+    rows = from_outside((ONE, "ann")) if where == "outside" else from_within(engine, (ONE, "ann"))
+    handed_out = engine.table(Visits)
+    lost: list[str] = []
+
+    def lose_once(step: str) -> None:
+        if step == "slice_written" and not lost:
+            lost.append(step)
+            end_connection(postgres_url, engine)
+
+    engine.on_step = lose_once
+    engine.replace(Visits, rows, DAY)
+    assert lost
+    assert stored(engine) == [(ONE, "ann"), (TWO, "kim")]
+    assert handed_out.count().to_pyarrow().as_py() == 2, "tables that were handed out before the loss go on working"
+
+
+def test_a_connection_that_stays_lost_ends_in_a_sentence(engine: PostgresEngine, postgres_url: str) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), DAY)
+    engine.on_step = lambda step: end_connection(postgres_url, engine) if step == "slice_begun" else None
+    with pytest.raises(
+        ConnectionLostError, match=r"the connection was lost \(.*\); nothing was changed, run again when"
+    ):
+        engine.replace(Visits, from_outside((ONE, "bob")), DAY)
+    engine.on_step = lambda _step: None
+    engine.reconnect()
+    assert stored(engine) == [(ONE, "ann")]
+
+
+def test_a_table_without_rights_is_named_and_left_alone(engine: PostgresEngine, postgres_url: str) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), DAY)
+    engine.execute("CREATE ROLE reader_of_visits LOGIN")
+    engine.execute("GRANT USAGE ON SCHEMA mart TO reader_of_visits")
+    engine.execute("GRANT SELECT ON mart.visits TO reader_of_visits")
+    reader = PostgresEngine(Settings(warehouse=postgres_url.replace("postgres:@", "reader_of_visits@"))).open()
+    try:
+        with pytest.raises(WarehouseError, match=r"permission denied for table visits; nothing was changed; grant"):
+            reader.replace(Visits, from_outside((ONE, "bob")), DAY)
+        assert stored(reader) == [(ONE, "ann")]
+    finally:
+        reader.close()
+        engine.execute("DROP OWNED BY reader_of_visits")
+        engine.execute("DROP ROLE reader_of_visits")
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("postgres://anna:s3cret@127.0.0.1:9/shop", r"postgres://anna@127\.0\.0\.1:9/shop cannot be opened: .*refused"),
+        ("{url}&user=nobody_here&password=s3cret", r'cannot be opened: .*role "nobody_here" does not exist'),
+        ("{other}", r'cannot be opened: .*database "no_such_shop" does not exist'),
+        ("postgres://anna:s3cret@127.0.0.1:one/shop", r'cannot be opened: .*invalid integer value "one"'),
+        ("postgres://anna:s3cret@[::1/shop", r"postgres://… cannot be opened: .*"),
+    ],
+    ids=["no server", "no user", "no database", "no port", "no address"],
+)
+def test_what_cannot_be_opened_is_told_without_the_password(postgres_url: str, address: str, why: str) -> None:
+    other = postgres_url.replace("/test_", "/no_such_shop?was=").partition("?was=")[0]
+    other += "?" + postgres_url.partition("?")[2]
+    with pytest.raises(WarehouseError, match=why) as refused:
+        PostgresEngine(Settings(warehouse=address.format(url=postgres_url, other=other))).open()
+    assert "s3cret" not in str(refused.value)
+    assert str(refused.value).endswith("correct ECOM_WAREHOUSE, or start the server.")
+
+
+def test_the_one_character_that_postgres_cannot_hold_is_replaced(engine: PostgresEngine) -> None:
+    engine.replace(Visits, from_outside((ONE, "an\x00n")), DAY)
+    assert stored(engine) == [(date(2026, 3, 1), "an\ufffdn")]

@@ -1,0 +1,218 @@
+"""What every engine promises of slices: whole or not at all, once or twice the same, whatever else writes."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis
+import pytest
+
+from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import count, text
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.migration import changes, migrate
+from ecom_assets_tests.warehouse.engines.visits_table import (
+    ONE,
+    THREE,
+    TWO,
+    Arrivals,
+    Visits,
+    from_outside,
+    from_within,
+    grown,
+    stored,
+)
+from ecom_assets_tests.warehouse.engines.warehouses import (
+    ALL_ENGINES,
+    SEVERAL_WRITERS,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
+
+
+@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
+def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_of(request.param, request, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = opened(settings)
+    for contract in (Visits, Arrivals):
+        engine.drop(contract)
+    yield engine
+    engine.close()
+
+
+def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+    written = engine.replace(Visits, from_within(engine, (TWO, "eva"), (TWO, "kim")), Days((TWO,)))
+    assert written.row_count == 2
+    assert stored(engine) == [(ONE, "ann"), (TWO, "eva"), (TWO, "kim")]
+
+
+def test_writing_twice_equals_writing_once(engine: Engine) -> None:
+    for _ in range(2):
+        engine.replace(Visits, from_within(engine, (ONE, "ann")), Days((ONE,)))
+    assert stored(engine) == [(ONE, "ann")]
+
+
+def test_an_empty_slice_clears_what_was_there(engine: Engine) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE)))
+    assert engine.replace(Visits, from_within(engine), Days((ONE,))).row_count == 0
+    assert engine.replace(Visits, from_outside(), Days((THREE,))).row_count == 0
+    assert stored(engine) == [(TWO, "bob")]
+
+
+def test_a_slice_of_no_days_replaces_nothing_and_one_without_days_all(engine: Engine) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
+    engine.replace(Visits, from_outside(), Days(()))
+    assert stored(engine) == [(ONE, "ann")]
+    engine.replace(Visits, from_within(engine, (THREE, "bob")), None)
+    assert stored(engine) == [(THREE, "bob")]
+
+
+def test_days_with_a_gap_leave_the_day_between_alone(engine: Engine) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE)))
+    engine.replace(Visits, from_outside(), Days((ONE, THREE)))
+    assert stored(engine) == [(TWO, "bob")]
+
+
+@pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
+@pytest.mark.parametrize("where", ["outside", "within"])
+def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(engine: Engine, step: str, where: str) -> None:
+    def fail(reached: str) -> None:
+        if reached == step:
+            raise KeyboardInterrupt
+
+    engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
+    rows = from_outside((ONE, "bob")) if where == "outside" else from_within(engine, (ONE, "bob"))
+    engine.on_step = fail
+    with pytest.raises(KeyboardInterrupt):
+        engine.replace(Visits, rows, Days((ONE,)))
+    assert stored(engine) == [(ONE, "ann")]
+
+
+def test_steps_are_announced_in_order(engine: Engine) -> None:
+    engine.ensure(Visits)
+    steps: list[str] = []
+    engine.on_step = steps.append
+    engine.replace(Visits, from_outside(), None)
+    assert steps == ["slice_begun", "slice_written", "committed"]
+
+
+@pytest.mark.parametrize("where", ["outside", "within"])
+def test_a_missing_value_breaks_the_contract_and_the_old_rows_stay(engine: Engine, where: str) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
+    rows = from_outside((ONE, None)) if where == "outside" else from_within(engine, (ONE, None))
+    with pytest.raises(ContractError, match=r"break the table's contract.*old rows were kept"):
+        engine.replace(Visits, rows, Days((ONE,)))
+    assert stored(engine) == [(ONE, "ann")]
+    engine.replace(Visits, from_outside((ONE, "eva")), Days((ONE,)))
+    assert stored(engine) == [(ONE, "eva")], "the engine goes on after a failure"
+
+
+def test_texts_come_back_as_they_were(engine: Engine) -> None:
+    odd = ["", " ", '"', "''", "a,b", "a\\nb", "a\nb\r\n", "\\.", "\\N", "NULL", "日本 ü 🎩", "%s", "{x}", "`", "$$"]
+    engine.replace(Visits, from_outside(*((ONE, one) for one in odd)), None)
+    assert stored(engine) == sorted((ONE, one) for one in odd)
+
+
+def test_texts_sort_by_their_characters_whatever_language_a_server_speaks(engine: Engine) -> None:
+    engine.replace(Visits, from_outside(*((ONE, one) for one in ("b", "B", "a", "_", "Z", "ä", "é", "1"))), None)
+    table = engine.table(Visits)
+    ordered = table.mutate(place=ibis.row_number().over(order_by=table.visitor_id)).to_pyarrow().to_pylist()
+    assert [row["visitor_id"] for row in sorted(ordered, key=lambda row: row["place"])] == sorted("bBa_Zäé1")
+    assert table.visitor_id.max().to_pyarrow().as_py() == "é"
+
+
+def test_a_column_that_the_contract_gained_is_added_by_itself(engine: Engine, settings: Settings) -> None:
+    engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
+    wider = grown(city=text("Where from", nullable=True))
+    again = opened(settings)
+    again.replace(wider, from_outside((TWO, "bob")).mutate(city=ibis.literal("Riga")), Days((TWO,)))
+    assert stored(again, wider) == [(ONE, "ann", None), (TWO, "bob", "Riga")]
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "becomes", "left"),
+    [
+        ({}, "dropped, with its values", [(ONE, "7")]),
+        ({"city": text("Where from", nullable=True)}, None, [(ONE, "7", "Riga")]),
+        (
+            {"city": text("Where from", nullable=True), "shop": text("Which", nullable=True)},
+            "added, null in the rows that are there",
+            [(ONE, "7", "Riga", None)],
+        ),
+        (
+            {"city": text("Where from", nullable=True), "shop": text("Which")},
+            "added, never null, so the table is emptied",
+            [],
+        ),
+    ],
+    ids=["dropped", "same", "added", "emptied"],
+)
+def test_any_other_change_waits_for_ecom_migrate(
+    engine: Engine, settings: Settings, change: dict[str, object], becomes: str | None, left: list[object]
+) -> None:
+    before = grown(city=text("Where from", nullable=True))
+    engine.replace(before, from_outside((ONE, "7")).mutate(city=ibis.literal("Riga")), None)
+    engine.close()
+    after, again = grown(**change), opened(settings)
+    planned = changes(again, after)
+    assert [one.becomes for one in planned] == ([becomes] if becomes else [])
+    if any(not one.is_automatic for one in planned):
+        with pytest.raises(WarehouseError, match="run `ecom migrate` to see what it takes"):
+            again.table(after)
+    assert migrate(again, after) == len(left)
+    assert stored(again, after) == left
+    assert changes(again, after) == []
+    again.close()
+
+
+def test_a_type_that_changed_is_cast_or_everything_stays(engine: Engine, settings: Settings) -> None:
+    engine.replace(Visits, from_outside((ONE, "7"), (TWO, "8")), None)
+    engine.close()
+    numbered = grown(visitor_id=count("Which visitor"))
+    again = opened(settings)
+    (change,) = changes(again, numbered)
+    assert change.becomes == "int64 instead of string, values cast"
+    assert migrate(again, numbered) == 2
+    assert stored(again, numbered) == [(ONE, 7), (TWO, 8)]
+    again.close()
+
+
+@pytest.mark.parametrize("name", SEVERAL_WRITERS)
+def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    settings = settings_of(name, request, tmp_path)
+    writers = [opened(settings) for _ in range(2)]
+    writers[0].drop(Visits)
+    both = threading.Barrier(2)
+
+    def write(engine: Engine, who: str) -> None:
+        both.wait()
+        for _ in range(5):
+            engine.replace(Visits, from_outside(*((ONE, f"{who}{n}") for n in range(500))), Days((ONE,)))
+
+    threads = [threading.Thread(target=write, args=(one, who)) for one, who in zip(writers, "ab", strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    left = [who for _, who in stored(writers[0])]
+    assert len(left) == 500
+    assert len({who[0] for who in left}) == 1
+    for one in writers:
+        one.close()
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process only")
+def test_tests_of_one_engine_run_in_one_process(engine: Engine, request: pytest.FixtureRequest) -> None:
+    assert request.node.nodeid.endswith(f"@{engine.address.partition(':')[0].removesuffix('ql')}"), (
+        "pytest-xdist no longer groups tests, so each process would fill each warehouse"
+    )

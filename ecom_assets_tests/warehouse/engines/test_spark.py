@@ -1,0 +1,112 @@
+"""What Spark does by itself: one start per process, files that others can read, writers side by side.
+
+Not here: what every engine promises (`engines/`), the log of which files count (`test_slice_log.py`), faults
+(`test_spark_faults.py`).
+"""
+
+import duckdb
+import ibis
+import pytest
+
+from ecom_assets.errors import ContractError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import text
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.session import java_process
+from ecom_assets_tests.warehouse.engines.spark_files_of import live_files
+from ecom_assets_tests.warehouse.engines.visits_table import (
+    ONE,
+    TWO,
+    Arrivals,
+    Visits,
+    from_outside,
+    from_within,
+    grown,
+    stored,
+)
+
+DAY = Days((ONE,))
+
+
+def java_pid() -> int:
+    process = java_process()
+    assert process is not None
+    return process.pid
+
+
+def test_spark_starts_once_however_often_it_is_opened(spark_settings: Settings, spark_engine: SparkEngine) -> None:
+    first = java_pid()
+    spark_engine.close()
+    again = SparkEngine(spark_settings).open()
+    again.replace(Visits, from_outside((ONE, "ann")), DAY)
+    assert java_pid() == first
+    assert stored(spark_engine) == [(ONE, "ann")], "a session that was there sees what another one committed"
+
+
+def test_any_program_finds_the_live_files_in_the_newest_manifest(spark_engine: SparkEngine) -> None:
+    spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+    spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
+    files = [str(path) for path in live_files(spark_engine)]
+    assert len(files) == 2, "one file a day"
+    found = duckdb.connect().execute(
+        "SELECT visit_date, visitor_id FROM read_parquet($files, hive_partitioning = true) ORDER BY ALL",
+        {"files": files},
+    )
+    assert found.fetchall() == [(ONE, "ann"), (TWO, "eva")]
+
+
+def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(spark_engine: SparkEngine) -> None:
+    wider = grown(city=text("Where from", nullable=True))
+    rows = from_within(spark_engine, (ONE, "ann"), (TWO, "bob")).mutate(city=ibis.literal("Riga"))
+    spark_engine.replace(wider, rows, Days((ONE, TWO)))
+    table = spark_engine.table(wider)
+    assert spark_engine.query(f"SELECT * FROM {spark_engine.name_of(wider)} ORDER BY 1")[0] == {
+        "visit_date": ONE,
+        "visitor_id": "ann",
+        "city": "Riga",
+    }
+    plan = spark_engine.query(f"EXPLAIN {spark_engine.compile(table.filter(DAY.contain(table.visit_date)))}")[0]["plan"]
+    assert "PartitionFilters: [isnotnull(visit_date" in plan
+
+
+def test_rows_of_another_day_are_refused_and_the_old_rows_stay(spark_engine: SparkEngine) -> None:
+    spark_engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+    with pytest.raises(ContractError, match="some are of 2026-03-02, which is none of the days to replace"):
+        spark_engine.replace(Visits, from_within(spark_engine, (ONE, "eva"), (TWO, "eva")), DAY)
+    assert stored(spark_engine) == [(ONE, "ann"), (TWO, "bob")]
+
+
+def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkEngine) -> None:
+    spark_engine.replace(Visits, from_outside(*((ONE, f"v{n:03}") for n in range(500))), None)
+    ordered = spark_engine.table(Visits).order_by("visitor_id")
+    batches = list(ordered.to_pyarrow_batches(chunk_size=200))
+    assert [len(batch) for batch in batches] == [200, 200, 100]
+    assert [batch["visitor_id"][0].as_py() for batch in batches] == ["v000", "v200", "v400"]
+    assert list(spark_engine.where_spark_is.scratch.glob("result-*")) == []
+
+
+def test_tables_are_emptied_together(spark_engine: SparkEngine) -> None:
+    for contract in (Visits, Arrivals):
+        spark_engine.replace(contract, from_outside((ONE, "ann")), None)
+    spark_engine.clear([Visits, Arrivals])
+    assert [spark_engine.row_count(contract) for contract in (Visits, Arrivals)] == [0, 0]
+    assert stored(spark_engine) == []
+
+
+def test_an_overtaken_writer_computes_its_slice_anew(spark_settings: Settings, spark_engine: SparkEngine) -> None:
+    rows = from_within(spark_engine, (ONE, "ann"))
+    spark_engine.replace(Visits, rows, DAY)
+    other = SparkEngine(spark_settings).open()
+    steps: list[str] = []
+
+    def overtake(step: str) -> None:
+        steps.append(step)
+        if steps == ["slice_begun", "slice_written"]:
+            other.replace(Arrivals, from_outside((ONE, "eva"), (ONE, "kim")), None)
+            other.replace(Visits, from_outside((ONE, "stale")), DAY)
+
+    spark_engine.on_step = overtake
+    assert spark_engine.replace(Visits, rows, DAY).row_count == 2
+    assert steps == ["slice_begun", "slice_written", "slice_begun", "slice_written", "committed"]
+    assert stored(spark_engine) == [(ONE, "eva"), (ONE, "kim")], "from the rows that there are now"

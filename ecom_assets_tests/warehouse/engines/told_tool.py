@@ -1,0 +1,62 @@
+"""A tool that takes what every engine's shop delivers, and refuses some of it. Not here: what it is sent."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
+from ecom_assets.delivery.opening import Outlets
+from ecom_assets.settings.settings import Settings
+
+TAKEN = Answer(Verdict.DELIVERED)
+UNLIKED = Answer(Verdict.REJECTED, "bad_value", "It does not like ids that end with 1.")
+NO_SEARCHES = "Searches cannot go there."
+
+
+@dataclass
+class ToldTool:
+    """A destination of events or users in memory."""
+
+    name: str
+    takes_updates: bool
+    account: str = "test"
+    former_account: str = ""
+    senders: int = 1
+    confirms: bool = True
+    safe_to_repeat: bool = True
+    repeat_window_s: float | None = None
+
+    def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
+        """Return every value of a row as text, so that engines that differ in one are found out."""
+        del sent_at
+        return pa.Table.from_pylist([self._payload(row) for row in rows.to_pylist()], schema=PAYLOADS)
+
+    def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
+        """Cut by number."""
+        for start in range(0, len(payloads), 100):
+            yield payloads.slice(start, 100)
+
+    def send(self, batch: pa.Table) -> Sequence[Answer]:
+        """Take what it likes."""
+        return [UNLIKED if one.partition("@")[0].endswith("1") else TAKEN for one in batch["record_id"].to_pylist()]
+
+    def _payload(self, row: dict[str, object]) -> dict[str, object]:
+        at = row.get("event_at")
+        is_event = isinstance(at, datetime)
+        cannot = row.get("event_type") == "search"
+        return {
+            "record_id": f"{row['event_id']}@{at.date()}" if isinstance(at, datetime) else str(row["customer_id"]),
+            "user_key": str(row["visitor_id"] if is_event else row["customer_id"]),
+            "payload": None if cannot else repr(row),
+            "reason": "bad_name" if cannot else None,
+            "words": NO_SEARCHES if cannot else None,
+        }
+
+
+def told_outlets(settings: Settings) -> Outlets:
+    """Return the outlets of a run, with a ledger where the settings have it."""
+    tools = [ToldTool("amplitude_events", takes_updates=False), ToldTool("amplitude_users", takes_updates=True)]
+    return Outlets(settings, nullcontext({tool.name: tool for tool in tools}))
