@@ -42,7 +42,6 @@ from ecom_assets.journeys.checks import JOURNEY_CLAIMS
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.orders.assets import LINE_ASSETS, raw_user_order_log
 from ecom_assets.orders.checks import order_claims
-from ecom_assets.private_files import keep_private
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CLAIMS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
@@ -58,6 +57,7 @@ from ecom_assets.serving.assets import postgres_marts, serving_marts
 from ecom_assets.serving.places import serves_postgres
 from ecom_assets.sessions.assets import SESSION_ASSETS
 from ecom_assets.sessions.checks import SESSION_CLAIMS
+from ecom_assets.settings.private_files import keep_private
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.checks import file_row_claims, source_claims
 from ecom_assets.sources.customer_api.source import has_customers

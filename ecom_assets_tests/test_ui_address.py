@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.automation.ui_address import dagster_address, remember_address
 from ecom_assets.settings.settings import Settings
-from ecom_assets.ui.address import dagster_address, remember_address
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
+from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import Source, known_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange
-from ecom_assets.ui.address import dagster_address
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000

@@ -18,11 +18,11 @@ from ecom_assets import errors
 from ecom_assets.automation import held_alert
 from ecom_assets.automation.held_alert import held_line
 from ecom_assets.automation.mail import MailServer
+from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
-from ecom_assets.ui.address import dagster_address
 
 OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
 """Names of the errors whose message is the whole sentence; what caused them says less."""

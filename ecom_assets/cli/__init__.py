@@ -1,7 +1,7 @@
 """The `ecom` command, a file per subject. Nothing heavy is imported until a command needs it."""
 
 from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.private_files import keep_private
+from ecom_assets.settings.private_files import keep_private
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def api(
     """Serve the HTTP API, until Ctrl-C."""
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (beside it)
-    from ecom_assets.private_files import close_to_others, own_places  # noqa: PLC0415 (beside it)
+    from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (beside it)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings(api_host=host, api_port=port)

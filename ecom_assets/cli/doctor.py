@@ -15,9 +15,9 @@ from packaging.requirements import Requirement
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import EcomError
 from ecom_assets.optional_imports import packages_of
-from ecom_assets.private_files import open_to_others, own_places
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
+from ecom_assets.settings.private_files import open_to_others, own_places
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.customer_api.source import has_customers

@@ -10,7 +10,7 @@ import typer
 from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, day_of, print_answer
 from ecom_assets.cli.own_files import FileEvents, FileOrders
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.queries import missing_type_warnings
+from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.cells import event_activity, order_activity
 from ecom_assets.retention.queries import Question, answer_activity, check_types, types_in_doubt
 from ecom_assets.retention.rule import RetentionRule

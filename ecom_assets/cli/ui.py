@@ -44,9 +44,9 @@ def ui(
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
 ) -> None:
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
+    from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.settings.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
-    from ecom_assets.ui.address import remember_address  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings()
     door_of(host, settings)  # refuses to let everybody in from everywhere

@@ -13,8 +13,8 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.contracts import EVENT_TYPES, LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES, CleanEvents
-from ecom_assets.tables.bounds import MAX_AMOUNT
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
+from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import FIRST_PLAUSIBLE, NO, Days, day_start, is_implausible
 from ecom_assets.tables.portable import stacked

@@ -17,9 +17,6 @@ EVENT_TYPES = (
     "refund",
 )
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
-LONGEST_EVENT_TYPE = 255
-NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
-"""A pattern that finds a control character; a negated class, because engines differ on anchors and class names."""
 REJECT_REASONS = (
     "malformed_row",
     "implausible_date",

@@ -6,7 +6,6 @@ Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
@@ -14,6 +13,7 @@ import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import text_of
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
@@ -22,11 +22,21 @@ from ecom_assets.funnels.definition import Funnel, json_path
 from ecom_assets.funnels.kernel.counts import funnel_times, suits
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.report import EDGES_S, OTHER, TENTHS, TIMES, key_columns, labelled, step_numbers
-from ecom_assets.sales.coverage import require
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.queries import CHANGE, Period, Reading, Row, compared, if_known, in_period, share, with_previous
+from ecom_assets.tables.queries import (
+    CHANGE,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    in_period,
+    require,
+    share,
+    with_previous,
+)
 from ecom_assets.tables.schema import fetched
 
 
@@ -287,8 +297,6 @@ def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
 Keep = Callable[[ir.Table], object]
 Rows = list[dict[str, Any]]
 SESSION = ("visitor_id", "session_started_at")
-Words = Mapping[str, tuple[str, ...]]
-"""The source's own words for the platform's event types, where they differ."""
 
 
 def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
@@ -380,21 +388,6 @@ def _types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> lis
     return [name for name in asked if name not in seen]
 
 
-MOST_LISTED = 20
-"""Event types that are listed where none is near; a file can have thousands."""
-
-
-def missing_type_warnings(
-    con: SQLBackend, events: ir.Table, asked: Iterable[str], words: Words | None = None
-) -> list[str]:
-    """Return a sentence for each event type asked for that no event has."""
-    names = list(dict.fromkeys(asked))
-    if not names:
-        return []
-    present = sorted(name for (name,) in fetched(con, events.select("event_type").distinct()) if name is not None)
-    return [_sentence(name, present, words or {}) for name in names if name not in present]
-
-
 def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
     """Return a sentence for each `properties.key` that a funnel names and no event has."""
     asked = [column for step in funnel.steps for column in step.where]
@@ -413,16 +406,6 @@ def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel)
 
 def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
     return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
-
-
-def _sentence(name: str, present: list[str], words: Words) -> str:
-    if not present:
-        return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
-    own = [word for one in present for word in words.get(one, (one,))]
-    near = get_close_matches(name, [*own, *present], n=1)
-    more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."
-    return f"No event has the type {name!r}, so it counts 0; {hint}"
 
 
 def funnel_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:

@@ -22,10 +22,9 @@ from ecom_assets.orders.contracts import (
 from ecom_assets.orders.held_day_log import held_rows
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.sources.files.records import FileRows
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received, Restated
+from ecom_assets.tables.received import FileRows, Received, Restated
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)

@@ -11,17 +11,18 @@ from typing import Any, Final, Literal
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.queries import coverage
 from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance
 from ecom_assets.products.stock import InventoryRule
+from ecom_assets.sales.channels import coverage
 from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import EVENTS, ORDERS, PURCHASES, SalesSource, find_sales_source, require
+from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.sales.queries import NUMBERS, by_revenue, category_sales, numbers
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import (
     CHANGE,
+    EVENTS,
     ZERO,
     Period,
     Reading,
@@ -29,6 +30,7 @@ from ecom_assets.tables.queries import (
     changes,
     if_known,
     in_period,
+    require,
     share,
     with_previous,
 )

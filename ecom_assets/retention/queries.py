@@ -14,7 +14,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.queries import missing_type_warnings
+from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.cells import Reach, by_day, cells_of, event_activity, retention, totals
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.kernel import BITS, tally

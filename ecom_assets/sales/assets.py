@@ -11,12 +11,7 @@ from ecom_assets.attribution.credit import order_channels
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
-from ecom_assets.orders.assets import (
-    EVERY_CHANGED_DAY,
-    EVERY_LINE,
-    LINE_ASSETS,
-    restated_sales,
-)
+from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, LINE_ASSETS, restated_sales
 from ecom_assets.sales import contracts, dimensions
 from ecom_assets.sales import customer_retention as retention
 from ecom_assets.sales import dimensions as calendars

@@ -8,23 +8,16 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from ecom_assets.sales.contracts import PurchaseRevenueDaily
-from ecom_assets.tables.queries import KnownDays, NoOrdersError, NoSourceError, Reading
+from ecom_assets.tables.queries import EVENTS, NOTHING, KnownDays, NoOrdersError, Reading
 
 SalesSource = Literal["orders", "purchase_events"]
 Source = Literal["sales", "events", "stock"]
 """`sales` are order lines, or purchase events where there are none."""
 ORDERS: Final[SalesSource] = "orders"
 PURCHASES: Final[SalesSource] = "purchase_events"
-EVENTS: Final[Literal["events"]] = "events"
-STOCK: Final[Literal["stock"]] = "stock"
-NOTHING: Final = KnownDays()
 DEFINITION: Final = {
     "source": "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order "
     "line, are events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
-}
-NEEDED: Final = {
-    EVENTS: "There are no events to count this from; set ECOM_EVENTS, and run `ecom run`.",
-    STOCK: "There is no stock to tell alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, and run `ecom run`.",
 }
 
 
@@ -57,16 +50,6 @@ def knows_revenue(reading: Reading) -> bool:
         return True
     days = reading.table(PurchaseRevenueDaily)
     return bool(reading.state(days.filter(days.revenue_amount.notnull()).select("event_date").limit(1)))
-
-
-def require(reading: Reading, source: Literal["events", "stock"]) -> None:
-    """Refuse a shop that lacks a source.
-
-    Raises:
-        NoSourceError: It does.
-    """
-    if reading.known.get(source, NOTHING).first is None:
-        raise NoSourceError(NEEDED[source])
 
 
 def require_orders(reading: Reading) -> None:

@@ -24,11 +24,10 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_assets.sources.customer_api.source import customers_received, no_customers
 from ecom_assets.sources.events import SANDBOX, sandbox_is_missing
-from ecom_assets.sources.files.records import FileRows
 from ecom_assets.sources.order_reports.source import OrderReader
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import FileRows, Received
 
 
 class SandboxStock:

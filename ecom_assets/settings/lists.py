@@ -3,7 +3,7 @@
 import json
 import re
 
-from ecom_assets.events.contracts import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
+from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
 
 
 def parts_of(value: object) -> object:

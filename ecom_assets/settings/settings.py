@@ -19,12 +19,12 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ecom_assets.errors import DefinitionError, SettingError
-from ecom_assets.private_files import close_to_others, own_places
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings import lists as setting_lists
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import TOOL_ADDRESSES, DestinationSettings, LedgerSettings
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
+from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
 

@@ -17,10 +17,10 @@ from ecom_assets.events.clean import accounted_date
 from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
-from ecom_assets.sources.files.records import FileRows
 from ecom_assets.tables.check import EXAMPLES, Claim, Verdict, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.source_gate import SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.withdrawals import Withdrawals
 

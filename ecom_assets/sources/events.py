@@ -15,8 +15,9 @@ from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.places import split_places
-from ecom_assets.sources.files.records import FileRows, RecordFiles
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
 ONE_DAY = timedelta(days=1)

@@ -16,3 +16,6 @@ MAX_QUANTITY: Final = 1_000_000
 WIDEST_QUANTITY: Final = 1_000_000_000
 MAX_STOCK: Final = 1_000_000_000_000
 """Items of one product in stock, and its reorder point."""
+LONGEST_EVENT_TYPE = 255
+NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
+"""A pattern that finds a control character; a negated class, because engines differ on anchors and class names."""

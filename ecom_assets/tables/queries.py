@@ -357,3 +357,22 @@ def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) ->
     rows = answer[name]
     last = None if limit is None else offset + limit
     return {**answer, "total_count": len(rows), name: rows[offset:last]}
+
+
+EVENTS: Final[Literal["events"]] = "events"
+STOCK: Final[Literal["stock"]] = "stock"
+NOTHING: Final = KnownDays()
+NEEDED: Final = {
+    EVENTS: "There are no events to count this from; set ECOM_EVENTS, and run `ecom run`.",
+    STOCK: "There is no stock to tell alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, and run `ecom run`.",
+}
+
+
+def require(reading: Reading, source: Literal["events", "stock"]) -> None:
+    """Refuse a shop that lacks a source.
+
+    Raises:
+        NoSourceError: It does.
+    """
+    if reading.known.get(source, NOTHING).first is None:
+        raise NoSourceError(NEEDED[source])

@@ -5,6 +5,7 @@ Not here: any source.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
@@ -53,3 +54,12 @@ class Received:
     def nothing(cls, no_rows: ir.Table, reason: str) -> "Received":
         """Return no rows for no days, and say why."""
         return cls(no_rows, NO_DAYS, {"fetched": False, "not_fetched_because": reason})
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file: all of them as counted when it was looked at, and those of each arrival day."""
+
+    file: str
+    row_count: int
+    by_day: Mapping[date, int]

@@ -10,11 +10,11 @@ import pytest
 from fastapi import FastAPI
 
 from ecom_assets.api.problems import handle_errors
-from ecom_assets.attribution.queries import by_channel
 from ecom_assets.customers.queries import customers, segments
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.queries import conversion
 from ecom_assets.products.queries import inventory_alerts, top_products
+from ecom_assets.sales.channels import by_channel
 from ecom_assets.sales.queries import geography, revenue_trend, sales
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, NoOrdersError, NoSourceError, Period, Row

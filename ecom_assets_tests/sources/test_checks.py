@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.sources.checks import SOURCES, Source, source_claims
-from ecom_assets.sources.files.records import FileRows
 from ecom_assets.tables.check import Claim, Verdict
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.withdrawals import Withdrawals

@@ -13,9 +13,10 @@ import pytest
 from ecom_assets.sources.checks import file_row_claims
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.kinds import load_mapping
-from ecom_assets.sources.files.records import FileRows, RecordFiles
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.check import Claim, Verdict
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.withdrawals import Withdrawals
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, ecom, page_views

@@ -10,13 +10,13 @@ from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
 from ecom_assets.api.parameters import Ask, AskedOfDays, DaysSliced, Paged
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
-from ecom_assets.attribution.queries import Coverage
 from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.products import queries as categorizing
 from ecom_assets.products import queries as products
 from ecom_assets.products import queries as stock
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
+from ecom_assets.sales.channels import Coverage
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.queries import cut

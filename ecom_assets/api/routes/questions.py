@@ -20,8 +20,8 @@ from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, check_columns, funnel_answer, is_small_enough
 from ecom_assets.retention.queries import retention_answer
 from ecom_assets.retention.rule import MAX_PERIOD, RetentionRule
-from ecom_assets.sales.coverage import EVENTS, known_days, require
-from ecom_assets.tables.queries import Extent, Period, TimeRange, cut, within
+from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
 
 router = APIRouter(tags=["ad hoc"])
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr

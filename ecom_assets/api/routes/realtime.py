@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.models import Explained, Money
 from ecom_assets.api.parameters import Asked
 from ecom_assets.api.problems import RETRY_S, documented, problem
+from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
 from ecom_assets.serving.realtime import NotFilesError, real_time
-from ecom_assets.ui.address import dagster_address
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0

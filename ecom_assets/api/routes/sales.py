@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
 from ecom_assets.api.parameters import Ask, AskedOfDays, OfDays, Paged, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.attribution import queries as channels
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
+from ecom_assets.sales import channels
 from ecom_assets.sales import queries as geography
 from ecom_assets.sales import queries as selling
 from ecom_assets.sales import queries as trend

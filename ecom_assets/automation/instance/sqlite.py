@@ -21,7 +21,7 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 
-from ecom_assets.private_files import keep_private
+from ecom_assets.settings.private_files import keep_private
 
 OPEN_FILES = 8
 """Files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""

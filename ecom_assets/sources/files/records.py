@@ -4,7 +4,7 @@ Here: which files there are, which of them are opened for which arrival days, an
 Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`), loading into a warehouse.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sound_copy import SoundCopy
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
 from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days
+from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 _ONE_DAY = timedelta(days=1)
@@ -58,15 +59,6 @@ class ArrivalDays:
     def last(self) -> date:
         """Return the last day on which a row arrived."""
         return max(self.row_counts)
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """The rows of one file: all of them as counted when it was looked at, and those of each arrival day."""
-
-    file: str
-    row_count: int
-    by_day: Mapping[date, int]
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.formats import in_landing_folders
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.places import split_places
-from ecom_assets.sources.files.records import FileRows, RecordFiles
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import NO_DAYS, Received
+from ecom_assets.tables.received import NO_DAYS, FileRows, Received
 from ecom_assets.warehouse.sql_text import select, text
 
 VIEW = "received_orders"

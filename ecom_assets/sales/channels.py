@@ -8,7 +8,7 @@ from ecom_assets.attribution.contracts import ChannelAttribution
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.orders.orders import NONE
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import ORDERS, find_sales_source, knows_revenue, require, sales_source
+from ecom_assets.sales.coverage import ORDERS, find_sales_source, knows_revenue, sales_source
 from ecom_assets.sales.queries import by_revenue, revenue_of, sales_by
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import (
@@ -20,6 +20,7 @@ from ecom_assets.tables.queries import (
     Reading,
     Row,
     if_known,
+    require,
     revenue_compared,
     share,
     with_previous,

@@ -1,0 +1,39 @@
+"""Funnels and abandoned carts of a period, in total and by device, channel or category: METRICS "Funnel".
+
+Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
+`funnels/dimensions.py`), other funnels (`funnel.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.tables.schema import fetched
+
+Words = Mapping[str, tuple[str, ...]]
+"""The source's own words for the platform's event types, where they differ."""
+MOST_LISTED = 20
+"""Event types that are listed where none is near; a file can have thousands."""
+
+
+def missing_type_warnings(
+    con: SQLBackend, events: ir.Table, asked: Iterable[str], words: Words | None = None
+) -> list[str]:
+    """Return a sentence for each event type asked for that no event has."""
+    names = list(dict.fromkeys(asked))
+    if not names:
+        return []
+    present = sorted(name for (name,) in fetched(con, events.select("event_type").distinct()) if name is not None)
+    return [_sentence(name, present, words or {}) for name in names if name not in present]
+
+
+def _sentence(name: str, present: list[str], words: Words) -> str:
+    if not present:
+        return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
+    own = [word for one in present for word in words.get(one, (one,))]
+    near = get_close_matches(name, [*own, *present], n=1)
+    more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."
+    return f"No event has the type {name!r}, so it counts 0; {hint}"
