@@ -46,11 +46,11 @@ from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CLAIMS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CLAIMS
-from ecom_assets.registry import ALL
+from ecom_assets.registry import ALL, MARTS, PUBLISHED
 from ecom_assets.resources import platform_resources
 from ecom_assets.retention.assets import RETENTION_ASSETS
 from ecom_assets.retention.checks import RETENTION_CLAIMS
-from ecom_assets.rules import rules, source_gate
+from ecom_assets.rules import order_rule, rules, source_gate
 from ecom_assets.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
 from ecom_assets.sales.checks import SALES_CLAIMS
 from ecom_assets.serving.assets import postgres_marts, serving_marts
@@ -126,7 +126,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every asset, in the order in which they depend on each other."""
     of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    of_trust = [*RECONCILIATION_ASSETS, restatements]
+    of_trust = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
     return [*event_assets(settings), *of_sales, *of_customers, *of_trust, *DELIVERY_TABLES]
 
 
@@ -195,8 +195,14 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
     """Return the assets that publish the marts: in Postgres, if it is set where, and a file for the API without it."""
-    marts = [] if PUBLICATION in unpublished(settings) else [postgres_marts(settings, progress, pool)]
-    return marts + ([] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, progress, pool)])
+    marts = (
+        []
+        if PUBLICATION in unpublished(settings)
+        else [postgres_marts(settings, MARTS, order_rule(settings), progress, pool)]
+    )
+    return marts + (
+        [] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, order_rule(settings), progress, pool)]
+    )
 
 
 def unpublished(settings: Settings) -> set[dg.AssetKey]:

@@ -1,130 +1,52 @@
-"""Every contract, by the key of its asset. Not here: contracts themselves."""
+"""Every table of the platform, derived from the contracts of the subjects; and the data dictionary made of them."""
 
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Final
 
-from ecom_assets.attribution.contracts import (
-    Arrivals,
-    ChannelAttribution,
-    ChannelRemovalEffects,
-    Conversions,
-    FirstTouches,
-    Touches,
-)
-from ecom_assets.customers.contracts import (
-    Customers,
-    CustomerSegments,
-    DuplicateCustomers,
-    LifetimeValue,
-    QuarantinedCustomers,
-    RawCustomers,
-)
-from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
-from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.orders.contracts import (
-    ChangedOrderDays,
-    DayReleases,
-    DuplicateOrders,
-    HeldOrderDays,
-    QuarantinedOrders,
-    RawUserOrderLog,
-    UserOrderLog,
-)
-from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
-from ecom_assets.reconciliation.contracts import (
-    OrderEventReconciliation,
-    OrderEventReconciliationDaily,
-    PublishedDays,
-    Restatements,
-)
-from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
-from ecom_assets.sales.contracts import (
-    Calendar,
-    City,
-    Customer,
-    CustomerRetention,
-    Item,
-    ProductSalesDaily,
-    PurchaseRevenueDaily,
-    RevenueDaily,
-    Sales,
-)
-from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.tables.contract import Column, Table
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
-ALL: tuple[type[Table], ...] = (
-    RawEvents,
-    DuplicateEvents,
-    QuarantinedEvents,
-    CleanEvents,
-    SessionEvents,
-    SessionDays,
-    Sessions,
-    ConversionFunnel,
-    EngagementDaily,
-    ReturningVisitorsDaily,
-    RetentionCohorts,
-    CartAbandonment,
-    Journeys,
-    JourneyTransitions,
-    SearchPerformance,
-    CategoryPerformance,
-    Arrivals,
-    Touches,
-    ConversionByDimension,
-    RawUserOrderLog,
-    QuarantinedOrders,
-    ChangedOrderDays,
-    HeldOrderDays,
-    DuplicateOrders,
-    UserOrderLog,
-    Conversions,
-    City,
-    Item,
-    Customer,
-    Calendar,
-    Sales,
-    ProductSalesDaily,
-    RevenueDaily,
-    PurchaseRevenueDaily,
-    CustomerRetention,
-    ProductPerformance,
-    RawStock,
-    InventoryAlerts,
-    ChannelRemovalEffects,
-    ChannelAttribution,
-    RawCustomers,
-    QuarantinedCustomers,
-    DuplicateCustomers,
-    FirstTouches,
-    Customers,
-    CustomerSegments,
-    LifetimeValue,
-    OrderEventReconciliation,
-    OrderEventReconciliationDaily,
-    Restatements,
-    Deliveries,
-    DeadLetters,
-    ReconciliationDaily,
+SUBJECTS: Final = (
+    "events",
+    "sessions",
+    "retention",
+    "journeys",
+    "orders",
+    "attribution",
+    "funnels",
+    "sales",
+    "products",
+    "customers",
+    "reconciliation",
+    "delivery",
 )
-NOTES: tuple[type[Table], ...] = (PublishedDays, DayReleases, Withdrawals)
-"""What no asset makes, and yet belongs to the tables: copied, cleared and migrated with them."""
-PUBLISHED: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.counted_from)
+"""The packages whose `contracts.py` has tables, in the order in which they depend on each other."""
+
+
+def _contracts() -> Iterator[type[Table]]:
+    for subject in SUBJECTS:
+        module = import_module(f"ecom_assets.{subject}.contracts")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Table) and value.__module__ == module.__name__:
+                yield value
+
+
+_TABLES: Final = tuple(one for one in _contracts() if hasattr(one, "layer") and not one.__name__.startswith("_"))
+ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.written_by == "asset")
+"""The tables that assets write."""
+NOTES: Final[tuple[type[Table], ...]] = (*(one for one in _TABLES if one.written_by == "run"), Withdrawals)
+"""Tables that runs write beside the assets' tables: copied, cleared and migrated with them."""
+RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "raw")
+MARTS: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "mart")
+PUBLISHED: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.counted_from)
 """Tables of daily numbers whose changes are logged."""
-BY_KEY = {f"{contract.layer}/{contract.name}": contract for contract in ALL}
-
-
-def referring_to(contract: type[Table]) -> list[tuple[type[Table], str]]:
-    """Return the tables that hold a contract's key, each with the column that does."""
-    return [(table, name) for table in ALL for name, target in table.references if target is contract]
-
+BY_KEY: Final = {f"{one.layer}/{one.name}": one for one in ALL}
 
 OPENING = """\
 # Data dictionary
 
-Made from the contracts in `ecom_assets/contracts/` by `make docs`; correct it there.
+Made from each subject's `contracts.py` by `make docs`; correct it there.
 
 Instants (`_at`) are UTC. Days (`_date`) are days of `ECOM_TIMEZONE`. Money is exact to the cent. A column is never null
 unless its line says so. What the numbers mean is in [metrics.md](metrics.md).

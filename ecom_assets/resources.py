@@ -16,6 +16,7 @@ from ecom_assets.delivery.opening import Outlets
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.products.assets import StockSource
+from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
 from ecom_assets.rules import source_gate
 from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
@@ -73,7 +74,9 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
 
 
 def _writer(engine: Engine, settings: Settings, progress: Progress) -> WarehouseIOManager:
-    return WarehouseIOManager(engine, BY_KEY, progress, source_gate(settings), partial(whole_days, settings))
+    return WarehouseIOManager(
+        engine, BY_KEY, progress, source_gate(settings), partial(whole_days, settings), RestatementLog
+    )
 
 
 def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:

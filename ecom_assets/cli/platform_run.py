@@ -24,7 +24,7 @@ from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
-from ecom_assets.registry import ALL
+from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.sandbox.provider import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
@@ -293,7 +293,7 @@ def tell_of_refusal(error: EcomError, own: OwnData) -> None:
 def _stored_days(settings: Settings) -> list[date]:
     """Return the days of arrival that have rows in the warehouse."""
     with closing(new_engine(settings).open()) as engine:
-        return sorted({one for days in raw_days(engine).values() for one in days})
+        return sorted({one for days in raw_days(engine, RAW).values() for one in days})
 
 
 def _require_rebuild(settings: Settings, days: Days) -> None:
@@ -345,7 +345,7 @@ def _open_for(settings: Settings, progress: RunProgress) -> None:
     try:
         if engine.notice:
             progress.warn(engine.notice)
-        require_same_origin(engine, settings, progress.say)
+        require_same_origin(engine, settings, (*ALL, *NOTES), progress.say)
     except WarehouseError:
         if engine.notice or not engine.heed_failures([]):
             raise

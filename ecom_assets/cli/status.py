@@ -14,7 +14,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog
 from ecom_assets.orders.held_day_log import held_days, told
-from ecom_assets.registry import ALL
+from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublishedState, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.asset import asset_key
@@ -39,7 +39,7 @@ def show_status(*, as_json: bool) -> None:
     try:
         with dg.DagsterInstance.get() as instance:
             failing = _failing_checks(instance, build_definitions(settings))
-            published = published_state(settings)
+            published = published_state(settings, MARTS)
             lost = held_withdrawals(engine)
             rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
     finally:

@@ -15,7 +15,7 @@ from ecom_assets.customers.contracts import Customers, CustomerSegments, Lifetim
 from ecom_assets.customers.customers import MarketSegments
 from ecom_assets.delivery import totals as delivery_totals
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.customers_file import DEFAULT_FIELDS, CustomersFile, FileLayout, write_customers
+from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.opening import Outlets
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
@@ -239,7 +239,7 @@ def customers_json(
     settings: Settings, markets: MarketSegments, progress: Progress, pool: str | None
 ) -> dg.AssetsDefinition:
     """Return the asset that writes the file."""
-    layout = FileLayout(markets.names, settings.customers_json_fields or DEFAULT_FIELDS)
+    layout = FileLayout(markets.names, file_fields(settings.customers_json_fields))
 
     @dg.asset(
         key=KEY,

@@ -28,7 +28,7 @@ from ecom_assets.customers.contracts import (
     QUALITY_BANDS,
     Customers,
 )
-from ecom_assets.errors import DeliveryError
+from ecom_assets.errors import DeliveryError, SettingError, did_you_mean
 
 BATCH_ROWS = 20_000
 DEFAULT_FIELDS = tuple(name for name in CUSTOMER_FILE_FIELDS if name != "email")
@@ -41,6 +41,23 @@ TITLES = {
     "engagement_level": "Engagement",
     "engagement_source": "What tells the engagement",
 }
+
+
+def file_fields(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields of the file that a setting names; all but the e-mail address where it names none.
+
+    Raises:
+        SettingError: There is no such field, or one is named twice.
+    """
+    for name in names:
+        if name not in CUSTOMER_FILE_FIELDS:
+            reason = f"there is no field {name!r}; {did_you_mean(name, CUSTOMER_FILE_FIELDS)}"
+        elif names.count(name) > 1:
+            reason = f"the field {name!r} is named twice"
+        else:
+            continue
+        raise SettingError(f"ECOM_CUSTOMERS_JSON_FIELDS={','.join(names)} is wrong: {reason}; correct or unset it.")
+    return names or DEFAULT_FIELDS
 
 
 @dataclass(frozen=True)

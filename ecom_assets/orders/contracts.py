@@ -174,6 +174,7 @@ class DayReleases(Table):
 
     layer = "staging"
     group = "trust"
+    written_by = "run"
     key = ("released_date", "source")
     day_column = "released_date"
 

@@ -3,6 +3,7 @@
 Not here: how differences are found (`reconciliation/differences.py`), logging (`reconciliation/restatements.py`).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import ibis.expr.types as ir
@@ -12,8 +13,8 @@ from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE
 from ecom_assets.reconciliation import differences as reconciliation
 from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
 from ecom_assets.reconciliation.differences import ReconciliationRule
-from ecom_assets.registry import PUBLISHED
-from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, table_asset
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import NO, Days
 from ecom_assets.tables.received import Restated
 from ecom_assets.warehouse.engine import Engine
@@ -71,4 +72,6 @@ def logged_restatements(warehouse: Engine) -> Restated:
     return Restated(warehouse.table(Restatements).filter(NO), Days(()))
 
 
-restatements = replace(logged_restatements, follows=tuple(asset_key(contract) for contract in PUBLISHED))
+def restatements(published: Iterable[type[Table]]) -> TableAsset:
+    """Return the asset of the log, which follows every table whose numbers are published."""
+    return replace(logged_restatements, follows=tuple(asset_key(contract) for contract in published))

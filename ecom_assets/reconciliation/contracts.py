@@ -108,6 +108,7 @@ class PublishedDays(Table):
 
     layer = "mart"
     group = "trust"
+    written_by = "run"
     key = ("published_date", "table_name")
     day_column = "published_date"
 

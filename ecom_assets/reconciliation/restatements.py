@@ -182,6 +182,10 @@ class RestatementLog:
             self.engine.ensure(one)
         return Watch(self, contract, days, own)
 
+    def metadata(self, contract: type[Table]) -> dict[str, int]:
+        """Return how many numbers the run changed, by cause, with the table that has them."""
+        return {f"changed_by_{cause}": n for cause, n in self.causes.items()} if contract is Restatements else {}
+
     def rewritten(self, source: type[Table]) -> set[date]:
         """Return the days of a table that this run has replaced."""
         return self._written.get(source.qualified_name(), set())

@@ -5,6 +5,7 @@ here: how it is written (`serving/snapshot.py`) and read (`api/`).
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,10 @@ from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
+from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
-from ecom_assets.registry import ALL
 from ecom_assets.retention.contracts import RetentionCohorts
-from ecom_assets.rules import order_rule
 from ecom_assets.sales.contracts import (
     City,
     Customer,
@@ -69,7 +69,9 @@ SERVED: tuple[type[Table], ...] = (
 DATA_VERSION = "dagster/data_version"
 
 
-def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> dg.AssetsDefinition:
+def serving_marts(
+    settings: Settings, order_rule: OrderRule, progress: Progress, pool: str | None
+) -> dg.AssetsDefinition:
     """Return the asset that publishes the snapshot, once all of its tables are computed and checked."""
 
     @dg.asset(
@@ -88,7 +90,7 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
         name = ".".join(SNAPSHOT.path)
         progress.began(name)
         started = time.monotonic()
-        found = _publish(context.resources.warehouse, settings, context)
+        found = _publish(context.resources.warehouse, settings, order_rule, context)
         progress.ended(name, found.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(found.data_version),
@@ -104,11 +106,13 @@ def serving_marts(settings: Settings, progress: Progress, pool: str | None) -> d
     return snapshot
 
 
-def _publish(warehouse: Engine, settings: Settings, context: dg.AssetExecutionContext) -> Snapshot:
+def _publish(
+    warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
+) -> Snapshot:
     require_history(context.run.tags, warehouse, settings, what="nothing was published")
     built_on = History.of_warehouse(warehouse, settings).runs
     folder, origins = serving_folder(settings), _origins(context.instance)
-    return publish_snapshot(warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule(settings))
+    return publish_snapshot(warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule)
 
 
 def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
@@ -124,18 +128,19 @@ def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
     return Origin(event.run_id, (event.asset_materialization.tags or {}).get(DATA_VERSION), when)
 
 
-MARTS: tuple[type[Table], ...] = tuple(contract for contract in ALL if contract.layer == "mart")
 SKIPPED = "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
 
 
-def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> dg.AssetsDefinition:
+def postgres_marts(
+    settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, progress: Progress, pool: str | None
+) -> dg.AssetsDefinition:
     """Return the asset that publishes every mart, once all of them are computed and checked."""
     publication_target(settings)  # a wrong address is refused at start
 
     @dg.asset(
         key=PUBLICATION,
         automation_condition=follows_marts(),
-        deps=[asset_key(contract) for contract in MARTS],
+        deps=[asset_key(contract) for contract in marts],
         group_name="serving",
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
         owners=["team:analytics"],
@@ -147,7 +152,7 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
         name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
-        metadata = _publish_to_postgres(context.resources.warehouse, settings, context.run)
+        metadata = _publish_to_postgres(context.resources.warehouse, settings, marts, order_rule, context.run)
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
@@ -155,7 +160,9 @@ def postgres_marts(settings: Settings, progress: Progress, pool: str | None) -> 
     return publication
 
 
-def _publish_to_postgres(warehouse: Engine, settings: Settings, run: dg.DagsterRun) -> dict[str, Any]:
+def _publish_to_postgres(
+    warehouse: Engine, settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, run: dg.DagsterRun
+) -> dict[str, Any]:
     from ecom_assets.serving.postgres import is_same_database, publish, published_history  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
@@ -164,7 +171,7 @@ def _publish_to_postgres(warehouse: Engine, settings: Settings, run: dg.DagsterR
         published_before = published_history(target)
         require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
         built_on = History.of_warehouse(warehouse, settings).runs
-        published = publish(warehouse, target, MARTS, run.run_id, built_on, order_rule(settings))
+        published = publish(warehouse, target, marts, run.run_id, built_on, order_rule)
         return {
             "database": target.address,
             "data_version": published.data_version,

@@ -11,6 +11,7 @@ class Publication(Table):
 
     layer = "mart"
     group = "serving"
+    written_by = "publication"
     key = ("publication_number",)
 
     publication_number = count("Place among publications, from 1", unit="place")
@@ -32,6 +33,7 @@ class PublishedSlices(Table):
 
     layer = "mart"
     group = "serving"
+    written_by = "publication"
     key = ("table_name", "slice")
 
     table_name = text("The table")

@@ -20,7 +20,7 @@ from ecom_assets.warehouse.withdrawals import notes_of, raw_days
 
 REBUILD = "ecom/rebuild"
 """Tag by which a run is told that what it publishes may lose days."""
-KEPT = (RawEvents.qualified_name(), RawUserOrderLog.qualified_name())
+KEPT = (RawEvents, RawUserOrderLog)
 """Raw tables whose days can be taken in again; customers and stock are told as they are now."""
 Runs = dict[str, list[tuple[str, str]]]
 """First and last days of the runs of days of each table, as publications keep them."""
@@ -35,7 +35,7 @@ class History:
     @classmethod
     def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read what an open warehouse has."""
-        found = {name: Days.of(rows) for name, rows in raw_days(engine).items() if name in KEPT and rows}
+        found = {name: Days.of(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
         return cls({_named(name, settings): days for name, days in found.items()})
 
     @classmethod
@@ -62,7 +62,7 @@ class History:
         """
         here = History.of_warehouse(engine, settings)
         missing: set[date] = set()
-        for name in KEPT:
+        for name in (contract.qualified_name() for contract in KEPT):
             known, found = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
             gone = {row["received_date"] for row in notes_of(engine, name) if row["withdrawn_at"] is not None}
             missing |= set(known.dates if known else ()) - set(found.dates if found else ()) - gone

@@ -4,13 +4,14 @@ Not here: publishing (`serving/postgres.py`).
 """
 
 import json
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from ecom_assets.errors import EcomError
-from ecom_assets.serving.assets import MARTS
 from ecom_assets.serving.places import publication_target
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.opening import new_engine
 
 
@@ -23,17 +24,17 @@ class PublishedState:
     row_counts: dict[str, int] = field(default_factory=dict)
 
 
-def published_state(settings: Settings) -> PublishedState:
+def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
     """Look at what is published; a database that cannot be reached is a finding, not an error."""
     if not settings.postgres_url.get_secret_value():
         return PublishedState(ok=True, found="")
     try:
-        return _look(settings)
+        return _look(settings, marts)
     except EcomError as error:
         return PublishedState(ok=False, found=str(error))
 
 
-def _look(settings: Settings) -> PublishedState:
+def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
     from ecom_assets.serving.postgres import is_same_database, newest_publication  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
@@ -47,7 +48,7 @@ def _look(settings: Settings) -> PublishedState:
     if newest is None:
         return PublishedState(ok=True, found=f"{target.address} opens; nothing is published there yet.")
     counts = json.loads(newest["table_row_counts"])
-    shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in MARTS}
+    shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in marts}
     when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
     found = f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
     return PublishedState(ok=True, found=found, row_counts={name: n for name, n in shown.items() if n is not None})

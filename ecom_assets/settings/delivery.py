@@ -7,9 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from ecom_assets.customers.contracts import CUSTOMER_FILE_FIELDS
-from ecom_assets.errors import did_you_mean
-
 TOOL_ADDRESSES = ("amplitude_url", "heap_url", "mixpanel_url", "ga4_url")
 """The fields that hold a web address."""
 _RATE = "at most; 0: no bound; default"
@@ -137,16 +134,6 @@ class LedgerSettings(BaseSettings):
     @classmethod
     def _field_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("customers_json_fields")
-    @classmethod
-    def _known_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in CUSTOMER_FILE_FIELDS:
-                raise ValueError(f"there is no field {name!r}; {did_you_mean(name, CUSTOMER_FILE_FIELDS)}")
-            if value.count(name) > 1:
-                raise ValueError(f"the field {name!r} is named twice")
-        return value
 
     @field_validator("ledger_url")
     @classmethod

@@ -3,13 +3,12 @@
 Not here: reading them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.tables.contract import Table
@@ -18,15 +17,23 @@ from ecom_assets.warehouse.engine import Engine
 RAW: dict[str, type[Table]] = {"events": RawEvents, "orders": RawUserOrderLog, "customers": RawCustomers}
 
 
-def require_same_origin(engine: Engine, settings: Settings, say: Callable[[str], None]) -> None:
+def require_same_origin(
+    engine: Engine, settings: Settings, tables: Sequence[type[Table]], say: Callable[[str], None]
+) -> None:
     """Clear the sandbox shop's tables before own data come in, and refuse the sandbox's where own data are.
+
+    Args:
+        engine: The open warehouse.
+        settings: Whose data come in.
+        tables: Every table of the platform.
+        say: Prints a sentence for the person who runs it.
 
     Raises:
         UsageError: The warehouse holds own data, and none were given.
     """
     found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
     if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
-        engine.clear((*ALL, *NOTES))
+        engine.clear(tables)
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
     for noun, origins in found.items():
         if not settings.has_own_data and origins - {SANDBOX}:

@@ -15,7 +15,6 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.registry import NOTES
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import HIDDEN, Column, Table
 from ecom_assets.tables.days import Days
@@ -75,7 +74,9 @@ class Claim:
             description=self.description,
             blocking=self.blocking,
             # Without these a run may come to look at a table before it has brought it up to date.
-            additional_deps=[asset_key(table) for table in self.tables if table not in {self.contract, *NOTES}],
+            additional_deps=[
+                asset_key(table) for table in self.tables if table.written_by == "asset" and table is not self.contract
+            ],
             required_resource_keys={"warehouse", *sources},
             pool=pool,
         )

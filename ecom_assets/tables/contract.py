@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 HIDDEN = "•••"
 """What previews and examples show instead of personal data."""
@@ -53,6 +53,10 @@ class Table:
     """The event types that such a table counts; empty for all."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold another table's key: a foreign key where the engine has them."""
+    referred_by: ClassVar[list[tuple[type["Table"], str]]]
+    """The tables that hold this one's key, each with the column that does."""
+    written_by: ClassVar[Literal["asset", "run", "fetch", "publication"]] = "asset"
+    """What writes the rows: the table's own asset; any run, as notes beside tables; fetching; publishing elsewhere."""
     owner: ClassVar[str] = "team:analytics"
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
@@ -68,6 +72,9 @@ class Table:
         ]
         if unknown:
             raise TypeError(f"{cls.__name__} names {unknown}, which are not among its columns")
+        cls.referred_by = []
+        for name, target in cls.references:
+            target.referred_by.append((cls, name))
 
     @classmethod
     def numbers(cls) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class FetchedDays(Table):
 
     layer = "raw"
     group = "events"
+    written_by = "fetch"
     key = ("received_date",)
     day_column = "received_date"
 

@@ -4,15 +4,13 @@ Not here: how an engine stores anything (`engine.py`), or which assets there are
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import dagster as dg
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from ecom_assets.reconciliation.contracts import Restatements
-from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
@@ -20,7 +18,7 @@ from ecom_assets.tables.received import Restated
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
-from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, GUARDED, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard
+from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard, is_guarded
 
 Source = tuple[str, str, str]
 """Layer, table and column."""
@@ -85,6 +83,22 @@ class _NoProgress:
 
 
 NO_PROGRESS: Progress = _NoProgress()
+
+
+class ChangeLog(Protocol):
+    """Logs, for one run, which published numbers its slices change."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that writes."""
+
+    def watching(self, contract: type[Table], days: Days, own: Days) -> Watch | None:
+        """Return what must see a slice being replaced: the days replaced, and those that the run is about."""
+
+    def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
+        """Return what the materialization of a table reports of the log."""
+
+
 FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, personal data too."""
 
@@ -92,21 +106,23 @@ FREE_TEXT = ("properties",)
 class WarehouseIOManager(dg.IOManager):
     """Binds inputs to slices of tables, and replaces slices."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (each is one thing that it asks)
         self,
         engine: Engine,
         contracts: Mapping[str, type[Table]],
         progress: Progress = NO_PROGRESS,
         gate: SourceGate = SourceGate(),  # noqa: B008 (it is frozen)
         whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
+        change_log: Callable[[Engine, str], ChangeLog] | None = None,
     ) -> None:
-        """Take the open engine, the contracts by asset key (`layer/name`), and what raw tables are written by."""
+        """Take the open engine, the contracts by asset key (`layer/name`), what guards raw tables, and the log."""
         self._gate = gate
         self._whole_days = whole_days
         self._progress = progress
         self._engine = engine
         self._contracts = contracts
-        self._log: RestatementLog | None = None
+        self._change_log = change_log
+        self._log: ChangeLog | None = None
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
         """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
@@ -124,7 +140,7 @@ class WarehouseIOManager(dg.IOManager):
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
         told = dict(obj.metadata) if isinstance(obj, Restated) else {}
-        if contract in GUARDED and days is not None:
+        if is_guarded(contract) and days is not None:
             written, kept = self._guarded(context, contract, obj, rows, days)
             told["days_held"] = len(days.dates) - len(kept.dates)
             days = kept
@@ -132,8 +148,8 @@ class WarehouseIOManager(dg.IOManager):
             written = self._engine.replace(contract, rows, days, self._watch(context, contract, days))
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
-        if contract is Restatements and self._log:
-            told |= {f"changed_by_{cause}": number for cause, number in self._log.causes.items()}
+        if self._log:
+            told |= self._log.metadata(contract)
         context.add_output_metadata({**told, **self._counts(contract, days, written, took_s)})
         self._tell_once(context, self._explanation(contract, rows, days, written))
 
@@ -160,10 +176,10 @@ class WarehouseIOManager(dg.IOManager):
 
     def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
         """Return what logs changes of published numbers, if the slice holds any."""
-        if days is None or not context.has_asset_partitions:
+        if days is None or not context.has_asset_partitions or self._change_log is None:
             return None
         if self._log is None or self._log.run_id != context.run_id:
-            self._log = RestatementLog(self._engine, context.run_id)
+            self._log = self._change_log(self._engine, context.run_id)
         return self._log.watching(contract, days, _days_of(context))
 
     @staticmethod

@@ -5,7 +5,7 @@ is decided within the transaction that replaces the slice, from what was counted
 far fewer (`tables/source_gate.py`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -14,10 +14,6 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.events.contracts import RawEvents
-from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.products.contracts import RawStock
 from ecom_assets.tables.contract import Table, count, day, instant, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
@@ -33,6 +29,7 @@ class Withdrawals(Table):
 
     layer = "raw"
     group = "trust"
+    written_by = "run"
     key = ("received_date", "source_table")
     day_column = "received_date"
 
@@ -47,7 +44,6 @@ class Withdrawals(Table):
 
 ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
 """Tag by which a run is told that rows may go which their source no longer has."""
-GUARDED: tuple[type[Table], ...] = (RawEvents, RawUserOrderLog, RawCustomers, RawStock)
 NO_WHOLE_DAYS: frozenset[date] = frozenset()
 WholeDays = Callable[[type[Table]], Collection[date]]
 Row = dict[str, Any]
@@ -131,10 +127,15 @@ class _Watch:
             raise _LostDaysError(lost)
 
 
-def raw_days(engine: Engine) -> dict[str, dict[date, int]]:
+def is_guarded(contract: type[Table]) -> bool:
+    """Return whether days of a table are held when their source has lost them: those that assets take in."""
+    return contract.layer == "raw" and contract.written_by == "asset"
+
+
+def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
     """Return the rows of each day of arrival that each raw table has."""
     found: dict[str, dict[date, int]] = {}
-    for contract in (one for one in GUARDED if engine.has(one)):
+    for contract in (one for one in raw_tables if engine.has(one)):
         day = engine.quoted(str(contract.day_column))
         rows = engine.query(f"SELECT {day} AS counted_day, count(*) AS n FROM {engine.name_of(contract)} GROUP BY 1")  # noqa: S608 (names come from contracts)
         found[contract.qualified_name()] = {row["counted_day"]: int(row["n"]) for row in rows}

@@ -13,8 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from ecom_assets.api.app import build_app
+from ecom_assets.registry import MARTS
 from ecom_assets.sales.contracts import Calendar
-from ecom_assets.serving.assets import MARTS, SERVED
+from ecom_assets.serving.assets import SERVED
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import publish
 from ecom_assets.sessions.contracts import SessionEvents

@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
-from ecom_assets.serving.assets import MARTS
+from ecom_assets.registry import MARTS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import PUBLICATION
 from ecom_assets.warehouse.migration import content_of

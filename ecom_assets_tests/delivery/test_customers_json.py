@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.customers.contracts import Customers
+from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery import customers_file as customers_json
 from ecom_assets.delivery.customers_file import FileLayout, write_customers
 from ecom_assets.errors import DeliveryError, SettingError
@@ -136,7 +137,7 @@ def test_a_field_that_there_is_not_is_refused_with_those_that_there_are(
 ) -> None:
     monkeypatch.setenv("ECOM_CUSTOMERS_JSON_FIELDS", named)
     with pytest.raises(SettingError, match=sentence):
-        load_settings()
+        build_definitions(load_settings())
 
 
 def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Path) -> None:

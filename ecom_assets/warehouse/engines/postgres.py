@@ -22,7 +22,6 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.registry import referring_to
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
@@ -136,7 +135,7 @@ class PostgresEngine(Engine):
 
     def end_slice(self, contract: type[Table]) -> None:
         """Remove what refers to rows that are gone: facts of lines that are no more, which follow in the same run."""
-        if referring_to(contract):
+        if contract.referred_by:
             try:
                 with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
                     self.con.con.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -146,7 +145,7 @@ class PostgresEngine(Engine):
 
     def _remove_orphans(self, contract: type[Table]) -> None:
         (key,) = contract.key
-        for table, column in referring_to(contract):
+        for table, column in contract.referred_by:
             if self.has(table):
                 there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
                 self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (likewise)
@@ -174,7 +173,7 @@ class PostgresEngine(Engine):
 
     def refer_to(self, contract: type[Table]) -> None:
         """Lead foreign keys to a table that took another's place; rows that there are wait for the next run."""
-        for table, column in referring_to(contract):
+        for table, column in contract.referred_by:
             if self.has(table):
                 self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")
 
