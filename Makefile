@@ -21,7 +21,7 @@ test: setup-dev snowflake-stand-in browser redis check ## lint, types and every 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
+	ECOM_RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
 check: setup-dev ## lint, format and types
 	$(BIN)/ruff check .
