@@ -23,10 +23,11 @@ test: setup-dev snowflake-stand-in browser redis check ## lint, types and every 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
 	ECOM_RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
-check: setup-dev ## lint, format and types
+check: setup-dev ## lint, format, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fix: setup-dev ## mend what lint and format can mend
 	$(BIN)/ruff check --fix .

@@ -18,7 +18,7 @@ from ecom_assets.attribution.credit import channel_attribution
 from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 CHANNELS = ("Direct", "Organic Search", "Paid Search", "Email", "Paid Social", "Organic Social", "Referral", "Display")
 FIRST, DAYS = "2026-01-01", 60

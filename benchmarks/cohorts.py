@@ -32,7 +32,7 @@ def question(file: Path) -> tuple[Any, Any, Any]:
 
     from ecom_assets.retention.cells import event_activity
     from ecom_assets.retention.rule import RetentionRule
-    from ecom_assets.warehouse.engines.local import connect
+    from ecom_assets.warehouse.local import connect
 
     con, rule = connect(), RetentionRule()
     con.raw_sql(f"SET threads = {os.cpu_count()}")

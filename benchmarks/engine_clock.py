@@ -13,7 +13,7 @@ import dagster as dg
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 
 @dataclass

@@ -27,7 +27,7 @@ from ecom_assets.sources.event_table import EventTable, opened_table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 
 TARGET = 10.0

@@ -73,7 +73,7 @@ def make_events(events: int) -> Path:
 def expression(file: Path) -> Count:
     """Our portable expression, through Ibis on DuckDB."""
     from ecom_assets.funnels.levels import funnel_levels
-    from ecom_assets.warehouse.engines.local import connect
+    from ecom_assets.warehouse.local import connect
 
     con = connect()
     levels = funnel_levels(con.read_parquet(file), FIVE_STEP_FUNNEL)

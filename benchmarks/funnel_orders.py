@@ -24,7 +24,7 @@ from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.counts import funnel_counts
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import step_numbers
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 MODES = {
     "ordered": "",

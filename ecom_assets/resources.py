@@ -12,7 +12,7 @@ import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.assets import CustomerSource
-from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.products.assets import StockSource
@@ -27,8 +27,8 @@ from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOr
 from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, has_stock
 from ecom_assets.sources.whole_days import whole_days
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import file_reader, new_engine
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
-from ecom_assets.warehouse.opening import file_reader, new_engine
 
 
 def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:

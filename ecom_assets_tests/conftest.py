@@ -8,7 +8,7 @@ import pytest
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 from ecom_assets_tests.warehouse.engines import snowflake_server

@@ -28,7 +28,7 @@ from ecom_assets.tables.asset import Reads, TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
 
 NO_GATE = OrderGate(0, lambda _days: Days(()))

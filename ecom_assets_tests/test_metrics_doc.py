@@ -34,7 +34,7 @@ from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, clean_events, received
 from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import Line, section

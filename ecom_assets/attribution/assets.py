@@ -35,7 +35,7 @@ from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 
 @table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)

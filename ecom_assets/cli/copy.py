@@ -14,8 +14,8 @@ from ecom_assets.errors import UsageError
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import copy_table
-from ecom_assets.warehouse.opening import new_engine
 
 
 def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.order_reports.source import has_events, has_orders, open_orders, orders_place
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
 """Below this a run over a few million events can fill the disk."""

@@ -27,7 +27,7 @@ from ecom_assets.settings.settings import Settings, load_settings, prepare_dagst
 from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 CUSTOMERS = "customers-json"
 PLACES = (*SETTING_OF, CUSTOMERS)

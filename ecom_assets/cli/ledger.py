@@ -14,10 +14,10 @@ from ecom_assets.errors import UsageError
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
+    from ecom_assets.delivery.ledger.opening import open_store  # noqa: PLC0415 (as above)
     from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.delivery.opening import open_store  # noqa: PLC0415 (as above)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.warehouse.opening import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
     engine = new_engine(settings)
@@ -36,7 +36,7 @@ def backup(
     to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
-    from ecom_assets.delivery.opening import ledger_place  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.delivery.ledger.opening import ledger_place  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     place = ledger_place(load_settings())
@@ -57,7 +57,7 @@ def reset(
     """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
     from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (for this)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.warehouse.opening import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     if not yes:
         raise UsageError("After this everything counts as never delivered, and is sent again; say so with --yes.")

@@ -12,8 +12,8 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import Change, changes, migrate
-from ecom_assets.warehouse.opening import new_engine
 
 
 def migrate_tables(*, do_it: bool, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_ord
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import NO, ONE_DAY, Days
 from ecom_assets.tables.schema import fetched
-from ecom_assets.warehouse.engines.local import connect, streaming
+from ecom_assets.warehouse.local import connect, streaming
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}

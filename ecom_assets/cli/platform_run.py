@@ -36,7 +36,7 @@ from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import raw_days
 
 

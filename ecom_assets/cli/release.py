@@ -28,7 +28,7 @@ from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 TABLES: dict[str, type[HeldDays]] = {ORDERS: HeldOrderDays}
 """Each source's table of held days."""

@@ -23,7 +23,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import Received, Restated
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 EVERY_SESSION = Reads(Sessions, whole=True)
 

@@ -17,7 +17,7 @@ from ecom_assets.delivery import totals as delivery_totals
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
-from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
 from ecom_assets.delivery.sending import Exported, export
 from ecom_assets.delivery.tools.all import SETTING_OF
@@ -30,8 +30,8 @@ from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, tabl
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
 from ecom_assets.warehouse.io_manager import Progress
+from ecom_assets.warehouse.local import connect
 
 OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
 OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
-from ecom_assets.delivery.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.opening import ledger_place, open_store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period

@@ -22,7 +22,7 @@ from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
 from ecom_assets.delivery.destination import Answer, Destination, Verdict
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
-from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.delivery.pending import HASH, Decided, Deciding, Due
 from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import ONE_DAY, Days

@@ -18,7 +18,7 @@ from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 Row = dict[str, Any]
 HeldDates = dict[str, dict[str, str]]

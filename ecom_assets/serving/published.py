@@ -12,7 +12,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.serving.places import publication_target
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ecom_assets.sources.files.formats import NewestFiles, newest_files
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
 MOST_FILES: Final = 500

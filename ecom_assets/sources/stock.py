@@ -26,7 +26,7 @@ from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import Received
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 

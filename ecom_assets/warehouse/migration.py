@@ -15,7 +15,7 @@ from ecom_assets.errors import WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 
 @dataclass(frozen=True)

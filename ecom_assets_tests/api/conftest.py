@@ -21,7 +21,7 @@ from ecom_assets.serving.postgres import publish
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.api.small_run import run, settings_of

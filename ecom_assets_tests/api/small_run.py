@@ -26,7 +26,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import Restated
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 
 def settings_of(home: Path, files: Path, **more: object) -> Settings:

@@ -15,7 +15,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import Published, publish
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.api.conftest import PUBLISHED, Asked, served
 from ecom_assets_tests.cli.test_held_days import BAD, GOOD, ecom, report
 

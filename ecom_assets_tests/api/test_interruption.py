@@ -21,7 +21,7 @@ from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore
 from ecom_assets.api.store.store import Interruption, QuestionTooLargeError, Store, ended_after
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
 
 pytestmark = pytest.mark.xdist_group("api")

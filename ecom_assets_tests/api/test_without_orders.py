@@ -19,7 +19,7 @@ from ecom_assets.sales.queries import geography, revenue_trend, sales
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, NoOrdersError, NoSourceError, Period, Row
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.conftest import served
 
 NEWEST = date(2026, 3, 1)

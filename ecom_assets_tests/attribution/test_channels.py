@@ -10,7 +10,7 @@ from ecom_assets.attribution.channels import ChannelRule, with_source
 from ecom_assets.attribution.contracts import CHANNELS
 from ecom_assets.sandbox.shop.traffic import SHOP_URL, SOURCES
 from ecom_assets.sources.site_lists import VERSION, source_lists
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 SHOP = "https://www.shop.example/"
 Told = tuple[str, str, str]

@@ -10,7 +10,7 @@ from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse import migration as copying
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import Said, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")

@@ -12,8 +12,8 @@ from ecom_assets.errors import SettingError
 from ecom_assets.registry import MARTS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import PUBLICATION
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import content_of
-from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.command import Said, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_publishing")

@@ -16,7 +16,7 @@ from ecom_assets.customers.contracts import Customers, CustomerSegments, Lifetim
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import HEADER, Said, ecom, page_views
 from ecom_assets_tests.services import people
 from ecom_assets_tests.sources import customer_layouts as layouts

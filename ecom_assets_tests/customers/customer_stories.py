@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, received
 from ecom_assets_tests.platform import Platform
 

@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, as_table
 
 Ordered = tuple[str, int, int | str]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.destination import PAYLOADS, Answer
-from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.delivery.pending import DueEvents
 from ecom_assets.delivery.sending import Exported, export
 from ecom_assets.events.contracts import CleanEvents
@@ -23,7 +23,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, clean_events
 from ecom_assets_tests.delivery.scripted import TAKEN, Clock, Tool
 

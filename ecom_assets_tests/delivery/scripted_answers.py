@@ -13,7 +13,7 @@ from typing import Any
 
 from ecom_assets.delivery.destination import with_accounts
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.opening import open_store
+from ecom_assets.delivery.ledger.opening import open_store
 from ecom_assets.delivery.sending import Delivery, Tally
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver

@@ -16,7 +16,7 @@ from ecom_assets.delivery import customers_file as customers_json
 from ecom_assets.delivery.customers_file import FileLayout, write_customers
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
 from ecom_assets_tests.customers.customer_stories import one_of, shop_with
 

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery.destination import Answer, Verdict
 from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.opening import default_file, open_store
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore
-from ecom_assets.delivery.opening import default_file, open_store
 from ecom_assets.delivery.sending import Delivery, Tally
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings.settings import Settings

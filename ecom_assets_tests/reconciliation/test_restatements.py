@@ -13,7 +13,7 @@ import pytest
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.reconciliation.restatements import Movement
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.published_numbers import FRIDAY, MONDAY, TUESDAY, PublishedShop, number
 
 pytestmark = pytest.mark.xdist_group("restatements")

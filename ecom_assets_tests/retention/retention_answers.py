@@ -10,7 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.retention.cells import Reach, event_activity, retention, totals
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, local_day
 from ecom_assets_tests.retention.retention_reference import Cell, Deed
 

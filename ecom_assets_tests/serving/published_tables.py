@@ -11,8 +11,8 @@ import pyarrow as pa
 from ecom_assets.tables.contract import Table, text
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.warehouse.engines.visits_table import Visits, from_outside
 
 

@@ -15,7 +15,7 @@ from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.customer_api.records import Customer
 from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import customers_fetched, ids_of, people, settings_for
 

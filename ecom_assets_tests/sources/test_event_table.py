@@ -11,8 +11,8 @@ from ecom_assets.serving.realtime import real_time
 from ecom_assets.sources.event_table import EventTable, opened_table
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.warehouse.engines.local import connect
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
     FIELDS,

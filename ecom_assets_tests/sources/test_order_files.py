@@ -15,7 +15,7 @@ from ecom_assets.sources.files.mapping import shipped
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import FileOrders, OrderReader, judged_days
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
 
 HEADER = (

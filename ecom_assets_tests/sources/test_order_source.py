@@ -18,7 +18,7 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import Received
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
 

@@ -4,7 +4,7 @@ import ibis
 import pyarrow as pa
 
 from ecom_assets.tables.schema import in_their_types
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 
 def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:

@@ -14,7 +14,7 @@ from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,

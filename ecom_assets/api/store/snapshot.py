@@ -32,7 +32,7 @@ from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 TRIES = 5
 """How often the pointer is read again whose file was gone, as the next snapshots came while it was opened."""

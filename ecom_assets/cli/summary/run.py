@@ -35,7 +35,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 FETCHED = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
 

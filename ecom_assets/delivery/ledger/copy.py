@@ -15,7 +15,7 @@ from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 DELIVERIES = """
 SELECT k.day::DATE AS record_date, d.name AS destination, d.account, k.record_id, k.outcome,

@@ -29,7 +29,7 @@ from ecom_assets.sources.customer_api.mapping import (
     value_at,
 )
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 """Postgres has no NUL in text, and half a surrogate pair is no UTF-8."""

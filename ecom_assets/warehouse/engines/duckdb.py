@@ -19,7 +19,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.file_lock import Turn
-from ecom_assets.warehouse.engines.local import LOGS, connect, streaming
+from ecom_assets.warehouse.local import LOGS, connect, streaming
 
 INCOMING = "incoming_rows"
 LOCK_PATIENCE_S = 10.0

@@ -19,7 +19,7 @@ from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 Rows = list[tuple[Any, ...]]
 OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")

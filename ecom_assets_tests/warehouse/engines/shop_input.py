@@ -14,7 +14,7 @@ from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import Received
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import HEADER
 
 FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)

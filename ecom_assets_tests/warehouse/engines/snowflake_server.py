@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-snowflake" / "bin" / "python"

@@ -11,7 +11,7 @@ from ecom_assets.tables.contract import Column, Table, amount, day, flag, instan
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside
 from ecom_assets_tests.warehouse.engines.warehouses import ALL_ENGINES, on_one_worker_each, opened, settings_of

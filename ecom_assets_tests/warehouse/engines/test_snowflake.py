@@ -16,11 +16,11 @@ from ecom_assets.errors import ConnectionLostError, SettingError, WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table, amount, count, day, flag, instant, seconds, text
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines import local as embedded
+from ecom_assets.warehouse import local as embedded
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.io_manager import column_lineage
-from ecom_assets.warehouse.opening import new_engine
 from ecom_assets_tests.warehouse.engines.snowflake_server import options, plan_fault
 
 ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))

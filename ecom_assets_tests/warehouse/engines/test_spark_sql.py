@@ -7,9 +7,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.tables.contract import Table, day, instant, text
 from ecom_assets.tables.days import Days, day_start
-from ecom_assets.warehouse.engines.local import connect
 from ecom_assets.warehouse.engines.spark import catalog as spark_catalog
 from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, Visits, from_outside, grown
 
 

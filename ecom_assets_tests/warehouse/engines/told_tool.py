@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
-from ecom_assets.delivery.opening import Outlets
+from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.settings.settings import Settings
 
 TAKEN = Answer(Verdict.DELIVERED)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ecom_assets.tables.contract import Table, day, text
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))
 SHAPE = pa.schema([("visit_date", pa.date32()), ("visitor_id", pa.string())])

@@ -11,7 +11,7 @@ from _pytest.mark import ParameterSet
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 
 OTHERS = ("postgres", "snowflake", "spark")
 """Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""

@@ -15,7 +15,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.local import connect
+from ecom_assets.warehouse.local import connect
 
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
