@@ -20,7 +20,7 @@ from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.opening import new_engine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import held_withdrawals
 
 WIDTH = 120
