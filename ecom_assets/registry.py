@@ -32,7 +32,7 @@ def _contracts() -> Iterator[type[Table]]:
                 yield value
 
 
-_TABLES: Final = tuple(one for one in _contracts() if hasattr(one, "layer") and not one.__name__.startswith("_"))
+_TABLES: Final = tuple(one for one in _contracts() if not one.is_abstract)
 ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.written_by == "asset")
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (*(one for one in _TABLES if one.written_by == "run"), Withdrawals)

@@ -34,7 +34,7 @@ MODELS = ("first", "last", "last_non_direct", "linear", "position", "j", "time_d
 UNITS = ("purchase", "order")
 
 
-class _Arrival(Table):
+class _Arrival(Table, abstract=True):
     """Where a visit came from."""
 
     layer = "mart"

@@ -35,7 +35,7 @@ REJECT_REASONS = (
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 
 
-class ReceivedEvent(Table):
+class ReceivedEvent(Table, abstract=True):
     """What every received event carries: text as it came, and the values that were read from it."""
 
     layer = "raw"

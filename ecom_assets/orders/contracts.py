@@ -25,7 +25,7 @@ ORDER_REJECT_REASONS = (
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
 
-class ReceivedOrder(Table):
+class ReceivedOrder(Table, abstract=True):
     """What every received order line carries: text as it came, and the values that were read from it."""
 
     layer = "raw"
@@ -144,7 +144,7 @@ HOLD_REASONS = ("report_missing", "too_few_customers")
 """Why a day of orders can be held; the first that applies."""
 
 
-class HeldDays(Table):
+class HeldDays(Table, abstract=True):
     """One row per day of arrival that is held back: nothing is built on its rows until it is released or mended."""
 
     layer = "staging"

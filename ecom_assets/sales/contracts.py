@@ -101,7 +101,7 @@ class Sales(Table):
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
 
 
-class _Revenue(Table):
+class _Revenue(Table, abstract=True):
     """What is added up over order lines."""
 
     layer = "mart"

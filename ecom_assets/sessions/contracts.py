@@ -43,7 +43,7 @@ class SessionEvents(Table):
     is_bot = flag("Whether the user agent calls itself a robot")
 
 
-class _Behaviour(Table):
+class _Behaviour(Table, abstract=True):
     """What is added up over events, for a piece of a session and for the whole of it alike."""
 
     layer = "mart"

@@ -58,11 +58,13 @@ class Table:
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication"]] = "asset"
     """What writes the rows: the table's own asset; any run, as notes beside tables; fetching; publishing elsewhere."""
     owner: ClassVar[str] = "team:analytics"
+    is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
-        """Collect the columns in the order in which they are written down."""
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        """Collect the columns in the order in which they are written down; an abstract contract is no table itself."""
+        cls.is_abstract = abstract
         if "name" not in vars(cls):
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         parents = [vars(parent) for parent in reversed(cls.__mro__)]
