@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from ecom_assets.funnels.checks import carts_agree
 from ecom_assets.retention.checks import RETENTION_CLAIMS
 from ecom_assets.tables.check import Claim, Verdict
 from ecom_assets.tables.days import Days
@@ -85,7 +86,7 @@ def verdict(shop: Platform, one: Claim, days: Days | None) -> Verdict:
 def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
     shop.engine.execute(sql)
-    found = {one.name: verdict(shop, one, days) for one in RETENTION_CLAIMS}
+    found = {one.name: verdict(shop, one, days) for one in (*RETENTION_CLAIMS, carts_agree)}
     assert {name for name, one in found.items() if one.broken_count} == expected
     assert all(one.examples for one in found.values() if one.broken_count)
     assert "anna" not in str([one.examples for one in found.values()])
