@@ -25,7 +25,6 @@ import requests
 from amplitude import Amplitude, BaseEvent, Config
 from measuring import Result, run_process, say, scratch, tell
 
-from ecom_assets.delivery.destination import with_accounts
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.payloads import EVENT_COLUMNS
@@ -65,7 +64,7 @@ def chunks(path: Path) -> Iterator[pa.Table]:
 def send_ours(path: Path, url: str, ledger: Path) -> int:
     """Deliver, and return how many events the ledger knows as delivered."""
     settings = Settings(amplitude_api_key="key", amplitude_url=url)
-    destination = with_accounts(settings, destinations(settings))[NAME]
+    destination = destinations(settings)[NAME]
     books = Ledger(SqliteStore(ledger))
     with books.writer(destination) as writer:
         tally = Delivery(destination, books, writer).deliver(DAY, chunks(path))

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
+from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL, data_dictionary
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
@@ -49,7 +50,8 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     OrderGateSettings: "When a day of orders is held back",
     GateSettings: "When a source is no longer believed",
     SourceSettings: "The APIs of customers, orders and stock",
-    DestinationSettings: "Amplitude, Heap, Mixpanel and GA4",
+    DestinationSettings: "Deliveries to any tool",
+    **{tool.settings: f"Deliveries to {tool.title}" for tool in TOOLS.values()},
     LedgerSettings: "The ledger of deliveries, and customers.json",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",
     AnswerSettings: "The HTTP API: ad-hoc questions",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
 from rich.console import Console
 
 from ecom_assets.cli.options import AskedDays, Json
@@ -19,7 +18,7 @@ from ecom_assets.cli.summary.deliveries import delivery_lines, delivery_totals
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.delivery.pending import DueEvents, DueUsers
-from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
+from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.resources import outlets_of, outlets_resource
@@ -31,13 +30,6 @@ from ecom_assets.warehouse.factory import new_engine
 
 CUSTOMERS = "customers-json"
 PLACES = (*SETTING_OF, CUSTOMERS)
-PLACEHOLDERS: dict[str, dict[str, Any]] = {
-    "amplitude": {"amplitude_api_key": SecretStr("dry-run")},
-    "heap": {"heap_app_id": "dry-run"},
-    "mixpanel": {"mixpanel_token": SecretStr("dry-run")},
-    "ga4": {"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
-}
-"""What a dry run takes for the settings of a tool that is not set: nothing goes there, and no payload has them."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,7 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
     from ecom_assets.delivery.dry_run import DryDestination  # noqa: PLC0415 (loads DuckDB)
 
     unset = SETTING_OF.keys() - set_tools(settings)
-    fill = {name: value for tool in unset for name, value in PLACEHOLDERS[tool].items()}
+    fill = {name: value for tool in unset for name, value in TOOLS[tool].placeholders.items()}
     folder = settings.home.absolute() / "dry_run"
     shown: dict[str, Any] = {}
     with (
@@ -183,7 +175,7 @@ def export(
         list[str],
         typer.Option(
             "--to",
-            help="amplitude, heap, mixpanel, ga4 or customers-json; a day is the last day, YYYY-MM-DD, included.",
+            help=f"{', '.join(TOOLS)} or {CUSTOMERS}; a day is the last day, YYYY-MM-DD, included.",
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write payloads to files, and send nothing.")] = False,
@@ -212,5 +204,5 @@ def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
     if len(days) > 1:
         raise UsageError(f"--to {days[1]} is a second last day, after {days[0]}; give one.")
     if not places:
-        raise UsageError(f"--to {to[0]} says until when, and not where; add --to amplitude, or another tool.")
+        raise UsageError(f"--to {to[0]} says until when, and not where; add --to {PLACES[0]}, or another tool.")
     return places, days[0] if days else None

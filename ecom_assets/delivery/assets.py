@@ -20,7 +20,7 @@ from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.ledger.opening import Outlets
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
 from ecom_assets.delivery.sending import Exported, export
-from ecom_assets.delivery.tools.all import SETTING_OF
+from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
@@ -70,7 +70,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
         group_name="delivery",
-        description=f"{what}, delivered to {tool.title()}, each record once.",
+        description=f"{what}, delivered to {TOOLS[tool].title}, each record once.",
         owners=["team:analytics"],
         kinds={"http"},
         required_resource_keys={"warehouse", "outlets"},

@@ -17,7 +17,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from ecom_assets.delivery.destination import Answer, Verdict
-from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
 from ecom_assets.settings.settings import Settings
 
@@ -71,14 +71,14 @@ class Manner:
 
 @dataclass
 class HttpDestination:
-    """A `Destination`; `send` may be called from many threads at once."""
+    """A `Destination`; `send` may be called from many threads at once. Its `Tool` adds what it knows of the tool."""
 
-    name: str
     make: Callable[[pa.Table, datetime], pa.Table]
     cut: Callable[[pa.Table], Iterator[pa.Table]]
     manner: Manner
-    safe_to_repeat: bool
-    repeat_window_s: float | None
+    name: str = ""
+    safe_to_repeat: bool = True
+    repeat_window_s: float | None = None
     account: str = ""
     former_account: str = ""
     senders: int = 1
@@ -108,17 +108,17 @@ def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
     *,
     named_by: str,
     secrets: Sequence[str],
-    most_records: int,
-    per_s: float,
+    limits: Limits,
+    per_s: float | None,
     takes_gzip: bool = False,
 ) -> HttpRule:
-    """Return how a tool is talked to, by the settings that hold for all."""
+    """Return how a tool is talked to, by the settings that hold for all; `per_s` replaces the documented rate."""
     return HttpRule(
         name=name,
         settings=named_by,
         secrets=tuple(secrets),
-        per_s=per_s,
-        most_records=most_records,
+        per_s=limits.per_s if per_s is None else per_s,
+        most_records=limits.most_records,
         takes_gzip=takes_gzip,
         connections=settings.delivery_senders,
         connect_timeout_s=settings.delivery_connect_timeout_s,
@@ -126,22 +126,15 @@ def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
     )
 
 
-def patience(
-    settings: Settings, *, pause_s: float, base_s: float = 1.0, jitter: tuple[float, float] = (0.0, 0.5)
-) -> Patience:
+def patience(settings: Settings, limits: Limits) -> Patience:
     """Return how long a tool is waited for: what it documents, where the settings say nothing else."""
     return Patience(
-        base_s=settings.delivery_retry_base_s or base_s,
-        jitter=jitter,
-        pause_s=settings.delivery_pause_s or pause_s,
+        base_s=settings.delivery_retry_base_s or limits.base_s,
+        jitter=limits.jitter,
+        pause_s=settings.delivery_pause_s or limits.pause_s,
         retries=settings.delivery_retries,
         total_s=settings.delivery_max_wait_s,
     )
-
-
-def rate(chosen: float | None, documented: float) -> float:
-    """Return the records per second that a tool gets at most: what is set, else what it documents; 0: no bound."""
-    return documented if chosen is None else chosen
 
 
 BUSY = "busy"

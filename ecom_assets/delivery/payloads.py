@@ -234,19 +234,7 @@ TITLED = {
     "purchase": "Order Completed",
     "refund": "Order Refunded",
 }
-"""Names of Segment's e-commerce specification, which shops use in Amplitude, Heap and Mixpanel too."""
-GA4 = {
-    "page_view": "page_view",
-    "product_view": "view_item",
-    "category_view": "view_item_list",
-    "search": "search",
-    "add_to_cart": "add_to_cart",
-    "remove_from_cart": "remove_from_cart",
-    "checkout_start": "begin_checkout",
-    "purchase": "purchase",
-    "refund": "refund",
-}
-"""GA4's recommended events, on which its e-commerce reports are built."""
+"""Names of Segment's e-commerce specification, which shops use in most analytics tools."""
 
 
 def names_as(names: Mapping[str, str]) -> str:

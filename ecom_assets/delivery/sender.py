@@ -47,6 +47,24 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a tool documents of its requests, where settings say nothing else."""
+
+    most_records: int
+    """Records of a request."""
+    most_bytes: int
+    """Bytes of a request."""
+    pause_s: float = 30.0
+    """After 429 that names no time."""
+    per_s: float = 0.0
+    """Records per second; 0: no bound."""
+    base_s: float = 1.0
+    """Before the first retry."""
+    jitter: tuple[float, float] = (0.0, 0.5)
+    """See `Patience`."""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRule:
     """How a tool is talked to."""
 

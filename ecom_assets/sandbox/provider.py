@@ -146,8 +146,9 @@ def ensure_sandbox(settings: Settings) -> None:
 
 RETRY_S = 0.01
 """Nobody needs to be spared by a stand-in."""
-SECRETS = ("amplitude_api_key", "mixpanel_token", "ga4_api_secret")
-RATES = ("amplitude_events_per_s", "heap_events_per_s", "mixpanel_events_per_s", "ga4_events_per_s")
+SECRETS = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+RATES = {name for name in Settings.model_fields if name.endswith("_events_per_s")}
+"""The pace of each tool."""
 
 
 @contextmanager

@@ -1,52 +1,15 @@
-"""Settings of the tools that results go to, and of their delivery. Not here: reading them (`settings.py`)."""
+"""Settings of deliveries and of their ledger. Not here: those of one tool (`delivery/tools/<name>/settings.py`)."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-TOOL_ADDRESSES = ("amplitude_url", "heap_url", "mixpanel_url", "ga4_url")
-"""The fields that hold a web address."""
-_RATE = "at most; 0: no bound; default"
-
 
 class DestinationSettings(BaseSettings):
-    """What `Settings` has for Amplitude, Heap, Mixpanel and GA4."""
+    """What `Settings` has for the delivery to any tool; what a tool needs besides is in its package."""
 
-    amplitude_api_key: SecretStr = Field(SecretStr(""), description="Key of the Amplitude project that gets events")
-    amplitude_api: Literal["batch", "http_v2"] = Field("batch", description="Which of Amplitude's two APIs gets events")
-    amplitude_region: Literal["us", "eu"] = Field("us", description="Where the Amplitude project is")
-    amplitude_url: str = Field("", description="Address of Amplitude instead of the region's, without a path")
-    amplitude_min_id_length: int = Field(
-        5, ge=1, le=1024, description="Characters that ids of users and devices have at least; Amplitude's default is 5"
-    )
-    amplitude_events_per_s: float | None = Field(
-        None, ge=0, description=f"Events per second to Amplitude {_RATE} 1000 by http_v2, none by batch"
-    )
-    heap_app_id: str = Field("", description="Id of the Heap environment that gets events")
-    heap_region: Literal["us", "eu"] = Field("us", description="Where the Heap environment is")
-    heap_url: str = Field("", description="Address of Heap instead of the region's, without a path")
-    heap_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to Heap {_RATE} 250")
-    mixpanel_token: SecretStr = Field(SecretStr(""), description="Token of the Mixpanel project that gets events")
-    mixpanel_project_id: str = Field("", description="Id of that project; needed with a service account")
-    mixpanel_service_user: str = Field("", description="Mixpanel service account, instead of the token, for events")
-    mixpanel_service_secret: SecretStr = Field(SecretStr(""), description="Secret of that service account")
-    mixpanel_region: Literal["us", "eu", "in"] = Field("us", description="Where the Mixpanel project is")
-    mixpanel_url: str = Field("", description="Address of Mixpanel instead of the region's, without a path")
-    mixpanel_max_bytes: int = Field(
-        2_000_000, ge=10_000, le=10_000_000, description="Bytes of a request to Mixpanel before gzip, at most"
-    )
-    mixpanel_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to Mixpanel {_RATE} 30000")
-    ga4_measurement_id: str = Field("", description="Measurement id of the GA4 web stream that gets events, G-…")
-    ga4_api_secret: SecretStr = Field(SecretStr(""), description="Measurement Protocol API secret of that stream")
-    ga4_region: Literal["us", "eu"] = Field("us", description="Where GA4 collects; eu keeps it in the EU")
-    ga4_url: str = Field("", description="Address of GA4 instead of the region's, without a path")
-    ga4_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to GA4 {_RATE} none")
-    ga4_unconfirmed: Literal["at_most_once", "at_least_once"] = Field(
-        "at_most_once", description="What becomes of events that GA4 may have got or not: given up, or sent again"
-    )
     delivery_user_key: Literal["visitor_id", "user_id"] = Field(
         "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
     )
@@ -72,38 +35,6 @@ class DestinationSettings(BaseSettings):
     @classmethod
     def _names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("ga4_measurement_id")
-    @classmethod
-    def _measurement_id(cls, value: str) -> str:
-        if value and not re.fullmatch(r"G-[A-Z0-9]+", value):
-            raise ValueError("is no measurement id of a web stream, such as G-ABCDE12345")
-        return value
-
-    @property
-    def amplitude_address(self) -> str:
-        """Return where Amplitude is."""
-        return (
-            self.amplitude_url
-            or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[self.amplitude_region]
-        )
-
-    @property
-    def heap_address(self) -> str:
-        """Return where Heap is."""
-        return self.heap_url or {"us": "https://heapanalytics.com", "eu": "https://c.eu.heap-api.com"}[self.heap_region]
-
-    @property
-    def mixpanel_address(self) -> str:
-        """Return where Mixpanel is."""
-        host = {"us": "api", "eu": "api-eu", "in": "api-in"}[self.mixpanel_region]
-        return self.mixpanel_url or f"https://{host}.mixpanel.com"
-
-    @property
-    def ga4_address(self) -> str:
-        """Return where GA4 collects."""
-        host = {"us": "www", "eu": "region1"}[self.ga4_region]
-        return self.ga4_url or f"https://{host}.google-analytics.com"
 
 
 class LedgerSettings(BaseSettings):

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -22,15 +21,22 @@ from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings import lists as setting_lists
 from ecom_assets.settings.alerts import AlertSettings
-from ecom_assets.settings.delivery import TOOL_ADDRESSES, DestinationSettings, LedgerSettings
+from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
 from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+from ecom_assets.settings.tools import ToolSettings, all_tool_settings, web_address
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
+
+
+if TYPE_CHECKING:
+    AllToolSettings = ToolSettings  # a tool reads its own through its own class, see `Tool.own`
+else:
+    AllToolSettings = all_tool_settings()
 
 
 class Settings(
@@ -39,6 +45,7 @@ class Settings(
     ServingSettings,
     AlertSettings,
     DestinationSettings,
+    AllToolSettings,
     LedgerSettings,
     OrderGateSettings,
     GateSettings,
@@ -183,14 +190,10 @@ class Settings(
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
         return value
 
-    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url", *TOOL_ADDRESSES)
+    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
-        if value and not is_plain:
-            raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
-        return value.rstrip("/")
+        return web_address(value)
 
     @field_validator("orders")
     @classmethod

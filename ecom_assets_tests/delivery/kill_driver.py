@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import Answer, Destination, with_accounts
+from ecom_assets.delivery.destination import Answer, Destination
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.opening import open_store
 from ecom_assets.delivery.payloads import EVENT_ROWS
@@ -82,7 +82,7 @@ def deliver(job: dict[str, Any]) -> None:
     settings = Settings(**job["settings"])
     now = datetime.fromisoformat(job["now"])
     ledger = Ledger(open_store(settings))
-    destination = Mortal(with_accounts(settings, destinations(settings))[job["destination"]], job["phase"], job["at"])
+    destination = Mortal(destinations(settings)[job["destination"]], job["phase"], job["at"])
     with ledger.writer(destination, patience_s=20) as writer:
         rows = rows_of(job["first"], job["size"], now)
         Delivery(destination, ledger, writer, sending_at=lambda: now).deliver(date.fromisoformat(job["day"]), [rows])

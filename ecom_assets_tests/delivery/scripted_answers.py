@@ -11,7 +11,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ecom_assets.delivery.destination import with_accounts
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.opening import open_store
 from ecom_assets.delivery.sending import Delivery, Tally
@@ -156,7 +155,7 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     runs: list[int] = []
     with RECEIVERS[tool](Setup(journal=journal, faults=faults, refuses=refused)) as receiver:
         settings = Settings(**(given | receiver.settings()))
-        inner = with_accounts(settings, destinations(settings))[f"{tool}_events"]
+        inner = destinations(settings)[f"{tool}_events"]
         ledger = Ledger(open_store(settings))
 
         def run() -> Tally:

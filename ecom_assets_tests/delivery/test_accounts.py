@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.delivery.destination import with_accounts
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.scripted import Clock, Tool, numbered
@@ -29,7 +28,7 @@ def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench
 
 def test_no_account_holds_what_a_tool_is_reached_with() -> None:
     given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
-    made = with_accounts(given, destinations(given))
+    made = destinations(given)
     assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
     assert not [one.account for one in made.values() if "K3Y" in one.account]
     assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.delivery.tools.amplitude import client as amplitude_client
-from ecom_assets.delivery.tools.ga4 import client as ga4_client
+from ecom_assets.delivery.sender import Limits
+from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.delivery.tools.ga4 import payload as ga4
-from ecom_assets.delivery.tools.heap import client as heap_client
-from ecom_assets.delivery.tools.mixpanel import client as mixpanel_client
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.mart_rows import SENT_AT, events, tool
 from ecom_assets_tests.markdown import ROOT, section
 
 PAGE = "docs/destinations.md"
-MODULES = [ROOT / "ecom_assets" / "destinations" / f"{name}.py" for name in ("amplitude", "heap", "mixpanel", "ga4")]
-SHARED = [ROOT / "ecom_assets" / "destinations" / f"{name}.py" for name in ("event_properties", "serializing")]
+DELIVERY = ROOT / "ecom_assets" / "delivery"
+MODULES = [DELIVERY / "tools" / name / "payload.py" for name in TOOLS]
+SHARED = [DELIVERY / f"{name}.py" for name in ("event_properties", "payloads")]
 
 
 @pytest.mark.parametrize(
@@ -48,25 +48,28 @@ def test_every_reason_is_on_the_page_and_no_other() -> None:
     assert told == set.union(*map(reasons_in, [*MODULES, *SHARED])) | {"too_large"}
 
 
+def limits(name: str, **settings: str) -> Limits:
+    """Return what a tool takes of events."""
+    tool = TOOLS[name]
+    found: Limits = tool.events.limits(tool.own(Settings(**settings)))  # type: ignore[arg-type]  # pydantic reads them
+    return found
+
+
 def test_limits_of_requests_are_those_that_are_kept() -> None:
     (table,) = section(PAGE, "How it is sent").tables
     told = {line[""]: {name: cell for name, cell in line.items() if name} for line in table}
-    apis = amplitude_client.APIS
-    assert {
+    kept = {
+        "Amplitude Batch": limits("amplitude", amplitude_api="batch"),
+        "Amplitude HTTP V2": limits("amplitude", amplitude_api="http_v2"),
+        "Heap": limits("heap"),
+        "Mixpanel": limits("mixpanel"),
+        "GA4": limits("ga4"),
+    }
+    requests = {
         name: re.sub(r"\D", "", cell.partition(" of ")[0]) for name, cell in told["events in a request"].items()
-    } == {
-        "Amplitude Batch": str(apis["batch"].most_records),
-        "Amplitude HTTP V2": str(apis["http_v2"].most_records),
-        "Heap": str(heap_client.MOST_RECORDS),
-        "Mixpanel": str(mixpanel_client.MOST_RECORDS),
-        "GA4": str(ga4_client.MOST_EVENTS),
     }
-    rates = {
-        "Amplitude Batch": apis["batch"].per_s,
-        "Amplitude HTTP V2": apis["http_v2"].per_s,
-        "Heap": heap_client.PER_S,
-        "Mixpanel": mixpanel_client.PER_S,
-        "GA4": 0.0,
+    assert requests == {name: str(one.most_records) for name, one in kept.items()}
+    assert told["events per second"] == {
+        name: f"{one.per_s:,.0f}" if one.per_s else "no bound" for name, one in kept.items()
     }
-    assert told["events per second"] == {name: f"{rate:,.0f}" if rate else "no bound" for name, rate in rates.items()}
     assert f"{ga4.PROPERTIES.most} (GA4)" in (ROOT / PAGE).read_text(encoding="utf-8")

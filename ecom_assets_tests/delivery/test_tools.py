@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from ecom_assets.delivery.tools.all import NAMES, destinations, missing_settings
+from ecom_assets.delivery.tools.all import NAMES, TOOLS, destinations
+from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import PREFIX, Settings, load_settings
 from ecom_assets_tests.delivery.mart_rows import one_batch, tool, users, visits
@@ -22,10 +23,12 @@ def test_every_tool_gets_events_and_users() -> None:
     assert list(destinations(Settings(heap_app_id="1"))) == ["heap_events", "heap_users"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_who_is_not_configured_is_told_by_which_settings(name: str) -> None:
-    for setting in missing_settings(name).split(" and "):
-        assert setting.removeprefix(PREFIX).lower() in Settings.model_fields
+@pytest.mark.parametrize("name", TOOLS)
+def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platforms(name: str) -> None:
+    tool = TOOLS[name]
+    assert {*tool.needed, *tool.placeholders} <= set(tool.settings.model_fields) <= set(Settings.model_fields)
+    assert all(field.startswith(f"{name}_") for field in tool.settings.model_fields)
+    assert set(tool.placeholders) == set(tool.needed)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +73,11 @@ def test_wrong_values_are_refused_by_name(name: str, value: str | int) -> None:
 def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> None:
     chosen = {f"{name}_region": region for name in ("amplitude", "heap", "mixpanel", "ga4")}
     settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
-    assert (
-        settings.amplitude_address,
-        settings.heap_address,
-        settings.mixpanel_address,
-        settings.ga4_address,
-    ) == tuple(f"https://{host}" for host in hosts)
-    assert Settings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"
+    names = ("amplitude", "heap", "mixpanel", "ga4")
+    assert tuple(TOOLS[name].address(TOOLS[name].own(settings)) for name in names) == tuple(
+        f"https://{host}" for host in hosts
+    )
+    assert MixpanelSettings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"
 
 
 def test_a_rate_is_kept(far_side: ScriptedTool) -> None:

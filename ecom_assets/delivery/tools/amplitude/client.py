@@ -1,17 +1,14 @@
 """Sends to Amplitude: HTTP V2 or Batch for events, Identify for user properties.
 
 Amplitude takes a request whole or not at all, names the bad rows of a refused one (all of them, or only the first), and
-knows an event again by its insert_id for seven days. Not here: payloads (`amplitude.py`).
+knows an event again by its insert_id for seven days. Not here: payloads (`payload.py`).
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
-
-import pyarrow as pa
 
 from ecom_assets.delivery.batch_sender import (
     HttpDestination,
@@ -20,97 +17,64 @@ from ecom_assets.delivery.batch_sender import (
     Rest,
     http_rule,
     patience,
-    rate,
     read_common,
 )
 from ecom_assets.delivery.batching import cut
-from ecom_assets.delivery.payloads import EventChoices
-from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
+from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
-from ecom_assets.settings.settings import Settings
+from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
-WINDOW_S = 7 * 86_400 - 3600
-"""Amplitude knows an insert_id again for seven days; the last hour is for the way there."""
+Context = ToolContext[AmplitudeSettings]
+PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
+IDENTIFY = "/identify"
 TAKEN, REFUSED, THROTTLED = 200, 400, 429
 _NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
 _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 is about that no row caused."""
 
 
-@dataclass(frozen=True)
-class Api:
-    """One of Amplitude's APIs for events."""
-
-    path: str
-    most_records: int
-    most_bytes: int
-    pause_s: float
-    """Documented, after 429."""
-    per_s: float
-    """Documented; 0: none is."""
-
-
-APIS = {
-    "http_v2": Api("/2/httpapi", most_records=1_999, most_bytes=999_999, pause_s=30.0, per_s=1_000.0),
-    "batch": Api("/batch", most_records=2_000, most_bytes=20_000_000, pause_s=15.0, per_s=0.0),
-}
-IDENTIFY = Api("/identify", most_records=500, most_bytes=300_000, pause_s=15.0, per_s=0.0)
-"""Its requests are forms, which may be three times as long as the JSON in them; of HTTP V2 it has the 1 MB."""
-
-
-def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    api = APIS[settings.amplitude_api]
-    key, min_length = settings.amplitude_api_key.get_secret_value(), settings.amplitude_min_id_length
-    rule = http_rule(
-        settings,
-        "Amplitude",
-        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
-        secrets=[key],
-        most_records=api.most_records,
-        per_s=rate(settings.amplitude_events_per_s, api.per_s),
-        takes_gzip=True,
-    )
-    head = _head(key, min_length)
+    own, limits = context.own, context.limits
+    head = _head(own)
     return HttpDestination(
-        name="amplitude_events",
-        make=lambda rows, sent_at: amplitude.events(rows, sent_at, choices, min_length),
-        cut=partial(_cut, api=api, around_bytes=len(head) + 2),
+        make=lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
+        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=len(head) + 2),
         manner=Manner(
-            Sender(rule),
-            patience(settings, pause_s=api.pause_s),
-            lambda payloads: Request(settings.amplitude_address + api.path, payloads.between(head, "]}")),
+            Sender(_rule(context, takes_gzip=True)),
+            patience(context.settings, limits),
+            lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
             read,
         ),
-        safe_to_repeat=True,
-        repeat_window_s=WINDOW_S,
     )
 
 
-def users(settings: Settings) -> HttpDestination:
+def users(context: Context) -> HttpDestination:
     """Return the destination of user properties: setting them twice is setting them once."""
-    key = settings.amplitude_api_key.get_secret_value()
-    rule = http_rule(
-        settings,
-        "Amplitude",
-        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
-        secrets=[key],
-        most_records=IDENTIFY.most_records,
-        per_s=rate(settings.amplitude_events_per_s, APIS["http_v2"].per_s),
-    )
+    own, limits = context.own, context.limits
 
     def request(payloads: Sequence[str]) -> Request:
+        key = own.amplitude_api_key.get_secret_value()
         form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
-        url = settings.amplitude_address + IDENTIFY.path
-        return Request(url, form.encode(), "application/x-www-form-urlencoded")
+        return Request(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
     return HttpDestination(
-        name="amplitude_users",
-        make=lambda rows, _sent_at: amplitude.users(rows, settings.amplitude_min_id_length),
-        cut=partial(_cut, api=IDENTIFY, around_bytes=0),
-        manner=Manner(Sender(rule), patience(settings, pause_s=IDENTIFY.pause_s), request, read),
-        safe_to_repeat=True,
-        repeat_window_s=None,
+        make=lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length),
+        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
+        manner=Manner(Sender(_rule(context)), patience(context.settings, limits), request, read),
+    )
+
+
+def _rule(context: Context, *, takes_gzip: bool = False) -> HttpRule:
+    return http_rule(
+        context.settings,
+        "Amplitude",
+        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
+        secrets=[context.own.amplitude_api_key.get_secret_value()],
+        limits=context.limits,
+        per_s=context.own.amplitude_events_per_s,
+        takes_gzip=takes_gzip,
     )
 
 
@@ -179,10 +143,7 @@ def _places(told: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude
     return [place for place in places if isinstance(place, int) and 0 <= place < count]
 
 
-def _head(key: str, min_length: int) -> str:
+def _head(own: AmplitudeSettings) -> str:
+    key, min_length = own.amplitude_api_key.get_secret_value(), own.amplitude_min_id_length
     options = {} if min_length == amplitude.MIN_ID_LENGTH else {"options": {"min_id_length": min_length}}
     return f'{json.dumps({"api_key": key, **options})[:-1]}, "events": ['
-
-
-def _cut(payloads: pa.Table, *, api: Api, around_bytes: int) -> Iterator[pa.Table]:
-    return cut(payloads, most_records=api.most_records, most_bytes=api.most_bytes, around_bytes=around_bytes)

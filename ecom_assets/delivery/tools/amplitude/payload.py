@@ -1,7 +1,7 @@
 """What Amplitude gets: events of its HTTP V2 and Batch APIs, and user properties of its Identify API.
 
 Field names, limits and forbidden ids are those of amplitude.com/docs/apis/analytics/http-v2 and …/identify. Not here:
-sending (`amplitude_client.py`).
+sending (`client.py`).
 """
 
 from datetime import datetime
@@ -25,6 +25,7 @@ from ecom_assets.delivery.payloads import (
     user_payloads,
 )
 
+EVENT_NAMES = TITLED
 MIN_ID_LENGTH = 5
 TEXT_CHARACTERS = 1024
 LEVELS = 40
@@ -91,7 +92,7 @@ def events(
     """
     form = PayloadForm(
         named={
-            "name": names_as(TITLED),
+            "name": names_as(EVENT_NAMES),
             "actor": "coalesce(known_user, device)",
             "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
         },

@@ -1,7 +1,8 @@
 """Sends to GA4's Measurement Protocol.
 
 GA4 answers 2xx to all that reaches it and says nothing of what it took, and knows no event again but purchases by their
-transaction_id. So what may have reached it is not sent again, unless the shop chose so. Not here: payloads (`ga4.py`).
+transaction_id. So what may have reached it is not sent again, unless the shop chose so. Not here: payloads
+(`payload.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,46 +18,37 @@ from ecom_assets.delivery.batch_sender import (
     Rest,
     http_rule,
     patience,
-    rate,
     read_common,
 )
 from ecom_assets.delivery.batching import cut_by
-from ecom_assets.delivery.payloads import EventChoices
-from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.sender import Limits, Reply, Request, Sender
+from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.ga4 import payload as ga4
-from ecom_assets.settings.settings import Settings
+from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
-MOST_EVENTS = 25
-MOST_BYTES = 129_999
-PAUSE_S = 30.0
+Context = ToolContext[Ga4Settings]
 UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
 _EVENTS = ',"events":['
 """Where the events of a payload begin: no text in it can hold this, as quotes in texts are escaped."""
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
-def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    is_repeatable = settings.ga4_unconfirmed == "at_least_once"
+    is_repeatable = context.own.ga4_unconfirmed == "at_least_once"
     return HttpDestination(
-        name="ga4_events",
-        make=lambda rows, sent_at: ga4.events(rows, sent_at, choices),
-        cut=partial(_cut, most_records=MOST_EVENTS),
-        manner=_manner(settings, is_repeatable=is_repeatable),
-        safe_to_repeat=is_repeatable,
-        repeat_window_s=ga4.OLDEST_S,
+        make=lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
+        cut=partial(_cut, limits=context.limits),
+        manner=_manner(context, is_repeatable=is_repeatable),
     )
 
 
-def users(settings: Settings) -> HttpDestination:
+def users(context: Context) -> HttpDestination:
     """Return the destination of user properties: setting them twice is setting them once."""
     return HttpDestination(
-        name="ga4_users",
         make=lambda rows, _sent_at: ga4.users(rows),
-        cut=partial(_cut, most_records=1),
-        manner=_manner(settings, is_repeatable=True),
-        safe_to_repeat=True,
-        repeat_window_s=None,
+        cut=partial(_cut, limits=context.limits),
+        manner=_manner(context, is_repeatable=True),
     )
 
 
@@ -82,27 +74,27 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
     return Reading(Rest.HALVED, words=reply.words)
 
 
-def _manner(settings: Settings, *, is_repeatable: bool) -> Manner:
-    secret = settings.ga4_api_secret.get_secret_value()
+def _manner(context: Context, *, is_repeatable: bool) -> Manner:
+    own, secret = context.own, context.own.ga4_api_secret.get_secret_value()
     rule = http_rule(
-        settings,
+        context.settings,
         "GA4",
         named_by="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
         secrets=[secret],
-        most_records=MOST_EVENTS,
-        per_s=rate(settings.ga4_events_per_s, 0.0),
+        limits=context.limits,
+        per_s=own.ga4_events_per_s,
     )
-    params = {"measurement_id": settings.ga4_measurement_id, "api_secret": secret}
+    params = {"measurement_id": own.ga4_measurement_id, "api_secret": secret}
     return Manner(
         Sender(rule),
-        patience(settings, pause_s=PAUSE_S),
-        lambda payloads: Request(f"{settings.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
+        patience(context.settings, context.limits),
+        lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
         read,
         repeatable=lambda payload: is_repeatable or is_purchase(payload),
     )
 
 
-def _cut(payloads: pa.Table, *, most_records: int) -> Iterator[pa.Table]:
+def _cut(payloads: pa.Table, *, limits: Limits) -> Iterator[pa.Table]:
     """A request is of one person: the payloads that are the same up to their events."""
     heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
-    return cut_by(payloads, heads, most_records=most_records, most_bytes=MOST_BYTES)
+    return cut_by(payloads, heads, most_records=limits.most_records, most_bytes=limits.most_bytes)

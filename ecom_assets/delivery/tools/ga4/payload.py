@@ -2,7 +2,7 @@
 
 Names and limits are those of developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
 sending-events); addresses of pages may be longer than other values by GA4's collection limits. GA4 answers 2xx whatever
-it gets, so all that it would drop is refused here. Not here: sending (`ga4_client.py`).
+it gets, so all that it would drop is refused here. Not here: sending (`client.py`).
 """
 
 from datetime import datetime
@@ -12,7 +12,6 @@ import pyarrow as pa
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
     EVERYTHING,
-    GA4,
     USER_PROPERTIES,
     EventChoices,
     PayloadForm,
@@ -27,6 +26,18 @@ from ecom_assets.delivery.payloads import (
     user_payloads,
 )
 
+EVENT_NAMES = {
+    "page_view": "page_view",
+    "product_view": "view_item",
+    "category_view": "view_item_list",
+    "search": "search",
+    "add_to_cart": "add_to_cart",
+    "remove_from_cart": "remove_from_cart",
+    "checkout_start": "begin_checkout",
+    "purchase": "purchase",
+    "refund": "refund",
+}
+"""GA4's recommended events, on which its e-commerce reports are built."""
 NAME_CHARACTERS = 40
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_]*"
 VALUE_CHARACTERS = 100
@@ -82,7 +93,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
     with_items = ", ".join(text(name) for name in _WITH_ITEMS)
     form = PayloadForm(
         named={
-            "name": names_as(GA4),
+            "name": names_as(EVENT_NAMES),
             "client": "coalesce(known_user, device)",
             "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
             "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",

@@ -1,7 +1,7 @@
 """Sends to Heap: bulk track for events, bulk add_user_properties for users.
 
 Heap says yes or no to a request and names no row, so a bad one is found by halving; it knows an event again by its
-idempotency_key. Not here: payloads (`heap.py`).
+idempotency_key. Not here: payloads (`payload.py`).
 """
 
 import json
@@ -16,66 +16,52 @@ from ecom_assets.delivery.batch_sender import (
     Rest,
     http_rule,
     patience,
-    rate,
     read_common,
 )
 from ecom_assets.delivery.batching import cut
-from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.heap import payload as heap
-from ecom_assets.settings.settings import Settings
+from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
-MOST_RECORDS = 1_000
-MOST_BYTES = 5_000_000
-"""Ours: Heap documents none."""
-PER_S = 250.0
-"""15,000 events per minute and environment."""
-PAUSE_S = 30.0
-"""Heap counts the requests of a person over 30 seconds, the longest window but its minute."""
-WINDOW_S = 7 * 86_400.0
-"""Heap documents no end to what it knows again; after a week we do not rely on it."""
+Context = ToolContext[HeapSettings]
 _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORECASE)
 """What a 400 is about that no row caused."""
 
 
-def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
     return HttpDestination(
-        name="heap_events",
-        make=lambda rows, sent_at: heap.events(rows, sent_at, choices),
-        cut=partial(cut, most_records=MOST_RECORDS, most_bytes=MOST_BYTES),
-        manner=_manner(settings, "/api/track", "events"),
-        safe_to_repeat=True,
-        repeat_window_s=WINDOW_S,
+        make=lambda rows, sent_at: heap.events(rows, sent_at, context.choices),
+        cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
+        manner=_manner(context, "/api/track", "events"),
     )
 
 
-def users(settings: Settings) -> HttpDestination:
+def users(context: Context) -> HttpDestination:
     """Return the destination of user properties: setting them twice is setting them once."""
     return HttpDestination(
-        name="heap_users",
         make=lambda rows, _sent_at: heap.users(rows),
-        cut=partial(cut, most_records=MOST_RECORDS, most_bytes=MOST_BYTES),
-        manner=_manner(settings, "/api/add_user_properties", "users"),
-        safe_to_repeat=True,
-        repeat_window_s=None,
+        cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
+        manner=_manner(context, "/api/add_user_properties", "users"),
     )
 
 
-def _manner(settings: Settings, path: str, records: str) -> Manner:
+def _manner(context: Context, path: str, records: str) -> Manner:
+    own = context.own
     rule = http_rule(
-        settings,
+        context.settings,
         "Heap",
         named_by="ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL",
-        secrets=[settings.heap_app_id],
-        most_records=MOST_RECORDS,
-        per_s=rate(settings.heap_events_per_s, PER_S),
+        secrets=[own.heap_app_id],
+        limits=context.limits,
+        per_s=own.heap_events_per_s,
     )
-    head = f'{{"app_id": {json.dumps(settings.heap_app_id)}, "{records}": ['
+    head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
     return Manner(
         Sender(rule),
-        patience(settings, pause_s=PAUSE_S),
-        lambda payloads: Request(settings.heap_address + path, payloads.between(head, "]}")),
+        patience(context.settings, context.limits),
+        lambda payloads: Request(own.heap_address + path, payloads.between(head, "]}")),
         read,
     )
 

@@ -1,6 +1,6 @@
 """What Heap gets: events of its bulk track API, and user properties of its bulk add_user_properties API.
 
-Field names and limits are those of developers.heap.io/reference. Not here: sending (`heap_client.py`).
+Field names and limits are those of developers.heap.io/reference. Not here: sending (`client.py`).
 """
 
 from datetime import datetime
@@ -24,6 +24,7 @@ from ecom_assets.delivery.payloads import (
     user_payloads,
 )
 
+EVENT_NAMES = TITLED
 IDENTITY_CHARACTERS = 255
 EVENT_CHARACTERS = 1024
 TEXT_CHARACTERS = 1023
@@ -56,7 +57,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
     """Return the `PAYLOADS` of rows of events (`EVENT_COLUMNS`); `sent_at` means nothing: any age is taken."""
     columns = "record_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
-        named={"name": names_as(TITLED), "actor": "coalesce(known_user, device)"},
+        named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
         user_key="actor",
         payload=json_object(
             {

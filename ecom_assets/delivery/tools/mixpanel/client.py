@@ -1,7 +1,7 @@
 """Sends to Mixpanel: /import for events, /engage for user properties.
 
 Mixpanel takes the good rows of a request that it refuses, and names the bad ones; what it has, it knows for good by
-event, time, person and $insert_id. Not here: payloads (`mixpanel.py`).
+event, time, person and $insert_id. Not here: payloads (`payload.py`).
 """
 
 import json
@@ -17,62 +17,53 @@ from ecom_assets.delivery.batch_sender import (
     Rest,
     http_rule,
     patience,
-    rate,
     read_common,
 )
 from ecom_assets.delivery.batching import cut
-from ecom_assets.delivery.payloads import EventChoices
-from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
+from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
-from ecom_assets.settings.settings import Settings
+from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
-MOST_RECORDS = 2_000
-PER_S = 30_000.0
-BASE_S, JITTER = 2.0, (0.5, 2.5)
-"""After 429, 502 and 503: 2 s, doubling to 60 s, and 1 to 5 s by chance."""
+Context = ToolContext[MixpanelSettings]
 TAKEN = 200
 _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 """What an error is about that no row caused."""
 
 
-def events(settings: Settings, choices: EventChoices) -> HttpDestination:
+def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    token, secret = _token(settings), settings.mixpanel_service_secret.get_secret_value()
-    params = {"strict": "1"} | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {})
-    user = settings.mixpanel_service_user or token
+    own, limits = context.own, context.limits
+    params = {"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {})
+    user = own.mixpanel_service_user or own.mixpanel_token.get_secret_value()
+    password = own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else ""
 
     def request(payloads: Texts) -> Request:
         body = payloads.between("[", "]")
-        password = secret if settings.mixpanel_service_user else ""
-        return Request(f"{settings.mixpanel_address}/import", body, params=params, user=user, password=password)
+        return Request(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
 
     return HttpDestination(
-        name="mixpanel_events",
-        make=lambda rows, sent_at: mixpanel.events(rows, sent_at, choices),
-        cut=partial(cut, most_records=MOST_RECORDS, most_bytes=settings.mixpanel_max_bytes, around_bytes=2),
-        manner=Manner(Sender(_rule(settings, takes_gzip=True)), _patience(settings), request, read),
-        safe_to_repeat=True,
-        repeat_window_s=None,
+        make=lambda rows, sent_at: mixpanel.events(rows, sent_at, context.choices),
+        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=2),
+        manner=Manner(Sender(_rule(context, takes_gzip=True)), patience(context.settings, limits), request, read),
     )
 
 
-def users(settings: Settings) -> HttpDestination:
+def users(context: Context) -> HttpDestination:
     """Return the destination of user properties: setting them twice is setting them once."""
-    token = f'{{"$token":{json.dumps(_token(settings))},'
+    own, limits = context.own, context.limits
+    token = f'{{"$token":{json.dumps(own.mixpanel_token.get_secret_value())},'
 
     def request(payloads: Sequence[str]) -> Request:
         body = ",".join(token + payload[1:] for payload in payloads)
-        url = f"{settings.mixpanel_address}/engage"
+        url = f"{own.mixpanel_address}/engage"
         return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
     return HttpDestination(
-        name="mixpanel_users",
         make=lambda rows, _sent_at: mixpanel.users(rows),
-        cut=partial(cut, most_records=MOST_RECORDS // 2, most_bytes=settings.mixpanel_max_bytes // 2),
-        manner=Manner(Sender(_rule(settings, takes_gzip=False)), _patience(settings), request, read),
-        safe_to_repeat=True,
-        repeat_window_s=None,
+        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
+        manner=Manner(Sender(_rule(context, takes_gzip=False)), patience(context.settings, limits), request, read),
     )
 
 
@@ -124,21 +115,14 @@ def _said(reply: Reply) -> str:
     return reply.words or f"Mixpanel: {reply.told().get('error') or 'no data objects in the body are valid'}"
 
 
-def _rule(settings: Settings, *, takes_gzip: bool) -> HttpRule:
+def _rule(context: Context, *, takes_gzip: bool) -> HttpRule:
+    own = context.own
     return http_rule(
-        settings,
+        context.settings,
         "Mixpanel",
         named_by="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
-        secrets=[_token(settings), settings.mixpanel_service_secret.get_secret_value()],
-        most_records=MOST_RECORDS,
-        per_s=rate(settings.mixpanel_events_per_s, PER_S),
+        secrets=[own.mixpanel_token.get_secret_value(), own.mixpanel_service_secret.get_secret_value()],
+        limits=context.limits,
+        per_s=own.mixpanel_events_per_s,
         takes_gzip=takes_gzip,
     )
-
-
-def _patience(settings: Settings) -> Patience:
-    return patience(settings, pause_s=BASE_S, base_s=BASE_S, jitter=JITTER)
-
-
-def _token(settings: Settings) -> str:
-    return settings.mixpanel_token.get_secret_value()

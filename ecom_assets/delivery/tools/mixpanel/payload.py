@@ -2,7 +2,7 @@
 
 Field names, limits and forbidden ids are those of docs.mixpanel.com/reference (import-events, user-profile-limits), and
 of its data types: a text is cut after 255 bytes there, so a longer one is refused here. Not here: sending
-(`mixpanel_client.py`).
+(`client.py`).
 """
 
 from datetime import datetime
@@ -27,6 +27,7 @@ from ecom_assets.delivery.payloads import (
     user_payloads,
 )
 
+EVENT_NAMES = TITLED
 TEXT_BYTES = 255
 MOST_PROPERTIES = 254
 FIRST_US = 365 * 86_400 * 1_000_000
@@ -90,7 +91,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
     columns = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
         named={
-            "name": names_as(TITLED),
+            "name": names_as(EVENT_NAMES),
             "actor": "coalesce(known_user, device)",
             "distinct_id": "coalesce(known_user, '$device:' || device)",
         },

@@ -1,0 +1,33 @@
+"""Settings of Amplitude."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+
+
+class AmplitudeSettings(ToolSettings):
+    """What `Settings` has for Amplitude."""
+
+    amplitude_api_key: SecretStr = Field(SecretStr(""), description="Key of the Amplitude project that gets events")
+    amplitude_api: Literal["batch", "http_v2"] = Field("batch", description="Which of Amplitude's two APIs gets events")
+    amplitude_region: Literal["us", "eu"] = Field("us", description="Where the Amplitude project is")
+    amplitude_url: WebAddress = Field("", description="Address of Amplitude instead of the region's, without a path")
+    amplitude_min_id_length: int = Field(
+        5, ge=1, le=1024, description="Characters that ids of users and devices have at least; Amplitude's default is 5"
+    )
+    amplitude_events_per_s: float | None = Field(
+        None, ge=0, description=f"Events per second to Amplitude {MOST_PER_S} 1000 by http_v2, none by batch"
+    )
+
+    @property
+    def amplitude_address(self) -> str:
+        """Return where Amplitude is."""
+        return (
+            self.amplitude_url
+            or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[self.amplitude_region]
+        )
+
+
+SETTINGS = AmplitudeSettings

@@ -1,0 +1,33 @@
+"""Amplitude, as the platform knows it."""
+
+from pydantic import SecretStr
+
+from ecom_assets.delivery.sender import Limits
+from ecom_assets.delivery.tool import Feed, Tool, hashed
+from ecom_assets.delivery.tools.amplitude import client, payload
+from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
+
+WINDOW_S = 7 * 86_400 - 3600
+"""Amplitude knows an insert_id again for seven days; the last hour is for the way there."""
+EVENTS = {
+    "http_v2": Limits(most_records=1_999, most_bytes=999_999, pause_s=30.0, per_s=1_000.0),
+    "batch": Limits(most_records=2_000, most_bytes=20_000_000, pause_s=15.0),
+}
+"""By the API that is set; the pauses and the rate are documented."""
+IDENTIFY = Limits(most_records=500, most_bytes=300_000, pause_s=15.0, per_s=1_000.0)
+"""Its requests are forms, which may be three times as long as the JSON in them; of HTTP V2 it has the 1 MB."""
+
+TOOL = Tool(
+    name="amplitude",
+    title="Amplitude",
+    settings=AmplitudeSettings,
+    needed=("amplitude_api_key",),
+    is_set=lambda own: bool(own.amplitude_api_key.get_secret_value()),
+    address=lambda own: own.amplitude_address,
+    project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
+    events=Feed(client.events, limits=lambda own: EVENTS[own.amplitude_api], repeat_window_s=WINDOW_S),
+    users=Feed(client.users, limits=lambda _own: IDENTIFY),
+    event_names=payload.EVENT_NAMES,
+    placeholders={"amplitude_api_key": SecretStr("dry-run")},
+    has_stand_in=True,
+)

@@ -1,0 +1,37 @@
+"""Settings of GA4."""
+
+import re
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+
+
+class Ga4Settings(ToolSettings):
+    """What `Settings` has for GA4."""
+
+    ga4_measurement_id: str = Field("", description="Measurement id of the GA4 web stream that gets events, G-…")
+    ga4_api_secret: SecretStr = Field(SecretStr(""), description="Measurement Protocol API secret of that stream")
+    ga4_region: Literal["us", "eu"] = Field("us", description="Where GA4 collects; eu keeps it in the EU")
+    ga4_url: WebAddress = Field("", description="Address of GA4 instead of the region's, without a path")
+    ga4_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to GA4 {MOST_PER_S} none")
+    ga4_unconfirmed: Literal["at_most_once", "at_least_once"] = Field(
+        "at_most_once", description="What becomes of events that GA4 may have got or not: given up, or sent again"
+    )
+
+    @field_validator("ga4_measurement_id")
+    @classmethod
+    def _measurement_id(cls, value: str) -> str:
+        if value and not re.fullmatch(r"G-[A-Z0-9]+", value):
+            raise ValueError("is no measurement id of a web stream, such as G-ABCDE12345")
+        return value
+
+    @property
+    def ga4_address(self) -> str:
+        """Return where GA4 collects."""
+        host = {"us": "www", "eu": "region1"}[self.ga4_region]
+        return self.ga4_url or f"https://{host}.google-analytics.com"
+
+
+SETTINGS = Ga4Settings

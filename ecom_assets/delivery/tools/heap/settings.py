@@ -1,0 +1,24 @@
+"""Settings of Heap."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+
+
+class HeapSettings(ToolSettings):
+    """What `Settings` has for Heap."""
+
+    heap_app_id: str = Field("", description="Id of the Heap environment that gets events")
+    heap_region: Literal["us", "eu"] = Field("us", description="Where the Heap environment is")
+    heap_url: WebAddress = Field("", description="Address of Heap instead of the region's, without a path")
+    heap_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to Heap {MOST_PER_S} 250")
+
+    @property
+    def heap_address(self) -> str:
+        """Return where Heap is."""
+        return self.heap_url or {"us": "https://heapanalytics.com", "eu": "https://c.eu.heap-api.com"}[self.heap_region]
+
+
+SETTINGS = HeapSettings

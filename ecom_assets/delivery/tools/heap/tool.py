@@ -1,0 +1,28 @@
+"""Heap, as the platform knows it."""
+
+from ecom_assets.delivery.sender import Limits
+from ecom_assets.delivery.tool import Feed, Tool, hashed
+from ecom_assets.delivery.tools.heap import client, payload
+from ecom_assets.delivery.tools.heap.settings import HeapSettings
+
+LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
+"""15,000 events per minute and environment. The bytes are ours: Heap documents none. It counts the requests of a person
+over 30 seconds, the longest window but its minute, so that is the pause."""
+WINDOW_S = 7 * 86_400.0
+"""Heap documents no end to what it knows again; after a week we do not rely on it."""
+
+TOOL = Tool(
+    name="heap",
+    title="Heap",
+    settings=HeapSettings,
+    needed=("heap_app_id",),
+    is_set=lambda own: bool(own.heap_app_id),
+    address=lambda own: own.heap_address,
+    project=lambda own: hashed(own.heap_app_id),
+    former_account=lambda own: f"{own.heap_address.partition('://')[2]} {own.heap_app_id}",
+    events=Feed(client.events, limits=lambda _own: LIMITS, repeat_window_s=WINDOW_S),
+    users=Feed(client.users, limits=lambda _own: LIMITS),
+    event_names=payload.EVENT_NAMES,
+    placeholders={"heap_app_id": "dry-run"},
+    has_stand_in=True,
+)

@@ -1,0 +1,33 @@
+"""Settings of Mixpanel."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+
+
+class MixpanelSettings(ToolSettings):
+    """What `Settings` has for Mixpanel."""
+
+    mixpanel_token: SecretStr = Field(SecretStr(""), description="Token of the Mixpanel project that gets events")
+    mixpanel_project_id: str = Field("", description="Id of that project; needed with a service account")
+    mixpanel_service_user: str = Field("", description="Mixpanel service account, instead of the token, for events")
+    mixpanel_service_secret: SecretStr = Field(SecretStr(""), description="Secret of that service account")
+    mixpanel_region: Literal["us", "eu", "in"] = Field("us", description="Where the Mixpanel project is")
+    mixpanel_url: WebAddress = Field("", description="Address of Mixpanel instead of the region's, without a path")
+    mixpanel_max_bytes: int = Field(
+        2_000_000, ge=10_000, le=10_000_000, description="Bytes of a request to Mixpanel before gzip, at most"
+    )
+    mixpanel_events_per_s: float | None = Field(
+        None, ge=0, description=f"Events per second to Mixpanel {MOST_PER_S} 30000"
+    )
+
+    @property
+    def mixpanel_address(self) -> str:
+        """Return where Mixpanel is."""
+        host = {"us": "api", "eu": "api-eu", "in": "api-in"}[self.mixpanel_region]
+        return self.mixpanel_url or f"https://{host}.mixpanel.com"
+
+
+SETTINGS = MixpanelSettings

@@ -1,0 +1,25 @@
+"""The toy, as the platform knows it."""
+
+from pydantic import SecretStr
+
+from ecom_assets.delivery.sender import Limits
+from ecom_assets.delivery.tool import Feed, Tool, hashed
+
+from . import client, payload
+from .settings import ToySettings
+
+LIMITS = Limits(most_records=2, most_bytes=10_000)
+
+TOOL = Tool(
+    name="toy",
+    title="Toy",
+    settings=ToySettings,
+    needed=("toy_key",),
+    is_set=lambda own: bool(own.toy_key.get_secret_value()),
+    address=lambda own: own.toy_url,
+    project=lambda own: hashed(own.toy_key.get_secret_value()),
+    events=Feed(client.events, limits=lambda _own: LIMITS),
+    users=Feed(client.users, limits=lambda _own: LIMITS),
+    event_names=payload.EVENT_NAMES,
+    placeholders={"toy_key": SecretStr("dry-run")},
+)
