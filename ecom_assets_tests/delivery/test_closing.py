@@ -16,5 +16,5 @@ def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> N
         begun = [thread for thread in set(threads()) - before if thread.name.startswith("Pyrate")]
         assert begun
     for thread in begun:
-        thread.join(timeout=5)
+        thread.join(timeout=15)  # the library looks every 10 s whether it is still needed
     assert not [thread for thread in begun if thread.is_alive()]
