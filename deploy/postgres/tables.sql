@@ -36,16 +36,6 @@ CREATE TABLE "raw"."events" (
 
 CREATE INDEX ON "raw"."events" ("received_date");
 
-CREATE TABLE "staging"."duplicate_events" (
-  "event_date" DATE NOT NULL,
-  "event_id" text COLLATE "C" NOT NULL,
-  "surplus_count" BIGINT NOT NULL,
-  "has_kept_copy" BOOLEAN NOT NULL,
-  "first_received_date" DATE NOT NULL,
-  "last_received_date" DATE NOT NULL,
-  PRIMARY KEY ("event_date", "event_id")
-);
-
 CREATE TABLE "staging"."quarantined_events" (
   "event_id" text COLLATE "C",
   "user_id" text COLLATE "C",
@@ -73,6 +63,16 @@ CREATE TABLE "staging"."quarantined_events" (
 );
 
 CREATE INDEX ON "staging"."quarantined_events" ("accounted_date");
+
+CREATE TABLE "staging"."duplicate_events" (
+  "event_date" DATE NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  "surplus_count" BIGINT NOT NULL,
+  "has_kept_copy" BOOLEAN NOT NULL,
+  "first_received_date" DATE NOT NULL,
+  "last_received_date" DATE NOT NULL,
+  PRIMARY KEY ("event_date", "event_id")
+);
 
 CREATE TABLE "staging"."events" (
   "event_id" text COLLATE "C" NOT NULL,
@@ -174,21 +174,6 @@ CREATE TABLE "mart"."sessions" (
 
 CREATE INDEX ON "mart"."sessions" ("started_date");
 
-CREATE TABLE "mart"."conversion_funnel" (
-  "funnel_name" text COLLATE "C" NOT NULL,
-  "cohort_date" DATE NOT NULL,
-  "unit" text COLLATE "C" NOT NULL,
-  "product_category" text COLLATE "C" NOT NULL,
-  "step" BIGINT NOT NULL,
-  "event_type" text COLLATE "C" NOT NULL,
-  "unit_count" BIGINT NOT NULL,
-  "conversion_from_start_rate" DOUBLE PRECISION,
-  "conversion_from_previous_rate" DOUBLE PRECISION,
-  PRIMARY KEY ("funnel_name", "cohort_date", "unit", "product_category", "step")
-);
-
-CREATE INDEX ON "mart"."conversion_funnel" ("cohort_date");
-
 CREATE TABLE "mart"."engagement_daily" (
   "event_date" DATE NOT NULL,
   "session_count" BIGINT NOT NULL,
@@ -233,26 +218,6 @@ CREATE TABLE "mart"."retention_cohorts" (
   "cumulative_revenue_amount" DECIMAL(38, 2) NOT NULL,
   "lifetime_value" DOUBLE PRECISION NOT NULL,
   PRIMARY KEY ("cohort_by", "period", "cohort_date", "period_number")
-);
-
-CREATE TABLE "mart"."cart_abandonment" (
-  "cart_date" DATE NOT NULL,
-  "unit" text COLLATE "C" NOT NULL,
-  "horizon_s" BIGINT NOT NULL,
-  "cart_count" BIGINT NOT NULL,
-  "converted_cart_count" BIGINT NOT NULL,
-  "abandoned_cart_count" BIGINT NOT NULL,
-  "recovered_cart_count" BIGINT,
-  "cart_abandonment_rate" DOUBLE PRECISION,
-  "checkout_count" BIGINT NOT NULL,
-  "abandoned_checkout_count" BIGINT NOT NULL,
-  "checkout_abandonment_rate" DOUBLE PRECISION,
-  "valued_cart_count" BIGINT NOT NULL,
-  "cart_amount" DECIMAL(38, 2),
-  "abandoned_cart_amount" DECIMAL(38, 2),
-  "recovered_cart_amount" DECIMAL(38, 2),
-  "final_from_date" DATE NOT NULL,
-  PRIMARY KEY ("cart_date", "unit", "horizon_s")
 );
 
 CREATE TABLE "mart"."journeys" (
@@ -310,49 +275,6 @@ CREATE TABLE "mart"."category_performance" (
   "purchase_rate" DOUBLE PRECISION,
   PRIMARY KEY ("started_date", "product_category")
 );
-
-CREATE TABLE "mart"."arrivals" (
-  "visitor_id" text COLLATE "C" NOT NULL,
-  "source" text COLLATE "C" NOT NULL,
-  "medium" text COLLATE "C" NOT NULL,
-  "campaign" text COLLATE "C" NOT NULL,
-  "channel" text COLLATE "C" NOT NULL,
-  "source_lists_version" text COLLATE "C" NOT NULL,
-  "event_date" DATE NOT NULL,
-  "piece_started_at" TIMESTAMP(6) NOT NULL,
-  "event_at" TIMESTAMP(6) NOT NULL,
-  "event_id" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("event_date", "visitor_id", "piece_started_at")
-);
-
-CREATE TABLE "mart"."touches" (
-  "visitor_id" text COLLATE "C" NOT NULL,
-  "source" text COLLATE "C" NOT NULL,
-  "medium" text COLLATE "C" NOT NULL,
-  "campaign" text COLLATE "C" NOT NULL,
-  "channel" text COLLATE "C" NOT NULL,
-  "source_lists_version" text COLLATE "C" NOT NULL,
-  "session_id" text COLLATE "C" NOT NULL,
-  "started_at" TIMESTAMP(6) NOT NULL,
-  "started_date" DATE NOT NULL,
-  "is_bot" BOOLEAN NOT NULL,
-  PRIMARY KEY ("session_id")
-);
-
-CREATE INDEX ON "mart"."touches" ("started_date");
-
-CREATE TABLE "mart"."conversion_by_dimension" (
-  "funnel_name" text COLLATE "C" NOT NULL,
-  "cohort_date" DATE NOT NULL,
-  "dimension" text COLLATE "C" NOT NULL,
-  "value" text COLLATE "C" NOT NULL,
-  "step" BIGINT NOT NULL,
-  "event_type" text COLLATE "C" NOT NULL,
-  "unit_count" BIGINT NOT NULL,
-  PRIMARY KEY ("funnel_name", "cohort_date", "dimension", "value", "step")
-);
-
-CREATE INDEX ON "mart"."conversion_by_dimension" ("cohort_date");
 
 CREATE TABLE "raw"."user_order_log" (
   "id" text COLLATE "C",
@@ -425,16 +347,6 @@ CREATE TABLE "staging"."changed_order_days" (
   PRIMARY KEY ("received_date", "order_date")
 );
 
-CREATE TABLE "staging"."held_order_days" (
-  "held_date" DATE NOT NULL,
-  "reason" text COLLATE "C" NOT NULL,
-  "observed_count" BIGINT NOT NULL,
-  "limit_count" BIGINT NOT NULL,
-  "held_row_count" BIGINT NOT NULL,
-  "held_at" TIMESTAMP(6) NOT NULL,
-  PRIMARY KEY ("held_date")
-);
-
 CREATE TABLE "staging"."duplicate_orders" (
   "received_date" DATE NOT NULL,
   "order_date" DATE NOT NULL,
@@ -471,6 +383,46 @@ CREATE TABLE "staging"."user_order_log" (
 
 CREATE INDEX ON "staging"."user_order_log" ("order_date");
 
+CREATE TABLE "staging"."held_order_days" (
+  "held_date" DATE NOT NULL,
+  "reason" text COLLATE "C" NOT NULL,
+  "observed_count" BIGINT NOT NULL,
+  "limit_count" BIGINT NOT NULL,
+  "held_row_count" BIGINT NOT NULL,
+  "held_at" TIMESTAMP(6) NOT NULL,
+  PRIMARY KEY ("held_date")
+);
+
+CREATE TABLE "mart"."arrivals" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "event_date" DATE NOT NULL,
+  "piece_started_at" TIMESTAMP(6) NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "visitor_id", "piece_started_at")
+);
+
+CREATE TABLE "mart"."touches" (
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "medium" text COLLATE "C" NOT NULL,
+  "campaign" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  "session_id" text COLLATE "C" NOT NULL,
+  "started_at" TIMESTAMP(6) NOT NULL,
+  "started_date" DATE NOT NULL,
+  "is_bot" BOOLEAN NOT NULL,
+  PRIMARY KEY ("session_id")
+);
+
+CREATE INDEX ON "mart"."touches" ("started_date");
+
 CREATE TABLE "mart"."conversions" (
   "converted_date" DATE NOT NULL,
   "unit" text COLLATE "C" NOT NULL,
@@ -481,6 +433,88 @@ CREATE TABLE "mart"."conversions" (
   "revenue_amount" DECIMAL(38, 2),
   PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
 );
+
+CREATE TABLE "mart"."channel_removal_effects" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "removal_effect_rate" DOUBLE PRECISION NOT NULL,
+  "credit_share" DECIMAL(18, 9) NOT NULL,
+  "rank_number" BIGINT NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "channel")
+);
+
+CREATE TABLE "mart"."channel_attribution" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "model" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "credit" DECIMAL(18, 9) NOT NULL,
+  "revenue_amount" DECIMAL(38, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "model", "channel")
+);
+
+CREATE TABLE "mart"."first_touches" (
+  "event_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  "page_url" text COLLATE "C",
+  "referrer_url" text COLLATE "C",
+  "user_agent" text COLLATE "C",
+  "acquisition_channel" text COLLATE "C" NOT NULL,
+  "default_channel_group" text COLLATE "C" NOT NULL,
+  "source_lists_version" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "visitor_id")
+);
+
+CREATE TABLE "mart"."cart_abandonment" (
+  "cart_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "horizon_s" BIGINT NOT NULL,
+  "cart_count" BIGINT NOT NULL,
+  "converted_cart_count" BIGINT NOT NULL,
+  "abandoned_cart_count" BIGINT NOT NULL,
+  "recovered_cart_count" BIGINT,
+  "cart_abandonment_rate" DOUBLE PRECISION,
+  "checkout_count" BIGINT NOT NULL,
+  "abandoned_checkout_count" BIGINT NOT NULL,
+  "checkout_abandonment_rate" DOUBLE PRECISION,
+  "valued_cart_count" BIGINT NOT NULL,
+  "cart_amount" DECIMAL(38, 2),
+  "abandoned_cart_amount" DECIMAL(38, 2),
+  "recovered_cart_amount" DECIMAL(38, 2),
+  "final_from_date" DATE NOT NULL,
+  PRIMARY KEY ("cart_date", "unit", "horizon_s")
+);
+
+CREATE TABLE "mart"."conversion_funnel" (
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "cohort_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "product_category" text COLLATE "C" NOT NULL,
+  "step" BIGINT NOT NULL,
+  "event_type" text COLLATE "C" NOT NULL,
+  "unit_count" BIGINT NOT NULL,
+  "conversion_from_start_rate" DOUBLE PRECISION,
+  "conversion_from_previous_rate" DOUBLE PRECISION,
+  PRIMARY KEY ("funnel_name", "cohort_date", "unit", "product_category", "step")
+);
+
+CREATE INDEX ON "mart"."conversion_funnel" ("cohort_date");
+
+CREATE TABLE "mart"."conversion_by_dimension" (
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "cohort_date" DATE NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "value" text COLLATE "C" NOT NULL,
+  "step" BIGINT NOT NULL,
+  "event_type" text COLLATE "C" NOT NULL,
+  "unit_count" BIGINT NOT NULL,
+  PRIMARY KEY ("funnel_name", "cohort_date", "dimension", "value", "step")
+);
+
+CREATE INDEX ON "mart"."conversion_by_dimension" ("cohort_date");
 
 CREATE TABLE "mart"."city" (
   "city_id" text COLLATE "C" NOT NULL,
@@ -634,28 +668,6 @@ CREATE TABLE "mart"."customer_retention" (
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
 
-CREATE TABLE "mart"."product_performance" (
-  "event_date" DATE NOT NULL,
-  "product_id" text COLLATE "C" NOT NULL,
-  "product_category" text COLLATE "C",
-  "product_view_count" BIGINT,
-  "add_to_cart_count" BIGINT,
-  "remove_from_cart_count" BIGINT,
-  "viewing_visitor_count" BIGINT,
-  "cart_visitor_count" BIGINT,
-  "purchase_count" BIGINT,
-  "sold_item_count" BIGINT,
-  "refunded_item_count" BIGINT,
-  "shipped_amount" DECIMAL(38, 2),
-  "refunded_amount" DECIMAL(38, 2),
-  "revenue_amount" DECIMAL(38, 2),
-  "cart_rate" DOUBLE PRECISION,
-  "purchases_per_cart" DOUBLE PRECISION,
-  "purchases_per_view" DOUBLE PRECISION,
-  "sales_source" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("event_date", "product_id")
-);
-
 CREATE TABLE "raw"."stock" (
   "received_date" DATE NOT NULL,
   "record_number" BIGINT NOT NULL,
@@ -690,24 +702,66 @@ CREATE TABLE "mart"."inventory_alerts" (
   PRIMARY KEY ("product_id")
 );
 
-CREATE TABLE "mart"."channel_removal_effects" (
-  "converted_date" DATE NOT NULL,
-  "unit" text COLLATE "C" NOT NULL,
-  "channel" text COLLATE "C" NOT NULL,
-  "removal_effect_rate" DOUBLE PRECISION NOT NULL,
-  "credit_share" DECIMAL(18, 9) NOT NULL,
-  "rank_number" BIGINT NOT NULL,
-  PRIMARY KEY ("converted_date", "unit", "channel")
+CREATE TABLE "mart"."product_performance" (
+  "event_date" DATE NOT NULL,
+  "product_id" text COLLATE "C" NOT NULL,
+  "product_category" text COLLATE "C",
+  "product_view_count" BIGINT,
+  "add_to_cart_count" BIGINT,
+  "remove_from_cart_count" BIGINT,
+  "viewing_visitor_count" BIGINT,
+  "cart_visitor_count" BIGINT,
+  "purchase_count" BIGINT,
+  "sold_item_count" BIGINT,
+  "refunded_item_count" BIGINT,
+  "shipped_amount" DECIMAL(38, 2),
+  "refunded_amount" DECIMAL(38, 2),
+  "revenue_amount" DECIMAL(38, 2),
+  "cart_rate" DOUBLE PRECISION,
+  "purchases_per_cart" DOUBLE PRECISION,
+  "purchases_per_view" DOUBLE PRECISION,
+  "sales_source" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "product_id")
 );
 
-CREATE TABLE "mart"."channel_attribution" (
-  "converted_date" DATE NOT NULL,
-  "unit" text COLLATE "C" NOT NULL,
-  "model" text COLLATE "C" NOT NULL,
-  "channel" text COLLATE "C" NOT NULL,
-  "credit" DECIMAL(18, 9) NOT NULL,
+CREATE TABLE "mart"."customer_segments" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "last_order_date" DATE NOT NULL,
+  "recency_days" BIGINT NOT NULL,
+  "order_count" BIGINT NOT NULL,
   "revenue_amount" DECIMAL(38, 2) NOT NULL,
-  PRIMARY KEY ("converted_date", "unit", "model", "channel")
+  "recency_score" BIGINT NOT NULL,
+  "frequency_score" BIGINT NOT NULL,
+  "monetary_score" BIGINT NOT NULL,
+  "segment" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("customer_id")
+);
+
+CREATE TABLE "mart"."lifetime_value" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "repeat_order_count" BIGINT NOT NULL,
+  "first_to_last_days" BIGINT NOT NULL,
+  "observed_days" BIGINT NOT NULL,
+  "repeat_amount" DECIMAL(38, 2) NOT NULL,
+  "alive_probability" DOUBLE PRECISION,
+  "expected_order_count" DOUBLE PRECISION,
+  "expected_order_value" DOUBLE PRECISION,
+  "lifetime_value_amount" DECIMAL(38, 2),
+  "no_model_reason" text COLLATE "C",
+  "no_order_value_reason" text COLLATE "C",
+  "r" DOUBLE PRECISION,
+  "alpha" DOUBLE PRECISION,
+  "a" DOUBLE PRECISION,
+  "b" DOUBLE PRECISION,
+  "p" DOUBLE PRECISION,
+  "q" DOUBLE PRECISION,
+  "v" DOUBLE PRECISION,
+  "horizon_days" BIGINT NOT NULL,
+  "value_months" BIGINT NOT NULL,
+  "discount_rate" DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY ("customer_id")
 );
 
 CREATE TABLE "raw"."customers" (
@@ -754,20 +808,6 @@ CREATE TABLE "staging"."duplicate_customers" (
   PRIMARY KEY ("received_date", "customer_id")
 );
 
-CREATE TABLE "mart"."first_touches" (
-  "event_date" DATE NOT NULL,
-  "visitor_id" text COLLATE "C" NOT NULL,
-  "event_at" TIMESTAMP(6) NOT NULL,
-  "event_id" text COLLATE "C" NOT NULL,
-  "page_url" text COLLATE "C",
-  "referrer_url" text COLLATE "C",
-  "user_agent" text COLLATE "C",
-  "acquisition_channel" text COLLATE "C" NOT NULL,
-  "default_channel_group" text COLLATE "C" NOT NULL,
-  "source_lists_version" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("event_date", "visitor_id")
-);
-
 CREATE TABLE "staging"."customers" (
   "customer_id" text COLLATE "C" NOT NULL,
   "is_number_id" BOOLEAN,
@@ -804,46 +844,6 @@ CREATE TABLE "staging"."customers" (
 );
 
 CREATE INDEX ON "staging"."customers" ("valid_from");
-
-CREATE TABLE "mart"."customer_segments" (
-  "customer_id" text COLLATE "C" NOT NULL,
-  "as_of_date" DATE NOT NULL,
-  "last_order_date" DATE NOT NULL,
-  "recency_days" BIGINT NOT NULL,
-  "order_count" BIGINT NOT NULL,
-  "revenue_amount" DECIMAL(38, 2) NOT NULL,
-  "recency_score" BIGINT NOT NULL,
-  "frequency_score" BIGINT NOT NULL,
-  "monetary_score" BIGINT NOT NULL,
-  "segment" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("customer_id")
-);
-
-CREATE TABLE "mart"."lifetime_value" (
-  "customer_id" text COLLATE "C" NOT NULL,
-  "as_of_date" DATE NOT NULL,
-  "repeat_order_count" BIGINT NOT NULL,
-  "first_to_last_days" BIGINT NOT NULL,
-  "observed_days" BIGINT NOT NULL,
-  "repeat_amount" DECIMAL(38, 2) NOT NULL,
-  "alive_probability" DOUBLE PRECISION,
-  "expected_order_count" DOUBLE PRECISION,
-  "expected_order_value" DOUBLE PRECISION,
-  "lifetime_value_amount" DECIMAL(38, 2),
-  "no_model_reason" text COLLATE "C",
-  "no_order_value_reason" text COLLATE "C",
-  "r" DOUBLE PRECISION,
-  "alpha" DOUBLE PRECISION,
-  "a" DOUBLE PRECISION,
-  "b" DOUBLE PRECISION,
-  "p" DOUBLE PRECISION,
-  "q" DOUBLE PRECISION,
-  "v" DOUBLE PRECISION,
-  "horizon_days" BIGINT NOT NULL,
-  "value_months" BIGINT NOT NULL,
-  "discount_rate" DOUBLE PRECISION NOT NULL,
-  PRIMARY KEY ("customer_id")
-);
 
 CREATE TABLE "mart"."order_event_reconciliation" (
   "reconciled_date" DATE NOT NULL,
