@@ -14,7 +14,8 @@ from rich.console import Console
 from ecom_assets.cli.options import AskedDays, Json
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.cli.summary.deliveries import delivery_lines, delivery_totals
+from ecom_assets.cli.summary.lines import delivery_lines
+from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.delivery.pending import DueEvents, DueUsers

@@ -1,5 +1,6 @@
 """Customers of a period: new, returning, retained; and what all of them are worth. Not here: the models of value."""
 
+from collections import Counter
 from decimal import Decimal
 from math import fsum
 from typing import Any, Final
@@ -9,12 +10,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.attribution.contracts import Conversions
-from ecom_assets.customers.contracts import SEGMENTS, CustomerSegments, LifetimeValue
+from ecom_assets.customers.contracts import (
+    ACTIVITY_STATUSES,
+    CUSTOMER_TIERS,
+    ENGAGEMENT_LEVELS,
+    QUALITY_BANDS,
+    SEGMENTS,
+    Customers,
+    CustomerSegments,
+    DuplicateCustomers,
+    LifetimeValue,
+    QuarantinedCustomers,
+    RawCustomers,
+)
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import ratio
+from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
     BEFORE_START,
     CHANGE,
@@ -23,12 +36,16 @@ from ecom_assets.tables.queries import (
     END,
     START,
     ZERO,
+    Fetch,
     Period,
     Reading,
     Row,
     compared,
+    fetch_rows,
     if_known,
+    in_period,
     mean,
+    rejected_rows,
     share,
 )
 
@@ -185,7 +202,7 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
 
 
-def segment_totals(segmented: ir.Table) -> dict[str, Any]:
+def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
     """Return the customers of each segment, empty ones too; shares and means are null where there is nobody."""
     sums = segmented.group_by("segment").agg(
         customers=segmented.count(),
@@ -193,7 +210,7 @@ def segment_totals(segmented: ir.Table) -> dict[str, Any]:
         revenue=segmented.revenue_amount.sum(),
         recency_days=ratio(segmented.recency_days.sum(), segmented.count()),
     )
-    found = {row["segment"]: row for row in sums.to_pyarrow().to_pylist()}
+    found = {row["segment"]: row for row in fetch(sums)}
     customers = sum(row["customers"] for row in found.values())
     return {
         "customers": customers,
@@ -229,3 +246,106 @@ def _sum(column: pa.ChunkedArray) -> float | None:
 
 def _money(column: pa.ChunkedArray) -> str | None:
     return f"{sum(column.drop_null().to_pylist(), Decimal(0)):.2f}" if len(column) > column.null_count else None
+
+
+MILLION: Final = 1_000_000
+COUNTED_VALUES: Final = {
+    "quality_band": QUALITY_BANDS,
+    "customer_tier": CUSTOMER_TIERS,
+    "market_segment": (),
+    "activity_status": ACTIVITY_STATUSES,
+    "engagement_level": ENGAGEMENT_LEVELS,
+}
+"""What is counted, and the values that are named even where nobody has them; segments are those of the shop."""
+UNKNOWN = "unknown"
+"""Stands for a tier or level that no source tells; it is named only where somebody has it."""
+NO_SOURCE = "none"
+"""Stands for no source of engagement, which a name of JSON cannot be null for."""
+
+
+def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = fetch_rows) -> dict[str, Any]:
+    """Return the counts of current customers.
+
+    Args:
+        customers: All rows of `Customers`.
+        segments: Every market segment that there is.
+        fetch: How rows are read.
+    """
+    current = customers.filter(customers.is_current)
+    # Points are whole numbers, so that their sum is the same whatever the order of rows.
+    found = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
+        n=current.count(), points=current.data_quality_score.sum().cast("int64")
+    )
+    rows = fetch(found)
+    total = sum(row["n"] for row in rows)
+    flaws: Counter[str] = Counter()
+    for row in rows:
+        flaws.update(dict.fromkeys((row["flawed_fields"] or "").split(",") if row["flawed_fields"] else (), row["n"]))
+    return {
+        "total_customers": total,
+        "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2) if total else None,
+        "flawed_fields": dict(sorted(flaws.items(), key=lambda pair: (-pair[1], pair[0]))),
+        **{
+            name: _by_value(rows, name, segments if name == "market_segment" else known)
+            for name, known in COUNTED_VALUES.items()
+        },
+        "engagement_source": _by_value(
+            [row | {"engagement_source": row["engagement_source"] or NO_SOURCE} for row in rows],
+            "engagement_source",
+            ("sessions", "api", NO_SOURCE),
+        ),
+    }
+
+
+def _by_value(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> dict[str, int]:
+    """Count by the values of a column: the known ones first, then any that a table still has from before."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row[name] or UNKNOWN] += row["n"]
+    return {value: counts[value] for value in (*known, *sorted(counts.keys() - set(known)))}
+
+
+def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:
+    """Return how many customers there are as of the newest fetch, and what the fetches of a period brought.
+
+    Args:
+        reading: Where the tables are.
+        segments: Every market segment that there is.
+        period: Days of fetching.
+    """
+    table = reading.table(Customers)
+    current = can_be_null(table.filter(table.is_current), ["as_of_date"])
+    (row,) = reading.state(current.agg(as_of_date=current.as_of_date.max()))
+    raw = reading.table(RawCustomers)
+    raw = raw.filter(in_period(raw.received_date))
+    (received,) = reading.rows(raw.agg(n=raw.count()), period)
+    return {
+        **row,
+        **customer_counts(table, segments, reading.state),
+        "received": int(received["n"]),
+        **rejected_rows(reading, QuarantinedCustomers, DuplicateCustomers, period),
+    }
+
+
+def expected_value(reading: Reading) -> Row:
+    """Return what is expected of all customers together; null where there is no model."""
+    table = reading.table(LifetimeValue)
+    table = can_be_null(table, table.columns)
+    sums = table.agg(
+        as_of_date=table.as_of_date.max(),
+        horizon_days=table.horizon_days.max(),
+        value_months=table.value_months.max(),
+        no_model_reason=table.no_model_reason.max(),
+        no_order_value_reason=table.no_order_value_reason.max(),
+        expected_alive=_in_millionths(table.alive_probability),
+        expected_orders=_in_millionths(table.expected_order_count),
+        lifetime_value_amount=table.lifetime_value_amount.sum(),
+    )
+    (row,) = reading.state(sums)
+    expected = {name: row[name] for name in ("expected_alive", "expected_orders")}
+    return row | {name: None if sum_ is None else int(sum_) / MILLION for name, sum_ in expected.items()}
+
+
+def _in_millionths(numbers: ir.FloatingColumn) -> ir.IntegerScalar:
+    # The numbers have six decimals; a sum of floats would depend on the order of rows.
+    return (numbers * MILLION).round().cast("int64").sum()

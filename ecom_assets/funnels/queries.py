@@ -6,7 +6,7 @@ Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
 import numpy as np
@@ -22,6 +22,7 @@ from ecom_assets.funnels.definition import Funnel, json_path
 from ecom_assets.funnels.kernel.counts import funnel_times, suits
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.report import EDGES_S, OTHER, TENTHS, TIMES, key_columns, labelled, step_numbers
+from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.tables.contract import MONEY
@@ -424,3 +425,41 @@ def funnel_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[dict
             }
         )
     return steps
+
+
+UNITS: Final = get_args(Unit)
+
+
+def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the steps of each daily funnel, by its name and unit, over the days of a period."""
+    table = reading.table(ConversionFunnel)
+    mine = table.filter(in_period(table.cohort_date), table.product_category == ALL_CATEGORIES)
+    keys = ["funnel_name", "unit", "step", "event_type"]
+    sums = reading.rows(mine.group_by(keys).agg(units=mine.unit_count.sum()).order_by(keys), period)
+    by_unit: dict[tuple[str, str], list[Row]] = {}
+    for row in sums:
+        by_unit.setdefault((row["funnel_name"], row["unit"]), []).append(row)
+    return {
+        name: {unit: _daily_steps(by_unit.get((name, unit), ())) for unit in UNITS}
+        for name in sorted({row["funnel_name"] for row in sums})
+    }
+
+
+def _daily_steps(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    counts = [(row["event_type"], int(row["units"])) for row in rows]
+    return funnel_steps([name for name, _ in counts], [count for _, count in counts])
+
+
+def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:
+    """Return the carts of a period by unit and horizon, those whose horizon is over in the data."""
+    table = reading.table(CartAbandonment)
+    newest_date = reading.table(ReturningVisitorsDaily).event_date.max().as_scalar()
+    carts = table.filter(in_period(table.cart_date), table.final_from_date <= newest_date)
+    sums = carts.group_by("unit", "horizon_s").agg(
+        carts=carts.cart_count.sum(),
+        abandoned=carts.abandoned_cart_count.sum(),
+        recovered=carts.recovered_cart_count.sum(),
+        abandoned_amount=carts.abandoned_cart_amount.sum(),
+    )
+    rows = reading.rows(sums.order_by("horizon_s"), period)
+    return [row | {"rate": row["abandoned"] / row["carts"] if row["carts"] else None} for row in rows]

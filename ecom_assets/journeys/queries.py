@@ -1,13 +1,14 @@
 """Journeys: from which step sessions go to which. Not here: what a step is (`journeys/journeys.py`)."""
 
+from functools import partial
 from typing import Any, Final, Literal
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import steps_of, top_paths
-from ecom_assets.tables.queries import Page, Period, Reading, Row, in_period, page_of, share
+from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, fetch_rows, in_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
 JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
@@ -81,9 +82,33 @@ def _term(row: Row) -> Row:
     return {"search_term": row["search_term"], **counts, **rates}
 
 
-def path_rows(told: ir.Table, top: int) -> list[dict[str, Any]]:
+def search_totals(reading: Reading, period: Period) -> Row:
+    """Return the searches of a period, those with a product viewed after, and their share; null without a search."""
+    table = reading.table(SearchPerformance)
+    rows = table.filter(in_period(table.started_date))
+    sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
+    (found,) = reading.rows(sums, period)
+    searched, clicked = (int(found[name] or 0) for name in ("search_count", "clicked_search_count"))
+    return {
+        "search_count": searched,
+        "clicked_search_count": clicked,
+        "click_rate": clicked / searched if searched else None,
+    }
+
+
+def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
+    """Return the sessions of a period, those with a purchase, and the most frequent paths from type to type."""
+    table, fetch = reading.table(Journeys), partial(reading.rows, period=period)
+    mine = table.filter(in_period(table.started_date), table.dimension == "page_type")
+    counted = mine.agg(sessions=mine.count(), converted_sessions=mine.is_converted.ifelse(1, 0).sum().fill_null(0))
+    (row,) = fetch(counted)
+    return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(mine, top, fetch)}
+
+
+def path_rows(told: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[str, Any]]:
     """Return the most frequent paths of rows of `Journeys`, of one dimension."""
-    total = int(told.count().to_pyarrow().as_py())
+    (counted,) = fetch(told.agg(n=told.count()))
+    total = int(counted["n"])
     return [
         {
             "path": steps_of(row["path"]),
@@ -93,5 +118,5 @@ def path_rows(told: ir.Table, top: int) -> list[dict[str, Any]]:
             "converted_sessions": int(row["converted_session_count"]),
             "conversion_rate": int(row["converted_session_count"]) / int(row["session_count"]),
         }
-        for row in top_paths(told, top).to_pyarrow().to_pylist()
+        for row in fetch(top_paths(told, top))
     ]

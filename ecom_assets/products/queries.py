@@ -12,14 +12,15 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance
-from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance
-from ecom_assets.products.stock import InventoryRule
-from ecom_assets.sales.channels import coverage
+from ecom_assets.orders.queries import coverage
+from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.stock import InventoryRule, newest_stock
 from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
-from ecom_assets.sales.queries import NUMBERS, by_revenue, category_sales, numbers
+from ecom_assets.sales.queries import NUMBERS, category_sales, numbers
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.queries import (
     CHANGE,
     EVENTS,
@@ -27,6 +28,7 @@ from ecom_assets.tables.queries import (
     Period,
     Reading,
     Row,
+    by_revenue,
     changes,
     if_known,
     in_period,
@@ -299,8 +301,7 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
     """
     require(reading, "stock")
     table = reading.table(InventoryAlerts)
-    counted = reading.rows(table.group_by("alert").agg(n=table.count()))
-    counts = {row["alert"]: int(row["n"]) for row in counted}
+    counts = _alert_counts(reading)
     chosen = table if alert is None else table.filter(table.alert == alert)
     urgency = ibis.cases(*((chosen.alert == name, place) for place, name in enumerate(ALERTS)))
     by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
@@ -309,7 +310,27 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
     return {"counts": {name: counts.get(name, 0) for name in ALERTS}, "total_count": total, "alerts": rows}
 
 
+def _alert_counts(reading: Reading) -> dict[str, int]:
+    table = reading.table(InventoryAlerts)
+    return {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
+
+
 def definition() -> dict[str, Any]:
     """Return what an alert means."""
     rule = InventoryRule()
     return {"alert": InventoryAlerts.columns["alert"].description, **vars(rule)}
+
+
+def stock_totals(reading: Reading) -> dict[str, Any]:
+    """Return the products of the newest stock, how many of them need attention, and the lines that cannot be read."""
+    raw = reading.table(RawStock)
+    stock = can_be_null(newest_stock(raw), ["received_date"])
+    (counted,) = reading.state(stock.agg(as_of_date=stock.received_date.max(), products=stock.count()))
+    unreadable = raw.filter(raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar())
+    (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
+    alerts = _alert_counts(reading)
+    return {
+        **counted,
+        "alerts": {name: alerts.get(name, 0) for name in ALERTS},
+        "unreadable_lines": int(lines["n"]),
+    }

@@ -2,7 +2,16 @@
 
 from typing import Any, Final
 
-from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.reconciliation.contracts import (
+    CAUSES,
+    RESTATEMENT_CAUSES,
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+    Restatements,
+)
 from ecom_assets.sales.coverage import require_orders
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import ZERO, Page, Period, Reading, Row, if_known, in_period, page_of
@@ -36,3 +45,44 @@ def _kind(name: str) -> Any:  # noqa: ANN401 (a type of Ibis)
 
 def _numbers(row: Row) -> Row:
     return {name: row[name] or (ZERO if name.endswith("_amount") else 0) for name in NUMBERS}
+
+
+SUMMED: Final = ("order_count", "event_count", "matched_count", "order_amount", "event_amount", "difference_amount")
+
+
+def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return orders, events and their difference over a period, and the differences by cause.
+
+    A shift between two days counts once, on the order's day.
+    """
+    daily = reading.table(OrderEventReconciliationDaily)
+    daily = daily.filter(in_period(daily.reconciled_date))
+    (sums,) = reading.rows(daily.agg(**{name: daily[name].sum() for name in SUMMED}), period)
+    rows = reading.table(OrderEventReconciliation)
+    rows = rows.filter(in_period(rows.reconciled_date))
+    is_first = (rows.cause != "time_zone_shift") | (rows.side == "order")
+    causes = rows.group_by("cause").agg(count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum())
+    by_cause = {row.pop("cause"): row for row in reading.rows(causes, period)}
+    return {**sums, "causes": {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}}
+
+
+def restatements(reading: Reading, run_id: str) -> dict[str, Any]:
+    """Return how many published numbers a run changed, by cause, and the row of the largest change."""
+    logged = reading.table(Restatements)
+    logged = logged.filter(logged.run_id == run_id)
+    counts = reading.rows(logged.group_by("cause").agg(n=logged.count()))
+    by_cause = {row["cause"]: int(row["n"]) for row in counts}
+    return {
+        "changed": sum(by_cause.values()),
+        "causes": {cause: by_cause[cause] for cause in RESTATEMENT_CAUSES if cause in by_cause},
+        "largest": _largest(reading, logged) if by_cause else None,
+    }
+
+
+def _largest(reading: Reading, logged: ir.Table) -> Row:
+    """Return the change that is largest in the number's own unit; of equal ones the first by day and name."""
+    size = logged["difference"].abs()  # a table has a method of that name
+    size = size.fill_null(ibis.literal(-1.0))
+    keys = ["restated_date", "table_name", "row_key", "column_name", "restatement_number"]
+    (row,) = reading.rows(logged.order_by([size.desc(), *keys]).limit(1))
+    return row

@@ -19,6 +19,7 @@ from ecom_assets.retention.cells import Reach, by_day, cells_of, event_activity,
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import ROLLING_DAYS, RetentionRule
+from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.days import ONE_DAY, day_starts_at, period_number
 from ecom_assets.tables.queries import DECIMALS, Extent, Page, Reading, Row, page_of
 
@@ -202,3 +203,44 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
 
 def _rounded(row: Row) -> Row:
     return {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
+
+
+TOLD_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
+"""The days, weeks and months after which `retention_totals` says who came back."""
+
+
+def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
+    """Return retention of new visitors after some days, weeks and months, over all cohorts that are complete there.
+
+    What they paid is null where no purchase event of all days has an amount.
+    """
+    has_money = _has_purchase_amounts(reading)
+    rows = reading.table(RetentionCohorts)
+    rows = rows.filter(rows.cohort_by == "first_activity", rows.is_complete)
+    sums = rows.group_by("period", "period_number").agg(
+        size=rows.visitor_count.sum(),
+        returned=rows.returned_on_count.sum(),
+        revenue=rows.cumulative_revenue_amount.sum(),
+    )
+    found = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
+    return {
+        period: [_whole_cohorts(n, found[period, n], has_money=has_money) for n in told if (period, n) in found]
+        for period, told in TOLD_PERIODS.items()
+    }
+
+
+def _has_purchase_amounts(reading: Reading) -> bool:
+    events = reading.table(SessionEvents)
+    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    return bool(reading.state(paid.select("event_id").limit(1)))
+
+
+def _whole_cohorts(number: int, row: Row, *, has_money: bool) -> dict[str, Any]:
+    size, returned = int(row["size"]), int(row["returned"])
+    return {
+        "period": number,
+        "size": size,
+        "returned": returned,
+        "rate": returned / size,
+        "lifetime_value": float(row["revenue"]) / size if has_money else None,
+    }

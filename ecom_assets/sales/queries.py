@@ -1,6 +1,6 @@
 """Revenue over time: a point per hour, day, week or month of a period. Not here: totals (`sales.py`)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,15 +10,26 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
+from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.errors import DefinitionError
 from ecom_assets.orders.orders import ALL
+from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import ORDERS, require_orders, sales_source
+from ecom_assets.sales.coverage import (
+    ORDERS,
+    SalesSource,
+    find_sales_source,
+    knows_revenue,
+    require_orders,
+    sales_source,
+)
 from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.sales.purchase_revenue import DIMENSIONS as PURCHASE_DIMENSIONS
-from ecom_assets.sales.purchase_revenue import purchase_totals
+from ecom_assets.sales.purchase_revenue import PURCHASE, REFUND, purchase_totals
 from ecom_assets.sales.sales import DIMENSIONS, added_up
+from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days, day_start, day_starts_at
 from ecom_assets.tables.queries import (
@@ -29,12 +40,15 @@ from ecom_assets.tables.queries import (
     Period,
     Reading,
     Row,
+    by_revenue,
     compared,
     if_known,
     in_period,
     mean,
     page_of,
+    require,
     revenue_compared,
+    revenue_of,
     share,
     with_previous,
 )
@@ -126,16 +140,6 @@ def numbers(row: Row | None) -> Row:
     found: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
     found |= {name: row[name] if row else ZERO for name in AMOUNTS}
     return found | {"average_order_value": mean(found["revenue_amount"], found["order_count"])}
-
-
-def revenue_of(rows: Iterable[Row]) -> Decimal:
-    """Return the revenue of all rows that tell one."""
-    return sum((row["revenue_amount"] for row in rows if row["revenue_amount"] is not None), ZERO)
-
-
-def by_revenue(row: Row) -> Decimal:
-    """Return what brings the rows with most revenue first; those whose revenue is unknown come with those without."""
-    return -(row["revenue_amount"] or ZERO)
 
 
 Granularity = Literal["hour", "day", "week", "month"]
@@ -314,3 +318,92 @@ def customer_weeks(
     if not found:
         require_orders(reading)
     return {"total_count": total, "weeks": found}
+
+
+def newest_customer_week(reading: Reading, period: Period) -> Row | None:
+    """Return the newest week that begins or goes on in a period and has orders, of all categories and cities."""
+    monday = replace(period, start_date=period.start_date - period.start_date.weekday() * ONE_DAY)
+    table = reading.table(CustomerRetention)
+    weeks = table.filter(in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL)
+    rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)
+    return rows[0] if rows else None
+
+
+def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
+    """Return the numbers of a source's sales in a period, and how many customers these are of."""
+    is_of_orders = source == ORDERS
+    table = reading.table(Sales if is_of_orders else SessionEvents)
+    sold = table.filter(in_period(table.order_date if is_of_orders else table.event_date)).mutate(whole=1)
+    rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
+    return numbers(rows[0] if rows else None) | {"customer_count": int(rows[0]["customer_count"]) if rows else 0}
+
+
+def has_purchases(reading: Reading) -> bool:
+    """Tell whether an event of any day is a purchase or a refund."""
+    events = reading.table(SessionEvents)
+    return bool(reading.state(events.filter(events.event_type.isin([PURCHASE, REFUND])).select("event_id").limit(1)))
+
+
+ORDER: Final[Unit] = "order"
+ChannelDimension = Literal["marketing_channel", "sales_channel"]
+MARKETING_CHANNEL: Final[ChannelDimension] = "marketing_channel"
+SALES_CHANNEL: Final[Literal["sales_channel"]] = "sales_channel"
+CHANNEL_NUMBERS: Final = ("order_count", "revenue_amount", "revenue_share", "previous_revenue_amount", "revenue_change")
+CHANNEL_DEFINITION: Final = {
+    "channel": "GA4's default channel group of the sessions before the order",
+    "order_count": "Credit: over channels it adds up to the orders of the range",
+    "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
+    "revenue_change": CHANGE,
+    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has "
+    "the rest; null where nothing was sold",
+    "unit": "What is credited: orders; where there are none in the data, purchase events",
+    **SOURCE,
+}
+
+
+def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
+    """Return each channel that is credited with anything in the period or the one before, most revenue first.
+
+    Raises:
+        NoSourceError: There are no events, which tell channels, or neither order lines nor purchase events.
+    """
+    require(reading, "events")
+    source = sales_source(reading)
+    unit: Unit = ORDER if source == ORDERS else "purchase"
+    found = credits_of(reading, period, model, unit)
+    channels = compared_channels(found, ZERO if knows_revenue(reading) else None, period)
+    told = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
+    return {**told, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
+
+
+def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return each sales channel that anything was sold or refunded on in the period or the one before, likewise.
+
+    Raises:
+        NoSourceError: There are no order lines, which tell sales channels.
+    """
+    if find_sales_source(reading) != ORDERS:
+        raise NoSourceError(
+            "There are no order lines, which tell sales channels; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
+            "`ecom run`."
+        )
+    found = sales_by(reading, period, SALES_CHANNEL)
+    channels = [
+        {"channel": name, **{one: row[one] for one in CHANNEL_NUMBERS}}
+        for name, row in sorted(found.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
+    ]
+    told = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
+    return {**told, "channel_data": coverage(found.items()), "channels": channels}
+
+
+SALES_CHANNEL_DEFINITION: Final = {
+    **CHANNEL_DEFINITION,
+    "channel": "Where it was sold, as the order line says: web, app, store, marketplace, or the shop's own names",
+    "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
+    "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
+}
+
+
+def channel_definition(rule: AttributionRule) -> dict[str, Any]:
+    """Return what credit means, with the look-back that it was given by."""
+    return {**CHANNEL_DEFINITION, "lookback_days": rule.lookback_days}

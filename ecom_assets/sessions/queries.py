@@ -1,17 +1,20 @@
 """Engagement: sessions, bounces, visitors and stickiness, day by day. Not here: when a session is engaged."""
 
+from functools import partial
 from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.tables.queries import (
     CHANGE,
+    Fetch,
     Page,
     Period,
     Reading,
     Row,
     compared,
+    fetch_rows,
     if_known,
     in_period,
     page_of,
@@ -51,7 +54,14 @@ def _numbers(row: Row | None) -> Row:
     }
 
 
-def session_totals(sessions: ir.Table) -> dict[str, Any]:
+def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return totals over the sessions that started in a period."""
+    table = reading.table(Sessions)
+    mine = table.filter(in_period(table.started_date))
+    return session_totals(mine, partial(reading.rows, period=period))
+
+
+def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
     """Return totals over rows of `Sessions`; shares are null where there are no sessions."""
     found = sessions.agg(
         events=sessions.event_count.sum().fill_null(0),
@@ -61,7 +71,7 @@ def session_totals(sessions: ir.Table) -> dict[str, Any]:
         views=sessions.view_count.sum().fill_null(0),
         median_duration_s=sessions.duration_s.median(),
     )
-    row: dict[str, Any] = found.to_pyarrow().to_pylist()[0]
+    (row,) = fetch(found)
     views, count = int(row.pop("views")), int(row["sessions"])
     totals = {name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")}
     return {

@@ -3,7 +3,7 @@
 A range ends on the newest day in the data, not on the clock's: docs/adr/0019. Not here: what is counted in them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -218,7 +218,7 @@ class Reading(Protocol):
     newest_date: date
     """The newest day in the data, in the reporting time zone."""
     known: Mapping[str, KnownDays]
-    """The days that the data of each source hold, see `warehouse.source_days`."""
+    """The days that the data of each source hold, see `serving/source_days.py`."""
     timezone: str
     """The reporting time zone, an IANA name."""
     currency: str
@@ -235,11 +235,21 @@ class Reading(Protocol):
 
         Args:
             question: What is asked.
-            period: The days that it is asked about, where it names those by the parameters of `period.py`.
+            period: The days that it is asked about, where it names those by `PARAMETERS`.
         """
 
     def state(self, question: ir.Table) -> list[Row]:
         """Return the same of a question that is about no days: all answers from this moment share its rows."""
+
+
+Fetch = Callable[[ir.Table], list[Row]]
+"""Returns the rows of a small result."""
+
+
+def fetch_rows(question: ir.Table) -> list[Row]:
+    """Return the rows of a small result of tables that are open in an engine, as those of files are."""
+    rows: list[Row] = question.to_pyarrow().to_pylist()
+    return rows
 
 
 ZERO: Final = Decimal("0.00")
@@ -376,3 +386,39 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
     """
     if reading.known.get(source, NOTHING).first is None:
         raise NoSourceError(NEEDED[source])
+
+
+def rejected_rows(
+    reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
+) -> dict[str, Any]:
+    """Return the rows of a period that are quarantined, by reason, the most frequent first, and the surplus copies.
+
+    Args:
+        reading: Where the tables are.
+        quarantined: A table with `reject_reason`.
+        duplicates: A table with `surplus_count`.
+        period: Days of the tables' partition columns.
+    """
+    rejected, surplus = (_in_partitions(reading, contract) for contract in (quarantined, duplicates))
+    reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
+    (copies,) = reading.rows(surplus.agg(n=surplus.surplus_count.sum()), period)
+    ordered = sorted(reasons, key=lambda row: (-row["n"], row["reject_reason"]))
+    return {
+        "quarantined": {row["reject_reason"]: int(row["n"]) for row in ordered},
+        "duplicates": int(copies["n"] or 0),
+    }
+
+
+def _in_partitions(reading: Reading, contract: type[Table]) -> ir.Table:
+    table = reading.table(contract)
+    return table.filter(in_period(table[contract.day_column or ""]))
+
+
+def revenue_of(rows: Iterable[Row]) -> Decimal:
+    """Return the revenue of all rows that have one."""
+    return sum((row["revenue_amount"] for row in rows if row["revenue_amount"] is not None), ZERO)
+
+
+def by_revenue(row: Row) -> Decimal:
+    """Return the sort key that puts rows with most revenue first; unknown revenue sorts as none."""
+    return -(row["revenue_amount"] or ZERO)

@@ -1,23 +1,19 @@
 """A shop that gave nothing, or not all sources: it is told so, and a zero is not taken for bad business."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import ibis.expr.types as ir
 import pytest
 from fastapi import FastAPI
 
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.customers.queries import customers, segments
-from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.queries import conversion
 from ecom_assets.products.queries import inventory_alerts, top_products
-from ecom_assets.sales.channels import by_channel
-from ecom_assets.sales.queries import geography, revenue_trend, sales
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.queries import KnownDays, NoOrdersError, NoSourceError, Period, Row
+from ecom_assets.sales.queries import by_channel, geography, revenue_trend, sales
+from ecom_assets.serving.reading import WarehouseReading
+from ecom_assets.tables.queries import NoOrdersError, NoSourceError, Period
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.conftest import served
@@ -26,42 +22,14 @@ NEWEST = date(2026, 3, 1)
 MONTH = Period.of(NEWEST)
 
 
-@dataclass
-class EmptyShop:
-    """Tables of a shop that gave nothing."""
-
-    engine: DuckDBEngine
-    newest_date: date = NEWEST
-    timezone: str = "UTC"
-    currency: str = "USD"
-    known: Mapping[str, KnownDays] = field(default_factory=dict)
-
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return a whole table, empty."""
-        return self.engine.table(contract)
-
-    def events(self) -> ir.Table:
-        """Return clean events, none."""
-        return self.table(CleanEvents)
-
-    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a result."""
-        found: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
-        return found
-
-    def state(self, question: ir.Table) -> list[Row]:
-        """Return the same."""
-        return self.rows(question)
-
-
 @pytest.fixture
-def shop() -> EmptyShop:
+def shop() -> WarehouseReading:
     engine = DuckDBEngine(Path("memory"))
     engine.con = connect()
-    return EmptyShop(engine)
+    return WarehouseReading(engine, NEWEST)
 
 
-def test_questions_about_sales_are_refused_with_the_way_out(shop: EmptyShop) -> None:
+def test_questions_about_sales_are_refused_with_the_way_out(shop: WarehouseReading) -> None:
     for ask in (
         lambda: sales(shop, MONTH),
         lambda: revenue_trend(shop, MONTH, "day"),
@@ -74,7 +42,7 @@ def test_questions_about_sales_are_refused_with_the_way_out(shop: EmptyShop) -> 
             ask()
 
 
-def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop: EmptyShop) -> None:
+def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop: WarehouseReading) -> None:
     asked: list[tuple[Callable[[], object], str]] = [
         (lambda: conversion(shop, MONTH, None, "session", None), "set ECOM_EVENTS"),
         (lambda: by_channel(shop, MONTH, "last"), "set ECOM_EVENTS"),
@@ -85,11 +53,11 @@ def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop
             ask()
 
 
-def test_what_is_counted_of_both_names_no_source_of_sales(shop: EmptyShop) -> None:
+def test_what_is_counted_of_both_names_no_source_of_sales(shop: WarehouseReading) -> None:
     assert top_products(shop, MONTH, "revenue", None, limit=5)["source"] is None
 
 
-def test_over_http_the_refusal_is_a_conflict(shop: EmptyShop) -> None:
+def test_over_http_the_refusal_is_a_conflict(shop: WarehouseReading) -> None:
     app = FastAPI()
     handle_errors(app)
     app.get("/analytics/sales")(lambda: sales(shop, MONTH))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.summary.run import plain
+from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
 
 

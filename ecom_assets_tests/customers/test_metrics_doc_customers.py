@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets.customers.contracts import Customers
-from ecom_assets.delivery.customers_file import customer_counts
+from ecom_assets.customers.queries import customer_counts
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets_tests.markdown import section

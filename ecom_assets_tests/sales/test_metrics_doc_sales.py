@@ -11,7 +11,6 @@ import ibis
 import pytest
 
 from ecom_assets.attribution.contracts import Conversions
-from ecom_assets.cli.summary.sales import summarize_sales
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.orders.checks import order_accounting
 from ecom_assets.orders.contracts import (
@@ -26,9 +25,12 @@ from ecom_assets.orders.held_day_log import release
 from ecom_assets.orders.held_days import ORDERS, OrderGate
 from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.purchase_revenue import purchase_revenue_daily
+from ecom_assets.sales.queries import sales_totals
 from ecom_assets.sales.sales import DIMENSIONS
+from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.queries import Period
 from ecom_assets_tests.builders import Row, clean_events, order_line
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import NO_GATE, NOON, OrderPlatform
@@ -123,8 +125,9 @@ def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) ->
     daily = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
     assert as_shown(daily, expected) == expected
     count = sum(row["order_count"] for row in daily)
-    said = summarize_sales(shop.engine, DAYS)
-    assert (count, said["orders"], said["customers"]) == (3, 3, 2)
+    reading, period = WarehouseReading(shop.engine, DAYS.dates[-1]), Period("custom", DAYS.first, DAYS.dates[-1])
+    told = sales_totals(reading, period, "orders")
+    assert (count, told["order_count"], told["customer_count"]) == (3, 3, 2)
     assert sum(row["order_count"] for row in shop.rows(Customer)) == count
     [week] = [
         row for row in shop.rows(CustomerRetention) if (row["item_category"], row["city_id"]) == ("(all)", "(all)")

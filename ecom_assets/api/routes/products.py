@@ -16,10 +16,9 @@ from ecom_assets.products import queries as products
 from ecom_assets.products import queries as stock
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
-from ecom_assets.sales.channels import Coverage
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
-from ecom_assets.tables.queries import cut
+from ecom_assets.tables.queries import Coverage, cut
 
 router = APIRouter(tags=["products"])
 

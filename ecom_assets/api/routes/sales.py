@@ -1,4 +1,4 @@
-"""Sales: totals, trend, channels, geography. Not here: the numbers (`answers/`)."""
+"""Sales: totals, trend, channels, sales_queries. Not here: the numbers (`answers/`)."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -10,10 +10,8 @@ from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
 from ecom_assets.api.parameters import Ask, AskedOfDays, OfDays, Paged, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
-from ecom_assets.sales import channels
-from ecom_assets.sales import queries as geography
-from ecom_assets.sales import queries as selling
-from ecom_assets.sales import queries as trend
+from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
+from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import City, RevenueDaily
 from ecom_assets.sales.coverage import sales_source
 from ecom_assets.sales.queries import Granularity, Level
@@ -70,7 +68,7 @@ class AskedTrend(SlicedOfDays):
     """How fine a trend is to be."""
 
     granularity: Granularity = Field(
-        "day", description=f"Length of a part; `hour` for at most {trend.MOST_HOURLY_DAYS} days"
+        "day", description=f"Length of a part; `hour` for at most {sales_queries.MOST_HOURLY_DAYS} days"
     )
 
 
@@ -96,20 +94,18 @@ class Channel(BaseModel):
 class AskedChannels(SlicedOfDays):
     """Which channels, and by which model marketing channels are credited."""
 
-    dimension: channels.Dimension = Field(
-        channels.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
+    dimension: sales_queries.ChannelDimension = Field(
+        sales_queries.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
     )
-    model: channels.Model = Field(
-        channels.DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}"
-    )
+    model: Model = Field(DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}")
 
 
 class ChannelsAnswer(SoldAnswer):
     """Revenue by channel."""
 
-    dimension: channels.Dimension = Field(description="Which channels these are")
+    dimension: sales_queries.ChannelDimension = Field(description="Which channels these are")
     model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
-    channel_data: channels.Coverage | None = Field(
+    channel_data: Coverage | None = Field(
         description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
     )
     unit: str = of(ChannelAttribution.unit, "order")
@@ -145,7 +141,7 @@ class PlacesAnswer(SoldAnswer):
 def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Revenue gross and net, orders, items and the average order value, beside the period before."""
     period = ask.period(asked, "sales")
-    return ask.answer(asked, selling.SALES_DEFINITION, selling.sales(ask.reading, period), period)
+    return ask.answer(asked, sales_queries.SALES_DEFINITION, sales_queries.sales(ask.reading, period), period)
 
 
 @router.get(
@@ -157,10 +153,10 @@ def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
 def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
     """Sales over time; parts without a sale are there too."""
     period = ask.period(asked, "sales")
-    points = trend.revenue_trend(ask.reading, period, asked.granularity)
+    points = sales_queries.revenue_trend(ask.reading, period, asked.granularity)
     found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
     found = cut(found, "points", asked.limit, asked.offset)
-    return ask.answer(asked, {**trend.TREND_DEFINITION, **selling.SALES_DEFINITION}, found, period)
+    return ask.answer(asked, {**sales_queries.TREND_DEFINITION, **sales_queries.SALES_DEFINITION}, found, period)
 
 
 @router.get(
@@ -171,13 +167,17 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
 )
 def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
     """What each marketing channel is credited with, by one of eight models; or what each sales channel sold."""
-    if asked.dimension == channels.SALES_CHANNEL:
+    if asked.dimension == sales_queries.SALES_CHANNEL:
         period = ask.period(asked, "sales")
-        sold = channels.by_sales_channel(ask.reading, period)
-        return ask.answer(asked, channels.SALES_DEFINITION, cut(sold, "channels", asked.limit, asked.offset), period)
+        sold = sales_queries.by_sales_channel(ask.reading, period)
+        return ask.answer(
+            asked, sales_queries.SALES_CHANNEL_DEFINITION, cut(sold, "channels", asked.limit, asked.offset), period
+        )
     period = ask.period(asked, "sales", "events")
-    found = channels.by_channel(ask.reading, period, asked.model)
-    return ask.answer(asked, channels.DEFINITION, cut(found, "channels", asked.limit, asked.offset), period)
+    found = sales_queries.by_channel(ask.reading, period, asked.model)
+    return ask.answer(
+        asked, sales_queries.CHANNEL_DEFINITION, cut(found, "channels", asked.limit, asked.offset), period
+    )
 
 
 @router.get(
@@ -189,5 +189,5 @@ def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> di
 def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
     """Sales of each place."""
     period = ask.period(asked, "sales")
-    found = geography.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, selling.SALES_DEFINITION, found, period)
+    found = sales_queries.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, sales_queries.SALES_DEFINITION, found, period)

@@ -1,47 +1,75 @@
-"""What a run ends with: sessions, funnel, sales, quarantined rows, checks, and where to look next.
-
-Not here: the run; the numbers of sales (`sales_summary.py`).
-"""
+"""The summary of a run as `ecom run --json` prints it: what each subject's `queries.py` returns, by its JSON names."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
-import ibis.expr.types as ir
 import typer
 
-from ecom_assets.automation.held_alert import held_line
-from ecom_assets.cli.chart import percent
+from ecom_assets.attribution.queries import Unit, channels_by_model
 from ecom_assets.cli.platform_run import RunOutcome
-from ecom_assets.cli.summary.attribution import channel_lines, channel_totals
-from ecom_assets.cli.summary.customers import customer_lines, customer_quality_lines, customer_totals
-from ecom_assets.cli.summary.deliveries import delivery_lines, delivery_totals
-from ecom_assets.cli.summary.funnels import UNITS, funnel_lines, summarize_funnels
-from ecom_assets.cli.summary.products import product_lines, summarize_products
-from ecom_assets.cli.summary.reconciliation import summarize_reconciliation, summarize_restatements, trust_lines
-from ecom_assets.cli.summary.retention import cart_totals, cohort_totals, retention_lines
-from ecom_assets.cli.summary.sales import sales_lines, summarize_retention, summarize_sales
-from ecom_assets.cli.summary.sources import missing_lines, without_unknown
-from ecom_assets.cli.summary.value import summarize_value, value_lines
-from ecom_assets.events.contracts import DuplicateEvents, QuarantinedEvents
-from ecom_assets.funnels.contracts import ConversionFunnel
+from ecom_assets.cli.summary.lines import summary_lines
+from ecom_assets.clock import now_utc
+from ecom_assets.customers.contracts import CustomerSegments
+from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
+from ecom_assets.events.queries import rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
+from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
+from ecom_assets.journeys.queries import journey_totals, search_totals, searches
+from ecom_assets.orders.held_day_log import told
+from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders
+from ecom_assets.products.queries import stock_totals
+from ecom_assets.reconciliation.queries import difference_totals, restatements
 from ecom_assets.registry import ALL
-from ecom_assets.rules import order_rule
-from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.queries import session_totals
+from ecom_assets.retention.queries import retention_totals
+from ecom_assets.rules import order_rule, segments_of
+from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
+from ecom_assets.sales.queries import has_purchases, newest_customer_week, sales_totals
+from ecom_assets.serving.reading import WarehouseReading
+from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.order_reports.source import has_events, has_orders
+from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.queries import Page, Period, Reading, Row
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
-FETCHED = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
+FETCHED: Final = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
+DELIVERED: Final = ("due", "sent", "delivered", "rejected", "retried", "pending", "changed_after_delivery", "bytes")
+TOP_PATHS: Final = 5
+TOP_TERMS: Final = 3
+CUSTOMER_COLUMNS: Final = {
+    "tiers": "customer_tier",
+    "segments": "market_segment",
+    "quality_bands": "quality_band",
+    "engagement_sources": "engagement_source",
+}
+WEEK_COLUMNS: Final = {
+    "new": "new_revenue_amount", "returning": "returning_revenue_amount", "refunded": "refunded_amount"
+}  # fmt: skip
+COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
+    "events": (
+        "sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined",
+        "duplicates", "reconciliation",
+    ),
+    "orders": ("retention", "reconciliation"),
+    "customers": ("customers",),
+    "stock": ("inventory",),
+}  # fmt: skip
+"""The parts of the summary that are null without a source."""
+REASONS: Final = {
+    "events": "no events; set ECOM_EVENTS",
+    "orders": "no order lines; set ECOM_ORDERS or ECOM_ORDER_API_URL",
+    "customers": "no customers; set ECOM_CUSTOMER_API_URL",
+    "stock": "no stock; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL",
+}
 
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
-    """Print what the run came to."""
+    """Print the numbers of the run, and what went wrong in it."""
     if not outcome.has_begun:  # what kept it from beginning, such as another run, keeps us from looking too
         _show_nothing(outcome, as_json=as_json)
         return
@@ -51,7 +79,7 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         summary = summarize(engine, settings, outcome)
     finally:
         engine.close()
-    typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(_lines(summary)))
+    typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
 
@@ -69,54 +97,207 @@ def _ended(outcome: RunOutcome) -> dict[str, Any]:
 
 def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
     """Return the numbers of the run's days, as `ecom run --json` prints them."""
-    failed, warned = outcome.failed_checks, outcome.warnings
-    funnels = summarize_funnels(_cut(engine, ConversionFunnel, outcome.days))
+    reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
+    period = Period("custom", outcome.days.first, outcome.days.dates[-1])
+    source = ORDERS if has_orders(settings) else PURCHASES if has_purchases(reading) else None
+    missing = _missing(settings)
+    sales = _sales(reading, period, source) if source else None
+    unit: Unit = "order" if has_orders(settings) else "purchase"
     summary = {
         **_ended(outcome),
-        "days": {"from": str(outcome.days.first), "to": str(outcome.days.dates[-1])},
-        "sessions": session_totals(_cut(engine, Sessions, outcome.days)),
-        "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
-        "funnels": funnels,
-        "cohorts": cohort_totals(engine),
-        "carts": cart_totals(engine, outcome.days),
-        "sales": summarize_sales(engine, outcome.days, order_rule(settings)) if has_orders(settings) else None,
-        "retention": summarize_retention(engine, outcome.days) if has_orders(settings) else None,
-        "channels": channel_totals(engine, outcome.days, "order" if has_orders(settings) else "purchase"),
-        "customers": customer_totals(engine, settings, outcome.days),
-        "segments": summarize_value(engine),
-        "reconciliation": summarize_reconciliation(engine, outcome.days) if _has_both(settings) else None,
-        "restatements": summarize_restatements(engine, outcome.run_id),
-        **summarize_products(engine, outcome.days),
-        **_event_quality(engine, outcome.days),
-        "checks": {
-            "passed": len(outcome.checks) - len(failed) - len(warned),
-            "failed": [check.as_json() for check in failed],
-            "warned": [check.as_json() for check in warned],
-        },
+        "days": {"from": str(period.start_date), "to": str(period.end_date)},
+        **_behaviour(reading, period),
+        "sales": sales,
+        "retention": _customer_week(reading, period),
+        "channels": _channels(reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None),
+        "customers": _customers(reading, period, settings),
+        "segments": _segments(reading, source),
+        "reconciliation": _differences(reading, period),
+        "restatements": _restatements(reading, outcome.run_id),
+        "journeys": journey_totals(reading, period, TOP_PATHS),
+        "search": _searches(reading, period),
+        "inventory": _inventory(reading),
+        **rejected_events(reading, period),
+        "checks": _checks(outcome),
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
-        "fetched": {key: {name: told[name] for name in FETCHED} for key, told in sorted(outcome.fetched.items())},
+        "fetched": {key: {name: found[name] for name in FETCHED} for key, found in sorted(outcome.fetched.items())},
         "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
         "warehouse": engine.address,
         "dagster_home": str(settings.dagster_home),
     }
-    return without_unknown(engine, settings, outcome.days, summary)
+    nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])
+    return {**summary, **nulls, "missing": missing}
 
 
-def _event_quality(engine: Engine, days: Days) -> dict[str, Any]:
-    """Return what became of the events of some days that are not clean."""
-    quarantined, surplus = (_cut(engine, contract, days) for contract in (QuarantinedEvents, DuplicateEvents))
-    by_reason = quarantined.group_by("reject_reason").agg(rows=quarantined.count()).to_pyarrow().to_pylist()
-    pairs = [(row["reject_reason"], row["rows"]) for row in by_reason]
+def _missing(settings: Settings) -> dict[str, str]:
+    """Return the sources that are not there, and what would bring each."""
+    is_there = {
+        "events": has_events(settings),
+        "orders": has_orders(settings),
+        "customers": has_customers(settings),
+        "stock": has_stock(settings),
+    }
+    return {source: reason for source, reason in REASONS.items() if not is_there[source]}
+
+
+def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:
+    funnels = daily_funnels(reading, period)
     return {
-        "quarantined": dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))),
-        "duplicates": int(surplus.surplus_count.sum().to_pyarrow().as_py() or 0),
+        "sessions": sessions_of(reading, period),
+        "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
+        "funnels": funnels,
+        "cohorts": retention_totals(reading),
+        "carts": [_cart(row) for row in final_carts(reading, period)],
     }
 
 
-def _has_both(settings: Settings) -> bool:
-    return has_events(settings) and has_orders(settings)
+def _cart(row: Row) -> dict[str, Any]:
+    return {
+        "unit": row["unit"],
+        "horizon_s": int(row["horizon_s"]),
+        "carts": int(row["carts"]),
+        "abandoned": int(row["abandoned"]),
+        "recovered": None if row["recovered"] is None else int(row["recovered"]),
+        "rate": row["rate"],
+        "abandoned_amount": _money(row["abandoned_amount"]),
+    }
+
+
+def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, Any]:
+    """Return the sales of a period; of purchase events, no line can be quarantined or held back.
+
+    `held_days` are the days of arrival that are held back, whichever days are asked for; `held_order_days` are those of
+    the days that are asked for on which held lines were ordered.
+    """
+    sold = sales_totals(reading, period, source)
+    amounts = ("shipped_amount", "refunded_amount", "revenue_amount", "average_order_value")
+    lines: dict[str, Any] = dict.fromkeys(("quarantined", "duplicates", "held_days", "held_order_days"))
+    if source == ORDERS:
+        lines = {
+            **rejected_orders(reading, period),
+            "held_days": [told(row) for row in held_days(reading)],
+            "held_order_days": [str(day) for day in held_order_dates(reading, period)],
+        }
+    return {
+        "source": source,
+        "orders": sold["order_count"],
+        "customers": sold["customer_count"],
+        "items_sold": sold["sold_item_count"],
+        **{name: _money(sold[name]) for name in amounts},
+        **lines,
+    }
+
+
+def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
+    week = newest_customer_week(reading, period)
+    if week is None:
+        return None
+    kinds = {
+        kind: {
+            "customers": int(week[f"{kind}_customers_count"]),
+            "orders": int(week[f"{kind}_orders_count"]),
+            "amount": _money(week[amount]),
+        }
+        for kind, amount in WEEK_COLUMNS.items()
+    }
+    return {"week_start_date": str(week["week_start_date"]), **kinds}
+
+
+def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) -> dict[str, Any]:
+    models = {
+        model: [
+            {
+                "channel": row["channel"],
+                "credit": float(row["credit"]),
+                "revenue_amount": _money(row["revenue_amount"]) if has_money else None,
+            }
+            for row in rows
+        ]
+        for model, rows in channels_by_model(reading, period, unit).items()
+    }
+    return {"unit": unit, "models": models}
+
+
+def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str, Any]:
+    found = customer_records(reading, segments_of(settings).names, period)
+    return {
+        "count": found["total_customers"],
+        "as_of": _text(found["as_of_date"]),
+        **{name: found[column] for name, column in CUSTOMER_COLUMNS.items()},
+        **{
+            name: found[name]
+            for name in ("mean_data_quality_score", "flawed_fields", "received", "quarantined", "duplicates")
+        },
+    }
+
+
+def _segments(reading: Reading, source: SalesSource | None) -> dict[str, Any] | None:
+    """Return customers by segment, and what is expected of all of them; null where nobody can have ordered."""
+    found = segment_totals(reading.table(CustomerSegments), reading.state)
+    if not found["customers"] and source is None:
+        return None
+    value = expected_value(reading)
+    return {**found, "value": value | {name: _text(value[name]) for name in ("as_of_date", "lifetime_value_amount")}}
+
+
+def _differences(reading: Reading, period: Period) -> dict[str, Any]:
+    found = difference_totals(reading, period)
+    causes = found.pop("causes")
+    numbers = {
+        name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in found.items()
+    }
+    told_causes = {
+        cause: {"count": int(one["count"]), "amount": _money(one["amount"] or 0)} for cause, one in causes.items()
+    }
+    return {**numbers, "causes": told_causes}
+
+
+def _restatements(reading: Reading, run_id: str) -> dict[str, Any]:
+    found = restatements(reading, run_id)
+    return {**found, "largest": found["largest"] and _restatement(found["largest"])}
+
+
+def _restatement(row: Row) -> dict[str, Any]:
+    return {
+        "table": row["table_name"],
+        "day": str(row["restated_date"]),
+        "row": json.loads(row["row_key"]),
+        "column": row["column_name"],
+        "before": row["before_value"],
+        "after": row["after_value"],
+        "cause": row["cause"],
+        "late_rows": int(row["late_row_count"]),
+        "late_row_ids": json.loads(row["late_row_ids"] or "[]"),
+    }
+
+
+def _searches(reading: Reading, period: Period) -> dict[str, Any]:
+    totals, top = search_totals(reading, period), searches(reading, period, Page(TOP_TERMS))
+    terms = [
+        {
+            "search_term": one["search_term"],
+            "searches": one["search_count"],
+            "clicked": one["clicked_search_count"],
+        }
+        for one in top["searches"]
+    ]
+    return {"searches": totals["search_count"], "click_rate": totals["click_rate"], "top_terms": terms}
+
+
+def _inventory(reading: Reading) -> dict[str, Any]:
+    found = stock_totals(reading)
+    return {"as_of": _text(found.pop("as_of_date")), **found}
+
+
+def _checks(outcome: RunOutcome) -> dict[str, Any]:
+    failed, warned = outcome.failed_checks, outcome.warnings
+    return {
+        "passed": len(outcome.checks) - len(failed) - len(warned),
+        "failed": [check.as_json() for check in failed],
+        "warned": [check.as_json() for check in warned],
+    }
 
 
 def _row_count(engine: Engine, contract: type[Table]) -> int:
@@ -124,107 +305,31 @@ def _row_count(engine: Engine, contract: type[Table]) -> int:
     return engine.row_count(contract)
 
 
-def _cut(engine: Engine, contract: type[Table], days: Days) -> ir.Table:
-    table = engine.table(contract)
-    return table.filter(days.contain(table[contract.day_column])) if contract.day_column else table
+def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
+    """Return what each export told of the run: deliveries by destination, and the file of customers."""
+    told = outcome.delivered
+    return {
+        "deliveries": {
+            name: {
+                **{count: int(one[count]) for count in DELIVERED},
+                "seconds": float(one["seconds"]),
+                "records_per_s": int(one["records_per_s"]),
+                "outcomes": one["outcomes"],
+            }
+            for name, one in sorted(told.items())
+            if "outcomes" in one
+        },
+        "customers_json": _file(told["customers_json"]) if "customers_json" in told else None,
+    }
 
 
-def _lines(summary: dict[str, Any]) -> list[str]:
-    lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
-    if summary["sessions"] is not None:
-        lines += _behaviour_lines(summary)
-        lines += retention_lines(summary["cohorts"], summary["carts"])
-    if summary["sales"] is not None:
-        lines += sales_lines(summary)
-    if summary["channels"] is not None:
-        lines += channel_lines(summary["channels"])
-    if summary["customers"] is not None:
-        lines += customer_lines(summary["customers"])
-    if summary["segments"] is not None:
-        lines += value_lines(summary["segments"])
-    lines += trust_lines(summary)
-    lines += product_lines(summary)
-    lines += delivery_lines(summary)
-    lines += missing_lines(summary)
-    lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
-    return lines
+def _file(told: dict[str, Any]) -> dict[str, Any]:
+    return {"path": str(told["path"]), "customers": int(told["row_count"]), "bytes": int(told["bytes"])}
 
 
-def _behaviour_lines(summary: dict[str, Any]) -> list[str]:
-    sessions = summary["sessions"]
-    of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
-    lines = [f"  {sessions['events']:,} clean events {of_whom}"]
-    if sessions["sessions"]:
-        lines.append(
-            f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
-            f"session, median {sessions['median_duration_s']:.0f} s"
-        )
-    return lines + funnel_lines(summary["funnels"])
+def _money(amount: Decimal | int | None) -> str | None:
+    return None if amount is None else f"{amount:.2f}"
 
 
-def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
-    lines = []
-    for key, told in fetched.items():
-        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(told["retry_counts"].items()))
-        retried = f", {sum(told['retry_counts'].values())} of them retries ({causes})" if causes else ""
-        lines.append(f"Fetched for {key}: {told['request_count']:,} requests{retried}")
-    return lines
-
-
-def _quality_lines(summary: dict[str, Any]) -> list[str]:
-    lines = []
-    if (quarantined := summary["quarantined"]) is not None:
-        lines.append(
-            f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
-        )
-        lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
-    if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
-        refused = sales["quarantined"]
-        lines.append(
-            f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
-        )
-        lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
-        lines += [held_line(one) for one in sales["held_days"]]
-    if summary["customers"] is not None:
-        lines += customer_quality_lines(summary["customers"])
-    lines += _fetched_lines(summary["fetched"])
-    checks = summary["checks"]
-    warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
-    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
-    lines += [
-        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {plain(check.get('observed'))}, limit "
-        f"{plain(check.get('limit'))}, for example {plain(check.get('examples'))}"
-        for word, kind in (("FAILED", "failed"), ("WARNING", "warned"))
-        for check in checks[kind]
-    ]
-    return lines
-
-
-def _published_lines(told: dict[str, Any] | None) -> list[str]:
-    if told is None or "skipped" in told:
-        return [told["skipped"]] if told else []
-    rows = f"{told['row_count']:,} rows of {len(told['rows_by_table'])} tables, {told['rows_written']:,} of them new"
-    return [f"Published in {told['database']}: {rows}, version {told['data_version']}"]
-
-
-def _where_lines(summary: dict[str, Any]) -> list[str]:
-    written = set(summary["written"])
-    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items() if name in written)
-    return [
-        f"Tables in {summary['warehouse']}: {rows or 'none written'}",
-        *_published_lines(summary["published"]),
-        f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
-    ]
-
-
-def plain(value: object) -> str:
-    """Return a value in words: `a 1, b 2` for names and values, `x; y` for several, `none` for nothing."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "none"
-    if isinstance(value, list | tuple | set | frozenset):
-        return "; ".join(map(plain, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "none" if value is None else str(value)
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,330 @@
+"""The summary of a run as people read it: each part of what `cli/summary/run.py` assembles, in lines."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ecom_assets.automation.held_alert import held_line
+from ecom_assets.cli.chart import funnel_chart, percent
+from ecom_assets.cli.journeys import path_line
+from ecom_assets.funnels.daily import DEFAULT_NAME
+
+MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
+CUSTOMERS_SHOWN: Final = ("tiers", "segments", "quality_bands")
+HORIZONS: Final = {0: "in the session", 3_600: "within an hour", 86_400: "within a day", 604_800: "within a week"}
+KINDS: Final = ("new", "returning", "refunded")
+WHY: Final = {
+    "late_rows": "because rows came late",
+    "withdrawn_rows": "because rows were withdrawn",
+    "rows_of_other_days": "as rows of other days came",
+    "definition_changed": "though no row came: a setting or a definition changed",
+}
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Write a whole summary."""
+    lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
+    if summary["sessions"] is not None:
+        lines += _behaviour_lines(summary)
+        lines += _retention_lines(summary["cohorts"], summary["carts"])
+    if summary["sales"] is not None:
+        lines += _sales_lines(summary)
+    if summary["channels"] is not None:
+        lines += _channel_lines(summary["channels"])
+    if summary["customers"] is not None:
+        lines += _customer_lines(summary["customers"])
+    if summary["segments"] is not None:
+        lines += _value_lines(summary["segments"])
+    lines += _reconciliation_lines(summary["reconciliation"])
+    lines += _restatement_lines(summary["restatements"])
+    lines += _product_lines(summary)
+    lines += delivery_lines(summary)
+    lines += _missing_lines(summary)
+    lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
+    return lines
+
+
+def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
+    sessions = summary["sessions"]
+    of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
+    lines = [f"  {sessions['events']:,} clean events {of_whom}"]
+    if sessions["sessions"]:
+        lines.append(
+            f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
+            f"session, median {sessions['median_duration_s']:.0f} s"
+        )
+    return lines + _funnel_lines(summary["funnels"])
+
+
+def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Draw each funnel that counts anybody."""
+    lines = []
+    for name, of_units in funnels.items():
+        title = "Funnel" if name == DEFAULT_NAME else f"Funnel {name}"
+        for unit, steps in of_units.items():
+            if steps:
+                lines += ["", f"{title} per {unit}, by the day it started", *funnel_chart(steps)]
+    return lines
+
+
+def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]) -> list[str]:
+    """Return both as people read them; nothing where nothing is complete yet."""
+    lines = []
+    for period, told in cohorts.items():
+        shares = [f"{period} {one['period']} {percent(one['rate']).strip()}" for one in told]
+        lines += [f"  {', '.join(shares)}"] if shares else []
+    if lines:
+        lines = ["", "New visitors who came back on that day, in that week or month", *lines]
+    if carts:
+        lines += ["", "Carts left behind, where the time for a purchase is over"]
+        lines += [_cart_line(one) for one in carts]
+    return lines
+
+
+def _cart_line(one: Mapping[str, Any]) -> str:
+    name = HORIZONS.get(one["horizon_s"], f"{one['horizon_s']} s")
+    worth = _amount_or_unknown(one["abandoned_amount"])
+    left = f"{one['abandoned']:>9,} of {one['carts']:>9,} {percent(one['rate'])}, worth {worth}"
+    recovered = "" if one["recovered"] is None else f"; {one['recovered']:,} were paid for after the visit"
+    return f"  {name:15} {left}{recovered}"
+
+
+def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Write the sales of a run's summary for people."""
+    sales, week = summary["sales"], summary["retention"]
+    held = sales["held_order_days"]
+    if not sales["orders"] and week is None:
+        return ["", "No sales on these days", *_held_lines(held)]
+    amounts = f"shipped {_shown(sales['shipped_amount'])}, refunded {_shown(sales['refunded_amount'])}"
+    average = f"{_shown(sales['average_order_value'])} per order"
+    lines = [
+        "",
+        "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
+        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
+        f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
+        *_held_lines(held),
+    ]
+    if week is not None:
+        lines += ["", f"Customers in the week from {week['week_start_date']}"]
+        lines += [
+            f"  {kind:10} {one['customers']:>8,} with {one['orders']:>8,} orders {_shown(one['amount']):>16}"
+            for kind, one in ((kind, week[kind]) for kind in KINDS)
+        ]
+    return lines
+
+
+def _held_lines(held: list[str] | None) -> list[str]:
+    return [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
+
+
+def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
+    """Write revenue by channel for people; nothing where nothing was bought."""
+    models = totals["models"]
+    if not models or any(one["revenue_amount"] is None for one in models[MODELS_SHOWN[0]]):
+        return []
+    amounts = {model: {one["channel"]: float(one["revenue_amount"]) for one in models[model]} for model in MODELS_SHOWN}
+    channels = list(dict.fromkeys(channel for model in MODELS_SHOWN for channel in amounts[model]))
+    head = "".join(f"{model.replace('_', ' '):>18}" for model in MODELS_SHOWN)
+    lines = ["", f"{'Revenue by channel':27}{head}"]
+    for channel in channels:
+        cells = "".join(f"{amounts[model].get(channel, 0.0):>18,.2f}" for model in MODELS_SHOWN)
+        lines.append(f"  {channel:25}{cells}")
+    return lines
+
+
+def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
+    """Return the totals as people read them; nothing where there are no customers."""
+    if not totals["count"]:
+        return []
+    lines = [
+        f"  {name.replace('_', ' '):14} " + ", ".join(f"{value} {count:,}" for value, count in totals[name].items())
+        for name in CUSTOMERS_SHOWN
+    ]
+    flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
+    lines.append(f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: {flawed or 'nothing'}")
+    lines += _hint(totals)
+    if by_api := totals["engagement_sources"]["api"]:
+        lines.append(f"  engagement     of {by_api:,} without sessions by the API's score")
+    return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]
+
+
+def _hint(totals: Mapping[str, Any]) -> list[str]:
+    """Return what to do where no customer has a field that all are expected to have."""
+    lacking = [name for name, count in totals["flawed_fields"].items() if count == totals["count"]]
+    if not lacking:
+        return []
+    advice = (
+        "if your API does not have that, leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), and it costs no points."
+    )
+    return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
+
+
+def _value_lines(told: Mapping[str, Any]) -> list[str]:
+    """Write segments and expected value for people; nothing where nobody ordered."""
+    if not told["customers"]:
+        return []
+    some = [f"{one['segment']} {one['customers']:,}" for one in told["segments"] if one["customers"]]
+    value = told["value"]
+    lines = ["", f"Customers by segment at the end of {value['as_of_date']}: {told['customers']:,}", *_in_lines(some)]
+    if value["no_model_reason"]:
+        return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]
+    to_come = f"{value['expected_orders']:,.0f} orders in {value['horizon_days']} days"
+    lines.append(f"  {value['expected_alive']:,.0f} are expected to order again; {to_come}")
+    if value["lifetime_value_amount"] is not None:
+        lines.append(f"  expected value of {value['value_months']} months {float(value['lifetime_value_amount']):,.2f}")
+    return lines
+
+
+def _in_lines(parts: list[str], most: int = 6) -> list[str]:
+    return [f"  {', '.join(parts[start : start + most])}" for start in range(0, len(parts), most)]
+
+
+def _reconciliation_lines(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None or not found["order_count"] + found["event_count"]:
+        return []
+    counts = f"{found['order_count']:,} orders and refunds, {found['matched_count']:,} with an event of the same amount"
+    lines = ["", "Orders against purchase events", f"  {counts}; orders less events {found['difference_amount']}"]
+    return [*lines, *(f"  {cause:16} {one['count']:>6,} {one['amount']:>14}" for cause, one in found["causes"].items())]
+
+
+def _restatement_lines(found: Mapping[str, Any]) -> list[str]:
+    if not found["changed"]:
+        return ["", "Published numbers: none changed"]
+    causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in found["causes"].items())
+    one = found["largest"]
+    name = f"{one['table']} {one['day']} {one['column']}{_row(one['row'])}"
+    change = f"{name}, from {_number(one['before'])} to {_number(one['after'])}"
+    return ["", f"Published numbers changed: {causes}; the largest change is {change}"]
+
+
+def _product_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Write that for people; nothing of what there is nothing of."""
+    lines: list[str] = []
+    if summary["journeys"] and summary["journeys"]["top_paths"]:
+        lines += ["", "Paths through a session", *map(path_line, summary["journeys"]["top_paths"])]
+    search = summary["search"]
+    if search and search["searches"]:
+        terms = ", ".join(f"{one['search_term']} {one['searches']:,}" for one in search["top_terms"])
+        clicked = percent(search["click_rate"]).strip()
+        lines += ["", f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most for {terms}"]
+    stock = summary["inventory"]
+    if stock is None:
+        return lines
+    if stock["products"]:
+        alerts = ", ".join(f"{name} {count:,}" for name, count in stock["alerts"].items())
+        lines += ["", f"Stock of {stock['products']:,} products on {stock['as_of']}: {alerts}"]
+    if stock["unreadable_lines"]:
+        lines.append(f"  {stock['unreadable_lines']:,} lines of the catalogue say nothing; see raw.stock")
+    return lines
+
+
+def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
+    """Write it for people."""
+    lines = ["", "Delivered"] if totals["deliveries"] else []
+    for name, one in totals["deliveries"].items():
+        outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(one["outcomes"].items()))
+        lines.append(f"  {name:16} {one['due']:>9,} due, {one['sent']:,} sent now: {outcomes or 'none'}")
+    if (file := totals["customers_json"]) is not None:
+        lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]
+    return lines
+
+
+def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Write for people what is not there, and what would bring it."""
+    return ["", *(f"Left out: {reason}" for reason in summary["missing"].values())] if summary["missing"] else []
+
+
+def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if (quarantined := summary["quarantined"]) is not None:
+        lines.append(
+            f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
+        )
+        lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
+    if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
+        refused = sales["quarantined"]
+        lines.append(
+            f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
+        )
+        lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
+        lines += [held_line(one) for one in sales["held_days"]]
+    if summary["customers"] is not None:
+        lines += _customer_quality_lines(summary["customers"])
+    lines += _fetched_lines(summary["fetched"])
+    checks = summary["checks"]
+    warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
+    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
+    lines += [
+        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {plain(check.get('observed'))}, limit "
+        f"{plain(check.get('limit'))}, for example {plain(check.get('examples'))}"
+        for word, kind in (("FAILED", "failed"), ("WARNING", "warned"))
+        for check in checks[kind]
+    ]
+    return lines
+
+
+def _customer_quality_lines(totals: Mapping[str, Any]) -> list[str]:
+    """Return what became of the records that the fetches brought; nothing where nothing was fetched."""
+    refused = totals["quarantined"]
+    if not totals["received"]:
+        return []
+    what = f"Quarantined customers: {sum(refused.values()):,} of {totals['received']:,} records"
+    lines = [f"{what}; surplus copies left out: {totals['duplicates']:,}"]
+    return lines + [f"  {reason:48} {count:>8,}" for reason, count in refused.items()]
+
+
+def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
+    lines = []
+    for key, told in fetched.items():
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(told["retry_counts"].items()))
+        retried = f", {sum(told['retry_counts'].values())} of them retries ({causes})" if causes else ""
+        lines.append(f"Fetched for {key}: {told['request_count']:,} requests{retried}")
+    return lines
+
+
+def _published_lines(told: Mapping[str, Any] | None) -> list[str]:
+    if told is None or "skipped" in told:
+        return [told["skipped"]] if told else []
+    rows = f"{told['row_count']:,} rows of {len(told['rows_by_table'])} tables, {told['rows_written']:,} of them new"
+    return [f"Published in {told['database']}: {rows}, version {told['data_version']}"]
+
+
+def _where_lines(summary: Mapping[str, Any]) -> list[str]:
+    written = set(summary["written"])
+    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items() if name in written)
+    return [
+        f"Tables in {summary['warehouse']}: {rows or 'none written'}",
+        *_published_lines(summary["published"]),
+        f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
+    ]
+
+
+def plain(value: object) -> str:
+    """Return a value in words: `a 1, b 2` for names and values, `x; y` for several, `none` for nothing."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "; ".join(map(plain, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if value is None else str(value)
+
+
+def _shown(amount: str | None) -> str:
+    if amount is None:
+        return "-"
+    whole, _, cents = amount.partition(".")
+    return f"{int(whole):,}.{cents}" if not whole.startswith("-0") else amount
+
+
+def _amount_or_unknown(amount: str | None) -> str:
+    return "unknown" if amount is None else f"{float(amount):,.2f}"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in row.items())})" if row else ""
+
+
+def _number(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:,.2f}".removesuffix(".00")

@@ -1,0 +1,60 @@
+"""The open warehouse as a `Reading`, so that a run's summary asks the same questions as the API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.held_day_log import held_dates
+from ecom_assets.orders.orders import OrderRule
+from ecom_assets.serving.source_days import source_days
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.queries import KnownDays, Period, Row
+from ecom_assets.warehouse.engine import Engine
+
+
+@dataclass
+class WarehouseReading:
+    """Tables of the open warehouse, as they are right now; see `Reading`."""
+
+    engine: Engine
+    newest_date: date
+    timezone: str = "UTC"
+    currency: str = "USD"
+    known: Mapping[str, KnownDays] = field(default_factory=dict)
+
+    @classmethod
+    def from_engine(cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date) -> "WarehouseReading":
+        """Return a reading that knows which days the data of each source hold.
+
+        Args:
+            engine: The open warehouse.
+            settings: Time zone and currency.
+            order_rule: Which held order lines are clean.
+            today: The newest day where there are no data.
+        """
+        known = {source: KnownDays.of_texts(*ends) for source, ends in source_days(engine).items()}
+        for source, held in held_dates(engine, order_rule).items():
+            known[source] = known.get(source, KnownDays()).with_held(held)
+        newest = max((days.last for source, days in known.items() if days.last and source != "stock"), default=today)
+        return cls(engine, newest, settings.timezone, settings.currency, known)
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        return self.engine.table(contract)
+
+    def events(self) -> ir.Table:
+        """Return clean events."""
+        return self.table(CleanEvents)
+
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a small result by column name, in its order."""
+        found: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
+        return found
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the same of a question that is about no days."""
+        return self.rows(question)
