@@ -13,16 +13,18 @@ from ecom_assets.api.csv_answers import CsvAnswers
 from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
-from ecom_assets.api.routes import behaviour as behaviour_routes
-from ecom_assets.api.routes import customers as customer_routes
-from ecom_assets.api.routes import funnels as conversion_routes
-from ecom_assets.api.routes import index as index_routes
-from ecom_assets.api.routes import operation as operation_routes
-from ecom_assets.api.routes import products as product_routes
-from ecom_assets.api.routes import questions as adhoc_routes
-from ecom_assets.api.routes import realtime as realtime_routes
-from ecom_assets.api.routes import reconciliation as reconciliation_routes
-from ecom_assets.api.routes import sales as sales_routes
+from ecom_assets.api.routes import (
+    customers,
+    funnels,
+    journeys,
+    operation,
+    products,
+    realtime,
+    reconciliation,
+    retention,
+    sales,
+    sessions,
+)
 from ecom_assets.api.store.opening import open_store
 from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.api.store.store import Store
@@ -30,18 +32,21 @@ from ecom_assets.settings.settings import Settings, load_settings
 
 PREFIX: Final = "/v1"
 ROUTERS: Final[list[APIRouter]] = [
-    index_routes.router,
-    sales_routes.router,
-    customer_routes.router,
-    behaviour_routes.router,
-    conversion_routes.router,
-    product_routes.router,
-    reconciliation_routes.router,
-    adhoc_routes.router,
-    realtime_routes.router,
-    operation_routes.router,
+    operation.index_router,
+    sales.router,
+    customers.router,
+    sessions.router,
+    journeys.router,
+    retention.router,
+    funnels.router,
+    products.router,
+    reconciliation.router,
+    funnels.questions,
+    retention.questions,
+    realtime.router,
+    operation.router,
 ]
-WITHOUT_CSV: Final = (operation_routes.router,)
+WITHOUT_CSV: Final = (operation.router,)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """What any route may end with."""
 CSV: Final[dict[int | str, dict[str, Any]]] = {
@@ -101,8 +106,8 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)
-    app.state.recent_reading = realtime_routes.RecentReading()
-    app.state.endpoints = index_routes.endpoints_of(ROUTERS)
+    app.state.recent_reading = realtime.RecentReading()
+    app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV)
         app.include_router(router, include_in_schema=False)

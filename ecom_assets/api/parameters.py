@@ -79,6 +79,10 @@ class Paged(Asked):
         return Page(self.limit, self.offset)
 
 
+class AskedPagesOfDays(AskedOfDays, Paged):
+    """Which days, and which of their rows."""
+
+
 class Asking:
     """One request: what it reads, and the envelope of its answer."""
 

@@ -9,16 +9,16 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
 from ecom_assets.api.parameters import Ask, AskedOfDays, JustSliced, OfDays, Paged
 from ecom_assets.api.problems import documented
-from ecom_assets.customers import queries as counting
+from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
-from ecom_assets.sales import queries as weekly
+from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
 from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["customers"])
 NO_ORDERS = documented(409)
-TOLD = counting.DEFINITION
+TOLD = customer_queries.DEFINITION
 
 
 def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
@@ -128,7 +128,7 @@ class CustomerWeeksAnswer(Answer):
 def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
     """Customers of a period beside the period before, their lifetime value and the risk to lose them."""
     period = ask.period(asked, "sales")
-    return ask.answer(asked, TOLD, counting.customers(ask.reading, period), period)
+    return ask.answer(asked, TOLD, customer_queries.customers(ask.reading, period), period)
 
 
 @router.get(
@@ -139,9 +139,9 @@ def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
 )
 def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
     """How many customers are in each of eleven segments, and what they brought."""
-    found = {"source": sales_source(ask.reading), "segments": counting.segments(ask.reading)}
+    found = {"source": sales_source(ask.reading), "segments": customer_queries.segments(ask.reading)}
     found = cut(found, "segments", asked.limit, asked.offset)
-    return ask.answer(asked, counting.SEGMENTS_DEFINITION, found, "sales")
+    return ask.answer(asked, customer_queries.SEGMENTS_DEFINITION, found, "sales")
 
 
 @router.get(
@@ -153,5 +153,5 @@ def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
 def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[str, Any]:
     """Customers of each ISO week, of all or of one category or city."""
     period = ask.period(asked, "sales")
-    found = weekly.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
-    return ask.answer(asked, weekly.CUSTOMER_WEEKS_DEFINITION, found, period)
+    found = sales_queries.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
+    return ask.answer(asked, sales_queries.CUSTOMER_WEEKS_DEFINITION, found, period)

@@ -1,19 +1,29 @@
-"""Funnels and abandoned carts by day. Not here: the numbers (`answers/`), funnels of one's own (`adhoc_routes.py`)."""
+"""Funnels: the daily ones with abandoned carts, and custom ones by POST."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
-from ecom_assets.api.parameters import Ask, SlicedOfDays
+from ecom_assets.api.parameters import Ask, JustSliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.funnels import queries as converting
+from ecom_assets.api.questions import Body, Name, answer_question
+from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
-from ecom_assets.funnels.queries import By, Unit
+from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
+from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, By, Unit, check_columns, funnel_answer, is_small_enough
 from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["conversion"])
+questions = APIRouter(tags=["ad hoc"])
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Order = Literal[
+    "ordered", "strict_increase", "clickhouse_default", "strict_order", "allow_reentry", "strict_deduplication",
+    "any", "exact",
+]  # fmt: skip
 
 
 class Step(BaseModel):
@@ -101,5 +111,125 @@ class AskedConversion(SlicedOfDays):
 def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str, Any]:
     """How far people get from the first page to the purchase, and what is left in carts."""
     period = ask.period(asked, "events")
-    found = converting.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
-    return ask.answer(asked, converting.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)
+    found = funnel_queries.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
+    return ask.answer(asked, funnel_queries.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)
+
+
+class StepAsked(BaseModel):
+    """A step: an event type, with conditions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_type: Name = Field(description="What happens", examples=["product_view"])
+    where: dict[Name, Scalar] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Values of columns; `properties.key` names a value inside the JSON column",
+        examples=[{"product_category": "shoes"}],
+    )
+
+
+class ExclusionAsked(StepAsked):
+    """An event that may not come between two steps."""
+
+    after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
+    before: int | None = Field(None, ge=2, le=MAX_STEPS, description="The step before which; default the last")
+
+
+class FunnelBody(Body):
+    """A funnel's definition; see docs/metrics.md."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "steps": [
+                        {"event_type": "product_view"},
+                        {"event_type": "add_to_cart"},
+                        {"event_type": "purchase"},
+                    ],
+                    "within": "7d",
+                    "by": "product_category",
+                }
+            ]
+        }
+    )
+
+    steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
+    within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
+    order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
+    per: Literal["user", "session", "totals"] = Field("user", description="What is counted")
+    hold: list[Name] = Field(default_factory=list, max_length=10, description="Columns that keep one value throughout")
+    exclude: list[ExclusionAsked | Name] = Field(
+        default_factory=list, max_length=20, description="Events that may not come between steps"
+    )
+    exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
+    by: Name | None = Field(None, description="Column of the breakdown")
+    by_attribution: str = Field("first", max_length=10, description="first, last, all or step_2 and the like")
+    limit: int = Field(25, ge=1, le=1_000, description="Values that stand by themselves; the others are Other")
+
+    def funnel(self) -> Funnel:
+        """Return the definition."""
+        told = self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
+        return Funnel.from_mapping(told)
+
+
+class Bar(BaseModel):
+    """How many took so long."""
+
+    from_s: int = Field(description="From so many seconds on")
+    to_s: int | None = Field(description="To so many; null for all that took longer")
+    count: int = Field(description="Units")
+
+
+class FunnelStepAnswer(BaseModel):
+    """How many got to a step, and how long it took them."""
+
+    step: int = Field(description="Place of the step, from 1")
+    event_type: str = Field(description="What happens")
+    count: int = Field(description="Units that got there")
+    conversion_from_start: float | None = Field(description="Share of those at step 1")
+    conversion_from_previous: float | None = Field(description="Share of those at the step before")
+    median_s_from_previous: float | None = Field(description="Median of the seconds since the step before")
+    p90_s_from_previous: float | None = Field(description="90th percentile of these")
+    median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
+    p90_s_from_start: float | None = Field(description="90th percentile of these")
+    histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
+
+
+class FunnelPart(BaseModel):
+    """The funnel of one value of the breakdown."""
+
+    value: str | None = Field(description="The value; Other for those beyond the limit")
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+
+
+class FunnelAnswer(Answer):
+    """A funnel."""
+
+    event_count: int = Field(description="Events that were looked at")
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+    total_count: int = Field(description="How many values the breakdown has")
+    breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+
+
+@questions.post(
+    "/analytics/funnel",
+    response_model=FunnelAnswer,
+    summary="A funnel of one's own",
+    responses=documented(400, 409, 413),
+)
+def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
+    """Count a funnel over clean events; what would take too long or too much is refused."""
+    definition = body.funnel()
+    require_personal(ask.request.scope, definition)
+    check_columns(definition, ask.reading.lacking)
+    if not is_small_enough(ask.reading.engine_name, definition):
+        raise QuestionTooLargeError(
+            f"A funnel with a breakdown, exclusions or this order has at most {MOST_COMPILED_STEPS} steps here, "
+            f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
+        )
+    return answer_question(
+        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, ask.session_rule)
+    )

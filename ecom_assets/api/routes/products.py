@@ -11,9 +11,7 @@ from ecom_assets.api.parameters import Ask, AskedOfDays, DaysSliced, Paged
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
-from ecom_assets.products import queries as categorizing
-from ecom_assets.products import queries as products
-from ecom_assets.products import queries as stock
+from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
 from ecom_assets.sales.contracts import Item
@@ -154,7 +152,7 @@ class Alert(BaseModel):
     product_id: str = of(InventoryAlerts.product_id, "P-0042")
     product_name: str | None = of(InventoryAlerts.product_name)
     product_category: str | None = of(InventoryAlerts.product_category)
-    alert: stock.Kind = of(InventoryAlerts.alert)
+    alert: product_queries.Kind = of(InventoryAlerts.alert)
     as_of_date: date = of(InventoryAlerts.as_of_date)
     stock_count: int = of(InventoryAlerts.stock_count, 3)
     reorder_point_count: int | None = of(InventoryAlerts.reorder_point_count, 10)
@@ -169,7 +167,7 @@ class Alert(BaseModel):
 class AskedAlerts(Paged):
     """Which alerts."""
 
-    alert: stock.Kind | None = Field(None, description="Only alerts of this kind")
+    alert: product_queries.Kind | None = Field(None, description="Only alerts of this kind")
 
 
 class AlertsAnswer(Answer):
@@ -184,10 +182,10 @@ class AlertsAnswer(Answer):
 def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
     """Products by revenue, units, conversion or views."""
     period = ask.period(asked, "sales", "events")
-    found = products.top_products(
+    found = product_queries.top_products(
         ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
     )
-    return ask.answer(asked, products.PRODUCT_DEFINITION, found, period)
+    return ask.answer(asked, product_queries.PRODUCT_DEFINITION, found, period)
 
 
 @router.get(
@@ -201,20 +199,20 @@ def product(
 ) -> dict[str, Any]:
     """A product beside the period before, its trend, and what is bought with it."""
     period = ask.period(asked, "sales", "events")
-    found = products.product(ask.reading, period, product_id)
+    found = product_queries.product(ask.reading, period, product_id)
     if found is None:
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return ask.answer(asked, products.PRODUCT_DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
+    return ask.answer(asked, product_queries.PRODUCT_DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
 def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str, Any]:
     """What looking at each category led to, and what was sold of it."""
     period = ask.period(asked, "sales", "events")
-    found = categorizing.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, categorizing.CATEGORY_DEFINITION, found, period)
+    found = product_queries.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, product_queries.CATEGORY_DEFINITION, found, period)
 
 
 @router.get(
@@ -225,5 +223,5 @@ def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str
 )
 def inventory_alerts(ask: Ask, asked: Annotated[AskedAlerts, Query()]) -> dict[str, Any]:
     """Products that are out, run low, last too long or never sell."""
-    found = stock.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, stock.definition(), found, "stock")
+    found = product_queries.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
+    return ask.answer(asked, product_queries.definition(), found, "stock")

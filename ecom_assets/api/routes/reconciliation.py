@@ -1,4 +1,4 @@
-"""What is set beside what: orders and events, deliveries and what was due. Not here: the numbers (`answers/`)."""
+"""Orders beside events, and what was delivered beside what was due."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -7,12 +7,11 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, create_model
 
 from ecom_assets.api.models import Answer, Money, of
-from ecom_assets.api.parameters import Ask
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.routes.behaviour import AskedPagesOfDays
-from ecom_assets.delivery import queries as delivering
+from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
-from ecom_assets.reconciliation import queries as reconciling
+from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import cut
@@ -28,12 +27,12 @@ def _field(column: Column) -> Any:  # noqa: ANN401 (as pydantic takes fields)
 ReconciledNumbers = create_model(
     "ReconciledNumbers",
     __doc__="Orders and refunds beside purchase and refund events, and their differences by cause.",
-    **{name: _field(OrderEventReconciliationDaily.columns[name]) for name in reconciling.NUMBERS},
+    **{name: _field(OrderEventReconciliationDaily.columns[name]) for name in reconciliation_queries.NUMBERS},
 )
 DeliveredCounts = create_model(
     "DeliveredCounts",
     __doc__="What became of records that were due.",
-    **{name: _field(ReconciliationDaily.columns[name]) for name in delivering.COUNTS},
+    **{name: _field(ReconciliationDaily.columns[name]) for name in delivery_queries.COUNTS},
 )
 
 
@@ -83,8 +82,8 @@ class DeliveriesAnswer(Answer):
 def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
     """Both totals of each day, and why they differ."""
     period = ask.period(asked, "sales", "events")
-    found = reconciling.reconciliation(ask.reading, period, asked.page)
-    return ask.answer(asked, reconciling.DEFINITION, found, period)
+    found = reconciliation_queries.reconciliation(ask.reading, period, asked.page)
+    return ask.answer(asked, reconciliation_queries.DEFINITION, found, period)
 
 
 @router.get(
@@ -98,5 +97,5 @@ def deliveries(ask: Ask, response: Response, asked: Annotated[AskedDeliveries, Q
     del response.headers["ETag"]  # the ledger changes between publications
     response.headers["Cache-Control"] = "no-store"
     period = ask.period(asked, "events")
-    found = delivering.deliveries(ask.settings, period, asked.destination)
-    return ask.answer(asked, delivering.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)
+    found = delivery_queries.deliveries(ask.settings, period, asked.destination)
+    return ask.answer(asked, delivery_queries.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)

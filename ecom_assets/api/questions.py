@@ -1,0 +1,64 @@
+"""Ad-hoc questions by POST, whatever they are about: the days that they cover, and the bounds on what they may cost."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Annotated, Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecom_assets.api.parameters import Asking, Sliced
+from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
+
+Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Body(BaseModel):
+    """What all definitions may say: which days' events are looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_range: TimeRange | None = Field(None, description="Days whose events are looked at; default all")
+    start_date: date | None = Field(None, description="First of them, for custom")
+    end_date: date | None = Field(None, description="Last of them, for custom")
+
+    def covered(self, newest: date) -> Period | None:
+        """Return the days; None for all."""
+        if self.time_range is None and self.start_date is None and self.end_date is None:
+            return None
+        return Period.of(newest, self.time_range, self.start_date, self.end_date)
+
+
+def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:
+    """Count over the events that are asked for, if they are not too many.
+
+    Args:
+        ask: The request.
+        asked: Its parameters.
+        body: Its definition.
+        count: From a connection, events and their extent to the answer.
+    """
+    reading = ask.reading
+    require(reading, EVENTS)
+    known = known_days(reading, [EVENTS])
+    covered = body.covered(known[EVENTS].last or reading.newest_date)
+    events = within(reading.events(), covered)
+    extent = Extent.of(reading, events)
+    most = ask.settings.adhoc_most_events
+    if extent.event_count > most:
+        raise QuestionTooLargeError(
+            f"The question is of {extent.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; ask "
+            "about fewer days."
+        )
+    with reading.adhoc() as con:
+        found = count(con, within(reading.events_in(con), covered), extent)
+    definition = found.pop("definition")
+    rows = "breakdown" if "breakdown" in found else "cohorts"
+    numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
+    period = replace(covered or extent.period(reading.newest_date), known=known)
+    return ask.answer(asked, definition, numbers, period)

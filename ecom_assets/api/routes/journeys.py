@@ -1,0 +1,80 @@
+"""Journeys: which step of a session leads to which, and what searches lead to."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import Answer, of
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.journeys import queries as journey_queries
+from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.queries import Dimension
+
+router = APIRouter(tags=["behaviour"])
+MOST_PLACES = 10
+
+
+class Transition(BaseModel):
+    """How often one step led to another."""
+
+    from_step: str = of(JourneyTransitions.from_step, "product_view")
+    to_step: str = of(JourneyTransitions.to_step, "add_to_cart")
+    transition_count: int = of(JourneyTransitions.transition_count, 812)
+    converted_transition_count: int = of(JourneyTransitions.converted_transition_count, 240)
+    step_share: float | None = Field(description="Its part of all transitions from that step", examples=[0.21])
+    conversion_rate: float | None = Field(description="Those in sessions with a purchase among them", examples=[0.3])
+
+
+class AskedJourneys(AskedPagesOfDays):
+    """Which transitions."""
+
+    dimension: Dimension = Field("page_type", description="What a step is: an event's type, or its product's category")
+    place: int | None = Field(
+        None, ge=0, le=MOST_PLACES, description="Only transitions after so many steps, 10 for all from 10 on"
+    )
+
+
+class JourneysAnswer(Answer):
+    """Transitions of a period."""
+
+    dimension: Dimension = Field(description="What a step is")
+    place: int | None = Field(description="After how many steps; null for all places")
+    total_count: int = Field(description="How many pairs of steps there are", examples=[41])
+    transitions: list[Transition] = Field(description="The most frequent first, ties by their steps")
+
+
+class Search(BaseModel):
+    """What searching a term led to."""
+
+    search_term: str = of(SearchPerformance.search_term, "black boots")
+    search_count: int = of(SearchPerformance.search_count, 61)
+    session_count: int = of(SearchPerformance.session_count, 54)
+    clicked_search_count: int = of(SearchPerformance.clicked_search_count, 40)
+    unclicked_search_count: int = of(SearchPerformance.unclicked_search_count, 21)
+    cart_search_count: int = of(SearchPerformance.cart_search_count, 9)
+    click_rate: float | None = of(SearchPerformance.click_rate, 0.656)
+    cart_rate: float | None = of(SearchPerformance.cart_rate, 0.148)
+
+
+class SearchesAnswer(Answer):
+    """Search terms of a period."""
+
+    total_count: int = Field(description="How many terms there are", examples=[112])
+    searches: list[Search] = Field(description="The most searched first, ties by term")
+
+
+@router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
+def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, Any]:
+    """How often one step of a session led to another, and how many of these sessions bought."""
+    period = ask.period(asked, "events")
+    found = journey_queries.journeys(ask.reading, period, asked.dimension, asked.place, asked.page)
+    return ask.answer(asked, journey_queries.JOURNEY_DEFINITION, found, period)
+
+
+@router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and what came of them")
+def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+    """How often each term was searched, and whether products were looked at and put into carts after it."""
+    period = ask.period(asked, "events")
+    found = journey_queries.searches(ask.reading, period, asked.page)
+    return ask.answer(asked, journey_queries.SEARCH_DEFINITION, found, period)

@@ -1,0 +1,135 @@
+"""Retention: cohorts of visitors, and custom questions by POST."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.parameters import Ask, JustSliced, Paged
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import Body, Name, answer_question
+from ecom_assets.errors import DefinitionError
+from ecom_assets.retention import queries as retention_queries
+from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.retention.queries import CohortsBy, Length, retention_answer
+from ecom_assets.retention.rule import MAX_PERIOD, RetentionRule
+
+router = APIRouter(tags=["behaviour"])
+questions = APIRouter(tags=["ad hoc"])
+
+
+class CohortPeriod(BaseModel):
+    """A cohort in one period since its start."""
+
+    cohort_date: date = of(RetentionCohorts.cohort_date)
+    period_number: int = of(RetentionCohorts.period_number, 1)
+    visitor_count: int = of(RetentionCohorts.visitor_count, 1840)
+    returned_on_count: int = of(RetentionCohorts.returned_on_count, 402)
+    returned_on_or_after_count: int = of(RetentionCohorts.returned_on_or_after_count, 611)
+    retention_on_rate: float = of(RetentionCohorts.retention_on_rate, 0.218)
+    retention_on_or_after_rate: float = of(RetentionCohorts.retention_on_or_after_rate, 0.332)
+    is_complete: bool = of(RetentionCohorts.is_complete)
+    revenue_amount: Money = of(RetentionCohorts.revenue_amount, "5210.40")
+    cumulative_revenue_amount: Money = of(RetentionCohorts.cumulative_revenue_amount, "17320.90")
+    lifetime_value: float = of(RetentionCohorts.lifetime_value, 9.41)
+
+
+class AskedCohorts(Paged):
+    """Which cohorts."""
+
+    cohort_by: CohortsBy = Field("first_activity", description="What begins a cohort, and counts as coming back")
+    period: Length = Field("week", description="Length of a period")
+
+
+class CohortsAnswer(Answer):
+    """Cohorts of visitors."""
+
+    cohort_by: CohortsBy = of(RetentionCohorts.cohort_by)
+    period: Length = of(RetentionCohorts.period)
+    total_count: int = Field(description="How many rows there are", examples=[15])
+    cohorts: list[CohortPeriod] = Field(description="By the start of the cohort, then by period")
+
+
+@router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
+def cohorts(ask: Ask, asked: Annotated[AskedCohorts, Query()]) -> dict[str, Any]:
+    """Who of each day's, week's or month's new visitors came back, and what they paid by then."""
+    found = retention_queries.cohorts(ask.reading, asked.cohort_by, asked.period, asked.page)
+    return ask.answer(asked, retention_queries.DEFINITION, found, "events")
+
+
+class RetentionBody(Body):
+    """What retention is asked for; see docs/metrics.md."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
+
+    start: Name | None = Field(None, description="Event type that puts a visitor into a cohort; default any")
+    returning: Name | None = Field(None, description="Event type that counts as coming back; default any")
+    period: Literal["day", "week", "month"] = Field("week", description="Length of a period")
+    mode: Literal["on", "on_or_after", "bracket"] = Field("on", description="What counts as coming back in N")
+    clock: Literal["calendar", "rolling"] = Field("calendar", description="Periods of the calendar, or of 24 hours")
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which weeks begin"
+    )
+    brackets: list[tuple[StrictInt, StrictInt]] | None = Field(
+        None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
+    )
+    last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")
+
+    def rule(self) -> RetentionRule:
+        """Return the definition."""
+        told = self.model_dump(exclude={"time_range", "start_date", "end_date", "brackets"}, exclude_none=True)
+        if self.brackets is not None:
+            if any(min(one) < 0 for one in self.brackets):
+                raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
+            told["brackets"] = tuple(self.brackets)
+        return RetentionRule(**told)
+
+
+class Cohort(BaseModel):
+    """Those who began in one period."""
+
+    cohort: date = Field(description="First day of the period")
+    size: int = Field(description="Visitors")
+    returned: list[int] = Field(description="Of these, those who came back, by period from 0")
+    complete: list[bool] = Field(description="Whether the period is over for all of them")
+    revenue: list[Money | None] = Field(description="What they had paid by then; null where events carry no money")
+    lifetime_value: list[float | None] = Field(description="The same per visitor")
+
+
+class RetentionTotal(BaseModel):
+    """All cohorts that are complete in a period."""
+
+    period: str = Field(description="The period, from 0; or the bracket", examples=["1"])
+    cohorts: int = Field(description="Cohorts that are complete")
+    size: int = Field(description="Their visitors")
+    returned: int = Field(description="Those who came back")
+    rate: float | None = Field(description="The share of these; null where no cohort is complete")
+    revenue: Money | None = Field(description="What they had paid by then")
+    lifetime_value: float | None = Field(description="The same per visitor")
+
+
+class RetentionAnswer(Answer):
+    """Retention of cohorts."""
+
+    event_count: int = Field(description="Events that were looked at")
+    total_count: int = Field(description="How many cohorts there are")
+    cohorts: list[Cohort] = Field(description="By start")
+    totals: list[RetentionTotal] = Field(description="By period")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+
+
+@questions.post(
+    "/analytics/retention",
+    response_model=RetentionAnswer,
+    summary="Retention of one's own",
+    responses=documented(400, 409, 413),
+)
+def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any]:
+    """Count who came back, over clean events; what would take too long or too much is refused."""
+    rule = body.rule()
+    zone = ask.reading.timezone
+    return answer_question(
+        ask, asked, body, lambda con, events, extent: retention_answer(con, events, rule, extent, zone)
+    )

@@ -1,0 +1,69 @@
+"""Sessions: engagement, bounces and visitors by day."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import PREVIOUS, Answer, of
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.sessions import queries as session_queries
+from ecom_assets.sessions.contracts import EngagementDaily
+
+router = APIRouter(tags=["behaviour"])
+
+
+class EngagementNumbers(BaseModel):
+    """What the sessions of a period were like; null where none of its days is known."""
+
+    session_count: int | None = of(EngagementDaily.session_count, 10999)
+    engaged_session_count: int | None = of(EngagementDaily.engaged_session_count, 7204)
+    single_page_session_count: int | None = of(EngagementDaily.single_page_session_count, 2981)
+    bot_session_count: int | None = of(EngagementDaily.bot_session_count, 14)
+    engagement_rate: float | None = of(EngagementDaily.engagement_rate, 0.655)
+    bounce_rate: float | None = of(EngagementDaily.bounce_rate, 0.345)
+    single_page_rate: float | None = of(EngagementDaily.single_page_rate, 0.271)
+
+
+class EngagementChange(BaseModel):
+    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+
+    session_count: float | None = of(EngagementDaily.session_count, 0.12)
+    engaged_session_count: float | None = of(EngagementDaily.engaged_session_count)
+    single_page_session_count: float | None = of(EngagementDaily.single_page_session_count)
+    bot_session_count: float | None = of(EngagementDaily.bot_session_count)
+    engagement_rate: float | None = of(EngagementDaily.engagement_rate)
+    bounce_rate: float | None = of(EngagementDaily.bounce_rate)
+    single_page_rate: float | None = of(EngagementDaily.single_page_rate)
+
+
+class EngagementDay(EngagementNumbers):
+    """A day's sessions and visitors."""
+
+    event_date: date = of(EngagementDaily.event_date)
+    pages_per_session: float | None = of(EngagementDaily.pages_per_session, 3.1)
+    mean_duration_s: float | None = of(EngagementDaily.mean_duration_s, 184.2)
+    median_duration_s: float | None = of(EngagementDaily.median_duration_s, 94.0)
+    daily_visitor_count: int = of(EngagementDaily.daily_visitor_count, 351)
+    weekly_visitor_count: int = of(EngagementDaily.weekly_visitor_count, 2104)
+    monthly_visitor_count: int = of(EngagementDaily.monthly_visitor_count, 8269)
+    stickiness_rate: float | None = of(EngagementDaily.stickiness_rate, 0.042)
+
+
+class EngagementAnswer(Answer):
+    """Engagement of a period."""
+
+    engagement: EngagementNumbers = Field(description="Of the period")
+    previous: EngagementNumbers | None = Field(description=PREVIOUS)
+    change: EngagementChange = Field(description="From that to this")
+    total_count: int = Field(description="How many days there are", examples=[30])
+    days: list[EngagementDay] = Field(description="Days on which anybody came, in order")
+
+
+@router.get("/analytics/engagement", response_model=EngagementAnswer, summary="Sessions, bounces and visitors by day")
+def engagement(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+    """What sessions were like, beside the period before, and each day's visitors, weekly and monthly ones."""
+    period = ask.period(asked, "events")
+    found = session_queries.engagement(ask.reading, period, asked.page)
+    return ask.answer(asked, session_queries.DEFINITION, found, period)
