@@ -128,3 +128,10 @@ def test_commands_load_nothing_heavy_until_they_run() -> None:
     for path in (PACKAGE / "cli" / f"{name}.py" for name in ("__init__", "app", "options", "error_messages")):
         heavy = {"dagster", "ibis", "duckdb", "pandas", "pyarrow"} & {name.split(".")[0] for name in imports(path)}
         assert heavy == set(), f"{name_of(path)} makes every command wait for {heavy}"
+
+
+def test_the_summary_and_the_routes_render_numbers_that_queries_return() -> None:
+    counting = {"agg", "aggregate", "group_by", "nunique", "to_pyarrow", "to_pylist", "query", "execute"}
+    for path in (*(PACKAGE / "cli" / "summary").glob("*.py"), *(PACKAGE / "api" / "routes").glob("*.py")):
+        calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & counting
+        assert calls == set(), f"{name_of(path)} computes; a number is read through its subject's queries.py"

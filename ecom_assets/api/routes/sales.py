@@ -1,4 +1,4 @@
-"""Sales: totals, trend, channels, sales_queries. Not here: the numbers (`answers/`)."""
+"""Sales: totals, trend, channels, places."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
