@@ -23,7 +23,7 @@ ENGINES = {
     "snowflake": ("snowflake.engine", "SnowflakeEngine"),
     "spark": ("spark.engine", "SparkEngine"),
 }
-"""Module, which is also the extra with its packages, and class, by the scheme of the address."""
+"""Module, whose package is named as the extra, and class, by the scheme of the address."""
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
@@ -45,7 +45,7 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
             "duckdb:///path/to/file.duckdb, postgres://, snowflake:// or spark://."
         )
     module_name, name = ENGINES[scheme]
-    with packages_of(module_name, f"ECOM_WAREHOUSE={scheme}://…"):
+    with packages_of(module_name.partition(".")[0], f"ECOM_WAREHOUSE={scheme}://…"):
         module = import_module(f"ecom_assets.warehouse.engines.{module_name}")
     engine: Engine = getattr(module, name)(settings)
     return engine
