@@ -78,9 +78,16 @@ class ContractError(WorkError):
     """Data break the contract of the table they were meant for."""
 
 
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like a word, in whatever case; None if none is."""
+    lowered = {one.lower(): one for one in known}
+    close = get_close_matches(str(word).lower(), lowered, n=1)
+    return lowered[close[0]] if close else None
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return the tail of a refusal: the closest known name, and all of them."""
     names = list(known)
-    close = get_close_matches(str(word), names, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
+    close = nearest(word, names)
+    guess = f"did you mean {close!r}? " if close else ""
     return f"{guess}Known: {', '.join(names)}"

@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.atomic_files import replacing
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
@@ -29,8 +30,8 @@ from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_ord
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import NO, ONE_DAY, Days
 from ecom_assets.tables.schema import fetched
-from ecom_assets.warehouse.local import connect, streaming
-from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+from ecom_assets.warehouse.local import connect, keep_within, streaming
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
 
@@ -51,13 +52,10 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
     Raises:
         WarehouseError: It cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
     try:
-        place = str(beside).replace("'", "''")
-        con.raw_sql(f"COPY ({con.compile(rows)}) TO '{place}' ({FORMATS[path.suffix]})")
-        beside.replace(path)
+        with replacing(path) as fresh:
+            con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
     except (duckdb.Error, OSError) as error:
-        beside.unlink(missing_ok=True)
         raise WarehouseError(
             f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
         ) from error
@@ -166,7 +164,7 @@ class FileOrders:
         if not paths:
             raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
         con = connect()
-        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity))
@@ -253,7 +251,7 @@ class FileEvents:
         if not paths:
             raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
         con = connect()
-        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
+        keep_within(con, settings.memory_limit)
         mapping = load_mapping(settings.events_mapping)
         return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
 

@@ -4,7 +4,6 @@ Not here: Dagster (`delivery/assets.py`), the tools that are told of customers' 
 """
 
 import json
-import os
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +17,7 @@ import duckdb
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.atomic_files import sync_folder
+from ecom_assets.atomic_files import replacing_text
 from ecom_assets.customers.contracts import (
     CUSTOMER_FILE_FIELDS,
     QUALITY_BANDS,
@@ -26,6 +25,7 @@ from ecom_assets.customers.contracts import (
 )
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.errors import DeliveryError, SettingError, did_you_mean
+from ecom_assets.warehouse.sql_text import text
 
 BATCH_ROWS = 20_000
 DEFAULT_FIELDS = tuple(name for name in CUSTOMER_FILE_FIELDS if name != "email")
@@ -97,12 +97,11 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _renamed(path) as file:
+        with replacing_text(path) as file:
             count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields, path.parent))
         for end, content in (("json", json.dumps(summary, indent=2)), ("txt", _report(summary))):
-            with _renamed(path.with_name(f"{path.stem}_summary.{end}")) as file:
+            with replacing_text(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
-        sync_folder(path.parent)
     except (OSError, duckdb.IOException) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise DeliveryError(
@@ -110,28 +109,6 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
             "ECOM_CUSTOMERS_JSON."
         ) from error
     return CustomersFile(path, count, summary["total_customers"], path.stat().st_size, summary)
-
-
-class _renamed:  # noqa: N801 (used as a function)
-    """A file that is written beside its place, and put there whole when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-
-    def __enter__(self) -> IO[str]:
-        self._file = self._beside.open("w", encoding="utf-8")
-        return self._file
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with self._file:
-            if kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-        if kind is None:
-            self._beside.replace(self._path)
-        else:
-            self._beside.unlink(missing_ok=True)
 
 
 def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> int:
@@ -233,7 +210,7 @@ def in_order(
 def _scratch(folder: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(folder / "sorting.duckdb")
     con.execute(f"SET memory_limit = '{MEMORY}'")
-    con.execute(f"SET temp_directory = '{folder / 'spilled'}'")
+    con.execute(f"SET temp_directory = {text(str(folder / 'spilled'))}")
     return con
 
 

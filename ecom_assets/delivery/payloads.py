@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
+from ecom_assets.warehouse.sql_text import text
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -69,11 +70,6 @@ class PayloadForm:
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=_CONFIG)
-
-
-def text(value: str) -> str:
-    """Return a text as SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def json_object(fields: Mapping[str, str], *more: str) -> str:

@@ -5,11 +5,11 @@ Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.errors import nearest
 from ecom_assets.tables.schema import fetched
 
 Words = Mapping[str, tuple[str, ...]]
@@ -33,7 +33,7 @@ def _sentence(name: str, present: list[str], words: Words) -> str:
     if not present:
         return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
     own = [word for one in present for word in words.get(one, (one,))]
-    near = get_close_matches(name, [*own, *present], n=1)
+    near = nearest(name, [*own, *present])
     more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."
     return f"No event has the type {name!r}, so it counts 0; {hint}"

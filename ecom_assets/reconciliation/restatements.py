@@ -18,6 +18,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.sql_text import text
 
 SAMPLE = 5
 """Ids that are named of the rows that came late."""
@@ -100,7 +101,7 @@ def some_ids(
 def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> str:
     if not types or TYPE not in source.columns:
         return "1 = 1"
-    names = ", ".join(f"'{one}'" for one in types)
+    names = ", ".join(map(text, types))
     return f"{engine.quoted(TYPE)} IN ({names})"
 
 

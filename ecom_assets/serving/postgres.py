@@ -30,6 +30,7 @@ from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
+from ecom_assets.warehouse.sql_text import text
 
 PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
 """The moments that a publication announces; tests end its connection, or its process, at each."""
@@ -192,12 +193,12 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
         target.execute(f"COMMENT ON TABLE {target.name_of(table)} IS '{MARK}'")
         if table not in NOTES:
             target.execute(
-                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = '{table.qualified_name()}'"  # noqa: S608 (likewise)
+                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(table.qualified_name())}"  # noqa: S608 (likewise)
             )
 
 
 def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
-    place = f"'{target.name_of(table)}'::regclass"
+    place = f"{text(target.name_of(table))}::regclass"
     (row,) = target.query(f"SELECT obj_description({place}, 'pg_class') AS comment")
     if row["comment"] != MARK:
         raise WarehouseError(
@@ -232,10 +233,9 @@ def _noted(target: PostgresEngine) -> State:
 
 def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]) -> None:
     name = table.qualified_name()
-    # Slices are ISO dates or `all`, so quoting them is all they need.
-    listed = ", ".join(f"'{one}'" for one in slices)
+    listed = ", ".join(map(text, slices))
     target.execute(
-        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = '{name}' AND slice IN ({listed})"  # noqa: S608 (likewise)
+        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (likewise)
     )
     rows = [
         {"table_name": name, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}

@@ -27,7 +27,7 @@ from ecom_assets.sources.files.formats import NewestFiles, newest_files
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
 MOST_FILES: Final = 500
@@ -108,8 +108,7 @@ def _engine(settings: Settings) -> Iterator[Backend]:
     """An engine in memory for one answer."""
     con = connect()
     try:
-        con.raw_sql(f"SET memory_limit = '{MEMORY}'")
-        con.raw_sql(f"SET temp_directory = '{settings.home / 'realtime.tmp'}'")
+        keep_within(con, MEMORY, settings.home / "realtime.tmp")
         yield con
     finally:
         con.disconnect()

@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -22,7 +21,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.atomic_files import sync_folder
+from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
 from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
@@ -160,7 +159,7 @@ def _published(
         if before:
             shutil.copyfile(folder / before.file, fresh)
         written = _bring(source, fresh, tables, here)
-        _sync(fresh)
+        sync_file(fresh)
         fresh.replace(folder / name)
     served = {
         table: ServedTable(
@@ -244,11 +243,8 @@ def _usable(folder: Path) -> Snapshot | None:
 
 
 def _point(folder: Path, snapshot: Snapshot) -> None:
-    fresh = folder / f"{POINTER}{NEW}"
-    fresh.write_text(json.dumps(asdict(snapshot), indent=1), encoding="utf-8")
-    _sync(fresh)
-    fresh.replace(folder / POINTER)
-    sync_folder(folder)
+    with replacing_text(folder / POINTER) as file:
+        json.dump(asdict(snapshot), file, indent=1)
 
 
 def _remove_old(folder: Path, kept: set[str]) -> None:
@@ -264,11 +260,6 @@ def _turn(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
 
 
 def _version(state: State) -> str:

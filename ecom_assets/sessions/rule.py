@@ -3,13 +3,12 @@
 Not here: the cutting (`sessions.py`).
 """
 
-import difflib
 from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, nearest
 
 ONE_DAY_S = 86_400
 SHORTEST_DAY_S = 20 * 3600
@@ -53,8 +52,8 @@ class SessionRule:
     def preset(cls, name: str, *, idle_timeout_s: int | None = None) -> "SessionRule":
         """Return a peer's rule by name, with another idle timeout if one is given."""
         if name not in PRESETS:
-            near = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(PRESETS)}."
+            near = nearest(name, PRESETS)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(PRESETS)}."
             raise DefinitionError(f"There is no session rule {name!r}; {hint}")
         rule = PRESETS[name]
         return replace(rule, idle_timeout_s=idle_timeout_s) if idle_timeout_s is not None else rule

@@ -3,14 +3,13 @@
 Not here: what a setting may hold (`settings.py`).
 """
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from ecom_assets.errors import SettingError
+from ecom_assets.errors import SettingError, nearest
 
 FORMER_NAMES = {
     f"ECOM_API_{name}": f"ECOM_SOURCE_{name}"
@@ -29,8 +28,8 @@ def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -
     names = {*known, *FORMER_NAMES}
     for name in [*environment, *_in_dotenv()]:
         if name.upper().startswith("ECOM_") and name.upper() not in names:
-            near = difflib.get_close_matches(name.upper(), names - FORMER_NAMES.keys(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}."
+            near = nearest(name, names - FORMER_NAMES.keys())
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
             raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
 
 

@@ -331,10 +331,10 @@ class EventTable:
             self._connection.close()
 
     def _columns(self, path: list[str]) -> dict[str, TableColumn]:
-        database, schema, table = (part.replace("'", "''") for part in path)
+        database, schema, table = path
         found = self._query(
             f"SELECT column_name, data_type, is_nullable FROM {ident(database)}.information_schema.columns "  # noqa: S608 (quoted here)
-            f"WHERE table_schema = '{schema}' AND table_name = '{table}'"
+            f"WHERE table_schema = {text(schema)} AND table_name = {text(table)}"
         )
         if not found:
             raise SourceError(

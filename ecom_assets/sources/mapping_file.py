@@ -3,7 +3,6 @@
 Not here: what a mapping may say (`record_mapping`, `customer_mapping`).
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ecom_assets.errors import MappingError
+from ecom_assets.errors import MappingError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 KeysAt = Callable[[Sequence[str]], Sequence[str]]
@@ -45,18 +44,17 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
         return _parse(model, body, given, keys_at)
     known = shipped_in(folder)
     if given not in known:
-        hint = did_you_mean(given, known)
+        hint = bracketed_guess(given, known)
         raise MappingError(
             f"there is no mapping {given!r}{hint}; shipped are {', '.join(known)}, or give the path of a .yaml file"
         )
     return _parse(model, (_shipped(folder) / f"{given}.yaml").read_text(encoding="utf-8"), f"{given}.yaml", keys_at)
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return `, did you mean 'x'?` for the closest known name, or nothing."""
-    lowered = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
+def bracketed_guess(name: str, known: Sequence[str]) -> str:
+    """Return the closest known name in brackets, for within a sentence; nothing if none is close."""
+    close = nearest(name, known)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def _shipped(folder: str) -> "resources.abc.Traversable":
@@ -86,7 +84,7 @@ def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
     place = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
         inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        return f"unknown key {path[-1]!r}{inside}{did_you_mean(path[-1], keys_at(path[:-1]))}"
+        return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], keys_at(path[:-1]))}"
     if first["type"] == "missing":
         return f"`{place}` is missing"
     return f"`{place}`: {first['msg'].removeprefix('Value error, ')}"

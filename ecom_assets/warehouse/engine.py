@@ -23,6 +23,7 @@ from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
+from ecom_assets.warehouse.sql_text import text
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The moments that an engine announces; crash tests stop the process at each."""
@@ -155,7 +156,7 @@ class Engine(SqlNames, ABC):
     def has(self, contract: type[Table]) -> bool:
         """Tell whether the table exists."""
         known = "information_schema.tables WHERE table_catalog = current_database()"
-        named = f"table_schema = '{contract.layer}' AND table_name = '{contract.name}'"
+        named = f"table_schema = {text(contract.layer)} AND table_name = {text(contract.name)}"
         return bool(self.query(f"SELECT 1 FROM {known} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:

@@ -15,7 +15,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import connect, keep_within
 
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
@@ -56,8 +56,7 @@ def file_reader(engine: Engine, settings: Settings) -> Backend:
     if isinstance(engine, DuckDBEngine):
         return engine.con
     con = connect()
-    con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
-    con.raw_sql(f"SET temp_directory = '{settings.home.absolute() / 'reading.tmp'}'")
+    keep_within(con, settings.memory_limit, settings.home.absolute() / "reading.tmp")
     return con
 
 

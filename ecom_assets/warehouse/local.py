@@ -12,6 +12,8 @@ import ibis
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.warehouse.sql_text import text
+
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB keeps beside its file."""
@@ -57,6 +59,14 @@ def connect(path: Path | None = None, *, read_only: bool = False) -> Backend:
     # It stores what two parts of a query both scan, whole and wide: three times the time of scanning twice.
     con.raw_sql("SET disabled_optimizers = 'common_subplan'")
     return con
+
+
+def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
+    """Bound the memory of a connection; what needs more goes to the folder `spill`, where one is given."""
+    if memory_limit:
+        con.raw_sql(f"SET memory_limit = {text(memory_limit)}")
+    if spill is not None:
+        con.raw_sql(f"SET temp_directory = {text(str(spill))}")
 
 
 def streaming(query: sge.Expression) -> sge.Expression:

@@ -16,6 +16,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.sql_text import ident
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     con = connect().con
     try:
         con.register("copied", pa.RecordBatchReader.from_batches(kinds, batches()))
-        columns = ", ".join(f'"{name}"' for name in contract.columns)
+        columns = ", ".join(map(ident, contract.columns))
         # A sum beside the exclusive or: pairs of equal rows would leave no trace in that alone.
         query = f"SELECT count(*), bit_xor(h), sum(h) FROM (SELECT hash({columns}) AS h FROM copied)"  # noqa: S608 (names come from contracts)
         row = con.execute(query).fetchone() or (0, 0, 0)

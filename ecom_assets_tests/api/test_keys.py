@@ -54,7 +54,7 @@ def test_who_changes_the_file_at_the_same_time_loses_no_key(home: Path) -> None:
 
 def test_a_writer_that_was_killed_halfway_leaves_the_keys_as_they_were(keys: KeyFile) -> None:
     _, key = keys.create("first", READ)
-    beside = keys.path.with_suffix(".new")
+    beside = keys.path.with_name(f".{keys.path.name}.0.part")
     beside.write_text('{"keys": [{"key_')
     beside.chmod(0o644)
     assert KeyRing.read(keys, "").find(key) is not None

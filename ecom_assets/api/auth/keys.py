@@ -7,7 +7,6 @@ request tens of milliseconds.
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ecom_assets.api.auth.callers import Caller, Scope
-from ecom_assets.atomic_files import sync_folder
+from ecom_assets.atomic_files import replacing_text
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
 
@@ -93,15 +92,8 @@ class KeyFile:
             yield
 
     def _write(self, keys: list[ApiKey]) -> None:
-        beside = self.path.with_suffix(".new")
-        beside.unlink(missing_ok=True)  # of a process that was killed; its mode may be another
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with replacing_text(self.path, 0o600) as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1, default=datetime.isoformat)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
-        sync_folder(self.path.parent)
 
 
 @dataclass

@@ -32,7 +32,7 @@ from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import connect, keep_within
 
 TRIES = 5
 """How often the pointer is read again whose file was gone, as the next snapshots came while it was opened."""
@@ -227,8 +227,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
                     f"{path} cannot be opened; remove it, and run `ecom run --select serving/marts`."
                 ) from error
             continue
-        con.raw_sql(f"SET memory_limit = '{settings.memory_limit}'")
-        con.raw_sql(f"SET temp_directory = '{folder / 'reading.tmp'}'")
+        keep_within(con, settings.memory_limit, folder / "reading.tmp")
         return _Opened(stamp, con, path, _published(con, snapshot, settings.timezone))
     raise NothingPublishedError(NOTHING)
 

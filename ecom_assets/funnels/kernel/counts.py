@@ -22,6 +22,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep, Scalar, check_comparable, json_path, kind_of
 from ecom_assets.funnels.kernel.passes import Contest, Ints, Plan, StepTimes, levels_of, step_times, together
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.warehouse.sql_text import ident, text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,7 +71,7 @@ def funnel_rows(
 
     with _gathered(con, events_sql, funnel, unit) as (table, plan, units):
         levels = np.concatenate([np.zeros(0, np.int8), *_levels(con, table, plan)])
-        names = ", ".join(quoted(column) for column in units)
+        names = ", ".join(ident(column) for column in units)
         rows = con.sql(f"SELECT {names} FROM {table} ORDER BY rowid").to_arrow_table()  # noqa: S608  # quoted
     rows = rows.append_column("level", pa.array(levels, pa.int64()))
     return rows.filter(pa.array(levels > 0))
@@ -105,8 +106,8 @@ def _gathered(
     is_counted = funnel.order == "ordered" and not matching.is_disjoint
     code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)
     plan = _plan(funnel, matching, codes, is_counted=is_counted)
-    names = ", ".join(quoted(column) for column in units)
-    present = " AND ".join(f"{quoted(column)} IS NOT NULL" for column in (*units, "event_at"))
+    names = ", ".join(ident(column) for column in units)
+    present = " AND ".join(f"{ident(column)} IS NOT NULL" for column in (*units, "event_at"))
     types = ", ".join(sorted({literal(step.event_type) for step in funnel.steps}))
     table = f"funnel_kernel_{next(_numbers)}"
     con.execute(f"""
@@ -257,21 +258,16 @@ def _where_sql(step: FunnelStep) -> str:
     tests = []
     for column, value in step.where.items():
         keys = json_path(column)
-        tests.append(f"{_json_sql(column, keys, value) if keys else quoted(column)} = {literal(value)}")
+        tests.append(f"{_json_sql(column, keys, value) if keys else ident(column)} = {literal(value)}")
     return " AND ".join(tests) or "TRUE"
 
 
 def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
     """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
-    found = f"CAST({quoted(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
+    found = f"CAST({ident(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
     target, types = _JSON_TYPES[kind_of(value)]
     read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
     return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: Scalar) -> str:
@@ -279,5 +275,5 @@ def literal(value: Scalar) -> str:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return text(value)
     return f"CAST({value!r} AS DOUBLE)" if isinstance(value, float) else str(value)

@@ -30,7 +30,7 @@ from ecom_assets.sources.customer_api.mapping import (
 from ecom_assets.sources.customer_api.pages import MOST_PAGES, Page
 from ecom_assets.sources.customer_api.records import ID_TYPES, read_id, read_record
 from ecom_assets.sources.http.session import ApiSession, same_origin
-from ecom_assets.sources.mapping_file import did_you_mean
+from ecom_assets.sources.mapping_file import bracketed_guess
 
 _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
@@ -73,10 +73,8 @@ def _require_field(name: str, one: ApiField, id_type: str, objects: Sequence[dic
     there = [value for value in values if value is not MISSING]
     if not there and not one.optional:
         known = sorted({key for record in objects for key in record})
-        raise Misfit(
-            f"no record has `{one.path}`{did_you_mean(one.path, known)}, which is the field {name} and expected to be "
-            f"{expected}"
-        )
+        guess = bracketed_guess(one.path, known)
+        raise Misfit(f"no record has `{one.path}`{guess}, which is the field {name} and expected to be {expected}")
     wrong = [value for value in there if value is not None and not _is_right(name, one, id_type, value)]
     if wrong and len(wrong) == sum(value is not None for value in there):
         kind = Counter(map(described, wrong)).most_common(1)[0][0]

@@ -18,7 +18,7 @@ from ecom_assets.sources.files.columns import FileColumns
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField, load, shipped
 from ecom_assets.sources.files.sql import field_sql
-from ecom_assets.sources.mapping_file import did_you_mean
+from ecom_assets.sources.mapping_file import bracketed_guess
 from ecom_assets.warehouse.sql_text import ident, select
 
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
@@ -133,12 +133,12 @@ class _Fit:
         # JSON leaves out what is empty; but a key that is nearly the same is a misspelt one.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
-        return is_tolerant and not did_you_mean(column, self.unknown)
+        return is_tolerant and not bracketed_guess(column, self.unknown)
 
     def _missing(self, name: str, column: str) -> str:
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
-            f" {name}{did_you_mean(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
+            f" {name}{bracketed_guess(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
         )
 
     def _looks_like(self) -> str:

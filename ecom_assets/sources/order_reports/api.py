@@ -5,21 +5,19 @@ Not here: retries (`http_retry.py`), whether a file is whole (`order_report_file
 
 import csv
 import io
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from requests import Response
 
-from ecom_assets.atomic_files import sync_folder
+from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
@@ -88,17 +86,7 @@ def land(body: bytes, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as file:
-            partial = Path(file.name)
-            try:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-                partial.replace(path)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
-        sync_folder(path.parent)
+        replace_bytes(path, body, 0o600)
     except OSError as error:
         raise SourceError(f"{path} cannot be written ({error.strerror}); mend that and run again.") from error
 

@@ -19,7 +19,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.file_lock import Turn
-from ecom_assets.warehouse.local import LOGS, connect, streaming
+from ecom_assets.warehouse.local import LOGS, connect, keep_within, streaming
 
 INCOMING = "incoming_rows"
 LOCK_PATIENCE_S = 10.0
@@ -63,9 +63,7 @@ class DuckDBEngine(Engine):
             raise WarehouseError(
                 f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME."
             ) from error
-        if self._memory_limit:
-            self.con.raw_sql(f"SET memory_limit = '{self._memory_limit}'")
-        self.con.raw_sql(f"SET temp_directory = '{self.path}.tmp'")
+        keep_within(self.con, self._memory_limit, Path(f"{self.path}.tmp"))
         return self
 
     def close(self) -> None:

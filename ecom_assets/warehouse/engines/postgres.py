@@ -5,7 +5,6 @@ Not here: what engines share (`engine.py`), the Dagster instance's own storage o
 
 import contextlib
 import io
-import json
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -25,6 +24,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.sql_text import text
 
 
 class Compiler(PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
@@ -157,7 +157,7 @@ class PostgresEngine(Engine):
     def drop(self, contract: type[Table]) -> None:
         """Remove the table, if it is there, and foreign keys that lead to it; a view of somebody's holds it back."""
         if self.has(contract):
-            place = f"'{self.name_of(contract)}'::regclass"
+            place = f"{text(self.name_of(contract))}::regclass"
             led = f"SELECT conrelid::regclass::text AS place, conname FROM pg_constraint WHERE confrelid = {place}"  # noqa: S608 (names come from contracts)
             for row in self.query(led):
                 self.execute(f"ALTER TABLE {row['place']} DROP CONSTRAINT {self.quoted(row['conname'])}")
@@ -211,7 +211,7 @@ class PostgresEngine(Engine):
         return con
 
     def _lock(self, contract: type[Table]) -> None:
-        name = json.dumps(contract.qualified_name()).replace('"', "'")
+        name = text(contract.qualified_name())
         self.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
 
     @contextlib.contextmanager

@@ -90,6 +90,14 @@ def test_what_a_killed_process_left_while_it_created_the_file_is_removed(tmp_pat
     assert alive.exists()
 
 
+def test_a_folder_may_have_a_quote_in_its_name(tmp_path: Path) -> None:
+    """Where it spills to is told the engine in SQL."""
+    engine = DuckDBEngine(tmp_path / "Ann's shop" / "warehouse.duckdb", memory_limit="300MB").open()
+    (row,) = engine.query("SELECT current_setting('temp_directory') AS spill")
+    engine.close()
+    assert row["spill"] == str(tmp_path / "Ann's shop" / "warehouse.duckdb.tmp")
+
+
 def test_a_path_with_lock_in_its_name_is_no_lock(tmp_path: Path) -> None:
     folder = tmp_path / "could not set block"
     (folder / "warehouse.duckdb").mkdir(parents=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.atomic_files import create_once
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.warehouse.engines.spark import log as slice_log
-from ecom_assets.warehouse.engines.spark.log import KEEP_S, Change, Manifest, Part, SliceLog, commit, create_once
+from ecom_assets.warehouse.engines.spark.log import KEEP_S, Change, Manifest, Part, SliceLog, commit
 
 ONE, TWO = "2026-03-01", "2026-03-02"
 

@@ -21,9 +21,9 @@ from ecom_assets.delivery.payloads import (
     json_object,
     json_value,
     names_as,
-    text,
     user_payloads,
 )
+from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = TITLED
 MIN_ID_LENGTH = 5

@@ -22,9 +22,9 @@ from ecom_assets.delivery.payloads import (
     json_value,
     names_as,
     nothing_known,
-    text,
     user_payloads,
 )
+from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = {
     "page_view": "page_view",

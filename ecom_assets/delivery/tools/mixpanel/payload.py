@@ -23,9 +23,9 @@ from ecom_assets.delivery.payloads import (
     json_value,
     names_as,
     nothing_known,
-    text,
     user_payloads,
 )
+from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = TITLED
 TEXT_BYTES = 255

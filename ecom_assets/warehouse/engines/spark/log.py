@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ecom_assets.atomic_files import sync_folder
+from ecom_assets.atomic_files import create_once
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 
 LOG = "_log"
@@ -204,21 +204,3 @@ def commit(changes: list[Change], transactions: Path) -> None:
         raise
     if not done:
         raise ConnectionLostError("Another run wrote the same tables meanwhile, and nothing was changed; run again.")
-
-
-def create_once(path: Path, text: str) -> bool:
-    """Create a file whole, unless it exists; tell whether it was created. Two who try at once: one of them does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with fresh.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_folder(path.parent)
-    return True

@@ -4,7 +4,6 @@ Not here: when they become the table's (`spark_files.py`).
 """
 
 import contextlib
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import sqlglot.expressions as sge
 from pyspark.sql import SparkSession
 
+from ecom_assets.atomic_files import sync_file
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -84,9 +84,8 @@ class FileSlice:
             raise self._refused(f"some are of {day}, which is none of the days to replace")
 
     def _checked_rows(self, path: Path) -> int:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            found = pq.ParquetFile(file).metadata
+        sync_file(path)
+        found = pq.read_metadata(path)
         for group in map(found.row_group, range(found.num_row_groups)):
             for column in map(group.column, range(group.num_columns)):
                 kind = self.contract.columns[column.path_in_schema]
