@@ -68,9 +68,7 @@ def test_clearing_empties_the_tables_that_exist(engine: DuckDBEngine) -> None:
 
 def test_two_that_create_the_file_at_once_end_with_one_file(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
-    other = (
-        f"from pathlib import Path; from {embedded.__name__} import *; DuckDBEngine(Path({str(path)!r})).open().close()"
-    )
+    other = f"from pathlib import Path; from {DuckDBEngine.__module__} import DuckDBEngine; DuckDBEngine(Path({str(path)!r})).open().close()"
     slow = DuckDBEngine(path)
 
     def let_the_other_be_faster(_step: str) -> None:
