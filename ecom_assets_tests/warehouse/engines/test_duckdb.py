@@ -18,7 +18,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import local as embedded
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, stored
+from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, grown, stored
 
 VISIT = "struct<visit_date: date, visitor_id: string>"
 
@@ -60,8 +60,15 @@ def test_columns_other_than_the_contract_s_are_refused(engine: DuckDBEngine) -> 
 
 def test_clearing_empties_the_tables_that_exist(engine: DuckDBEngine) -> None:
     engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    module = DuckDBEngine.__module__
-    code = f"from pathlib import Path; from {module} import DuckDBEngine; "
+    other = grown(name="others")
+    engine.clear([Visits, other])
+    assert stored(engine) == []
+    assert not engine.has(other)
+
+
+def test_two_that_create_the_file_at_once_end_with_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    code = f"from pathlib import Path; from {DuckDBEngine.__module__} import DuckDBEngine; "
     other = f"{code}DuckDBEngine(Path({str(path)!r})).open().close()"
     slow = DuckDBEngine(path)
 
