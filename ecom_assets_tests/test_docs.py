@@ -141,7 +141,7 @@ def test_every_folder_of_the_package_is_in_the_recipes() -> None:
 
 def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
     (shown,) = section("CONTRIBUTING.md", "How a table is made").code
-    assert shown in (ROOT / "ecom_assets" / "assets" / "behaviour.py").read_text()
+    assert shown in (ROOT / "ecom_assets" / "sessions" / "assets.py").read_text()
 
 
 # What the pages show

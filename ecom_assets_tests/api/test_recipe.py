@@ -1,0 +1,18 @@
+"""CONTRIBUTING's endpoint, served beside the platform's own."""
+
+import pytest
+
+from ecom_assets.api.app import PREFIX, build_app
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import served
+from ecom_assets_tests.recipes.endpoint import router
+
+pytestmark = pytest.mark.xdist_group("api")
+
+
+def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:
+    app = build_app(settings)
+    app.include_router(router, prefix=PREFIX)
+    with served(app) as asked:
+        days = {row["order_date"] for row in asked.json("/v1/analytics/revenue/trend", time_range="year")["trend"]}
+        assert asked.json("/v1/analytics/sold-days")["day_count"] in range(1, len(days) + 1)

@@ -1,0 +1,23 @@
+"""The smallest endpoint: a query, which is a subject's, and a route, which renders what it returns."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from ecom_assets.api.parameters import Ask
+from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.tables.queries import Reading
+
+router = APIRouter(tags=["sales"])
+
+
+def sold_days(reading: Reading) -> dict[str, Any]:
+    """Return how many days have sales."""
+    days = reading.table(RevenueDaily).select("order_date").distinct()
+    return {"day_count": len(reading.state(days))}
+
+
+@router.get("/analytics/sold-days", summary="Days with sales")
+def get_sold_days(ask: Ask) -> dict[str, Any]:
+    """How many days have sales."""
+    return sold_days(ask.reading)

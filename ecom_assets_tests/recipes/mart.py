@@ -1,0 +1,30 @@
+"""The smallest mart: its contract, its definition and its asset, which a subject has in three files."""
+
+import ibis.expr.types as ir
+
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.contract import Table, count
+
+
+class OrderHours(Table):
+    """One row per hour of the day in which anything was ordered."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("order_hour",)
+
+    order_hour = count("Hour of the day in UTC, from 0 to 23", unit="hour")
+    line_count = count("Clean order lines of that hour", unit="lines")
+
+
+def order_hours(lines: ir.Table) -> ir.Table:
+    """Return the lines of each hour, over all days."""
+    lines = lines.mutate(order_hour=lines.ordered_at.hour().cast("int64"))
+    return lines.group_by("order_hour").agg(line_count=lines.count())
+
+
+@table_asset(OrderHours, lines=Reads(UserOrderLog, whole=True))
+def order_hours_asset(lines: ir.Table) -> ir.Table:
+    """Count the lines of each hour."""
+    return order_hours(lines)

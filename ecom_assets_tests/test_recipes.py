@@ -1,0 +1,107 @@
+"""CONTRIBUTING's recipes, each by the smallest example: it is shown as it is here, and it runs.
+
+The endpoint runs in `api/test_recipe.py`, the destination in `delivery/test_toy_tool.py`.
+"""
+
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecom_assets.definitions import build_definitions
+from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.check import RANGE_END, RANGE_START, contract_claim
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse import factory
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.io_manager import WarehouseIOManager
+from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.markdown import section
+from ecom_assets_tests.recipes import engine as engine_recipe
+from ecom_assets_tests.recipes.check import hours_are_of_one_day
+from ecom_assets_tests.recipes.engine import MemoryEngine
+from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
+from ecom_assets_tests.recipes.source import OneOrderADay
+from ecom_assets_tests.reconciliation.reconciled_shop import line
+
+FIRST = date(2026, 1, 1)
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "source", "engine"])
+def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
+    (shown,) = section("CONTRIBUTING.md", f"Add {'an' if name[0] == 'e' else 'a'} {name}").code[:1]
+    assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")
+
+
+def holding(*times: str) -> MemoryEngine:
+    """Return a warehouse with a clean order line at each time."""
+    engine = MemoryEngine(Settings(home=Path("never written"))).open()
+    rows = [line(f"l{number}", f"2026-01-01 {time}") for number, time in enumerate(times)]
+    engine.con.con.register("lines", as_table(rows, UserOrderLog))
+    engine.replace(UserOrderLog, engine.con.table("lines"), Days((FIRST,)))
+    return engine
+
+
+def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
+    """Let Dagster make the mart, its contract check and its own check."""
+    asset = order_hours_asset.build(dg.DailyPartitionsDefinition("2026-01-01"), {})
+    lines = dg.AssetSpec(asset_key(UserOrderLog)).with_io_manager_key("io_manager")
+    manager = WarehouseIOManager(engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog})
+    return dg.materialize(
+        [asset, lines, hours_are_of_one_day.build(), contract_claim(OrderHours).build()],
+        resources={
+            "warehouse": dg.ResourceDefinition.hardcoded_resource(engine),
+            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(manager),
+        },
+    )
+
+
+@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
+def test_a_mart_is_made_and_checked() -> None:
+    engine = holding("09:15", "09:50", "23:59")
+    result = materialize(engine)
+    assert result.success
+    assert engine.table(OrderHours).order_by("order_hour").to_pyarrow().to_pylist() == [
+        {"order_hour": 9, "line_count": 2},
+        {"order_hour": 23, "line_count": 1},
+    ]
+    passed = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert passed == {"hours_are_of_one_day": True, "contract_holds": True}
+
+
+@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
+def test_the_check_goes_red_for_what_it_is_about() -> None:
+    engine = holding("09:15")
+    materialize(engine)
+    engine.execute("UPDATE mart.order_hours SET order_hour = 24")
+    verdict = hours_are_of_one_day.judge(None, engine.table(OrderHours))
+    assert (verdict.broken_count, verdict.examples) == (1, [{"order_hour": 24, "line_count": 1}])
+
+
+def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
+    source = dg.ResourceDefinition.hardcoded_resource(OneOrderADay(FIRST + timedelta(days=1)))
+    settings = Settings(home=tmp_path / "home")
+    job = build_definitions(settings, resources={"order_source": source}).resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=[asset_key(RawUserOrderLog)],
+            tags={RANGE_START: "2026-01-01", RANGE_END: "2026-01-03"},
+        )
+    assert result.success
+    engine = factory.new_engine(settings, read_only=True).open()
+    assert {row["order_date"].day for row in engine.some_rows(RawUserOrderLog, None, 9)} == {2, 3}
+    engine.close()
+
+
+def test_an_engine_is_found_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(factory.ENGINES, "memory", ("memory", "MemoryEngine"))
+    monkeypatch.setitem(sys.modules, "ecom_assets.warehouse.engines.memory", engine_recipe)
+    engine = factory.new_engine(Settings(home=tmp_path, warehouse="memory://")).open()
+    engine.ensure(OrderHours)
+    assert engine.row_count(OrderHours) == 0
