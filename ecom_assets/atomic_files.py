@@ -1,4 +1,4 @@
-"""Files that are whole or not there, even after a power cut. Not here: what is written into them."""
+"""Atomic files: whole or not there, even after a power cut."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The clock. What needs to know what time it is takes a function such as `now_utc`, so that a test can say it."""
+"""The clock. What needs the time takes a function such as `now_utc`, so that a test can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime

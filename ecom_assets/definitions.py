@@ -1,7 +1,4 @@
-"""The only wiring: settings become Dagster's assets, checks, jobs, schedules and sensors.
-
-Not here: what any of them does.
-"""
+"""Dagster's definitions, made of settings: assets, checks, jobs, schedules and sensors."""
 
 import warnings
 from collections.abc import Mapping

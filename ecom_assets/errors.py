@@ -13,7 +13,7 @@
         ├── MailError         an alert could not be sent
         └── ContractError     data break the contract of their table
 
-A message is one sentence: what was wrong, where, and what to do. Not here: retry policy.
+A message is one sentence: what was wrong, where, and what to do.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How often Python looks for objects that only refer to each other. Not here: anything that makes them."""
+"""How often Python's garbage collector runs."""
 
 import gc
 

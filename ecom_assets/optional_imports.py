@@ -1,4 +1,4 @@
-"""Packages that only some engines and sources need. Not here: which those are (`pyproject.toml`)."""
+"""Packages that only some engines and sources need: imported here, or an error says which extra has them."""
 
 import sys
 from collections.abc import Iterator

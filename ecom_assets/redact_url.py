@@ -1,7 +1,4 @@
-"""Addresses of warehouses, sources and services, as people may see them. Every message shows them by this file.
-
-Not here: which engine an address means (`opening.py`).
-"""
+"""Addresses of warehouses, sources and services without their secrets. Every message shows them through this file."""
 
 import re
 from urllib.parse import parse_qsl

@@ -1,7 +1,4 @@
-"""What assets need while they run: the open warehouse, what writes to it, and where data come from.
-
-Not here: the assets, and all other wiring (`definitions.py`).
-"""
+"""Dagster's resources: the open warehouse, what writes to it, and where data come from."""
 
 from collections.abc import Iterator
 from contextlib import closing

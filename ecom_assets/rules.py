@@ -1,7 +1,4 @@
-"""Settings become the rules that assets are computed by.
-
-Not here: what the rules mean (transforms), or which assets there are (definitions).
-"""
+"""Settings become the rules that assets are computed by."""
 
 from functools import partial
 from pathlib import Path

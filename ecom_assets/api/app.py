@@ -1,4 +1,4 @@
-"""The HTTP API: routers, middlewares and the store in one FastAPI application. Not here: any of them."""
+"""The HTTP API: routers, middlewares and the store in one FastAPI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,6 +1,6 @@
 """Answers as CSV with `format=csv`: whatever a route answers as JSON, its list as rows (RFC 4180).
 
-One mechanism for all routes, so that a new one has it too. Not here: which rows there are (`answers/`).
+One mechanism for all routes, so that a new one has it too.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""What all answers have in common, and fields that are described by contracts. Not here: any answer."""
+"""What all answers have in common, and fields that are described by contracts."""
 
 from datetime import date
 from decimal import Decimal

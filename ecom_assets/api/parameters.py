@@ -1,4 +1,4 @@
-"""What every route is asked with, and what every answer carries. Not here: the numbers (`answers/`)."""
+"""The parameters of every route, and what every answer carries."""
 
 import hashlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. Not here: which errors there are (`ecom_assets/errors.py`)."""
+"""Errors as RFC 9457 problem documents."""
 
 import http
 import json

@@ -1,6 +1,6 @@
-"""Connections that keep the server waiting: slow or endless header lines, and clients that do not read.
+"""The server's bounds on connections: slow or endless header lines, and clients that do not read.
 
-uvicorn bounds neither with httptools. Not here: bodies (`bounds.py`).
+uvicorn bounds neither with httptools.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How visitors came, what they bought, and the channels that are credited with it. Not here: how (`transforms/`).
+"""Assets of attribution: how visitors came, what they bought, and the channels that are credited with it.
 
 What is built on touches restates the days of conversions after a change, as far as they look back: docs/adr/0003.
 """

@@ -1,7 +1,7 @@
-"""Source, medium and campaign of an event, from its page and its referrer, as GA4 takes them.
+"""Where a visit came from: source, medium and campaign of its first event, and the channel group that they make.
 
 Every expression here is read alike by RE2, Postgres, Java and Snowflake: character classes instead of escapes, plain
-groups, and only ASCII letters made small. Not here: which channel they make (`channel_groups.py`).
+groups, and only ASCII letters made small.
 """
 
 from collections.abc import Mapping, Sequence

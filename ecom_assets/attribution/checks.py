@@ -1,4 +1,4 @@
-"""What must hold of touches, conversions and credit whatever the data: sums that agree. Not here: giving credit."""
+"""Checks of attribution: every visit is a touch, and the credit of all channels adds up to the conversions."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,7 +1,4 @@
-"""Contracts of how visitors came, what they bought then, and which channels are credited with it.
-
-Not here: the rules of channels (`attribution/channels.py`) and of credit (`attribution/credit.py`).
-"""
+"""Contracts of attribution: session sources, touches, conversions, removal effects, and the credit of channels."""
 
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, text
 

@@ -1,4 +1,4 @@
-"""What credit is given for: purchase events, and orders. Not here: credit (`attribution.py`)."""
+"""Conversions, which credit is given for: purchase events, and orders."""
 
 import ibis
 import ibis.expr.types as ir

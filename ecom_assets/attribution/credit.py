@@ -2,7 +2,7 @@
 
 Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with
 it, rounded, less what was due before it, rounded, so that the parts of a conversion add up to the whole on every
-engine. Not here: removal effects (`markov.py`).
+engine. The Markov model's removal effects are in `attribution/markov.py`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,7 @@
-"""How often visitors stepped from channel to channel, to a conversion, or to nothing, in the days up to each day.
+"""The Markov model: channel transitions up to each day, and the removal effect of each channel.
 
 A path is the touches of one conversion; and each run of a visitor's touches that led to no conversion within the
-look-back, as far as was known by the end of the day, with no longer silence in it. Not here: what a chain makes of it
-(`markov.py`).
+look-back, as far as was known by the end of the day, with no longer silence in it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

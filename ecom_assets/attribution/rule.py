@@ -1,4 +1,4 @@
-"""Which touches count for a conversion, and the shapes by which credit is shared. Not here: the sharing."""
+"""The attribution rule: which touches count for a conversion, and how each model shares its credit."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,4 @@
-"""Touches: sessions with where they came from, told by their first event that has a source, as GA4 does.
-
-Not here: what a source is (`traffic_source.py`), which channel it makes (`channel_groups.py`).
-"""
+"""Touches: sessions with the source of their first event that has one, as in GA4; and visitors' first touches."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,7 +1,7 @@
-"""One message for each run in which something failed, however often the sensor looks.
+"""Alerts: one message for each run in which something failed, however often the sensor looks.
 
 A tag of the run says whether its message was sent, so that it is neither lost when the mail server is down nor sent
-again when the daemon restarts. Not here: how mail is sent (`mail.py`), what failed (`run_report.py`).
+again when the daemon restarts.
 """
 
 from collections.abc import Iterator

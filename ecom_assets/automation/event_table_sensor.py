@@ -1,4 +1,4 @@
-"""The sensor that sees new rows in the table that events come from. Not here: the table (`sources/event_table.py`)."""
+"""The sensor that sees new rows in the table that events come from."""
 
 import hashlib
 import json

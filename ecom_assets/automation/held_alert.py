@@ -1,7 +1,7 @@
-"""One message a day that lists the days that are held back, however many runs see them.
+"""The daily message that lists the days that are held back, however many runs see them.
 
 A tag of the run that it was sent for says of which day it is, so that other runs of that day, and the daemon after a
-restart, know. Not here: messages about failures (`alerts.py`).
+restart, know.
 """
 
 from datetime import date

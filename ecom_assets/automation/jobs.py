@@ -1,4 +1,4 @@
-"""Schedules, and how a run over some days is asked for. Not here: jobs themselves."""
+"""Jobs and schedules, and how a run over some days is requested."""
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Sending plain-text mail over any SMTP server. Not here: what is written (`alerts.py`)."""
+"""Sending plain-text mail over any SMTP server."""
 
 import smtplib
 import socket

@@ -1,4 +1,4 @@
-"""Sensors. Not here: what a landing file holds (`sources/files/records.py`)."""
+"""Sensors: new files in the landing folder, and days that follow others."""
 
 import hashlib
 import json

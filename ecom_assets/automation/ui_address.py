@@ -1,4 +1,4 @@
-"""Where people reach Dagster's UI, for links in e-mails and answers. Not here: serving it."""
+"""Where people reach Dagster's UI, for links in e-mails and answers."""
 
 import socket
 from urllib.parse import urlsplit

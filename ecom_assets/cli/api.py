@@ -1,4 +1,4 @@
-"""Commands about the HTTP API: serve it, and make, list and revoke its keys. Not here: how it answers (`api/`)."""
+"""`ecom api` and its keys: serve the HTTP API; make, list and revoke keys."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Which commands there are, and how their errors reach a person.
+"""The `ecom` app: which commands there are, and how their errors reach a person.
 
 A command's file is imported when the command is called: what it needs is then loaded, and nothing else.
 """

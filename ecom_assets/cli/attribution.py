@@ -1,4 +1,4 @@
-"""`ecom attribution`: credit for the purchases in files. Not here: what credit is (`attribution/credit.py`)."""
+"""`ecom attribution`: credit for the purchases in files."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""A funnel's answer in lines: the chart with the times of each step, and the breakdown. Not here: the numbers."""
+"""A funnel in lines: the chart with the times of each step, and the breakdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

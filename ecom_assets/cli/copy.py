@@ -1,4 +1,4 @@
-"""`ecom copy`: every table from one warehouse to another. Not here: the copying (`warehouse/migration.py`)."""
+"""`ecom copy`: every table from one warehouse to another."""
 
 import json
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""`ecom doctor`: what could keep the platform from running, each finding with what mends it. Not here: mending."""
+"""`ecom doctor`: what could keep the platform from running, each finding with what fixes it."""
 
 import json
 import shutil

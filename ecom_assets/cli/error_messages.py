@@ -1,4 +1,4 @@
-"""Faults of the world outside (disk, database) as one sentence. Not here: our own errors (`errors.py`)."""
+"""Errors of disks and databases as one sentence. The platform's own are in `ecom_assets/errors.py`."""
 
 
 def outside_fault(error: BaseException) -> str | None:

@@ -1,4 +1,4 @@
-"""A delivery from the command line: a real Dagster run of the exports, or payloads in files. Not here: `ecom run`."""
+"""`ecom export`: a delivery as a real Dagster run of the exports, or the payloads in files."""
 
 import json
 import logging

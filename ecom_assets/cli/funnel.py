@@ -1,7 +1,4 @@
-"""`ecom funnel` as a person types it: its options, and the answer in lines.
-
-Not here: the answer (`adhoc_funnel.py`).
-"""
+"""`ecom funnel`: its options, and the answer in lines."""
 
 from dataclasses import replace
 from pathlib import Path

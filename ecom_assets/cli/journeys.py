@@ -1,4 +1,4 @@
-"""`ecom journeys`: journeys from files. Not here: what a journey is (`journeys/journeys.py`)."""
+"""`ecom journeys`: the paths of sessions in files."""
 
 from dataclasses import asdict
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Commands about the ledger of deliveries: back it up, rebuild a lost one, begin anew. Not here: deliveries."""
+"""`ecom ledger`: back up the ledger of deliveries, rebuild a lost one, begin a new one."""
 
 import json
 import sqlite3

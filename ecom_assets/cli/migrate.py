@@ -1,7 +1,4 @@
-"""`ecom migrate`: shows what stored tables lack of their contracts, and does it.
-
-Not here: how (`warehouse/migration.py`).
-"""
+"""`ecom migrate`: shows what stored tables lack of their contracts, and changes them."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read. Not here: commands."""
+"""Options that several commands share, and how their values are read."""
 
 import json
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Clean events straight from files, by the same definitions as the platform's tables, without setting anything up.
-
-Not here: what is asked about them.
-"""
+"""Clean events and purchases straight from files, by the same definitions as the platform's tables, without set-up."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

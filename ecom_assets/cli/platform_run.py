@@ -1,7 +1,4 @@
-"""A run of the platform from the command line: a real Dagster run, in this process, with its events in the instance.
-
-Not here: what is shown afterwards (`run_summary.py`).
-"""
+"""A run of the platform from the command line: a real Dagster run, in this process, with its events in the instance."""
 
 import logging
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, a line per table elsewhere. Not here: the summary."""
+"""Progress of a run: a bar on a terminal, a line per table elsewhere."""
 
 from types import TracebackType
 

@@ -1,7 +1,4 @@
-"""`ecom release`: lets a held day in, records who did, and computes what is built on it.
-
-Not here: which days are held (`orders/held_days.py`), the record (`orders/held_day_log.py`).
-"""
+"""`ecom release`: releases a held day, records who did, and computes what is built on it."""
 
 import getpass
 import json

@@ -1,4 +1,4 @@
-"""`ecom retention`: what may be typed, and how the answer is printed. Not here: the answer (`adhoc_retention.py`)."""
+"""`ecom retention`: its options, and the answer in lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
+"""`ecom run`: runs the platform and prints the summary."""
 
 from typing import Annotated
 

@@ -1,7 +1,4 @@
-"""Which days a run is over: those asked for, else those that the data cover, as far as there are partitions.
-
-Not here: the run.
-"""
+"""Which days a run is over: those asked for, else those that the data cover, as far as there are partitions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Commands about the simulated shop. Not here: the simulation and its services (`sandbox/`)."""
+"""`ecom sandbox`: data of the simulated shop, and the stand-ins of outside services."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Questions to files about customers: segments, and what to expect of them. Not here: the answers' definitions."""
+"""`ecom segments`: customers in files, by segment."""
 
 from dataclasses import asdict
 from pathlib import Path

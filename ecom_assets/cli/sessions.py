@@ -1,7 +1,4 @@
-"""Questions to files, without setting anything up: sessions.
-
-Not here: funnels (`funnel_command.py`), and what the answers mean.
-"""
+"""`ecom sessions`: the events of files, cut into sessions."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ecom status`: each table's rows, newest data, last run and failing checks. Not here: the run itself."""
+"""`ecom status`: each table's rows, newest data, last run and failing checks."""
 
 import json
 from datetime import UTC, date, datetime

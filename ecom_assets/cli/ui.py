@@ -1,4 +1,4 @@
-"""Commands about the platform as a whole: run, status, doctor. Not here: questions to single files."""
+"""`ecom ui`: Dagster's UI and daemon, with the API beside them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Questions to files about customers: segments, and what to expect of them. Not here: the answers' definitions."""
+"""`ecom value`: the expected value of the customers in files."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Customers: as the API told them, who they were when, and how they first came. Not here: how that is computed."""
+"""Assets of customers: records from the API, their versions, segments and lifetime value."""
 
 from typing import Any, Protocol
 

@@ -1,9 +1,8 @@
-"""BG/NBD: how often customers order while they stay, and whether they still do, from when they ordered so far.
+"""The BG/NBD model: how often customers order while they stay, and whether they still do, from their orders so far.
 
 P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the Easy Way, Marketing Science 24 (2005) 275:
 while alive a customer orders at a rate that is gamma distributed over customers (r, alpha); after each order they leave
 for good with a chance that is beta distributed (a, b). All logarithms, so that thousands of orders do not overflow.
-Not here: what an order is (`lifetime_value.py`), what it is worth (`gamma_gamma.py`).
 """
 
 import math

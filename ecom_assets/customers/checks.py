@@ -1,4 +1,4 @@
-"""No record of the customer API is lost, and every customer is somebody exactly once. Not here: what versions say."""
+"""Checks of customers: no record is lost, one version of each is current, and segments and value cover all buyers."""
 
 import ibis
 import ibis.expr.types as ir

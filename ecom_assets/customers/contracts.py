@@ -1,7 +1,4 @@
-"""Contracts of customers on their way from what the API told to who they are, version by version.
-
-Not here: what customers bought (`sales`), what visitors did (`sessions.py`).
-"""
+"""Contracts of customers: records as received, quarantined and clean, segments, and lifetime value."""
 
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
 

@@ -1,9 +1,8 @@
 """From received records to customers with their history: METRICS "Customer (cleaned)".
 
-A version is what the API told from one day to the next change. What follows from behaviour is told as of the end of one
-day, never of the clock: of the newest fetch for the current version, of its last day for one that has ended. See
-docs/adr/0012. Not here: how a first touch tells a channel (`first_touch.py`), which market an address is
-(`market_segments.py`).
+A version holds from one day to the next change at the source. What follows from behaviour is as of the end of one day,
+never of the clock: of the newest fetch for the current version, of its last day for one that has ended. See
+docs/adr/0012.
 """
 
 from collections import Counter

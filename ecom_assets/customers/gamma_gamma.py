@@ -1,8 +1,8 @@
-"""Gamma-Gamma: what a customer's next order is worth, from the mean of those so far.
+"""The Gamma-Gamma model: what a customer's next order is worth, from the mean of those so far.
 
 P. S. Fader and B. G. S. Hardie, "The Gamma-Gamma Model of Monetary Value" (2013), brucehardie.com/notes/025: the values
 of a customer's orders are gamma distributed (p) around a mean of their own, and these means are spread by q and v. It
-assumes that how much has nothing to do with how often. Not here: how often (`bg_nbd.py`).
+assumes that how much has nothing to do with how often, which is `customers/bg_nbd.py`.
 """
 
 from dataclasses import dataclass

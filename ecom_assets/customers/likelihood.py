@@ -1,4 +1,4 @@
-"""Maximum likelihood inside bounds, the same to six digits wherever it is computed. Not here: any model."""
+"""Maximum likelihood inside bounds, the same to six digits wherever it is computed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

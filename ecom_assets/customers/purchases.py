@@ -1,7 +1,4 @@
-"""Who ordered on which days, from order lines, or from purchase events where a shop has no orders.
-
-Not here: what follows from that (`customer_segments.py`, `lifetime_value.py`).
-"""
+"""Who ordered on which days: from order lines, or from purchase events where a shop has no orders."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -1,4 +1,4 @@
-"""Customers of a period: new, returning, retained; and what all of them are worth. Not here: the models of value."""
+"""Numbers of customers: new, returning and retained ones, their records, segments and value."""
 
 from collections import Counter
 from decimal import Decimal

@@ -1,7 +1,4 @@
-"""Customers in eleven segments by recency, frequency and money: METRICS "Segments and value".
-
-Not here: what customers will do (`lifetime_value.py`), markets (`market_segments.py`).
-"""
+"""Customers in eleven segments by recency, frequency and money: METRICS "Segments and value"."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

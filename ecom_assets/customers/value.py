@@ -1,7 +1,7 @@
-"""What to expect of each customer: METRICS "Segments and value".
+"""The expected value of each customer: METRICS "Segments and value".
 
-The engine brings orders down to four whole numbers and an amount per customer; the models are fitted to these here, so
-that every engine ends with the same bits. Not here: the models (`bg_nbd.py`, `gamma_gamma.py`).
+The engine reduces orders to four whole numbers and an amount per customer; the models (`customers/bg_nbd.py`,
+`customers/gamma_gamma.py`) are fitted to these in Python, so that the result has the same bits on every engine.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What goes to other tools, each record once: events and properties of users, and the tables of what became of them.
+"""Assets of delivery: exports of events and user properties, each record once, and the tables of what became of them.
 
-Not here: what a tool takes (`destinations/`), sending, the ledger. See docs/adr/0016.
+See docs/adr/0016.
 """
 
 import time

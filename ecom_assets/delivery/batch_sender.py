@@ -2,7 +2,7 @@
 
 The order of each user's records is kept: parts of a batch are sent one after another, what waits is waited for before
 what comes after it, and after a record that has to wait for another run nothing else of the batch is sent.
-Not here: one request (`http_sender.py`), what a tool's answers mean (a client per tool).
+A single request is sent by `delivery/sender.py`.
 """
 
 import random

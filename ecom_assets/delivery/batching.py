@@ -1,4 +1,4 @@
-"""Cutting payloads into batches, by number of records and by bytes. Not here: what a request holds around them."""
+"""Cutting payloads into batches, by number of records and by bytes."""
 
 from collections.abc import Iterator
 from itertools import pairwise

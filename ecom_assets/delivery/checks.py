@@ -1,4 +1,4 @@
-"""What must hold of deliveries, each term counted in the table that holds it. Not here: what an export says of itself.
+"""Checks of delivery: each term counted in the table that holds it.
 
 An export's own checks, that all due rows have an outcome and none waits for long, are in `delivery/assets.py`.
 """

@@ -1,7 +1,4 @@
-"""Contracts of what was delivered to other tools: each record's state, what could not go, and what a day came to.
-
-Not here: the ledger that they are copied from (`delivery/ledger/ledger.py`).
-"""
+"""Contracts of delivery: each record's state, dead letters, and the totals of a day."""
 
 from ecom_assets.tables.contract import Table, count, day, instant, text
 

@@ -1,7 +1,4 @@
-"""All customers as one JSON file, with a summary beside it: streamed, so that a million of them need no memory.
-
-Not here: Dagster (`delivery/assets.py`), the tools that are told of customers' segments.
-"""
+"""All customers as one JSON file, with a summary beside it: streamed, so that a million of them need no memory."""
 
 import json
 import unicodedata

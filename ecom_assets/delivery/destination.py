@@ -1,4 +1,4 @@
-"""What the delivery of records asks of a destination. Not here: any tool (a file each), or the ledger of what was sent.
+"""The `Destination` protocol: what the delivery of records asks of a tool.
 
 The records of a delivery are Arrow tables all the way, so that millions of them cost no Python object each.
 """

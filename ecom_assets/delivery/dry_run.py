@@ -1,7 +1,4 @@
-"""What would be sent, as files: a payload a line, and what could not go with its reason. Nothing goes anywhere.
-
-Not here: sending (`exporting.py`).
-"""
+"""A dry run: what would be sent, as files, a payload a line, and what could not go with its reason. Nothing is sent."""
 
 import json
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """An event's own properties, fitted to what a tool takes: flat or nested, few or many, short or long.
 
-Many events share one text of properties, so each different text is looked at once. Not here: what else a payload holds.
+Many events share one text of properties, so each different text is looked at once.
 """
 
 import json

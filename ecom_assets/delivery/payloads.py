@@ -1,6 +1,6 @@
 """Rows to payloads, all at once, by an engine in this process: what a tool's module says in SQL becomes JSON texts.
 
-The mart's own engine may be any; rows come as Arrow. Not here: what any tool's payload holds.
+The mart's own engine may be any; rows come as Arrow.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which rows of the warehouse are due at a destination, read a chunk at a time. Not here: sending them."""
+"""Pending records: which rows of the warehouse are due at a destination, read a chunk at a time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

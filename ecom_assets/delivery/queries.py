@@ -1,4 +1,4 @@
-"""What was delivered to other tools, as the ledger notes it right now. Not here: delivering, or the ledger."""
+"""Numbers of deliveries, as the ledger has them right now."""
 
 from contextlib import closing
 from pathlib import Path

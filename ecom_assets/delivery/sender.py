@@ -1,7 +1,4 @@
-"""One request to a tool: at the pace that it allows, with timeouts, and what came back, whatever it was.
-
-Not here: what is done about an answer (`conversation.py`), what a request holds (a client per tool).
-"""
+"""One request to a tool: at the pace that it allows, with timeouts, and what came back, whatever it was."""
 
 import json
 import logging

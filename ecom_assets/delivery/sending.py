@@ -1,8 +1,7 @@
 """The delivery of the due records of a day: batches, the ledger, senders, answers.
 
 A record's batch is in the ledger before it is sent, and what came of it after. Records of one user go through one lane,
-in which a batch waits for the answer to the one before. While a chunk is sent, the next is read and made ready.
-Not here: which records go (`deciding.py`), what a tool takes (`destination.py`), the ledger.
+in which a batch waits for the answer to the one before. While a chunk is sent, the next is read and prepared.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""Texts of an Arrow column where they lie: as Python texts they would be copied, and held, once more.
+"""Texts of an Arrow column, hashed in place: as Python texts they would be copied, and held, once more.
 
-Their hashes tell whether a payload has changed, and keep a user's records together. Not here: what is in a payload.
+Their hashes tell whether a payload has changed, and keep a user's records together.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,4 @@
-"""What deliveries came to: dead letters, and per day and destination what was due and what became of it.
-
-Not here: the ledger, or sending.
-"""
+"""Totals of deliveries: dead letters, and per day and destination what was due and what became of it."""
 
 import ibis.expr.types as ir
 

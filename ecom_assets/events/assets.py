@@ -1,4 +1,4 @@
-"""Clean events, and what became of every row that is not one. Not here: the rules (`events/clean.py`)."""
+"""Assets of events: received and clean rows, and what became of every row that is not clean."""
 
 from typing import Protocol
 

@@ -1,7 +1,6 @@
-"""Nothing is lost, nothing is counted twice: received rows = clean + quarantined + surplus copies, per day.
+"""Checks of events: received rows = clean + quarantined + surplus copies, per day; and event types that are new.
 
-Each term is counted in the table that holds it, so that no table vouches for itself. Not here: sessions and
-funnels.
+Each term is counted in the table that holds it, so that no table vouches for itself.
 """
 
 from functools import partial

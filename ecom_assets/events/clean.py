@@ -1,7 +1,7 @@
-"""From received rows to clean events: reasons to refuse a row, surplus copies, and the clean rows themselves.
+"""From received rows to clean events: reasons to reject a row, surplus copies, and the clean rows.
 
-Definitions: METRICS "Clean event". Every row received is accounted to exactly one day, as clean, quarantined
-or surplus. Not here: who the visitor is (`identity.py`).
+Definitions: METRICS "Clean event". Every row received is accounted to exactly one day, as clean, quarantined or
+surplus. Who the visitor is, `events/identity.py` says.
 """
 
 from dataclasses import dataclass, field

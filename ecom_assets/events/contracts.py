@@ -1,7 +1,4 @@
-"""Contracts of events on their way from what was received to what is clean.
-
-Not here: sessions and what is built on them.
-"""
+"""Contracts of events: as received, quarantined, surplus and clean."""
 
 from ecom_assets.tables.contract import Table, count, day, flag, instant, received_amount, text
 

@@ -1,4 +1,4 @@
-"""Who a visitor is: METRICS "Visitor". Not here: cleaning."""
+"""Who a visitor is: METRICS "Visitor"."""
 
 import ibis
 import ibis.expr.types as ir

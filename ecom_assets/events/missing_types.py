@@ -1,8 +1,4 @@
-"""Funnels and abandoned carts of a period, in total and by device, channel or category: METRICS "Funnel".
-
-Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
-`funnels/dimensions.py`), other funnels (`funnel.py`).
-"""
+"""Warnings about event types that were asked for and that no event has."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What happened to the events that are not clean: quarantined by reason, and surplus copies."""
+"""Events that are not clean: quarantined by reason, and surplus copies."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What is happening in the shop right now: METRICS "Real time". Not here: the clock, and which files are read."""
+"""Real time, the pure half: what happened in the last minutes before an instant. METRICS "Real time".
+
+The newest landing files are read in `serving/realtime.py`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
+"""Assets of funnels: the daily funnels, in total and by dimension, and abandoned carts.
 
 Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
 differs from a computation over all of history: see docs/adr/0003.

@@ -1,7 +1,4 @@
-"""Carts that were left behind: METRICS "Cart abandonment". Per session, and per visitor's day with horizons.
-
-Not here: sessions (`sessions.py`), the funnel from cart to purchase with its steps between (`conversion_funnel.py`).
-"""
+"""Abandoned carts: METRICS "Cart abandonment". Per session, and per visitor's day with horizons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,11 +1,9 @@
 """Which events a funnel counted: for each unit, the event by which it took each step.
 
-All that a funnel tells comes from these rows: counts, times between steps, breakdowns, and who is at each step. Of a
-unit's tries the longest is told, of equally long ones the earliest, and in it each step as early as it was taken. Of
-events at one instant that serve a step, the one with the smallest id stands for it.
-
-Not here: counts alone, which need less work (`funnel.py`), and how tries are found (`funnel_walks.py`,
-`funnel_instant_walks.py`, `funnel_sequences.py`).
+All that a funnel reports comes from these rows: counts, times between steps, breakdowns, and who is at each step. Of
+a unit's attempts the longest counts, of equally long ones the earliest, and in it each step as early as it was taken.
+Of simultaneous events that serve a step, the one with the smallest id stands for it. Counts alone need less work:
+`funnels/levels.py`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

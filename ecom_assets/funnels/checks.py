@@ -1,4 +1,4 @@
-"""What must hold of funnels by device and channel whatever the data. Not here: contracts, the funnels' totals."""
+"""Checks of funnels: steps never increase, and categories and dimensions add up to the totals."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,7 +1,6 @@
-"""How a funnel's conditions, held columns and breakdown are asked of a table of events.
+"""A funnel's conditions, held columns and breakdown as expressions over a table of events.
 
-Columns are checked against the table's types first, so that an engine never compares by a cast of its own. Not here:
-what is done with the answers (`funnel.py`, `funnel_chains.py`).
+Columns are checked against the table's types first, so that an engine never compares by a cast of its own.
 """
 
 from collections.abc import Sequence

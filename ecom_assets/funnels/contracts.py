@@ -1,4 +1,4 @@
-"""Contract of daily cart abandonment. Not here: the events and sessions that it is made of."""
+"""Contracts of funnels: the daily funnels, in total and by dimension, and abandoned carts."""
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text

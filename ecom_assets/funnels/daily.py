@@ -1,7 +1,4 @@
-"""The daily funnels of sessions and visitors, by category and in total.
-
-Not here: the engine (`funnel.py`), and which funnels are counted daily (`daily_funnel.py`).
-"""
+"""The daily funnels of sessions and visitors, by category and in total."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -1,8 +1,7 @@
 """What a funnel is: its steps, window, order and unit, and the rules that a definition must keep.
 
-Not here: a single step (`funnel_step.py`), how a funnel is computed (`funnel.py` counts, `funnel_chains.py` says
-which events it was) and how steps compete for an event (`funnel_matching.py`). Nothing heavy is imported, because
-the `ecom` command reads a definition before it starts an engine.
+Nothing heavy is imported, because the `ecom` command reads a definition before it starts an engine. Counts are in
+`funnels/levels.py`, the events behind them in `funnels/chains.py`.
 """
 
 import math
@@ -220,7 +219,7 @@ class Funnel:
         order: What may lie between steps, and how they may follow each other. `ordered` as above;
             `strict_increase` demands t1 < t2 < … < tk; `clickhouse_default` lets one event serve several steps that it
             matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
-            event that ends a unit's stream, see `funnel_interruptions.py`. `any` asks for any k of the steps in any
+            event that ends a unit's stream, see `funnels/chains.py`. `any` asks for any k of the steps in any
             order, `exact` for events that follow each other without another one between. See docs/adr/0005.
         per: The unit that is counted: `user` (visitor_id), `session` (session_id), or `totals` (every try of a
             visitor's; tries that meet in one event are one from there on).

@@ -1,7 +1,4 @@
-"""The daily funnels of sessions by device and channel, and carts and checkouts by these and by category.
-
-Not here: the funnels' totals (`conversion_funnel.py`), when a cart counts as left behind (`cart_abandonment.py`).
-"""
+"""The daily funnels of sessions by device and channel, and carts and checkouts by these and by category."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

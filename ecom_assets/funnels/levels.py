@@ -1,8 +1,7 @@
 """The funnel as an Ibis expression: events in, the level that each unit reaches out.
 
-This is the definition of the metric on every engine. Not here: what a funnel is (`funnel_definition.py`,
-whose names are offered here too), steps that compete for events (`funnel_instants.py`), which events it was
-(`funnel_chains.py`), the faster kernel that DuckDB uses (`funnels/kernel/counts.py`, proven equal).
+This is the definition of the metric on every engine; the fast kernel on DuckDB (`funnels/kernel/counts.py`) is tested
+to be equal. Which events took the steps is in `funnels/chains.py`.
 
 The idea: pass k keeps, for each event that can end a chain of k steps, the latest possible start of such a
 chain. A later start is never worse, so one number per event is enough, and the work is linear in events

@@ -1,9 +1,8 @@
-"""Which steps of a funnel compete for the same event, and how many of them events at one instant can serve.
+"""Which steps of a funnel compete for the same event, and how many of them simultaneous events can serve.
 
-Events at one instant can stand in any order, so only counts matter there: steps j+1 … k can all be served
+Simultaneous events can stand in any order, so only counts matter there: steps j+1 … k can all be served
 at one instant by distinct events if and only if, for every set X of conditions, the steps among them with a
 condition in X are no more than the events that match at least one condition in X (Hall's marriage theorem).
-Not here: the passes over time (`funnel.py`, `funnels/kernel/counts.py`).
 """
 
 import datetime as dt

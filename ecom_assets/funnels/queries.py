@@ -1,8 +1,4 @@
-"""Funnels and abandoned carts of a period, in total and by device, channel or category: METRICS "Funnel".
-
-Sums of daily funnels. Not here: how those are counted (`funnels/daily.py`,
-`funnels/dimensions.py`), other funnels (`funnel.py`).
-"""
+"""Numbers of funnels: the daily ones with abandoned carts, and answers to custom ones."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

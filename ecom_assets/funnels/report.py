@@ -1,8 +1,8 @@
-"""What a funnel's chains tell: how many took each step, how long it took them, and whose value they count for.
+"""What a funnel's chains come to: how many took each step, how long it took them, and whose value they count for.
 
 Everything is counted from the rows of `funnel_chains`, so the list of who is at a step is as long as its number, and
 the values of a breakdown add up to the total. Times are whole microseconds, and quantiles are taken from their ranks,
-so every engine finds the same ones. Not here: the chains, and the shape of an answer (`funnels/queries.py`).
+so every engine finds the same ones.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Journeys, and what searches and categories lead to: all of them inside of sessions. Not here: how (`transforms/`).
+"""Assets of journeys: the steps of sessions, their transitions, and what searches and categories lead to.
 
 Each restates the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
 """

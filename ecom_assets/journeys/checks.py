@@ -1,4 +1,4 @@
-"""What must hold of journeys and searches whatever the data: who comes in goes out. Not here: contracts."""
+"""Checks of journeys: every session has them, starts and exits are the sessions, and searches add up."""
 
 import ibis
 import ibis.expr.types as ir

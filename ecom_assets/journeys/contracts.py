@@ -1,4 +1,4 @@
-"""Contracts of what searches, categories and products lead to, day by day. Not here: stock (`inventory.py`)."""
+"""Contracts of journeys: paths and transitions, and the performance of searches and categories."""
 
 from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, rate, text
 

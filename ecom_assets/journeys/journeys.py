@@ -1,8 +1,7 @@
 """Journeys: the steps of each session in order, and from which step sessions go to which. METRICS "Journey".
 
 A step is an event's type or its product's category; repeats in a row are one step. Each session begins with a step
-`(start)` of its own, so that those without any other step are counted too. Not here: which events are in a session
-(`session_members.py`).
+`(start)` of its own, so that those without any other step are counted too.
 """
 
 from dataclasses import dataclass

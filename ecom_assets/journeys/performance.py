@@ -1,4 +1,4 @@
-"""What searches and categories lead to inside of a session. Not here: products (`product_performance.py`)."""
+"""Search and category performance: what searches and categories lead to inside of a session."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,4 +1,4 @@
-"""Journeys: from which step sessions go to which. Not here: what a step is (`journeys/journeys.py`)."""
+"""Numbers of journeys: transitions, the most frequent paths, and searches."""
 
 from functools import partial
 from typing import Any, Final, Literal

@@ -1,8 +1,4 @@
-"""Order lines, received and clean, and the star schema that is built on them. Not here: how (`transforms/`).
-
-Tables that are cut by day restate every day that a run can change: see docs/adr/0003. City, item and customer are
-computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
-"""
+"""Assets of orders: lines as received, quarantined, surplus, held and clean, and the days that a run changed."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Held days and gates in front of the sales tables, and the accounting of order lines. Not here: the star schema."""
+"""Checks of orders: gates in front of what is built on them, held days, and the accounting of lines."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,4 @@
-"""Contracts of order lines on their way from what was received to what is clean.
-
-Not here: the star schema that is built on them (`sales.py`).
-"""
+"""Contracts of order lines: as received, quarantined, surplus and clean; held days and their releases."""
 
 from ecom_assets.tables.contract import Column, Table, count, day, instant, received_amount, text
 

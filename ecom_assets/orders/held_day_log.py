@@ -1,6 +1,6 @@
-"""Days that are held back, as rows: which are, since when, and who let which in.
+"""Held days as rows of the warehouse: which days are held, since when, and who released which.
 
-Not here: which days ought to be (`orders/held_days.py`), the command (`cli/release.py`).
+Which days ought to be held, `orders/held_days.py` says.
 """
 
 from collections.abc import Iterable

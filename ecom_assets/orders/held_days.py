@@ -2,8 +2,7 @@
 
 A day is held while what arrived on it breaks its gate and nobody has released it, so better data let it in by
 themselves. Any source can hold days this way: say which days (`HeldDay`), let `orders/held_day_log.py` write them to a
-table that extends `contracts.held_days.HeldDays`, and leave their rows out of what is clean. Not here: what is recorded
-(`orders/held_day_log.py`).
+table that extends `HeldDays` of `orders/contracts.py`, and leave their rows out of what is clean.
 """
 
 from collections.abc import Callable, Iterable

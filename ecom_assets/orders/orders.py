@@ -1,8 +1,7 @@
-"""From received order lines to clean ones: reasons to refuse a line, and which of its copies counts.
+"""From received order lines to clean ones: reasons to reject a line, and which of its copies counts.
 
 A line may come again at any time, as it was or changed; of its clean copies the latest received counts. Every received
-line is accounted to the day on which it arrived, as clean, quarantined, surplus or held. Not here: which days are held
-(`held_days.py`), the star schema (`sales.py`).
+line is accounted to the day on which it arrived, as clean, quarantined, surplus or held (`orders/held_days.py`).
 """
 
 from dataclasses import dataclass

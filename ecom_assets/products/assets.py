@@ -1,4 +1,4 @@
-"""Products: what they were viewed and sold day by day, their stock, and which need attention. Not here: how."""
+"""Assets of products: daily performance, the stock of the catalogue, and inventory alerts."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What must hold of products and their stock whatever the data. Not here: contracts, journeys."""
+"""Checks of products: they add up to the sales, and alerts are about the newest stock."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,4 +1,4 @@
-"""Contracts of stock as the catalogue tells it, and of the products that need attention. Not here: sales."""
+"""Contracts of products: daily performance, stock as received, and inventory alerts."""
 
 from ecom_assets.journeys.contracts import sold_count, view_count
 from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text

@@ -1,8 +1,8 @@
-"""What each product was viewed, put into carts, bought and paid back, day by day. Not here: sessions, stock.
+"""Product performance: what each product was viewed, put into carts, bought and refunded, day by day.
 
 A purchase event names one product of an order and no quantities, so that what was sold is taken from orders where a
 shop has them. Without orders a purchase event is one item of its product, and its amount is the revenue: true of logs
-that tell each bought item, as REES46's.
+with an event per bought item, as REES46's.
 """
 
 import ibis

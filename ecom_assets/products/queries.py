@@ -1,7 +1,6 @@
-"""Products: the top ones of a period, one in detail, categories, and stock that needs attention.
+"""Numbers of products: the top ones of a period, one in detail, categories, and stock that needs attention.
 
-Sums of `mart.product_performance`, whose purchases are those of orders; without orders, of purchase events. Not here:
-how these are counted (`products/performance.py`).
+Sums of `mart.product_performance`, whose purchases are those of orders; without orders, of purchase events.
 """
 
 from dataclasses import dataclass, replace

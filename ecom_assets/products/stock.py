@@ -1,4 +1,4 @@
-"""Which products' stock needs attention: METRICS "Inventory alert". Not here: fetching stock, counting sales."""
+"""Stock that needs attention: METRICS "Inventory alert"."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,4 @@
-"""Whether events and orders tell the same, and which published numbers have changed.
-
-Not here: how differences are found (`reconciliation/differences.py`), logging (`reconciliation/restatements.py`).
-"""
+"""Assets of reconciliation: orders against events, and the published numbers that changed."""
 
 from collections.abc import Iterable
 from dataclasses import replace

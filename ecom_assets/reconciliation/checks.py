@@ -1,7 +1,4 @@
-"""What must hold of orders against events, and of the log of changed numbers, whatever the data.
-
-Not here: the comparison itself (`reconciliation/differences.py`), logging (`reconciliation/restatements.py`).
-"""
+"""Checks of reconciliation: causes add up to the difference, and each restatement begins where the last ended."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,7 +1,4 @@
-"""Contracts of the comparison of purchase and refund events with the order log.
-
-Not here: how they are compared (`reconciliation/differences.py`), what destinations accepted.
-"""
+"""Contracts of reconciliation: orders against events, restatements, and the days that were published."""
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog

@@ -1,7 +1,4 @@
-"""Purchase and refund events against the order log: each difference with its cause, and the totals of each day.
-
-Not here: which event belongs to which order (`order_event_pairs.py`).
-"""
+"""Orders against purchase and refund events: which belongs to which, the cause of each difference, and daily totals."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property

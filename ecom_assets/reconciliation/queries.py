@@ -1,4 +1,4 @@
-"""Orders beside purchase and refund events, day by day, and why they differ. Not here: the single differences."""
+"""Numbers of reconciliation: orders against events, differences by cause, and restatements of a run."""
 
 from typing import Any, Final
 

@@ -1,7 +1,7 @@
-"""Logs each published number that a run changes, in the transaction that changes it. See docs/adr/0014.
+"""The log of restatements: each published number that a run changes, written in the transaction that changes it.
 
 So a run that is killed leaves the old numbers and no entry, or the new ones and theirs; what was logged is never logged
-again. Not here: finding what differs (`changed_numbers.py`), and what arrived (`arrivals.py`).
+again. See docs/adr/0014.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Retention of cohorts of visitors. Not here: how it is computed (`transforms/`), weekly customers (`sales.py`)."""
+"""Assets of retention: returning visitors by day, and cohorts."""
 
 import ibis.expr.types as ir
 

@@ -1,8 +1,7 @@
-"""Retention of cohorts, and what they were worth: METRICS "Retention". Ibis in, Ibis out.
+"""Retention of cohorts, and what they were worth: METRICS "Retention". The portable expression of every mode and clock.
 
 Activity is a row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as coming
-back, and what was paid. Not here: what may be asked (`retention_rule.py`), the platform's
-table (`retention_cohorts.py`), new and returning customers by week (`customer_retention.py`).
+back, and what was paid. The platform's own table is in `retention/cohorts.py`.
 """
 
 from collections.abc import Sequence

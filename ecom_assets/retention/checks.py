@@ -1,4 +1,4 @@
-"""What must hold of cohorts and carts whatever the data. Not here: contracts, sessions and funnels."""
+"""Checks of retention: everybody is in one cohort, retention only falls, and visitors and purchases agree."""
 
 import ibis
 import ibis.expr.types as ir

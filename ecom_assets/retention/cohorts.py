@@ -1,9 +1,9 @@
-"""The platform's retention: cohorts by first activity and first purchase, by day, week and month.
+"""The platform's cohorts, by first activity and first purchase, by day, week and month.
 
-Each day tells how many came, by the day on which they first came and the day on which they last had. That is enough:
-who has not come before in this week is new to the week, and who comes again has no longer come for the last time. So
-cohorts cost sums over days, and no visitor of old days is looked at again. Not here: other modes and clocks, and what
-retention is (`retention.py`).
+Each day has how many came, by the day on which they first came and the day on which they last had. That is enough:
+who has not come before in this week is new to the week, and who comes again is no longer counted at the last visit. So
+cohorts cost sums over days, and no visitor of old days is looked at again. Other modes and clocks are in
+`retention/cells.py`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Contracts of retention: who came back on each day, and cohorts. Not here: weekly customers (`customer_retention`)."""
+"""Contracts of retention: returning visitors by day, and cohorts. Customers by week are in `sales/contracts.py`."""
 
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, rate, text
 

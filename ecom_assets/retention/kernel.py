@@ -1,8 +1,7 @@
-"""Retention's counts on DuckDB in one pass: a bit per visitor and period, instead of a row. Calendar's clock only.
+"""The fast kernel on DuckDB: retention by the calendar in one pass, with a bit per visitor and period, not a row.
 
 A visitor's bits are turned so that the first is the period in which they began; visitors with the same bits are then
-counted together. The portable expression (`retention/cells.py`) is the definition; tests hold the two equal. Not
-here: which of the two is asked (`cli/retention.py`).
+counted together. The portable expression (`retention/cells.py`) is the definition; tests hold the two equal.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Retention asked of activity, as `ecom retention` and `POST /analytics/retention` answer it.
-
-Not here: what retention is (`retention/cells.py`), where activity comes from.
-"""
+"""Numbers of retention: cohorts of the platform, and answers to custom questions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,6 @@
-"""What retention is asked for: who is in a cohort, what counts as coming back, and when. METRICS "Retention".
+"""The retention rule: who is in a cohort, what counts as coming back, and when. METRICS "Retention".
 
-Not here: the counting (`retention.py`). Nothing heavy is imported, as the `ecom` command reads a rule before it starts
-an engine.
+Nothing heavy is imported, as the `ecom` command reads a rule before it starts an engine.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What must hold in the star schema whatever the data: sums that agree. Not here: order lines (`orders.py`)."""
+"""Checks of sales: the star schema has every order line, and items and dimensions add up to the totals."""
 
 import ibis
 import ibis.expr.types as ir

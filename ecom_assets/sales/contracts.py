@@ -1,7 +1,4 @@
-"""Contracts of the star schema: order lines with the dimensions that they point to, and what is added up over them.
-
-Not here: order lines as received and as cleaned (`orders.py`), weekly retention (`customer_retention.py`).
-"""
+"""Contracts of sales: the star schema, daily revenue, and customers by week."""
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog

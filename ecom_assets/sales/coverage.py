@@ -1,7 +1,6 @@
 """Which sources the numbers of an answer are counted from, and which days of each are known.
 
-Sales are those of order lines; a shop that gave none has those of its purchase events, and each answer says which. Not
-here: the numbers.
+Sales are those of order lines; a shop that gave none has those of its purchase events, and each answer says which.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""New, returning and refunded customers by week, category and city: METRICS "Retention", the weekly sales mart.
-
-Not here: retention of cohorts of visitors.
-"""
+"""New, returning and refunded customers by week, category and city: METRICS "Retention", the weekly sales mart."""
 
 from itertools import product
 

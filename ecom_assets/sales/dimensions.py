@@ -1,6 +1,6 @@
-"""Who ordered what, where: the dimensions of the star schema, each attribute that of the latest line.
+"""The dimensions of the star schema: days, and cities, items and customers with the attributes of their latest line.
 
-These are computed whole, from a few columns of all order lines. Not here: the lines (`sales.py`), days (`calendar.py`).
+All but days are computed whole, from a few columns of all order lines.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""What purchase events come to by day: the sales of a shop that has no order lines. METRICS "Sales".
+"""Daily revenue from purchase events: the sales of a shop that has no order lines. METRICS "Sales".
 
-Each event of type purchase is one order of one item, worth its `cart_value`; each refund takes its own back. What a
-shop has order lines for is not here (`sales.py`).
+Each event of type purchase is one order of one item, worth its `cart_value`; each refund takes its own back. Revenue of
+order lines is in `sales/sales.py`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Revenue over time: a point per hour, day, week or month of a period. Not here: totals (`sales.py`)."""
+"""Numbers of sales: totals, revenue over time, by category, channel and place, and customers by week."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Order lines as sales, and what they come to by day: METRICS "Sales". Not here: cleaning (`orders.py`)."""
+"""Order lines as sales, and daily revenue from them: METRICS "Sales"."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
 
     Args:
         lines: All rows of `UserOrderLog`.
-        channels: The `channel` of each order, see `order_channels.py`.
+        channels: The `channel` of each order, see `attribution/credit.py`.
         days: Order days.
     """
     lines = lines.filter(days.contain(lines.order_date)).left_join(channels, ORDER).select(lines, channels.channel)

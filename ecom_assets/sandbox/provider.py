@@ -1,4 +1,4 @@
-"""The sandbox shop's customers, over its customer API with faults on, in this process. Not here: the API."""
+"""The sandbox shop as sources and destinations of the platform: the only way into `ecom_assets/sandbox`."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,6 @@
-"""What the HTTP API reads: a snapshot of the marts in a file beside the warehouse.
+"""Assets of serving: the snapshot of the marts that the API reads, and the marts in Postgres.
 
-With ECOM_POSTGRES_URL the API reads what is published there instead (`publication.py`), and there is no snapshot. Not
-here: how it is written (`serving/snapshot.py`) and read (`api/`).
+With ECOM_POSTGRES_URL the API reads what is published there, and there is no snapshot.
 """
 
 import time

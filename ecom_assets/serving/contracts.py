@@ -1,6 +1,6 @@
 """Contracts of the notes that a publication leaves beside the tables it publishes.
 
-Not here: assets. The notes are in the Postgres that is published to, and nothing is computed from them.
+The notes are in the Postgres that is published to, and nothing is computed from them.
 """
 
 from ecom_assets.tables.contract import Table, count, instant, text

@@ -1,7 +1,6 @@
-"""What the rows of each day of a table come to, computed inside its engine, to see which days have changed.
+"""Fingerprints: a hash of the rows of each day of a table, computed inside its engine, to find the days that changed.
 
-Fingerprints of one engine are compared with each other only: engines hash differently. Not here: comparing tables of
-two engines (`copying.py`).
+Fingerprints of one engine are compared with each other only: engines hash differently.
 """
 
 from dataclasses import dataclass

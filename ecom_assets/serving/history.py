@@ -2,7 +2,7 @@
 
 A publication keeps the days of arrival that it was built on. A warehouse that lacks some of them was set aside, or
 removed by hand, or restored from an old backup: nothing may go out until they are back, or somebody says that it is
-meant. Days whose rows were withdrawn are not missed. Not here: publishing.
+meant. Days whose rows were withdrawn are not missed.
 """
 
 from collections.abc import Mapping

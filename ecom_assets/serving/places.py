@@ -1,7 +1,4 @@
-"""From `ECOM_WAREHOUSE` to an engine. Not here: the engines.
-
-An engine's module is imported only when its address is used, so that the core needs none of the others' packages.
-"""
+"""Where marts are published: the Postgres of ECOM_POSTGRES_URL, and the folder of snapshots."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

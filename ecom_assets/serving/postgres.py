@@ -1,7 +1,6 @@
 """Publishing tables of another engine in Postgres: the days that have changed, of all tables, in one transaction.
 
-Whoever reads sees the tables of the publication before, or all of the new one's. Not here: which tables, and when
-(`serving/assets.py`).
+Whoever reads sees the tables of the publication before, or all of the new one's.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""What the Postgres of ECOM_POSTGRES_URL has of the marts, for `ecom status` and `ecom doctor`.
-
-Not here: publishing (`serving/postgres.py`).
-"""
+"""What the Postgres of ECOM_POSTGRES_URL has of the marts, for `ecom status` and `ecom doctor`."""
 
 import json
 from collections.abc import Iterable

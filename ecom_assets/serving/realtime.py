@@ -1,6 +1,6 @@
-"""Real time: what the newest landing files, or the newest rows of a table, tell of the last minutes.
+"""Real time, the half that reads: the newest landing files, or the newest rows of a table, for the last minutes.
 
-Not here: what the numbers mean (`events/realtime.py`), the route (`api/routes/realtime.py`).
+What the numbers mean is in `events/realtime.py`.
 """
 
 from collections.abc import Iterator, Sequence

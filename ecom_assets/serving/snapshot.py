@@ -1,8 +1,8 @@
 """A snapshot of tables in a file of its own, for readers who never open the warehouse: the serving store.
 
 A new snapshot is written beside the old one, and becomes the current one by a pointer file that is replaced in one
-atomic step. Whoever has the old file open reads on in it; it is removed once it is not even the last but one. Not here:
-which tables, and when (`serving/assets.py`), and reading (`api/store/snapshot.py`).
+atomic step. Whoever has the old file open reads on in it; it is removed once it is not even the last but one. It is
+read in `api/store/snapshot.py`.
 """
 
 import contextlib

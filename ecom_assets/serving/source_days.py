@@ -1,6 +1,6 @@
 """From when to when there are data of each source: of other days nobody knows whether nothing happened.
 
-A publication notes it beside the tables that it publishes. Not here: what follows for an answer (`tables/queries.py`).
+A publication notes it beside the tables that it publishes.
 """
 
 from collections.abc import Mapping

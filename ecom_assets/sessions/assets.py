@@ -1,4 +1,4 @@
-"""Sessions, the funnel and engagement. Not here: how they are computed (`transforms/`).
+"""Assets of sessions: events in sessions, session fragments by day, whole sessions, and engagement.
 
 Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
 differs from a computation over all of history: see docs/adr/0003.

@@ -1,7 +1,4 @@
-"""What must hold between the marts whatever the data: sums that agree, funnels that only narrow.
-
-Not here: contracts (`contract_holds.py`), the accounting of received rows (`accounting.py`).
-"""
+"""Checks of sessions: they hold every clean event once, and agree with their fragments and with engagement."""
 
 import ibis
 import ibis.expr.types as ir

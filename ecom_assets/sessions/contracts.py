@@ -1,7 +1,4 @@
-"""Contracts of sessions: their events, their days and the sessions themselves.
-
-Not here: funnels and engagement, which are built on them.
-"""
+"""Contracts of sessions: their events, their fragments by day, whole sessions, and engagement."""
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.contract import (

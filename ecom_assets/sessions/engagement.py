@@ -1,4 +1,4 @@
-"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement". Not here: sessions."""
+"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement"."""
 
 import ibis
 import ibis.expr.types as ir

@@ -1,4 +1,4 @@
-"""Engagement: sessions, bounces, visitors and stickiness, day by day. Not here: when a session is engaged."""
+"""Numbers of sessions: engagement day by day, bounces, visitors and stickiness."""
 
 from functools import partial
 from typing import Any, Final

@@ -1,7 +1,4 @@
-"""The rule by which events are cut into sessions, with the peers' as presets. Sources: METRICS "Session".
-
-Not here: the cutting (`sessions.py`).
-"""
+"""The session rule: when a session ends, with presets that match other tools. METRICS "Session"."""
 
 from dataclasses import dataclass, replace
 

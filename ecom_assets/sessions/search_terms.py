@@ -1,7 +1,7 @@
-"""What people searched: the term that an event carries, and the term as people mean it. Not here: what came of it.
+"""Search terms: the term that an event carries, and the term as people mean it.
 
-The term is in the event's properties or in its address. It is taken out with patterns that every engine reads alike;
-none of them reads JSON or decodes addresses like another.
+The term is in the event's properties or in its address. It is taken out with patterns that every engine reads alike,
+as every engine reads JSON and decodes addresses in its own way.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,7 @@
-"""Sessions: METRICS "Session". Events are cut into pieces at midnight, which are stitched across it, exactly.
+"""Sessions: METRICS "Session". Events are cut into session fragments at midnight, which are stitched across it exactly.
 
-A piece can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those
-are few, so chains of any length cost what they are long, not what history is. Not here: the rule's presets,
-engagement per day.
+A fragment can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those
+are few, so chains of any length cost what they are long, not what history is.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Settings of the messages that tell people of failures. Not here: reading them (`settings.py`), sending."""
+"""Settings of alerts: the mail server, and who is told of failures."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Settings of deliveries and of their ledger. Not here: those of one tool (`delivery/tools/<name>/settings.py`)."""
+"""Settings of delivery: the tools that records go to, their limits, and the ledger."""
 
 from pathlib import Path
 from typing import Annotated, Literal

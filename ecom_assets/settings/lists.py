@@ -1,4 +1,4 @@
-"""Settings that are lists: how their text is read, and what their parts may be. Not here: which settings there are."""
+"""Settings that are lists: how their text is read, and what their parts may be."""
 
 import json
 import re

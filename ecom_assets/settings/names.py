@@ -1,7 +1,4 @@
-"""The names of settings in the environment and in `.env`: which are known, and which were called otherwise before.
-
-Not here: what a setting may hold (`settings.py`).
-"""
+"""The names of settings in the environment and in `.env`: which are known, and former names."""
 
 import sys
 from collections.abc import Iterable, Mapping

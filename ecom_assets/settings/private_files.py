@@ -1,7 +1,4 @@
-"""What the platform writes is for its owner only: no other user of the machine can read customers, keys or logs.
-
-Not here: what is written, and where.
-"""
+"""File permissions: what the platform writes can be read by its owner only, as it holds customers, keys and logs."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Settings of the HTTP API that serves numbers: where it listens, who may ask, how much. Not here: reading them."""
+"""Settings of the HTTP API: where it listens, who may ask, how much, and how long answers are kept."""
 
 import ipaddress
 import re

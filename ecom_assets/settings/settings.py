@@ -1,7 +1,4 @@
-"""The platform's settings: one typed class, and the only place that reads the environment.
-
-Not here: what is done with a setting.
-"""
+"""The platform's settings: one typed class, and the only place that reads the environment."""
 
 import os
 import re

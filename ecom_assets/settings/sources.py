@@ -1,4 +1,4 @@
-"""Settings of the APIs that customers, orders and stock are fetched from. Not here: reading them (`settings.py`)."""
+"""Settings of sources: the APIs of customers, orders and stock, and the gates in front of what is built on them."""
 
 from decimal import Decimal
 from typing import Literal

@@ -1,6 +1,6 @@
-"""The gate in front of every source: what came, what was refused, and what its source has lost.
+"""Checks of every source: what came, what was rejected, and what the source has lost.
 
-One definition for events, orders, customers and stock (`tables/source_gate.py`). Not here: accounting.
+One definition for events, orders, customers and stock (`tables/source_gate.py`).
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """Which days between the first and the last of some files have rows, and what to do where few of them have.
 
 One row of a wrong clock spans years. The days without rows between it and the others are left out of runs, and a span
-that nobody can mean is refused by the name of the file. Not here: which days a run is over (`cli/run_days.py`).
+that nobody can mean is refused by the name of the file. Which days a run is over, `cli/run_days.py` says.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,6 @@
-"""SQL that gives the rows of a Snowflake table the columns of `raw/events`, with the file reader's rules.
+"""Events in a Snowflake table: the asset that observes it, and the SQL that gives its rows the columns of `raw/events`.
 
-Here: texts, instants and arrival days, from whatever types the table's columns have. Not here: the connection
-(`event_table.py`), the rules themselves (`event_sql.py`, `sql_text.py`).
+Texts, instants and arrival days are made by the file reader's rules, from whatever types the table's columns have.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""The events that the platform is set to take in: the shop's own, in files or a table, or the sandbox shop's files.
-
-Not here: how files (`record_files.py`) and tables (`event_table.py`) are read.
-"""
+"""The source of events: the shop's own, in files or a table, or the sandbox shop's files."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta

@@ -1,7 +1,4 @@
-"""The YAML file of a mapping, shipped or one's own: reading it, and what is wrong with it in a sentence.
-
-Not here: what a mapping may say (`record_mapping`, `customer_mapping`).
-"""
+"""The YAML file of a mapping, shipped or the shop's own: reading it, and what is wrong with it in a sentence."""
 
 from collections.abc import Callable, Sequence
 from importlib import resources

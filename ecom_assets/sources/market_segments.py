@@ -1,7 +1,4 @@
-"""The file that says which market an address is in: the shipped one, or a shop's own.
-
-Not here: what a segment is (`customers/customers.py`).
-"""
+"""The file that says which market an e-mail address is in: the shipped one, or a shop's own."""
 
 from functools import cache
 from importlib import resources

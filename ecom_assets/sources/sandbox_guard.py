@@ -1,7 +1,4 @@
-"""Whose events, orders and customers a warehouse holds, so that own and simulated ones never meet in a table.
-
-Not here: reading them.
-"""
+"""The guard between own and simulated data: whose events, orders and customers a warehouse holds, so they never mix."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""The lists of sites by which channels are told, shipped as data with a version. Not here: the rules.
+"""The lists of sites that tell channels apart, shipped as data with a version.
 
 `channel_sources.csv` follows the "source categories" that Google publishes with GA4's default channel group
 (https://support.google.com/analytics/answer/9756891): the sites of it that still send visitors, written as patterns

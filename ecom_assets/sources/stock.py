@@ -1,7 +1,6 @@
-"""The stock that the platform is set to take in: from a catalogue's file, its API, the sandbox's, or none.
+"""The source of stock: a catalogue's file, its API, the sandbox's, or none.
 
-A catalogue tells what there is now, not what there was, so what it tells belongs to one day: the newest of the run.
-Not here: how the API is asked (`catalogue_api.py`), what a line says (`stock_rows.py`).
+A catalogue lists what there is now, not what there was, so its stock belongs to one day: the newest of the run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Which days a source says are whole. Not here: what is believed of it (`tables/source_gate.py`)."""
+"""Which days a source says are whole. What is believed of it, `tables/source_gate.py` says."""
 
 import glob
 import re

@@ -1,6 +1,6 @@
 """`@table_asset`: a plain function from Ibis tables to an Ibis expression, with what Dagster needs to know of it.
 
-The decorator reads no settings; `definitions.py` turns what it leaves into Dagster's assets. Not here: any asset.
+The decorator reads no settings; `definitions.py` turns the result into Dagster's assets.
 """
 
 import inspect

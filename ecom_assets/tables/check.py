@@ -1,7 +1,6 @@
-"""What a check is here: a claim with a name, judged on the days of a run, with examples.
+"""`@claim`: a check of a table with a name, evaluated on the days of a run, with examples of what fails it.
 
-A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see. Not
-here: claims.
+A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see.
 """
 
 import inspect

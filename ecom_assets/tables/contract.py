@@ -1,7 +1,4 @@
-"""What a contract is: a `Table` with its `Column`s, and the short names for their types.
-
-Not here: any particular table.
-"""
+"""The base of contracts: a `Table` with its `Column`s, and the short names for their types."""
 
 import re
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Days: the unit by which tables are cut, replaced and read. Half-open everywhere.
 
-Not here: clocks. What day it is today is the caller's business.
+No clock is read here: what day it is today is the caller's business.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where Ibis is stricter than any engine: rows under one another, columns that may be null. Not here: joins."""
+"""Where Ibis is stricter than any engine: the union of tables, division, columns that may be null."""
 
 from collections.abc import Sequence
 

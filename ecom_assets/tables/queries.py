@@ -1,6 +1,6 @@
-"""The days that an answer covers, those before them that it is compared with, and how many of both are known.
+"""What `queries.py` files share: periods and which of their days are known, comparison, paging, and `Reading`.
 
-A range ends on the newest day in the data, not on the clock's: docs/adr/0019. Not here: what is counted in them.
+A period ends on the newest day in the data, not on the clock's: docs/adr/0019.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""What an asset takes in from outside: rows, the days whose rows they replace, and what to tell of it.
-
-Not here: any source.
-"""
+"""What an asset receives from outside: rows, the days whose rows they replace, and metadata of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

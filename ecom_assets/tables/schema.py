@@ -1,4 +1,4 @@
-"""A contract's columns as an Ibis schema, and rows brought into it or fetched. Not here: how types are stored."""
+"""A contract's columns as an Ibis schema, and rows conformed to it or fetched."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""How much less than usual, and how much that is refused, a source may bring before what is built on it stops.
+"""The gate of a source: how much less than usual, or how much that is rejected, stops what is built on it.
 
-One definition for every source: events, orders, customers and stock. Not here: the checks (`sources/checks.py`), and
-keeping the rows of a day that a source has lost (`warehouse/withdrawals.py`).
+One definition for every source: events, orders, customers and stock. The checks are in `sources/checks.py`; keeping the
+rows of a day that a source has lost is in `warehouse/withdrawals.py`.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,7 +1,4 @@
-"""Who is let into Dagster's UI, by where it listens: this machine, holders of an admin key, or whom a proxy lets in.
-
-Not here: how a request is looked at (`guard.py`), logging in (`login.py`).
-"""
+"""Who is let into Dagster's UI, by where it listens: this machine, holders of an admin key, or whom a proxy lets in."""
 
 import ipaddress
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What stands in front of Dagster's UI: names it is asked by, pages that may ask it, and a login. Not here: the login.
+"""The guard in front of Dagster's UI: names it is asked by, pages that may ask it, and a login.
 
 Dagster's webserver answers whoever reaches it, whatever page made the request. So a page from anywhere, open in a
 browser that reaches the UI, could start and delete runs: by a form, by a GET, by a WebSocket, or under a name of its

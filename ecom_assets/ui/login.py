@@ -1,7 +1,4 @@
-"""Logging in to Dagster's UI with an API key of scope `admin`: the page, and who is logged in.
-
-Not here: which requests need it (`guard.py`).
-"""
+"""Logging in to Dagster's UI with an API key of scope `admin`: the page, and who is logged in."""
 
 import secrets
 import time

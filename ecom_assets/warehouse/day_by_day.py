@@ -1,7 +1,7 @@
 """Taking in rows of another database a day at a time: what was fetched before, and is as it was, is not fetched again.
 
 A run that was killed goes on where it stopped when it is started again: each day is committed by itself, and noted with
-the version that its rows had at the source. Not here: any source.
+the version that its rows had at the source.
 """
 
 import time

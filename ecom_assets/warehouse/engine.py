@@ -1,7 +1,4 @@
-"""What the platform asks of any engine, and what every engine does alike.
-
-Not here: anything that only one engine does (`duckdb.py`), or Dagster (`io_manager.py`).
-"""
+"""The `Engine` interface: what the platform asks of any engine, and what every engine does alike."""
 
 import time
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""From `ECOM_WAREHOUSE` to an engine. Not here: the engines.
+"""The engine factory: from `ECOM_WAREHOUSE` to an engine.
 
 An engine's module is imported only when its address is used, so that the core needs none of the others' packages.
 """

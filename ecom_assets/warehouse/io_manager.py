@@ -1,7 +1,4 @@
-"""The one IO manager: hands assets lazy tables, and writes what they return. Nothing else writes a table.
-
-Not here: how an engine stores anything (`engine.py`), or which assets there are.
-"""
+"""The one IO manager: hands assets lazy tables, and writes what they return. Nothing else writes a table."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,4 @@
-"""The embedded engine: one DuckDB file, one writer, everything in it rebuildable from raw.
-
-Not here: what other engines share (`engine.py`).
-"""
+"""DuckDB in this process, for work beside the warehouse; and the shim between DuckDB 2 and Ibis 12."""
 
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Bringing stored tables to contracts that have changed: what it takes, and doing it.
+"""Migration and copying: bringing stored tables to contracts that have changed, and tables from engine to engine.
 
-Columns that may be null are added by the next run by itself (`engine.py`); everything else is done here, on command.
-Not here: the command (`cli/migrate.py`).
+Columns that may be null are added by the next run by itself (`warehouse/engine.py`); everything else is done here, on
+command.
 """
 
 from collections.abc import Iterator

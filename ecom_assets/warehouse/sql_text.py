@@ -1,7 +1,4 @@
-"""SQL text: the one place where names and values are quoted into statements, and the rules for time in SQL.
-
-Not here: what is read or which columns there are.
-"""
+"""SQL text: the one place where names and values are quoted into statements, and the rules for time in SQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

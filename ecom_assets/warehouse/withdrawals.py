@@ -1,8 +1,8 @@
-"""Writing raw tables without believing that rows are gone which the source merely did not show.
+"""Withdrawals: writing raw tables without believing that rows are gone which the source merely did not show.
 
 A day that had rows and now has none, or far fewer, keeps those that it had, unless the run is told that they may go. It
-is decided within the transaction that replaces the slice, from what was counted before and after. Not here: what is
-far fewer (`tables/source_gate.py`).
+is decided within the transaction that replaces the slice, from what was counted before and after. What is far fewer,
+`tables/source_gate.py` says.
 """
 
 from collections.abc import Callable, Collection, Iterable

@@ -1,6 +1,6 @@
 """Sessions and where they came from, told as stories; orders and the channels that led to them.
 
-Not here: the rules of channels (`test_channel_groups.py`), credit (`test_attribution.py`).
+Not here: the rules of channels (`attribution/test_channels.py`), credit (`test_attribution.py`).
 """
 
 from collections.abc import Iterator

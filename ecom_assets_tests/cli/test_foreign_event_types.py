@@ -1,6 +1,6 @@
 """Event types that the platform has no name for, as exports of analytics tools have them: each well-formed one counts.
 
-Not here: which types are well-formed (`transforms/test_clean.py`).
+Not here: which types are well-formed (`events/test_clean.py`).
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ecom funnel`: funnels from files, without setting anything up. Not here: what a funnel counts (`transforms/`)."""
+"""`ecom funnel`: funnels from files, without setting anything up."""
 
 import json
 from collections import Counter

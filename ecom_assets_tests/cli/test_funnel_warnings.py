@@ -1,4 +1,4 @@
-"""What `ecom funnel` warns of: types and properties that no event has. Not here: numbers (`test_adhoc_funnel.py`)."""
+"""What `ecom funnel` warns of: types and properties that no event has. Not here: numbers (`cli/test_funnel.py`)."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """A bad day of orders, as a shop meets it: held while its neighbours go on, told, released, or mended by better data.
 
 Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not here: that no order
-of runs matters (`transforms/test_held_days_in_any_order.py`).
+of runs matters (`orders/test_held_days_in_any_order.py`).
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ecom journeys`: journeys from files, without setting anything up. Not here: what a journey is (`transforms/`)."""
+"""`ecom journeys`: journeys from files, without setting anything up."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
 """`--session-rule`: which events of files are one session, in every question that knows sessions.
 
-Not here: what the peers' rules are (`transforms/test_session_rule.py`).
+Not here: what the peers' rules are (`sessions/test_rule.py`).
 """
 
 from pathlib import Path

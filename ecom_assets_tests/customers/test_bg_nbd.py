@@ -1,6 +1,6 @@
 """BG/NBD against what is published, against the integrals that it is the solution of, and for every parameter there is.
 
-Not here: how orders become histories (`test_lifetime_value.py`).
+Not here: how orders become histories (`customers/test_value.py`).
 """
 
 from collections import Counter

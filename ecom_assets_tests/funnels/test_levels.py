@@ -1,7 +1,7 @@
 """The funnel's definition and its Ibis expression: stories to redo by hand, refusals, and the SQL's size.
 
 Independent references and random streams are in `test_funnel_references.py`, definition files in
-`test_funnel_definition.py`.
+`funnels/test_definition.py`.
 """
 
 import datetime as dt

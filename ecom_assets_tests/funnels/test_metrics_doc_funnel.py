@@ -1,6 +1,6 @@
 """What `docs/metrics.md` says of a funnel's orders, peers, exclusions, times and values, recomputed from its own input.
 
-Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `transforms/test_funnel_orders.py`).
+Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `funnels/test_funnel_orders.py`).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Products day by day: stories, and any order of days. Not here: whose stock needs attention (`test_inventory.py`)."""
+"""Products day by day: stories, and any order of days. Stock that needs attention: `test_stock.py`."""
 
 import random
 from collections import Counter

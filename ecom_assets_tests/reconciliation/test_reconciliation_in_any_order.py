@@ -1,7 +1,7 @@
 """Whatever the order and grouping in which days are run, differences end as one run over everything leaves them.
 
 Events and orders come late, change their day or are withdrawn; then only days whose events or orders changed are run.
-Not here: which differences there should be (`test_reconciliation.py`).
+Not here: which differences there should be (`reconciliation/test_differences.py`).
 """
 
 import random

@@ -1,7 +1,7 @@
 """Retention by story: periods and clocks, modes, what is whole, and what a cohort was worth.
 
 Not here: random streams against other ways of counting (`test_retention_references.py`), the platform's table
-(`test_retention_cohorts.py`).
+(`retention/test_cohorts.py`).
 """
 
 from datetime import datetime, timedelta

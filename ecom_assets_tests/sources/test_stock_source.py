@@ -1,6 +1,6 @@
 """Stock from a file, an API and the sandbox: what comes is kept, and what cannot be read is said.
 
-Not here: alerts (`transforms/test_products.py`).
+Not here: alerts (`products/test_performance.py`).
 """
 
 from collections.abc import Iterator

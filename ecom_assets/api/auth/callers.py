@@ -1,4 +1,4 @@
-"""Who may ask what: scopes, and the caller that a key or token stands for. Not here: keys and tokens."""
+"""Callers and scopes: who may ask what, and the caller that a key or token stands for."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Who may pass: keys and tokens, scopes by path, rates, and a record of who did not. Not here: how keys are kept."""
+"""The guard in front of the API: keys and tokens, scopes by path, rates, and a record of refused requests."""
 
 import ipaddress
 import json

@@ -1,4 +1,4 @@
-"""API keys: made, kept as hashes in a file of `ECOM_HOME`, revoked. Not here: requests (`guard.py`).
+"""API keys: made, kept as hashes in a file of `ECOM_HOME`, revoked.
 
 A key is 256 random bits, so SHA-256 keeps it: a slow hash protects what people choose themselves, and would cost each
 request tens of milliseconds.

@@ -1,4 +1,4 @@
-"""Which questions of one's own are about single people, and who may ask them. Not here: scopes (`callers.py`)."""
+"""Custom questions that are about single people, and the scope that they need."""
 
 from typing import Final
 

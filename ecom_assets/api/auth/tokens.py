@@ -1,4 +1,4 @@
-"""JSON Web Tokens: who holds one that the settings trust. Not here: API keys (`keys.py`), requests (`guard.py`).
+"""JSON Web Tokens: who holds one that the settings trust.
 
 A token must name its issuer, audience and end, and be signed by the one algorithm that is set: what a token says about
 its own algorithm decides nothing (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) holds our scopes among others.

@@ -1,7 +1,7 @@
-"""Answers kept by the version of the data they were computed from, and given without asking the app.
+"""The cache of answers: each is kept by the version of the data that it was computed from.
 
-New data have a new version, so nothing is ever invalidated and nothing old is given. Not here: where answers are kept
-(`cached_answers.py`, `redis_answers.py`).
+New data have a new version, so nothing is ever invalidated and nothing old is given. Answers are kept in memory
+(`api/cache/kept.py`) or in Redis (`api/cache/redis.py`).
 """
 
 import asyncio

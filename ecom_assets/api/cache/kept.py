@@ -1,7 +1,4 @@
-"""Answers as they are kept: bytes and headers, in memory within a bound, or as bytes for Redis.
-
-Not here: which answers are kept and when they are given (`answer_cache.py`).
-"""
+"""A cached answer: bytes and headers, in memory within a bound, or as bytes for Redis."""
 
 import json
 from collections import OrderedDict

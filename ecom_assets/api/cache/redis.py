@@ -1,7 +1,4 @@
-"""Answers in Redis, for several processes of the API. A dead Redis costs a little time, and never an answer.
-
-Not here: what an answer is as bytes (`cached_answers.py`).
-"""
+"""Cached answers in Redis, for several processes of the API. A dead Redis costs a little time, and never an answer."""
 
 import asyncio
 import hashlib

@@ -1,6 +1,6 @@
-"""How large a request may be, how long a client may take for it, and how long an answer may take.
+"""Bounds: how large a request may be, how long a client may take for it, and how long an answer may take.
 
-Not here: the time in which a client must send the header lines, which the server bounds (`server.py`).
+The time in which a client must send the header lines is bounded by the server (`api/server.py`).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Headers that every answer gets, unless it has its own. Not here: adding them (`request_log.py`)."""
+"""Security headers that every answer gets, unless it has its own."""
 
 from typing import Final
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests by route, cache, refusals, and how fresh the data are. Not here: counting them."""
+"""Metrics for Prometheus: requests by route, cache, refusals, and how fresh the data are."""
 
 from collections.abc import Callable
 from datetime import datetime

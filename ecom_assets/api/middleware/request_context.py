@@ -1,4 +1,4 @@
-"""What stands in front of the app, outside in: log, CORS, guard, cache, bounds. Not here: serving it (`server.py`)."""
+"""The middleware in front of the app, outside in: log, CORS, guard, cache, bounds."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is noted of every request: an id, a line of JSON, the metrics. Not here: how lines are written (`logs.py`)."""
+"""The log of requests: an id, a line of JSON and the metrics of each."""
 
 import json
 import logging

@@ -1,6 +1,6 @@
-"""Traces of requests by OpenTelemetry, where `ECOM_OTEL_ENDPOINT` is set. Not here: logs and metrics.
+"""Traces of requests by OpenTelemetry, where `ECOM_OTEL_ENDPOINT` is set.
 
-A span says method, route, status and who asked; the query and the headers are in no span.
+A span has method, route, status and the caller; the query and the headers are in no span.
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Customers: new, returning, retained, their worth and segments. Not here: the numbers (`answers/`)."""
+"""Customers: new, returning, retained, their value and segments."""
 
 from datetime import date
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Products, categories and stock. Not here: the numbers (`answers/`)."""
+"""Products, categories and stock."""
 
 from datetime import date
 from typing import Annotated, Any

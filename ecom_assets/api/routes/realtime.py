@@ -1,4 +1,4 @@
-"""Real time: the last minutes, from the newest events. Not here: the numbers (`serving/realtime.py`)."""
+"""Real time: the last minutes, from the newest events."""
 
 import threading
 import time

@@ -1,7 +1,4 @@
-"""Where the API reads: the tables of one published state, and the next one once it is published.
-
-Not here: the stores themselves (`snapshot_store.py`, `postgres_store.py`), what is asked of them (`answers/`).
-"""
+"""From settings to the store that the API reads: the snapshot, or the schema published in Postgres."""
 
 from ecom_assets.api.store.store import Store
 from ecom_assets.serving.places import serves_postgres

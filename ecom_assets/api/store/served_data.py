@@ -1,7 +1,4 @@
-"""Which published state the API answers from right now, as the cache, the health and the metrics need to know it.
-
-Not here: reading from it (`store.py`).
-"""
+"""Which published state the API answers from right now, for the cache, the health and the metrics."""
 
 import asyncio
 import time

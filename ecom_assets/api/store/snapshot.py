@@ -1,6 +1,6 @@
 """The snapshot in a DuckDB file, opened read-only; a new one is noticed, and the old one closed once nobody reads it.
 
-Not here: how it is published (`serving/snapshot.py`).
+It is published by `serving/snapshot.py`.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
-"""SQL by the shape of a question: Ibis takes longer to write a statement than DuckDB to answer it.
+"""The cache of SQL by the shape of a question: Ibis takes longer to write a statement than DuckDB to answer it.
 
-Questions about days name them by the parameters of `tables/queries.py`, so that one statement serves all days. Not
-here: asking (`snapshot_store.py`, `postgres_store.py`).
+Questions about days name them by the parameters of `tables/queries.py`, so that one statement serves all days.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Where the API reads: the tables of one published state, and the next one once it is published.
+"""The interface of stores: the tables of one published state as a `Reading`, and how a question is cancelled.
 
-Not here: the stores themselves (`snapshot_store.py`, `postgres_store.py`), what is asked of them (`answers/`).
+The stores are `api/store/snapshot.py` and `api/store/postgres.py`.
 """
 
 import threading

@@ -1,8 +1,8 @@
-"""Dagster's own run launcher, which can also tell whether a run's process is still there.
+"""Dagster's own run launcher, which also checks whether a run's process is still there.
 
 Runs are processes of the code location. When that is restarted under them (out of memory, a lost machine, an upgrade),
 nobody is left to say that they died: Dagster would show them as running, and hold their place in the queue, for ever.
-`deploy/dagster.yaml` names this class, and run monitoring asks it. Not here: how a run is started.
+`deploy/dagster.yaml` names this class, and run monitoring asks it.
 """
 
 from typing import Any, Self

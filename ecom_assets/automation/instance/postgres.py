@@ -2,7 +2,6 @@
 
 Dagster batches what was materialized on Postgres, but not what is planned: each planned partition of each table is two
 transactions. `deploy/dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
-Not here: the storage on SQLite (`event_storage.py`).
 """
 
 from collections.abc import Mapping, Sequence

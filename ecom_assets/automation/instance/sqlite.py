@@ -1,9 +1,8 @@
 """Dagster's own SQLite event storage, with the events of a batch written together, through connections that stay open.
 
 A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs
-more than computing the tables. Dagster also opens its files anew for every event, and compiles every statement anew
+more than computing the tables. Dagster also opens its files again for every event, and compiles every statement again
 for each connection. `dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
-Not here: what an event is.
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""What the ledger has of some days, as rows for the warehouse. Not here: the tables (`delivery/contracts.py`)."""
+"""The ledger's rows of some days, copied for the warehouse."""
 
 import json
 from dataclasses import dataclass

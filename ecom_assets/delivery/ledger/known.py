@@ -1,7 +1,4 @@
-"""What the ledger knows of the records of some days, and what follows for rows that are due: send, keep, refuse.
-
-Not here: sending (`delivery.py`), writing the ledger (`ledger.py`).
-"""
+"""What the ledger knows of the records of some days, and what follows for rows that are due: send, keep, refuse."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""The ledger of deliveries: what was to be sent is written before it is sent, and the answer after.
+"""The ledger of deliveries: what is to be sent is written before it is sent, and the answer after.
 
 A batch is one row, with the ids of its records as a JSON array and their payload hashes side by side, so that two
 thousand records cost one statement each way; what an answer says of single records apart from the rest is kept by their
-place. See docs/adr/0016. Not here: databases (`ledger_store.py`), what to send (`delivery.py`).
+place. See docs/adr/0016.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""From settings to the ledger, and to the destinations that are set. Not here: any of them."""
+"""From settings to the ledger, and to the destinations that are set."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack

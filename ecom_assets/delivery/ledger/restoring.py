@@ -1,7 +1,7 @@
-"""A lost ledger, rebuilt from the warehouse's copy of it. Not here: how the loss is noticed (`ledger_comparison.py`).
+"""Restoring a lost ledger from the warehouse's copy of it.
 
 A record comes back with the batch in which it went last, under that batch's number, so that what the ledger says of it
-is what the copy says. What was sent after the copy was written down last is in neither.
+is what the copy says. What was sent after the copy was last written is in neither.
 """
 
 import json

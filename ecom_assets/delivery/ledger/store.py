@@ -1,4 +1,4 @@
-"""Where the ledger lies: a SQLite file, or a Postgres. Not here: what it says (`ledger.py`)."""
+"""Where the ledger is stored: a SQLite file, or a Postgres."""
 
 import contextlib
 import sqlite3

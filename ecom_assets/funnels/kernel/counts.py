@@ -1,9 +1,9 @@
-"""The funnel's fast kernel on DuckDB: the same numbers as `funnels/levels.py`, without its window sorts.
+"""The fast kernel on DuckDB, the SQL half: the same numbers as `funnels/levels.py`, without its window sorts.
 
 DuckDB scans, keeps the events of the steps, packs each into one integer and gathers them per unit; NumPy
-does the passes on batches of units (`funnel_passes.py`). Units are compared as they are, never by a hash.
+does the passes on batches of units (`funnels/kernel/passes.py`). Units are compared as they are, never by a hash.
 DuckDB spills what exceeds its memory limit, and the batches bound the rest. Only duckdb and numpy are
-imported, so that a command that counts one funnel starts at once. Not here: what a funnel means.
+imported, so that a command that counts one funnel starts at once.
 """
 
 from collections import deque

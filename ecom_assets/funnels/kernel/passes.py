@@ -1,9 +1,8 @@
-"""The passes of the funnel kernel over packed numbers: NumPy arrays in, the level of each unit out.
+"""The fast kernel, the NumPy half: arrays of packed numbers in, the level of each unit out.
 
 An event is one integer, `microseconds * scale + code`; sorting these with the unit in front puts everything
 in its place with NumPy's vectorised sort. Units lie further apart than the window is long, so a chain
-cannot leak from one to the next and no pass looks at units. Not here: SQL, and where the numbers come from
-(`funnel_kernel.py`).
+cannot leak from one to the next and no pass looks at units. The arrays come from `funnels/kernel/counts.py`.
 """
 
 from collections.abc import Iterator, Sequence

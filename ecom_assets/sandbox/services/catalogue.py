@@ -1,4 +1,4 @@
-"""A stand-in for the catalogue API: the sandbox shop's products with their stock, by page. Not here: the products."""
+"""A stand-in for the catalogue API: the sandbox shop's products with their stock, by page."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A stand-in for the customer API: the sandbox shop's customers by page. Not here: the customers (`shop_customers`)."""
+"""A stand-in for the customer API: the sandbox shop's customers by page."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A stand-in for the order report API: the sandbox shop's orders, a file per day. Not here: how orders come about."""
+"""A stand-in for the order report API: the sandbox shop's orders, a file per day."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""All stand-ins over one sandbox shop, and the settings to use them by. Not here: what they answer."""
+"""All stand-ins over one sandbox shop, and the settings to use them by."""
 
 import json
 from collections.abc import Iterator

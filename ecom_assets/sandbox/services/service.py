@@ -1,7 +1,6 @@
 """What the sandbox's stand-ins share: an HTTP server in threads, its faults, and how to steer it while it runs.
 
 `GET /control/faults` and `PUT /control/faults` show and set faults as JSON, `GET /control/counts` what was asked.
-Not here: what a service answers.
 """
 
 import json

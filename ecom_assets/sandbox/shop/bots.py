@@ -1,6 +1,6 @@
 """Robots in the simulated shop: crawlers that say what they are, scrapers that pretend to be a customer.
 
-Both are far busier in one session than any person. Not here: people (`shop_visits`).
+Both are far busier in one session than any person.
 """
 
 import numpy as np

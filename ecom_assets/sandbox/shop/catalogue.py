@@ -1,7 +1,4 @@
-"""The products of the simulated shop: names, categories, prices, costs and how popular each is.
-
-Not here: who looks at them (`shop_visits`), how many are left (`shop_stock`).
-"""
+"""The products of the simulated shop: names, categories, prices, costs, how popular each is, and stock."""
 
 from dataclasses import dataclass
 

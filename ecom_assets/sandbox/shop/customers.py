@@ -1,7 +1,6 @@
-"""The customers of the simulated shop as its customer API tells them, flawed as such lists are, and the truth of it.
+"""The customers of the simulated shop as its customer API lists them, flawed as such lists are, and the truth of it.
 
-Everybody who may come is a customer: names, cities and ids are those of the orders, ids those of the events. Not here:
-the API (`customer_service.py`), what customers do.
+Everybody who may come is a customer: names, cities and ids are those of the orders, ids those of the events.
 """
 
 from collections import Counter

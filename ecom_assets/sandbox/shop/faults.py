@@ -1,7 +1,7 @@
 """What goes wrong between the simulated shop and the landing folders: late, repeated and broken rows.
 
 Broken rows are extra rows, made from a copy of a good one with a new event_id, so that the clean events, and
-every number built on them, are those of the undisturbed shop. Not here: the counting (`shop_truth`).
+every number built on them, are those of the undisturbed shop.
 """
 
 import numpy as np

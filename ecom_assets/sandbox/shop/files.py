@@ -1,7 +1,6 @@
 """The simulated shop's rows as text and as files: codes become Arrow columns, columns Parquet and CSV.
 
 Fixed-width text (ids, instants) is laid out with numpy, some ten times faster than formatting value by value.
-Not here: which rows there are.
 """
 
 import csv

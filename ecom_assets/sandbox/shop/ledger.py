@@ -1,8 +1,7 @@
 """What goes wrong between checkout and the order log: one of each cause for which events and orders differ.
 
 Customers who order by phone, and those whose browsers keep the order's id back, have no other fault, so that no order
-can be taken for another's. Not here: late, repeated and broken rows (`shop_faults`), the counting
-(`shop_ledger_truth`).
+can be taken for another's.
 """
 
 from datetime import date, timedelta

@@ -2,7 +2,6 @@
 
 One row per order line in the layout of `user_order_log`: an order is the lines of one customer at one
 instant; `uniq_id` is the order id of the purchase event, a dash and the line, and `-r` if refunded.
-Not here: how orders come about (`shop_visits`).
 """
 
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 Visits of one person start at least `APART_S` apart and a visit ends `LONGEST_VISIT_S` after its start at the
 latest, so no two of them can be one session under an idle timeout of 30 minutes.
-Not here: what happens in a visit.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""How the simulated shop holds an event in memory: one fixed-width record, every text as a code.
-
-Not here: how codes become text (`shop_files`), or what decides them.
-"""
+"""How the simulated shop holds an event in memory: one fixed-width record, every text as a code."""
 
 import zlib
 from collections.abc import Sequence

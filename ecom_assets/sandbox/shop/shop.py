@@ -1,8 +1,7 @@
 """The simulated shop: writes landing folders of events, an order report, a catalogue, and the truth of them.
 
-`generate` is the entry; `shop_people`, `shop_visits` and `shop_bots` decide what happens, `shop_faults` and
-`shop_ledger` what goes wrong, `shop_files` and `shop_orders` write, `shop_truth` and `shop_ledger_truth` count.
-Not here: the `ecom sandbox data` command, and the stand-ins of outside services.
+`generate` is the entry; `people.py`, `visits.py` and `bots.py` decide what happens, `faults.py` and `ledger.py` what
+goes wrong, `files.py` and `orders.py` write, and `truth.py` counts.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""Where the simulated shop's visitors come from and what they browse with: sources, pages, devices, places.
-
-Not here: when they come (`shop_people`) and what they do (`shop_visits`).
-"""
+"""Where the simulated shop's visitors come from and what they browse with: sources, pages, devices, places."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """What the simulated shop planted, counted while it plants: the numbers that the platform must find again.
 
-Nothing here reads the written files or uses the platform's code. Not here: the planting.
+Nothing here reads the written files or uses the platform's code.
 """
 
 from collections import Counter

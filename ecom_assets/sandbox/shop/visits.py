@@ -1,7 +1,6 @@
 """What people do in the simulated shop: visits that walk from page to page, and mostly leave before they buy.
 
 All visits of a batch take their n-th step together, so the cost is that of a few array operations per step.
-Not here: robots (`shop_bots`), what goes wrong on the way to the landing folders (`shop_faults`).
 """
 
 from dataclasses import dataclass

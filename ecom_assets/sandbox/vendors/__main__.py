@@ -1,6 +1,6 @@
-"""`python -m ecom_assets.sandbox.receivers`: the four receivers in a process of their own, until it is told to end.
+"""`python -m ecom_assets.sandbox.vendors`: the four vendor stand-ins in a process of their own, until it is ended.
 
-Its first line on standard output is JSON: the settings that point at them. Not here: the receivers.
+Its first line on standard output is JSON: the settings that point at them.
 """
 
 import argparse

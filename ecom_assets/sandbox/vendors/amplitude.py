@@ -1,4 +1,4 @@
-"""A stand-in of Amplitude: HTTP V2, Batch and Identify. Not here: what is wrong with an event (`amplitude_rules`).
+"""A stand-in of Amplitude: HTTP V2, Batch and Identify, and what is wrong with an event by its pages.
 
 Beside what the pages say, `id_lengths="strict400"` answers short ids as production was seen to.
 """

@@ -1,6 +1,6 @@
-"""Who has what: read from a receiver's journal, after the tool's own rule for repeats. Not here: the receiver's counts.
+"""The audit of deliveries: who has what, read from a stand-in's request log after the tool's own rule for repeats.
 
-This is what deliveries are judged by. Nothing that the sender believes goes in.
+Deliveries are checked by this. Nothing that the sender believes goes in.
 """
 
 from collections import Counter

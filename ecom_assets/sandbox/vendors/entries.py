@@ -1,4 +1,4 @@
-"""JSON as the tools read it: strict, and with how deep it is. Not here: what a tool wants to find in it."""
+"""JSON as the tools read it: strict, and with how deep it is."""
 
 import json
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What goes wrong at a receiver, request by request: by a script, or by seeded chance. Not here: receivers."""
+"""What goes wrong at a stand-in, request by request: by a script, or by seeded chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields

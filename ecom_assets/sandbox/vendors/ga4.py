@@ -1,4 +1,4 @@
-"""What GA4 wants of a Measurement Protocol request, as its pages say. Not here: requests, answers, and what is kept."""
+"""A stand-in of GA4: what it wants of a Measurement Protocol request, as its pages say."""
 
 import hashlib
 import json

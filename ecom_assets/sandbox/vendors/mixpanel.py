@@ -1,4 +1,4 @@
-"""A stand-in of Mixpanel: /import and /engage. Not here: what is wrong with an event (`mixpanel_rules`).
+"""A stand-in of Mixpanel: /import and /engage, and what is wrong with a record by its pages.
 
 Its pages contradict each other in how many bytes a request may have and in how a refused record is named: both are
 a switch.

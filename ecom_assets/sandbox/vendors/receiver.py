@@ -1,8 +1,7 @@
-"""What the stand-ins of the tools share: faults, the journal, what they hold, a clock that can be put forward.
+"""What the stand-ins of the tools share: faults, the request log, what they hold, a clock that can be put forward.
 
 `GET` and `PUT /control/faults` show and set faults, `PUT /control/clock` puts the clock forward, `GET /control/held`
 says how much there is, `GET /control/paused` where a request waits, `PUT /control/resume` lets it go on.
-Not here: what a tool takes and answers.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Every request that reached a receiver, byte for byte on the disk before it was answered. Not here: its meaning.
+"""The request log: every request that reached a stand-in, byte for byte on the disk before it was answered.
 
 A line of JSON says what became of a request and how many bytes follow: its head and its body as they came.
 """

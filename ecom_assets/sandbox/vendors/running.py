@@ -1,4 +1,4 @@
-"""All four receivers at once, and the settings that point at them. Not here: what they do."""
+"""All four stand-ins at once, and the settings that point at them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,4 @@
-"""Customers from an API, as its mapping says.
-
-Not here: mappings (`customer_mapping.py`), retries (`http_retry.py`), paging (`customer_paging.py`), shifting pages
-(`customer_pages.py`), what a record must hold (`customer_records.py`), tables.
-"""
+"""Customers from an API, fetched as its mapping says."""
 
 import time
 from dataclasses import asdict, dataclass, field

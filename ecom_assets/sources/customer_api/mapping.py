@@ -1,8 +1,7 @@
-"""How a shop's customer API is read: where its list is, how its pages follow each other, which field is which.
+"""The mapping of a customer API: where its list is, how its pages follow each other, which field is which.
 
 A path names a value inside of JSON by its keys, with dots between: `address.city`; a number takes an element of a list,
--1 the last. Not here: asking the API (`customer_api`), paging (`customer_paging`), whether an answer fits
-(`customer_fit`).
+-1 the last.
 """
 
 from collections.abc import Iterator, Sequence

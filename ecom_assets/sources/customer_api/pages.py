@@ -2,8 +2,7 @@
 
 While pages are read, somebody on the first page may move to the last, and everybody between moves up by one: whoever
 crosses the edge of a page at the wrong moment is on none of those that were read, and the total is still right. So a
-pass counts only if the next one confirms it. Not here: HTTP, how an API pages (`paging`), what a record
-holds.
+pass counts only if the next one confirms it.
 """
 
 from collections.abc import Callable, Sequence

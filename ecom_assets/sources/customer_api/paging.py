@@ -1,7 +1,6 @@
 """How the pages of a customer API follow each other: by number, offset, link or cursor, or all in one.
 
-What a page is asked by, and what it says about the whole, in the words of its mapping. Not here: reading pages until
-they settle (`customer_pages`), what a record holds (`customer_records`).
+What a page is asked by, and what it says about the whole, in the words of its mapping.
 """
 
 from collections import Counter

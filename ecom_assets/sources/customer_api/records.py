@@ -1,7 +1,6 @@
-"""A customer as the API tells it: what is valid, and which copy of a customer counts.
+"""A customer record of the API: what is valid, and which copy of a customer counts.
 
-Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came. Not here: asking the API, where in
-a record a field is (`customer_mapping`).
+Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""The customers that the platform is set to take in: from the API that is set, from the sandbox's, or none.
+"""The source of customers: the API that is set, the sandbox's, or none.
 
-A fetch belongs to the day on which it is made: the API tells who is a customer now, not who was. So a run over other
-days leaves what was received then as it is. Not here: how the API is asked (`customer_api.py`).
+A fetch belongs to the day on which it is made: the API lists who is a customer now, not who was. So a run over other
+days leaves what was received then as it is.
 """
 
 from datetime import date

@@ -1,7 +1,4 @@
-"""Which columns a file has, and of what kind, found from its header, footer or first lines.
-
-Not here: whether they suit a mapping (`file_fit`) and reading the rows (`row_sql`).
-"""
+"""Which columns a file has, and of what kind, found from its header, footer or first lines."""
 
 import csv
 import io

@@ -1,8 +1,8 @@
-"""Which text files hold what the engine's fast readers cannot take, or would not take as it is, and their row counts.
+"""Which text files hold what the engine's fast readers cannot take, or would misread, and their row counts.
 
 The engine reads sound files as they are. Files with damaged lines, or with bytes that it is known to misread, are read
-from copies (`sound_copy`). One pass over the bytes and one by the engine find them, and count the rows, so that what
-is loaded later can be compared with the files. Not here: the SQL (`row_sql`).
+from copies (`sources/files/sound_copy.py`). One pass over the bytes and one by the engine find them, and count the
+rows, so that what is loaded later can be compared with the files.
 """
 
 from collections.abc import Mapping, Sequence

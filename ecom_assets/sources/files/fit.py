@@ -1,8 +1,4 @@
-"""Whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here.
-
-Here: the comparison and its messages, and which columns an SQL expression uses. Not here: finding the
-columns (`file_columns`), reading rows.
-"""
+"""Whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here."""
 
 import json
 import re

@@ -1,6 +1,6 @@
 """Which files a path stands for, in which format, and whether they are what their ending says.
 
-Here: paths, endings, landing folders and the first and last bytes of a file. Not here: columns and rows.
+Only paths, endings, landing folders and the first and last bytes of a file are looked at.
 """
 
 import glob

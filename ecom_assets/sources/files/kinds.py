@@ -1,7 +1,4 @@
-"""How a foreign layout becomes `ecommerce_events`: what an event is made of, and what else its mapping may say.
-
-Not here: what every mapping may say (`record_mapping`), orders (`order_mapping`).
-"""
+"""The two kinds of mapping: how a foreign layout becomes `ecommerce_events`, and how one becomes `user_order_log`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Mappings: small YAML files that say how a foreign layout becomes records of one kind, events or order lines.
 
-Here: what every mapping may say. Not here: reading its file (`mapping_file`), what a kind of record is
-made of (`event_mapping`, `order_mapping`), whether a mapping fits a given file (`file_fit`), and the SQL that applies
-it (`record_sql`).
+What both kinds have in common is here; what each adds is in `sources/files/kinds.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """What lies in a landing place: every file of it, or a refusal that names what can be neither read nor ignored.
 
 A folder that is passed over in silence looks like a folder without rows, and rows that are not there are withdrawn from
-the tables. So nothing is passed over but the names of `IGNORED`. Not here: which kinds of file are read.
+the tables. So nothing is passed over but the names of `IGNORED`.
 """
 
 import glob

@@ -1,7 +1,6 @@
 """Records in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns that `raw` keeps of them.
 
-Here: which files there are, which of them are opened for which arrival days, and the SELECT over them.
-Not here: what a mapping may say (`record_mapping`), cleaning (that is `staging`), loading into a warehouse.
+Which files there are, which of them are opened for which arrival days, and the SELECT over them.
 """
 
 from collections.abc import Collection, Iterable, Sequence

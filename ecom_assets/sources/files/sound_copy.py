@@ -1,7 +1,7 @@
-"""Where records of CSV text begin and end, by the rules of the engine's reader, in time that grows with the text only.
+"""Sound copies of damaged CSV text: where its records begin and end, by the rules of the engine's reader.
 
 A value in quotes may hold delimiters, doubled quotes and line breaks; blanks around the quotes are no part of it. A
-quote within a value that does not begin with one is a character like any other. Not here: values, files.
+quote within a value that does not begin with one is a character like any other. The time grows with the text only.
 """
 
 import atexit

@@ -2,7 +2,7 @@
 
 Each SELECT here gives the needed columns under their own names, then `__other` (JSON of the columns that the
 mapping does not name, where they are kept), `__file` (the path) and `__malformed` (the raw line where it
-could not be split; all other columns are NULL then). Not here: fields, event types, times; finding damage.
+could not be split; all other columns are NULL then).
 """
 
 from collections.abc import Collection, Mapping, Sequence

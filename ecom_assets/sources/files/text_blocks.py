@@ -1,7 +1,4 @@
-"""Text files as blocks of bytes: unpacked, and checked to the last byte where they are gzip.
-
-Here: reading blocks, and the lines in them. Not here: records (`csv_records`), which files need a copy (`file_damage`).
-"""
+"""Text files as blocks of bytes, and the lines in them: unpacked, and checked to the last byte where they are gzip."""
 
 import zlib
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 urllib3's `Retry` counts attempts, decides on statuses and reads Retry-After. What it can't do is done here: a body that
 breaks off is read after urllib3 has returned, its backoff waits nothing before the first retry, and a rate limit that
-one thread meets must pause them all. Not here: what an answer means.
+one thread meets must pause them all.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""A conversation with an API: one `requests` session with timeouts and retries, and its refusals as one sentence.
-
-Not here: when a request is tried again (`http_retry.py`), what an answer holds.
-"""
+"""One `requests` session per API, with timeouts and retries, and its refusals as one sentence."""
 
 import logging
 import sqlite3

@@ -1,7 +1,4 @@
-"""Orders from a service that makes reports: ask for one, wait for it, take a day's increment of it, land its file.
-
-Not here: retries (`http_retry.py`), whether a file is whole (`order_report_file.py`), tables.
-"""
+"""Orders from a service that makes reports: ask for one, wait for it, take a day's increment of it, land its file."""
 
 import csv
 import io

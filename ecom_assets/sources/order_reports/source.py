@@ -1,7 +1,4 @@
-"""The order lines that the platform is set to take in: from files, or from the order report API.
-
-Not here: how files are read (`record_files.py`), how an increment is fetched into a file (`order_report_api.py`).
-"""
+"""The source of order lines: files, or the order report API."""
 
 from dataclasses import dataclass, field
 from datetime import date

@@ -1,7 +1,4 @@
-"""The embedded engine: one DuckDB file, one writer, everything in it rebuildable from raw.
-
-Not here: what other engines share (`engine.py`).
-"""
+"""DuckDB as the warehouse: one file, one writer, everything in it rebuildable from raw."""
 
 import contextlib
 import os

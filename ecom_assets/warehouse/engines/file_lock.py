@@ -1,7 +1,4 @@
-"""Waiting for the embedded warehouse while another process has it open, and who that is.
-
-Not here: opening it (`duckdb.py`).
-"""
+"""Waiting for the DuckDB file while another process has it open, and who that is."""
 
 import re
 import shutil

@@ -1,6 +1,6 @@
 """Postgres as the warehouse: several runs side by side, keys and indexes from the contracts.
 
-Not here: what engines share (`engine.py`), the Dagster instance's own storage on Postgres (`deploy/dagster.yaml`).
+Dagster's own storage on Postgres is in `automation/instance/postgres.py`.
 """
 
 import contextlib

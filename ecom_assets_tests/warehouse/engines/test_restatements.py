@@ -1,6 +1,6 @@
 """Every engine logs a changed number once, with the slice that changes it, or not at all.
 
-Not here: what is logged when (`warehouse/test_restatements.py`).
+Not here: what is logged when (`reconciliation/test_restatements.py`).
 """
 
 import json

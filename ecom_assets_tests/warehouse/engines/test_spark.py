@@ -1,7 +1,6 @@
 """What Spark does by itself: one start per process, files that others can read, writers side by side.
 
-Not here: what every engine promises (`engines/`), the log of which files count (`test_slice_log.py`), faults
-(`test_spark_faults.py`).
+Not here: the log of which files count (`test_spark_log.py`), faults (`test_spark_faults.py`).
 """
 
 import duckdb

@@ -1,7 +1,7 @@
 """Sends to Amplitude: HTTP V2 or Batch for events, Identify for user properties.
 
 Amplitude takes a request whole or not at all, names the bad rows of a refused one (all of them, or only the first), and
-knows an event again by its insert_id for seven days. Not here: payloads (`payload.py`).
+knows an event again by its insert_id for seven days.
 """
 
 import json

@@ -1,7 +1,6 @@
 """What Amplitude gets: events of its HTTP V2 and Batch APIs, and user properties of its Identify API.
 
-Field names, limits and forbidden ids are those of amplitude.com/docs/apis/analytics/http-v2 and …/identify. Not here:
-sending (`client.py`).
+Field names, limits and forbidden ids are those of amplitude.com/docs/apis/analytics/http-v2 and …/identify.
 """
 
 from datetime import datetime

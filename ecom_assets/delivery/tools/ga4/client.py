@@ -1,8 +1,7 @@
 """Sends to GA4's Measurement Protocol.
 
 GA4 answers 2xx to all that reaches it and says nothing of what it took, and knows no event again but purchases by their
-transaction_id. So what may have reached it is not sent again, unless the shop chose so. Not here: payloads
-(`payload.py`).
+transaction_id. So what may have reached it is not sent again, unless the shop chose so.
 """
 
 from collections.abc import Iterator, Sequence

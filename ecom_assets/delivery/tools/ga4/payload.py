@@ -2,7 +2,7 @@
 
 Names and limits are those of developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
 sending-events); addresses of pages may be longer than other values by GA4's collection limits. GA4 answers 2xx whatever
-it gets, so all that it would drop is refused here. Not here: sending (`client.py`).
+it gets, so all that it would drop is refused here.
 """
 
 from datetime import datetime

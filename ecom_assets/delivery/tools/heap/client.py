@@ -1,7 +1,7 @@
 """Sends to Heap: bulk track for events, bulk add_user_properties for users.
 
 Heap says yes or no to a request and names no row, so a bad one is found by halving; it knows an event again by its
-idempotency_key. Not here: payloads (`payload.py`).
+idempotency_key.
 """
 
 import json

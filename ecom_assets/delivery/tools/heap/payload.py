@@ -1,6 +1,6 @@
 """What Heap gets: events of its bulk track API, and user properties of its bulk add_user_properties API.
 
-Field names and limits are those of developers.heap.io/reference. Not here: sending (`client.py`).
+Field names and limits are those of developers.heap.io/reference.
 """
 
 from datetime import datetime

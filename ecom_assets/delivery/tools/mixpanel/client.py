@@ -1,7 +1,7 @@
 """Sends to Mixpanel: /import for events, /engage for user properties.
 
 Mixpanel takes the good rows of a request that it refuses, and names the bad ones; what it has, it knows for good by
-event, time, person and $insert_id. Not here: payloads (`payload.py`).
+event, time, person and $insert_id.
 """
 
 import json

@@ -1,8 +1,7 @@
 """What Mixpanel gets: events of its /import API, and user properties of its /engage API.
 
 Field names, limits and forbidden ids are those of docs.mixpanel.com/reference (import-events, user-profile-limits), and
-of its data types: a text is cut after 255 bytes there, so a longer one is refused here. Not here: sending
-(`client.py`).
+of its data types: a text is cut after 255 bytes there, so a longer one is refused here.
 """
 
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake, and what errors mean.
-
-Not here: what is done over the connection (`snowflake.py`, `sources/event_table.py`).
-"""
+"""How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake, and what errors mean."""
 
 import contextlib
 import warnings

@@ -1,7 +1,7 @@
 """Snowflake as the warehouse: everything is computed inside the account, several runs side by side.
 
 Names are upper case there, as people type them without quotes, and lower case in expressions. Types and locks are
-explained in docs/adr/0009-snowflake-types.md. Not here: addresses and errors (`snowflake_connection.py`).
+explained in docs/adr/0009-snowflake-types.md.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Tables of a Spark catalog, in Iceberg's or Delta's format, which replace a slice by one statement of their own.
 
-The catalog is the user's: `ECOM_SPARK_CONF` names it. Not here: plain Parquet (`spark_files.py`).
+The catalog is the user's: `ECOM_SPARK_CONF` names it.
 """
 
 import contextlib

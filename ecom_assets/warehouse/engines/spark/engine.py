@@ -1,8 +1,4 @@
-"""Spark as the warehouse: local, on a cluster, or through Spark Connect.
-
-Not here: starting Spark (`spark_session.py`), where rows lie (`spark_files.py`, `spark_catalog.py`), Spark's SQL
-(`spark_sql.py`).
-"""
+"""Spark as the warehouse: local, on a cluster, or through Spark Connect."""
 
 import contextlib
 import re

@@ -1,8 +1,4 @@
-"""Tables as Parquet files in a folder, cut by day, with a log of which files count. See docs/adr/0010.
-
-Not here: the log (`slice_log.py`), writing files (`spark_slice.py`), tables of a catalog such as Iceberg's
-(`spark_catalog.py`).
-"""
+"""Tables as Parquet files in a folder, cut by day, with a log of which files count. See docs/adr/0010."""
 
 import contextlib
 import shutil

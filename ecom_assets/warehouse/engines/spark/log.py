@@ -1,7 +1,7 @@
-"""Which files a table consists of: numbered manifests, of which the newest that is committed counts.
+"""The log of a table in Parquet files: numbered manifests, of which the newest that is committed counts.
 
 A slice is written into files of its own, and becomes the table's by one atomic step: a manifest that appears under the
-next number. Readers see the old manifest or the new one. See docs/adr/0010. Not here: Spark, and writing data files.
+next number. Readers see the old manifest or the new one. See docs/adr/0010.
 """
 
 import itertools

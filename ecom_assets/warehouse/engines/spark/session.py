@@ -1,7 +1,4 @@
-"""One Spark session per process: its address, its settings, starting it without a word, and ending it.
-
-Not here: tables (`spark_files.py`, `spark_catalog.py`), errors of statements (`spark.py`).
-"""
+"""One Spark session per process: its address, its settings, starting it without a word, and ending it."""
 
 import os
 import re

@@ -1,7 +1,4 @@
-"""New files for a slice of a table: written by Spark or from outside, and checked by what they say of themselves.
-
-Not here: when they become the table's (`spark_files.py`).
-"""
+"""New Parquet files for a slice of a table: written by Spark or from outside, and checked by their own footers."""
 
 import contextlib
 from collections import defaultdict

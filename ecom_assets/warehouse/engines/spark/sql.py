@@ -1,6 +1,6 @@
-"""Spark's dialect as the portable transforms need it: what Ibis spells differently from the other engines.
+"""Spark's dialect as the portable expressions need it: what Ibis spells differently from the other engines.
 
-Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone. Not here: sessions, tables, errors.
+Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone.
 """
 
 import contextlib
