@@ -1,6 +1,9 @@
 """Rules that the code keeps, as tests: sizes, docstrings, who may import what, who may read the environment."""
 
 import ast
+import io
+import re
+import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -135,3 +138,52 @@ def test_the_summary_and_the_routes_render_numbers_that_queries_return() -> None
     for path in (*(PACKAGE / "cli" / "summary").glob("*.py"), *(PACKAGE / "api" / "routes").glob("*.py")):
         calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & counting
         assert calls == set(), f"{name_of(path)} computes; a number is read through its subject's queries.py"
+
+
+NAMED_FILE = re.compile(r"`([\w./-]*\w\.py|(?:ecom_assets|ecom_assets_tests|benchmarks|docs|deploy)/[\w./-]*/)`")
+"""A Python file, or a folder of the repository, as docstrings, comments and documents name it."""
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+
+
+def prose(path: Path) -> str:
+    """Return a document; of a Python file its docstrings and comments."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return text
+    strings = [
+        node.value.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return "\n".join([*strings, *(token.string for token in tokens if token.type == tokenize.COMMENT)])
+
+
+def exists(name: str) -> bool:
+    """Tell whether a file or folder is there under the whole name, or under the end of its path."""
+    if name.endswith("/"):
+        return (ROOT / name).is_dir()
+    return any(f"/{name_of(path)}".endswith(f"/{name}") for path in [*ALL, *(ROOT / "docs").rglob("*.py")])
+
+
+def test_files_that_are_named_exist() -> None:
+    kept = {"CHANGELOG.md"}  # it names files as they were called then
+    stale = [
+        f"{name_of(path)}: {name}"
+        for path in [*ALL, *DOCUMENTS]
+        if path.name not in kept
+        for name in NAMED_FILE.findall(prose(path))
+        if not exists(name)
+    ]
+    assert stale == [], "these files are named and do not exist"
+
+
+def test_a_name_of_a_file_that_is_gone_is_found() -> None:
+    assert NAMED_FILE.findall("See `transforms/sessions.py` and `ecom_assets/answers/`.") == [
+        "transforms/sessions.py",
+        "ecom_assets/answers/",
+    ]
+    assert not exists("transforms/sessions.py")
+    assert not exists("ecom_assets/answers/")
+    assert exists("sessions/sessions.py")
+    assert exists("ecom_assets/sessions/")

@@ -1,6 +1,6 @@
 """Published numbers that change are logged once, with what they were and why, in the transaction that changes them.
 
-Not here: other engines than DuckDB (`engines/test_restatements.py`), whole runs (`cli/test_restatements.py`).
+Other engines than DuckDB: `warehouse/engines/test_restatements.py`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What holds of every contract: sums of money are as wide as every engine goes. Not here: rows (`checks/`)."""
+"""What holds of every contract: sums of money are as wide as every engine goes."""
 
 import pytest
 

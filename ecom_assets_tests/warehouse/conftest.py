@@ -1,4 +1,4 @@
-"""Engines that the tests of this folder share. Not here: their servers (`../conftest.py`)."""
+"""Engines that the tests of this folder share; their servers are in `ecom_assets_tests/conftest.py`."""
 
 from collections.abc import Iterator
 from pathlib import Path
