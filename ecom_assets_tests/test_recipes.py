@@ -1,6 +1,6 @@
 """CONTRIBUTING's recipes, each by the smallest example: it is shown as it is here, and it runs.
 
-The endpoint runs in `api/test_recipe.py`, the destination in `delivery/test_toy_tool.py`.
+The endpoint runs in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
 """
 
 import sys
