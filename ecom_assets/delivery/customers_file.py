@@ -15,11 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing_text
-from ecom_assets.customers.contracts import (
-    CUSTOMER_FILE_FIELDS,
-    QUALITY_BANDS,
-    Customers,
-)
+from ecom_assets.customers.contracts import CUSTOMER_FILE_FIELDS, QUALITY_BANDS, Customers
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.errors import DeliveryError, SettingError, did_you_mean
 from ecom_assets.warehouse.sql_text import text

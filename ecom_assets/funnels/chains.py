@@ -24,7 +24,8 @@ from ecom_assets.funnels.columns import (
     with_held,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
-from ecom_assets.funnels.matching import MAX_RIVALS, Matching, alone, count_name, instants_of
+from ecom_assets.funnels.matching import MAX_RIVALS, Matching
+from ecom_assets.funnels.simultaneous import alone, count_name, instants_of
 
 Follow = Callable[[ir.Table, int], ir.Table]
 """A try's rows and a step; the same rows with `next_at`, the time at which that step can be taken (null if never)."""

@@ -17,7 +17,8 @@ import ibis.expr.types as ir
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import check_columns, counted_columns, matches, of_units, unit_columns, with_held
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
-from ecom_assets.funnels.matching import Matching, levels_by_instant
+from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.simultaneous import levels_by_instant
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:

@@ -10,15 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from ecom_assets.delivery.batch_sender import (
-    HttpDestination,
-    Manner,
-    Reading,
-    Rest,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext

@@ -10,15 +10,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.delivery.batch_sender import (
-    HttpDestination,
-    Manner,
-    Reading,
-    Rest,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
 from ecom_assets.delivery.batching import cut_by
 from ecom_assets.delivery.sender import Limits, Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext

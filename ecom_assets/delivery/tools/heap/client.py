@@ -9,15 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ecom_assets.delivery.batch_sender import (
-    HttpDestination,
-    Manner,
-    Reading,
-    Rest,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext
