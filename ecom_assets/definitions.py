@@ -63,6 +63,7 @@ from ecom_assets.sources.order_reports.source import ended_days, has_events, has
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
 from ecom_assets.tables.check import Claim, contract_claim
+from ecom_assets.warehouse.factory import has_one_writer
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
 
@@ -116,7 +117,7 @@ def daily_partitions(settings: Settings) -> ListedDays:
 
 def writers_pool(settings: Settings) -> str | None:
     """Return the pool that all steps are in where the warehouse has one writer, so that runs take turns; else None."""
-    return "embedded_warehouse" if settings.warehouse_url.startswith("duckdb://") else None
+    return "embedded_warehouse" if has_one_writer(settings) else None
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:

@@ -22,6 +22,7 @@ from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import (
     CHANGE,
     Period,
@@ -39,7 +40,7 @@ from ecom_assets.tables.schema import fetched
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
     """What `step_numbers` finds, by the kernel; None where that does not count this funnel, or not in this engine."""
-    if con.name != "duckdb" or not suits(funnel):
+    if not has_kernels(con) or not suits(funnel):
         return None
     times = funnel_times(con.con, str(con.compile(events)), funnel, unit)
     return [_row(step, times) for step in range(1, len(funnel.steps) + 1)]
@@ -271,10 +272,10 @@ MOST_COMPILED_STEPS: Final = 16
 """Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
 
 
-def is_small_enough(con_name: str, definition: Funnel) -> bool:
+def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
     """Tell whether an engine can be asked the funnel: long ones only where the kernel counts them."""
-    has_kernel = con_name == "duckdb" and definition.by is None and suits(definition)
-    return has_kernel or len(definition.steps) <= MOST_COMPILED_STEPS
+    is_counted = has_kernel and definition.by is None and suits(definition)
+    return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
 
 
 def check_columns(definition: Funnel, lacking: Collection[str]) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -18,6 +17,7 @@ from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import ROLLING_DAYS, RetentionRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.days import ONE_DAY, day_starts_at, period_number
+from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import DECIMALS, Extent, Page, Reading, Row, page_of
 
 
@@ -102,7 +102,7 @@ def _cells(question: Question, whole_until: date | None) -> tuple[Known, ir.Tabl
     """Return what is known of the data, and the rows of `retention`: by the kernel, where the periods fit into it."""
     con, rule = question.con, question.rule
     fits = question.days < BITS * ROLLING_DAYS[rule.period]
-    is_kernel_s = isinstance(con, DuckDB) and fits and rule.clock == "calendar"
+    is_kernel_s = has_kernels(con) and fits and rule.clock == "calendar"
     counted = tally(con, question.activity, rule) if is_kernel_s else None
     if counted is not None:
         known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)

@@ -26,7 +26,6 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import conform, in_their_types, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
@@ -207,8 +206,8 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
 
 
 def _require_unmoved(source: Engine, tables: Contracts, here: State) -> None:
-    """See that what was copied is of one moment; DuckDB lets nobody else write meanwhile."""
-    if isinstance(source, DuckDBEngine):
+    """See that what was copied is of one moment, where others may write meanwhile."""
+    if source.has_one_writer:
         return
     if any(fingerprints(source, table) != here[table.qualified_name()] for table in tables):
         raise _moved(source)

@@ -1,10 +1,15 @@
 """Where Ibis is stricter than any engine: the union of tables, division, columns that may be null."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeGuard
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend as DuckDB
 
 
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
@@ -33,3 +38,8 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
     Both are made doubles first: Postgres divides whole numbers without a remainder, and sums of them as decimals.
     """
     return part.cast("float64") / whole.cast("float64").nullif(0)
+
+
+def has_kernels(con: SQLBackend) -> "TypeGuard[DuckDB]":
+    """Return whether the fast ways to count funnels and retention, which are of DuckDB's SQL, run on a connection."""
+    return bool(con.name == "duckdb")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -99,6 +99,13 @@ class Engine(SqlNames, ABC):
     @abstractmethod
     def close(self) -> None:
         """Give the warehouse back."""
+
+    has_one_writer: ClassVar[bool] = False
+    """Whether nobody else can write while it is open; runs take turns then."""
+
+    def row_hash(self, _contract: type[Table]) -> str | None:
+        """Return the SQL of a hash of a row that writes no text of it; None where the engine has none."""
+        return None
 
     def exists(self) -> bool:
         """Tell whether there is anything to open yet."""

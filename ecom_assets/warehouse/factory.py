@@ -17,6 +17,8 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect, keep_within
 
+EMBEDDED = "duckdb"
+"""The scheme of the engine in this process."""
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
     "postgresql": ("postgres", "PostgresEngine"),
@@ -32,8 +34,8 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     Raises:
         SettingError: The address names no engine, or one whose packages are not installed.
     """
-    scheme = settings.warehouse_url.partition("://")[0]
-    if scheme == "duckdb":
+    scheme = _scheme(settings)
+    if scheme == EMBEDDED:
         # Who only looks is told soon; who has work to do waits for its turn.
         patience_s = None if read_only else settings.warehouse_patience_s
         return DuckDBEngine(
@@ -49,6 +51,15 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
         module = import_module(f"ecom_assets.warehouse.engines.{module_name}")
     engine: Engine = getattr(module, name)(settings)
     return engine
+
+
+def has_one_writer(settings: Settings) -> bool:
+    """Return whether the warehouse that the settings name has one writer at a time, without opening it."""
+    return _scheme(settings) == EMBEDDED and DuckDBEngine.has_one_writer
+
+
+def _scheme(settings: Settings) -> str:
+    return settings.warehouse_url.partition("://")[0]
 
 
 def file_reader(engine: Engine, settings: Settings) -> Backend:

@@ -225,7 +225,7 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     definition = body.funnel()
     require_personal(ask.request.scope, definition)
     check_columns(definition, ask.reading.lacking)
-    if not is_small_enough(ask.reading.engine_name, definition):
+    if not is_small_enough(definition, has_kernel=ask.reading.has_kernel):
         raise QuestionTooLargeError(
             f"A funnel with a breakdown, exclusions or this order has at most {MOST_COMPILED_STEPS} steps here, "
             f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."

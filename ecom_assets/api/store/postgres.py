@@ -129,7 +129,7 @@ class PostgresReading:
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking = tuple(NOT_SHARED)
-        self.engine_name = "postgres"
+        self.has_kernel = False
         self.questions: list[str] = []
         self.used: list[str] = []
         self._engine = engine

@@ -116,7 +116,7 @@ class SnapshotReading:
         self.timezone = settings.timezone
         self.currency = settings.currency
         self.lacking: tuple[str, ...] = ()
-        self.engine_name = "duckdb"
+        self.has_kernel = True
         self.questions: list[str] = []
         self.used: list[str] = []
         self._opened = opened

@@ -136,8 +136,8 @@ class StoreReading(Protocol):
     known: Mapping[str, KnownDays]
     timezone: str
     currency: str
-    engine_name: str
-    """As Ibis calls it."""
+    has_kernel: bool
+    """Whether funnels are counted by the kernel here, which has no bound on their steps."""
     lacking: tuple[str, ...]
     """Columns of clean events that are always null here, as they are not published."""
     questions: list[str]

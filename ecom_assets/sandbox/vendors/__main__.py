@@ -19,7 +19,7 @@ from ecom_assets.settings.private_files import keep_private
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ecom_assets.sandbox.receivers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ecom_assets.sandbox.vendors", description=__doc__)
     parser.add_argument("--journals", type=Path, help="folder of the journals; without it nothing is written")
     parser.add_argument(
         "--ports", type=int, nargs=4, default=(0, 0, 0, 0), metavar=("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")

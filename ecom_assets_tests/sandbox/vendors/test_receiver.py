@@ -217,7 +217,7 @@ def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> Non
 
 
 def test_the_four_run_in_a_process_of_their_own_until_told_to_end(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "ecom_assets.sandbox.receivers", "--journals", str(tmp_path), "--no-rates"]
+    words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
