@@ -44,7 +44,7 @@ from ecom_assets.products.checks import PRODUCT_CLAIMS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CLAIMS
 from ecom_assets.registry import ALL, MARTS, PUBLISHED
-from ecom_assets.resources import platform_resources
+from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
 from ecom_assets.retention.checks import RETENTION_CLAIMS
 from ecom_assets.rules import order_rule, rules, source_gate
@@ -59,11 +59,12 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.checks import file_row_claims, source_claims
 from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import is_table
+from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
 from ecom_assets.tables.check import Claim, contract_claim
-from ecom_assets.warehouse.factory import has_one_writer
+from ecom_assets.warehouse.factory import engine_name, has_one_writer
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
 
@@ -77,6 +78,7 @@ def build_definitions(
         progress: Told when an asset begins and ends.
         resources: Dagster resources that stand in for the platform's own, by key.
     """
+    settings = with_services(settings, resources or {})
     daily = daily_partitions(settings)
     given = rules(settings)
     pool = writers_pool(settings)
@@ -85,7 +87,7 @@ def build_definitions(
         # and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
-            *(asset.build(daily, given, pool) for asset in table_assets(settings)),
+            *(asset.build(daily, given, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
             *sources(settings, daily),
             *publications(settings, progress, pool),
             *tool_exports(daily, progress, pool),
@@ -134,6 +136,18 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     behaviour = [*SESSION_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     return [raw, *staging_assets(settings.late_days), *behaviour, *told]
+
+
+def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
+    """Return what an asset is made with: the engine, and Ibis or what its rows come from; Dagster takes three."""
+    engine = engine_name(settings.warehouse_url)
+    from_source = {
+        raw_events.key: event_kinds,
+        raw_user_order_log.key: order_kinds,
+        raw_customers.key: lambda _settings: {"api"},
+        raw_stock.key: stock_kinds,
+    }.get(asset.key)
+    return {engine, *(from_source(settings) if from_source else {"ibis", "table"})}
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:

@@ -1,6 +1,6 @@
 """Dagster's resources: the open warehouse, what writes to it, and where data come from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -10,6 +10,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.tools.all import SETTING_OF
+from ecom_assets.delivery.tools.resources import tool_resources
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.products.assets import StockSource
@@ -17,35 +19,67 @@ from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
 from ecom_assets.rules import source_gate
 from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers, has_customers
 from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, has_orders
+from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, has_stock
 from ecom_assets.sources.whole_days import whole_days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import file_reader, new_engine
+from ecom_assets.warehouse.factory import file_reader
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
+from ecom_assets.warehouse.resources import Postgres, Warehouse, WarehouseIO, snowflake_resource
+
+APIS: dict[str, type[SettingsResource]] = {
+    "customer_api": CustomerApi,
+    "order_report_api": OrderReportApi,
+    "catalogue_api": CatalogueApi,
+}
+"""The APIs that data come from, by the names of their resources."""
+
+
+def service_resources(settings: Settings) -> dict[str, Any]:
+    """Return the services that the platform talks to, set or not, as Dagster's Resources page shows them."""
+    return {
+        "snowflake": snowflake_resource(settings),
+        "postgres": Postgres.from_settings(settings),
+        **tool_resources(settings),
+        **{name: api.from_settings(settings) for name, api in APIS.items()},
+    }
+
+
+def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
+    """Return the settings with the values of resources that stand in for the platform's own."""
+    for resource in resources.values():
+        if isinstance(resource, SettingsResource | Postgres | Warehouse):
+            settings = resource.applied_to(settings)
+    return settings
 
 
 def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
     """Return what assets need while they run: the open warehouse, what writes to it, and where data come from."""
 
-    @dg.resource
-    def warehouse(context: dg.InitResourceContext) -> Iterator[Engine]:
-        engine = new_engine(settings).open()
-        try:
-            if engine.notice and context.log:
-                context.log.warning(engine.notice)
-            yield engine
-        finally:
-            engine.close()
+    def writer(engine: Engine, settings: Settings) -> WarehouseIOManager:
+        return _writer(engine, settings, progress)
 
-    @dg.io_manager(required_resource_keys={"warehouse"})
-    def io_manager(context: dg.InitResourceContext) -> WarehouseIOManager:
-        return _writer(context.resources.warehouse, settings, progress)
+    return {
+        "warehouse": Warehouse.from_settings(settings),
+        "io_manager": WarehouseIO.from_settings(settings, writer),
+        "event_source": event_source_resource(settings),
+        "order_source": order_source_resource(settings),
+        "stock_source": _source(settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."),
+        "customer_source": _source(settings, customer_source_of, "customer_api", "Where customers come from."),
+        "outlets": outlets_resource(settings),
+        **service_resources(settings),
+    }
 
-    @dg.resource(required_resource_keys={"warehouse"})
+
+def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return where events come from as a resource."""
+
+    @dg.resource(required_resource_keys={"warehouse", "snowflake"}, description="Where events come from.")
     def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
@@ -56,18 +90,29 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         with opened_table(settings, warehouse=engine) as table:
             yield TableEvents(table)
 
-    return {
-        "outlets": outlets_resource(settings),
-        "warehouse": warehouse,
-        "io_manager": io_manager,
-        "event_source": event_source,
-        "order_source": dg.ResourceDefinition(
-            lambda context: order_source_of(file_reader(context.resources.warehouse, settings), settings),
-            required_resource_keys={"warehouse"},
-        ),
-        "stock_source": dg.ResourceDefinition(lambda _context: stock_source_of(settings)),
-        "customer_source": dg.ResourceDefinition(lambda _context: customer_source_of(settings)),
-    }
+    return event_source
+
+
+def order_source_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return where order lines come from as a resource: files, or the API as its own resource has it."""
+
+    def source(context: dg.InitResourceContext) -> OrderSource:
+        there = context.resources.order_report_api.applied_to(settings)
+        return order_source_of(file_reader(context.resources.warehouse, there), there)
+
+    needed = {"warehouse", "order_report_api"}
+    return dg.ResourceDefinition(source, required_resource_keys=needed, description="Where order lines come from.")
+
+
+def _source(
+    settings: Settings, source_of: Callable[[Settings], object], api: str, description: str
+) -> dg.ResourceDefinition:
+    """Return where something comes from as a resource: the API as its own resource has it, or else what is set."""
+    return dg.ResourceDefinition(
+        lambda context: source_of(getattr(context.resources, api).applied_to(settings)),
+        required_resource_keys={api},
+        description=description,
+    )
 
 
 def _writer(engine: Engine, settings: Settings, progress: Progress) -> WarehouseIOManager:
@@ -79,9 +124,10 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
 def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
     """Return where results go as a resource; `retry_rejected` has refused records sent again."""
 
-    @dg.resource
-    def outlets(_context: dg.InitResourceContext) -> Iterator[Outlets]:
-        with closing(outlets_of(settings, retry_rejected=retry_rejected)) as opened:
+    @dg.resource(required_resource_keys=set(SETTING_OF), description="What is delivered to, and what was delivered.")
+    def outlets(context: dg.InitResourceContext) -> Iterator[Outlets]:
+        there = with_services(settings, {tool: getattr(context.resources, tool) for tool in SETTING_OF})
+        with closing(outlets_of(there, retry_rejected=retry_rejected)) as opened:
             yield opened
 
     return outlets

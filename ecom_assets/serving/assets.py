@@ -144,14 +144,15 @@ def postgres_marts(
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
         owners=["team:analytics"],
         kinds={"postgres"},
-        required_resource_keys={"warehouse"},
+        required_resource_keys={"warehouse", "postgres"},
         pool=pool,
     )
     def publication(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
-        metadata = _publish_to_postgres(context.resources.warehouse, settings, marts, order_rule, context.run)
+        there = context.resources.postgres.applied_to(settings)
+        metadata = _publish_to_postgres(context.resources.warehouse, there, marts, order_rule, context.run)
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)

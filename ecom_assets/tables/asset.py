@@ -4,7 +4,7 @@ The decorator reads no settings; `definitions.py` turns the result into Dagster'
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -120,7 +120,11 @@ class TableAsset:
         return self.function(*args, **kwargs)
 
     def build(
-        self, daily: dg.PartitionsDefinition, given: Mapping[str, Any], pool: str | None = None
+        self,
+        daily: dg.PartitionsDefinition,
+        given: Mapping[str, Any],
+        pool: str | None = None,
+        kinds: Set[str] = frozenset(("ibis", "table")),
     ) -> dg.AssetsDefinition:
         """Make Dagster's asset.
 
@@ -128,6 +132,7 @@ class TableAsset:
             daily: The partitions of tables that are cut by day.
             given: What functions may ask for by parameter name, beside tables and `days`.
             pool: Runs whose steps are in one pool take turns.
+            kinds: What Dagster's graph shows the asset as, at most three.
         """
         partitions = daily if self.contract.day_column else None
         return dg.asset(
@@ -140,7 +145,7 @@ class TableAsset:
             backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
             group_name=self.contract.group,
             owners=[self.contract.owner],
-            kinds={"ibis", "table"},
+            kinds=set(kinds),
             metadata={
                 "dagster/column_schema": column_schema(self.contract),
                 "dagster/table_name": self.contract.qualified_name(),

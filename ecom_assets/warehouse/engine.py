@@ -88,6 +88,10 @@ class Engine(SqlNames, ABC):
         self._ready: set[str] = set()
         self._handed_out: dict[str, ir.Table] = {}
 
+    def connect_through(self, account: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
+        """Use a Dagster resource to connect, where the engine has one; return the engine."""
+        return self
+
     @abstractmethod
     def open(self) -> Self:
         """Connect.

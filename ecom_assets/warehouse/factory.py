@@ -28,6 +28,12 @@ ENGINES = {
 """Module, whose package is named as the extra, and class, by the scheme of the address."""
 
 
+def engine_name(address: str) -> str:
+    """Return the name of the engine of a warehouse's address: duckdb, postgres, snowflake or spark."""
+    scheme = address.partition("://")[0]
+    return ENGINES[scheme][0].partition(".")[0] if scheme in ENGINES else "duckdb"
+
+
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     """Return the engine that the settings name, not yet opened.
 

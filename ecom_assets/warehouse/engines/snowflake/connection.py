@@ -1,10 +1,9 @@
 """How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake, and what errors mean."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -14,10 +13,8 @@ from snowflake.connector.vendored.requests.exceptions import RequestException
 from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # it declares a field in a way that Pydantic gives up
-    from dagster_snowflake import SnowflakeResource
 FORM = "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=WAREHOUSE"
 OPTIONS = (
     "warehouse", "role", "authenticator", "token", "private_key_path", "host", "port", "protocol",
@@ -40,6 +37,13 @@ SUSPENDED = {606, 90058, 90064, 90073}
 FORBIDDEN = {3001, 3041}
 GONE = {250002, 250003, 250005, 251011, 251012, 252007, 390111, 390112, 390113, 390114, 390115, 390195}
 """Numbers of errors that say that the connection or its session, not the statement, failed."""
+
+
+class Account(Protocol):
+    """What the engine logs in through: dagster-snowflake's resource, ours or a test's."""
+
+    def get_connection(self) -> contextlib.AbstractContextManager[Any]:
+        """Log in for the length of the block."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,15 @@ class SnowflakeAddress:
         return self.account.lower(), self.options.get("host", ""), self.options.get("port", "")
 
     @contextlib.contextmanager
-    def connected(self) -> Iterator[SnowflakeConnection]:
-        """Log in for the length of the block.
+    def connected(self, account: "Account | None" = None) -> Iterator[SnowflakeConnection]:
+        """Log in for the length of the block, through a resource of Dagster if one is given.
 
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
         with contextlib.ExitStack() as open_connection:
             try:
-                con = open_connection.enter_context(SnowflakeResource(**self.arguments()).get_connection())
+                con = open_connection.enter_context((account or self.resource()).get_connection())
             except (errors.Error, ValueError, TypeError, OSError) as error:
                 raise WarehouseError(
                     f"{self.shown} cannot be opened: {said(error)}; correct user and secret (ECOM_SNOWFLAKE_…), or the "
@@ -134,19 +138,22 @@ class SnowflakeAddress:
             return {"private_key_path": key_path, **({"private_key_password": secret} if secret else {})}
         return {"password": self.password.get_secret_value(), "authenticator": authenticator}
 
+    def resource(self) -> SnowflakeAccount:
+        """Return the account as a Dagster resource."""
+        return SnowflakeAccount(**self.arguments())
+
     def arguments(self) -> dict[str, Any]:
-        """Return what dagster-snowflake's resource is made of, secrets included."""
+        """Return what the resource is made of, secrets included."""
         more: dict[str, Any] = {
             **{name: self.options[name] for name in ("host", "port", "protocol") if name in self.options},
             "session_parameters": SESSION,
         }
-        if self.token.get_secret_value():
-            more["token"] = self.token.get_secret_value()
         return {
             "account": self.account,
             "user": self.user,
             "database": self.database,
             "autocommit": True,
+            "token": self.token.get_secret_value() or None,
             "login_timeout": int(self.options.get("login_timeout", LOGIN_TIMEOUT_S)),
             "network_timeout": int(self.options.get("network_timeout", NETWORK_TIMEOUT_S)),
             "additional_snowflake_connection_args": more,

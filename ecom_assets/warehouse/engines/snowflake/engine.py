@@ -28,7 +28,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress, plain_errors
+from ecom_assets.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
 from ecom_assets.warehouse.sql_text import ident
 
 TYPES = {
@@ -125,6 +125,12 @@ class SnowflakeEngine(Engine):
         self.place = SnowflakeAddress.parse(settings.warehouse_url, settings, "ECOM_WAREHOUSE")
         super().__init__(self.place.shown)
         self._connection = contextlib.ExitStack()
+        self._account: Account = self.place.resource()
+
+    def connect_through(self, account: Account) -> Self:
+        """Log in through the resource `snowflake`, or one that stands in for it."""
+        self._account = account
+        return self
 
     def open(self) -> Self:
         """Connect.
@@ -132,7 +138,7 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
-        self.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place)
+        self.con = PlainBackend.of(self._connection.enter_context(self.place.connected(self._account)), self.place)
         return self
 
     def close(self) -> None:
@@ -143,7 +149,9 @@ class SnowflakeEngine(Engine):
     def reconnect(self) -> None:
         """Open a lost connection anew; tables that were handed out use it from then on."""
         self.close()
-        self.con.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place).con
+        self.con.con = PlainBackend.of(
+            self._connection.enter_context(self.place.connected(self._account)), self.place
+        ).con
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, with the names of its contract."""

@@ -1,0 +1,167 @@
+"""The warehouse as Dagster resources: the open engine, what writes to it, and the services that it is in."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import dagster as dg
+from pydantic import PrivateAttr, SecretStr
+
+from ecom_assets.errors import SettingError
+from ecom_assets.settings.resource import SecretKeeper, SettingsResource, address, setting, values_of
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.io_manager import WarehouseIOManager
+
+POSTGRES = ("postgres://", "postgresql://")
+SNOWFLAKE = "snowflake://"
+
+
+class Postgres(SecretKeeper):
+    """The Postgres of ECOM_WAREHOUSE, or else the one of ECOM_POSTGRES_URL, which the marts are published to.
+
+    Without an address nothing is in Postgres: set ECOM_POSTGRES_URL=postgres://USER:PASSWORD@HOST/DATABASE to publish
+    the marts there, or ECOM_WAREHOUSE to compute them there. Where Dagster's own storage lies is set in dagster.yaml.
+    """
+
+    url: str = address("Address, shown without its password (ECOM_WAREHOUSE or ECOM_POSTGRES_URL)")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Postgres":
+        """Return the resource as it is set."""
+        is_warehouse = settings.warehouse.startswith(POSTGRES)
+        return cls(url=settings.warehouse if is_warehouse else settings.postgres_url.get_secret_value())
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """Return the settings with this address in place of theirs."""
+        url = self.secret("url")
+        is_warehouse = settings.warehouse.startswith(POSTGRES)
+        return settings.model_copy(update={"warehouse": url} if is_warehouse else {"postgres_url": SecretStr(url)})
+
+
+class SnowflakeNotSet(SettingsResource):
+    """Snowflake is not in use. With it, this is dagster-snowflake's SnowflakeResource of the account.
+
+    Set ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=WAREHOUSE to compute there, or ECOM_EVENTS to read
+    events from a table there; and ECOM_SNOWFLAKE_PASSWORD, ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN.
+    """
+
+    prefix: ClassVar[str] = "snowflake_"
+    password: str | None = setting("snowflake_password")
+    private_key_path: str | None = setting("snowflake_private_key_path")
+    private_key_password: str | None = setting("snowflake_private_key_password")
+    token: str | None = setting("snowflake_token")
+
+    def get_connection(self, raw_conn: bool = True) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 (as dagster-snowflake's)
+        """Refuse: there is no account.
+
+        Raises:
+            SettingError: Always.
+        """
+        raise SettingError("Snowflake is not set; write ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=….")
+
+
+def snowflake_resource(settings: Settings) -> SecretKeeper:
+    """Return the Snowflake account that is set; dagster-snowflake takes seconds to load, so only if there is one."""
+    named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
+    for name, url in named.items():
+        if url.startswith(SNOWFLAKE):
+            from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress  # noqa: PLC0415 (as above)
+
+            return SnowflakeAddress.parse(url, settings, name).resource()
+    return SnowflakeNotSet.from_settings(settings)
+
+
+class Warehouse(SecretKeeper):
+    """The warehouse that all tables are computed in, open for the length of a run.
+
+    Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake:// or spark:// address
+    to compute elsewhere.
+    """
+
+    url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
+    memory_limit: str = setting("memory_limit")
+    patience_s: float = setting("warehouse_patience_s")
+    spark_table_format: str = setting("spark_table_format")
+    spark_conf: str | None = setting("spark_conf")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Warehouse":
+        """Return the resource as it is set."""
+        fields = {"memory_limit": "memory_limit", "patience_s": "warehouse_patience_s", "spark_conf": "spark_conf"}
+        values = values_of(settings, {**fields, "spark_table_format": "spark_table_format", "url": "warehouse_url"})
+        return cls(**values).bound_to(settings)
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """Return the settings with the values of this resource in place of theirs."""
+        update = {
+            "warehouse": self.secret("url"),
+            "memory_limit": self.memory_limit,
+            "warehouse_patience_s": self.patience_s,
+            "spark_table_format": self.spark_table_format,
+            "spark_conf": SecretStr(self.secret("spark_conf")),
+        }
+        return settings.model_copy(update=update)
+
+    def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
+        """Return Dagster's definition, which asks for the services that the warehouse can be in."""
+        return _needing(super().get_resource_definition(), "snowflake", "postgres")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
+        """Open the engine, and close it when the run ends."""
+        services, settings = context.resources, self.applied_to(self.settings)
+        if settings.warehouse.startswith(POSTGRES):
+            settings = services.postgres.applied_to(settings)
+        engine = new_engine(settings).connect_through(services.snowflake).open()
+        try:
+            if engine.notice and context.log:
+                context.log.warning(engine.notice)
+            yield engine
+        finally:
+            engine.close()
+
+
+class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
+    """What computes tables in the warehouse and replaces their days there, one transaction for each table.
+
+    A source whose rows are mostly refused, or far fewer than usual, stops what is built on it: these are the bounds.
+    """
+
+    refused_share: float = setting("gate_refused_share")
+    fall_share: float = setting("gate_fall_share")
+    least_rows: int = setting("gate_least_rows")
+
+    _make: Callable[[Engine, Settings], WarehouseIOManager] = PrivateAttr()
+    _settings: Settings = PrivateAttr()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
+        """Return the resource as it is set; `make` returns what writes to an open engine."""
+        fields = {name: f"gate_{name}" for name in cls.model_fields}
+        return cls(**values_of(settings, fields)).with_writer(settings, make)
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
+        """Return what writes to the open warehouse."""
+        update = {f"gate_{name}": getattr(self, name) for name in type(self).model_fields}
+        return self._make(context.resources.warehouse, self._settings.model_copy(update=update))
+
+    def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
+        """Return Dagster's definition, which asks for the warehouse that is open, not for one of its own."""
+        return _needing(super().get_resource_definition(), "warehouse")
+
+    def _with_updated_values(self, values: Mapping[str, Any] | None) -> "WarehouseIO":
+        fresh: WarehouseIO = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
+        return fresh.with_writer(self._settings, self._make)
+
+    def with_writer(self, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
+        """Have at hand what writes, and the settings for everything that is no field of this resource."""
+        self._settings, self._make = settings, make
+        return self
+
+
+def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
+    """Let a resource use the others of a run: a class can only have resources of its own, which would open anew."""
+    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (functions can say it, classes cannot)
+    return definition

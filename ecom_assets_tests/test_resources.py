@@ -1,0 +1,203 @@
+"""Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
+
+import json
+import sys
+from contextlib import AbstractContextManager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_graphql.schema import create_schema
+
+from ecom_assets.clock import today_in
+from ecom_assets.customers.contracts import Customers, RawCustomers
+from ecom_assets.definitions import build_definitions
+from ecom_assets.delivery.tools.resources import tool_resource
+from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.settings.resource import MASK
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.resources import CustomerApi
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.resources import Postgres
+from ecom_assets_tests.command import page_views
+from ecom_assets_tests.services import people
+
+SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
+    "customer_api", "order_report_api", "catalogue_api")  # fmt: skip
+SECRETS = ("key-of-customers", "key-of-amplitude", "of-postgres", "secret-of-ga4", "of-snowflake", "token-of-mixpanel")
+ENVIRONMENT = {
+    "ECOM_EVENTS": "snowflake://reader:of-snowflake@account/SHOP/PUBLIC/EVENTS?warehouse=SMALL",
+    "ECOM_CUSTOMER_API_URL": "https://crm.example/customers",
+    "ECOM_CUSTOMER_API_KEY": "key-of-customers",
+    "ECOM_AMPLITUDE_API_KEY": "key-of-amplitude",
+    "ECOM_AMPLITUDE_REGION": "eu",
+    "ECOM_MIXPANEL_TOKEN": "token-of-mixpanel",
+    "ECOM_GA4_MEASUREMENT_ID": "G-ABC",
+    "ECOM_GA4_API_SECRET": "secret-of-ga4",
+    "ECOM_POSTGRES_URL": "postgres://shop:of-postgres@db.example/shop",
+}
+QUESTION = """
+{ allTopLevelResourceDetailsOrError(repositorySelector: {
+    repositoryLocationName: "<<in_process>>", repositoryName: "__repository__" }) {
+  ... on PythonError { message }
+  ... on ResourceDetailsList { results {
+    name description resourceType
+    configFields { name description isRequired defaultValueAsJson }
+    configuredValues { key value type } } } } }"""
+# Dagster reads a property of its own that it has deprecated, to load a code location in this process.
+DAGSTER_S_OWN = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+Shown = dict[str, dict[str, Any]]
+
+
+def shown_by_dagster(folder: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Shown:
+    """Return what the Resources page of a code location with an environment gets, by the resource's name."""
+    for name, value in {**environment, "ECOM_HOME": str(folder / "home")}.items():
+        monkeypatch.setenv(name, value)
+    origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="ecom_assets.definitions")
+    with (
+        dg.DagsterInstance.local_temp(str(folder)) as instance,
+        in_process_test_workspace(instance, origin) as context,
+    ):
+        answer = create_schema().execute(QUESTION, context_value=context)
+    assert answer.errors is None
+    assert answer.data
+    found = answer.data["allTopLevelResourceDetailsOrError"]
+    assert "results" in found, found
+    return {one["name"]: one for one in found["results"]}
+
+
+def values(resource: dict[str, Any]) -> dict[str, str]:
+    return {one["key"]: one["value"] for one in resource["configuredValues"]}
+
+
+@DAGSTER_S_OWN
+def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_by_dagster(tmp_path, monkeypatch, ENVIRONMENT)
+    assert set(SERVICES) <= set(shown)
+    for name in SERVICES:
+        assert shown[name]["description"]
+        undescribed = [field["name"] for field in shown[name]["configFields"] if not field["description"]]
+        assert shown[name]["configFields"]
+        assert not undescribed, name
+    api, amplitude = values(shown["customer_api"]), values(shown["amplitude"])
+    assert (api["url"], api["page_size"]) == ('"https://crm.example/customers"', "100")
+    assert (amplitude["region"], amplitude["min_id_length"]) == ('"eu"', "5")
+    assert values(shown["ga4"])["measurement_id"] == '"G-ABC"'
+    assert values(shown["postgres"])["url"] == '"postgres://shop@db.example/shop"'
+    assert shown["snowflake"]["resourceType"].endswith("SnowflakeAccount")
+    assert values(shown["snowflake"])["warehouse"] == '"SMALL"'
+    assert values(shown["warehouse"])["url"].startswith('"duckdb:///')
+    assert {key for key, value in values(shown["snowflake"]).items() if value == f'"{MASK}"'} == {"password"}
+    told = json.dumps(shown)
+    assert not [secret for secret in SECRETS if secret in told]
+
+
+@DAGSTER_S_OWN
+def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_by_dagster(tmp_path, monkeypatch, {})
+    assert set(SERVICES) <= set(shown)
+    set_by = {
+        "snowflake": "ECOM_WAREHOUSE=snowflake://", "postgres": "ECOM_POSTGRES_URL=postgres://",
+        "amplitude": "ECOM_AMPLITUDE_API_KEY", "heap": "ECOM_HEAP_APP_ID", "mixpanel": "ECOM_MIXPANEL_TOKEN",
+        "ga4": "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET", "customer_api": "ECOM_CUSTOMER_API_URL",
+        "order_report_api": "ECOM_ORDER_API_URL", "catalogue_api": "ECOM_CATALOGUE_API_URL",
+    }  # fmt: skip
+    assert {name for name, words in set_by.items() if words not in shown[name]["description"]} == set()
+    assert values(shown["customer_api"])["url"] == '""'
+    assert values(shown["customer_api"]).get("key", "null") == "null"
+
+
+def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
+    given = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
+    with dg.DagsterInstance.local_temp(str(tmp_path)):
+        job = build_definitions(Settings(home=tmp_path, **given)).resolve_job_def("everything")
+        kept = dg.serialize_value(job.get_job_snapshot())
+    assert "crm.example" in kept
+    assert not [secret for secret in SECRETS if secret in kept]
+
+
+def test_a_run_fetches_from_the_resource_that_stands_in_for_the_api(tmp_path: Path) -> None:
+    events = page_views(tmp_path / "own.csv", "2026-03-10")
+    settings = Settings(home=tmp_path / "home", events=str(events), customer_api_url="https://crm.example/customers")
+    today, keys = today_in("UTC"), [asset_key(RawCustomers), asset_key(Customers)]
+    with CustomerService(people(1, 2, 3)) as api, dg.DagsterInstance.ephemeral() as instance:
+        stand_in = CustomerApi(url=api.api_url, key=api.key, page_size=2)
+        made = build_definitions(settings, resources={"customer_api": stand_in})
+        made.resolve_job_def("everything").execute_in_process(
+            instance=instance, partition_key=today.isoformat(), asset_selection=keys
+        )
+    assert fetched(settings, today) == ["1", "2", "3"]
+
+
+def fetched(settings: Settings, day: date) -> list[str]:
+    engine = new_engine(settings).open()
+    try:
+        rows = engine.table(RawCustomers).order_by("record_number").to_pyarrow().to_pylist()
+    finally:
+        engine.close()
+    assert {row["received_date"] for row in rows} == {day}
+    return [row["customer_id"] for row in rows]
+
+
+class ClosedAccount:
+    """A Snowflake account that lets nobody in, and counts who came."""
+
+    def __init__(self) -> None:
+        self.logins = 0
+
+    def get_connection(self) -> AbstractContextManager[Any]:
+        """Refuse."""
+        self.logins += 1
+        raise OSError("closed today")
+
+
+def test_the_snowflake_engine_logs_in_through_the_resource(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, warehouse="snowflake://reader@account/SHOP", snowflake_password="p")  # noqa: S106 (of nobody)
+    account = ClosedAccount()
+    with pytest.raises(WarehouseError, match="closed today"):
+        new_engine(settings).connect_through(account).open()
+    assert account.logins == 1
+
+
+def test_a_snowflake_that_is_not_set_says_what_to_set(tmp_path: Path) -> None:
+    unset = build_definitions(Settings(home=tmp_path)).resources or {}
+    with pytest.raises(SettingError, match="ECOM_WAREHOUSE=snowflake://"):
+        unset["snowflake"].get_connection()
+
+
+def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
+    seen = []
+
+    @dg.asset(required_resource_keys={"customer_api", "postgres", "heap"})
+    def reader(context: dg.AssetExecutionContext) -> None:
+        there = context.resources.customer_api.applied_to(Settings())
+        seen.append((there.customer_api_key.get_secret_value(), context.resources.postgres.secret("url")))
+        seen.append(context.resources.heap.applied_to(Settings()).heap_app_id)
+
+    resources = {
+        "customer_api": CustomerApi(url="https://crm.example", key="k"),
+        "postgres": Postgres(url="postgres://shop:p@db/shop"),
+        "heap": tool_resource("heap")(app_id="7"),
+    }
+    assert dg.materialize([reader], resources=resources).success
+    assert seen == [("k", "postgres://shop:p@db/shop"), "7"]
+    assert (resources["customer_api"].key, resources["postgres"].url) == (MASK, "postgres://shop@db/shop")
+
+
+def test_a_secret_can_be_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_OF_THE_BRANCH", "k2")
+    seen = []
+
+    @dg.asset(required_resource_keys={"customer_api"})
+    def reader(context: dg.AssetExecutionContext) -> None:
+        seen.append(context.resources.customer_api.secret("key"))
+
+    api = CustomerApi(url="https://crm.example", key=dg.EnvVar("KEY_OF_THE_BRANCH"))
+    assert dg.materialize([reader], resources={"customer_api": api}).success
+    assert seen == ["k2"]
