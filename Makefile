@@ -47,7 +47,8 @@ $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
 	@echo "Setting up $(VENV) with $(PYTHON); this is done once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/core.txt
+	@# Not compiled here: most modules of the packages are never loaded, and Python compiles each when it is.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/core.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -10,7 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import Outlets
-from ecom_assets.delivery.tools.all import SETTING_OF
+from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.delivery.tools.resources import tool_resources
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
@@ -124,9 +124,9 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
 def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
     """Return where results go as a resource; `retry_rejected` has refused records sent again."""
 
-    @dg.resource(required_resource_keys=set(SETTING_OF), description="What is delivered to, and what was delivered.")
+    @dg.resource(required_resource_keys=set(TOOLS), description="What is delivered to, and what was delivered.")
     def outlets(context: dg.InitResourceContext) -> Iterator[Outlets]:
-        there = with_services(settings, {tool: getattr(context.resources, tool) for tool in SETTING_OF})
+        there = with_services(settings, {tool: getattr(context.resources, tool) for tool in TOOLS})
         with closing(outlets_of(there, retry_rejected=retry_rejected)) as opened:
             yield opened
 

@@ -1,32 +1,13 @@
 """Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
 
-import json
-import sys
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
-from dagster._core.test_utils import in_process_test_workspace
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster_graphql.schema import create_schema
 
-from ecom_assets.clock import today_in
-from ecom_assets.customers.contracts import Customers, RawCustomers
-from ecom_assets.definitions import build_definitions
-from ecom_assets.delivery.tools.resources import tool_resource
-from ecom_assets.errors import SettingError, WarehouseError
-from ecom_assets.sandbox.services.customers import CustomerService
-from ecom_assets.settings.resource import MASK
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.resources import CustomerApi
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.resources import Postgres
-from ecom_assets_tests.command import page_views
-from ecom_assets_tests.services import people
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
     "customer_api", "order_report_api", "catalogue_api")  # fmt: skip
@@ -201,3 +182,44 @@ def test_a_secret_can_be_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) 
     api = CustomerApi(url="https://crm.example", key=dg.EnvVar("KEY_OF_THE_BRANCH"))
     assert dg.materialize([reader], resources={"customer_api": api}).success
     assert seen == ["k2"]
+
+
+def kinds_of(**settings: Any) -> dict[str, set[str]]:
+    """Return the kinds of every asset by its key, for a platform with some settings."""
+    made = build_definitions(Settings(**settings))
+    return {spec.key.to_user_string(): set(spec.kinds) for spec in made.resolve_all_asset_specs()}
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "engine"),
+    [
+        ("", "duckdb"),
+        ("postgresql://shop@db/shop", "postgres"),
+        ("snowflake://u:p@a/SHOP", "snowflake"),
+        ("spark:///lake", "spark"),
+    ],
+)
+def test_kinds_name_the_engine(tmp_path: Path, warehouse: str, engine: str) -> None:
+    kinds = kinds_of(home=tmp_path, warehouse=warehouse)
+    assert kinds["mart/sales"] == {engine, "ibis", "table"}
+    assert {key for key, found in kinds.items() if key.startswith("mart/") and engine not in found} == set()
+
+
+def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:
+    (tmp_path / "landed").mkdir()
+    for name in ("a.csv.gz", "b.parquet"):
+        (tmp_path / "landed" / name).touch()
+    kinds = kinds_of(
+        home=tmp_path,
+        events=str(tmp_path / "landed"),
+        orders="orders.csv",
+        customer_api_url="https://crm.example",
+        postgres_url="postgres://db/shop",
+    )
+    assert kinds["raw/events"] == {"duckdb", "csv", "parquet"}
+    assert kinds["raw/user_order_log"] == {"duckdb", "csv"}
+    assert kinds["raw/customers"] == {"duckdb", "api"}
+    assert kinds["serving/postgres_marts"] == {"postgres"}
+    for tool in ("amplitude", "heap", "mixpanel", "ga4"):
+        assert kinds[f"export/{tool}_events"] == {tool}
+    assert max(len(found) for found in kinds.values()) == 3

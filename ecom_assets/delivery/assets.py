@@ -72,7 +72,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         group_name="delivery",
         description=f"{what}, delivered to {TOOLS[tool].title}, each record once.",
         owners=["team:analytics"],
-        kinds={"http"},
+        kinds={tool},
         required_resource_keys={"warehouse", "outlets"},
         check_specs=_claims(key),
         pool=pool,

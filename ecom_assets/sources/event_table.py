@@ -36,6 +36,7 @@ def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.Assets
         EVENT_TABLE,
         partitions_def=daily,
         group_name="events",
+        kinds={"snowflake"},
         description="The table that events come from: what arrived on each of the last days.",
     )
 

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal, cast, get_origin
 
 from pydantic import SecretStr, create_model
 
-from ecom_assets.delivery.tools.all import SETTING_OF, missing_settings
+from ecom_assets.delivery.tool import variable
+from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.settings.resource import SettingsResource, setting
 from ecom_assets.settings.settings import Settings
 
@@ -18,21 +19,20 @@ class ToolResource(SettingsResource):
 
 def tool_resources(settings: Settings) -> dict[str, ToolResource]:
     """Return the resource of every tool, set or not, by the tool's name."""
-    return {tool: tool_resource(tool).from_settings(settings) for tool in SETTING_OF}
+    return {tool: tool_resource(tool).from_settings(settings) for tool in TOOLS}
 
 
 @lru_cache
-def tool_resource(tool: str) -> type[ToolResource]:
+def tool_resource(name: str) -> type[ToolResource]:
     """Return the class of a tool's resource, with a field for each of its settings."""
-    prefix = f"{tool}_"
-    names = [name for name in Settings.model_fields if name.startswith(prefix)]
-    fields: dict[str, Any] = {name.removeprefix(prefix): (_kind(name), setting(name)) for name in names}
-    made = create_model(tool.title(), __base__=ToolResource, __module__=__name__, **fields)
-    made.__doc__ = (
-        f"The tool {tool}, which events and user properties are delivered to. Nothing is sent until "
-        f"{missing_settings(tool)} is set; the sandbox shop delivers to a stand-in instead."
-    )
-    made.tool, made.prefix = tool, prefix
+    tool, prefix = TOOLS[name], f"{name}_"
+    fields: dict[str, Any] = {
+        field.removeprefix(prefix): (_kind(field), setting(field)) for field in tool.settings.model_fields
+    }
+    made = create_model(name.title(), __base__=ToolResource, __module__=__name__, **fields)
+    needed = " and ".join(variable(field) for field in tool.needed)
+    made.__doc__ = f"{tool.title}, which events and user properties are delivered to. To deliver, set {needed}."
+    made.tool, made.prefix = name, prefix
     return made
 
 
