@@ -1,13 +1,32 @@
 """Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
 
+import json
+import sys
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_graphql.schema import create_schema
 
+from ecom_assets.clock import today_in
+from ecom_assets.customers.contracts import Customers, RawCustomers
+from ecom_assets.definitions import build_definitions
+from ecom_assets.delivery.tools.resources import tool_resource
+from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.settings.resource import MASK
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.resources import CustomerApi
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.resources import Postgres
+from ecom_assets_tests.command import page_views
+from ecom_assets_tests.services import people
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
     "customer_api", "order_report_api", "catalogue_api")  # fmt: skip
