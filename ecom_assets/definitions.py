@@ -139,7 +139,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
-    """Return what an asset is made with: the engine, and Ibis or what its rows come from; Dagster takes three."""
+    """Return what an asset is made with: a table of the engine, by Ibis or from a source; Dagster takes three."""
     engine = engine_name(settings.warehouse_url)
     from_source = {
         raw_events.key: event_kinds,
@@ -147,7 +147,7 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
         raw_customers.key: lambda _settings: {"api"},
         raw_stock.key: stock_kinds,
     }.get(asset.key)
-    return {engine, *(from_source(settings) if from_source else {"ibis", "table"})}
+    return {engine, "table", *(from_source(settings) if from_source else {"ibis"})}
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:

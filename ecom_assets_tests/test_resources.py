@@ -235,9 +235,9 @@ def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:
         customer_api_url="https://crm.example",
         postgres_url="postgres://db/shop",
     )
-    assert kinds["raw/events"] == {"duckdb", "csv", "parquet"}
-    assert kinds["raw/user_order_log"] == {"duckdb", "csv"}
-    assert kinds["raw/customers"] == {"duckdb", "api"}
+    assert kinds["raw/events"] == {"duckdb", "table", "file"}
+    assert kinds["raw/user_order_log"] == {"duckdb", "table", "csv"}
+    assert kinds["raw/customers"] == {"duckdb", "table", "api"}
     assert kinds["serving/postgres_marts"] == {"postgres"}
     for tool in ("amplitude", "heap", "mixpanel", "ga4"):
         assert kinds[f"export/{tool}_events"] == {tool}

@@ -1,16 +1,15 @@
-"""What data come from, as the kinds that Dagster's graph shows: csv, parquet, json, snowflake, api, sandbox."""
+"""What data come from, as the kinds that Dagster's graph shows: csv, parquet, json, file, snowflake, api, sandbox."""
 
 from itertools import islice
 from pathlib import Path
 
+from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, is_table
 from ecom_assets.sources.files.places import files_below, split_places
 
 KIND_OF = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json",
     ".ndjson": "json"}  # fmt: skip
-MOST = 2
-"""Dagster shows three kinds of an asset, and one is the engine."""
 LOOKED_AT = 20
 """Files of a folder by which its kinds are known; a landing folder can have thousands."""
 
@@ -26,25 +25,25 @@ def order_kinds(settings: Settings) -> set[str]:
     """Return what order lines come from."""
     if settings.orders:
         return _file_kinds(split_places(settings.orders))
-    return {"api"} if settings.order_api_url or not settings.has_own_data else {"table"}
+    return {"api"} if settings.order_api_url or not settings.has_own_data else set()
 
 
 def stock_kinds(settings: Settings) -> set[str]:
     """Return what the stock of products comes from."""
     if settings.catalogue and not settings.catalogue_api_url:
         return _file_kinds([str(settings.catalogue)])
-    return {"api"} if settings.catalogue_api_url else {"parquet"} if not settings.has_own_data else {"table"}
+    return {"api"} if settings.catalogue_api_url else {"parquet"} if not settings.has_own_data else set()
 
 
 def _file_kinds(places: list[str]) -> set[str]:
     found = {KIND_OF[ending] for place in places for ending in _endings(Path(place)) if ending in KIND_OF}
-    return set(sorted(found)[:MOST]) or {"file"}
+    return found if len(found) == 1 else {"file"}  # Dagster shows three kinds, two of which are engine and table
 
 
 def _endings(place: Path) -> set[str]:
     """Return the endings of a place's files, without that of compression."""
     try:
         files = [*islice(files_below(place), LOOKED_AT)] if place.is_dir() else [place]
-    except OSError:  # the asset that reads it says so
+    except (OSError, SourceError):  # the asset that reads it says so
         return set()
     return {Path(path.name.lower().removesuffix(".gz")).suffix for path in files}
