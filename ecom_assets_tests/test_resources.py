@@ -114,7 +114,7 @@ def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path, mon
 
 
 def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
-    given = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
+    given: dict[str, Any] = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
     with dg.DagsterInstance.local_temp(str(tmp_path)):
         job = build_definitions(Settings(home=tmp_path, **given)).resolve_job_def("everything")
         kept = dg.serialize_value(job.get_job_snapshot())
@@ -180,10 +180,11 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
         seen.append((there.customer_api_key.get_secret_value(), context.resources.postgres.secret("url")))
         seen.append(context.resources.heap.applied_to(Settings()).heap_app_id)
 
-    resources = {
+    app: dict[str, Any] = {"app_id": "7"}  # the fields of a tool are known when its package is found
+    resources: dict[str, Any] = {
         "customer_api": CustomerApi(url="https://crm.example", key="k"),
         "postgres": Postgres(url="postgres://shop:p@db/shop"),
-        "heap": tool_resource("heap")(app_id="7"),
+        "heap": tool_resource("heap")(**app),
     }
     assert dg.materialize([reader], resources=resources).success
     assert seen == [("k", "postgres://shop:p@db/shop"), "7"]
