@@ -1,6 +1,10 @@
 """Servers and warehouses that many tests share. Not here: fixtures of one subject."""
 
 import os
+import shutil
+import signal
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +13,34 @@ import pytest
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets_tests.known_sql import remember_sql
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 from ecom_assets_tests.warehouse.engines import snowflake_server
+
+STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
+"""Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow, but for the brief ones."""
+TEMPORARY = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile SQL once, give children back their Ctrl-C, and a session a folder that no other one cleans."""
+    remember_sql()
+    # What a shell starts in the background ignores Ctrl-C, and so would every process that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput") and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-"))
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove those files, unless somebody may want to see what a failed test left."""
+    folder = session.config.stash.get(TEMPORARY, None)
+    if folder is not None:
+        del os.environ["PYTEST_DEBUG_TEMPROOT"], session.config.stash[TEMPORARY]
+        if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +113,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real account, unless it was asked for."""
+    """Leave out what needs a real account, unless it was asked for; call slow what starts a server, but for a few."""
+    for item in items:
+        groups = {group for marker in item.iter_markers("xdist_group") for group in marker.args}
+        starts = STARTS_A_SERVER & (groups | set(getattr(item, "fixturenames", ())))
+        if starts and not item.get_closest_marker("brief"):
+            item.add_marker(pytest.mark.slow)
     if "live" not in config.option.markexpr:
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)

@@ -53,7 +53,6 @@ class Platform:
         self._expressions: dict[tuple[str, str, Days, Days], ir.Table] = {}
         self._land([])
         self._landed = self.engine.con.table("landed")
-        _remember_sql(self.engine)
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
@@ -183,16 +182,3 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
     engine.ensure(contract)
     rows = engine.con.raw_sql(f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}").fetchall()
     return sorted(rows, key=repr)
-
-
-def _remember_sql(engine: DuckDBEngine) -> None:
-    # Compiling takes eight times as long as running on a few rows, and random plans repeat their slices.
-    compile_anew = engine.compile
-    known: dict[Any, str] = {}
-
-    def compile_once(rows: ir.Table) -> str:
-        if rows.op() not in known:
-            known[rows.op()] = compile_anew(rows)
-        return known[rows.op()]
-
-    engine.compile = compile_once  # type: ignore[method-assign]

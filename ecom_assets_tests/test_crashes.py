@@ -27,7 +27,7 @@ KILLED = -signal.SIGKILL
 MOMENTS = 10
 SEED = 20_261_120
 STEPS = [
-    ("file_creation", 1),
+    pytest.param("file_creation", 1, marks=pytest.mark.slow),
     *((step, 6) for step in ("slice_written", "committed", UNREPORTED)),
     pytest.param("slice_begun", 6, marks=pytest.mark.slow),
 ]
@@ -114,7 +114,8 @@ def test_a_kill_at_a_named_step_is_mended_by_running_again(
     assert_mended(driver, home, few)
 
 
-@pytest.mark.parametrize("moment", [pytest.param(n, marks=pytest.mark.slow if n else ()) for n in range(MOMENTS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_kill_at_a_random_moment_is_mended_by_running_again(
     driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
 ) -> None:

@@ -147,6 +147,7 @@ def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
 # What the pages show
 
 
+@pytest.mark.slow
 def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
     home = tmp_path / "home"
     said = ecom("run", home=home)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def signed(rows: list[Row], amount: str, sign: str, negative: str) -> Decimal:
     return sum((-row[amount] if row[sign] == negative else row[amount] for row in rows), Decimal(0))
 
 
+@pytest.mark.slow
 def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
     # A million purchases of the most that one may be worth, 10,000,000,000.00, and one of 0.01.
     shop = WholePlatform(Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT))

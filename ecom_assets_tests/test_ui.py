@@ -189,6 +189,7 @@ def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> N
     assert page.get_by_text("Join the Dagster community").count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("materialized")
 def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served, page: Page) -> None:
     page.goto("/assets/staging/events?view=overview")
@@ -205,6 +206,7 @@ def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served,
 @pytest.mark.parametrize(
     ("entry", "holds"), [("sql", "SELECT"), ("preview", "•••"), ("lineage", "mart.session_days.visitor_id")]
 )
+@pytest.mark.slow
 def test_a_materialization_shows_its_sql_a_preview_and_what_columns_are_made_of(
     served: Served, page: Page, entry: str, holds: str
 ) -> None:
@@ -215,6 +217,7 @@ def test_a_materialization_shows_its_sql_a_preview_and_what_columns_are_made_of(
     page.screenshot(path=served.pictures / f"{entry}.png")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("materialized")
 def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
     page.goto("/assets/mart/sessions?view=checks")
@@ -224,6 +227,7 @@ def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
     page.screenshot(path=served.pictures / "checks.png")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("materialized")
 def test_its_neighbours_are_drawn_with_the_checks_they_passed(served: Served, page: Page) -> None:
     page.set_viewport_size(WIDE)  # else its neighbours are drawn without their checks

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from ecom_assets.automation.event_table_sensor import event_table_sensor
 from ecom_assets.definitions import build_definitions
@@ -41,6 +42,8 @@ def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowfl
     assert (last - first).days == 7
 
 
+@pytest.mark.brief
+@pytest.mark.xdist_group("snowflake")
 def test_the_sensor_asks_for_the_days_that_new_rows_belong_to(
     account: SnowflakeEngine, snowflake_url: str, home: Path
 ) -> None:

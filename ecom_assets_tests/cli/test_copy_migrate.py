@@ -11,7 +11,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse import migration as copying
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.command import Said, ecom, small_shop
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, Said, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
 
@@ -21,10 +21,10 @@ TABLE_COUNT = len(ALL) + len(NOTES)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose embedded warehouse has the tables of a small shop."""
+    """A home whose embedded warehouse has sessions and sales of a small shop."""
     home = tmp_path_factory.mktemp("shop") / "home"
     small_shop(home)
-    assert ecom("run", home=home).exit_code == 0
+    assert ecom("run", "--select", f"{FEW_TABLES[1]} or {FEW_SALES[1]}", home=home).exit_code == 0
     return home
 
 

@@ -102,6 +102,7 @@ def test_a_port_that_is_taken_is_named(home: Path) -> None:
     assert said.sentence.startswith(f"The UI cannot listen at 127.0.0.1:{port} (Address already in use")
 
 
+@pytest.mark.slow
 def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home, days=1, visitors=5)

@@ -96,6 +96,7 @@ def test_the_real_customers_of_each_week_are_new_or_returning_as_plain_python_fi
     assert queried(real_home, f"SELECT {columns} FROM mart.customer_retention WHERE {where}") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("cli_real_orders")
 def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
     before = contents(real_home)
@@ -105,6 +106,7 @@ def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
         assert contents(real_home) == before
 
 
+@pytest.mark.slow
 def test_online_retail_gives_the_totals_that_its_readme_tells(tmp_path: Path) -> None:
     home = tmp_path / "home"
     file = real_file("online_retail_2010_2011.parquet")

@@ -16,6 +16,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
     said = ecom(
         "run", "--json", "--events", real_file("rees46_2019_10_01.csv"), "--events-mapping", "rees46", home=home

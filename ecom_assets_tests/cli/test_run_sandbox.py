@@ -198,6 +198,7 @@ def test_every_check_ran_and_passed(shop: Shop) -> None:
     assert shop.summary["checks"] == {"passed": check_count(Settings(home=shop.home)), "failed": [], "warned": []}
 
 
+@pytest.mark.slow
 def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
     again = ecom("run", home=shop.home)
     assert again.exit_code == 0

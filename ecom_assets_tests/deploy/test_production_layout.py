@@ -87,6 +87,7 @@ def the_whole_story(layout: Layout) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict[str, str], tmp_path: Path) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         the_whole_story(layout)

@@ -127,12 +127,12 @@ def check(seed: int) -> None:
 
 
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
-    for seed in range(6):
+    for seed in range(2):
         check(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_hundreds_of_orders_end_as_one_run_over_everything() -> None:
-    for seed in range(1000, 1300):
+    for seed in (*range(2, 6), *range(1000, 1300)):
         check(seed)

@@ -84,12 +84,11 @@ def check(seed: int) -> None:
 
 
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
-    for seed in range(2):
-        check(seed)
+    check(0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_hundreds_of_orders_end_as_one_run_over_everything() -> None:
-    for seed in range(1000, 1100):
+    for seed in (1, *range(1000, 1100)):
         check(seed)

@@ -103,7 +103,7 @@ def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publ
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ecom_assets.settings import Settings
+from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.duckdb import DuckDBEngine
 from ecom_assets.warehouse.opening import publication_target
 from ecom_assets.warehouse.publication import publish

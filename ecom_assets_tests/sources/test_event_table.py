@@ -25,6 +25,8 @@ from ecom_assets_tests.sources.event_table_rows import (
     ship,
 )
 
+pytestmark = [pytest.mark.brief, pytest.mark.xdist_group("snowflake")]
+
 # Ann on the 28th, told a day later; Bob with an offset that makes it the 29th in Berlin; texts that are no times.
 TEXTS = """
 e1|ann|product_view|2026-03-28T10:00:00Z|lamp|light|s1|https://a.io|||2026-03-29T01:00:00Z|a|Opera|{"b": 1,  "a": 2.50}

@@ -1,6 +1,6 @@
 """Every engine gives the tables that the embedded one gives, row for row and value for value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets_tests.warehouse.engines.graph import Rows, run_everything, stored_tables
+from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
 from ecom_assets_tests.warehouse.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.warehouse.engines.told_tool import told_outlets
@@ -95,14 +95,14 @@ def embedded(shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
     return everything_on("", shop, tmp_path_factory.mktemp("embedded"))
 
 
-@pytest.fixture(scope="module", params=on_one_worker_each(OTHERS, slow=("spark", "snowflake")))
+@pytest.fixture(scope="module", params=on_one_worker_each(OTHERS, slow=OTHERS))
 def other(request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
     """What another engine makes of the same shop."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")
     return everything_on(warehouse, shop, tmp_path_factory.mktemp(request.param))
 
 
-def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
+def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayRange] = RANGES) -> Left:
     """Run everything, range by range, on a warehouse."""
     settings = Settings(
         home=home,
@@ -117,9 +117,18 @@ def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
         timezone=TIMEZONE,
     )
     outlets = told_outlets(settings)
-    checks = run_everything(settings, RANGES, {"customer_source": ToldCustomers(), "outlets": outlets})
+    checks = run_everything(settings, ranges, {"customer_source": ToldCustomers(), "outlets": outlets})
     outlets.close()
     return Left(settings, stored_tables(settings), checks)
+
+
+@pytest.mark.xdist_group("postgres")
+def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgres_url: str, tmp_path: Path) -> None:
+    here = everything_on("", shop, tmp_path / "here", RANGES[:1])
+    there = everything_on(postgres_url, shop, tmp_path / "there", RANGES[:1])
+    assert there.tables == here.tables
+    assert there.checks == here.checks
+    assert len([rows for rows in here.tables.values() if rows]) > len(TABLES) / 2
 
 
 @pytest.mark.parametrize("table", TABLES)

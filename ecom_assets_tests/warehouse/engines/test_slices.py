@@ -48,6 +48,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.close()
 
 
+@pytest.mark.brief
 def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     written = engine.replace(Visits, from_within(engine, (TWO, "eva"), (TWO, "kim")), Days((TWO,)))
@@ -187,7 +188,7 @@ def test_a_type_that_changed_is_cast_or_everything_stays(engine: Engine, setting
     again.close()
 
 
-@pytest.mark.parametrize("name", SEVERAL_WRITERS)
+@pytest.mark.parametrize("name", on_one_worker_each(SEVERAL_WRITERS))
 def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     settings = settings_of(name, request, tmp_path)
     writers = [opened(settings) for _ in range(2)]
@@ -211,6 +212,7 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
         one.close()
 
 
+@pytest.mark.brief
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process only")
 def test_tests_of_one_engine_run_in_one_process(engine: Engine, request: pytest.FixtureRequest) -> None:
     assert request.node.nodeid.endswith(f"@{engine.address.partition(':')[0].removesuffix('ql')}"), (

@@ -19,9 +19,9 @@ PATIENCE_S = 60.0
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.spark import SparkEngine
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
 address, worker = sys.argv[1], int(sys.argv[2])
 conf = "spark.executor.memory=500m,spark.driver.host=127.0.0.1"

@@ -69,9 +69,9 @@ def test_a_spark_that_dies_is_started_anew_and_the_slice_written(spark_engine: S
 SCRIPT = """
 import sys
 from pathlib import Path
-from ecom_assets.settings import Settings
-from ecom_assets.transforms.days import Days
-from ecom_assets.warehouse.spark import SparkEngine
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, from_outside, from_within, stored
 engine = SparkEngine(Settings(home=Path("home"), warehouse="spark://local[1]" + sys.argv[1])).open()
 rows = from_within(engine, (ONE, "eva"))
@@ -113,6 +113,7 @@ def test_a_killed_process_leaves_the_old_slice_and_is_in_nobodys_way(spark_engin
     assert stored(spark_engine) == [(ONE, "kim")]
 
 
+@pytest.mark.slow
 def test_spark_says_nothing_and_leaves_nothing_in_the_working_folder(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

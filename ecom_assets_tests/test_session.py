@@ -1,0 +1,32 @@
+"""What a session of tests gives the processes that tests start, and where it keeps its files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+A_CHILD = (sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)")
+A_TEST = f"""
+import subprocess, sys
+
+def test_who_listens(tmp_path, pytestconfig):
+    out = subprocess.run({A_CHILD!r}, capture_output=True, text=True, check=True).stdout
+    print("CHILD IGNORES", out, "FILES IN", tmp_path)
+"""
+
+
+def test_a_session_from_the_background_starts_children_that_hear_ctrl_c_and_has_its_files_to_itself(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_one.py").write_text(A_TEST)
+    words = [sys.executable, "-m", "pytest", "-q", "-s", "-n", "0", "-p", "ecom_assets_tests.conftest"]
+    command = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *words, "--rootdir", str(tmp_path), str(tmp_path)]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1]), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    told = [
+        subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False).stdout
+        for _ in range(2)
+    ]
+    places = [one.partition("FILES IN ")[2].split("pytest-of")[0] for one in told]
+    assert ["CHILD IGNORES False" in one for one in told] == [True, True], told
+    assert places[0].split("/")[-2].startswith("ecom-")
+    assert places[0] != places[1]
+    assert not Path(places[0]).exists(), "a session that ended well cleans up"
