@@ -19,6 +19,7 @@ import pyarrow as pa
 from ecom_assets.delivery.destination import Answer, Verdict
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
+from ecom_assets.http.waiting import backoff_s
 from ecom_assets.settings.settings import Settings
 
 Refusals = Mapping[int, tuple[str, str]]
@@ -326,9 +327,9 @@ class Conversation:
         if left.tries > patience.retries:
             self._postpone_all(left, reason, reading.words)
             return
-        backoff_s = min(patience.base_s * 2 ** (left.tries - 1), patience.most_s)
-        backoff_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (no secret)
-        self._wait(left, max(backoff_s, reply.asked_s or 0.0), reason, reading.words)
+        wait_s = backoff_s(patience.base_s, left.tries, patience.most_s)
+        wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (no secret)
+        self._wait(left, max(wait_s, reply.asked_s or 0.0), reason, reading.words)
 
     def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
         lost = [place for place in left.places if not self._manner.repeatable(self._payloads[place])]

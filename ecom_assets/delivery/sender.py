@@ -3,10 +3,8 @@
 import json
 import logging
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from isal import igzip
@@ -15,8 +13,8 @@ from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from ecom_assets.http.waiting import Pause, asked_s, through
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.sources.http.retry import asked_s
 
 _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
@@ -115,32 +113,17 @@ class Reply:
         return told if isinstance(told, dict) else {}
 
 
-class _WithoutQueries(logging.Filter):
-    """urllib3 logs each request with its query, in which GA4 wants its secret."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Take what follows a question mark out of what is logged."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
-        return True
-
-
-logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
-
-
 class Sender:
     """Posts requests from any number of threads."""
 
     def __init__(self, rule: HttpRule) -> None:
         """Open nothing yet."""
         self.rule = rule
-        self._session = Session()
-        # The library's own retries are off: which answer is worth another try differs between tools.
+        # The library's own retries are off: which records of a request are worth another try differs between tools.
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=rule.connections, max_retries=0)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+        self._session = through(Session(), adapter)
         self._limiter = _limiter(rule)
-        self._lock, self._until = Lock(), 0.0
+        self._pause = Pause()
         self.has_taken = False
         """Whether the tool has ever taken something: then it knows us, and what it refuses is the record."""
 
@@ -152,19 +135,13 @@ class Sender:
 
     def pause(self, seconds: float) -> None:
         """Let no thread send for so long: the tool said that it has had enough of us, not of one user."""
-        with self._lock:
-            self._until = max(self._until, time.monotonic() + seconds)
-
-    def wait_s(self) -> float:
-        """Return the seconds until the pause is over."""
-        return max(0.0, self._until - time.monotonic())
+        self._pause.ask(seconds)
 
     def post(self, request: Request, records: int) -> Reply:
         """Post once; waits its turn, and for a pause to be over."""
         if self._limiter is not None:
             self._limiter.try_acquire(self.rule.name, weight=records)
-        while (wait_s := self.wait_s()) > 0:
-            time.sleep(wait_s)
+        self._pause.wait()
         try:
             response = self._session.post(
                 request.url,

@@ -16,11 +16,11 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecom_assets.errors import SourceError
+from ecom_assets.http.retry import HttpCosts
+from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.http.retry import HttpCosts
-from ecom_assets.sources.http.session import Api, ApiSession, header_value
 from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import Received

@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ecom_assets.errors import SettingError
+from ecom_assets.http.retry import HttpCosts
+from ecom_assets.http.session import Api, ApiSession, cached_session, header_value
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.mapping import KeyHeader, mapping_of
 from ecom_assets.sources.customer_api.pages import Reading, read_until_settled
 from ecom_assets.sources.customer_api.paging import PageReader
 from ecom_assets.sources.customer_api.records import Conflict, Customer, QuarantinedRecord, ReceivedRecord, merged
-from ecom_assets.sources.http.retry import HttpCosts
-from ecom_assets.sources.http.session import Api, ApiSession, cached_session, header_value
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 from requests import Response
 
 from ecom_assets.errors import SourceError
+from ecom_assets.http.session import ApiSession, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.sources.customer_api.mapping import (
     EPOCHS,
@@ -28,7 +29,6 @@ from ecom_assets.sources.customer_api.mapping import (
 )
 from ecom_assets.sources.customer_api.pages import MOST_PAGES, Page
 from ecom_assets.sources.customer_api.records import ID_TYPES, read_id, read_record
-from ecom_assets.sources.http.session import ApiSession, same_origin
 from ecom_assets.sources.mapping_file import bracketed_guess
 
 _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}

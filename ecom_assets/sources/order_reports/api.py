@@ -16,10 +16,10 @@ from requests import Response
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.http.retry import HttpCosts
+from ecom_assets.http.session import Api, ApiSession, header_value, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.http.retry import HttpCosts
-from ecom_assets.sources.http.session import Api, ApiSession, header_value, same_origin
 
 FOLDER = "order_reports"
 FILE = "user_order_log_inc.csv"

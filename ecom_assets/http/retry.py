@@ -7,19 +7,19 @@ one thread meets must pause them all.
 
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Lock
 from typing import Any
 
 from requests import PreparedRequest, Response, exceptions
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ecom_assets.errors import SourceError
+from ecom_assets.http.waiting import Pause, asked_s, backoff_s
 from ecom_assets.redact_url import without_secrets
 
 RETRIES = 3
@@ -33,8 +33,7 @@ class Backoff(Retry):
 
     def get_backoff_time(self) -> float:
         """Return the seconds before the next attempt."""
-        seconds: float = self.backoff_factor * 2 ** (len(self.history) - 1) if self.history else 0.0
-        return seconds
+        return backoff_s(self.backoff_factor, len(self.history))
 
 
 @dataclass(frozen=True)
@@ -90,50 +89,6 @@ class HttpTally:
         with self._lock:
             retries = dict(sorted(self._retries.items()))
             return HttpCosts(self._requests, retries, round(self._wait_s, 3), self._bytes, self._unchanged)
-
-
-class Pause:
-    """A pause that the API asked for: it holds for every thread, and ends early when the fetch is given up."""
-
-    def __init__(self, tally: HttpTally) -> None:
-        """Count pauses in `tally`."""
-        self._tally = tally
-        self._stop, self._lock, self._until = Event(), Lock(), 0.0
-
-    def ask(self, seconds: float) -> None:
-        """Let nobody send for so many seconds from now."""
-        with self._lock:
-            now = time.monotonic()
-            until = max(self._until, now + seconds)
-            self._tally.add_wait(until - max(self._until, now))
-            self._until = until
-
-    def wait(self, seconds: float = 0.0) -> None:
-        """Wait so long, and for the pause to be over.
-
-        Raises:
-            SourceError: The fetch was given up.
-        """
-        until = time.monotonic() + seconds
-        while not self._stop.is_set():
-            left = max(until, self._until) - time.monotonic()
-            if left <= 0:
-                return
-            self._stop.wait(left)
-        raise SourceError("This request was given up because another one failed; see that one.")
-
-    def stop(self) -> None:
-        """Give the fetch up: nobody waits any longer, nothing more is sent."""
-        self._stop.set()
-
-
-def asked_s(response: Response) -> float | None:
-    """Return the seconds in Retry-After, given as such or as a date; None without a readable one."""
-    text = response.headers.get("Retry-After")
-    try:
-        return None if text is None else max(0.0, Retry().parse_retry_after(text))
-    except (InvalidHeader, ValueError, OverflowError):
-        return None
 
 
 @dataclass(frozen=True)

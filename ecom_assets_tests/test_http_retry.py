@@ -7,7 +7,8 @@ import pytest
 from requests import Response
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.http.retry import Attempt, Budget, HttpTally, Pause
+from ecom_assets.http.retry import Attempt, Budget, HttpTally
+from ecom_assets.http.waiting import Pause
 
 
 def answer(status: int, retry_after: str | None = None) -> Attempt:
@@ -19,7 +20,7 @@ def answer(status: int, retry_after: str | None = None) -> Attempt:
 
 
 def pause() -> Pause:
-    return Pause(HttpTally())
+    return Pause()
 
 
 def test_a_shop_waits_one_two_and_four_seconds_and_then_gives_up() -> None:
@@ -68,7 +69,7 @@ def test_a_limit_uses_up_patience_and_no_retries() -> None:
 
 def test_pauses_that_overlap_count_once() -> None:
     tally = HttpTally()
-    shared = Pause(tally)
+    shared = Pause(tally.add_wait)
     for _ in range(3):
         shared.ask(50.0)
     assert 50 <= tally.costs().rate_limit_wait_s < 51

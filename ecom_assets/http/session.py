@@ -16,17 +16,17 @@ from requests_cache import CachedSession
 from requests_cache.backends.sqlite import SQLiteCache
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.redact_url import without_secrets
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.http.retry import (
+from ecom_assets.http.retry import (
     OK,
     RATE_LIMITED,
     BrokenBodyError,
     HttpTally,
     PatientAdapter,
-    Pause,
     fault_in_json,
 )
+from ecom_assets.http.waiting import Pause, through
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
 
 FOLDER = "http_cache"
 KEPT = timedelta(days=30)
@@ -141,8 +141,7 @@ class ApiSession:
         """
         self.api = api
         self.tally = tally or HttpTally()
-        self._pause = Pause(self.tally)
-        self._session = session or Session()
+        self._pause = Pause(self.tally.add_wait)
         self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
         adapter = PatientAdapter(
             self._pause,
@@ -152,8 +151,7 @@ class ApiSession:
             connections=settings.source_concurrency,
             fault_in=fault_in,
         )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+        self._session = through(session or Session(), adapter)
 
     def __enter__(self) -> "ApiSession":
         """Open nothing: connections are made when needed."""

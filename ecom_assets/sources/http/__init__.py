@@ -1,1 +1,0 @@
-"""One HTTP client with one retry policy, for every source."""
