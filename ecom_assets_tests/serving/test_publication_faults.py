@@ -104,9 +104,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.duckdb import DuckDBEngine
-from ecom_assets.warehouse.opening import publication_target
-from ecom_assets.warehouse.publication import publish
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.postgres import publish
 from ecom_assets_tests.serving.published_tables import TABLES
 
 source = DuckDBEngine(Path(sys.argv[1])).open()
