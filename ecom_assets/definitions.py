@@ -132,7 +132,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are made of events."""
-    raw = replace(raw_events, follows=(EVENT_TABLE,)) if is_table(settings) else raw_events
+    raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*SESSION_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     return [raw, *staging_assets(settings.late_days), *behaviour, *told]

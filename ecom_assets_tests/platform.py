@@ -1,12 +1,13 @@
 """The platform's tables materialized without Dagster, for tests that need hundreds of runs.
 
-The assets, their slices, what they restate and how a slice is replaced are the platform's own; only the run
-is not.
+The assets compute as they do under Dagster (`TableAsset.output`), and slices are replaced as they are there; only the
+run is not Dagster's.
 """
 
-import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_ro
 from ecom_assets.tables.asset import Reads, TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
@@ -46,13 +48,14 @@ class Platform:
         """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
         self.settings = settings or Settings(home=Path("never written"))
         self.rules: dict[str, Any] = rules(self.settings) | {"order_gate": NO_GATE, "clock": lambda: NOON} | rule
-        self.assets = self.assets_of(self.settings)
+        self._remembered: dict[tuple[Any, ...], Any] = {}
+        self.assets = [self._remembering(asset) for asset in self.assets_of(self.settings)]
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.engine.con.raw_sql("SET threads = 1")
-        self._expressions: dict[tuple[str, str, Days, Days], ir.Table] = {}
         self._land([])
         self._landed = self.engine.con.table("landed")
+        self.engine.con.compile = _compiling_once(self.engine.con.compile)
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
@@ -73,8 +76,14 @@ class Platform:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
         for asset in self.assets:
             if only is None or asset.contract.name in only:
-                rows, restated = self._computed(asset, days)
-                self.engine.replace(asset.contract, rows, restated if asset.contract.day_column else None)
+                found = self.output(asset, days)
+                self.engine.replace(asset.contract, found.rows, found.days if asset.contract.day_column else None)
+
+    def output(self, asset: TableAsset, days: Days) -> SliceOutput:
+        """Return what an asset computes in a run over a range of days, and the days that it replaces."""
+        tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
+        found = asset.output(days, {**self.rules, **tables, "warehouse": self.engine}, self.engine)
+        return found if isinstance(found, SliceOutput) else SliceOutput(found, days)
 
     def touched(self, arrival_days: Iterable[date]) -> Days:
         """Return the event days that a change of what arrived on some days can touch."""
@@ -119,32 +128,34 @@ class Platform:
     def _land(self, rows: Iterable[Row]) -> None:
         self.engine.con.con.register("landed", as_table(rows, self.raw))
 
-    def _computed(self, asset: TableAsset, days: Days) -> tuple[ir.Table, Days]:
-        if asset.restates is None:
-            return self._expression(asset, asset.function, days, days), days
-        found = self._expression(asset, asset.restates, days, days)
-        sql = self.engine.compile(found.select("day"))
-        restated = Days.of([*days.dates, *(row[0] for row in self.engine.con.raw_sql(sql).fetchall())])
-        return self._expression(asset, asset.function, days, restated), restated
+    def _remembering(self, asset: TableAsset) -> TableAsset:
+        """Return the asset with functions that write the expression of the same arguments once: random plans repeat."""
+        tells = asset.invalidated_by
+        kept = replace(tells, function=self._once(tells.function)) if tells else None
+        return replace(asset, function=self._once(asset.function), invalidated_by=kept)
 
-    def _expression(self, asset: TableAsset, function: Callable[..., ir.Table], run: Days, days: Days) -> ir.Table:
-        key = (asset.contract.name, function.__name__, run, days)
-        if key not in self._expressions:
-            tables = {name: self._slice(reads, run) for name, reads in asset.reads.items()}
-            offered = {**self.rules, **tables, "days": days, "warehouse": self.engine}
-            asked = inspect.signature(function).parameters
-            found = function(**{name: offered[name] for name in asked})
-            if not self.engine.holds(found):  # small numbers that were computed here and now
-                return found
-            self._expressions[key] = found
-        return self._expressions[key]
+    def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def remembered(**arguments: Any) -> Any:
+            known = (_argument(one) for one in arguments.values())
+            key = (function.__module__, function.__qualname__, *known)
+            if key not in self._remembered:
+                found = function(**arguments)
+                if not isinstance(found, ir.Table) or not self.engine.holds(found):
+                    return found  # small numbers that were computed here and now
+                self._remembered[key] = found
+            return self._remembered[key]
+
+        return remembered
 
     def _slice(self, reads: Reads, days: Days) -> ir.Table:
         table = self.engine.table(reads.contract)
         if reads.whole or reads.contract.day_column is None:
             return table
-        seen = days.widened(before=reads.days_before, after=reads.days_after)
-        return table.filter(seen.contain(table[reads.contract.day_column]))
+        if (reads, days) not in self._remembered:
+            seen = days.widened(before=reads.days_before, after=reads.days_after)
+            self._remembered[reads, days] = table.filter(seen.contain(table[reads.contract.day_column]))
+        return self._remembered[reads, days]
 
 
 class OrderPlatform(Platform):
@@ -182,3 +193,23 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
     engine.ensure(contract)
     rows = engine.con.raw_sql(f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}").fetchall()
     return sorted(rows, key=repr)
+
+
+def _argument(value: Any) -> Any:
+    """Return what tells an argument from others: of rules, which stay what they are, the object itself."""
+    if isinstance(value, ir.Table):
+        return value.op()
+    return value if isinstance(value, Days) else id(value)
+
+
+def _compiling_once(compile_anew: Callable[..., str]) -> Callable[..., str]:
+    # What tells days is asked again for each run, and random plans repeat their runs.
+    known: dict[Any, str] = {}
+
+    def compile_once(rows: ir.Expr, /, **how: Any) -> str:
+        key = (rows.op(), *how.items())
+        if key not in known:
+            known[key] = compile_anew(rows, **how)
+        return known[key]
+
+    return compile_once

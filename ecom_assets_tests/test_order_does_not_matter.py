@@ -17,7 +17,7 @@ from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import TableAsset
+from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
@@ -77,8 +77,8 @@ class Ledger:
         # Other days that a table restated are for its followers to find: a run of the same days must do.
         stale = own & changed if changed <= own else own
         for follower in self.shop.assets:
-            built_on = {reads.contract for reads in follower.reads.values()}
-            if follower not in done and asset.contract in built_on:
+            built_on = {asset_key(reads.contract) for reads in follower.reads.values()} | {*follower.deps}
+            if follower not in done and asset.key in built_on:
                 self.stale[follower.contract.name] |= stale
 
     def settle(self, dice: random.Random) -> None:

@@ -1,6 +1,6 @@
 """Assets of attribution: how visitors came, what they bought, and the channels that are credited with it.
 
-What is built on touches restates the days of conversions after a change, as far as they look back: docs/adr/0003.
+What is built on touches computes the days of conversions after a change again, as far as they look back: docs/adr/0003.
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,12 @@ from ecom_assets.attribution.markov import (
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
-from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, restated_sales
-from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
-from ecom_assets.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.orders.assets import EVERY_LINE, days_of_changed_orders
+from ecom_assets.orders.contracts import ChangedOrderDays
+from ecom_assets.sessions.assets import days_of_changed_sessions
+from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 
@@ -48,8 +49,7 @@ def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRu
     contracts.Touches,
     sessions=Reads(Sessions, whole=True),
     arrivals=Reads(contracts.Arrivals, whole=True),
-    session_days=ALL_PIECES,
-    restates=restated_sessions,
+    invalidated_by=days_of_changed_sessions,
 )
 def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
     """Give each session its channel."""
@@ -60,8 +60,7 @@ def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, d
     contracts.Conversions,
     session_events=Reads(SessionEvents, whole=True),
     user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_sales,
+    invalidated_by=days_of_changed_orders,
 )
 def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
     """Take purchases and refunds out of events and order lines."""
@@ -75,7 +74,8 @@ EVERY_CONVERSION = Reads(Conversions, whole=True)
 EVERY_TOUCH = Reads(Touches, whole=True)
 
 
-def restated_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+@invalidation(conversions=Conversions, session_days=SessionDays, changed_order_days=ChangedOrderDays)
+def days_of_changed_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     conversions: ir.Table,
     session_days: ir.Table,
     changed_order_days: ir.Table,
@@ -83,7 +83,7 @@ def restated_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     attribution_rule: AttributionRule,
     days: Days,
 ) -> ir.Table:
-    """Days of conversions that look back to what the run can change."""
+    """Return the days of conversions that look back to what the run can change."""
     changed = orders.changed_days(changed_order_days, days)
     converted = conversions.select(day="converted_date")
     return touched_days(converted, session_days, changed, session_rule, attribution_rule, days)
@@ -93,10 +93,7 @@ def restated_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     contracts.ChannelRemovalEffects,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
-    restates=restated_credit,
-    session_days=ALL_PIECES,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
+    invalidated_by=days_of_changed_credit,
 )
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -126,10 +123,7 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
     channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
-    restates=restated_credit,
-    session_days=ALL_PIECES,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
+    invalidated_by=days_of_changed_credit,
 )
 def channel_attribution(
     conversions: ir.Table,

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution
 from ecom_assets.attribution.rule import SHAPES, AttributionRule
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import restated_start_days
+from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import NO, Days, day_table
 from ecom_assets.tables.portable import stacked
@@ -323,7 +323,7 @@ def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         rule: How far conversions look back.
         days: Days of events, or of arrival of orders.
     """
-    moved = stacked(day_table(days), restated_start_days(pieces, session_rule, days), changed_orders).distinct()
+    moved = stacked(day_table(days), changed_start_days(pieces, session_rule, days), changed_orders).distinct()
     seen = converted.select(converted_date="day").distinct()
     last = (moved.day + ibis.interval(days=rule.reach_days)).cast("date")
     reached = seen.join(moved, [seen.converted_date >= moved.day, seen.converted_date <= last])

@@ -20,9 +20,9 @@ from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received, Restated
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
 
 EVERY_SESSION = Reads(Sessions, whole=True)
@@ -34,7 +34,7 @@ def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
     return segments.customer_segments(Purchases.of_platform(sales, sessions), segments.SegmentRule())
 
 
-@table_asset(LifetimeValue, follows=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
+@table_asset(LifetimeValue, deps=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
 def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Fit both models to every customer's history, and tell what to expect of each."""
     from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
@@ -51,15 +51,14 @@ VALUE_ASSETS = (customer_segments, lifetime_value)
 class CustomerSource(Protocol):
     """Who is a customer now."""
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch, if today is among the days; else leave all as it is."""
 
 
 @table_asset(RawCustomers)
-def raw_customers(customer_source: CustomerSource, days: Days) -> Restated:
+def raw_customers(customer_source: CustomerSource, days: Days) -> SliceOutput:
     """Ask the API if today is among the days; rows of other days stay as they were received."""
-    found = customer_source.received(days).require_rows("customers")
-    return Restated(found.rows, found.days, found.metadata)
+    return customer_source.received(days).require_rows("customers")
 
 
 @table_asset(QuarantinedCustomers, raw_customers=RawCustomers)
@@ -74,19 +73,20 @@ def duplicate_customers(raw_customers: ir.Table) -> ir.Table:
     return cleaning.duplicate_customers(raw_customers)
 
 
-def restated_versions(raw_customers: ir.Table) -> ir.Table:
-    """Every day on which a version may begin: a fetch ends versions of any day, and moves what is current."""
+@invalidation(raw_customers=RawCustomers)
+def days_of_versions(raw_customers: ir.Table) -> ir.Table:
+    """Return every day on which a version may begin: a fetch ends versions of any day, and moves what is current."""
     return raw_customers.select(day="received_date").distinct()
 
 
 @table_asset(
     Customers,
-    follows=(quarantined_customers.key, duplicate_customers.key),
+    deps=(quarantined_customers.key, duplicate_customers.key),
     raw_customers=Reads(RawCustomers, whole=True),
     sessions=Reads(Sessions, whole=True),
     conversions=Reads(Conversions, whole=True),
     first_touches=Reads(FirstTouches, whole=True),
-    restates=restated_versions,
+    invalidated_by=days_of_versions,
 )
 def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw_customers: ir.Table,

@@ -26,7 +26,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.serving.history import require_history
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, table_asset
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -160,48 +160,33 @@ def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sent
     )
 
 
-def delivered_since(warehouse: Engine, outlets: Outlets) -> ir.Table:
-    """Days delivered since the warehouse was told of deliveries last, in a column `day`.
+@invalidation(reconciliation_daily=ReconciliationDaily)
+def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, outlets: Outlets) -> ir.Table:
+    """Return the days delivered since the warehouse was told of deliveries last, in a column `day`.
 
     The last of the three tables to be written tells, and has few rows: one per day and destination.
     """
     outlets.refuse_emptier(warehouse)
     noted = set(map(_row, noted_days(outlets.store_if_any).to_pylist()))
-    stored = warehouse.table(ReconciliationDaily).select(*NOTED).to_pyarrow().to_pylist()
+    stored = reconciliation_daily.select(*NOTED).to_pyarrow().to_pylist()
     days = {row[0] for row in noted ^ set(map(_row, stored))}
     return ibis.memtable([{"day": one} for one in sorted(days)], schema=ibis.schema({"day": "date"}))
 
 
 @table_asset(
     Deliveries,
-    restates=delivered_since,
-    follows=tuple(key_of(f"{tool}_{kind}") for kind in ("events", "users") for tool in SETTING_OF),
+    invalidated_by=delivered_since,
+    deps=tuple(key_of(f"{tool}_{kind}") for kind in ("events", "users") for tool in SETTING_OF),
 )
-def deliveries(warehouse: Engine, outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
+def deliveries(outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Copy what the ledger has of the days."""
-    del warehouse
     return deliveries_of(outlets.store_if_any, days)
 
 
-def days_of_dead_letters(deliveries: ir.Table, warehouse: Engine, outlets: Outlets) -> ir.Table:
-    """Days delivered since, in a column `day`."""
-    del deliveries
-    return delivered_since(warehouse, outlets)
-
-
-@table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), restates=days_of_dead_letters)
-def dead_letters(deliveries: ir.Table, warehouse: Engine, outlets: Outlets, days: Days) -> ir.Table:
+@table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), invalidated_by=delivered_since)
+def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
     """Pick what could not be delivered."""
-    del warehouse, outlets
     return delivery_totals.dead_letters(deliveries, days)
-
-
-def days_to_reconcile(
-    events: ir.Table, deliveries: ir.Table, orders: ir.Table, warehouse: Engine, outlets: Outlets
-) -> ir.Table:
-    """Days delivered since, in a column `day`."""
-    del events, deliveries, orders
-    return delivered_since(warehouse, outlets)
 
 
 @table_asset(
@@ -209,14 +194,11 @@ def days_to_reconcile(
     events=Reads(CleanEvents, whole=True),
     deliveries=Reads(Deliveries, whole=True),
     orders=Reads(OrderEventReconciliationDaily, whole=True),
-    restates=days_to_reconcile,
-    follows=(dead_letters.key,),
+    invalidated_by=delivered_since,
+    deps=(dead_letters.key,),
 )
-def reconciliation_daily(  # noqa: PLR0913, PLR0917 (each is a table or a resource)
-    events: ir.Table, deliveries: ir.Table, orders: ir.Table, warehouse: Engine, outlets: Outlets, days: Days
-) -> Any:  # noqa: ANN401 (Ibis has no types)
+def reconciliation_daily(events: ir.Table, deliveries: ir.Table, orders: ir.Table, outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Set what was due beside what became of it, and orders beside purchases that tools have."""
-    del warehouse
     con = connect()
     con.con.register("noted", noted_days(outlets.store_if_any, days))
     con.con.register("purchases", delivery_totals.purchases_by_outcome(events, deliveries, days).to_pyarrow())

@@ -46,7 +46,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.quarantined_events(raw_events, cleaning_rule, days)
 
-    @table_asset(CleanEvents, follows=(quarantined_events.key,), raw_events=accepted, duplicate_events=DuplicateEvents)
+    @table_asset(CleanEvents, deps=(quarantined_events.key,), raw_events=accepted, duplicate_events=DuplicateEvents)
     def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         copies = clean.clean_copies(raw_events, cleaning_rule, days)
         sightings = clean.clean_copies(raw_events, cleaning_rule, days.widened(before=1, after=1))

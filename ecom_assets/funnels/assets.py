@@ -1,6 +1,6 @@
 """Assets of funnels: the daily funnels, in total and by dimension, and abandoned carts.
 
-Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
+Each of these tables computes again every day that a change can touch, so that one run leaves nothing behind that
 differs from a computation over all of history: see docs/adr/0003.
 """
 
@@ -15,40 +15,43 @@ from ecom_assets.funnels import daily as funnel_counting
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel, window_days
-from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
+from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import stacked
 
 
-def restated_carts(session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days) -> ir.Table:
-    """Days whose sessions changed, and those whose horizons reach into the run's days."""
+@invalidation(session_days=SessionDays)
+def days_of_changed_carts(
+    session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days
+) -> ir.Table:
+    """Return the days whose sessions changed, and those whose horizons reach into the run's days."""
     open_days = days.widened(before=cart_rule.longest_days)
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
-    return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
+    return stacked(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
 @table_asset(
     CartAbandonment,
     session_events=Reads(SessionEvents, whole=True),
-    session_days=Reads(SessionDays, whole=True),
     sessions=Reads(Sessions, whole=True),
-    restates=restated_carts,
+    invalidated_by=days_of_changed_carts,
 )
 def cart_abandonment(session_events: ir.Table, sessions: ir.Table, cart_rule: CartRule, days: Days) -> ir.Table:
     """Count carts with and without a purchase."""
     return carts.cart_abandonment(session_events, sessions, days, cart_rule)
 
 
-def restated_cohorts(
+@invalidation(session_days=SessionDays)
+def days_of_changed_cohorts(
     session_days: ir.Table, session_rule: SessionRule, funnels: Sequence[DailyFunnel], days: Days
 ) -> ir.Table:
-    """Days whose sessions changed, and those whose visitors' windows reach into the run's days."""
+    """Return the days whose sessions changed, and those whose visitors' windows reach into the run's days."""
     open_days = days.widened(before=window_days(funnels))
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
-    return stacked(restated_sessions(session_days, session_rule, days), opened).distinct()
+    return stacked(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
 @table_asset(
@@ -56,7 +59,7 @@ def restated_cohorts(
     session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_PIECES,
     sessions=Reads(Sessions, whole=True),
-    restates=restated_cohorts,
+    invalidated_by=days_of_changed_cohorts,
 )
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
@@ -72,13 +75,13 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
 
 @table_asset(
     ConversionByDimension,
-    follows=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
+    deps=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
     events=Reads(CleanEvents, whole=True),
     session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_PIECES,
     sessions=Reads(Sessions, whole=True),
     touches=EVERY_TOUCH,
-    restates=restated_sessions,
+    invalidated_by=days_of_changed_sessions,
 )
 def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,

@@ -1,6 +1,6 @@
 """Assets of journeys: the steps of sessions, their transitions, and what searches and categories lead to.
 
-Each restates the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
+Each computes again the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
 """
 
 import ibis.expr.types as ir
@@ -9,7 +9,7 @@ from ecom_assets.journeys import journeys as paths
 from ecom_assets.journeys import performance as interest
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import JourneyRule
-from ecom_assets.sessions.assets import ALL_PIECES, restated_sessions
+from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import events_of_sessions
@@ -21,7 +21,11 @@ ALL_SESSIONS = Reads(Sessions, whole=True)
 
 
 @table_asset(
-    Journeys, session_events=ALL_EVENTS, session_days=ALL_PIECES, sessions=ALL_SESSIONS, restates=restated_sessions
+    Journeys,
+    session_events=ALL_EVENTS,
+    session_days=ALL_PIECES,
+    sessions=ALL_SESSIONS,
+    invalidated_by=days_of_changed_sessions,
 )
 def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
@@ -39,11 +43,11 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 @table_asset(
     JourneyTransitions,
-    follows=(journeys.key,),
+    deps=(journeys.key,),
     session_events=ALL_EVENTS,
     session_days=ALL_PIECES,
     sessions=ALL_SESSIONS,
-    restates=restated_sessions,
+    invalidated_by=days_of_changed_sessions,
 )
 def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
@@ -61,10 +65,10 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
 
 @table_asset(
     SearchPerformance,
-    follows=(asset_key(Sessions),),
+    deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
     session_days=ALL_PIECES,
-    restates=restated_sessions,
+    invalidated_by=days_of_changed_sessions,
 )
 def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
@@ -76,10 +80,10 @@ def search_performance(
 
 @table_asset(
     CategoryPerformance,
-    follows=(asset_key(Sessions),),
+    deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
     session_days=ALL_PIECES,
-    restates=restated_sessions,
+    invalidated_by=days_of_changed_sessions,
 )
 def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule

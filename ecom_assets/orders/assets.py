@@ -18,21 +18,20 @@ from ecom_assets.orders.contracts import (
 from ecom_assets.orders.held_day_log import held_rows
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows, Received, Restated
+from ecom_assets.tables.received import FileRows, SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
 EVERY_HELD_DAY = Reads(HeldOrderDays, whole=True)
-EVERY_CHANGED_DAY = Reads(ChangedOrderDays, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
 
 
 class OrderSource(Protocol):
     """Order lines by arrival day."""
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
@@ -40,10 +39,9 @@ class OrderSource(Protocol):
 
 
 @table_asset(RawUserOrderLog)
-def raw_user_order_log(order_source: OrderSource, days: Days) -> Restated:
+def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
     """Take the order lines that arrived on `days` from the source."""
-    found = order_source.received(days)
-    return Restated(found.rows, found.days, found.metadata)
+    return order_source.received(days)
 
 
 @table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
@@ -52,13 +50,14 @@ def quarantined_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days
     return orders.quarantined_orders(raw_user_order_log, order_rule, days)
 
 
-def restated_arrivals(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Days on which other copies of the lines arrived."""
+@invalidation(raw_user_order_log=RawUserOrderLog)
+def days_of_other_copies(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Return the days on which other copies of the lines arrived."""
     copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
     return copies.select(day="received_date").distinct()
 
 
-@table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, restates=restated_arrivals)
+@table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, invalidated_by=days_of_other_copies)
 def changed_order_days(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Note which days of order the lines that arrived can change."""
     return orders.changed_order_days(raw_user_order_log, order_rule, days)
@@ -79,7 +78,9 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return held_rows(warehouse, HeldOrderDays, holding.ORDERS, found, clock().replace(tzinfo=None))
 
 
-@table_asset(DuplicateOrders, raw_user_order_log=EVERY_COPY, held_order_days=EVERY_HELD_DAY, restates=restated_arrivals)
+@table_asset(
+    DuplicateOrders, raw_user_order_log=EVERY_COPY, held_order_days=EVERY_HELD_DAY, invalidated_by=days_of_other_copies
+)
 def duplicate_orders(
     raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
 ) -> ir.Table:
@@ -87,29 +88,24 @@ def duplicate_orders(
     return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
 
 
-def restated_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Days of order of all copies of the lines that arrived."""
+@invalidation(changed_order_days=ChangedOrderDays)
+def days_of_changed_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Return the days of order that what arrived on the run's days can change: those of all copies of these lines."""
     return orders.changed_days(changed_order_days, days)
 
 
 @table_asset(
     UserOrderLog,
-    follows=(quarantined_orders.key, duplicate_orders.key),
+    deps=(quarantined_orders.key, duplicate_orders.key, changed_order_days.key),
     raw_user_order_log=EVERY_COPY,
     held_order_days=EVERY_HELD_DAY,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_orders,
+    invalidated_by=days_of_changed_orders,
 )
 def user_order_log(
     raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
 ) -> ir.Table:
     """Keep each clean line once."""
     return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
-
-
-def restated_sales(changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Days of order that what arrived on the run's days can change."""
-    return orders.changed_days(changed_order_days, days)
 
 
 LINE_ASSETS = (

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
-from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, restated_sales
+from ecom_assets.orders.assets import days_of_changed_orders
 from ecom_assets.products import performance
 from ecom_assets.products import stock as inventory
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
@@ -13,16 +13,14 @@ from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received, Restated
+from ecom_assets.tables.received import SliceOutput
 
 
 @table_asset(
     ProductPerformance,
     session_events=Reads(SessionEvents, whole=True),
     sales=EVERY_SALE,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_sales,
+    invalidated_by=days_of_changed_orders,
 )
 def product_performance(
     session_events: ir.Table,
@@ -38,15 +36,14 @@ def product_performance(
 class StockSource(Protocol):
     """How much there is."""
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Return the stock of the newest of the days, or nothing, so that all stays as it is."""
 
 
 @table_asset(RawStock)
-def raw_stock(stock_source: StockSource, days: Days) -> Restated:
+def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     """Ask how much there is; rows of other days stay as they were told."""
-    found = stock_source.received(days).require_rows("stock")
-    return Restated(found.rows, found.days, found.metadata)
+    return stock_source.received(days).require_rows("stock")
 
 
 @table_asset(

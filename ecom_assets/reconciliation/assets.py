@@ -6,21 +6,23 @@ from dataclasses import replace
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE
+from ecom_assets.orders.assets import EVERY_LINE
+from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.reconciliation import differences as reconciliation
 from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
 from ecom_assets.reconciliation.differences import ReconciliationRule
-from ecom_assets.tables.asset import Reads, TableAsset, asset_key, table_asset
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.received import Restated
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_EVENT = Reads(CleanEvents, whole=True)
 
 
-def restated_days(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Days near those whose events or orders the run can change."""
+@invalidation(events=CleanEvents, user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
+def days_near_changes(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Return the days near those whose events or orders the run can change."""
     return reconciliation.reconciled_days(events, user_order_log, changed_order_days, days)
 
 
@@ -28,8 +30,7 @@ def restated_days(events: ir.Table, user_order_log: ir.Table, changed_order_days
     OrderEventReconciliation,
     events=EVERY_EVENT,
     user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_days,
+    invalidated_by=days_near_changes,
 )
 def order_event_reconciliation(
     events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
@@ -42,9 +43,8 @@ def order_event_reconciliation(
     OrderEventReconciliationDaily,
     events=EVERY_EVENT,
     user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
     order_event_reconciliation=Reads(OrderEventReconciliation, whole=True),
-    restates=restated_days,
+    invalidated_by=days_near_changes,
 )
 def order_event_reconciliation_daily(
     events: ir.Table,
@@ -64,11 +64,11 @@ RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_
 
 
 @table_asset(Restatements)
-def logged_restatements(warehouse: Engine) -> Restated:
+def logged_restatements(warehouse: Engine) -> SliceOutput:
     """Tell what the run has logged; the entries are written with the numbers that they are about."""
-    return Restated(warehouse.table(Restatements).filter(NO), Days(()))
+    return SliceOutput(warehouse.table(Restatements).filter(NO), Days(()))
 
 
 def restatements(published: Iterable[type[Table]]) -> TableAsset:
     """Return the asset of the log, which follows every table whose numbers are published."""
-    return replace(logged_restatements, follows=tuple(asset_key(contract) for contract in published))
+    return replace(logged_restatements, deps=tuple(asset_key(contract) for contract in published))

@@ -1,25 +1,25 @@
 """Assets of sales: the star schema, daily revenue, and customers by week.
 
-Tables that are cut by day restate every day that a run can change: see docs/adr/0003. City, item and customer are
+Tables that are cut by day compute again every day that a run can change: see docs/adr/0003. City, item and customer are
 computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
 """
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, restated_credit
+from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, days_of_changed_credit
 from ecom_assets.attribution.credit import order_channels
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
-from ecom_assets.orders.assets import EVERY_CHANGED_DAY, EVERY_LINE, LINE_ASSETS, restated_sales
+from ecom_assets.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
+from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.sales import contracts, dimensions
 from ecom_assets.sales import customer_retention as retention
 from ecom_assets.sales import dimensions as calendars
 from ecom_assets.sales import purchase_revenue as purchases
 from ecom_assets.sales import sales as selling
 from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
-from ecom_assets.sessions.assets import ALL_PIECES
-from ecom_assets.tables.asset import Reads, follows_sales, table_asset
+from ecom_assets.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
 from ecom_assets.tables.days import Days
 
 EVERY_SALE = Reads(contracts.Sales, whole=True)
@@ -37,7 +37,7 @@ def item(user_order_log: ir.Table) -> ir.Table:
     return dimensions.item(user_order_log)
 
 
-@table_asset(contracts.Customer, follows=(city.key,), user_order_log=EVERY_LINE)
+@table_asset(contracts.Customer, deps=(city.key,), user_order_log=EVERY_LINE)
 def customer(user_order_log: ir.Table) -> ir.Table:
     """Describe the customers."""
     return dimensions.customer(user_order_log)
@@ -45,9 +45,8 @@ def customer(user_order_log: ir.Table) -> ir.Table:
 
 @table_asset(
     contracts.Calendar,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_sales,
+    deps=(asset_key(UserOrderLog),),
+    invalidated_by=days_of_changed_orders,
 )
 def calendar(days: Days) -> ir.Table:
     """Describe the days."""
@@ -58,11 +57,9 @@ def calendar(days: Days) -> ir.Table:
     contracts.Sales,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
-    restates=restated_credit,
-    follows=(calendar.key, city.key, item.key, customer.key),
-    session_days=ALL_PIECES,
+    invalidated_by=days_of_changed_credit,
+    deps=(calendar.key, city.key, item.key, customer.key),
     user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
 )
 def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -74,9 +71,7 @@ def sales(
 @table_asset(
     contracts.ProductSalesDaily,
     sales=EVERY_SALE,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_sales,
+    invalidated_by=days_of_changed_credit,
 )
 def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each item's day."""
@@ -86,19 +81,16 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
 @table_asset(
     contracts.RevenueDaily,
     sales=EVERY_SALE,
-    conversions=EVERY_CONVERSION,
-    session_days=ALL_PIECES,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_credit,
+    invalidated_by=days_of_changed_credit,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each day, in total and by dimension."""
     return selling.revenue_daily(sales, days)
 
 
-def restated_weeks(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Weeks from the first one that the run can change."""
+@invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)
+def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
+    """Return the weeks from the first one that the run can change."""
     return retention.changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
 
 
@@ -106,9 +98,7 @@ def restated_weeks(sales: ir.Table, changed_order_days: ir.Table, days: Days) ->
     CustomerRetention,
     sales=EVERY_SALE,
     customer=contracts.Customer,
-    user_order_log=EVERY_LINE,
-    changed_order_days=EVERY_CHANGED_DAY,
-    restates=restated_weeks,
+    invalidated_by=weeks_of_changed_sales,
     automation=follows_sales(),
 )
 def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:

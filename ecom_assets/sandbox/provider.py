@@ -27,7 +27,7 @@ from ecom_assets.sources.events import SANDBOX, sandbox_is_missing
 from ecom_assets.sources.order_reports.source import OrderReader
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows, Received
+from ecom_assets.tables.received import FileRows, SliceOutput
 
 
 class SandboxStock:
@@ -38,7 +38,7 @@ class SandboxStock:
         self._settings = settings
         self._prepare = prepare
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch, if the shop's last day is among the days; else leave all as it is."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
@@ -72,7 +72,7 @@ class SandboxOrders:
         self._settings = settings
         self._prepare = prepare
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch and land the increments of the days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
@@ -113,7 +113,7 @@ class SandboxCustomers:
         self._settings = settings
         self._prepare = prepare
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch, if the shop's last day is among the days; else leave all as it is."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder

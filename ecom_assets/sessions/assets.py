@@ -1,6 +1,6 @@
 """Assets of sessions: events in sessions, session fragments by day, whole sessions, and engagement.
 
-Each of these tables restates every day that a change can touch, so that one run leaves nothing behind that
+Each of these tables computes again every day that a change can touch, so that one run leaves nothing behind that
 differs from a computation over all of history: see docs/adr/0003.
 """
 
@@ -12,7 +12,7 @@ from ecom_assets.sessions import sessions as sessionizing
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.search_terms import with_search_terms
-from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import stacked
 
@@ -31,29 +31,31 @@ def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: 
     return sessionizing.session_days(session_events, session_rule, days, timezone)
 
 
-def restated_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Days on which sessions start that the run's days can change."""
-    return sessionizing.restated_start_days(session_days, session_rule, days)
+@invalidation(session_days=SessionDays)
+def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Return the days on which sessions start that the run's days can change."""
+    return sessionizing.changed_start_days(session_days, session_rule, days)
 
 
-@table_asset(Sessions, session_days=ALL_PIECES, restates=restated_sessions)
+@table_asset(Sessions, session_days=ALL_PIECES, invalidated_by=days_of_changed_sessions)
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Stitch the runs across midnight."""
     return sessionizing.sessions(session_days, session_rule, days)
 
 
-def restated_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Days whose sessions changed, and those whose 30 days reach back to the run's days."""
+@invalidation(session_days=SessionDays)
+def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+    """Return the days whose sessions changed, and those whose 30 days reach back to the run's days."""
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
-    return stacked(restated_sessions(session_days, session_rule, days), later).distinct()
+    return stacked(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
 
 
 @table_asset(
     EngagementDaily,
     sessions=Reads(Sessions, whole=True),
     session_days=ALL_PIECES,
-    restates=restated_engagement,
+    invalidated_by=days_of_changed_engagement,
 )
 def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
     """Describe each day."""

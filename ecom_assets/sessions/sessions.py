@@ -106,7 +106,7 @@ def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Tab
     return near.mutate(session_started_at=start).drop("previous_ended_at")
 
 
-def restated_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     """Days, as `day`, on which sessions start that a change of the events of `days` can change.
 
     They are the days themselves, the day after each (a session there may begin, or be swallowed by one of the

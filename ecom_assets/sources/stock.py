@@ -23,15 +23,15 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 
-def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> Received:
+def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> SliceOutput:
     """Return what a file told, in the place of what was told earlier of the same day."""
-    return Received(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
+    return SliceOutput(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,21 @@ class CatalogueFetch:
     costs: HttpCosts
 
 
-def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> Received:
+def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
     """Return what an API told, likewise."""
     told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
-    return Received(stock_rows(fetch.products, day, source), Days((day,)), told)
+    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), told)
 
 
-def no_stock(reason: str) -> Received:
+def no_stock(reason: str) -> SliceOutput:
     """Return no rows for no days: what the table has stays."""
-    return Received.nothing(stock_rows((), date.min, ""), reason)
+    return SliceOutput.nothing(stock_rows((), date.min, ""), reason)
 
 
 class NoStock:
     """For a shop that has set no catalogue."""
 
-    def received(self, _days: Days) -> Received:
+    def received(self, _days: Days) -> SliceOutput:
         """Leave all as it is."""
         return no_stock("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
 
@@ -68,7 +68,7 @@ class FileStock:
         """Take the settings, which name the file."""
         self._place = str(settings.catalogue)
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Return the file's lines as of the newest of the days.
 
         Raises:
@@ -114,7 +114,7 @@ class ApiStock:
         self._settings = settings
         self._now = now
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch, if the newest of the days is today or yesterday; else leave all as it is.
 
         Raises:

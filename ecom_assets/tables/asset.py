@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Restated
+from ecom_assets.tables.received import SliceOutput
 
 
 def asset_key(contract: type[Table]) -> dg.AssetKey:
@@ -93,6 +93,44 @@ class Reads:
         )
 
 
+class Tables(Protocol):
+    """Where tables are read: the warehouse."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """A function that returns the days whose rows a run's days change, in a column `day`, and the tables that it reads.
+
+    Those tables are read in the warehouse, as a whole. They are no inputs of the assets that compute the days again:
+    none of their rows is in the result.
+    """
+
+    function: Callable[..., ir.Table]
+    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as the function itself)
+        """Return the days, without Dagster."""
+        return self.function(*args, **kwargs)
+
+    def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
+        """Return the run's days and those that it invalidates."""
+        tables = {name: warehouse.table(contract) for name, contract in self.reads.items()}
+        changed = self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
+        return Days.of([*run.dates, *changed.day.to_pyarrow().to_pylist()])
+
+
+def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
+    """Declare that the function tells from the tables of `reads` which days of another table must be computed again.
+
+    The function's parameters are the names of `reads`, `days` (the run's own), rules and resources, by name. It returns
+    days in a column `day`; give it to `@table_asset(invalidated_by=…)`.
+    """
+    return lambda function: Invalidation(function, reads)
+
+
 @dataclass(frozen=True)
 class TableAsset:
     """A function that computes a table, and what it reads.
@@ -103,10 +141,11 @@ class TableAsset:
     function: Callable[..., Any]
     contract: type[Table]
     reads: Mapping[str, Reads] = field(default_factory=dict)
-    restates: Callable[..., ir.Table] | None = None
-    follows: tuple[dg.AssetKey, ...] = ()
-    """Assets that must be up to date before, beside those it is handed: what its checks compare it with, above all, or
-    whoever asks for the table and all before it would see them fail."""
+    """The tables whose rows are in the result, by parameter name: Dagster's inputs."""
+    invalidated_by: Invalidation | None = None
+    deps: tuple[dg.AssetKey, ...] = ()
+    """Assets that must be up to date before, and are not read: what its checks compare it with, above all, or whoever
+    asks for the table and all before it would see them fail; and what tells its days, where no input comes after it."""
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
     """When Dagster computes it by itself, beside the jobs that it is part of."""
 
@@ -139,7 +178,7 @@ class TableAsset:
             key=self.key,
             description=self.contract.description(),
             ins={name: reads.asset_in(partitioned=bool(partitions)) for name, reads in self.reads.items()},
-            deps=self.follows,
+            deps=self.deps,
             automation_condition=self.automation,
             partitions_def=partitions,
             backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
@@ -156,16 +195,24 @@ class TableAsset:
             dagster_type=dg.Any,
         )(self._compute(given))
 
+    def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
+        """Compute the table on a run's days, and on those that the run invalidates.
+
+        Args:
+            run: The run's days; none where the table is not cut by day.
+            parameters: The tables of `reads`, rules and resources, by name.
+            warehouse: Where the tables are that tell which days are invalid.
+        """
+        if self.invalidated_by is None:
+            return self.function(**_arguments(self.function, {**parameters, "days": run}))
+        days = self.invalidated_by.days(run, parameters, warehouse)
+        return SliceOutput(self.function(**_arguments(self.function, {**parameters, "days": days})), days)
+
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
             resources = {name: getattr(context.resources, name) for name in self._resources(given)}
-            offered = {**given, **resources, **tables, "days": days}
-            if self.restates is None:
-                return self.function(**_arguments(self.function, offered))
-            found = self.restates(**_arguments(self.restates, offered))
-            restated = Days.of([*days.dates, *found.day.to_pyarrow().to_pylist()])
-            return Restated(self.function(**_arguments(self.function, {**offered, "days": restated})), restated)
+            return self.output(days, {**given, **resources, **tables}, context.resources.warehouse)
 
         parameters = [
             inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("context", *self.reads)
@@ -176,36 +223,39 @@ class TableAsset:
         return compute
 
     def _resources(self, given: Mapping[str, Any]) -> set[str]:
-        return set(inspect.signature(self.function).parameters) - set(given) - set(self.reads) - {"days"}
+        asked = set(inspect.signature(self.function).parameters)
+        if self.invalidated_by:
+            asked |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
+        return (asked - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
 
 
 def table_asset(
     contract: type[Table],
     *,
-    restates: Callable[..., ir.Table] | None = None,
+    invalidated_by: Invalidation | None = None,
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None,
-    follows: tuple[dg.AssetKey, ...] = (),
+    deps: tuple[dg.AssetKey, ...] = (),
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
-    """Declare that the function computes the table of `contract` from the tables of `reads`.
+    """Declare that the function computes the table of `contract` from the tables of `reads`, and from no other.
 
     The function's parameters are the names of `reads`, `days` (the days to compute), and what `definitions.py` gives to
     all: its `rules` and its resources, by name.
 
     Args:
         contract: What the function returns.
-        restates: For a table whose other days also change with a day's input: a function of the same parameters that
-            returns the days concerned, in a column `day`. They are computed and replaced together with the run's own.
+        invalidated_by: For a table whose other days also change with a day's input: what returns those days. They are
+            computed and replaced together with the run's own.
         automation: When Dagster computes it by itself.
-        follows: Assets that must be up to date before, beside those of `reads`.
+        deps: Assets that must be up to date before and are not read.
         reads: Upstream tables by parameter name.
     """
     ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
-    return lambda function: TableAsset(function, contract, ins, restates, follows, automation)
+    return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation)
 
 
-def _arguments(function: Callable[..., ir.Table], offered: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: offered[name] for name in inspect.signature(function).parameters}
+def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in inspect.signature(function).parameters}
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:

@@ -1,4 +1,4 @@
-"""What an asset receives from outside: rows, the days whose rows they replace, and metadata of them."""
+"""What an asset returns beside a plain table: rows, the days whose rows they replace, and what to report of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,31 +10,21 @@ import ibis.expr.types as ir
 from ecom_assets.errors import SourceError
 from ecom_assets.tables.days import Days
 
+NO_DAYS = Days(())
+
 
 @dataclass(frozen=True)
-class Restated:
-    """Rows that replace other days than the run's own partitions; see `table_asset(restates=…)`.
+class SliceOutput:
+    """Rows that replace those of `days`, which need not be the run's own; without days, what the table has stays.
 
-    Without days nothing is replaced. `metadata` is told with the materialization.
+    `metadata` is reported with the materialization.
     """
 
     rows: ir.Table
     days: Days
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-
-NO_DAYS = Days(())
-
-
-@dataclass(frozen=True)
-class Received:
-    """Rows that replace those of `days`; without days, what the table has stays."""
-
-    rows: ir.Table
-    days: Days
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    def require_rows(self, noun: str) -> "Received":
+    def require_rows(self, noun: str) -> "SliceOutput":
         """Return it, unless a source that brings everything there is was asked and brought nothing.
 
         Raises:
@@ -48,7 +38,7 @@ class Received:
         return self
 
     @classmethod
-    def nothing(cls, no_rows: ir.Table, reason: str) -> "Received":
+    def nothing(cls, no_rows: ir.Table, reason: str) -> "SliceOutput":
         """Return no rows for no days, and say why."""
         return cls(no_rows, NO_DAYS, {"fetched": False, "not_fetched_because": reason})
 

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Restated
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
@@ -130,13 +130,13 @@ class WarehouseIOManager(dg.IOManager):
             return table
         return table.filter(_days_of(context).contain(table[contract.day_column]))
 
-    def handle_output(self, context: dg.OutputContext, obj: ir.Table | Restated | DayByDay) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: ir.Table | SliceOutput | DayByDay) -> None:
         """Replace the slice that the asset computed, and say what was written."""
         contract = self._contracts[context.asset_key.to_user_string()]
         self._progress.began(contract.qualified_name())
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
-        told = dict(obj.metadata) if isinstance(obj, Restated) else {}
+        told = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
             written, kept = self._guarded(context, contract, obj, rows, days)
             told["days_held"] = len(days.dates) - len(kept.dates)
@@ -154,7 +154,7 @@ class WarehouseIOManager(dg.IOManager):
         self,
         context: dg.OutputContext,
         contract: type[Table],
-        obj: ir.Table | Restated | DayByDay,
+        obj: ir.Table | SliceOutput | DayByDay,
         rows: ir.Table,
         days: Days,
     ) -> tuple[Written, Days]:
@@ -181,12 +181,12 @@ class WarehouseIOManager(dg.IOManager):
 
     @staticmethod
     def _given(
-        context: dg.OutputContext, contract: type[Table], obj: ir.Table | Restated | DayByDay
+        context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
     ) -> tuple[ir.Table, Days | None]:
         """Return the rows that an asset gave, and the days that they replace; None for all."""
         if isinstance(obj, DayByDay):
             return obj.source.rows(obj.days), obj.days
-        if isinstance(obj, Restated):
+        if isinstance(obj, SliceOutput):
             return obj.rows, obj.days
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 

@@ -23,7 +23,7 @@ from ecom_assets.sources.events import FileEvents
 from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Restated
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
@@ -66,7 +66,7 @@ def needed(assets: list[TableAsset]) -> list[TableAsset]:
 def _materialize(engine: Engine, asset: TableAsset, given: Mapping[str, Any]) -> None:
     offered = {**given, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
     found = asset(**{name: offered[name] for name in inspect.signature(asset.function).parameters})
-    rows: ir.Table = found.rows if isinstance(found, Restated) else found
+    rows: ir.Table = found.rows if isinstance(found, SliceOutput) else found
     engine.replace(asset.contract, rows, None)
 
 

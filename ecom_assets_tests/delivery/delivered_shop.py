@@ -3,7 +3,6 @@
 What is due, the ledger, and the tables of what became of it are the platform's own.
 """
 
-import inspect
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
@@ -22,6 +21,7 @@ from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, clean_events
@@ -96,17 +96,12 @@ class DeliveredShop:
         return exported
 
     def copy(self, outlets: Outlets, days: Days) -> None:
-        """Compute the tables of deliveries for a run's days and those that it restates."""
+        """Compute the tables of deliveries for a run's days and those that it invalidates."""
         for asset in DELIVERY_TABLES:
-            given = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
-            given |= {"warehouse": self.engine, "outlets": outlets}
-            assert asset.restates is not None
-            asked = {name: given[name] for name in inspect.signature(asset.restates).parameters}
-            found = asset.restates(**asked).day.to_pyarrow().to_pylist()
-            restated = Days.of([*days.dates, *found])
-            given["days"] = restated
-            rows = asset.function(**{name: given[name] for name in inspect.signature(asset.function).parameters})
-            self.engine.replace(asset.contract, rows, restated)
+            tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
+            found = asset.output(days, {**tables, "warehouse": self.engine, "outlets": outlets}, self.engine)
+            assert isinstance(found, SliceOutput)
+            self.engine.replace(asset.contract, found.rows, found.days)
 
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a table by its key."""

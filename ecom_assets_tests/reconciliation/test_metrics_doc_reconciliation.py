@@ -115,6 +115,6 @@ def watched_run(shop: OrderPlatform, run_id: str, days: Days) -> None:
     upstream = [asset.contract.name for asset in SALES_ASSETS if asset.contract is not RevenueDaily]
     needed = {"changed_order_days", "duplicate_orders", "user_order_log", "sales"}
     shop.run(days, only=[name for name in upstream if name in needed])
-    rows, restated = shop._computed(revenue_daily, days)  # noqa: SLF001 (the harness has no log of its own)
-    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, restated, days)
-    shop.engine.replace(RevenueDaily, rows, restated, watch)
+    found = shop.output(revenue_daily, days)
+    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, found.days, days)
+    shop.engine.replace(RevenueDaily, found.rows, found.days, watch)

@@ -17,7 +17,7 @@ from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
@@ -46,11 +46,11 @@ def reader(settings: Settings) -> OrderReader:
     return OrderReader(connect(), settings.timezone, settings.order_api_url)
 
 
-def fetched(settings: Settings, *days: date) -> Received:
+def fetched(settings: Settings, *days: date) -> SliceOutput:
     return ApiOrders(reader(settings), settings, nine_o_clock_of_the_third).received(Days(days))
 
 
-def days_of(received: Received) -> list[date]:
+def days_of(received: SliceOutput) -> list[date]:
     found: list[date] = sorted(received.rows.received_date.to_pyarrow().to_pylist())
     return found
 

@@ -21,7 +21,7 @@ from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, fetch_catalogue, has_stock
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.services import BASE_S
 
 TODAY = date(2026, 3, 10)
@@ -29,7 +29,7 @@ DAYS = Days((date(2026, 3, 9), TODAY))
 PRODUCTS = [{"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point": 2} for n in range(5)]
 
 
-def rows(received: Received) -> list[dict[str, Any]]:
+def rows(received: SliceOutput) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = received.rows.order_by("record_number").to_pyarrow().to_pylist()
     return found
 
@@ -37,7 +37,7 @@ def rows(received: Received) -> list[dict[str, Any]]:
 # A file
 
 
-def of_file(path: Path, text: str) -> Received:
+def of_file(path: Path, text: str) -> SliceOutput:
     path.write_text(text)
     return FileStock(Settings(home=path.parent, catalogue=path)).received(DAYS)
 

@@ -87,8 +87,7 @@ def traced() -> dict[str, dict[str, set[Source]]]:
     platform.receive([], days)
     found = {}
     for asset in platform.assets:
-        rows, _ = platform._computed(asset, days)  # noqa: SLF001 (the expression, which a run does not keep)
-        found[asset.contract.qualified_name()] = column_lineage(rows)
+        found[asset.contract.qualified_name()] = column_lineage(platform.output(asset, days).rows)
     platform.close()
     return found
 

@@ -11,24 +11,24 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_assets.sources.customer_api.records import customer_rows
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import SliceOutput
 
 
-def no_customers(reason: str) -> Received:
+def no_customers(reason: str) -> SliceOutput:
     """Leave all as it is."""
-    return Received.nothing(customer_rows((), date.min, ""), reason)
+    return SliceOutput.nothing(customer_rows((), date.min, ""), reason)
 
 
-def customers_received(fetched: CustomerFetch, today: date, source: str) -> Received:
+def customers_received(fetched: CustomerFetch, today: date, source: str) -> SliceOutput:
     """Return rows of `RawCustomers`, in the place of what was fetched earlier on the same day."""
     told = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
-    return Received(customer_rows(fetched.records, today, source), Days((today,)), told)
+    return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), told)
 
 
 class NoCustomers:
     """For a shop that has set no customer API."""
 
-    def received(self, _days: Days) -> Received:
+    def received(self, _days: Days) -> SliceOutput:
         """Leave all as it is."""
         return no_customers("ECOM_CUSTOMER_API_URL is not set")
 
@@ -41,7 +41,7 @@ class ApiCustomers:
         self._settings = settings
         self._now = now
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch, if today is among the days; else leave all as it is.
 
         Raises:

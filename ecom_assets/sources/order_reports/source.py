@@ -19,7 +19,7 @@ from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import NO_DAYS, FileRows, Received
+from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
 from ecom_assets.warehouse.sql_text import select, text
 
 VIEW = "received_orders"
@@ -112,11 +112,11 @@ class OrderReader:
             return RecordFiles(self.reader.con, load_order_mapping(mapping), self.timezone, ())
         return RecordFiles.open(self.reader.con, paths, load_order_mapping(mapping), self.timezone)
 
-    def nothing(self, reason: str) -> Received:
+    def nothing(self, reason: str) -> SliceOutput:
         """Return no rows, and say why."""
-        return Received.nothing(self.rows(self.files([]), NO_DAYS), reason)
+        return SliceOutput.nothing(self.rows(self.files([]), NO_DAYS), reason)
 
-    def fetched(self, settings: Settings, days: Days) -> Received:
+    def fetched(self, settings: Settings, days: Days) -> SliceOutput:
         """Fetch and land the increments of days, and return what has landed for them, now or earlier.
 
         Raises:
@@ -126,7 +126,7 @@ class OrderReader:
         landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
         files = self.files(landed)
         self._landed[:] = [files]
-        return Received(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
+        return SliceOutput(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
 
     def landed_rows(self, home: Path, days: Days | None) -> list[FileRows] | None:
         """Return the rows of the increments of days that have landed below `home`; None if there is none."""
@@ -143,7 +143,7 @@ class NoOrders:
         """Take what makes a table without rows."""
         self._reader = reader
 
-    def received(self, _days: Days) -> Received:
+    def received(self, _days: Days) -> SliceOutput:
         """Leave all as it is."""
         return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
 
@@ -166,9 +166,9 @@ class FileOrders:
         """The files, checked against their mapping."""
         return open_orders(self._reader.reader.con, self._settings)
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Rows of `RawUserOrderLog` that arrived on `days`."""
-        return Received(self._reader.rows(self.files, days), days)
+        return SliceOutput(self._reader.rows(self.files, days), days)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Rows of the files, as they were counted when these were looked at."""
@@ -184,7 +184,7 @@ class ApiOrders:
         self._settings = settings
         self._now = now
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Fetch and land the increments of those of the days that have ended; what came for others stays.
 
         Raises:

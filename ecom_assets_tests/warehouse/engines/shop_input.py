@@ -13,7 +13,7 @@ from ecom_assets.sandbox.shop.customers import make_customers
 from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import Received
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import HEADER
 
@@ -132,7 +132,7 @@ class ToldCustomers:
         fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
         self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Return what was told on those of the days on which anything was."""
         told = Days.of(day for day in days.dates if day in self._fetches)
         tables = [
@@ -145,7 +145,7 @@ class ToldCustomers:
         ]
         con = connect()
         con.con.register("told", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
-        return Received(con.table("told"), told)
+        return SliceOutput(con.table("told"), told)
 
 
 def write_shop(folder: Path) -> list[str]:
