@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows, Received
+from ecom_assets.tables.received import FileRows, SliceOutput
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
 
@@ -18,13 +18,13 @@ class OneOrderADay:
 
     first: date
 
-    def received(self, days: Days) -> Received:
+    def received(self, days: Days) -> SliceOutput:
         """Return the lines of the days from the first on."""
         wanted = Days.of(day for day in days.dates if day >= self.first)
         rows = pa.Table.from_pylist(
             [self._line(day) for day in wanted.dates], schema=schema_of(RawUserOrderLog).to_pyarrow()
         )
-        return Received(connect().create_table("lines", rows), wanted)
+        return SliceOutput(connect().create_table("lines", rows), wanted)
 
     def file_rows(self, _days: Days | None) -> list[FileRows] | None:
         """Return nothing: these rows come from no file."""
