@@ -46,10 +46,10 @@ def serve(home: Path) -> None:
     """Serve the API without anything in front of it, and tell the port."""
     import socket  # noqa: PLC0415 (the server's process alone needs these)
 
-    import uvicorn  # noqa: PLC0415 (likewise)
+    import uvicorn  # noqa: PLC0415 (as above)
 
-    from ecom_assets.api.app import build_app  # noqa: PLC0415 (likewise)
-    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (likewise)
+    from ecom_assets.api.app import build_app  # noqa: PLC0415 (as above)
+    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as above)
 
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)

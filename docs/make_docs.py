@@ -61,7 +61,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
 
 
 def main() -> None:
-    """Write everything anew."""
+    """Write everything again."""
     GRAPH.write_text(asset_graph(), encoding="utf-8")
     DICTIONARY.write_text(data_dictionary(), encoding="utf-8")
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
-from ecom_assets.attribution.checks import ATTRIBUTION_CLAIMS
+from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.jobs import (
     CUSTOMERS,
@@ -25,45 +25,45 @@ from ecom_assets.automation.jobs import (
 )
 from ecom_assets.automation.sensors import following_sensor, landing_sensor
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
-from ecom_assets.customers.checks import CUSTOMER_CLAIMS, VALUE_CLAIMS
+from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
-from ecom_assets.delivery.checks import DELIVERY_CLAIMS
+from ecom_assets.delivery.checks import DELIVERY_CHECKS
 from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, raw_events, staging_assets
-from ecom_assets.events.checks import accounting_claim, no_event_type_is_new
+from ecom_assets.events.checks import accounting_check, no_event_type_is_new
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
-from ecom_assets.funnels.checks import FUNNEL_CLAIMS
+from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
-from ecom_assets.journeys.checks import JOURNEY_CLAIMS
+from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.orders.assets import LINE_ASSETS, raw_user_order_log
-from ecom_assets.orders.checks import order_claims
+from ecom_assets.orders.checks import order_checks
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
-from ecom_assets.products.checks import PRODUCT_CLAIMS
+from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
-from ecom_assets.reconciliation.checks import RECONCILIATION_CLAIMS
+from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.registry import ALL, MARTS, PUBLISHED
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
-from ecom_assets.retention.checks import RETENTION_CLAIMS
+from ecom_assets.retention.checks import RETENTION_CHECKS
 from ecom_assets.rules import order_rule, rules, source_gate
 from ecom_assets.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
-from ecom_assets.sales.checks import SALES_CLAIMS
+from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.serving.assets import postgres_marts, serving_marts
 from ecom_assets.serving.places import serves_postgres
 from ecom_assets.sessions.assets import SESSION_ASSETS
-from ecom_assets.sessions.checks import SESSION_CLAIMS
+from ecom_assets.sessions.checks import SESSION_CHECKS
 from ecom_assets.settings.private_files import keep_private
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.checks import file_row_claims, source_claims
+from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
-from ecom_assets.tables.check import Claim, contract_claim
+from ecom_assets.tables.check import TableCheck, contract_check
 from ecom_assets.warehouse.factory import engine_name, has_one_writer
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
@@ -95,7 +95,7 @@ def build_definitions(
         ]
     return dg.Definitions(
         assets=assets,
-        asset_checks=[claim.build(pool) for claim in claims(settings)],
+        asset_checks=[check.build(pool) for check in checks(settings)],
         jobs=jobs(settings),
         schedules=schedules(settings),
         sensors=sensors(settings),
@@ -232,7 +232,7 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that sees new events: in files, or in a table."""
     if not is_table(settings):
         return landing_sensor(settings)
-    from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (likewise)
+    from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (as above)
 
     return event_table_sensor(settings)
 
@@ -243,24 +243,24 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     return [alert_sensor(alerts)] if alerts else []
 
 
-def claims(settings: Settings) -> list[Claim]:
+def checks(settings: Settings) -> list[TableCheck]:
     """Return every check."""
     return [
-        *(contract_claim(contract) for contract in ALL),
-        *file_row_claims(),
-        accounting_claim(settings.late_days),
+        *(contract_check(contract) for contract in ALL),
+        *file_row_checks(),
+        accounting_check(settings.late_days),
         no_event_type_is_new,
-        *SESSION_CLAIMS,
-        *RETENTION_CLAIMS,
-        *JOURNEY_CLAIMS,
-        *FUNNEL_CLAIMS,
-        *order_claims(settings.order_customers_over, by_day=judges_days(settings)),
-        *source_claims(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
-        *SALES_CLAIMS,
-        *PRODUCT_CLAIMS,
-        *ATTRIBUTION_CLAIMS,
-        *CUSTOMER_CLAIMS,
-        *VALUE_CLAIMS,
-        *RECONCILIATION_CLAIMS,
-        *DELIVERY_CLAIMS,
+        *SESSION_CHECKS,
+        *RETENTION_CHECKS,
+        *JOURNEY_CHECKS,
+        *FUNNEL_CHECKS,
+        *order_checks(settings.order_customers_over, by_day=judges_days(settings)),
+        *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
+        *SALES_CHECKS,
+        *PRODUCT_CHECKS,
+        *ATTRIBUTION_CHECKS,
+        *CUSTOMER_CHECKS,
+        *VALUE_CHECKS,
+        *RECONCILIATION_CHECKS,
+        *DELIVERY_CHECKS,
     ]

@@ -57,7 +57,7 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (likewise)
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (as above)
         """Take a message, or answer what the test wants."""
         if self.answers:
             return self.answers.pop(0)
@@ -69,7 +69,7 @@ class Mailbox:
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 OK"
 
-    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802 (likewise)
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802 (as above)
         """Say goodbye."""
         return self.goodbye
 

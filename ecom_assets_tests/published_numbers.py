@@ -71,7 +71,7 @@ class PublishedShop:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.fail_at("")
         for contract in TABLES:
             self.engine.drop(contract)

@@ -1,4 +1,4 @@
-"""Every claim holds on a small good shop, and goes red for a defect of each kind that it claims to catch.
+"""Every check holds on a small good shop, and goes red for a defect of each kind that it checks to catch.
 
 Defects are planted by SQL in a finished table, as a fault of the platform would leave them. Not here: what is
 right.
@@ -11,12 +11,12 @@ import duckdb
 import pytest
 
 from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.definitions import claims
+from ecom_assets.definitions import checks
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.registry import ALL
 from ecom_assets.tables import check as contract_holds
-from ecom_assets.tables.check import Claim, Verdict, days_of_run
+from ecom_assets.tables.check import CheckResult, TableCheck, days_of_run
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
@@ -57,24 +57,24 @@ def shop(good_shop: Platform) -> Iterator[Platform]:
     good_shop.engine.execute("ROLLBACK")
 
 
-def claim(platform: Platform, name: str) -> Claim:
-    """Return a claim by `schema.table: name`."""
-    (found,) = [one for one in claims(platform.settings) if f"{one.contract.qualified_name()}: {one.name}" == name]
+def check(platform: Platform, name: str) -> TableCheck:
+    """Return a check by `schema.table: name`."""
+    (found,) = [one for one in checks(platform.settings) if f"{one.contract.qualified_name()}: {one.name}" == name]
     return found
 
 
-def verdict(platform: Platform, one: Claim, days: Days | None = DAYS) -> Verdict:
-    """Let a claim judge the tables as they are."""
-    return one.judge(days, *(platform.table(contract) for contract in one.tables))
+def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> CheckResult:
+    """Let a check judge the tables as they are."""
+    return one.evaluate(days, *(platform.table(contract) for contract in one.tables))
 
 
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
 def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
-    judged = [one for one in claims(shop.settings) if ours.issuperset(one.tables)]
-    assert {one.contract for one in judged} == ours, "sales and stock are looked at by the tests of their own checks"
-    for one in judged:
-        found = verdict(shop, one, days)
+    evaluated = [one for one in checks(shop.settings) if ours.issuperset(one.tables)]
+    assert {one.contract for one in evaluated} == ours, "sales and stock are looked at by the tests of their own checks"
+    for one in evaluated:
+        found = result(shop, one, days)
         assert (found.broken_count, found.examples) == (0, []), one.name
         assert found.looked_at_count > 0, f"{one.contract.qualified_name()}: {one.name}"
 
@@ -208,7 +208,7 @@ def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
     name, sql = DEFECTS[defect]
     for statement in sql.split("; "):
         shop.engine.execute(statement)
-    found = verdict(shop, claim(shop, name))
+    found = result(shop, check(shop, name))
     assert found.broken_count > 0
     assert found.examples
 
@@ -216,35 +216,35 @@ def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
 def test_keys_are_compared_a_few_days_at_a_time_where_there_are_many(
     shop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = claim(shop, "staging.events: contract_holds")
-    whole = verdict(shop, held)
+    held = check(shop, "staging.events: contract_holds")
+    whole = result(shop, held)
     monkeypatch.setattr(contract_holds, "KEYS_AT_ONCE", 3)  # the first day has six events, the second two
-    assert verdict(shop, held) == whole
+    assert result(shop, held) == whole
     shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'anna-4'")
     shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'ben-0'")
-    assert verdict(shop, held).broken_count == 2
+    assert result(shop, held).broken_count == 2
 
 
 def test_a_defect_outside_of_the_days_of_the_run_is_not_looked_at(shop: Platform) -> None:
     shop.engine.execute("DELETE FROM staging.quarantined_events")
     before = Days((DAY_ONE - timedelta(days=1),))
-    assert verdict(shop, claim(shop, ACCOUNTING), before).broken_count == 0
+    assert result(shop, check(shop, ACCOUNTING), before).broken_count == 0
 
 
 def test_no_example_names_a_visitor(shop: Platform) -> None:
     shop.engine.execute("DELETE FROM mart.sessions")
-    found = verdict(shop, claim(shop, HOMES))
+    found = result(shop, check(shop, HOMES))
     assert "anna" not in str(found.examples)
 
 
 @pytest.mark.parametrize(
-    "one", claims(Platform().settings), ids=lambda one: f"{one.contract.qualified_name()} {one.name}"
+    "one", checks(Platform().settings), ids=lambda one: f"{one.contract.qualified_name()} {one.name}"
 )
-def test_a_claim_that_cannot_look_raises_instead_of_passing(shop: Platform, one: Claim) -> None:
+def test_a_claim_that_cannot_look_raises_instead_of_passing(shop: Platform, one: TableCheck) -> None:
     tables = [shop.table(contract) for contract in one.tables]
     shop.engine.execute(f"DROP TABLE IF EXISTS {one.tables[0].qualified_name()}")
     with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):
-        one.judge(DAYS, *tables)
+        one.evaluate(DAYS, *tables)
 
 
 def test_the_days_of_a_run_are_its_tags_both_ends_included() -> None:

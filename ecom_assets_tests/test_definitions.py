@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from ecom_assets.customers.assets import VALUE_ASSETS
-from ecom_assets.definitions import build_definitions, claims
+from ecom_assets.definitions import build_definitions, checks
 from ecom_assets.registry import ALL, BY_KEY, NOTES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import asset_key
@@ -75,11 +75,11 @@ def test_every_table_has_a_blocking_check_and_every_check_a_table(definitions: d
 
 
 def test_a_table_with_all_before_it_has_what_its_checks_read(definitions: dg.Definitions) -> None:
-    """Whoever selects `+mart/journey_transitions` must not see a check fail for want of `mart/journeys`."""
+    """Anyone who selects `+mart/journey_transitions` must not see a check fail for want of `mart/journeys`."""
     graph = definitions.resolve_asset_graph()
-    for claim in claims(Settings(home=Path("never written"))):
-        before = dg.AssetSelection.assets(asset_key(claim.contract)).upstream().resolve(graph)
-        assert {asset_key(table) for table in claim.tables if table not in NOTES} <= before, claim.name
+    for check in checks(Settings(home=Path("never written"))):
+        before = dg.AssetSelection.assets(asset_key(check.contract)).upstream().resolve(graph)
+        assert {asset_key(table) for table in check.tables if table not in NOTES} <= before, check.name
 
 
 def test_a_range_of_days_is_one_run_on_every_table_cut_by_day(definitions: dg.Definitions) -> None:

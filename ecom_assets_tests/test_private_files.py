@@ -44,7 +44,7 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
     (found,) = [one for one in ecom("doctor", "--json", home=home).json if one["subject"] == "privacy"]
     assert not found["ok"]
     assert found["found"].endswith("and 1 more")
-    assert found["mend"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
+    assert found["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
     assert ecom_process("status", home=home).exit_code == 0
     assert open_files(home) == [str(home), str(mine)], "a file of the person's own stays as it is, with the way to it"
 
@@ -53,4 +53,4 @@ def test_a_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
     (tmp_path / ".env").chmod(0o644)
     (found,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
-    assert (found["ok"], found["mend"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
+    assert (found["ok"], found["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")

@@ -14,7 +14,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.check import RANGE_END, RANGE_START, contract_claim
+from ecom_assets.tables.check import RANGE_END, RANGE_START, contract_check
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import factory
 from ecom_assets.warehouse.engine import Engine
@@ -53,7 +53,7 @@ def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     lines = dg.AssetSpec(asset_key(UserOrderLog)).with_io_manager_key("io_manager")
     manager = WarehouseIOManager(engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog})
     return dg.materialize(
-        [asset, lines, hours_are_of_one_day.build(), contract_claim(OrderHours).build()],
+        [asset, lines, hours_are_of_one_day.build(), contract_check(OrderHours).build()],
         resources={
             "warehouse": dg.ResourceDefinition.hardcoded_resource(engine),
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(manager),
@@ -79,8 +79,8 @@ def test_the_check_goes_red_for_what_it_is_about() -> None:
     engine = holding("09:15")
     materialize(engine)
     engine.execute("UPDATE mart.order_hours SET order_hour = 24")
-    verdict = hours_are_of_one_day.judge(None, engine.table(OrderHours))
-    assert (verdict.broken_count, verdict.examples) == (1, [{"order_hour": 24, "line_count": 1}])
+    result = hours_are_of_one_day.evaluate(None, engine.table(OrderHours))
+    assert (result.broken_count, result.examples) == (1, [{"order_hour": 24, "line_count": 1}])
 
 
 def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
     for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)):
         asked = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(asked, timeout=30)  # noqa: S310 (likewise)
+            urllib.request.urlopen(asked, timeout=30)  # noqa: S310 (as above)
         with refused.value as answer:
             assert answer.code == status
 

@@ -52,7 +52,7 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status", examples=[422])
     detail: str = Field(
         description="What was wrong, where, and what to do",
-        examples=["start_date=2026-02-01 is after end_date=2026-01-01; exchange them."],
+        examples=["start_date=2026-02-01 is after end_date=2026-01-01; swap them."],
     )
     instance: str = Field(description="The path that was asked for", examples=["/v1/analytics/sales"])
     errors: list[Flaw] = Field(default_factory=list, description="Each place that is wrong, where several may be")
@@ -141,7 +141,7 @@ def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 (likewise)
+    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
     is_framework_s = error.detail in {http.HTTPStatus(error.status_code).phrase, UNREADABLE}
     plain = {
         400: "The body is not JSON in UTF-8; correct it.",
@@ -155,7 +155,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _not_modified(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, NotModifiedError)  # noqa: S101 (likewise)
+    assert isinstance(error, NotModifiedError)  # noqa: S101 (as above)
     return Response(status_code=304, headers=error.headers)
 
 

@@ -7,28 +7,28 @@ from ecom_assets.attribution.contracts import MODELS, ChannelAttribution, Conver
 from ecom_assets.attribution.credit import CREDIT
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 PART = ["day", "unit", "model"]
 
 
-@claim(Touches, reads=(Sessions, Touches))
-def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> Verdict:
+@check(Touches, reads=(Sessions, Touches))
+def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> CheckResult:
     """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
     visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
-    both = stacked(visits.select("started_date", side=1), touches.select("started_date", side=-1))
+    both = union_all(visits.select("started_date", side=1), touches.select("started_date", side=-1))
     per_day = both.group_by("started_date").agg(residue=both.side.sum())
-    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+    return result_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-@claim(Conversions, reads=(SessionEvents, UserOrderLog, Conversions))
+@check(Conversions, reads=(SessionEvents, UserOrderLog, Conversions))
 def conversions_are_purchases_and_orders(
     days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
-) -> Verdict:
+) -> CheckResult:
     """Per day, conversions come to as much as purchase and refund events, and as the order lines."""
     events = events.filter(events.event_type.isin(["purchase", "refund"]))
     paid = events.cart_amount.fill_null(0).cast(MONEY)
@@ -38,9 +38,9 @@ def conversions_are_purchases_and_orders(
         _side(lines, lines.order_date, "order", signed),
         _side(conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount),
     )
-    both = of_days(stacked(*sides), "day", days)
+    both = of_days(union_all(*sides), "day", days)
     sums = both.group_by("day", "unit").agg(residue=both.money.sum().cast(MONEY))
-    return verdict_of(sums.filter(sums.residue != 0), sums)
+    return result_of(sums.filter(sums.residue != 0), sums)
 
 
 def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue) -> ir.Table:
@@ -48,10 +48,10 @@ def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: 
     return rows.select(day=day, unit=named, money=money.cast(MONEY))
 
 
-@claim(ChannelAttribution, reads=(Conversions, ChannelAttribution))
-def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> Verdict:
+@check(ChannelAttribution, reads=(Conversions, ChannelAttribution))
+def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> CheckResult:
     """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
-    models = stacked(*(ibis.literal(model).name("model").as_table() for model in MODELS))
+    models = union_all(*(ibis.literal(model).name("model").as_table() for model in MODELS))
     due = of_days(conversions, "converted_date", days).cross_join(models)
     due = due.select(
         "unit",
@@ -62,12 +62,12 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
     )
     given = of_days(credited, "converted_date", days)
     given = given.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
-    both = stacked(due.select(*PART, "credit", "money"), given.select(*PART, "credit", "money"))
+    both = union_all(due.select(*PART, "credit", "money"), given.select(*PART, "credit", "money"))
     sums = both.group_by(*PART).agg(
         credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
     )
-    return verdict_of(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
+    return result_of(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
 
 
-ATTRIBUTION_CLAIMS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]
+ATTRIBUTION_CHECKS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]
 """Every invariant of touches, conversions and credit."""

@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import Conversions
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
@@ -15,7 +15,7 @@ def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
         session_events: Rows of `SessionEvents`.
         lines: Rows of `UserOrderLog`.
     """
-    return stacked(purchases(session_events), orders(lines))
+    return union_all(purchases(session_events), orders(lines))
 
 
 def purchases(session_events: ir.Table) -> ir.Table:

@@ -16,7 +16,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import NO, Days, day_table
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 UNITS_OF_ONE = 10**9
 FULL_WEIGHT = 2**40
@@ -234,7 +234,7 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
     untouched = bare.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
         credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"), cents=bare.total_cents.sum().cast("int64")
     )
-    return stacked(touched, untouched)
+    return union_all(touched, untouched)
 
 
 def channel_attribution(
@@ -251,7 +251,7 @@ def channel_attribution(
     """
     walked = paths(conversions, touches, rule, days)
     wide = shared(walked, rule, SHARING)
-    by_model = stacked(*(ibis.literal(model).name("model").as_table() for model in SHARING))
+    by_model = union_all(*(ibis.literal(model).name("model").as_table() for model in SHARING))
     long = wide.cross_join(by_model)
     long = long.select(
         "unit",
@@ -262,7 +262,7 @@ def channel_attribution(
         cents=ibis.cases(*((long.model == model, long[f"cents_{model}"]) for model in SHARING), else_=0),
     )
     markov = by_removal_effects(walked, effects).mutate(model=ibis.literal("markov"))
-    return as_amounts(stacked(long, markov)).select(*ChannelAttribution.columns)
+    return as_amounts(union_all(long, markov)).select(*ChannelAttribution.columns)
 
 
 def as_amounts(units: ir.Table) -> ir.Table:
@@ -323,8 +323,8 @@ def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         rule: How far conversions look back.
         days: Days of events, or of arrival of orders.
     """
-    moved = stacked(day_table(days), changed_start_days(pieces, session_rule, days), changed_orders).distinct()
+    moved = union_all(day_table(days), changed_start_days(pieces, session_rule, days), changed_orders).distinct()
     seen = converted.select(converted_date="day").distinct()
     last = (moved.day + ibis.interval(days=rule.reach_days)).cast("date")
     reached = seen.join(moved, [seen.converted_date >= moved.day, seen.converted_date <= last])
-    return stacked(moved, reached.select(day=reached.converted_date)).distinct()
+    return union_all(moved, reached.select(day=reached.converted_date)).distinct()

@@ -17,7 +17,7 @@ from ecom_assets.attribution.contracts import ChannelRemovalEffects
 from ecom_assets.attribution.credit import CONVERSION, paths
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.tables.days import Days, day_table
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import schema_of
 
 STEP = ["unit", "here", "there"]
@@ -36,17 +36,17 @@ def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, 
     converted = paths(conversions, touches, rule, watched)
     started = touches.filter(watched.contain(touches.started_date))
     own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
-    return stacked(_to_conversions(converted, rule), _to_nothing(started, own, rule))
+    return union_all(_to_conversions(converted, rule), _to_nothing(started, own, rule))
 
 
 def steps_on(spans: ir.Table, days: Days) -> ir.Table:
     """Count, for each day, the steps that count on it: `day`, `unit`, `here`, `there`, `step_count`."""
-    changes = stacked(
+    changes = union_all(
         spans.select(*STEP, day="begin", change="step_count"),
         spans.select(*STEP, day="until", change=-spans.step_count),
     )
     asked = spans.select(*STEP).distinct().cross_join(day_table(days))
-    changes = stacked(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
+    changes = union_all(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
     changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
     so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
     counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))
@@ -66,7 +66,7 @@ def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
     onward = converted.select("unit", "there", here="channel", begin="converted_date")
     first = converted.filter(converted.place == 1)
     first = first.select("unit", there="channel", here=ibis.literal(START), begin="converted_date")
-    steps = stacked(onward, first)
+    steps = union_all(onward, first)
     steps = steps.group_by(*STEP, "begin").agg(step_count=steps.count())
     return steps.mutate(until=_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
 
@@ -80,7 +80,7 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule)
     linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())
     start, nothing = ibis.literal(START), ibis.literal(NOTHING)
     columns = ["unit", "begin", "until"]
-    return stacked(
+    return union_all(
         *(
             one.select(*columns, here=here, there=there, step_count=count).select(*STEP, "begin", "until", "step_count")
             for one, here, there, count in (

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source
 from ecom_assets.attribution.contracts import Arrivals, FirstTouches, Touches
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 KEY = ["event_date", "event_id"]
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
@@ -111,7 +111,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
     alone, crossing = (_narrow(sessions.filter(one)) for one in (~crosses, crosses))
-    found = stacked(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
+    found = union_all(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
     nothing["source_lists_version"] = rule.lists.version
     return found.mutate(**{name: found[name].fill_null(value) for name, value in nothing.items()}).select(

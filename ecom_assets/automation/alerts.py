@@ -35,16 +35,16 @@ TOLD = {
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """A claim that did not hold: what was claimed, and what was seen; examples are counted, not shown."""
+    """A check that did not hold: what should hold, and what was observed; examples are counted, not shown."""
 
     table: str
     name: str
-    claim: str
+    description: str
     observed: Any = None
     limit: Any = None
     example_count: int = 0
     sentence: str = ""
-    """What it says itself to whoever has to act."""
+    """What it says itself to anyone who has to act."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
     return FailedCheck(
         table=evaluation.asset_key.to_user_string(),
         name=evaluation.check_name,
-        claim=evaluation.description or "",
+        description=evaluation.description or "",
         observed=told.get("observed"),
         limit=told.get("limit"),
         example_count=len(examples) if isinstance(examples, list) else 0,
@@ -343,6 +343,6 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
 
 
 def _about(check: FailedCheck) -> Iterator[str]:
-    yield f"  {check.table}, {check.name}: {check.sentence or check.claim}"
+    yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
     shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
     yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"

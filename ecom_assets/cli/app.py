@@ -172,7 +172,7 @@ def run() -> None:
         _end(str(error), error.exit_code)
     except Exception as error:
         sentence = outside_fault(error)
-        if sentence is None:  # a fault of ours: the trace helps whoever fixes it
+        if sentence is None:  # a fault of ours: the trace helps anyone who fixes it
             raise
         _end(sentence, WorkError.exit_code)
     except SystemExit as end:

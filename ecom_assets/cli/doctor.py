@@ -31,12 +31,12 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is well, what was found, and what mends it."""
+    """One thing looked at: whether it is well, what was found, and what fixes it."""
 
     subject: str
     ok: bool
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def show_diagnosis(*, as_json: bool) -> bool:
@@ -47,8 +47,8 @@ def show_diagnosis(*, as_json: bool) -> bool:
     else:
         for finding in findings:
             typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
-            if finding.mend and not finding.ok:
-                typer.echo(f"                mend: {finding.mend}")
+            if finding.fix and not finding.ok:
+                typer.echo(f"                fix: {finding.fix}")
     return all(finding.ok for finding in findings)
 
 
@@ -57,7 +57,7 @@ def diagnose() -> list[Finding]:
     try:
         settings = load_settings()
     except EcomError as error:
-        return [Finding("settings", ok=False, found=str(error), mend="correct the environment or .env")]
+        return [Finding("settings", ok=False, found=str(error), fix="correct the environment or .env")]
     looks: list[tuple[str, Callable[[Settings], Finding]]] = [
         ("versions", _versions),
         ("disk", _disk),
@@ -76,7 +76,7 @@ def diagnose() -> list[Finding]:
         try:
             findings.append(look(settings))
         except EcomError as error:
-            findings.append(Finding(subject, ok=False, found=str(error), mend="see the sentence above"))
+            findings.append(Finding(subject, ok=False, found=str(error), fix="see the sentence above"))
     return findings
 
 
@@ -88,7 +88,7 @@ def _versions(_settings: Settings) -> Finding:
             wrong.append(f"{needed.name} {version(needed.name)} where {needed.specifier} is needed")
     python = ".".join(map(str, sys.version_info[:3]))
     found = "; ".join(wrong) or f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
-    return Finding("versions", ok=not wrong, found=found, mend="make setup")
+    return Finding("versions", ok=not wrong, found=found, fix="make setup")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -99,7 +99,7 @@ def _disk(settings: Settings) -> Finding:
         "disk",
         ok=free >= LEAST_FREE_BYTES,
         found=found,
-        mend="free some space, or set ECOM_HOME to another disk",
+        fix="free some space, or set ECOM_HOME to another disk",
     )
 
 
@@ -114,7 +114,7 @@ def _privacy(settings: Settings) -> Finding:
         "privacy",
         ok=False,
         found=f"other users of this machine can read {left_open[0]}{more}",
-        mend=f"chmod -R go= {' '.join(dict.fromkeys(map(str, _tops(left_open))))}",
+        fix=f"chmod -R go= {' '.join(dict.fromkeys(map(str, _tops(left_open))))}",
     )
 
 
@@ -186,7 +186,7 @@ def _dagster_home(settings: Settings) -> Finding:
     ready = (home / "dagster.yaml").exists()
     found = f"{home}" + ("" if ready else " is made at the first run")
     writable = not home.exists() or _is_writable(home)
-    return Finding("dagster", ok=writable, found=found, mend=f"make {home} writable, or set DAGSTER_HOME")
+    return Finding("dagster", ok=writable, found=found, fix=f"make {home} writable, or set DAGSTER_HOME")
 
 
 def _alerts(settings: Settings) -> Finding:
@@ -204,10 +204,8 @@ def _publishing(settings: Settings) -> Finding:
     from ecom_assets.serving.published import published_state  # noqa: PLC0415 (loads Dagster)
 
     state = published_state(settings, MARTS)
-    mend = "see the sentence above"
-    return Finding(
-        "publishing", ok=state.ok, found=state.found or "none set; the marts stay in the warehouse", mend=mend
-    )
+    fix = "see the sentence above"
+    return Finding("publishing", ok=state.ok, found=state.found or "none set; the marts stay in the warehouse", fix=fix)
 
 
 def _is_writable(folder: Path) -> bool:
@@ -233,11 +231,11 @@ def _api(settings: Settings) -> Finding:
         "api",
         ok=not trouble,
         found=trouble or f"answers {who}, at {place}",
-        mend="start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself",
+        fix="start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself",
     )
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts, publishing, API; each finding says what mends it."""
+    """Check settings, versions, disk, warehouse, events, alerts, publishing, API; each finding says what fixes it."""
     if not show_diagnosis(as_json=as_json):
         raise typer.Exit(1)

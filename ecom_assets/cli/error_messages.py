@@ -5,7 +5,7 @@ def outside_fault(error: BaseException) -> str | None:
     """Return what went wrong outside of this program, or None if the fault may be its own."""
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
-        return f"DuckDB says: {_first_line(error)}; mend that and run again, nothing was half-written."
+        return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
         return (
             f"Dagster's history in DAGSTER_HOME cannot be kept: {_first_line(error)}; see that its disk has space "
@@ -13,7 +13,7 @@ def outside_fault(error: BaseException) -> str | None:
         )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}; mend that and run again."
+        return f"{where}{error.strerror}; fix that and run again."
     return outside_fault(error.__cause__) if error.__cause__ is not None else None
 
 

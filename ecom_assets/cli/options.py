@@ -119,11 +119,11 @@ class AskedDays:
         """Read `--from` and `--to`.
 
         Raises:
-            UsageError: One is no day, or they are the wrong way round.
+            UsageError: One is not a date, or they are the wrong way round.
         """
         asked = cls(day_of(first, "--from"), day_of(last, "--to"))
         if asked.first and asked.last and asked.last < asked.first:
-            raise UsageError(f"--from {asked.first} is after --to {asked.last}; exchange them.")
+            raise UsageError(f"--from {asked.first} is after --to {asked.last}; swap them.")
         return asked
 
 
@@ -138,4 +138,4 @@ def day_of(value: str | None, option: str) -> date | None:
     try:
         return date.fromisoformat(value)
     except ValueError as error:
-        raise UsageError(f"{option} {value!r} is no day; write it as 2026-01-31.") from error
+        raise UsageError(f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error

@@ -166,4 +166,4 @@ def _rows_before(files: RecordFiles, start: date) -> Iterator[int]:
 def _first_own_day(files: RecordFiles) -> str:
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     rows = f"SELECT {own} AS own FROM ({files.received_sql()})"  # noqa: S608 (quoted by sql_text)
-    return f"SELECT min(own) FROM ({rows}) WHERE own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}"  # noqa: S608 (likewise)
+    return f"SELECT min(own) FROM ({rows}) WHERE own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}"  # noqa: S608 (as above)

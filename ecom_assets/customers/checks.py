@@ -12,9 +12,9 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.sales.contracts import Customer
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ALL_OR_NONE = (
     (("r", "alpha", "a", "b", "alive_probability", "expected_order_count"), "no_model_reason"),
@@ -22,8 +22,8 @@ ALL_OR_NONE = (
 )
 
 
-@claim(CustomerSegments, reads=(Customer, CustomerSegments))
-def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> Verdict:
+@check(CustomerSegments, reads=(Customer, CustomerSegments))
+def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> CheckResult:
     """Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer."""
     columns = ("customer_id", "order_count", "revenue_amount")
     ordered = customers.filter(customers.order_count > 0).select(*columns)
@@ -35,11 +35,11 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     # No ids: what a check shows outlives the rows.
     told = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
     told = told.cross_join(has_orders)
-    return verdict_of(told.filter(~told.is_same), told)
+    return result_of(told.filter(~told.is_same), told)
 
 
-@claim(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
-def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> Verdict:
+@check(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
+def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> CheckResult:
     """Everybody who is in a segment has a value or a reason, and nobody else."""
     found = values.rename(valued_id="customer_id").drop("as_of_date")
     both = segments.select("customer_id", "as_of_date").outer_join(found, segments.customer_id == found.valued_id)
@@ -48,11 +48,11 @@ def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.
         for name in names:
             is_right &= both[name].isnull() == both[reason].notnull()
     told = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
-    return verdict_of(told.filter(~told.is_right), told)
+    return result_of(told.filter(~told.is_right), told)
 
 
-VALUE_CLAIMS = [segmented_are_the_customers, valued_are_the_segmented]
-"""Every claim about segments and expected value beyond the contracts."""
+VALUE_CHECKS = [segmented_are_the_customers, valued_are_the_segmented]
+"""Every check about segments and expected value beyond the contracts."""
 TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
 
 
@@ -72,7 +72,7 @@ def accounting(
         spans.valid_to.isnull() | (copies.received_date < spans.valid_to),
     ]
     covered = copies.join(spans, is_covered).select("received_date")
-    terms = stacked(
+    terms = union_all(
         _counted(raw, "received_count", raw.count()),
         _counted(covered, "customer_count", covered.count()),
         _counted(quarantined, "quarantined_count", quarantined.count()),
@@ -91,15 +91,15 @@ def _counted(rows: ir.Table, term: str, number: ir.IntegerScalar) -> ir.Table:
     )
 
 
-@claim(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)
-def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> Verdict:
+@check(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)
+def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> CheckResult:
     """Per fetch, received records = customers + quarantined records + surplus copies."""
     per_day = accounting(days, *tables)
-    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+    return result_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-@claim(Customers, reads=(Customers,), blocking=True)
-def one_version_is_current(_days: Days | None, versions: ir.Table) -> Verdict:
+@check(Customers, reads=(Customers,), blocking=True)
+def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResult:
     """Of each customer exactly one version is current, and the others end where the next begins."""
     in_order = ibis.window(group_by="customer_id", order_by="valid_from")
     told = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
@@ -109,8 +109,8 @@ def one_version_is_current(_days: Days | None, versions: ir.Table) -> Verdict:
     )
     # No ids: what a check shows outlives the rows.
     told = told.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
-    return verdict_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
+    return result_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
 
 
-CUSTOMER_CLAIMS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
-"""Every claim about customers beyond the contracts."""
+CUSTOMER_CHECKS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
+"""Every check about customers beyond the contracts."""

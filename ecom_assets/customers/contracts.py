@@ -43,8 +43,8 @@ class CustomerSegments(Table):
     order_count = count("Orders", unit="orders")
     revenue_amount = amount("Shipped less refunded")
     recency_score = _score("5 for those who ordered last; ties share a score")
-    frequency_score = _score("5 for those with most orders; likewise")
-    monetary_score = _score("5 for those with most revenue; likewise")
+    frequency_score = _score("5 for those with most orders; also")
+    monetary_score = _score("5 for those with most revenue; also")
     segment = text("By the three scores", one_of=SEGMENTS)
 
 
@@ -129,7 +129,7 @@ class RawCustomers(Table):
     )
     email = text("The e-mail address, without white space around it; so are all texts", nullable=True, pii=True)
     first_name = text("The first name, its letters composed (Unicode NFC)", nullable=True, pii=True)
-    last_name = text("The last name, likewise", nullable=True, pii=True)
+    last_name = text("The last name, as above", nullable=True, pii=True)
     city = text("The city", nullable=True)
     region = text("The region or state", nullable=True)
     country = text("The country", nullable=True)
@@ -204,8 +204,8 @@ class Customers(Table):
         "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is left"
     )
     created_at = instant("When the customer registered; null if missing, unreadable or still to come", nullable=True)
-    updated_at = instant("When the record was last changed; null likewise", nullable=True)
-    last_login_at = instant("When the customer last signed in; null likewise", nullable=True)
+    updated_at = instant("When the record was last changed; null also", nullable=True)
+    last_login_at = instant("When the customer last signed in; null also", nullable=True)
     seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
     activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
     recent_session_count = Column(
@@ -215,7 +215,7 @@ class Customers(Table):
         nullable=True,
         at_least=0,
     )
-    recent_engaged_s = seconds("Time in the engaged ones of these; null likewise", nullable=True)
+    recent_engaged_s = seconds("Time in the engaged ones of these; null also", nullable=True)
     engagement_score = Column(
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )

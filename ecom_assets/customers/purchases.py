@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import order_key
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Purchases:
         instead = bought.orders.cross_join(no_order).drop("no_order")
         newest = ordered.as_of.cross_join(bought.as_of.rename(seen_date="as_of_date"))
         as_of = newest.select(as_of_date=ibis.coalesce(newest.as_of_date, newest.seen_date))
-        return cls(stacked(ordered.orders, instead), as_of)
+        return cls(union_all(ordered.orders, instead), as_of)
 
 
 def _newest(rows: ir.Table, day: str, until: date | None) -> ir.Table:

@@ -70,7 +70,7 @@ class CustomersFile:
 
 
 def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layout: FileLayout) -> CustomersFile:
-    """Write the file and its summaries; whoever reads sees the files of before, or the new ones.
+    """Write the file and its summaries; anyone who reads sees the files of before, or the new ones.
 
     Args:
         customers: All rows of `Customers`.

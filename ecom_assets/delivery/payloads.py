@@ -41,7 +41,7 @@ USER_PROPERTIES = {
     "lifetime_value": "lifetime_value_amount",
     "churn_risk": "round(churn_risk_rate, 4)",
 }
-"""What tools call what we know of a customer. A risk has four digits: a model fitted anew shifts those after them."""
+"""What tools call what we know of a customer. A risk has four digits: a model fitted again shifts those after them."""
 
 
 @dataclass(frozen=True, slots=True)

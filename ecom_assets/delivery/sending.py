@@ -278,7 +278,7 @@ class _DayDelivery:
             done = self._wait()
 
     def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
-        """Wait for an answer, or for something else; whoever waits stays the writer."""
+        """Wait for an answer, or for something else; anyone who waits stays the writer."""
         while True:
             awaited: list[Future[Any]] = [*self.under_way, *also]
             done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
@@ -334,7 +334,7 @@ class _DayDelivery:
         outcomes = self._outcomes(answers)
         if len(outcomes) != len(batch.payloads):
             raise DeliveryError(
-                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch.payloads)} records; mend it."
+                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch.payloads)} records; fix it."
             )
         self.ledger.answer(number, outcomes)
         is_one = outcomes.count(outcomes[0]) == len(outcomes)

@@ -10,20 +10,20 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.clean import accounted_date
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
-from ecom_assets.tables.check import Claim, Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count")
 
 
-def accounting_claim(late_days: int) -> Claim:
-    """Return the claim that every received row is clean, quarantined or surplus; it holds back the marts."""
-    return Claim(
+def accounting_check(late_days: int) -> TableCheck:
+    """Return the check that every received row is clean, quarantined or surplus; it holds back the marts."""
+    return TableCheck(
         contract=CleanEvents,
         name="received_is_clean_plus_quarantined_plus_surplus",
         description="Per day, received rows = clean events + quarantined rows + surplus copies.",
-        judge=partial(_judge, late_days),
+        evaluate=partial(_judge, late_days),
         tables=(RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents),
         blocking=True,
     )
@@ -41,7 +41,7 @@ def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     near = None if days is None else days.widened(before=1, after=late_days)
     raw = of_days(raw, RawEvents.day_column, near)
     received = raw.select(day=accounted_date(raw, late_days))
-    terms = stacked(
+    terms = union_all(
         _counted(received, received.day, "received_count"),
         _counted(clean, clean.event_date, "clean_count"),
         _counted(quarantined, quarantined.accounted_date, "quarantined_count"),
@@ -59,21 +59,21 @@ def _counted(rows: ir.Table, day: ir.DateColumn, term: str, amount: ir.IntegerCo
     return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
 
 
-def _judge(late_days: int, days: Days | None, *tables: ir.Table) -> Verdict:
+def _judge(late_days: int, days: Days | None, *tables: ir.Table) -> CheckResult:
     per_day = accounting(days, late_days, *tables)
-    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+    return result_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-@claim(CleanEvents, reads=(CleanEvents,), warns=True)
-def no_event_type_is_new(days: Days | None, clean: ir.Table) -> Verdict:
+@check(CleanEvents, reads=(CleanEvents,), warns=True)
+def no_event_type_is_new(days: Days | None, clean: ir.Table) -> CheckResult:
     """No type beyond the platform's own appears for the first time in the run's days, where there are earlier days."""
     mine = of_days(clean, "event_date", days)
     types = mine.group_by("event_type").agg(event_count=mine.count())
     if days is None:
-        return verdict_of(types.filter(NO), types)
+        return result_of(types.filter(NO), types)
     earlier = clean.filter(clean.event_date < min(days.dates))
     if not earlier.limit(1).count().to_pyarrow().as_py():
-        return verdict_of(types.filter(NO), types)
+        return result_of(types.filter(NO), types)
     own = types.filter(types.event_type.notin(EVENT_TYPES))
     known = earlier.filter(earlier.event_type.notin(EVENT_TYPES)).select("event_type").distinct()
-    return verdict_of(own.anti_join(known, "event_type"), types)
+    return result_of(own.anti_join(known, "event_type"), types)

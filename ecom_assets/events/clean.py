@@ -17,7 +17,7 @@ from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import FIRST_PLAUSIBLE, NO, Days, day_start, is_implausible
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
@@ -156,7 +156,7 @@ def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     repeated = copies.semi_join(duplicates.filter(duplicates.has_kept_copy), keys)
     in_order = ibis.window(group_by=keys, order_by=arrival_keys(repeated))
     first = repeated.mutate(place=ibis.row_number().over(in_order))
-    return stacked(single, first.filter(first.place == 0))
+    return union_all(single, first.filter(first.place == 0))
 
 
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ANONYMOUS = "anon-"
 """What the id of a visitor begins with who is known by a source session only."""
@@ -30,7 +30,7 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
     joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
     visitor = ibis.coalesce(visitor_of_user(joined.session_user_id), ibis.literal(ANONYMOUS).concat(joined.session_id))
     found = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
-    return stacked(known.mutate(visitor_id=visitor_of_user(known.user_id)), found)
+    return union_all(known.mutate(visitor_id=visitor_of_user(known.user_id)), found)
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
@@ -61,7 +61,7 @@ def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:
         of_day_before=seen.user_id.min(where=is_punctual),
     )
     nothing = ibis.null("string")
-    nearby = stacked(
+    nearby = union_all(
         *(
             users.select(
                 "session_id",

@@ -20,7 +20,7 @@ from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
 @invalidation(session_days=SessionDays)
@@ -30,7 +30,7 @@ def days_of_changed_carts(
     """Return the days whose sessions changed, and those whose horizons reach into the run's days."""
     open_days = days.widened(before=cart_rule.longest_days)
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
-    return stacked(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
+    return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
 @table_asset(
@@ -51,7 +51,7 @@ def days_of_changed_cohorts(
     """Return the days whose sessions changed, and those whose visitors' windows reach into the run's days."""
     open_days = days.widened(before=window_days(funnels))
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
-    return stacked(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
+    return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
 @table_asset(

@@ -11,7 +11,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 CLOCK_CHANGE_S: Final = 3 * 3600
@@ -67,7 +67,7 @@ def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: Car
         rule: Horizons and values.
     """
     events = events.filter(events.event_date >= ibis.literal(days.first))
-    terms = stacked(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
+    terms = union_all(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
     sums = terms.group_by("cart_date", "unit", "horizon_s").agg(
         cart_count=terms.is_cart.sum(),
         converted_cart_count=(terms.is_cart * terms.is_converted).sum(),
@@ -141,7 +141,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     carts = _with_purchase(events, purchases, CART, days, rule)
     carts = carts.left_join(_worths(told, unit, rule), unit).select(carts, "worth")
     checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
-    both = stacked(
+    both = union_all(
         carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
         checkouts.mutate(worth=ibis.null(MONEY), is_cart=ibis.literal(0), is_checkout=ibis.literal(1)).select(
             *carts.columns, "is_cart", "is_checkout"
@@ -150,7 +150,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     # Engines take small literals for small integers, which overflow when they are multiplied.
     horizons = (ibis.literal(one, "int64").name("horizon_s").as_table() for one in rule.horizons_s)
     micros = (ibis.literal(one * 1_000_000, "int64") for one in rule.horizons_s)
-    rows = both.cross_join(stacked(*(one.mutate(horizon_us=us) for one, us in zip(horizons, micros, strict=True))))
+    rows = both.cross_join(union_all(*(one.mutate(horizon_us=us) for one, us in zip(horizons, micros, strict=True))))
     in_time = (rows.wait_us <= rows.horizon_us).fill_null(NO)
     return rows.select(
         cart_date="event_date",
@@ -191,7 +191,7 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
     """
     starts = events.filter(events.event_type == kind, days.contain(events.event_date))
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
-    pairs = stacked(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
+    pairs = union_all(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
     paid = pairs.group_by("visitor_id", "event_date").agg(
         wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min(),
         paid_in_session=(pairs.start_at >= pairs.session_started_at).ifelse(1, 0).max(),
@@ -204,7 +204,7 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
 def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
     """Each purchase with the last start before it on its own day; of one instant, the start comes first."""
     columns = ("visitor_id", "event_date", "event_at", "event_id")
-    both = stacked(
+    both = union_all(
         starts.select(
             *columns, session_started_at=ibis.null("timestamp(6)"), start_at="event_at", order=ibis.literal(0)
         ),

@@ -6,15 +6,17 @@ import ibis.expr.types as ir
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 PLACE = ("funnel_name", "cohort_date", "step")
 
 
-@claim(ConversionByDimension, reads=(ConversionByDimension, ConversionFunnel, CartAbandonment))
-def dimensions_add_up_to_the_totals(days: Days | None, parts: ir.Table, funnels: ir.Table, carts: ir.Table) -> Verdict:
+@check(ConversionByDimension, reads=(ConversionByDimension, ConversionFunnel, CartAbandonment))
+def dimensions_add_up_to_the_totals(
+    days: Days | None, parts: ir.Table, funnels: ir.Table, carts: ir.Table
+) -> CheckResult:
     """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
     parts = of_days(parts, "cohort_date", days)
     told = parts.group_by(*PLACE, "dimension").agg(told_count=parts.unit_count.sum().cast("int64"))
@@ -23,7 +25,7 @@ def dimensions_add_up_to_the_totals(days: Days | None, parts: ir.Table, funnels:
     wrong = both.filter((both.told_count != both.total_count).fill_null(ibis.literal(value=True)))
     unsaid = totals.filter(totals.total_count > 0).anti_join(told, PLACE)
     places = ("funnel_name", "cohort_date", "step")
-    return verdict_of(stacked(wrong.select(*places), unsaid.select(*places)), told)
+    return result_of(union_all(wrong.select(*places), unsaid.select(*places)), told)
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
@@ -41,20 +43,20 @@ def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
         for name, kind in CARTS.items()
         for step in (1, 2)
     ]
-    return stacked(of_funnels, *of_carts)
+    return union_all(of_funnels, *of_carts)
 
 
-@claim(ConversionFunnel, reads=(ConversionFunnel,))
-def steps_never_increase(days: Days | None, funnel: ir.Table) -> Verdict:
+@check(ConversionFunnel, reads=(ConversionFunnel,))
+def steps_never_increase(days: Days | None, funnel: ir.Table) -> CheckResult:
     """No step of a funnel has more units than the step before it."""
     funnel = of_days(funnel, "cohort_date", days)
     in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
     funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
-    return verdict_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
+    return result_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
 
-@claim(ConversionFunnel, reads=(ConversionFunnel,))
-def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> Verdict:
+@check(ConversionFunnel, reads=(ConversionFunnel,))
+def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> CheckResult:
     """Per funnel, day, unit and step, the categories add up to the total."""
     funnel = of_days(funnel, "cohort_date", days)
     is_total = funnel.product_category == ALL_CATEGORIES
@@ -62,11 +64,11 @@ def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> Verdict:
         total_count=funnel.unit_count.sum(where=is_total).fill_null(0),
         category_count=funnel.unit_count.sum(where=~is_total).fill_null(0),
     )
-    return verdict_of(sums.filter(sums.total_count != sums.category_count), sums)
+    return result_of(sums.filter(sums.total_count != sums.category_count), sums)
 
 
-@claim(CartAbandonment, reads=(Sessions, CartAbandonment))
-def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdict:
+@check(CartAbandonment, reads=(Sessions, CartAbandonment))
+def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> CheckResult:
     """Session carts are sessions with one; longer horizons leave fewer; recovered were bought."""
     carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
     in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
@@ -84,8 +86,8 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Verdi
         horizon_s=ibis.literal(0, "int64"),
         found_count=differs.found_count.fill_null(0),
     )
-    return verdict_of(stacked(broken, lost), carts)
+    return result_of(union_all(broken, lost), carts)
 
 
-FUNNEL_CLAIMS = [steps_never_increase, categories_add_up_to_total, dimensions_add_up_to_the_totals, carts_agree]
-"""Every claim about funnels and carts."""
+FUNNEL_CHECKS = [steps_never_increase, categories_add_up_to_total, dimensions_add_up_to_the_totals, carts_agree]
+"""Every check about funnels and carts."""

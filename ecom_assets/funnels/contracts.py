@@ -38,9 +38,9 @@ class CartAbandonment(Table):
     checkout_abandonment_rate = rate("abandoned_checkout_count among checkout_count", nullable=True)
     valued_cart_count = count("Carts that say what they are worth; only these are in the amounts", unit="carts")
     cart_amount = amount("Worth of all carts; null where none says it", nullable=True, at_least=0)
-    abandoned_cart_amount = amount("Worth of the carts left behind; null likewise", nullable=True, at_least=0)
+    abandoned_cart_amount = amount("Worth of the carts left behind; null also", nullable=True, at_least=0)
     recovered_cart_amount = amount(
-        "Worth of the recovered carts; null likewise, and for sessions", nullable=True, at_least=0
+        "Worth of the recovered carts; null also, and for sessions", nullable=True, at_least=0
     )
     final_from_date = day("The first day whose events change the row no more: it is final once the data hold that day")
 
@@ -75,7 +75,7 @@ class ConversionByDimension(Table):
     """One row per funnel of sessions, day, dimension, its value and step; the values add up to the total.
 
     Beside the daily funnels there are `(cart)`, sessions with an add_to_cart and those of them with a purchase, and
-    `(checkout)`, likewise with a checkout_start. Only these are counted by category, which mart.conversion_funnel has
+    `(checkout)`, as above with a checkout_start. Only these are counted by category, which mart.conversion_funnel has
     for the others.
     """
 

@@ -14,7 +14,7 @@ from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
@@ -106,8 +106,8 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
             levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
         if "visitor" in daily.units:
             levels.append(_visitor_levels(relevant, pieces, days, daily))
-        parts.append(_steps(_with_totals(_reached(stacked(*levels), daily.funnel)), daily))
-    return stacked(*parts)
+        parts.append(_steps(_with_totals(_reached(union_all(*levels), daily.funnel)), daily))
+    return union_all(*parts)
 
 
 def _with_totals(reached: ir.Table) -> ir.Table:
@@ -115,7 +115,7 @@ def _with_totals(reached: ir.Table) -> ir.Table:
     total = reached.group_by("cohort_date", "unit").agg(
         product_category=ibis.literal(ALL_CATEGORIES), **{name: reached[name].sum() for name in counts}
     )
-    return stacked(reached, total)
+    return union_all(reached, total)
 
 
 def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -138,7 +138,7 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     alone = alone.mutate(session_started_at=alone.piece_started_at)
     crossing = events.join(stitched, keys).select(alone.columns)
     unit = ["visitor_id", "session_started_at"]
-    levels = funnel_levels(stacked(alone, crossing), funnel, unit)
+    levels = funnel_levels(union_all(alone, crossing), funnel, unit)
     mine = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
     return joined.select(
@@ -210,7 +210,7 @@ def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
         )
         for n, step in enumerate(daily.funnel.steps, start=1)
     ]
-    return stacked(*rows)
+    return union_all(*rows)
 
 
 CLOCK_CHANGE_S: Final = 3 * 3600

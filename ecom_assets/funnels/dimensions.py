@@ -12,7 +12,7 @@ from ecom_assets.funnels.contracts import ConversionByDimension
 from ecom_assets.funnels.daily import DailyFunnel, category_of, session_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 TABLETS: Final = ("ipad", "tablet", "kindle", "silk/")
 PHONES: Final = ("iphone", "ipod", "windows phone", "blackberry", "mobi")
@@ -76,7 +76,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
             _counted(reached, daily.name, number, step.event_type, reached.level >= number)
             for number, step in enumerate(daily.funnel.steps, start=1)
         ]
-    return stacked(*parts).select(*ConversionByDimension.columns)
+    return union_all(*parts).select(*ConversionByDimension.columns)
 
 
 def _described(visits: Visits, days: Days) -> ir.Table:
@@ -108,7 +108,7 @@ def _described(visits: Visits, days: Days) -> ir.Table:
 
 def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
     begun = _by(described.filter(described[f"{event_type}_count"] > 0), ("category", "channel", "device"))
-    return stacked(
+    return union_all(
         _counted(begun, name, 1, event_type, begun.purchase_count >= 0),
         _counted(begun, name, 2, PURCHASE, begun.purchase_count > 0),
     )
@@ -116,7 +116,7 @@ def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
 
 def _by(rows: ir.Table, dimensions: Sequence[str]) -> ir.Table:
     """Every row once per dimension, with its value there."""
-    return stacked(*(rows.mutate(dimension=ibis.literal(one), value=rows[one]) for one in dimensions))
+    return union_all(*(rows.mutate(dimension=ibis.literal(one), value=rows[one]) for one in dimensions))
 
 
 def _counted(rows: ir.Table, name: str, step: int, event_type: str, reached: ir.BooleanValue) -> ir.Table:

@@ -34,7 +34,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
     Raises:
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
-            than six overlapping conditions make an exact answer too dear.
+            than six overlapping conditions make an exact answer too expensive.
     """
     if funnel.order not in WALKED or funnel.exclude or funnel.per == "totals":
         chains = funnel_chains(events, funnel, unit)

@@ -47,7 +47,7 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (the lock that its writers take)
                 return super().get_response(key, default)
         except sqlite3.Error as error:
-            _logger.warning("the cache of answers cannot be read (%s); all is asked anew", error)
+            _logger.warning("the cache of answers cannot be read (%s); all is asked again", error)
             return default
 
     def save_response(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
@@ -66,7 +66,7 @@ def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession
     """Return a session that keeps answers in `<home>/http_cache/<name>.sqlite`.
 
     `secret_headers` are kept out, beside those of `SECRET_HEADERS`. The folder is for its owner only: answers hold
-    personal data. A damaged file is made anew, it is only a cache.
+    personal data. A damaged file is regenerated, it is only a cache.
 
     Raises:
         SettingError: The folder cannot be written.
@@ -84,7 +84,7 @@ def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession
         session = _open(path, secret_headers)
         session.cache.delete(older_than=KEPT)
     except sqlite3.DatabaseError:
-        _logger.warning("%s was damaged and is made anew", path)
+        _logger.warning("%s was damaged and is regenerated", path)
         for file in path.parent.glob(f"{path.name}*"):
             file.unlink()
         session = _open(path, secret_headers)

@@ -6,22 +6,22 @@ import ibis.expr.types as ir
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import DIMENSIONS, EXIT, START
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(Journeys, reads=(Sessions, Journeys))
-def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> Verdict:
+@check(Journeys, reads=(Sessions, Journeys))
+def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> CheckResult:
     """Per day and dimension there are as many journeys as sessions."""
     per_day = sessions.group_by("started_date").agg(expected=sessions.count())
-    expected = stacked(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
+    expected = union_all(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
     counts = journeys.group_by("started_date", "dimension").agg(found=journeys.count())
     return _compared(days, expected, counts.mutate(expected=0))
 
 
-@claim(JourneyTransitions, reads=(Journeys, JourneyTransitions))
-def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> Verdict:
+@check(JourneyTransitions, reads=(Journeys, JourneyTransitions))
+def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> CheckResult:
     """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
     told = journeys.group_by("started_date", "dimension").agg(
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
@@ -46,8 +46,8 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
     return _compared(days, *sides)
 
 
-@claim(SearchPerformance, reads=(Sessions, SearchPerformance))
-def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> Verdict:
+@check(SearchPerformance, reads=(Sessions, SearchPerformance))
+def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> CheckResult:
     """Per day, the searches of all terms are those of the sessions."""
     return _compared(
         days,
@@ -56,35 +56,35 @@ def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, se
     )
 
 
-@claim(CategoryPerformance, reads=(Sessions, CategoryPerformance))
-def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> Verdict:
+@check(CategoryPerformance, reads=(Sessions, CategoryPerformance))
+def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> CheckResult:
     """Per day, the views and carts of categories are no more than those of the sessions."""
     names = ("category_view_count", "product_view_count", "add_to_cart_count")
     sides = [
-        stacked(
+        union_all(
             sessions.select("started_date", dimension=ibis.literal(name), expected=name, found=0),
             categories.select("started_date", dimension=ibis.literal(name), expected=0, found=name),
         )
         for name in names
     ]
     sums = _summed(days, *sides)
-    return verdict_of(sums.filter(sums.found > sums.expected), sums)
+    return result_of(sums.filter(sums.found > sums.expected), sums)
 
 
-def _compared(days: Days | None, *sides: ir.Table) -> Verdict:
+def _compared(days: Days | None, *sides: ir.Table) -> CheckResult:
     sums = _summed(days, *sides)
-    return verdict_of(sums.filter(sums.expected != sums.found), sums)
+    return result_of(sums.filter(sums.expected != sums.found), sums)
 
 
 def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
     """Add up what is expected and what is found, per day and dimension; a lost day differs, too."""
     columns = ("started_date", "dimension", "expected", "found")
-    both = stacked(*(side.select(*columns) for side in sides))
+    both = union_all(*(side.select(*columns) for side in sides))
     both = of_days(both, "started_date", days)
     return both.group_by("started_date", "dimension").agg(expected=both.expected.sum(), found=both.found.sum())
 
 
-JOURNEY_CLAIMS = [
+JOURNEY_CHECKS = [
     every_session_has_its_journeys,
     starts_and_exits_are_the_sessions,
     searches_are_the_sessions_searches,

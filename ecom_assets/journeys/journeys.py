@@ -14,7 +14,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.journeys.contracts import Journeys, JourneyTransitions
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 NODES = {"page_type": "event_type", "category": "product_category"}
 """The column of events that each dimension takes its steps from."""
@@ -82,7 +82,7 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
     # The start comes before events of the same instant.
     order = ["is_event", "event_at", "event_id"]
     in_order = ibis.window(group_by=list(JOURNEY), order_by=order)
-    told = stacked(*rows)
+    told = union_all(*rows)
     told = told.mutate(previous=told.step.lag().over(in_order))
     kept = told.filter(told.previous.isnull() | (told.step != told.previous))
     return kept.mutate(

@@ -15,15 +15,15 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.orders.held_day_log import told
-from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, Claim, Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count", "held_count")
 
 
-def order_claims(customers_over: int, *, by_day: bool) -> list[Claim]:
-    """Return the claims about what arrived: days that are held back, or gates before everything.
+def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
+    """Return the checks about what arrived: days that are held back, or gates before everything.
 
     Args:
         customers_over: How many customers a report must exceed.
@@ -33,42 +33,42 @@ def order_claims(customers_over: int, *, by_day: bool) -> list[Claim]:
     return [*gates, received_is_clean_plus_quarantined_plus_surplus_plus_held]
 
 
-def _gates_of_a_run(customers_over: int) -> list[Claim]:
+def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
     return [
-        Claim(
+        TableCheck(
             contract=RawUserOrderLog,
             name="report_was_generated",
             description="The order report is there and holds lines.",
-            judge=_is_there,
+            evaluate=_is_there,
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
-        Claim(
+        TableCheck(
             contract=RawUserOrderLog,
             name="report_has_enough_customers",
             description=f"The order report holds more than {customers_over} customers.",
-            judge=partial(_has_customers, customers_over),
+            evaluate=partial(_has_customers, customers_over),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
     ]
 
 
-@claim(HeldOrderDays, reads=(HeldOrderDays,))
-def no_order_day_is_held(days: Days | None, held: ir.Table) -> Verdict:
+@check(HeldOrderDays, reads=(HeldOrderDays,))
+def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     """No day of the run is held back for a missing order report, or for too few customers in it."""
     listed = held.order_by("held_date").to_pyarrow().to_pylist()
     of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
     looked_at = len(days.dates) if days else len(listed)
     every = {HELD_DAYS: dg.MetadataValue.json([told(row) for row in listed])}
-    return Verdict(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
+    return CheckResult(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
 
 
 def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
     days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
 ) -> ir.Table:
     """One row per day of arrival, in `day`, with the five counts and the `residue` that they leave; zero is well."""
-    terms = stacked(
+    terms = union_all(
         _counted(raw, days, "received_count", lambda rows: rows.count()),
         _counted(clean, days, "clean_count", lambda rows: rows.count()),
         _counted(quarantined, days, "quarantined_count", lambda rows: rows.count()),
@@ -87,31 +87,31 @@ def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.
     return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
 
 
-@claim(
+@check(
     UserOrderLog,
     reads=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays),
     blocking=True,
 )
 def received_is_clean_plus_quarantined_plus_surplus_plus_held(
     days: Days | None, raw: ir.Table, *others: ir.Table
-) -> Verdict:
+) -> CheckResult:
     """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies + held lines."""
     if days is not None:
         # A line that came again takes its place from a copy that came on another day.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
         days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
-    return verdict_of(per_day.filter(per_day.residue != 0), per_day)
+    return result_of(per_day.filter(per_day.residue != 0), per_day)
 
 
-def _is_there(days: Days | None, raw: ir.Table) -> Verdict:
+def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
     found = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
-    return Verdict(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
+    return CheckResult(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
 
 
-def _has_customers(over: int, days: Days | None, raw: ir.Table) -> Verdict:
+def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
     found = int(of_days(raw, "received_date", days).customer_id.nunique().to_pyarrow().as_py())
-    return Verdict(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
+    return CheckResult(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
 
 
 def _missing(days: Days | None) -> list[dict[str, object]]:

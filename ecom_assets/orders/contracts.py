@@ -142,7 +142,7 @@ HOLD_REASONS = ("report_missing", "too_few_customers")
 
 
 class HeldDays(Table, abstract=True):
-    """One row per day of arrival that is held back: nothing is built on its rows until it is released or mended."""
+    """One row per day of arrival that is held back: nothing is built on its rows until it is released or fixed."""
 
     layer = "staging"
     key = ("held_date",)

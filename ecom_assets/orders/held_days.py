@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import OrderRule, classify
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ORDERS = "orders"
 """What releases call this source."""
@@ -82,7 +82,7 @@ def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderR
     without = held.filter(held.held_row_count == 0).select(
         order_date="held_date", missing_count=held.held_row_count + 1
     )
-    days = stacked(of_lines, without)
+    days = union_all(of_lines, without)
     return days.group_by("order_date").agg(missing_count=days.missing_count.sum().cast("int64"))
 
 

@@ -7,17 +7,17 @@ from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, 
 from ecom_assets.products.performance import ORDERS
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(ProductPerformance, reads=(Sales, ProductPerformance))
-def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> Verdict:
+@check(ProductPerformance, reads=(Sales, ProductPerformance))
+def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> CheckResult:
     """Per day on which there are orders, the products' revenue and items are those of the sales."""
     told = products.filter(products.sales_source == ORDERS)
-    both = stacked(
+    both = union_all(
         sold.select(day="order_date", items="quantity", money="revenue_amount"),
         told.select(
             day="event_date",
@@ -29,11 +29,11 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
     sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
     # Where events tell what was sold, there may be orders of older days.
     sums = sums.semi_join(told, sums.day == told.event_date)
-    return verdict_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
+    return result_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
 
-@claim(InventoryAlerts, reads=(RawStock, InventoryAlerts))
-def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> Verdict:
+@check(InventoryAlerts, reads=(RawStock, InventoryAlerts))
+def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> CheckResult:
     """Every alert is of a product's newest stock; who has none left is out of stock, nobody else."""
     newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
     joined = alerts.left_join(newest, "product_id")
@@ -42,8 +42,8 @@ def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts:
     wrong = joined.filter(~right.fill_null(ibis.literal(value=False))).select("product_id", "alert", "as_of_date")
     silent = newest.filter(newest.newest_count <= 0).anti_join(alerts, "product_id")
     unsaid = silent.select("product_id", alert=ibis.literal("missing"), as_of_date="newest_date")
-    return verdict_of(stacked(wrong, unsaid), alerts)
+    return result_of(union_all(wrong, unsaid), alerts)
 
 
-PRODUCT_CLAIMS = [products_add_up_to_sales, alerts_are_about_the_newest_stock]
+PRODUCT_CHECKS = [products_add_up_to_sales, alerts_are_about_the_newest_stock]
 """Every invariant of products and stock."""

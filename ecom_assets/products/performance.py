@@ -12,7 +12,7 @@ from ecom_assets.products.contracts import ProductPerformance
 from ecom_assets.sales.sales import added_up
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
@@ -45,7 +45,7 @@ def product_performance(
     events = events.filter(events.product_id.notnull())
     parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
-    told = stacked(*(part.select(*columns) for part in parts))
+    told = union_all(*(part.select(*columns) for part in parts))
     found = told.group_by("event_date", "product_id").agg(
         product_category=told.product_category.min(),
         **{name: told[name].sum() for name in COUNTS},

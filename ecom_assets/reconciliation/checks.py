@@ -11,27 +11,27 @@ from ecom_assets.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(
+@check(
     OrderEventReconciliationDaily,
     reads=(CleanEvents, UserOrderLog, OrderEventReconciliation, OrderEventReconciliationDaily),
 )
 def causes_add_up_to_the_difference(
     days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table
-) -> Verdict:
-    """Per day, orders less events are the differences by cause, exactly; each term is counted anew."""
+) -> CheckResult:
+    """Per day, orders less events are the differences by cause, exactly; each term is counted again."""
     events = events.filter(events.event_type.isin(("purchase", "refund")))
     ordered = lines.payment_amount
     paid = events.cart_amount.fill_null(ibis.literal(0, MONEY))
     daily = daily.mutate(
         causes_amount=sum((daily[f"{cause}_amount"] for cause in CAUSES), ibis.literal(0, MONEY)).cast(MONEY)
     )
-    terms = stacked(
+    terms = union_all(
         _term(lines, "order_date", "orders", (lines.status == "refunded").ifelse(-ordered, ordered)),
         _term(events, "event_date", "events", (events.event_type == "refund").ifelse(-paid, paid)),
         _term(rows, "reconciled_date", "differences", rows.difference_amount),
@@ -41,11 +41,11 @@ def causes_add_up_to_the_difference(
         _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
     )
     sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
-    return verdict_of(sums.filter(sums.residue != 0), sums)
+    return result_of(sums.filter(sums.residue != 0), sums)
 
 
-@claim(Restatements, reads=(Restatements,))
-def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> Verdict:
+@check(Restatements, reads=(Restatements,))
+def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> CheckResult:
     """What a number was before a restatement is what the restatement before it left."""
     logged = of_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
@@ -55,12 +55,12 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
         is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
     )
     is_same = (logged.left == logged.before_value) | (logged.left.isnull() & logged.before_value.isnull())
-    return verdict_of(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
+    return result_of(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
 
 
 def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:
     return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
 
 
-RECONCILIATION_CLAIMS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
-"""Return the claims about orders against events."""
+RECONCILIATION_CHECKS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
+"""Return the checks about orders against events."""

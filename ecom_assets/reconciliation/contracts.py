@@ -87,7 +87,7 @@ class Restatements(Table):
     row_key = text("The row of that day, as JSON of the table's other key columns")
     column_name = text("The number's column")
     before_value = Column("float64", "What it was; null where there was no row, or nothing to tell", nullable=True)
-    after_value = Column("float64", "What it is since; null where there is no row any more, likewise", nullable=True)
+    after_value = Column("float64", "What it is since; null where there is no row any more, as above", nullable=True)
     difference = Column(
         "float64", "after_value less before_value; no row counts as zero, but null for rates and means", nullable=True
     )

@@ -11,7 +11,7 @@ from ecom_assets.orders.orders import changed_days
 from ecom_assets.reconciliation.contracts import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
@@ -102,7 +102,7 @@ class Pairing:
     @cached_property
     def pairs(self) -> ir.Table:
         """The keys of order and event of each pair, with `matched_by`."""
-        return stacked(self._by_id, self._by_customer)
+        return union_all(self._by_id, self._by_customer)
 
     @cached_property
     def repeated(self) -> ir.Table:
@@ -113,12 +113,12 @@ class Pairing:
         )
         both = alone.join(counted, ["kind", "visitor_id", "event_amount"])
         again = both.filter(_apart_s(both.event_at, both.counted_at) <= self.rule.repeat_s)
-        return stacked(self._named.anti_join(self._by_id, EVENT).select(*EVENT), again.select(*EVENT)).distinct()
+        return union_all(self._named.anti_join(self._by_id, EVENT).select(*EVENT), again.select(*EVENT)).distinct()
 
     @cached_property
     def _named(self) -> ir.Table:
         """Every event with every order near it that it names: by the order's id, or by that of its lines."""
-        names = stacked(
+        names = union_all(
             self.orders.select(*ORDER, "ordered_at", name="order_id"),
             self.orders.filter(self.orders.line_order_id != self.orders.order_id).select(
                 *ORDER, "ordered_at", name="line_order_id"
@@ -190,13 +190,13 @@ def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: Reconcil
 
     Args:
         events: All rows of `CleanEvents`; those near `days` are looked at.
-        lines: All rows of `UserOrderLog`, likewise.
+        lines: All rows of `UserOrderLog`, as above.
         rule: When both are one purchase.
         days: The days asked for.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
-    found = stacked(_without_event(pairing), _without_order(pairing), *_differing(pairing))
+    found = union_all(_without_event(pairing), _without_order(pairing), *_differing(pairing))
     return found.filter(days.contain(found.reconciled_date)).select(*OrderEventReconciliation.columns)
 
 
@@ -247,7 +247,7 @@ def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: 
     moved = changed_days(changed, days)
     midnight = moved.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
     around = [moved.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
-    return stacked(
+    return union_all(
         *around,
         events.filter(near.contain(events.event_date)).select(day="event_date").distinct(),
         lines.filter(near.contain(lines.order_date)).select(day="order_date").distinct(),
@@ -322,7 +322,7 @@ def _side_by_side(*parts: ir.Table) -> ir.Table:
     """One row per day with every number of the parts; zero where a part has no row of the day."""
     names = [name for part in parts for name in part.columns if name != "reconciled_date"]
     kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
-    terms = stacked(
+    terms = union_all(
         *(
             part.select(
                 "reconciled_date",

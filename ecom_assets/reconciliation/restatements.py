@@ -68,7 +68,7 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
     found: dict[date, dict[str, int]] = {}
     slices = f"SELECT * FROM {engine.name_of(source)}{engine.where(source, days)}"  # noqa: S608 (names come from contracts)
     for row in engine.query(
-        f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM ({slices}) AS t "  # noqa: S608 (likewise)
+        f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM ({slices}) AS t "  # noqa: S608 (as above)
         f"WHERE {_of_types(engine, source, types)} GROUP BY 1, 2"
     ):
         found.setdefault(row["counted_day"], {})[str(row["arrival"])] = int(row["n"])
@@ -78,7 +78,7 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
 def some_ids(
     engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]], types: tuple[str, ...]
 ) -> dict[date, list[str]]:
-    """Return ids of a few rows of each day that arrived on the given days, the first in their order; likewise."""
+    """Return ids of a few rows of each day that arrived on the given days, the first in their order; also."""
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
     dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in arrivals.items()}
@@ -86,13 +86,13 @@ def some_ids(
     if not conditions:
         return {}
     numbered = (
-        f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (likewise)
+        f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (as above)
         f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
         f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) AND {_of_types(engine, source, types)}"
     )
     found: dict[date, list[str]] = {}
     for row in engine.query(
-        f"SELECT sampled_day, id FROM ({numbered}) AS t WHERE place <= {SAMPLE} ORDER BY 1, 2"  # noqa: S608 (likewise)
+        f"SELECT sampled_day, id FROM ({numbered}) AS t WHERE place <= {SAMPLE} ORDER BY 1, 2"  # noqa: S608 (as above)
     ):
         found.setdefault(row["sampled_day"], []).append(str(row["id"]))
     return found
@@ -207,7 +207,7 @@ class Watch:
         """Take the published days as they are, before they are removed."""
         engine = self.log.engine
         counts = engine.day_counts(self.contract, self.days)
-        # Days that something else than a run has emptied, such as a migration, are published anew.
+        # Days that something else than a run has emptied, such as a migration, are published again.
         self.notes = {
             row["published_date"]: row
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()

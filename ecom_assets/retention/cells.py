@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from ecom_assets.retention.rule import ROLLING_DAYS, Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import number_table, period_number, period_start
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 DAY_US = 86_400_000_000
 
@@ -156,7 +156,7 @@ def counted(visits: ir.Table, cells: Sequence[Bracket], mode: str) -> ir.Table:
     one, none, nothing = (ibis.literal(1, "int64"), ibis.literal(0, "int64"), ibis.literal(0, MONEY))
     is_last = mode == "on_or_after"
     counts = {"on_count": none if is_last else one, "last_count": one if is_last else none}
-    both = stacked(
+    both = union_all(
         came.select("cohort_number", "cell", **counts, revenue_amount=nothing),
         paid.select("cohort_number", "cell", on_count=none, last_count=none, revenue_amount=paid.amount.cast(MONEY)),
     )

@@ -5,14 +5,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
-def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> Verdict:
+@check(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
+def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> CheckResult:
     """Per day, visitors and revenue are those of the sessions' pieces; first is before last."""
     pieces, came = (of_days(rows, "event_date", days) for rows in (pieces, came))
     everybody = came.filter(came.cohort_by == "first_activity")
@@ -34,17 +34,17 @@ def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.T
         amount_left=both.expected_amount.fill_null(0) - both.found_amount.fill_null(0),
     )
     differs = (both.expected_count != both.found_count) | (both.amount_left != 0) | (both.backwards_count > 0)
-    return verdict_of(both.filter(differs), both)
+    return result_of(both.filter(differs), both)
 
 
-@claim(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
-def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> Verdict:
+@check(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
+def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> CheckResult:
     """Per kind of cohort, the sizes by day, week and month add up to the visitors who began."""
     began = came.filter(came.event_date == came.first_date)
     began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
     starts = cohorts.filter(cohorts.period_number == 0)
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
-    expected = began.cross_join(stacked(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
+    expected = began.cross_join(union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
     both = expected.outer_join(sizes, ["cohort_by", "period"])
     both = both.select(
         cohort_by=ibis.coalesce(both.cohort_by, both.cohort_by_right),
@@ -52,18 +52,18 @@ def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.T
         began_count=both.began_count.fill_null(0),
         size_count=both.size_count.fill_null(0),
     )
-    return verdict_of(both.filter(both.size_count != both.began_count), both)
+    return result_of(both.filter(both.size_count != both.began_count), both)
 
 
-@claim(RetentionCohorts, reads=(RetentionCohorts,))
-def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> Verdict:
+@check(RetentionCohorts, reads=(RetentionCohorts,))
+def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> CheckResult:
     """Everybody came in period 0; unbounded retention never rises, nor is below N-day retention."""
     in_order = ibis.window(group_by=["cohort_by", "period", "cohort_date"], order_by="period_number")
     rows = cohorts.mutate(previous_count=cohorts.returned_on_or_after_count.lag().over(in_order))
     absent = (rows.period_number == 0) & (rows.returned_on_count != rows.visitor_count)
     rises = (rows.returned_on_or_after_count > rows.previous_count).fill_null(ibis.literal(value=False))
-    return verdict_of(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
+    return result_of(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
 
 
-RETENTION_CLAIMS = [visitors_and_purchases_agree, everybody_is_in_one_cohort, retention_only_falls]
-"""Every claim about cohorts and carts."""
+RETENTION_CHECKS = [visitors_and_purchases_agree, everybody_is_in_one_cohort, retention_only_falls]
+"""Every check about cohorts and carts."""

@@ -15,7 +15,7 @@ from ecom_assets.retention.cells import cell_table, filled_grid
 from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, period_number, period_start
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 CELLS = tuple((n, n) for n in range(31))
 UNIT = ["cohort_by", "period", "cohort_number"]
@@ -30,7 +30,7 @@ def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
     """
     of_days = pieces.filter(days.contain(pieces.event_date)).select("visitor_id").distinct()
     visits = visitor_days(pieces.filter(pieces.event_date < days.end).semi_join(of_days, "visitor_id"))
-    kinds = stacked(
+    kinds = union_all(
         visits.mutate(cohort_by=ibis.literal("first_activity")),
         visits.filter(visits.purchase_count > 0).mutate(cohort_by=ibis.literal("first_purchase")),
     )
@@ -49,7 +49,7 @@ def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
 
 
 def later_days(pieces: ir.Table, days: Days) -> ir.Table:
-    """Days, as `day`, from the first of `days` on: whoever comes or goes there was or was not new on later ones."""
+    """Days, as `day`, from the first of `days` on: anyone who comes or goes there was or was not new on later ones."""
     return pieces.filter(pieces.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
 
 
@@ -82,7 +82,7 @@ def visitor_days(pieces: ir.Table) -> ir.Table:
 
 def _placed(came: ir.Table, week_start: str) -> ir.Table:
     """Each row once per kind of period, with its cohort and the numbers of its own period and of the one before."""
-    periods = stacked(*(ibis.literal(name).name("period").as_table() for name in PERIODS))
+    periods = union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS))
     rows = came.cross_join(periods)
     numbers = {
         name: _by_period(rows[column], rows.period, period_number, week_start)
@@ -102,7 +102,7 @@ def _counts(placed: ir.Table) -> ir.Table:
     """Per cohort and cell: who came in it, who came in it for the last time, and what was paid in it."""
     zero, nothing, last = ibis.literal(0, "int64"), ibis.literal(0, MONEY), len(CELLS) - 1
     again = placed.filter(placed.place_before.notnull())
-    terms = stacked(
+    terms = union_all(
         placed.filter(placed.place <= last).select(
             *UNIT, cell="place", on_count="new_to_period", last_count=zero, revenue_amount="revenue_amount"
         ),

@@ -7,14 +7,14 @@ from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.orders.orders import ALL
 from ecom_assets.sales.contracts import City, Customer, CustomerRetention, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.sales.sales import DIMENSIONS
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days, start_of_week
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(Sales, reads=(UserOrderLog, Sales), blocking=True)
-def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> Verdict:
+@check(Sales, reads=(UserOrderLog, Sales), blocking=True)
+def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> CheckResult:
     """Per day, there are as many sales as clean order lines, and they come to as much."""
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
     return _same_sums(
@@ -24,41 +24,41 @@ def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table
     )
 
 
-@claim(Sales, reads=(Sales, City, Item, Customer))
+@check(Sales, reads=(Sales, City, Item, Customer))
 def dimensions_are_there(
     days: Days | None, sold: ir.Table, city: ir.Table, item: ir.Table, customer: ir.Table
-) -> Verdict:
+) -> CheckResult:
     """Every sale's city, item and customer is in its dimension."""
     sold = of_days(sold, "order_date", days)
-    homeless = stacked(
+    homeless = union_all(
         *(
             sold.anti_join(dimension, key).select("uniq_id", missing=ibis.literal(key))
             for dimension, key in ((city, "city_id"), (item, "item_id"), (customer, "customer_id"))
         )
     )
-    return verdict_of(homeless, sold)
+    return result_of(homeless, sold)
 
 
-@claim(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
-def items_add_up_to_sales(days: Days | None, sold: ir.Table, items: ir.Table) -> Verdict:
+@check(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
+def items_add_up_to_sales(days: Days | None, sold: ir.Table, items: ir.Table) -> CheckResult:
     """Per day, the items' revenue adds up to that of the sales."""
     return _same_sums(days, _signed(sold), _both_amounts(items))
 
 
-@claim(RevenueDaily, reads=(Sales, RevenueDaily))
-def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Table) -> Verdict:
+@check(RevenueDaily, reads=(Sales, RevenueDaily))
+def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Table) -> CheckResult:
     """Per day, channels, cities and categories each add up to the total, and that to the sales."""
     is_total = ibis.and_(*(revenue[name] == ALL for name in DIMENSIONS))
     parts = [(_signed(sold), _both_amounts(revenue.filter(is_total)))]
     parts += [(_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS]
-    verdicts = [_same_sums(days, *part) for part in parts]
-    examples = [example for verdict in verdicts for example in verdict.examples]
-    counts = [(verdict.broken_count, verdict.looked_at_count) for verdict in verdicts]
-    return Verdict(sum(broken for broken, _ in counts), sum(seen for _, seen in counts), examples)
+    results = [_same_sums(days, *part) for part in parts]
+    examples = [example for result in results for example in result.examples]
+    counts = [(result.broken_count, result.looked_at_count) for result in results]
+    return CheckResult(sum(broken for broken, _ in counts), sum(seen for _, seen in counts), examples)
 
 
-@claim(CustomerRetention, reads=(Sales, CustomerRetention))
-def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.Table) -> Verdict:
+@check(CustomerRetention, reads=(Sales, CustomerRetention))
+def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.Table) -> CheckResult:
     """New and returning customers are those who ordered; revenues add up to what was shipped."""
     mondays = None if days is None else Days.of(day - day.weekday() * ONE_DAY for day in days.dates)
     sold = of_days(sold, "order_date", mondays and mondays.widened(after=6))
@@ -74,8 +74,8 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
     wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))
-    people = verdict_of(wrong, retention)
-    return Verdict(
+    people = result_of(wrong, retention)
+    return CheckResult(
         sums.broken_count + people.broken_count,
         sums.looked_at_count + people.looked_at_count,
         [*sums.examples, *people.examples],
@@ -87,24 +87,24 @@ def _signed(sold: ir.Table) -> ir.Table:
 
 
 def _both_amounts(sums: ir.Table) -> ir.Table:
-    return stacked(
+    return union_all(
         sums.select(day=sums.order_date, part=ibis.literal("shipped"), rows=0, money=sums.shipped_amount),
         sums.select(day=sums.order_date, part=ibis.literal("refunded"), rows=0, money=sums.refunded_amount),
     )
 
 
-def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> Verdict:
+def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> CheckResult:
     """Compare rows and money of two tables, per day and part; where one has no row, it has nothing."""
-    both = stacked(one.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
+    both = union_all(one.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
     both = of_days(both, "day", days)
     sums = both.group_by("day", "part").agg(
         row_residue=(both.rows * both.side).sum().cast("int64"),
         money_residue=(both.side == 1).ifelse(both.money, -both.money).sum().cast(MONEY),
     )
-    return verdict_of(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
+    return result_of(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
 
 
-SALES_CLAIMS = [
+SALES_CHECKS = [
     sales_are_the_order_lines,
     dimensions_are_there,
     items_add_up_to_sales,

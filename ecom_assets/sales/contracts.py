@@ -136,9 +136,9 @@ class RevenueDaily(_Revenue):
 
     order_date = day("The day of the orders, or of the refunds")
     channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
-    city_id = text("See mart.city; `(all)` likewise")
-    item_category = text("The category; `(all)` likewise")
-    sales_channel = text("Where the orders were placed; `(all)` likewise")
+    city_id = text("See mart.city; `(all)` also")
+    item_category = text("The category; `(all)` also")
+    sales_channel = text("Where the orders were placed; `(all)` also")
 
 
 class PurchaseRevenueDaily(_Revenue):
@@ -163,8 +163,8 @@ class PurchaseRevenueDaily(_Revenue):
     event_date = day("The day of the events")
     product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
     country = text("Where the properties tell it, else `unknown`; `(all)` where it is summed")
-    region = text("Likewise")
-    city_name = text("Likewise")
+    region = text("Also")
+    city_name = text("Also")
 
 
 class CustomerRetention(Table):

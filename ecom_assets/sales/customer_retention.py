@@ -9,7 +9,7 @@ from ecom_assets.orders.orders import ALL, order_key
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 CELL = ["week_start_date", "item_category", "city_id"]
 DAYS_AFTER_MONDAY = 6
@@ -46,11 +46,11 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
         changed: Further days of order, in a column `day`.
         days: The run's days.
     """
-    touched = stacked(day_table(days), changed)
+    touched = union_all(day_table(days), changed)
     touched = touched.select(day=start_of_week(touched.day)).distinct()
     first = touched.agg(first_date=touched.day.min())
     later = sold.cross_join(first).filter(lambda both: both.order_date >= both.first_date)
-    return stacked(touched, later.select(day=start_of_week(later.order_date))).distinct()
+    return union_all(touched, later.select(day=start_of_week(later.order_date))).distinct()
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:
@@ -63,7 +63,7 @@ def _per_customer(sold: ir.Table) -> ir.Table:
         refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY)).sum().cast(MONEY),
     )
     total = ibis.literal(ALL)
-    spread = stacked(
+    spread = union_all(
         *(
             orders.mutate(
                 item_category=orders.item_category if by_category else total,

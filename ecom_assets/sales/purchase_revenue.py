@@ -13,7 +13,7 @@ from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.sales.contracts import PurchaseRevenueDaily
 from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 PURCHASE, REFUND = "purchase", "refund"
 PLACE_NAMES = {
@@ -42,7 +42,7 @@ def purchase_revenue_daily(events: ir.Table) -> ir.Table:
         )
         for kept in ((), ("product_category",), tuple(PLACE_NAMES))
     ]
-    return stacked(*(part.select(*PurchaseRevenueDaily.columns) for part in parts))
+    return union_all(*(part.select(*PurchaseRevenueDaily.columns) for part in parts))
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:

@@ -377,7 +377,7 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return each sales channel that anything was sold or refunded on in the period or the one before, likewise.
+    """Return each sales channel that anything was sold or refunded on in the period or the one before, as above.
 
     Raises:
         NoSourceError: There are no order lines, which tell sales channels.

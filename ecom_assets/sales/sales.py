@@ -9,7 +9,7 @@ from ecom_assets.orders.orders import ALL, NONE, order_key
 from ecom_assets.sales.contracts import ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.tables.contract import AMOUNT, MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
 ORDER = ["order_date", "order_id", "customer_id", "status"]
@@ -57,7 +57,7 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
         )
         for kept in ((), *((name,) for name in DIMENSIONS))
     ]
-    return stacked(*(part.select(*RevenueDaily.columns) for part in parts))
+    return union_all(*(part.select(*RevenueDaily.columns) for part in parts))
 
 
 def added_up(sold: ir.Table, unit: Sequence[str]) -> ir.Table:

@@ -1,6 +1,6 @@
 """Publishing tables of another engine in Postgres: the days that have changed, of all tables, in one transaction.
 
-Whoever reads sees the tables of the publication before, or all of the new one's.
+Anyone who reads sees the tables of the publication before, or all of the new one's.
 """
 
 import hashlib
@@ -72,7 +72,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     """Bring the tables in `target` to what `source` has, all of them or none.
 
     Tables are made as needed, with their keys. If nothing has changed, nothing is written. Publishers take turns. A
-    lost connection is mended and all of it done again, which is safe: what is there already is not written twice.
+    lost connection is fixed and all of it done again, which is safe: what is there already is not written twice.
 
     Raises:
         WarehouseError: Another's table has the name of one of ours, the source changed all the while, or Postgres
@@ -176,7 +176,7 @@ def _add_columns(target: PostgresEngine, tables: Contracts) -> None:
 
 
 def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
-    """Make the tables that are missing, and anew those that adding columns does not bring to their contract."""
+    """Make the tables that are missing, and again those that adding columns does not bring to their contract."""
     if "mart" not in target.con.list_databases():
         target.execute('CREATE SCHEMA "mart"')
     for table in tables:
@@ -191,7 +191,7 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
         target.execute(f"COMMENT ON TABLE {target.name_of(table)} IS '{MARK}'")
         if table not in NOTES:
             target.execute(
-                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(table.qualified_name())}"  # noqa: S608 (likewise)
+                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(table.qualified_name())}"  # noqa: S608 (as above)
             )
 
 
@@ -223,7 +223,7 @@ def _moved(source: Engine) -> WarehouseError:
 def _noted(target: PostgresEngine) -> State:
     state: State = {}
     columns = target.columns_of(PublishedSlices)
-    for row in target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (likewise)
+    for row in target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (as above)
         found = Fingerprint(row["row_count"], row["fingerprint"])
         state.setdefault(row["table_name"], {})[row["slice"]] = found
     return state
@@ -233,7 +233,7 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     name = table.qualified_name()
     listed = ", ".join(map(text, slices))
     target.execute(
-        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (likewise)
+        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
     )
     rows = [
         {"table_name": name, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}

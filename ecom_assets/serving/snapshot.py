@@ -1,7 +1,7 @@
 """A snapshot of tables in a file of its own, for readers who never open the warehouse: the serving store.
 
 A new snapshot is written beside the old one, and becomes the current one by a pointer file that is replaced in one
-atomic step. Whoever has the old file open reads on in it; it is removed once it is not even the last but one. It is
+atomic step. Anyone who has the old file open reads on in it; it is removed once it is not even the last but one. It is
 read in `api/store/snapshot.py`.
 """
 
@@ -139,7 +139,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             return _pointed(folder, found)
     except OSError as error:
         raise WarehouseError(
-            f"{folder} cannot be written ({error.strerror}); mend that, or set ECOM_HOME, and publish again."
+            f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."
         ) from error
 
 
@@ -235,7 +235,7 @@ def _notes(here: State) -> pa.Table:
 
 
 def _usable(folder: Path) -> Snapshot | None:
-    """Return the current snapshot, if its file is there; one that cannot be read is made anew."""
+    """Return the current snapshot, if its file is there; one that cannot be read is regenerated."""
     with contextlib.suppress(WarehouseError):
         found = Snapshot.read(folder)
         return found if found and (folder / found.file).exists() else None

@@ -14,7 +14,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.search_terms import with_search_terms
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ALL_PIECES = Reads(SessionDays, whole=True)
 
@@ -48,7 +48,7 @@ def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule
     """Return the days whose sessions changed, and those whose 30 days reach back to the run's days."""
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
-    return stacked(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
+    return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
 
 
 @table_asset(

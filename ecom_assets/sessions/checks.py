@@ -5,13 +5,15 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
-from ecom_assets.tables.check import Verdict, claim, of_days, verdict_of
+from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 
-@claim(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
-def events_add_up_to_clean_events(days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table) -> Verdict:
+@check(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
+def events_add_up_to_clean_events(
+    days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table
+) -> CheckResult:
     """Per day, the events of the sessions' pieces are as many as the clean events."""
     counts = (
         _per_day(clean, days, "clean_count", clean.count()),
@@ -20,11 +22,11 @@ def events_add_up_to_clean_events(days: Days | None, clean: ir.Table, numbered: 
     )
     per_day = _side_by_side(counts, ("clean_count", "numbered_count", "piece_event_count"))
     differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.piece_event_count)
-    return verdict_of(per_day.filter(differs), per_day)
+    return result_of(per_day.filter(differs), per_day)
 
 
-@claim(Sessions, reads=(SessionDays, Sessions))
-def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> Verdict:
+@check(Sessions, reads=(SessionDays, Sessions))
+def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> CheckResult:
     """Every piece lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
         reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
@@ -37,16 +39,16 @@ def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions:
     homes = own.left_join(_within(sessions, own), ["visitor_id", "started_at"])
     homes = homes.group_by("visitor_id", "started_at", "event_date").agg(home_count=homes.session_id.count())
     # No visitor ids: what a check shows outlives the rows.
-    claims = stacked(
-        homes.select("started_at", claim=ibis.literal("sessions of a piece"), expected=1, found=homes.home_count),
+    checks = union_all(
+        homes.select("started_at", check=ibis.literal("sessions of a piece"), expected=1, found=homes.home_count),
         sums.select(
             "started_at",
-            claim=ibis.literal("events of a session"),
+            check=ibis.literal("events of a session"),
             expected=sums.event_count,
             found=sums.event_count_right.fill_null(0),
         ),
     )
-    return verdict_of(claims.filter(claims.expected != claims.found), claims)
+    return result_of(checks.filter(checks.expected != checks.found), checks)
 
 
 def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
@@ -59,8 +61,8 @@ def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
     )
 
 
-@claim(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
-def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> Verdict:
+@check(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
+def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> CheckResult:
     """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
@@ -75,7 +77,7 @@ def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, enga
     names = ("session_count", "daily_visitor_count", "unordered_count", "started_count", "came_count")
     per_day = _side_by_side(counts, names)
     differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
-    return verdict_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
+    return result_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
 
 
 def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerScalar) -> ir.Table:
@@ -85,7 +87,7 @@ def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerSca
 def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Table:
     """One row per day with every number, zero where a table has no row: a lost day differs, too."""
     zero = ibis.literal(0, "int64")
-    terms = stacked(
+    terms = union_all(
         *(
             rows.select(
                 "event_date",
@@ -97,7 +99,7 @@ def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Ta
     return terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})
 
 
-SESSION_CLAIMS = [
+SESSION_CHECKS = [
     events_add_up_to_clean_events,
     every_piece_is_in_one_session,
     sessions_agree,

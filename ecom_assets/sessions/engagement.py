@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, stacked
+from ecom_assets.tables.portable import ratio, union_all
 
 MONTH_DAYS = 30
 WEEK_DAYS = 7
@@ -53,7 +53,7 @@ def active_visitors(pieces: ir.Table, days: Days) -> ir.Table:
 def _running_visitors(came: ir.Table, per_day: ir.Table, name: str, length: int) -> ir.Table:
     full = (came.event_date + ibis.interval(days=length)).cast("date")
     leaves = ibis.least(came.next_date.fill_null(full), full)
-    changes = stacked(
+    changes = union_all(
         came.select(day="event_date", change=ibis.literal(1)),
         came.select(day=leaves, change=ibis.literal(-1)),
     )

@@ -15,7 +15,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule, campaign_of, is_gap
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 SUMS = (
     "event_count", "view_count", "key_event_count", "purchase_amount",
@@ -82,7 +82,7 @@ def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     alone = alone.mutate(session_started_at=alone.started_at)
     candidates = pieces.filter(days.contain(pieces.event_date), _near_midnight(pieces))
     stitched = stitch(pieces, candidates, rule)
-    merged = _merge(stacked(stitched, alone), ["visitor_id"])
+    merged = _merge(union_all(stitched, alone), ["visitor_id"])
     return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
 
 
@@ -120,7 +120,7 @@ def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Ta
         started_date=stitched.event_date.min().over(ibis.window(group_by=["visitor_id", "session_started_at"]))
     )
     stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
-    return stacked(after, stitched.select(day="started_date")).distinct()
+    return union_all(after, stitched.select(day="started_date")).distinct()
 
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
@@ -275,4 +275,4 @@ def events_of_sessions(events: ir.Table, pieces: ir.Table, days: Days, rule: Ses
     alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
     alone = alone.mutate(session_started_at=alone.piece_started_at, started_date=alone.event_date)
     crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)
-    return stacked(alone, crossing)
+    return union_all(alone, crossing)

@@ -53,4 +53,4 @@ def _in_dotenv() -> dict[str, str | None]:
     try:
         return dotenv_values(path) if path.exists() else {}
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; mend it, or move it away.") from error
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error

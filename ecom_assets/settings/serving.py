@@ -31,7 +31,9 @@ _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
 class ServingSettings(BaseSettings):
     """What `Settings` has for the API that `ecom api` serves."""
 
-    api_host: str = Field("127.0.0.1", description="Address that the API listens on; beyond loopback it wants keys")
+    api_host: str = Field(
+        "127.0.0.1", description="Address that the API listens on; keys are required unless it listens on loopback only"
+    )
     api_port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on")
     api_keys: SecretStr = Field(
         SecretStr(""),

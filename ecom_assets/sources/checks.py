@@ -17,7 +17,7 @@ from ecom_assets.events.clean import accounted_date
 from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
-from ecom_assets.tables.check import EXAMPLES, Claim, Verdict, of_days
+from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
@@ -34,17 +34,17 @@ class FileSource(Protocol):
         """Rows of the files that those of `days` come from; None if there are no files."""
 
 
-def file_row_claims() -> list[Claim]:
-    """Return the claims that nothing of the files was lost on the way into raw; they hold back what follows."""
-    return [_claim(RawEvents, "event_source"), _claim(RawUserOrderLog, "order_source")]
+def file_row_checks() -> list[TableCheck]:
+    """Return the checks that nothing of the files was lost on the way into raw; they hold back what follows."""
+    return [_rows_check(RawEvents, "event_source"), _rows_check(RawUserOrderLog, "order_source")]
 
 
-def _claim(raw: type[Table], source: str) -> Claim:
-    return Claim(
+def _rows_check(raw: type[Table], source: str) -> TableCheck:
+    return TableCheck(
         contract=raw,
         name="every_row_of_the_files_is_in_raw",
         description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file.",
-        judge=partial(_judge, raw),
+        evaluate=partial(_judge, raw),
         tables=(raw, Withdrawals),
         blocking=True,
         source=source,
@@ -53,12 +53,12 @@ def _claim(raw: type[Table], source: str) -> Claim:
 
 def _judge(
     contract: type[Table], days: Days | None, raw: ir.Table, withdrawals: ir.Table, source: FileSource | None = None
-) -> Verdict:
+) -> CheckResult:
     """Compare the counts; days that are held keep the rows that they had, which another check says."""
     in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
     files = source.file_rows(days) if source else None
     if files is None:
-        return Verdict(0, 0)
+        return CheckResult(0, 0)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
     loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [
@@ -68,7 +68,7 @@ def _judge(
     ]
     wrong = [*_without_a_day(files), *wrong]
     evidence = {"sentence": _sentence(contract, wrong)} if wrong else {}
-    return Verdict(len(wrong), sum(counted.values()), wrong[:EXAMPLES], metadata=evidence)
+    return CheckResult(len(wrong), sum(counted.values()), wrong[:EXAMPLES], metadata=evidence)
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
@@ -144,45 +144,45 @@ SOURCES = (
 )
 
 
-def source_claims(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Claim]:
-    """Return the claims about each source; but for lost days, of which the table keeps the rows, they block."""
-    claims = []
+def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[TableCheck]:
+    """Return the checks about each source; but for lost days, of which the table keeps the rows, they block."""
+    checks = []
     for source in SOURCES:
-        claims += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
+        checks += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
         if source.quarantine:
-            claims.append(_few_were_refused(source, source.quarantine, gate, late_days))
-    return claims
+            checks.append(_few_were_refused(source, source.quarantine, gate, late_days))
+    return checks
 
 
-def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> Claim:
-    judge = partial(_judge_snapshots if source.brings_all else _judge_days, source, gate, ended)
-    return Claim(
+def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableCheck:
+    evaluate = partial(_judge_snapshots if source.brings_all else _judge_days, source, gate, ended)
+    return TableCheck(
         contract=source.raw,
         name="enough_came",
         description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
-        judge=judge,
+        evaluate=evaluate,
         tables=(source.raw, Withdrawals),
         blocking=True,
         source=source.resource,
     )
 
 
-def _nothing_is_lost(source: Source) -> Claim:
-    return Claim(
+def _nothing_is_lost(source: Source) -> TableCheck:
+    return TableCheck(
         contract=source.raw,
         name="no_day_lost_its_rows",
         description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
-        judge=partial(_judge_lost, source),
+        evaluate=partial(_judge_lost, source),
         tables=(Withdrawals,),
     )
 
 
-def _few_were_refused(source: Source, quarantine: type[Table], gate: SourceGate, late_days: int) -> Claim:
-    return Claim(
+def _few_were_refused(source: Source, quarantine: type[Table], gate: SourceGate, late_days: int) -> TableCheck:
+    return TableCheck(
         contract=quarantine,
         name="few_were_refused",
         description=f"No more than a share of {gate.refused_share:g} of the {source.noun} is refused.",
-        judge=partial(_judge_refused, source, quarantine, gate, late_days),
+        evaluate=partial(_judge_refused, source, quarantine, gate, late_days),
         tables=(source.raw, quarantine),
         blocking=True,
     )
@@ -196,10 +196,10 @@ def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     withdrawn: ir.Table,
     files: FileSource | None = None,
-) -> Verdict:
+) -> CheckResult:
     """Compare each day that has ended with the same weekday of earlier weeks, and all of the days with nothing."""
     if not days or not days.dates:
-        return Verdict(0, 0)
+        return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
     meant = _withdrawn_days(source, withdrawn)
     asked = Days.of(set(days.dates) - meant)
@@ -212,48 +212,50 @@ def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 def _judge_snapshots(
     source: Source, gate: SourceGate, _ended: EndedDays, days: Days | None, raw: ir.Table, _withdrawn: ir.Table
-) -> Verdict:
+) -> CheckResult:
     """Compare each of the days of which something was brought with the last times before."""
     if not days or not days.dates:
-        return Verdict(0, 0)
+        return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
     usual = {day: latest_count(counts, day) for day in days.dates if counts.get(day)}
     fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts[day])]
     return _fallen(source, gate, {day: (counts[day], usual[day] or 0) for day in fallen}, len(usual))
 
 
-def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, files: FileSource | None) -> Verdict:
+def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, files: FileSource | None) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
     # Of a run that is cut into parts where weeks have no rows, an early part may lie before the source begins.
     begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())
     if (begins_later or not is_empty) and usual < NOTHING_FROM:
-        return Verdict(0, len(asked.dates), observed=0, limit=0)
+        return CheckResult(0, len(asked.dates), observed=0, limit=0)
     known = f", where some {usual:,.0f} rows are usual" if usual else ""
     sentence = (
         f"No {source.noun} came for {_span(asked)}{known}; look at where they come from (`ecom doctor`), and run these "
         "days again."
     )
-    return Verdict(1, len(asked.dates), [{"days": _span(asked)}], observed=0, limit=1, metadata={"sentence": sentence})
+    return CheckResult(
+        1, len(asked.dates), [{"days": _span(asked)}], observed=0, limit=1, metadata={"sentence": sentence}
+    )
 
 
-def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int) -> Verdict:
+def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int) -> CheckResult:
     if not fallen:
-        return Verdict(0, looked_at)
+        return CheckResult(0, looked_at)
     day, (found, usual) = min(fallen.items())
     least = round(usual * (1 - gate.fall_share))
     more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
     sentence = (
         f"Only {found:,} rows of {source.noun} came on {day}{more}, where {usual:,.0f} are usual, and {least:,} the "
-        "least; mend the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
+        "least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
         f"{gate.fall_share:g}."
     )
     examples = [{"day": str(one), "rows": counts[0], "usual": round(counts[1])} for one, counts in fallen.items()]
-    return Verdict(
+    return CheckResult(
         len(fallen), looked_at, examples[:EXAMPLES], observed=found, limit=least, metadata={"sentence": sentence}
     )
 
 
-def _judge_refused(  # noqa: PLR0913, PLR0917 (likewise)
+def _judge_refused(  # noqa: PLR0913, PLR0917 (as above)
     source: Source,
     quarantine: type[Table],
     gate: SourceGate,
@@ -261,7 +263,7 @@ def _judge_refused(  # noqa: PLR0913, PLR0917 (likewise)
     days: Days | None,
     raw: ir.Table,
     refused: ir.Table,
-) -> Verdict:
+) -> CheckResult:
     if quarantine is QuarantinedEvents:
         near = None if days is None else days.widened(before=1, after=late_days)
         raw = of_days(raw, RawEvents.day_column, near)
@@ -272,13 +274,13 @@ def _judge_refused(  # noqa: PLR0913, PLR0917 (likewise)
     count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
     limit = int(received * gate.refused_share)
     if not gate.is_refused(received, count):
-        return Verdict(0, received, observed=count, limit=limit)
+        return CheckResult(0, received, observed=count, limit=limit)
     sentence = (
         f"Of {received:,} rows of {source.noun}, {count:,} were refused, more than ECOM_GATE_REFUSED_SHARE="
-        f"{gate.refused_share:g} allows; {quarantine.qualified_name()} has the reasons: mend the source or its "
+        f"{gate.refused_share:g} allows; {quarantine.qualified_name()} has the reasons: fix the source or its "
         "mapping, and run again."
     )
-    return Verdict(
+    return CheckResult(
         1,
         received,
         [{"days": _span(days)}] if days else [],
@@ -288,13 +290,13 @@ def _judge_refused(  # noqa: PLR0913, PLR0917 (likewise)
     )
 
 
-def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> Verdict:
+def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
     name = source.raw.qualified_name()
     held = withdrawals.filter(withdrawals.source_table == name, withdrawals.withdrawn_at.isnull())
     shown = held.order_by("received_date").select("received_date", "stored_count", "offered_count")
     rows = shown.to_pyarrow().to_pylist()
     if not rows:
-        return Verdict(0, 0)
+        return CheckResult(0, 0)
     first, last = rows[0]["received_date"], rows[-1]["received_date"]
     kept = sum(row["stored_count"] for row in rows)
     now = sum(row["offered_count"] for row in rows)
@@ -304,7 +306,7 @@ def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> Ve
         f"them back, or let them go with `ecom run --from {first} --to {last} --allow-withdrawal`."
     )
     examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
-    return Verdict(len(rows), len(rows), examples, metadata={"sentence": sentence})
+    return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
 
 
 def _counts(raw: ir.Table, column: str, days: Days) -> dict[date, int]:

@@ -321,7 +321,7 @@ class EventTable:
         return {a_day: state.version for a_day, state in self.states(days).items()}
 
     def reconnect(self) -> None:
-        """Open a lost connection anew."""
+        """Open a lost connection again."""
         self._connection.close()
         self.con.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place).con
 

@@ -43,7 +43,7 @@ class CatalogueFetch:
 
 
 def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
-    """Return what an API told, likewise."""
+    """Return what an API told, as above."""
     told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
     return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), told)
 

@@ -144,8 +144,9 @@ class TableAsset:
     """The tables whose rows are in the result, by parameter name: Dagster's inputs."""
     invalidated_by: Invalidation | None = None
     deps: tuple[dg.AssetKey, ...] = ()
-    """Assets that must be up to date before, and are not read: what its checks compare it with, above all, or whoever
-    asks for the table and all before it would see them fail; and what tells its days, where no input comes after it."""
+    """Assets that must be up to date before, and are not read: what its checks compare it with, above all, or anyone
+    who asks for the table and all before it would see them fail; and what tells its days, where no input comes after
+    it."""
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
     """When Dagster computes it by itself, beside the jobs that it is part of."""
 

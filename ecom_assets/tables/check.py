@@ -1,4 +1,4 @@
-"""`@claim`: a check of a table with a name, evaluated on the days of a run, with examples of what fails it.
+"""`@check`: a check of a table with a name, evaluated on the days of a run, with examples of what fails it.
 
 A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see.
 """
@@ -27,11 +27,11 @@ HELD_DAYS = "held_days"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a claim came to: how many things break it, out of how many looked at, and a few of them.
+class CheckResult:
+    """What a check came to: how many things break it, out of how many looked at, and a few of them.
 
-    A claim about one number says what it `observed` and its `limit`; else these are the broken things and none. Where
-    `metadata` has a `sentence`, people read it in place of the claim: what was seen, and what to do.
+    A check about one number says what it `observed` and its `limit`; else these are the broken things and none. Where
+    `metadata` has a `sentence`, people read it in place of the check: what was seen, and what to do.
     """
 
     broken_count: int
@@ -43,13 +43,13 @@ class Verdict:
     """What else to tell with the check, by name."""
 
 
-Judge = Callable[..., Verdict]
-"""Gets the run's days (None for all), tables, whole, and where the claim names one, the source of the rows."""
+Evaluate = Callable[..., CheckResult]
+"""Gets the run's days (None for all), tables, whole, and where the check names one, the source of the rows."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A claim about a contract's table; `judge` gets the run's days and `tables`, then the resource `source`, if any.
+class TableCheck:
+    """A check about a contract's table; `judge` gets the run's days and `tables`, then the resource `source`, if any.
 
     Where it `warns`, what breaks it is worth a look, and the run is well all the same.
     """
@@ -57,7 +57,7 @@ class Claim:
     contract: type[Table]
     name: str
     description: str
-    judge: Judge
+    evaluate: Evaluate
     tables: tuple[type[Table], ...]
     blocking: bool = False
     warns: bool = False
@@ -82,17 +82,17 @@ class Claim:
         def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             days = days_of_run(context.run.tags)
             tables = [context.resources.warehouse.table(table) for table in self.tables]
-            verdict = self.judge(days, *tables, *(getattr(context.resources, name) for name in sources))
+            result = self.evaluate(days, *tables, *(getattr(context.resources, name) for name in sources))
             return dg.AssetCheckResult(
-                passed=verdict.broken_count == 0,
+                passed=result.broken_count == 0,
                 severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
                 description=self.description,
                 metadata={
-                    "observed": verdict.broken_count if verdict.observed is None else verdict.observed,
-                    "limit": verdict.limit,
-                    "looked_at": verdict.looked_at_count,
-                    "examples": dg.MetadataValue.json([self._shown(example) for example in verdict.examples]),
-                    **verdict.metadata,
+                    "observed": result.broken_count if result.observed is None else result.observed,
+                    "limit": result.limit,
+                    "looked_at": result.looked_at_count,
+                    "examples": dg.MetadataValue.json([self._shown(example) for example in result.examples]),
+                    **result.metadata,
                 },
             )
 
@@ -104,18 +104,20 @@ class Claim:
         return {name: HIDDEN if name in personal else value for name, value in _plain(example).items()}
 
 
-def claim(
+def check(
     contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
-) -> Callable[[Judge], Claim]:
-    """Declare that a function judges a claim about the contract's table, called as the function, told as its docstring.
+) -> Callable[[Evaluate], TableCheck]:
+    """Declare that a function judges a check about the contract's table, called as the function, told as its docstring.
 
     Args:
-        contract: What the claim is about.
+        contract: What the check is about.
         reads: What the function gets after the run's days, whole.
-        blocking: Whether a run that breaks the claim stops there.
-        warns: Whether a run that breaks the claim is well all the same.
+        blocking: Whether a run that breaks the check stops there.
+        warns: Whether a run that breaks the check is well all the same.
     """
-    return lambda judge: Claim(contract, judge.__name__, inspect.getdoc(judge) or "", judge, reads, blocking, warns)
+    return lambda evaluate: TableCheck(
+        contract, evaluate.__name__, inspect.getdoc(evaluate) or "", evaluate, reads, blocking, warns
+    )
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
@@ -133,13 +135,13 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
     return Days.of([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
-def verdict_of(broken: ir.Table, looked_at: ir.Table) -> Verdict:
+def result_of(broken: ir.Table, looked_at: ir.Table) -> CheckResult:
     """Count the rows of `broken`, with a few as examples."""
     # In one query: what is broken is most often some of what is looked at, so that most of it is compiled once.
     counts = broken.agg(broken=broken.count()).cross_join(looked_at.agg(looked_at=looked_at.count()))
     (found,) = counts.to_pyarrow().to_pylist()
     examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if found["broken"] else []
-    return Verdict(found["broken"], found["looked_at"], examples)
+    return CheckResult(found["broken"], found["looked_at"], examples)
 
 
 def _plain(example: dict[str, Any]) -> dict[str, Any]:
@@ -152,19 +154,19 @@ KEYS_AT_ONCE = 5_000_000
 """Keys that are compared in one query: of the order of 500 MB in the embedded engine."""
 
 
-def contract_claim(contract: type[Table]) -> Claim:
-    """Return the claim that a table keeps its contract; it holds back what is built on the table."""
-    return Claim(
+def contract_check(contract: type[Table]) -> TableCheck:
+    """Return the check that a table keeps its contract; it holds back what is built on the table."""
+    return TableCheck(
         contract=contract,
         name="contract_holds",
         description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
-        judge=partial(_judge, contract),
+        evaluate=partial(_judge, contract),
         tables=(contract,),
         blocking=True,
     )
 
 
-def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> Verdict:
+def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
     rows = of_days(rows, contract.day_column, days)
     broken = {
         f"{name}: {what}": (condition.ifelse(1, 0)).sum().fill_null(0)
@@ -176,7 +178,7 @@ def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> Verdict:
     counts = {what: int(found[f"measure_{n}"]) for n, what in enumerate(broken)}
     counts.update(_repeated_keys(contract, rows, int(found["looked_at"])))
     examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
-    return Verdict(sum(counts.values()), int(found["looked_at"]), examples)
+    return CheckResult(sum(counts.values()), int(found["looked_at"]), examples)
 
 
 def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 
 ONE_DAY = timedelta(days=1)
 NO = ibis.literal(value=False)
@@ -115,7 +115,7 @@ def day_table(days: Days) -> ir.Table:
 
 def number_table(count: int) -> ir.Table:
     """Return the whole numbers from 0, so many and one at least, as rows of one column, `number`, made of literals."""
-    digits = stacked(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
+    digits = union_all(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
     numbers = digits.select(number="digit")
     for power in range(1, len(str(count - 1))):
         tens = digits.select(more=digits.digit * 10**power)

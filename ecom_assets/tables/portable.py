@@ -18,7 +18,7 @@ def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
     return table.mutate(**{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never})
 
 
-def stacked(*tables: ir.Table) -> ir.Table:
+def union_all(*tables: ir.Table) -> ir.Table:
     """Return the rows of all tables, repeats included, in the column order of the first.
 
     Ibis refuses to unite columns that differ in width, or in whether they can be null; here the wider kind is taken.

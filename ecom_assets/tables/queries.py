@@ -125,7 +125,7 @@ class Period:
         if start is None or end is None:
             raise DefinitionError("time_range=custom needs both start_date and end_date, as YYYY-MM-DD.")
         if end < start:
-            raise DefinitionError(f"start_date={start} is after end_date={end}; exchange them.")
+            raise DefinitionError(f"start_date={start} is after end_date={end}; swap them.")
         if start < FIRST_DATE or end > LAST_DATE:
             raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {start} to {end}.")
         if (end - start).days >= MOST_DAYS:

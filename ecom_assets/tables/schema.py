@@ -44,7 +44,7 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
 def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """Return batches in the types that their reader announces.
 
-    DuckDB sums whole numbers to 128 bits, which Ibis announces as 64, and whoever reads them as such reads nonsense.
+    DuckDB sums whole numbers to 128 bits, which Ibis announces as 64, and anyone who reads them as such reads nonsense.
     """
     schema = batches.schema
     return pa.RecordBatchReader.from_batches(
@@ -56,7 +56,7 @@ def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
     """Return the columns that a stored table lacks of its contract, all of which may be null.
 
     Raises:
-        WarehouseError: It differs in a way that adding columns does not mend.
+        WarehouseError: It differs in a way that adding columns does not fix.
     """
     wanted = schema_of(contract)
     for name in found:

@@ -28,7 +28,7 @@ def open_guarded(parts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 (
     """
     if THEIRS not in parts and DAEMON not in parts:
         raise RuntimeError(
-            f"dagster dev starts what is not known here ({list(parts)[:3]}): fit the guard of its UI anew."
+            f"dagster dev starts what is not known here ({list(parts)[:3]}): fit the guard of its UI again."
         )
     return _open([OURS if part == THEIRS else part for part in parts], **options)
 

@@ -1,6 +1,6 @@
 """The guard in front of Dagster's UI: names it is asked by, pages that may ask it, and a login.
 
-Dagster's webserver answers whoever reaches it, whatever page made the request. So a page from anywhere, open in a
+Dagster's webserver answers anyone who reaches it, whatever page made the request. So a page from anywhere, open in a
 browser that reaches the UI, could start and delete runs: by a form, by a GET, by a WebSocket, or under a name of its
 own that it leads to this machine (DNS rebinding).
 """
@@ -77,7 +77,7 @@ class UiGuard:
         if connection.scope["path"] == f"{self._prefix}/login" and connection.scope.get("method") == "POST":
             return await self._log_in(self._logins, Request(connection.scope, receive))
         if "text/html" in connection.headers.get("accept", ""):
-            return self._page("Whoever logs in here may start, change and delete runs.")
+            return self._page("Anyone who logs in here may start, change and delete runs.")
         detail = "Dagster's UI wants an API key of scope admin here: log in, or send `Authorization: Bearer KEY`."
         return _refused(connection, HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": 'Bearer realm="ecom_assets"'})
 
@@ -85,7 +85,7 @@ class UiGuard:
         key = await _key_of_form(request)
         if not await logins.may_enter(key):
             _LOG.warning("Somebody at %s tried to log in without an admin key.", request.client and request.client.host)
-            return self._page("This key is unknown or revoked, or has not the scope admin.")
+            return self._page("This key is unknown or revoked, or lacks the scope admin.")
         cookie = logins.begin(key, is_secure=request.url.scheme == "https")
         return RedirectResponse(f"{self._prefix}/", HTTPStatus.SEE_OTHER, {"set-cookie": cookie})
 

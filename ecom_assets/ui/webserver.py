@@ -27,7 +27,7 @@ def main() -> None:
         RuntimeError: This version of Dagster serves its UI in another way.
     """
     if not hasattr(cli, SERVES):
-        raise RuntimeError(f"dagster-webserver has no {SERVES} any more: the guard of its UI has to be fitted anew.")
+        raise RuntimeError(f"dagster-webserver has no {SERVES} any more: the guard of its UI has to be fitted again.")
     setattr(cli, SERVES, serve_guarded)
     cli.dagster_webserver(auto_envvar_prefix="DAGSTER_WEBSERVER")
 

@@ -58,7 +58,7 @@ class RemoteDays(Protocol):
         """Return, for each day that has rows, what changes whenever they do."""
 
     def reconnect(self) -> None:
-        """Open a lost connection anew."""
+        """Open a lost connection again."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions:
     )
     day_column = engine.quoted(str(contract.day_column))
     counted = engine.query(
-        f"SELECT {day_column} AS received_date, count(*) AS n FROM {engine.name_of(contract)}"  # noqa: S608 (likewise)
+        f"SELECT {day_column} AS received_date, count(*) AS n FROM {engine.name_of(contract)}"  # noqa: S608 (as above)
         f"{engine.where(contract, given.days)} GROUP BY 1"
     )
     present = {row["received_date"]: int(row["n"]) for row in counted}

@@ -34,10 +34,10 @@ class Watch(Protocol):
     """Who sees a slice being replaced, and may rewrite other tables in the same transaction."""
 
     def before(self) -> None:
-        """Hear that the old rows are about to go."""
+        """Called before the old rows are deleted."""
 
     def after(self) -> None:
-        """Hear that the new rows are there."""
+        """Called after the new rows are written."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Engine(SqlNames, ABC):
         return ""
 
     def heed_failures(self, _failures: Iterable[str]) -> bool:
-        """Hear what steps failed with; tell whether opening the warehouse anew mends it."""
+        """Hear what steps failed with; tell whether opening the warehouse again fixes it."""
         return False
 
     @abstractmethod
@@ -171,7 +171,7 @@ class Engine(SqlNames, ABC):
         """Create the table from its contract, or add the columns that the contract has gained.
 
         Raises:
-            WarehouseError: The table differs in a way that adding columns does not mend.
+            WarehouseError: The table differs in a way that adding columns does not fix.
         """
         if contract.qualified_name() in self._ready:
             return
@@ -196,9 +196,9 @@ class Engine(SqlNames, ABC):
     def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
         """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
 
-        Rows of another database than this engine's are fetched in batches. A lost connection is mended and the slice
+        Rows of another database than this engine's are fetched in batches. A lost connection is fixed and the slice
         written again, which is safe because a slice written twice equals one written once. `watch` takes part in the
-        transaction, and begins anew with it.
+        transaction, and begins again with it.
 
         Raises:
             ContractError: `rows` lacks a column of the contract, or has one that it does not know.
@@ -244,12 +244,12 @@ class Engine(SqlNames, ABC):
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the number of rows of each of some days that has any, likewise."""
+        """Return the number of rows of each of some days that has any, as above."""
         day = self.quoted(str(contract.day_column))
         return {
             row["counted_day"]: int(row["n"])
             for row in self.query(
-                f"SELECT {day} AS counted_day, count(*) AS n FROM {self.name_of(contract)}"  # noqa: S608 (likewise)
+                f"SELECT {day} AS counted_day, count(*) AS n FROM {self.name_of(contract)}"  # noqa: S608 (as above)
                 f"{self.where(contract, days)} GROUP BY 1"
             )
         }
@@ -258,7 +258,7 @@ class Engine(SqlNames, ABC):
         """Within a transaction, put what `make` makes of the rows of some days in their place."""
         self.begin_slice(contract)
         made = make(self.slice_rows(contract, days))
-        self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (likewise)
+        self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
         self.take_in(contract, made.to_reader())
 
     def holds(self, rows: ir.Table) -> bool:
@@ -274,7 +274,7 @@ class Engine(SqlNames, ABC):
         return
 
     def reconnect(self) -> None:
-        """Open a lost connection anew, for the tables that were handed out too."""
+        """Open a lost connection again, for the tables that were handed out too."""
         return
 
     def compile(self, rows: ir.Table) -> str:
@@ -308,7 +308,7 @@ class Engine(SqlNames, ABC):
     def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
         """Return a few rows of the slice of `days`, no particular ones."""
         where = self.where(contract, days)
-        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (likewise)
+        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (as above)
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, as Ibis sees them."""

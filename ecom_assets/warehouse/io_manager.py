@@ -65,18 +65,18 @@ class Progress(Protocol):
     """Who wants to know how a run gets on."""
 
     def began(self, table: str) -> None:
-        """Hear that a table is being computed."""
+        """Called when a table is about to be computed."""
 
     def ended(self, table: str, row_count: int, took_s: float) -> None:
-        """Hear that a slice was written."""
+        """Called when a slice has been written."""
 
 
 class _NoProgress:
     def began(self, table: str) -> None:
-        """Pay no heed."""
+        """Do nothing."""
 
     def ended(self, table: str, row_count: int, took_s: float) -> None:
-        """Pay no heed."""
+        """Do nothing."""
 
 
 NO_PROGRESS: Progress = _NoProgress()

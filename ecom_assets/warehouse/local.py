@@ -25,7 +25,7 @@ def adapt_duckdb_2_to_ibis_12() -> None:
     for holder in (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection):
         table, reader = _quietly(holder.to_arrow_table), _quietly(holder.to_arrow_reader)
         setattr(holder, "fetch_arrow_table", table)  # noqa: B010 (the stubs do not know the name)
-        setattr(holder, "fetch_record_batch", _taking_rows_per_batch(reader))  # noqa: B010 (likewise)
+        setattr(holder, "fetch_record_batch", _taking_rows_per_batch(reader))  # noqa: B010 (as above)
 
 
 def _taking_rows_per_batch(method: Callable[..., object]) -> Callable[..., object]:

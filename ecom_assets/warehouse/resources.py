@@ -162,6 +162,6 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
 
 
 def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
-    """Let a resource use the others of a run: a class can only have resources of its own, which would open anew."""
+    """Let a resource use the others of a run: a class can only have resources of its own, which would open again."""
     definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (functions can say it, classes cannot)
     return definition

@@ -97,7 +97,7 @@ def test_fields_that_are_columns_are_described_by_their_contracts(api: Asked) ->
 
 
 WRONG = {
-    "dates reversed": ("/analytics/sales?start_date=2026-02-01&end_date=2026-01-01", 422, "exchange them"),
+    "dates reversed": ("/analytics/sales?start_date=2026-02-01&end_date=2026-01-01", 422, "swap them"),
     "custom without dates": ("/analytics/sales?time_range=custom", 422, "needs both start_date and end_date"),
     "half of custom": ("/analytics/sales?start_date=2026-02-01", 422, "needs both"),
     "dates for a week": ("/analytics/sales?time_range=week&start_date=2026-02-01", 422, "has its own days"),
@@ -152,7 +152,7 @@ BODIES = {
     "a window of days or seconds": ({**FUNNEL, "within": "7"}, 422, "write a number and a unit"),
     "unknown key": ({**FUNNEL, "witin": "7d"}, 422, "witin"),
     "unknown order": ({**FUNNEL, "order": "sorted"}, 422, "'ordered'"),
-    "dates reversed": ({**FUNNEL, "start_date": "2026-02-01", "end_date": "2026-01-01"}, 422, "exchange them"),
+    "dates reversed": ({**FUNNEL, "start_date": "2026-02-01", "end_date": "2026-01-01"}, 422, "swap them"),
     "no object": ([1], 422, "valid dictionary"),
     "a misspelt part of a step": (
         {"steps": [{"event_type": "page_view", "were": {}}, "purchase"]},

@@ -62,7 +62,7 @@ def test_mail_arrives_over_tls_from_the_start(trusted: Certificate, login: bool)
 
 
 @pytest.mark.parametrize("login", [False, True])
-def test_mail_arrives_over_starttls(trusted: Certificate, login: bool) -> None:  # noqa: FBT001 (likewise)
+def test_mail_arrives_over_starttls(trusted: Certificate, login: bool) -> None:  # noqa: FBT001 (as above)
     with mail_server(starttls=trusted, login=login) as mailbox:
         url = f"smtp://{LOGIN if login else ''}{HOST}:{mailbox.port}?starttls=true"
         MailServer.parse(url).send(letter("ann@x.example"))
@@ -161,7 +161,7 @@ def test_the_login_is_tried_without_sending_anything() -> None:
         ("smtps://mail.example", 465, True, False),
     ],
 )
-def test_the_address_says_port_and_encryption(url: str, port: int, is_tls: bool, is_starttls: bool) -> None:  # noqa: FBT001 (likewise)
+def test_the_address_says_port_and_encryption(url: str, port: int, is_tls: bool, is_starttls: bool) -> None:  # noqa: FBT001 (as above)
     server = MailServer.parse(url)
     assert (server.host, server.port, server.is_tls, server.is_starttls) == ("mail.example", port, is_tls, is_starttls)
 

@@ -137,7 +137,7 @@ def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...],
         (("sessions", "--events", "own.csv", "--out", "x.txt"), "--out x.txt is neither .parquet nor .csv"),
         (("funnel", "--events", "own.csv"), "A funnel needs either --steps a,b,c or --definition FILE"),
         (("sandbox", "data", "--out", "shop", "--days", "0"), "`days` is 0"),
-        (("sandbox", "data", "--out", "shop", "--from", "now"), "--from 'now' is no day"),
+        (("sandbox", "data", "--out", "shop", "--from", "now"), "--from 'now' is not a date"),
         (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A bad day of orders, as a shop meets it: held while its neighbours go on, told, released, or mended by better data.
+"""A bad day of orders, as a shop meets it: held while its neighbours go on, told, released, or fixed by better data.
 
 Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not here: that no order
 of runs matters (`orders/test_held_days_in_any_order.py`).

@@ -167,7 +167,7 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),
         (("--events", "story.csv", "--brackets", "0,1", "--mode", "on"), "--brackets belong to --mode bracket"),
         (("--events", "story.csv", "--periods", "-1"), "The last period cannot be -1"),
-        (("--events", "story.csv", "--whole-until", "soon"), "--whole-until 'soon' is no day"),
+        (("--events", "story.csv", "--whole-until", "soon"), "--whole-until 'soon' is not a date"),
         (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; Known: n_day"),
     ],
 )  # fmt: skip

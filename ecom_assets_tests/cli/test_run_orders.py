@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.definitions import claims, without_source
+from ecom_assets.definitions import checks, without_source
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, Said, ecom, page_views, real_file, small_shop
@@ -60,7 +60,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert said.exit_code == 0, said.err
     settings = Settings(orders="the report")
     skipped = {key.to_user_string() for key in without_source(settings)}
-    asked = [one for one in claims(settings) if f"{one.contract.layer}/{one.contract.name}" not in skipped]
+    asked = [one for one in checks(settings) if f"{one.contract.layer}/{one.contract.name}" not in skipped]
     assert said.json["checks"] == {"passed": len(asked), "failed": [], "warned": []}
     return home
 

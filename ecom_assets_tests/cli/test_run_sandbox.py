@@ -242,7 +242,7 @@ def test_status_draws_a_table_for_people(shop: Shop) -> None:
 def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     said = ecom("doctor", "--json", home=shop.home)
     findings = said.json
-    assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "mend": str}
+    assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "fix": str}
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
         "settings", "versions", "disk", "privacy", "warehouse", "events", "orders", "customers", "dagster", "alerts",

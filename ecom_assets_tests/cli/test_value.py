@@ -139,7 +139,7 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
             ("--orders", "o.csv", "--mapping", "online_retial"),
             "there is no mapping 'online_retial' (did you mean 'online_retail'?)",
         ),
-        (("--orders", "o.csv", "--as-of", "soon"), "--as-of 'soon' is no day; write it as 2026-01-31."),
+        (("--orders", "o.csv", "--as-of", "soon"), "--as-of 'soon' is not a date; use YYYY-MM-DD, such as 2026-01-31."),
         (("--orders", "o.csv", "--out", "o.xlsx"), "--out o.xlsx is neither .parquet nor .csv; end it in one of them."),
     ],
 )

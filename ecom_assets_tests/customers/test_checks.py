@@ -1,4 +1,4 @@
-"""The claims about segments and expected value: good data pass, and the one wrong row is found."""
+"""The checks about segments and expected value: good data pass, and the one wrong row is found."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -6,25 +6,25 @@ from datetime import date, timedelta
 import pytest
 
 from ecom_assets.customers.assets import VALUE_ASSETS
-from ecom_assets.customers.checks import VALUE_CLAIMS
+from ecom_assets.customers.checks import VALUE_CHECKS
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import order_line
 from ecom_assets_tests.platform import OrderPlatform, Platform
 
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=60))
-CLAIMS = VALUE_CLAIMS
+CHECKS = VALUE_CHECKS
 ROWS = [
     order_line(f"o-{who}-{n}", MONDAY + timedelta(days=n * (who + 3) % 60), f"c{who}", payment_amount=5 + who * n % 7)
     for who in range(12)
     for n in range(2 + who % 4)
 ] + [order_line("back", MONDAY, "zoe", status="refunded")]
 
-# Each breaks the tables in one way, and these claims, no others, notice.
+# Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
     "a customer is in no segment": ("DELETE FROM mart.customer_segments WHERE customer_id = 'c3'", {
         "segmented_are_the_customers", "valued_are_the_segmented",
@@ -75,31 +75,31 @@ def fill(shop: Platform) -> None:
     shop.engine.replace(value.contract, value(sold, sessions, ValueRule()), None)
 
 
-def judged(shop: Platform, claim: Claim) -> Verdict:
-    return claim.judge(DAYS, *(shop.table(table) for table in claim.tables))
+def evaluated(shop: Platform, check: TableCheck) -> CheckResult:
+    return check.evaluate(DAYS, *(shop.table(table) for table in check.tables))
 
 
 def test_every_claim_holds_on_good_data(shop: OrderPlatform) -> None:
-    for claim in CLAIMS:
-        verdict = judged(shop, claim)
-        assert (verdict.broken_count, verdict.examples) == (0, []), claim.name
-        assert verdict.looked_at_count == 12, "who only got money back is nobody's"
+    for check in CHECKS:
+        result = evaluated(shop, check)
+        assert (result.broken_count, result.examples) == (0, []), check.name
+        assert result.looked_at_count == 12, "who only got money back is nobody's"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
-    verdicts = {claim.name: judged(shop, claim) for claim in CLAIMS}
-    assert {name for name, verdict in verdicts.items() if verdict.broken_count} == expected
+    results = {check.name: evaluated(shop, check) for check in CHECKS}
+    assert {name for name, result in results.items() if result.broken_count} == expected
     for name in expected:
-        assert len(verdicts[name].examples) == 1
-        assert "c3" not in str(verdicts[name].examples), "examples name no customer"
+        assert len(results[name].examples) == 1
+        assert "c3" not in str(results[name].examples), "examples name no customer"
 
 
 def test_where_a_shop_has_no_orders_there_is_nothing_to_compare_with(shop: OrderPlatform) -> None:
     shop.engine.execute(f"DELETE FROM {Customer.qualified_name()} WHERE true")
-    by_name = {claim.name: judged(shop, claim) for claim in CLAIMS}
-    verdict = by_name["segmented_are_the_customers"]
-    assert (verdict.broken_count, verdict.looked_at_count) == (0, 0)
+    by_name = {check.name: evaluated(shop, check) for check in CHECKS}
+    result = by_name["segmented_are_the_customers"]
+    assert (result.broken_count, result.looked_at_count) == (0, 0)
     assert by_name["valued_are_the_segmented"].looked_at_count == 12

@@ -18,7 +18,7 @@ from ecom_assets.customers.customers import CustomerRule
 from ecom_assets.errors import DefinitionError
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 from ecom_assets_tests.builders import DAY_ONE, at
 from ecom_assets_tests.customers.customer_stories import NEXT_DAY, PERFECT, answer, one_of, shop_with, visits
 from ecom_assets_tests.platform import Platform
@@ -183,7 +183,7 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
     shop.engine.con.con.register("sold", ibis.memtable(lines, schema=kinds).to_pyarrow())
     shop.engine.con.con.register("bought", shop.table(Conversions).to_pyarrow())
     of_events, of_orders = shop.engine.con.table("bought"), orders(shop.engine.con.table("sold"))
-    shop.engine.replace(Conversions, stacked(of_events, of_orders), None)
+    shop.engine.replace(Conversions, union_all(of_events, of_orders), None)
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("499.99"), "premium")
 

@@ -166,7 +166,7 @@ def test_what_a_tool_refuses_for_good_waits_for_a_change_or_for_a_person(bench: 
     retried = bench.deliver(rows("a", "b", "c"), retry_rejected=True)
     assert (retried.sent, retried.rejected) == (1, 1)
     bench.tool.rejects = set()
-    assert bench.deliver(rows("a", 'b={"mended": 1}', "c")).outcomes == {"delivered": 3}
+    assert bench.deliver(rows("a", 'b={"fixed": 1}', "c")).outcomes == {"delivered": 3}
 
 
 def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:

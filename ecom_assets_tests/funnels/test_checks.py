@@ -1,4 +1,4 @@
-"""The claim about funnels by dimension: rows that add up pass, and the one wrong row is found.
+"""The check about funnels by dimension: rows that add up pass, and the one wrong row is found.
 
 Not here: that it holds on what the platform computes (`test_checks.py`, and every run).
 """
@@ -46,7 +46,7 @@ BAD = {
 
 
 def broken(parts: Rows) -> int:
-    """How many places the claim finds wrong."""
+    """How many places the check finds wrong."""
     con = connect()
     given: list[tuple[type[Table], Rows, str]] = [
         (ConversionByDimension, parts, "cohort_date"),
@@ -57,8 +57,8 @@ def broken(parts: Rows) -> int:
     for contract, rows, day in given:
         con.con.register(contract.name, as_table([{**row, day: DAY_ONE} for row in rows], contract))
         tables.append(con.table(contract.name))
-    verdict = dimensions_add_up_to_the_totals.judge(Days((DAY_ONE,)), *tables)
-    return verdict.broken_count
+    result = dimensions_add_up_to_the_totals.evaluate(Days((DAY_ONE,)), *tables)
+    return result.broken_count
 
 
 def test_parts_that_add_up_pass() -> None:

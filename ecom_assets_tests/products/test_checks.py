@@ -1,4 +1,4 @@
-"""The claims about journeys, searches, products and stock: good rows pass, and the one wrong row is found.
+"""The checks about journeys, searches, products and stock: good rows pass, and the one wrong row is found.
 
 Not here: that they hold on what the platform computes (`test_checks.py`, and every run).
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.journeys.checks import JOURNEY_CLAIMS
+from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.products.checks import PRODUCT_CLAIMS
+from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import Sessions
@@ -25,7 +25,7 @@ from ecom_assets_tests.ibis_duckdb import connect
 Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))
 LATER = DAY_ONE + timedelta(days=5)
-CLAIMS = {claim.name: claim for claim in (*JOURNEY_CLAIMS, *PRODUCT_CLAIMS)}
+CHECKS = {check.name: check for check in (*JOURNEY_CHECKS, *PRODUCT_CHECKS)}
 SHARED: dict[str, Any] = {"started_date": DAY_ONE, "event_date": DAY_ONE, "order_date": DAY_ONE, "as_of_date": DAY_ONE}
 
 
@@ -120,20 +120,20 @@ WRONG: dict[str, tuple[str, type[Table], Rows]] = {
 
 
 def broken(name: str, tables: Mapping[type[Table], Rows], days: Days | None = DAYS) -> int:
-    """Return how many things break a claim over these tables."""
-    claim, con = CLAIMS[name], connect()
-    for contract in claim.tables:
+    """Return how many things break a check over these tables."""
+    check, con = CHECKS[name], connect()
+    for contract in check.tables:
         rows = [{**SHARED, **row} for row in tables[contract]]
         is_stock = contract is RawStock
         con.con.register(
             contract.__name__, stock_rows(rows, DAY_ONE, "test").to_pyarrow() if is_stock else as_table(rows, contract)
         )
-    verdict = claim.judge(days, *(con.table(contract.__name__) for contract in claim.tables))
-    assert (verdict.broken_count > 0) is bool(verdict.examples)
-    return verdict.broken_count
+    result = check.evaluate(days, *(con.table(contract.__name__) for contract in check.tables))
+    assert (result.broken_count > 0) is bool(result.examples)
+    return result.broken_count
 
 
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("name", CHECKS)
 def test_good_rows_pass(name: str) -> None:
     assert (broken(name, GOOD), broken(name, GOOD, None)) == (0, 0)
 

@@ -1,4 +1,4 @@
-"""The claims about cohorts and carts: the one wrong row is found. That good data pass is asked in `test_checks.py`."""
+"""The checks about cohorts and carts: the one wrong row is found. That good data pass is asked in `test_checks.py`."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from ecom_assets.funnels.checks import carts_agree
-from ecom_assets.retention.checks import RETENTION_CLAIMS
-from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.retention.checks import RETENTION_CHECKS
+from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
 from ecom_assets_tests.platform import Platform
@@ -18,7 +18,7 @@ PEOPLE: dict[str, list[Step]] = {
     "ben": [("09:00", "page_view"), ("+2 09:00", "add_to_cart")],
 }
 
-# Each breaks the tables in one way, and these claims, no others, notice.
+# Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
     "a day's visitors are lost": ("DELETE FROM mart.returning_visitors_daily WHERE event_date = first_date", {
         "visitors_and_purchases_agree", "everybody_is_in_one_cohort",
@@ -77,8 +77,8 @@ def shop(good_shop: Platform) -> Iterator[Platform]:
     good_shop.engine.execute("ROLLBACK")
 
 
-def verdict(shop: Platform, one: Claim, days: Days | None) -> Verdict:
-    return one.judge(days, *(shop.table(table) for table in one.tables))
+def result(shop: Platform, one: TableCheck, days: Days | None) -> CheckResult:
+    return one.evaluate(days, *(shop.table(table) for table in one.tables))
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -86,7 +86,7 @@ def verdict(shop: Platform, one: Claim, days: Days | None) -> Verdict:
 def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
     shop.engine.execute(sql)
-    found = {one.name: verdict(shop, one, days) for one in (*RETENTION_CLAIMS, carts_agree)}
+    found = {one.name: result(shop, one, days) for one in (*RETENTION_CHECKS, carts_agree)}
     assert {name for name, one in found.items() if one.broken_count} == expected
     assert all(one.examples for one in found.values() if one.broken_count)
     assert "anna" not in str([one.examples for one in found.values()])

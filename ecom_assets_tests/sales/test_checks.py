@@ -1,4 +1,4 @@
-"""The claims about order lines and sales: good data pass, and the one wrong row is found."""
+"""The checks about order lines and sales: good data pass, and the one wrong row is found."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from ecom_assets.orders.checks import order_claims
+from ecom_assets.orders.checks import order_checks
 from ecom_assets.orders.held_days import OrderGate
-from ecom_assets.sales.checks import SALES_CLAIMS
+from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.sales.contracts import Sales
-from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import order_line
 from ecom_assets_tests.platform import NO_GATE, OrderPlatform
@@ -24,10 +24,10 @@ ROWS = (
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
 )
-ORDER_CLAIMS = order_claims(3, by_day=False)
-CLAIMS = [*ORDER_CLAIMS, *SALES_CLAIMS]
+ORDER_CHECKS = order_checks(3, by_day=False)
+CHECKS = [*ORDER_CHECKS, *SALES_CHECKS]
 
-# Each breaks the tables in one way, and these claims, no others, notice.
+# Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
     "a line is lost": ("DELETE FROM staging.user_order_log WHERE uniq_id = 'b'", {
         "received_is_clean_plus_quarantined_plus_surplus_plus_held", "sales_are_the_order_lines",
@@ -82,31 +82,31 @@ def shop(opened: OrderPlatform) -> OrderPlatform:
     return opened
 
 
-def judged(shop: OrderPlatform, claim: Claim, days: Days | None = DAYS) -> Verdict:
-    return claim.judge(days, *(shop.table(table) for table in claim.tables))
+def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) -> CheckResult:
+    return check.evaluate(days, *(shop.table(table) for table in check.tables))
 
 
 @pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
 def test_every_claim_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
-    for claim in CLAIMS:
-        verdict = judged(shop, claim, days)
-        assert (verdict.broken_count, verdict.examples) == (0, []), claim.name
-        assert verdict.looked_at_count > 0, claim.name
+    for check in CHECKS:
+        result = evaluated(shop, check, days)
+        assert (result.broken_count, result.examples) == (0, []), check.name
+        assert result.looked_at_count > 0, check.name
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
-    verdicts = {claim.name: judged(shop, claim) for claim in CLAIMS}
-    assert {name for name, verdict in verdicts.items() if verdict.broken_count} == expected
-    assert all(verdicts[name].examples for name in expected)
+    results = {check.name: evaluated(shop, check) for check in CHECKS}
+    assert {name for name, result in results.items() if result.broken_count} == expected
+    assert all(results[name].examples for name in expected)
 
 
 def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     shop.engine.execute("DELETE FROM mart.customer")
-    [claim] = [one for one in CLAIMS if one.name == "dimensions_are_there"]
-    shown = str(judged(shop, claim).examples)
+    [check] = [one for one in CHECKS if one.name == "dimensions_are_there"]
+    shown = str(evaluated(shop, check).examples)
     assert "customer_id" in shown
     assert "anna" not in shown
 
@@ -114,42 +114,42 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
 def test_a_report_needs_more_customers_than_the_limit(shop: OrderPlatform, customers: int, *, passes: bool) -> None:
     shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)
-    verdict = judged(shop, ORDER_CLAIMS[1])
-    assert (verdict.broken_count == 0) is passes
-    assert (verdict.observed, verdict.limit) == (customers, 3)
+    result = evaluated(shop, ORDER_CHECKS[1])
+    assert (result.broken_count == 0) is passes
+    assert (result.observed, result.limit) == (customers, 3)
 
 
 def test_a_report_must_be_there(shop: OrderPlatform) -> None:
-    assert judged(shop, ORDER_CLAIMS[0]).broken_count == 0
+    assert evaluated(shop, ORDER_CHECKS[0]).broken_count == 0
     shop.receive([], DAYS)
-    verdict = judged(shop, ORDER_CLAIMS[0])
-    assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 0, 1)
+    result = evaluated(shop, ORDER_CHECKS[0])
+    assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
 
 
 def test_held_days_are_told_and_their_neighbours_go_on(shop: OrderPlatform) -> None:
-    [held, accounted] = order_claims(1, by_day=True)
+    [held, accounted] = order_checks(1, by_day=True)
     assert not held.blocking
     few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
     many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]
     shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
     shop.receive([*few, *many], DAYS)
     shop.run(DAYS)
-    verdict = judged(shop, held)
-    assert (verdict.broken_count, verdict.looked_at_count) == (2, 7)
-    assert [(one["day"], one["reason"], one["observed_count"], one["held_row_count"]) for one in verdict.examples] == [
+    result = evaluated(shop, held)
+    assert (result.broken_count, result.looked_at_count) == (2, 7)
+    assert [(one["day"], one["reason"], one["observed_count"], one["held_row_count"]) for one in result.examples] == [
         ("2026-03-09", "too_few_customers", 1, 1),
         ("2026-03-11", "report_missing", 0, 0),
     ]
-    assert judged(shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
-    assert judged(shop, accounted).broken_count == 0
+    assert evaluated(shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
+    assert evaluated(shop, accounted).broken_count == 0
     assert {row["uniq_id"] for row in shop.rows(Sales)} == {"p-0", "p-1"}
     shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
-    assert judged(shop, accounted).broken_count == 1
+    assert evaluated(shop, accounted).broken_count == 1
     shop.rules["order_gate"] = NO_GATE
 
 
 def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
-    blocking = {claim.name for claim in CLAIMS if claim.blocking}
+    blocking = {check.name for check in CHECKS if check.blocking}
     assert blocking == {
         "report_was_generated",
         "report_has_enough_customers",
@@ -160,6 +160,6 @@ def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
 
 def test_money_is_compared_to_the_cent(shop: OrderPlatform) -> None:
     shop.engine.execute("UPDATE mart.sales SET revenue_amount = revenue_amount - 0.01 WHERE uniq_id = 'a'")
-    [claim] = [one for one in CLAIMS if one.name == "sales_are_the_order_lines"]
-    [example] = judged(shop, claim).examples
+    [check] = [one for one in CHECKS if one.name == "sales_are_the_order_lines"]
+    [example] = evaluated(shop, check).examples
     assert example["money_residue"] == Decimal("0.01")

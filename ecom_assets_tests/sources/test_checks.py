@@ -8,8 +8,8 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.sources.checks import SOURCES, Source, source_claims
-from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.sources.checks import SOURCES, Source, source_checks
+from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
@@ -28,8 +28,8 @@ def ended(days: Days) -> Days:
     return Days.of(day for day in days.dates if day < TODAY)
 
 
-def claim_of(source: Source, name: str) -> Claim:
-    found = source_claims(SourceGate(), late_days=7, ended=ended)
+def check_of(source: Source, name: str) -> TableCheck:
+    found = source_checks(SourceGate(), late_days=7, ended=ended)
     tables = {source.raw, source.quarantine}
     return next(one for one in found if one.name == name and one.contract in tables)
 
@@ -50,8 +50,8 @@ def note(source: Source, day: date, *, gone: bool, stored: int = 5) -> dict[str,
     }  # fmt: skip
 
 
-def came(source: Source, counts: Mapping[date, int], *days: date, withdrawn: ir.Table | None = None) -> Verdict:
-    found: Verdict = claim_of(source, "enough_came").judge(
+def came(source: Source, counts: Mapping[date, int], *days: date, withdrawn: ir.Table | None = None) -> CheckResult:
+    found: CheckResult = check_of(source, "enough_came").evaluate(
         Days.of(days), raw(source, counts), notes() if withdrawn is None else withdrawn
     )
     return found
@@ -65,8 +65,8 @@ def weekly(*counts: int) -> dict[date, int]:
 
 def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
-    claims = source_claims(SourceGate(), late_days=7, ended=ended)
-    assert {(one.name, one.blocking) for one in claims} == {
+    checks = source_checks(SourceGate(), late_days=7, ended=ended)
+    assert {(one.name, one.blocking) for one in checks} == {
         ("enough_came", True), ("few_were_refused", True), ("no_day_lost_its_rows", False),
     }  # fmt: skip
 
@@ -75,10 +75,10 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
 def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(source: Source) -> None:
     counts = weekly(1000, 1000, 1000, 1000, 199)
     day = max(counts)
-    verdict = came(source, counts, day)
-    assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 199, 200)
-    assert verdict.metadata["sentence"] == (
-        f"Only 199 rows of {source.noun} came on {day}, where 1,000 are usual, and 200 the least; mend the source and "
+    result = came(source, counts, day)
+    assert (result.broken_count, result.observed, result.limit) == (1, 199, 200)
+    assert result.metadata["sentence"] == (
+        f"Only 199 rows of {source.noun} came on {day}, where 1,000 are usual, and 200 the least; fix the source and "
         "run the day again, or if that is right set ECOM_GATE_FALL_SHARE above 0.8."
     )
     assert came(source, {**counts, day: 200}, day).broken_count == 0
@@ -118,8 +118,8 @@ class FilesOfLater:
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
 def test_days_before_the_first_row_of_the_files_owe_nothing(source: Source) -> None:
-    judge = claim_of(source, "enough_came").judge
-    assert judge(Days.of([MONDAY]), raw(source, {}), notes(), FilesOfLater()).broken_count == 0
+    evaluate = check_of(source, "enough_came").evaluate
+    assert evaluate(Days.of([MONDAY]), raw(source, {}), notes(), FilesOfLater()).broken_count == 0
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
@@ -144,17 +144,17 @@ def test_what_is_told_whole_each_time_is_compared_with_the_times_before(source: 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.noun)
 def test_days_that_their_source_lost_are_told_with_the_command_that_lets_them_go(source: Source) -> None:
     kept = notes(note(source, MONDAY, gone=False), note(source, MONDAY + ONE_DAY, gone=True))
-    verdict: Verdict = claim_of(source, "no_day_lost_its_rows").judge(None, kept)
-    assert verdict.broken_count == 1
-    assert verdict.metadata["sentence"] == (
+    result: CheckResult = check_of(source, "no_day_lost_its_rows").evaluate(None, kept)
+    assert result.broken_count == 1
+    assert result.metadata["sentence"] == (
         f"The source of {source.noun} has 0 of the 5 rows that {source.raw.qualified_name()} has of 2026-03-02, which "
         "were kept; put them back, or let them go with `ecom run --from 2026-03-02 --to 2026-03-02 --allow-withdrawal`."
     )
     other = next(one for one in SOURCES if one is not source)
-    assert claim_of(other, "no_day_lost_its_rows").judge(None, kept).broken_count == 0
+    assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
 
 
-def refused(source: Source, received: int, refused_count: int) -> Verdict:
+def refused(source: Source, received: int, refused_count: int) -> CheckResult:
     assert source.quarantine
     rows = [{"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}] * received
     received_rows = ibis.memtable(
@@ -162,15 +162,15 @@ def refused(source: Source, received: int, refused_count: int) -> Verdict:
     )
     column = str(source.quarantine.day_column)
     refused_rows = ibis.memtable([{column: MONDAY}] * refused_count, schema=ibis.schema({column: "date"}))
-    found: Verdict = claim_of(source, "few_were_refused").judge(Days((MONDAY,)), received_rows, refused_rows)
+    found: CheckResult = check_of(source, "few_were_refused").evaluate(Days((MONDAY,)), received_rows, refused_rows)
     return found
 
 
 @pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
 def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: Source) -> None:
-    verdict = refused(source, 12, 12)
-    assert (verdict.broken_count, verdict.observed, verdict.limit) == (1, 12, 6)
-    assert verdict.metadata["sentence"].startswith(
+    result = refused(source, 12, 12)
+    assert (result.broken_count, result.observed, result.limit) == (1, 12, 6)
+    assert result.metadata["sentence"].startswith(
         f"Of 12 rows of {source.noun}, 12 were refused, more than ECOM_GATE_REFUSED_SHARE=0.5 allows; "
     )
     assert refused(source, 12, 11).broken_count == 0

@@ -93,7 +93,7 @@ def test_times_with_a_zone_are_told_with_it(
     with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
         [found] = table.rows(DAYS).to_pyarrow().to_pylist()
     assert found["event_timestamp"] == "2026-03-28 08:00:00+00"
-    assert found["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (likewise)
+    assert found["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (as above)
 
 
 def test_an_account_elsewhere_is_not_the_warehouse_s(snowflake_url: str, account: SnowflakeEngine, home: Path) -> None:

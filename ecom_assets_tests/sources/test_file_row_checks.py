@@ -10,11 +10,11 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.sources.checks import file_row_claims
+from ecom_assets.sources.checks import file_row_checks
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.tables.check import Claim, Verdict
+from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
@@ -61,9 +61,9 @@ def held(*days: date) -> ir.Table:
     return ibis.memtable([{"received_date": day, "run_id": "r", **note} for day in days], schema=schema_of(Withdrawals))
 
 
-def verdict(source: object, rows: ir.Table, withdrawn: ir.Table | None = None, days: Days | None = None) -> Verdict:
-    events: Claim = file_row_claims()[0]
-    found: Verdict = events.judge(
+def result(source: object, rows: ir.Table, withdrawn: ir.Table | None = None, days: Days | None = None) -> CheckResult:
+    events: TableCheck = file_row_checks()[0]
+    found: CheckResult = events.evaluate(
         Days((ONE, TWO)) if days is None else days, rows, held() if withdrawn is None else withdrawn, source
     )
     return found
@@ -72,34 +72,34 @@ def verdict(source: object, rows: ir.Table, withdrawn: ir.Table | None = None, d
 def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:
     # 3 rows of a on 1 January, 2 of it and 4 of b on the 2nd: 9.
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
-    found = verdict(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 2, ("b.csv", TWO): 4}))
+    found = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 2, ("b.csv", TWO): 4}))
     assert (found.broken_count, found.looked_at_count) == (0, 9)
 
 
 def test_a_row_that_is_lost_and_one_too_many_are_told_per_file_and_day() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
-    found = verdict(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
+    found = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
     assert [list(one.values()) for one in found.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
     sentence = found.metadata["sentence"]
     assert sentence.startswith("a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); ")
 
 
 def test_rows_without_an_arrival_day_and_rows_of_no_file_are_told() -> None:
-    found = verdict(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
+    found = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
     assert [list(one.values()) for one in found.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
     assert found.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")
 
 
 def test_days_of_other_runs_and_days_that_are_held_are_no_matter_of_it() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}))
-    assert verdict(source, raw({("a.csv", TWO): 2}), days=Days((TWO,))).looked_at_count == 2
+    assert result(source, raw({("a.csv", TWO): 2}), days=Days((TWO,))).looked_at_count == 2
     # The source has lost the rows of the 1st, so raw kept the 7 that it had.
-    assert verdict(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2}), held(ONE)).broken_count == 0
-    assert verdict(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2})).broken_count == 2
+    assert result(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2}), held(ONE)).broken_count == 0
+    assert result(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2})).broken_count == 2
 
 
 def test_a_source_without_files_has_nothing_to_compare() -> None:
-    assert verdict(NoFiles(), raw({("snowflake", ONE): 7})) == Verdict(0, 0)
+    assert result(NoFiles(), raw({("snowflake", ONE): 7})) == CheckResult(0, 0)
 
 
 def lossy(received: Callable[..., str]) -> Callable[..., str]:

@@ -253,5 +253,5 @@ def test_an_answer_that_makes_no_sense_is_told(
 
 def test_a_place_that_cannot_be_written_is_told(api: OrderService, tmp_path: Path) -> None:
     (tmp_path / "order_reports").write_text("a file where a folder should be")
-    with pytest.raises(SourceError, match=r"user_order_log_inc\.csv cannot be written \(Not a directory\); mend that"):
+    with pytest.raises(SourceError, match=r"user_order_log_inc\.csv cannot be written \(Not a directory\); fix that"):
         fetch(api, tmp_path)

@@ -225,7 +225,7 @@ def test_a_dagster_that_serves_or_starts_its_ui_otherwise_is_not_served_unguarde
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(cli, webserver.SERVES)
-    with pytest.raises(RuntimeError, match=re.escape("has to be fitted anew")):
+    with pytest.raises(RuntimeError, match=re.escape("has to be fitted again")):
         webserver.main()
-    with pytest.raises(RuntimeError, match="fit the guard of its UI anew"):
+    with pytest.raises(RuntimeError, match="fit the guard of its UI again"):
         development.open_guarded([sys.executable, "-m", "another_webserver", "--port", "1"])

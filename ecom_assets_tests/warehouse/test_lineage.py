@@ -11,7 +11,7 @@ from sqlglot.lineage import lineage
 from ecom_assets.registry import ALL
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import stacked
+from ecom_assets.tables.portable import union_all
 from ecom_assets.warehouse.io_manager import Source, column_lineage
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.platform import Platform
@@ -45,7 +45,7 @@ def joined() -> ir.Table:
 
 
 def united() -> ir.Table:
-    return stacked(visits().select(who="who", value="seconds"), orders().select(who="who", value="amount"))
+    return union_all(visits().select(who="who", value="seconds"), orders().select(who="who", value="amount"))
 
 
 def windowed() -> ir.Table:

@@ -56,8 +56,8 @@ class KeyFile:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkError(
-                f"The API keys in {self.path} cannot be read ({type(error).__name__}); mend the file or restore it, or "
-                "move it away and make keys anew."
+                f"The API keys in {self.path} cannot be read ({type(error).__name__}); fix the file or restore it, or "
+                "move it away and make keys again."
             ) from error
 
     def create(self, name: str, scopes: tuple[Scope, ...]) -> tuple[ApiKey, str]:

@@ -18,7 +18,7 @@ LEEWAY_S = 30
 """Seconds by which clocks may differ."""
 KEY_SET_LIFETIME_S = 300
 LEAST_BETWEEN_FETCHES_S = 10
-"""A token with an unknown key id has the key set fetched anew, but not more often than this."""
+"""A token with an unknown key id has the key set fetched again, but not more often than this."""
 FETCH_TIMEOUT_S = 5
 
 

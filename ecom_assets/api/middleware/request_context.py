@@ -67,7 +67,7 @@ def credentials_of(settings: Settings) -> Credentials:
 
 
 def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
-    """See that not everybody is let in from everywhere.
+    """Refuse unauthenticated requests from other machines.
 
     Raises:
         UsageError: The API would listen beyond this machine, without a key.

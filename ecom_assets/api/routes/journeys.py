@@ -72,7 +72,7 @@ def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, An
     return ask.answer(asked, journey_queries.JOURNEY_DEFINITION, found, period)
 
 
-@router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and what came of them")
+@router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes")
 def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
     """How often each term was searched, and whether products were looked at and put into carts after it."""
     period = ask.period(asked, "events")

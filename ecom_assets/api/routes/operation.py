@@ -34,7 +34,7 @@ class Health(Live):
 
 @router.get("/health/live", response_model=Live, summary="Whether the process answers")
 async def live(response: Response) -> dict[str, Any]:
-    """Answer; what starts processes anew asks this."""
+    """Answer; what starts processes again asks this."""
     response.headers.update(_NO_STORE)
     return {"live": True}
 

@@ -1,6 +1,6 @@
 """The schema that is published in Postgres, read in one transaction per request.
 
-Whoever reads sees the publication that was there when the request began. It is published by `serving/postgres.py`.
+Anyone who reads sees the publication that was there when the request began. It is published by `serving/postgres.py`.
 """
 
 import contextlib

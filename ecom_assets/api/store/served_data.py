@@ -20,7 +20,7 @@ LOOK_EVERY_S = 1.0
 
 
 class ServedData:
-    """The newest published state; looked up anew when it may have changed."""
+    """The newest published state; looked up again when it may have changed."""
 
     def __init__(self, store: Store, settings: Settings, now: Clock = now_utc) -> None:
         """Take the store that the routes read from."""

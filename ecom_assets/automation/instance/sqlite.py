@@ -80,7 +80,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        # As Dagster's own, which has one connection in use at a time too, but makes its engine anew for each.
+        # As Dagster's own, which has one connection in use at a time too, but makes its engine again for each.
         with self._db_lock:
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:

@@ -160,7 +160,7 @@ def _pages(
     newest: object = 0
     while True:
         columns = f"{', '.join(BATCH)}, record_ids, payload_hashes"
-        asked = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (likewise)
+        asked = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (as above)
         page = store.rows(asked, (newest, *(value for _, value in given)))
         if page:
             yield page

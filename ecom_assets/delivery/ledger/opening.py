@@ -121,7 +121,7 @@ def _refuse_second_ledger(store: Store, earlier: Path) -> None:
     store.close()
     raise DeliveryError(
         f"The ledger of deliveries is {before.address}, and {store.address} has none yet, so everything would be sent "
-        f"again; set ECOM_LEDGER_URL={before.address} to keep it, or to the address of that Postgres to begin anew."
+        f"again; set ECOM_LEDGER_URL={before.address} to keep it, or to the address of that Postgres to begin again."
     )
 
 

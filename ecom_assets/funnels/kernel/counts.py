@@ -51,7 +51,7 @@ def funnel_counts(
 
     Raises:
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
-            than six overlapping conditions make an exact answer too dear.
+            than six overlapping conditions make an exact answer too expensive.
     """
     with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
         at_level = np.zeros(plan.steps + 1, dtype=np.int64)

@@ -101,7 +101,7 @@ def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
 
 def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     last = reading.passes[-1]
-    # Where no two passes agree, whoever was in any of them is there: nobody is lost, and it is said.
+    # Where no two passes agree, anyone who was in any of them is there: nobody is lost, and it is said.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
     result = merged(customer for one in chosen for customer in one.customers)
     return CustomerFetch(

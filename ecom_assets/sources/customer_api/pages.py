@@ -1,6 +1,6 @@
 """Reading pages whose content may shift meanwhile: again and again until two passes agree.
 
-While pages are read, somebody on the first page may move to the last, and everybody between moves up by one: whoever
+While pages are read, somebody on the first page may move to the last, and everybody between moves up by one: anyone who
 crosses the edge of a page at the wrong moment is on none of those that were read, and the total is still right. So a
 pass counts only if the next one confirms it.
 """

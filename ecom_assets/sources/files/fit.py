@@ -37,7 +37,7 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise MappingError(
-                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); mend it"
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); fix it"
             ) from error
 
 
@@ -103,7 +103,7 @@ class _Fit:
         if found.kind not in kinds:
             raise MappingError(
                 f"column {column!r} of {self.file.name} is {found.type}, but {name} expects {expected};"
-                " mend the mapping or the file"
+                " fix the mapping or the file"
             )
         is_number = name in self.mapping.kind.numbers or isinstance(field, TimeField)
         if column in self.found.rounded and not is_number:
@@ -120,7 +120,7 @@ class _Fit:
             is_type = f"is {column.type}" if column else "is missing"
             raise MappingError(
                 f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r}"
-                f" explodes the list in it; mend the mapping or the file{self._looks_like()}"
+                f" explodes the list in it; fix the mapping or the file{self._looks_like()}"
             )
 
     def _may_lack(self, name: str, column: str) -> bool:
@@ -134,7 +134,7 @@ class _Fit:
     def _missing(self, name: str, column: str) -> str:
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
-            f" {name}{bracketed_guess(column, self.unknown)}; mend the mapping or the file{self._looks_like()}"
+            f" {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the file{self._looks_like()}"
         )
 
     def _looks_like(self) -> str:
@@ -194,7 +194,7 @@ def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: st
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", "it is more than one expression")
         word = _unquoted_name(con, expression)
-        hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "mend it"
+        hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "fix it"
         raise MappingError(
             f"mapping {mapping.name!r}: the expression of {name} is no SQL expression ({reason}); {hint}"
         )

@@ -129,7 +129,7 @@ def _is_folder(path: Path) -> bool:
     except OSError as error:
         raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
     what = "is a link that leads nowhere" if linked else "is neither a file nor a folder"
-    raise SourceError(f"{path} {what}; mend it or move it away")
+    raise SourceError(f"{path} {what}; fix it or move it away")
 
 
 def _is_folder_or_gone(path: Path) -> bool:

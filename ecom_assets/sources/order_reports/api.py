@@ -76,7 +76,7 @@ def path_of(home: Path, day: date) -> Path:
 
 
 def land(body: bytes, path: Path) -> None:
-    """Put a file in its place: whoever looks sees the one before or this one, whole, even after a power cut.
+    """Put a file in its place: anyone who looks sees the one before or this one, whole, even after a power cut.
 
     Raises:
         SourceError: The disk does not take it.
@@ -85,7 +85,7 @@ def land(body: bytes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(path, body, 0o600)
     except OSError as error:
-        raise SourceError(f"{path} cannot be written ({error.strerror}); mend that and run again.") from error
+        raise SourceError(f"{path} cannot be written ({error.strerror}); fix that and run again.") from error
 
 
 REPORTS_ASKED_FOR = 2
@@ -204,7 +204,7 @@ class OrderReports:
                 return self._read(_ReportData, answer.data or {}).report_id
         raise SourceError(
             f"The order report API at {self._place} failed to make a report, {REPORTS_ASKED_FOR} times; run again "
-            "later, or ask whoever runs it."
+            "later, or ask anyone who runs it."
         )
 
     def fetch(self, report_id: str, day: date) -> OrderIncrement:

@@ -59,7 +59,7 @@ class DuckDBEngine(Engine):
             self.con = self._connect_or_rebuild()
         except OSError as error:
             raise WarehouseError(
-                f"{self.path} cannot be written: {error.strerror}; mend that, or set ECOM_HOME."
+                f"{self.path} cannot be written: {error.strerror}; fix that, or set ECOM_HOME."
             ) from error
         keep_within(self.con, self._memory_limit, Path(f"{self.path}.tmp"))
         return self
@@ -170,7 +170,7 @@ class DuckDBEngine(Engine):
                     return self._rebuild(error)
                 if not any(sign in said for sign in HELD):
                     raise WarehouseError(
-                        f"{self.path} cannot be opened: {_first_line(error)}; mend that, or set ECOM_HOME."
+                        f"{self.path} cannot be opened: {_first_line(error)}; fix that, or set ECOM_HOME."
                     ) from error
                 turn.wait(error)
 
@@ -207,7 +207,7 @@ class DuckDBEngine(Engine):
             elif isinstance(error, duckdb.OutOfMemoryException):
                 advice = "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and run again."
             elif isinstance(error, duckdb.IOException):
-                advice = "nothing was changed; free some space, or mend what it says, and run again."
+                advice = "nothing was changed; free some space, or fix the error above, and run again."
             raise WarehouseError(f"{self.path}: {said}; {advice}") from error
 
 

@@ -83,7 +83,7 @@ class PostgresEngine(Engine):
             self.con.disconnect()
 
     def reconnect(self) -> None:
-        """Open a lost connection anew; tables that were handed out use it from then on."""
+        """Open a lost connection again; tables that were handed out use it from then on."""
         with contextlib.suppress(psycopg.Error):
             self.con.con.close()
         with self._plain_errors():
@@ -148,7 +148,7 @@ class PostgresEngine(Engine):
         for table, column in contract.referred_by:
             if self.has(table):
                 there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
-                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (likewise)
+                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (as above)
 
     def analyze(self, contract: type[Table]) -> None:
         """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
@@ -228,7 +228,7 @@ class PostgresEngine(Engine):
                     f"{self.address}: the connection was lost ({_said(error)}); nothing was changed, run again when "
                     "the server is back."
                 ) from error
-            advice = "nothing was changed; mend what it says, and run again."
+            advice = "nothing was changed; fix the error above, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
                 advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
             raise WarehouseError(f"{self.address}: {_said(error)}; {advice}") from error

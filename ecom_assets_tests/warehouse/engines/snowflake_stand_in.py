@@ -100,13 +100,13 @@ def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwarg
                 raise
             run_statement(cursor, "ROLLBACK")
             time.sleep(0.01)
-            if getattr(cursor._conn, "is_in_transaction", False):  # noqa: SLF001 (likewise)
+            if getattr(cursor._conn, "is_in_transaction", False):  # noqa: SLF001 (as above)
                 run_statement(cursor, "BEGIN")
         else:
             break
-    in_transaction = began or (getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS)  # noqa: SLF001 (likewise)
-    cursor._conn.is_in_transaction = in_transaction  # noqa: SLF001 (likewise)
-    cursor._conn.has_just_begun = began or not in_transaction  # noqa: SLF001 (likewise)
+    in_transaction = began or (getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS)  # noqa: SLF001 (as above)
+    cursor._conn.is_in_transaction = in_transaction  # noqa: SLF001 (as above)
+    cursor._conn.has_just_begun = began or not in_transaction  # noqa: SLF001 (as above)
 
 
 def bridged(command: str) -> list[str]:

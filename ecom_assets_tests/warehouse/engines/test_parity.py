@@ -111,7 +111,7 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         orders=shop.orders,
         catalogue=shop.catalogue,
         customer_api_url="https://api.example.com/customers",  # asked by nobody, since another source stands in
-        amplitude_api_key=SecretStr("asked by nobody, likewise"),
+        amplitude_api_key=SecretStr("asked by nobody, as above"),
         order_customers_over=0,
         order_gate="day",
         timezone=TIMEZONE,

@@ -169,7 +169,7 @@ def test_a_column_that_the_contract_gained_is_added(engine: SnowflakeEngine, sno
         ("^INSERT", 90073, "Warehouse 'SMALL' cannot be resumed.", r"resume the warehouse.*\?warehouse="),
         ("^INSERT", 3001, "Insufficient privileges to operate on table 'VISITS'.", "grant the right to the role"),
         ("^UPDATE", 625, "Statement has locked table 'MART_VISITS'.", "wait for it to end"),
-        ("^COMMIT", 1234, "Something else.", "mend what it says"),
+        ("^COMMIT", 1234, "Something else.", "fix the error above"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_the_old_slice_stays(  # noqa: PLR0913, PLR0917 (the cases)

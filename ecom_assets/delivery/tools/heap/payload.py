@@ -109,6 +109,6 @@ def users(rows: pa.Table) -> pa.Table:
 def _no_identity(column: str) -> Refusal:
     return Refusal(
         "identity",
-        f"The user's id has not the 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
+        f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
         f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {IDENTITY_CHARACTERS}",
     )

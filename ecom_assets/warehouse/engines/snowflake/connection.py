@@ -195,7 +195,7 @@ def _advice(number: int, setting: str) -> str:
         return f"grant the right to the role of {setting}, and run again"
     if number == LOCKED:
         return "another run writes the same table: wait for it to end, and run again"
-    return "mend what it says, and run again"
+    return "fix the error above, and run again"
 
 
 def said(error: Exception) -> str:

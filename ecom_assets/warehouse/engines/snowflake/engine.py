@@ -63,7 +63,7 @@ class Compiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
         return self.f.timestampadd(right.unit, _number(right), left)
 
     def visit_TimestampSub(self, _op: ops.Value, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Subtract an interval, likewise."""
+        """Subtract an interval, as above."""
         return self.f.timestampadd(right.unit, sge.Neg(this=_number(right)), left)
 
     def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
@@ -147,7 +147,7 @@ class SnowflakeEngine(Engine):
             self._connection.close()
 
     def reconnect(self) -> None:
-        """Open a lost connection anew; tables that were handed out use it from then on."""
+        """Open a lost connection again; tables that were handed out use it from then on."""
         self.close()
         self.con.con = PlainBackend.of(
             self._connection.enter_context(self.place.connected(self._account)), self.place

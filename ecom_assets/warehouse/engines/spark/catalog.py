@@ -97,7 +97,7 @@ class CatalogTables:
         """Return a few rows of a slice."""
         columns = ", ".join(f"`{name}`" for name in contract.columns)
         where = condition(contract, days)
-        return self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where} LIMIT {limit}")  # noqa: S608 (likewise)
+        return self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where} LIMIT {limit}")  # noqa: S608 (as above)
 
     def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days."""
@@ -110,7 +110,7 @@ class CatalogTables:
         """Return the rows of each of some days that has any."""
         day, where = f"`{contract.day_column}`", condition(contract, days)
         name = self.name_of(contract)
-        rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (likewise)
+        rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (as above)
         return {row["day"]: int(row["n"]) for row in rows}
 
     def show(self, layer: str, name: str) -> None:

@@ -130,7 +130,7 @@ class SparkEngine(Engine):
             return self.tables.rows_of(contract, days)
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the number of rows of each of some days that has any, likewise."""
+        """Return the number of rows of each of some days that has any, as above."""
         with self._plain_errors():
             return self.tables.day_counts(contract, days)
 
@@ -140,7 +140,7 @@ class SparkEngine(Engine):
             new.fill_from(make(self.tables.rows_of(contract, days)).to_reader())
 
     def reconnect(self) -> None:
-        """Start Spark anew where it has died, for the tables that were handed out too."""
+        """Start Spark again where it has died, for the tables that were handed out too."""
         try:
             self.con.raw_sql("SELECT 1")
         except Exception:  # noqa: BLE001 (a dead one says so in many ways)

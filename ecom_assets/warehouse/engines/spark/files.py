@@ -171,7 +171,7 @@ class FileTables:
         return pa.concat_tables(found)
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the rows of each of some days that has any, as the files say; likewise."""
+        """Return the rows of each of some days that has any, as the files say; also."""
         return {date.fromisoformat(day): part.row_count for day, part in self._slices(contract, days).items()}
 
     def _slices(self, contract: type[Table], days: Days) -> dict[str, Part]:

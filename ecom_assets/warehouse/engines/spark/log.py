@@ -91,7 +91,7 @@ class Change:
         """Return the manifest that the change makes of the newest one.
 
         Raises:
-            ConnectionLostError: Another writer has replaced one of these slices since; computed anew it may succeed.
+            ConnectionLostError: Another writer has replaced one of these slices since; computed again it may succeed.
             WarehouseError: The table is gone.
         """
         if newest is None:
@@ -176,7 +176,7 @@ class SliceLog:
         return None
 
     def _abort_pending(self, numbers: list[int]) -> None:
-        """See that no manifest above the current one can still become it: its writer died, or must begin anew."""
+        """See that no manifest above the current one can still become it: its writer died, or must begin again."""
         for number in reversed(numbers):
             transaction = Manifest.read(self._path(number)).transaction
             if transaction is None or self._state(transaction) == COMMITTED:

@@ -145,11 +145,11 @@ def end_session() -> None:
             root.stop()
     gateway = SparkContext._gateway  # noqa: SLF001 (the only way to a second start in one process)
     if gateway is not None:
-        with suppress(Exception):  # likewise
+        with suppress(Exception):  # also
             gateway.shutdown()
         gateway.proc.stdin.close()
         gateway.proc.wait()
-    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001 (likewise)
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001 (as above)
 
 
 def parse_conf(text: str) -> dict[str, str]:
@@ -219,8 +219,7 @@ def _scratch(address: SparkAddress) -> Path:
                 continue
     except OSError as error:
         raise WarehouseError(
-            f"{address.folder} cannot be written: {error.strerror}; mend that, or name another folder in "
-            "ECOM_WAREHOUSE."
+            f"{address.folder} cannot be written: {error.strerror}; fix that, or name another folder in ECOM_WAREHOUSE."
         ) from error
     return scratch
 
@@ -257,7 +256,7 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
             f"{address.shown} needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
         )
     telling = [line for line in said if "rror" in line or "xception" in line] or said or [str(error)]
-    return WarehouseError(f"{address.shown}: Spark did not start ({telling[0][:200]}); mend that, see ECOM_SPARK_CONF.")
+    return WarehouseError(f"{address.shown}: Spark did not start ({telling[0][:200]}); fix that, see ECOM_SPARK_CONF.")
 
 
 def _connected(address: SparkAddress) -> SparkSession:

@@ -126,7 +126,7 @@ def plain_file_errors(root: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or root
         raise WarehouseError(
-            f"{where}: {error.strerror or error}; nothing was changed; mend that and run again."
+            f"{where}: {error.strerror or error}; nothing was changed; fix that and run again."
         ) from error
     except pa.ArrowException as error:
         raise WarehouseError(f"{root}: {str(error).splitlines()[0]}; nothing was changed.") from error

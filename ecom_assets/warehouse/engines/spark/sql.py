@@ -41,23 +41,23 @@ class JsonReading:
         path = self.f.concat(sge.convert("$."), index)
         return self.f.anon.variant_get(document, path, sge.convert("variant"))
 
-    def visit_UnwrapJSONString(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (likewise)
+    def visit_UnwrapJSONString(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
         """Give a text, or null."""
         return self._of_kind(arg, ("STRING",), "string")
 
-    def visit_UnwrapJSONInt64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (likewise)
+    def visit_UnwrapJSONInt64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
         """Give a whole number, or null."""
         return self._of_kind(arg, ("BIGINT",), "bigint")
 
-    def visit_UnwrapJSONFloat64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (likewise)
+    def visit_UnwrapJSONFloat64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
         """Give a number, or null."""
         return self._of_kind(arg, NUMBERS, "double")
 
-    def visit_UnwrapJSONBoolean(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (likewise)
+    def visit_UnwrapJSONBoolean(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
         """Give a truth value, or null."""
         return self._of_kind(arg, ("BOOLEAN",), "boolean")
 
-    def _of_kind(self, variant: Any, kinds: tuple[str, ...], target: str) -> Any:  # noqa: ANN401 (likewise)
+    def _of_kind(self, variant: Any, kinds: tuple[str, ...], target: str) -> Any:  # noqa: ANN401 (as above)
         kind = self.f.anon.split_part(self.f.anon.schema_of_variant(variant), sge.convert("("), sge.convert(1))
         value = self.f.anon.try_variant_get(variant, sge.convert("$"), sge.convert(target))
         return self.if_(kind.isin(*(sge.convert(name) for name in kinds)), value, sge.Null())
@@ -137,7 +137,7 @@ class SparkTypes(PySparkType):  # type: ignore[misc]  # Ibis ships no types
         return sge.DataType(this=kind)
 
 
-class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # likewise
+class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
     """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
 
     __slots__ = ()
@@ -177,7 +177,7 @@ class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # like
         return self.cast(self.cast(seconds * US_PER_S, dt.int64) % US_PER_S, op.dtype)
 
 
-class SparkBackend(Backend):  # type: ignore[misc]  # likewise
+class SparkBackend(Backend):  # type: ignore[misc]  # also
     """Ibis' backend, fetching by Arrow: values keep their types, and instants their microseconds."""
 
     compiler = SparkCompiler()
@@ -242,7 +242,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # likewise
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
-    def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:  # noqa: ANN401 (likewise, in pandas)
+    def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:  # noqa: ANN401 (also, in pandas)
         """Run an expression and return what it came to, in pandas."""
         with self.reading(expr):
             return super().execute(expr, **kwargs)
