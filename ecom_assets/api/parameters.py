@@ -212,7 +212,6 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
 
 Ask = Annotated[Asking, Depends(asking)]
 OfDays = Annotated[AskedOfDays, Query()]
-JustAsked = Annotated[Asked, Query()]
 JustSliced = Annotated[Sliced, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 

@@ -8,7 +8,6 @@ KINDS = ("purchase", "refund")
 SIDES = ("order", "event")
 CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
 """Why orders and events of a day differ."""
-MATCHED_BY = ("order_id", "customer_amount", "customer_time")
 
 
 class OrderEventReconciliation(Table):

@@ -11,7 +11,6 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
-from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.errors import DefinitionError
 from ecom_assets.orders.orders import ALL
 from ecom_assets.orders.queries import coverage
@@ -402,8 +401,3 @@ SALES_CHANNEL_DEFINITION: Final = {
     "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
     "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
 }
-
-
-def channel_definition(rule: AttributionRule) -> dict[str, Any]:
-    """Return what credit means, with the look-back that it was given by."""
-    return {**CHANNEL_DEFINITION, "lookback_days": rule.lookback_days}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -19,7 +19,6 @@ from ecom_assets.tables.days import ONE_DAY, Days
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
 Coverage = Literal["whole", "part", "none"]
 """How much of some days the data hold."""
-TIME_RANGES: Final = get_args(TimeRange)
 LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 """Days of each range, the newest day in the data included."""
 MOST_DAYS: Final = 3_660

@@ -328,7 +328,6 @@ class Wire(BaseHTTPRequestHandler):
 
 KINDS = ("rate_limited", "server_errors", "dropped", "truncated", "unfinished")
 """What can happen to any answer; the field of `Faults` with this name says to how many of the next."""
-COUNTED = (*KINDS, "failed_reports", "empty_files", "short_files", "cut_files")
 
 
 class FaultPlan:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, depth_and_length, is_number, parsed, text
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, depth_and_length, parsed, text
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
 MOST_CHARS, MOST_DEPTH = 1024, 40
@@ -131,11 +131,6 @@ def identify_flaw(identification: object) -> str:
 OPERATIONS = frozenset(
     {"$set", "$setOnce", "$add", "$append", "$prepend", "$unset", "$preInsert", "$postInsert", "$remove"}
 )
-
-
-def is_time(value: object) -> bool:
-    """Tell whether a value can be an event's time: milliseconds since 1970."""
-    return value is None or is_number(value)
 
 
 KEY = "sandbox-amplitude-key"
