@@ -1,1 +1,1 @@
-"""How other services are asked, sources and tools alike: one session, one way to wait and to try again."""
+"""HTTP requests to sources and tools: one session class with shared waiting and retries."""

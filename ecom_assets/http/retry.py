@@ -1,8 +1,8 @@
-"""How requests to an API are tried again: which answers, after how long, how often; one budget for every cause.
+"""Retries of HTTP requests: which responses are retried, after how long and how often; all causes share one budget.
 
-urllib3's `Retry` counts attempts, decides on statuses and reads Retry-After. What it can't do is done here: a body that
-breaks off is read after urllib3 has returned, its backoff waits nothing before the first retry, and a rate limit that
-one thread meets must pause them all.
+urllib3's `Retry` counts attempts, decides by status and reads Retry-After. This module adds what it cannot do. A body
+that breaks off is read after urllib3 has returned. urllib3's backoff does not wait before the first retry. A rate limit
+that one thread meets must pause all threads.
 """
 
 import json
@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Backoff(Retry):
-    """urllib3's `Retry` that waits base, 2 x base, 4 x base: urllib3's own does not wait before the first retry."""
+    """A `Retry` that waits base, 2 x base, 4 x base; urllib3's own does not wait before the first retry."""
 
     def get_backoff_time(self) -> float:
         """Return the seconds before the next attempt."""
@@ -38,23 +38,23 @@ class Backoff(Retry):
 
 @dataclass(frozen=True)
 class HttpCosts:
-    """The sums of a conversation with an API."""
+    """The totals of all requests to an API."""
 
     request_count: int
     """Requests sent, retries included."""
     retry_counts: dict[str, int]
     """Retries by cause: rate_limited, server_error, dropped, timeout, truncated."""
     rate_limit_wait_s: float
-    """Seconds in which nothing was sent because the API had said so."""
+    """Seconds in which nothing was sent because the API asked to wait."""
     received_bytes: int
-    """Bytes of bodies as they came over the network."""
+    """Bytes of bodies as transferred, before decompression."""
     unchanged_count: int
-    """Answers that said that what is in the cache still holds."""
+    """Responses with status 304: the cached body is still valid."""
 
 
 @dataclass
 class HttpTally:
-    """Counts while many threads talk."""
+    """Thread-safe counters of requests."""
 
     _lock: Lock = field(default_factory=Lock, repr=False)
     _requests: int = 0
@@ -69,7 +69,7 @@ class HttpTally:
             self._requests += 1
 
     def add_answer(self, received_bytes: int, *, is_unchanged: bool) -> None:
-        """Count what came back."""
+        """Count a response."""
         with self._lock:
             self._bytes += received_bytes
             self._unchanged += is_unchanged
@@ -80,12 +80,12 @@ class HttpTally:
             self._retries[cause] += 1
 
     def add_wait(self, seconds: float) -> None:
-        """Count seconds that the API asked for, once for all threads that wait."""
+        """Count seconds that the API asked to wait, once for all waiting threads."""
         with self._lock:
             self._wait_s += seconds
 
     def costs(self) -> HttpCosts:
-        """Return the sums up to now."""
+        """Return the totals so far."""
         with self._lock:
             retries = dict(sorted(self._retries.items()))
             return HttpCosts(self._requests, retries, round(self._wait_s, 3), self._bytes, self._unchanged)
@@ -93,22 +93,22 @@ class HttpTally:
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one attempt went; without a cause to try again it is final."""
+    """The result of one attempt; it is final if it has no `cause` to retry."""
 
     response: Response | None = None
     error: exceptions.RequestException | None = None
     cause: str = ""
     fault: str = ""
-    """What is wrong with the body, in words."""
+    """What is wrong with the body, as text for an error message."""
 
     def asked_s(self) -> float | None:
-        """Return the seconds in Retry-After; None without a readable one."""
+        """Return the seconds in Retry-After; None if it is missing or invalid."""
         return None if self.response is None else asked_s(self.response)
 
 
 @dataclass
 class Budget:
-    """What is left of a request's retries, and of its patience with rate limits."""
+    """The remaining retries of a request, and its remaining time for rate limits."""
 
     base_s: float
     max_wait_s: float
@@ -116,24 +116,24 @@ class Budget:
     _retry: Backoff = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Any method may be sent again: a report that was asked for twice is made twice, which harms nobody.
+        # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
         self._retry = Backoff(
             total=RETRIES, status_forcelist=SERVER_ERRORS, allowed_methods=None, backoff_factor=self.base_s
         )
 
     def is_worth_another(self, response: Response) -> bool:
-        """Tell whether a status may be another one the next time."""
+        """Return whether a retry may change the status."""
         return self._retry.is_retry(response.request.method or "GET", response.status_code)
 
     def wait_s(self, attempt: Attempt, pause: Pause) -> float | None:
         """Return the seconds before the next attempt; None if there is none.
 
         Raises:
-            SourceError: The API asks for more patience than there is.
+            SourceError: The API asks to wait longer than `max_wait_s` in total.
         """
         asked_s = attempt.asked_s()
         if attempt.cause == "rate_limited" and asked_s is not None:
-            # A limit says when to come back: that is no failed attempt, but its time is bounded.
+            # A rate limit says when to retry. It does not count as a failed attempt, but the total wait is bounded.
             asked_s = max(asked_s, self.base_s)
             self._asked_s += asked_s
             if self._asked_s > self.max_wait_s:
@@ -149,11 +149,14 @@ class Budget:
 
 
 class BrokenBodyError(exceptions.RequestException):
-    """A body is not what it should be, however often it was asked for; the text says what is wrong with it."""
+    """The body was invalid on every attempt; the message says what is wrong with it."""
 
 
 def fault_in_json(response: Response) -> str:
-    """Return what is wrong with a body: one without an announced length can break off unseen. Nothing: it is JSON."""
+    """Return what is wrong with a JSON body, or an empty string.
+
+    A body without a Content-Length can break off without an error, so it is parsed to find out.
+    """
     try:
         json.loads(response.content)
     except ValueError:
@@ -162,9 +165,9 @@ def fault_in_json(response: Response) -> str:
 
 
 class PatientAdapter(HTTPAdapter):
-    """Sends requests for a `requests` session, and again where that can help.
+    """An adapter for `requests` sessions that retries requests if a retry can help.
 
-    Every body is read whole before the answer is handed on, so that no cache ever keeps half of one.
+    It reads every body completely before it returns the response, so that no cache stores half a body.
     """
 
     def __init__(  # noqa: PLR0913 (each is a bound of its own, given by name)
@@ -177,13 +180,13 @@ class PatientAdapter(HTTPAdapter):
         connections: int,
         fault_in: Callable[[Response], str] = fault_in_json,
     ) -> None:
-        """Try again after base, twice and four times that; wait `max_wait_s` in all for a request that gets 429."""
+        """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429."""
         super().__init__(pool_connections=1, pool_maxsize=connections)
         self._pause, self._tally, self._fault_in = pause, tally, fault_in
         self._base_s, self._max_wait_s = base_s, max_wait_s
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
-        """Return the first answer that another attempt would not better, or the last."""
+        """Return the first response that needs no retry, or the last one."""
         budget = Budget(self._base_s, self._max_wait_s)
         self._pause.wait()
         while (attempt := self._attempt(budget, request, *args, **kwargs)).cause:
@@ -206,7 +209,7 @@ class PatientAdapter(HTTPAdapter):
             response = super().send(request, *args, **kwargs)
             response.content  # noqa: B018 (reading it is what can fail)
         except exceptions.SSLError:
-            raise  # a certificate is as wrong the next time
+            raise  # a retry cannot fix a certificate
         except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:
             return Attempt(error=error, cause="truncated")
         except (exceptions.ConnectionError, exceptions.Timeout) as error:
@@ -221,7 +224,7 @@ class PatientAdapter(HTTPAdapter):
 
 
 def _is_timeout(error: exceptions.RequestException) -> bool:
-    """A timeout inside of a body comes as a `ConnectionError` around urllib3's."""
+    """Return whether an error is a timeout; inside a body, it is a `ConnectionError` that wraps urllib3's error."""
     return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
 
 

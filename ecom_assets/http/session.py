@@ -1,4 +1,4 @@
-"""One `requests` session per API, with timeouts and retries, and its refusals as one sentence."""
+"""A `requests` session per API with timeouts and retries, whose errors are one clear sentence."""
 
 import logging
 import sqlite3
@@ -30,16 +30,16 @@ from ecom_assets.settings.settings import Settings
 
 FOLDER = "http_cache"
 KEPT = timedelta(days=30)
-"""Answers older than this are dropped, so that who is no longer a customer does not stay here for ever."""
+"""Cached responses older than this are deleted, so that data of former customers do not stay forever."""
 SECRET_HEADERS = ("X-API-KEY", "Authorization", "Cookie", "Set-Cookie", "X-Nickname", "X-Cohort")
 _logger = logging.getLogger(__name__)
 
 
 class _OneAtATime(SQLiteCache):
-    """Lets one thread at a time into the file.
+    """An SQLite cache that one thread at a time uses.
 
     The library shares one connection and reads without a lock, which has crashed the interpreter (its issue 1008).
-    A cache that fails costs time, never the fetch.
+    An error of the cache never fails the fetch; it only costs time.
     """
 
     def get_response(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 (the library's types)
@@ -63,10 +63,10 @@ class _OneAtATime(SQLiteCache):
 
 
 def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
-    """Return a session that keeps answers in `<home>/http_cache/<name>.sqlite`.
+    """Return a session that caches responses in `<home>/http_cache/<name>.sqlite`.
 
-    `secret_headers` are kept out, beside those of `SECRET_HEADERS`. The folder is for its owner only: answers hold
-    personal data. A damaged file is regenerated, it is only a cache.
+    The headers in `secret_headers` and `SECRET_HEADERS` are not stored. Only the owner can read the folder, because
+    responses contain personal data. A damaged file is regenerated.
 
     Raises:
         SettingError: The folder cannot be written.
@@ -103,7 +103,7 @@ def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
 
 
 def _is_worth_keeping(response: Response) -> bool:
-    """Only what can be asked about again; that it is whole has been seen to by `PatientAdapter`."""
+    """Return whether a response can be revalidated; `PatientAdapter` has already checked that it is complete."""
     return "ETag" in response.headers or "Last-Modified" in response.headers
 
 
@@ -113,7 +113,7 @@ NOT_FOUND = 404
 
 @dataclass(frozen=True)
 class Api:
-    """An API as messages name it: what it is, where, and the settings to look at."""
+    """An API as error messages describe it: its name, URL and settings."""
 
     name: str
     url: str
@@ -122,9 +122,9 @@ class Api:
 
 
 class ApiSession:
-    """Asks an API; every answer that is returned has status 200 and a whole body.
+    """A session with an API; every response that it returns has status 200 and a complete body.
 
-    A redirect is an error: `requests` would carry the key along to another host.
+    A redirect is an error, because `requests` would send the key to another host.
     """
 
     def __init__(
@@ -135,9 +135,9 @@ class ApiSession:
         fault_in: Callable[[Response], str] = fault_in_json,
         tally: HttpTally | None = None,
     ) -> None:
-        """Use `session` (one with a cache, say), else a plain one.
+        """Use `session`, such as one with a cache, or a new one.
 
-        `fault_in` says what is wrong with a body that came whole; a given `tally` is counted on.
+        `fault_in` returns what is wrong with a complete body. Requests are added to `tally` if it is passed.
         """
         self.api = api
         self.tally = tally or HttpTally()
@@ -154,7 +154,7 @@ class ApiSession:
         self._session = through(session or Session(), adapter)
 
     def __enter__(self) -> "ApiSession":
-        """Open nothing: connections are made when needed."""
+        """Return the session; connections open when they are needed."""
         return self
 
     def __exit__(
@@ -164,19 +164,19 @@ class ApiSession:
         self._session.close()
 
     def stop(self) -> None:
-        """Give up: threads that wait to try again end, and nothing more is sent."""
+        """Stop all requests: waiting threads end, and nothing more is sent."""
         self._pause.stop()
 
     def get(self, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
-        """Return the answer to a GET.
+        """Return the response to a GET request.
 
         Raises:
-            SourceError: The API cannot be reached, refuses, or does not say 200 with a whole body.
+            SourceError: The API cannot be reached, or does not answer 200 with a complete body.
         """
         return self._ask("GET", url, params, headers)
 
     def post(self, url: str, headers: Mapping[str, str]) -> Response:
-        """Return the answer to a POST without a body; raises as `get` does."""
+        """Return the response to a POST request without a body; raises the same errors as `get`."""
         return self._ask("POST", url, {}, headers)
 
     def _ask(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
@@ -190,7 +190,7 @@ class ApiSession:
                 allow_redirects=False,
             )
         except exceptions.RequestException as error:
-            # The library's own text holds the whole address, in which a signature can stand.
+            # The library's own message contains the whole URL, which can include a signature.
             raise SourceError(self._unreachable(url, error)) from None
         if response.status_code != OK:
             raise SourceError(self._refusal(response))
@@ -223,10 +223,10 @@ class ApiSession:
 
 
 def header_value(setting: str, value: str | SecretStr | None) -> str:
-    """Return a setting as it can stand in a header, without blanks around it.
+    """Return a setting as a header value, without surrounding white space.
 
     Raises:
-        SettingError: It holds characters that no header can hold; the message does not show it.
+        SettingError: It has characters that a header cannot carry; the message does not show the value.
     """
     text = (value.get_secret_value() if isinstance(value, SecretStr) else value or "").strip()
     if not (text.isascii() and (text.isprintable() or not text)):
@@ -235,5 +235,5 @@ def header_value(setting: str, value: str | SecretStr | None) -> str:
 
 
 def same_origin(url: str, other: str) -> bool:
-    """Tell whether two addresses are on one server, so that what one may know the other may."""
+    """Return whether two URLs are on the same server, so that both may receive the same key."""
     return urlsplit(url)[:2] == urlsplit(other)[:2]

@@ -1,4 +1,4 @@
-"""How long to wait before a request is sent again, and pauses that hold for every thread. Not here: what is sent."""
+"""Waiting times between attempts of a request, and pauses that apply to every thread."""
 
 import logging
 import time
@@ -14,12 +14,12 @@ from ecom_assets.errors import SourceError
 
 
 def backoff_s(base_s: float, failures: int, most_s: float = float("inf")) -> float:
-    """Return the seconds before the next attempt: base, twice, four times that; none before the first failure."""
+    """Return the seconds before the next attempt: base, twice, four times that; 0 without failures."""
     return min(base_s * 2.0 ** (failures - 1), most_s) if failures else 0.0
 
 
 def asked_s(response: Response) -> float | None:
-    """Return the seconds in Retry-After, given as such or as a date; None without a readable one."""
+    """Return the seconds in Retry-After, which is a number or a date; None if it is missing or invalid."""
     text = response.headers.get("Retry-After")
     try:
         return None if text is None else max(0.0, Retry().parse_retry_after(text))
@@ -28,15 +28,15 @@ def asked_s(response: Response) -> float | None:
 
 
 class Pause:
-    """A pause that a service asked for: it holds for every thread, and ends early when all is given up."""
+    """A pause that a service asked for; it applies to every thread, and `stop` ends it early."""
 
     def __init__(self, add_wait: Callable[[float], None] = lambda _seconds: None) -> None:
-        """Count the seconds of pauses with `add_wait`, once for all threads that wait."""
+        """Report the seconds of pauses to `add_wait`, once for all waiting threads."""
         self._add_wait = add_wait
         self._stop, self._lock, self._until = Event(), Lock(), 0.0
 
     def ask(self, seconds: float) -> None:
-        """Let nobody send for so many seconds from now."""
+        """Pause all threads for so many seconds from now."""
         with self._lock:
             now = time.monotonic()
             until = max(self._until, now + seconds)
@@ -44,10 +44,10 @@ class Pause:
             self._until = until
 
     def wait(self, seconds: float = 0.0) -> None:
-        """Wait so long, and for the pause to be over.
+        """Wait for so many seconds, and until the pause is over.
 
         Raises:
-            SourceError: All was given up.
+            SourceError: `stop` was called.
         """
         until = time.monotonic() + seconds
         while not self._stop.is_set():
@@ -58,22 +58,22 @@ class Pause:
         raise SourceError("This request was given up because another one failed; see that one.")
 
     def stop(self) -> None:
-        """Give all up: nobody waits any longer, nothing more is sent."""
+        """End all waiting; nothing more is sent."""
         self._stop.set()
 
 
 def through(session: Session, adapter: HTTPAdapter) -> Session:
-    """Return the session with every request going through the adapter."""
+    """Return the session after mounting the adapter for every URL."""
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     return session
 
 
 class _WithoutQueries(logging.Filter):
-    """urllib3 logs each request with its query, in which keys and signatures can stand."""
+    """A log filter that removes queries: urllib3 logs each URL in full, which can include keys and signatures."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take what follows a question mark out of what is logged."""
+        """Remove what follows a question mark from the arguments of a log record."""
         if isinstance(record.args, tuple):
             record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
         return True
