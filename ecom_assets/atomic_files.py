@@ -1,4 +1,4 @@
-"""Atomic files: whole or not there, even after a power cut."""
+"""Atomic file writes: a file is complete or missing, even after a power cut."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from uuid import uuid4
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`; the file that is written there takes its place if nothing is raised.
+    """Yield a temporary path beside `path`, and move the file written there to `path` if the block succeeds.
 
-    Readers see the file of before or the new one. The name ends in `.part`, which no source reads.
+    Readers see either the old file or the new one. The temporary name ends in `.part`, which no source reads.
     """
     fresh = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
@@ -26,19 +26,22 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_text(path: Path, mode: int = 0o666) -> Iterator[IO[str]]:
-    """Open a new text file that takes the place of `path` if nothing is raised; `mode` is its mode, less the umask."""
+    """Open a new text file that replaces `path` if the block succeeds; the umask applies to `mode`."""
     with replacing(path) as fresh, _opened(fresh, mode) as file:
         yield file
 
 
 def replace_bytes(path: Path, body: bytes, mode: int = 0o666) -> None:
-    """Put a file with these bytes in the place of `path`."""
+    """Replace `path` with a file that holds these bytes."""
     with replacing(path) as fresh, os.fdopen(_handle(fresh, mode), "wb") as file:
         file.write(body)
 
 
 def create_once(path: Path, text: str) -> bool:
-    """Create a file whole, unless it exists, and return whether it was created: of two who try at once, one does."""
+    """Create a complete file unless it exists, and return whether it was created.
+
+    If two processes try at the same time, exactly one of them creates it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
@@ -54,13 +57,13 @@ def create_once(path: Path, text: str) -> bool:
 
 
 def sync_file(path: Path) -> None:
-    """Have the disk take what was written into a file."""
+    """Flush the contents of a file to disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk remember the names of the files in a folder."""
+    """Flush the directory entries of a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

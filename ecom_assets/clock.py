@@ -1,4 +1,4 @@
-"""The clock. What needs the time takes a function such as `now_utc`, so that a test can set it."""
+"""The clock: code that needs the time takes a function such as `now_utc`, so that a test can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -8,15 +8,15 @@ Clock = Callable[[], datetime]
 
 
 def now_utc() -> datetime:
-    """Return this instant, with its zone."""
+    """Return the current time as a zone-aware UTC datetime."""
     return datetime.now(UTC)
 
 
 def now_utc_without_zone() -> datetime:
-    """Return this instant as tables hold instants: UTC, without its zone."""
+    """Return the current time as tables store it: UTC, as a naive datetime."""
     return now_utc().replace(tzinfo=None)
 
 
 def today_in(timezone: str, now: Clock = now_utc) -> date:
-    """Return the day that is on in a time zone."""
+    """Return the current day in a time zone."""
     return now().astimezone(ZoneInfo(timezone)).date()

@@ -1,4 +1,4 @@
-"""Dagster's definitions, made of settings: assets, checks, jobs, schedules and sensors."""
+"""The Dagster definitions, built from the settings: assets, checks, jobs, schedules and sensors."""
 
 import warnings
 from collections.abc import Mapping
@@ -71,12 +71,12 @@ from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 def build_definitions(
     settings: Settings, *, progress: Progress = NO_PROGRESS, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Wire the platform.
+    """Return the definitions of the whole platform.
 
     Args:
-        settings: What it runs on.
-        progress: Told when an asset begins and ends.
-        resources: Dagster resources that stand in for the platform's own, by key.
+        settings: The settings to build from.
+        progress: Called when an asset begins and ends.
+        resources: Dagster resources that replace the platform's own, by key.
     """
     settings = with_services(settings, resources or {})
     daily = daily_partitions(settings)
@@ -106,24 +106,27 @@ def build_definitions(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Return the platform as the environment sets it, for Dagster's own commands."""
+    """Return the definitions for the settings in the environment; Dagster's own commands load this."""
     keep_private()
     collect_rarely()
     return build_definitions(load_settings())
 
 
 def daily_partitions(settings: Settings) -> ListedDays:
-    """Return the partitions of every table that is cut by day, today's included."""
+    """Return the daily partitions that all daily tables share, including today."""
     return ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
 
 
 def writers_pool(settings: Settings) -> str | None:
-    """Return the pool that all steps are in where the warehouse has one writer, so that runs take turns; else None."""
+    """Return the concurrency pool of all steps if the warehouse allows a single writer, else None.
+
+    The pool makes runs take turns.
+    """
     return "embedded_warehouse" if has_one_writer(settings) else None
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:
-    """Return every asset, in the order in which they depend on each other."""
+    """Return every table asset, in dependency order."""
     of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_trust = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
@@ -131,7 +134,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
-    """Return the assets that are made of events."""
+    """Return the assets that are computed from events."""
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*SESSION_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
@@ -139,7 +142,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
-    """Return what an asset is made with: a table of the engine, by Ibis or from a source; Dagster takes three."""
+    """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source; Dagster allows three."""
     engine = engine_name(settings.warehouse_url)
     from_source = {
         raw_events.key: event_kinds,
@@ -151,7 +154,7 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
-    """Return the assets that nothing comes in for: where own events were given and no orders, or the reverse."""
+    """Return the assets that have no input, such as order tables when only events are configured."""
     empty: list[TableAsset] = []
     empty += [] if has_events(settings) else [*event_assets(settings), *CREDIT_ASSETS]
     empty += [] if has_orders(settings) else SALES_ASSETS
@@ -162,17 +165,17 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
 
 
 def exports_without(settings: Settings) -> set[dg.AssetKey]:
-    """Return the exports that nothing goes to, or that there is nothing for."""
+    """Return the exports that have no destination or no input."""
     return unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
 
 
 def jobs(settings: Settings) -> list[Any]:
-    """Return the job over everything, and one for each source that there is."""
+    """Return the job that materializes everything, and one job for each configured source."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
-    # Where there are orders, purchase events say nothing about segments and value.
+    # If there are orders, segments and value are computed from them, so the events job leaves them out.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
     return [
         everything_job(skipped),
@@ -181,7 +184,7 @@ def jobs(settings: Settings) -> list[Any]:
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Return the schedule of each source that there is."""
+    """Return the schedule of each configured source."""
     by_source = [
         (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
         (has_stock, stock_schedule),
@@ -190,13 +193,13 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return what looks for new events, for what is to follow, and for failures."""
+    """Return the sensors for new events, for automation conditions and for alerts."""
     arrivals = [arrival_sensor(settings)] if has_events(settings) else []
     return [*arrivals, following_sensor(), *alert_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
-    """Return what is observed outside of the warehouse: the table that events come from, if it is one."""
+    """Return the observable source assets: the table that events come from, if they come from a table."""
     if not is_table(settings):
         return []
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
@@ -206,7 +209,7 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
-    """Return the assets that publish the marts: in Postgres, if it is set where, and a file for the API without it."""
+    """Return the assets that publish the marts: to Postgres if it is configured, and to a file if the API reads one."""
     marts = (
         []
         if PUBLICATION in unpublished(settings)
@@ -218,18 +221,21 @@ def publications(settings: Settings, progress: Progress, pool: str | None) -> li
 
 
 def unpublished(settings: Settings) -> set[dg.AssetKey]:
-    """Return the publications that there are none of: the API reads Postgres where the marts go there, else a file."""
+    """Return the publication assets that are not needed with these settings.
+
+    The API reads Postgres if the marts are published there, else a file.
+    """
     nowhere = set() if publishes(settings) else {PUBLICATION}
     return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
 
 
 def publishes(settings: Settings) -> bool:
-    """Tell whether the marts go to a Postgres beside the warehouse."""
+    """Return whether the marts are published to a Postgres database."""
     return bool(settings.postgres_url.get_secret_value())
 
 
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that sees new events: in files, or in a table."""
+    """Return the sensor that detects new events, in files or in a table."""
     if not is_table(settings):
         return landing_sensor(settings)
     from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (as above)
@@ -238,7 +244,7 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensor that tells people of failures, if it is set whom and how."""
+    """Return the sensor that sends alerts, if recipients and a mail server are set."""
     alerts = Alerts.of(settings)
     return [alert_sensor(alerts)] if alerts else []
 

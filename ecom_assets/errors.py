@@ -1,11 +1,11 @@
-"""Every error that the platform raises on purpose.
+"""The errors that the platform raises.
 
     EcomError
-    ├── UsageError            the person asked for something that cannot be (exit code 2)
+    ├── UsageError            the request itself is wrong (exit code 2)
     │   ├── SettingError      a setting is unknown or has a wrong value
-    │   ├── MappingError      a mapping file is wrong, or does not fit the file it is used on
+    │   ├── MappingError      a mapping file is wrong, or does not match the file it is used on
     │   └── DefinitionError   a funnel or session rule that cannot be computed
-    └── WorkError             the work was right and failed (exit code 1)
+    └── WorkError             the request was right, but the work failed (exit code 1)
         ├── SourceError       input is missing, empty or unreadable
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
         │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
@@ -23,17 +23,17 @@ from ecom_assets.redact_url import scrubbed
 
 
 class EcomError(Exception):
-    """Base of all; `exit_code` is what the `ecom` command ends with."""
+    """Base class of all errors; the `ecom` command exits with `exit_code`."""
 
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        """Take the sentence; a password in an address that it quotes is left out."""
+        """Remove passwords from URLs in the message."""
         super().__init__(scrubbed(message))
 
 
 class UsageError(EcomError):
-    """The person asked for something that cannot be."""
+    """The request itself is wrong."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class SettingError(UsageError):
 
 
 class MappingError(UsageError):
-    """A mapping is wrong in itself or does not fit the file it is used on."""
+    """A mapping is wrong, or does not match the file it is used on."""
 
 
 class DefinitionError(UsageError):
@@ -51,7 +51,7 @@ class DefinitionError(UsageError):
 
 
 class WorkError(EcomError):
-    """The request was right; doing it failed."""
+    """The request was right, but the work failed."""
 
 
 class SourceError(WorkError):
@@ -63,11 +63,11 @@ class WarehouseError(WorkError):
 
 
 class ConnectionLostError(WarehouseError):
-    """The connection to the warehouse broke; what was begun was not committed, or may be done again safely."""
+    """The connection to the warehouse broke; the work was not committed, or is safe to repeat."""
 
 
 class MailError(WorkError):
-    """An alert could not be sent; it may be sent later."""
+    """An alert could not be sent; a later attempt may succeed."""
 
 
 class DeliveryError(WorkError):
@@ -75,18 +75,18 @@ class DeliveryError(WorkError):
 
 
 class ContractError(WorkError):
-    """Data break the contract of the table they were meant for."""
+    """Data break the contract of their table."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like a word, in whatever case; None if none is."""
+    """Return the known name closest to a word, ignoring case; None if none is close."""
     lowered = {one.lower(): one for one in known}
     close = get_close_matches(str(word).lower(), lowered, n=1)
     return lowered[close[0]] if close else None
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return the tail of a refusal: the closest known name, and all of them."""
+    """Return the end of an error message: the closest known name, and the list of all known names."""
     names = list(known)
     close = nearest(word, names)
     guess = f"did you mean {close!r}? " if close else ""

@@ -1,17 +1,18 @@
-"""How often Python's garbage collector runs."""
+"""Thresholds of Python's garbage collector."""
 
 import gc
 
 NEW_OBJECTS = 50_000
-"""Objects that are made before it looks again; 700 by default."""
+"""New objects that trigger a collection of the youngest generation; Python's default is 700."""
 YOUNG_ROUNDS, OLD_ROUNDS = 20, 100
-"""Rounds over new objects before it looks at those that have lasted, and rounds over these before it looks at all."""
+"""Collections of the youngest generation per collection of the middle one, and of the middle one per full one."""
 
 
 def collect_rarely() -> None:
-    """Let a process of the platform's own look for garbage seldom.
+    """Make the garbage collector of this process run less often.
 
-    Turning expressions into SQL makes and drops millions of small objects, few of them in circles. Looking for these
-    as often as Python does by default takes up to an eighth of a run's CPU time; looking seldom, 10 MB more memory.
+    Compiling expressions to SQL creates and drops millions of small objects, few of them in reference cycles. With
+    Python's default thresholds, collection takes up to an eighth of a run's CPU time. These thresholds cost 10 MB of
+    memory instead.
     """
     gc.set_threshold(NEW_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS)

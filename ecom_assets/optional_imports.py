@@ -1,4 +1,4 @@
-"""Packages that only some engines and sources need: imported here, or an error says which extra has them."""
+"""Imports of optional packages: if one is missing, the error names the extra to install."""
 
 import sys
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from ecom_assets.errors import SettingError
 
 @contextmanager
 def packages_of(extra: str, what: str) -> Iterator[None]:
-    """Say how to install the packages of an extra where an import inside fails for want of them.
+    """Turn a failed import inside the block into an error that says how to install the extra.
 
     Raises:
-        SettingError: One is not installed.
+        SettingError: A package is not installed.
     """
     try:
         yield

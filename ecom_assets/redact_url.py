@@ -1,4 +1,4 @@
-"""Addresses of warehouses, sources and services without their secrets. Every message shows them through this file."""
+"""URLs of warehouses, sources and services without their secrets; every message that shows a URL uses this module."""
 
 import re
 from urllib.parse import parse_qsl
@@ -6,22 +6,22 @@ from urllib.parse import parse_qsl
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://")
 _HOST = r"(?:\[[0-9A-Fa-f:.%]*\]|[\w.%-]*(?:\[[\w*]+\])?)(?::\d+)?"
 _AUTHORITY = re.compile(rf"(?:(?P<user>[^:@\s]*)(?::\S*)?@)?(?P<host>{_HOST}(?:,{_HOST})*)")
-"""User, password and host between the slashes, where they are written as they should be."""
+"""The authority part of a well-formed URL: user, password and host."""
 _LOGIN = re.compile(r"(//|:)\S*@")
 _IN_SENTENCE = re.compile(r"(//[^\s:@]*):\S*@")
 _FIRST_WORD = re.compile(r"[A-Za-z][\w+.-]*[:/]+")
 _NAMED_SECRET = re.compile(r"\b(\w*(?:password|passwd|pwd|secret|token|key)\w*\s*[=:]\s*)[^\s&;,]+", re.IGNORECASE)
 _FILES = {"duckdb", "sqlite", "file", "spark"}
-"""Schemes whose path is one of files, in which an @ is a letter like others."""
+"""Schemes whose path is a file path, in which @ has no special meaning."""
 _SHOWN = ("host", "hostaddr", "port")
-"""What the query of a Postgres address may say of its server, such as the folder of its socket."""
+"""Query parameters of a Postgres URL that identify its server and are shown."""
 
 
 def without_secrets(url: str) -> str:
-    """Return an address without its password and without its query, in which keys and tokens can stand.
+    """Return a URL without its password and without its query, which can contain keys and tokens.
 
-    Of one that is mistyped, so that nobody can say where its password is, no more than the beginning is shown. A text
-    that is no address, such as a path, stays as it is.
+    In a malformed URL the password can be anywhere, so only the beginning is returned. A text that is not a URL, such
+    as a path, is returned unchanged.
     """
     scheme = _SCHEME.match(url.strip())
     if scheme is None:
@@ -38,7 +38,7 @@ def without_secrets(url: str) -> str:
 
 
 def scrubbed(sentence: str) -> str:
-    """Return a sentence without the passwords of addresses in it, for what other programs say."""
+    """Return a text without the passwords of the URLs in it, for messages of other programs."""
     return _IN_SENTENCE.sub(r"\1:…@", sentence)
 
 
@@ -50,7 +50,7 @@ def _mistyped(text: str) -> str:
 
 
 def _server(scheme: str, query: str) -> str:
-    """Return of a Postgres address's query what says which server it is."""
+    """Return the part of a Postgres URL's query that identifies the server."""
     if not scheme.startswith("postgres"):
         return ""
     told = [f"{name}={value}" for name, value in parse_qsl(query) if name in _SHOWN]

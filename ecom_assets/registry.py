@@ -1,4 +1,4 @@
-"""Every table of the platform, derived from the contracts of the subjects; and the data dictionary made of them."""
+"""Every table of the platform, collected from the contracts of the subjects, and the data dictionary of them."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -21,7 +21,7 @@ SUBJECTS: Final = (
     "reconciliation",
     "delivery",
 )
-"""The packages whose `contracts.py` has tables, in the order in which they depend on each other."""
+"""The packages whose `contracts.py` has tables, in dependency order."""
 
 
 def _contracts() -> Iterator[type[Table]]:
@@ -36,11 +36,11 @@ _TABLES: Final = tuple(one for one in _contracts() if not one.is_abstract)
 ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.written_by == "asset")
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (*(one for one in _TABLES if one.written_by == "run"), Withdrawals)
-"""Tables that runs write beside the assets' tables: copied, cleared and migrated with them."""
+"""Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
 RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "raw")
 MARTS: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "mart")
 PUBLISHED: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.counted_from)
-"""Tables of daily numbers whose changes are logged."""
+"""Tables of daily metrics whose changes are logged."""
 BY_KEY: Final = {f"{one.layer}/{one.name}": one for one in ALL}
 
 OPENING = """\
@@ -54,7 +54,7 @@ unless its line says so. What the numbers mean is in [metrics.md](metrics.md).
 
 
 def data_dictionary() -> str:
-    """Return the dictionary as Markdown."""
+    """Return the data dictionary as Markdown."""
     return "\n".join([OPENING, *(line for contract in ALL for line in _table(contract))])
 
 

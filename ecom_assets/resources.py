@@ -1,4 +1,4 @@
-"""Dagster's resources: the open warehouse, what writes to it, and where data come from."""
+"""The Dagster resources: the open warehouse, its I/O manager, sources and destinations."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -37,11 +37,11 @@ APIS: dict[str, type[SettingsResource]] = {
     "order_report_api": OrderReportApi,
     "catalogue_api": CatalogueApi,
 }
-"""The APIs that data come from, by the names of their resources."""
+"""The source APIs, by resource key."""
 
 
 def service_resources(settings: Settings) -> dict[str, Any]:
-    """Return the services that the platform talks to, set or not, as Dagster's Resources page shows them."""
+    """Return the external services as Dagster's Resources page shows them, including those that are not configured."""
     return {
         "snowflake": snowflake_resource(settings),
         "postgres": Postgres.from_settings(settings),
@@ -51,7 +51,7 @@ def service_resources(settings: Settings) -> dict[str, Any]:
 
 
 def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
-    """Return the settings with the values of resources that stand in for the platform's own."""
+    """Return the settings, updated with the values of resources that replace the platform's own."""
     for resource in resources.values():
         if isinstance(resource, SettingsResource | Postgres | Warehouse):
             settings = resource.applied_to(settings)
@@ -59,7 +59,7 @@ def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
 
 
 def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Return what assets need while they run: the open warehouse, what writes to it, and where data come from."""
+    """Return all resources that assets need: the open warehouse, its I/O manager, sources and services."""
 
     def writer(engine: Engine, settings: Settings) -> WarehouseIOManager:
         return _writer(engine, settings, progress)
@@ -77,7 +77,7 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
 
 
 def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return where events come from as a resource."""
+    """Return the source of events as a resource."""
 
     @dg.resource(required_resource_keys={"warehouse", "snowflake"}, description="Where events come from.")
     def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
@@ -94,7 +94,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
 
 
 def order_source_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return where order lines come from as a resource: files, or the API as its own resource has it."""
+    """Return the source of order lines as a resource: files, or the API with the values of its own resource."""
 
     def source(context: dg.InitResourceContext) -> OrderSource:
         there = context.resources.order_report_api.applied_to(settings)
@@ -107,7 +107,7 @@ def order_source_resource(settings: Settings) -> dg.ResourceDefinition:
 def _source(
     settings: Settings, source_of: Callable[[Settings], object], api: str, description: str
 ) -> dg.ResourceDefinition:
-    """Return where something comes from as a resource: the API as its own resource has it, or else what is set."""
+    """Return a source as a resource, built from the settings and the values of its API's resource."""
     return dg.ResourceDefinition(
         lambda context: source_of(getattr(context.resources, api).applied_to(settings)),
         required_resource_keys={api},
@@ -122,7 +122,7 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
 
 
 def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
-    """Return where results go as a resource; `retry_rejected` has refused records sent again."""
+    """Return the delivery context as a resource; with `retry_rejected`, rejected records are sent again."""
 
     @dg.resource(required_resource_keys=set(TOOLS), description="What is delivered to, and what was delivered.")
     def outlets(context: dg.InitResourceContext) -> Iterator[Outlets]:
@@ -134,7 +134,7 @@ def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.
 
 
 def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
-    """Return where results go: the tools that are set, or the sandbox's stand-ins of all."""
+    """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
         from ecom_assets.sandbox.provider import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
 
@@ -146,7 +146,7 @@ def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
-    """Return where orders come from: files or the API, whichever is set, the sandbox's API, or nowhere."""
+    """Return the source of orders: the configured files or API, else the sandbox's API, or none."""
     if settings.orders:
         return FileOrders(OrderReader(reader, settings.timezone, settings.orders, settings.catalogue), settings)
     if settings.order_api_url:
@@ -158,14 +158,14 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
 
 
 def customer_source_of(settings: Settings) -> CustomerSource:
-    """Return where customers come from: the API that is set, the sandbox's where nothing own was given, or nowhere."""
+    """Return the source of customers: the configured API, else the sandbox's, or none."""
     if settings.customer_api_url:
         return ApiCustomers(settings)
     return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()
 
 
 def stock_source_of(settings: Settings) -> StockSource:
-    """Return where stock comes from: the API that is set, else the file, the sandbox's, or nowhere."""
+    """Return the source of stock: the configured API, else the catalogue file, the sandbox's API, or none."""
     if settings.catalogue_api_url:
         return ApiStock(settings)
     if settings.catalogue:

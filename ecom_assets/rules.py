@@ -1,4 +1,4 @@
-"""Settings become the rules that assets are computed by."""
+"""The business rules of the assets, built from the settings."""
 
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from ecom_assets.tables.source_gate import SourceGate
 
 
 def rules(settings: Settings) -> dict[str, Any]:
-    """Return the definitions that assets are computed by, named as their parameters."""
+    """Return the rules that assets take, by parameter name."""
     with about_setting("session_rule"):
         session_rule = SessionRule.preset(settings.session_rule).require_incremental()
     return {
@@ -68,17 +68,17 @@ def rules(settings: Settings) -> dict[str, Any]:
 
 
 def source_gate(settings: Settings) -> SourceGate:
-    """Return where a source stops being believed."""
+    """Return the thresholds at which the source guard stops a run."""
     return SourceGate(settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows)
 
 
 def order_rule(settings: Settings) -> OrderRule:
-    """Return which order lines are clean."""
+    """Return the rule that decides which order lines are clean."""
     return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:
-    """Return where engaged, active and valuable customers begin."""
+    """Return the thresholds for active, engaged and premium customers."""
     setting = (
         "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or ECOM_TIER_ENTERPRISE_AMOUNT"
     )
@@ -101,16 +101,19 @@ def customer_rule(settings: Settings) -> CustomerRule:
 
 
 def segments_of(settings: Settings) -> MarketSegments:
-    """Return which market an address is in."""
+    """Return the market segments that map an address to a market."""
     with about_setting("market_segments"):
         return market_segments(settings.market_segments)
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
-    """Return the mart's funnels: those declared, else one with the steps that are set, the mapping's, or all five.
+    """Return the funnels of the mart.
+
+    These are the funnels that ECOM_FUNNELS declares. Without it there is one funnel, whose steps come from
+    ECOM_FUNNEL_STEPS, else from the mapping, else from the default five-step funnel.
 
     Raises:
-        SettingError: One of them cannot be counted, or both ways of declaring them are used.
+        SettingError: A funnel cannot be computed, or both settings are used.
     """
     if settings.funnels is not None:
         with about_setting("funnels"):
@@ -126,14 +129,14 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
 
 
 MOST_FUNNELS = 50
-"""Each funnel is a query of its own; with more, a day's run would be spent on them."""
+"""Each funnel is a separate query; with more, they would dominate the time of a daily run."""
 
 
 def read_funnels(path: Path) -> tuple[DailyFunnel, ...]:
-    """The funnels that a file declares, in its order; without `per`, sessions and visitors are counted.
+    """Return the funnels that a file declares, in its order; without `per`, both sessions and visitors are counted.
 
     Raises:
-        DefinitionError: The file cannot be read, declares none or too many, or one of them cannot be counted daily.
+        DefinitionError: The file cannot be read, declares none or too many, or a funnel cannot be computed daily.
     """
     try:
         read = yaml.safe_load(path.read_text())
