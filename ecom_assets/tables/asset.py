@@ -1,6 +1,6 @@
-"""`@table_asset`: a plain function from Ibis tables to an Ibis expression, with what Dagster needs to know of it.
+"""The `@table_asset` decorator: turn a plain function on Ibis tables into the declaration of a Dagster asset.
 
-The decorator reads no settings; `definitions.py` turns the result into Dagster's assets.
+The decorator reads no settings. `definitions.py` builds the Dagster assets from its result.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from ecom_assets.tables.received import SliceOutput
 
 
 def asset_key(contract: type[Table]) -> dg.AssetKey:
-    """Return layer and name."""
+    """Return the asset key of a table: its layer and its name."""
     return dg.AssetKey([contract.layer, contract.name])
 
 
@@ -49,18 +49,18 @@ RETENTION = dg.AssetKey(["mart", "customer_retention"])
 PUBLICATION = dg.AssetKey(["serving", "postgres_marts"])
 SNAPSHOT = dg.AssetKey(["serving", "marts"])
 FOLLOWING = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
-"""Assets that jobs of single sources leave out."""
+"""Assets that the jobs of single sources leave out."""
 
 
 def follows_sales() -> Condition:
-    """Return the condition to compute the days whose sales were computed by a run that left the asset out."""
+    """Return the condition that requests the days whose sales were computed by a run without this asset."""
     return _settled(dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(SALES)))
 
 
 def follows_marts() -> Condition:
-    """Return the condition to compute an asset once all marts that it is made of have settled, so that they agree."""
+    """Return the condition that requests an asset once all its upstream marts are up to date, so that they agree."""
     on = dg.AutomationCondition
-    # `will_be_requested` holds only for what can be in the same run, which an asset without days cannot.
+    # `will_be_requested` holds only for assets that can be in the same run. An asset without partitions cannot.
     weekly_mart_is_due = on.any_deps_match(follows_sales()).allow(dg.AssetSelection.assets(RETENTION))
     return _settled(on.any_deps_updated()) & ~weekly_mart_is_due
 
@@ -72,7 +72,7 @@ def _settled(updated: Condition) -> Condition:
 
 @dataclass(frozen=True)
 class Reads:
-    """How much of an upstream table an asset sees: its own days and some around them, or all of it."""
+    """How much of an upstream table an asset reads: its own days with some days around them, or the whole table."""
 
     contract: type[Table]
     days_before: int = 0
@@ -80,7 +80,7 @@ class Reads:
     whole: bool = False
 
     def asset_in(self, *, partitioned: bool) -> dg.AssetIn:
-        """Return Dagster's form: its dependency key and partition mapping."""
+        """Return the Dagster input: the upstream key and the partition mapping."""
         mapping = dg.TimeWindowPartitionMapping(
             start_offset=-self.days_before,
             end_offset=self.days_after,
@@ -94,7 +94,7 @@ class Reads:
 
 
 class Tables(Protocol):
-    """Where tables are read: the warehouse."""
+    """What tables are read from: the warehouse."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -102,10 +102,10 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Invalidation:
-    """A function that returns the days whose rows a run's days change, in a column `day`, and the tables that it reads.
+    """A function that returns the days whose rows a run changes, and the tables that the function reads.
 
-    Those tables are read in the warehouse, as a whole. They are no inputs of the assets that compute the days again:
-    none of their rows is in the result.
+    The function returns the days in a column `day`. It reads the whole tables from the warehouse. The tables are not
+    inputs of the assets that recompute the days, because none of their rows is in the result.
     """
 
     function: Callable[..., ir.Table]
@@ -116,43 +116,44 @@ class Invalidation:
         return self.function(*args, **kwargs)
 
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
-        """Return the run's days and those that it invalidates."""
+        """Return the run's days and the days that the run invalidates."""
         tables = {name: warehouse.table(contract) for name, contract in self.reads.items()}
         changed = self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
         return Days.of([*run.dates, *changed.day.to_pyarrow().to_pylist()])
 
 
 def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
-    """Declare that the function tells from the tables of `reads` which days of another table must be computed again.
+    """Declare a function that returns which days of a table must be recomputed, from the tables of `reads`.
 
-    The function's parameters are the names of `reads`, `days` (the run's own), rules and resources, by name. It returns
-    days in a column `day`; give it to `@table_asset(invalidated_by=…)`.
+    The function takes the names of `reads`, `days` (the days of the run), rules and resources as parameters. It returns
+    the days in a column `day`. Pass the result to `@table_asset(invalidated_by=…)`.
     """
     return lambda function: Invalidation(function, reads)
 
 
 @dataclass(frozen=True)
 class TableAsset:
-    """A function that computes a table, and what it reads.
+    """A function that computes a table, and the tables that it reads.
 
-    It returns an Ibis table, or another thing that the IO manager takes.
+    The function returns an Ibis table, or another type that the IO manager accepts.
     """
 
     function: Callable[..., Any]
     contract: type[Table]
     reads: Mapping[str, Reads] = field(default_factory=dict)
-    """The tables whose rows are in the result, by parameter name: Dagster's inputs."""
+    """The tables whose rows are in the result, by parameter name. They are the inputs in Dagster."""
     invalidated_by: Invalidation | None = None
     deps: tuple[dg.AssetKey, ...] = ()
-    """Assets that must be up to date before, and are not read: what its checks compare it with, above all, or anyone
-    who asks for the table and all before it would see them fail; and what tells its days, where no input comes after
-    it."""
+    """Assets that must be up to date first, although the function does not read them.
+
+    Most are tables that the checks compare the result with: without this order, the checks of a run over the table and
+    everything upstream would fail. Others decide which days are invalid, where no input is downstream of them."""
     automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
-    """When Dagster computes it by itself, beside the jobs that it is part of."""
+    """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
 
     @property
     def key(self) -> dg.AssetKey:
-        """Return layer and name."""
+        """Return the asset key: the layer and the name of the table."""
         return asset_key(self.contract)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
@@ -166,13 +167,13 @@ class TableAsset:
         pool: str | None = None,
         kinds: Set[str] = frozenset(("ibis", "table")),
     ) -> dg.AssetsDefinition:
-        """Make Dagster's asset.
+        """Return the Dagster asset.
 
         Args:
-            daily: The partitions of tables that are cut by day.
-            given: What functions may ask for by parameter name, beside tables and `days`.
-            pool: Runs whose steps are in one pool take turns.
-            kinds: What Dagster's graph shows the asset as, at most three.
+            daily: The partitions of tables that are partitioned by day.
+            given: The values that functions can take by parameter name, in addition to tables and `days`.
+            pool: The concurrency pool; runs whose steps share a pool take turns.
+            kinds: The kinds that Dagster's graph shows, at most three.
         """
         partitions = daily if self.contract.day_column else None
         return dg.asset(
@@ -197,12 +198,12 @@ class TableAsset:
         )(self._compute(given))
 
     def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
-        """Compute the table on a run's days, and on those that the run invalidates.
+        """Return the table on the days of a run and on the days that the run invalidates.
 
         Args:
-            run: The run's days; none where the table is not cut by day.
-            parameters: The tables of `reads`, rules and resources, by name.
-            warehouse: Where the tables are that tell which days are invalid.
+            run: The days of the run; empty if the table is not partitioned by day.
+            parameters: The tables of `reads`, the rules and the resources, by name.
+            warehouse: Where `invalidated_by` reads its tables.
         """
         if self.invalidated_by is None:
             return self.function(**_arguments(self.function, {**parameters, "days": run}))
@@ -238,17 +239,17 @@ def table_asset(
     deps: tuple[dg.AssetKey, ...] = (),
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
-    """Declare that the function computes the table of `contract` from the tables of `reads`, and from no other.
+    """Declare that the function computes the table of `contract` from the tables of `reads` only.
 
-    The function's parameters are the names of `reads`, `days` (the days to compute), and what `definitions.py` gives to
-    all: its `rules` and its resources, by name.
+    The function takes as parameters the names of `reads`, `days` (the days to compute), and any rule or resource that
+    `definitions.py` passes to all functions, by name.
 
     Args:
-        contract: What the function returns.
-        invalidated_by: For a table whose other days also change with a day's input: what returns those days. They are
-            computed and replaced together with the run's own.
-        automation: When Dagster computes it by itself.
-        deps: Assets that must be up to date before and are not read.
+        contract: The contract of the table that the function returns.
+        invalidated_by: For a table where new input for one day changes other days too: the function that returns those
+            days. They are computed and replaced together with the days of the run.
+        automation: When Dagster requests the asset automatically.
+        deps: Assets that must be up to date first, although the function does not read them.
         reads: Upstream tables by parameter name.
     """
     ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
@@ -260,7 +261,7 @@ def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any])
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:
-    """Return the days that a step is about; none where it is about a whole table."""
+    """Return the days that a step computes; empty if it computes a whole table."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return Days(())
     window = context.partition_time_window
@@ -268,10 +269,10 @@ def days_of(context: dg.AssetExecutionContext) -> Days:
 
 
 class ListedDays(dg.DailyPartitionsDefinition):
-    """Dagster's daily partitions, whose keys are listed once and not for every step.
+    """Dagster's daily partitions, with keys that are listed once instead of in every step.
 
-    Dagster lists all keys whenever a step reads a partitioned table as a whole, as every check does, and walks a cron
-    schedule to do it: some 30 ms for fifteen years, twice what most checks take.
+    Dagster lists all keys whenever a step reads a whole partitioned table, as every check does. It iterates over a cron
+    schedule to list them: about 30 ms for fifteen years, twice as long as most checks take.
     """
 
     def get_partition_keys(

@@ -1,21 +1,22 @@
-"""How much one row of a source may carry: METRICS "Clean event". A row with more is quarantined.
+"""Upper bounds of the values in one row of a source: METRICS "Clean event". A row above a bound is quarantined.
 
-The widest bounds that settings take leave room for nine million rows at the bound on one day, so no set of clean rows
-makes a total overflow.
+The widest bounds that the settings accept leave room for nine million such rows on one day, so clean rows never make a
+total overflow.
 """
 
 from decimal import Decimal
 from typing import Final
 
 MAX_AMOUNT: Final = Decimal(100_000_000)
-"""Money of one event or order line, by default; a shop whose currency has small units, such as IDR, sets it higher."""
+"""The default for the money of one event or order line; a shop with a currency of small units, such as IDR, sets a
+higher one."""
 WIDEST_AMOUNT: Final = Decimal(10_000_000_000)
-"""What `ECOM_MAX_AMOUNT` may be: the cents of a day are added up as 64-bit numbers when credit is shared."""
+"""The highest value of `ECOM_MAX_AMOUNT`: attribution adds up the cents of a day as 64-bit numbers."""
 MAX_QUANTITY: Final = 1_000_000
-"""Items of one order line, by default."""
+"""The default for the items of one order line."""
 WIDEST_QUANTITY: Final = 1_000_000_000
 MAX_STOCK: Final = 1_000_000_000_000
-"""Items of one product in stock, and its reorder point."""
+"""The bound for the items of one product in stock, and for its reorder point."""
 LONGEST_EVENT_TYPE = 255
 NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
-"""A pattern that finds a control character; a negated class, because engines differ on anchors and class names."""
+"""A pattern that matches a control character. It is a negated class, as engines differ on anchors and class names."""

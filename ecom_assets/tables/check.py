@@ -1,6 +1,6 @@
-"""`@check`: a check of a table with a name, evaluated on the days of a run, with examples of what fails it.
+"""The `@check` decorator: a named check of a table, evaluated on the days of a run, with examples of failing rows.
 
-A check that cannot look raises; it never reports an outage as bad data, nor passes what it did not see.
+A check that cannot read its tables raises. It never reports an outage as bad data, and never passes unread data.
 """
 
 import inspect
@@ -23,15 +23,15 @@ RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 EXAMPLES = 5
 HELD_DAYS = "held_days"
-"""What a check of held days calls its list of every day that is held, those of other runs too."""
+"""The metadata key under which a check lists all held days, including those of other runs."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check came to: how many things break it, out of how many looked at, and a few of them.
+    """The result of a check: how many rows fail, out of how many it looked at, and a few examples.
 
-    A check about one number says what it `observed` and its `limit`; else these are the broken things and none. Where
-    `metadata` has a `sentence`, people read it in place of the check: what was seen, and what to do.
+    A check of a single number sets `observed` and `limit`. By default these are the number of failing rows and zero.
+    If `metadata` has a `sentence`, it is shown in place of the check's description: what was seen, and what to do.
     """
 
     broken_count: int
@@ -40,18 +40,19 @@ class CheckResult:
     observed: int | None = None
     limit: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """What else to tell with the check, by name."""
+    """More metadata to report with the result, by name."""
 
 
 Evaluate = Callable[..., CheckResult]
-"""Gets the run's days (None for all), tables, whole, and where the check names one, the source of the rows."""
+"""Takes the run's days (None for all), the whole tables, and the source of the rows if the check names one."""
 
 
 @dataclass(frozen=True)
 class TableCheck:
-    """A check about a contract's table; `judge` gets the run's days and `tables`, then the resource `source`, if any.
+    """A check of a contract's table.
 
-    Where it `warns`, what breaks it is worth a look, and the run is well all the same.
+    `evaluate` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
+    not fail the run.
     """
 
     contract: type[Table]
@@ -64,7 +65,7 @@ class TableCheck:
     source: str = ""
 
     def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
-        """Make Dagster's check; runs whose steps are in one `pool` take turns."""
+        """Return the Dagster check; runs whose steps share a `pool` take turns."""
         sources = [self.source] if self.source else []
 
         @dg.asset_check(
@@ -72,7 +73,7 @@ class TableCheck:
             name=self.name,
             description=self.description,
             blocking=self.blocking,
-            # Without these a run may come to look at a table before it has brought it up to date.
+            # Without these, a run could read a table before the same run has updated it.
             additional_deps=[
                 asset_key(table) for table in self.tables if table.written_by == "asset" and table is not self.contract
             ],
@@ -99,7 +100,7 @@ class TableCheck:
         return check
 
     def _shown(self, example: dict[str, Any]) -> dict[str, Any]:
-        """Return an example as history may keep it: without personal data, which it would outlive."""
+        """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""
         personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
         return {name: HIDDEN if name in personal else value for name, value in _plain(example).items()}
 
@@ -107,13 +108,15 @@ class TableCheck:
 def check(
     contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
 ) -> Callable[[Evaluate], TableCheck]:
-    """Declare that a function judges a check about the contract's table, called as the function, told as its docstring.
+    """Declare that a function evaluates a check of the contract's table.
+
+    The check takes its name from the function and its description from the docstring.
 
     Args:
-        contract: What the check is about.
-        reads: What the function gets after the run's days, whole.
-        blocking: Whether a run that breaks the check stops there.
-        warns: Whether a run that breaks the check is well all the same.
+        contract: The table to check.
+        reads: The whole tables that the function takes after the run's days.
+        blocking: Whether a failing check stops what is downstream in the run.
+        warns: Whether a failing check is only a warning.
     """
     return lambda evaluate: TableCheck(
         contract, evaluate.__name__, inspect.getdoc(evaluate) or "", evaluate, reads, blocking, warns
@@ -121,12 +124,12 @@ def check(
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
-    """Return the rows of certain days; all where no days are given, or the table has none."""
+    """Return the rows of some days; all rows if `days` is None or the table has no column of days."""
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
 
 def days_of_run(tags: Mapping[str, str]) -> Days | None:
-    """Return the days that a run is about, from its tags; None if it is about whole tables."""
+    """Return the days that a run computes, from its tags; None if it computes whole tables."""
     first = tags.get(RANGE_START) or tags.get(PARTITION)
     last = tags.get(RANGE_END) or tags.get(PARTITION)
     if not first or not last:
@@ -136,8 +139,8 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
 
 
 def result_of(broken: ir.Table, looked_at: ir.Table) -> CheckResult:
-    """Count the rows of `broken`, with a few as examples."""
-    # In one query: what is broken is most often some of what is looked at, so that most of it is compiled once.
+    """Return the result of a check: the number of rows in `broken` and in `looked_at`, and a few examples."""
+    # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
     counts = broken.agg(broken=broken.count()).cross_join(looked_at.agg(looked_at=looked_at.count()))
     (found,) = counts.to_pyarrow().to_pylist()
     examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if found["broken"] else []
@@ -151,11 +154,11 @@ def _plain(example: dict[str, Any]) -> dict[str, Any]:
 
 
 KEYS_AT_ONCE = 5_000_000
-"""Keys that are compared in one query: of the order of 500 MB in the embedded engine."""
+"""Keys that are compared in one query; they take about 500 MB of memory in DuckDB."""
 
 
 def contract_check(contract: type[Table]) -> TableCheck:
-    """Return the check that a table keeps its contract; it holds back what is built on the table."""
+    """Return the check that a table meets its contract; a failure blocks the downstream tables."""
     return TableCheck(
         contract=contract,
         name="contract_holds",
@@ -207,7 +210,7 @@ def _repeated_count(contract: type[Table], rows: ir.Table) -> int:
 
 
 def _parts(contract: type[Table], rows: ir.Table, row_count: int) -> list[ir.Table]:
-    """Cut rows at days where the key has the day, so that the keys of years need no more memory than those of a day."""
+    """Split rows by day if the day is part of the key, so that memory does not grow with the number of days."""
     column = contract.day_column
     if row_count <= KEYS_AT_ONCE or column is None or column not in contract.key:
         return [rows]

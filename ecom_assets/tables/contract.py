@@ -1,4 +1,4 @@
-"""The base of contracts: a `Table` with its `Column`s, and the short names for their types."""
+"""Contracts of tables: the base class `Table`, its `Column`s, and a short function for each type of column."""
 
 import re
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 HIDDEN = "•••"
-"""What previews and examples show instead of personal data."""
+"""Shown in previews and examples in place of personal data."""
 Limit = int | float | Decimal | date
 AMOUNT = "decimal(18, 2)"
-"""Money of one row, as a source gives it; `CleaningRule` and `OrderRule` bound it far below what fits."""
+"""The type of money in one row of a source; `CleaningRule` and `OrderRule` allow far less than fits."""
 MONEY = "decimal(38, 2)"
-"""Sums of money: as wide as every engine goes, so that no number of clean rows overflows one."""
+"""The type of sums of money: the widest that every engine has, so that no number of clean rows overflows it."""
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,32 @@ class Column:
 
 
 class Table:
-    """Base of every contract. The class docstring is the table's grain and description."""
+    """Base class of all contracts. The class docstring states the grain of the table and describes it."""
 
     layer: ClassVar[str]
     group: ClassVar[str]
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
-    """The column whose days are the table's partitions; None for a table without."""
+    """The column whose days are the table's partitions; None for a table without partitions."""
     counted_from: ClassVar[tuple[type["Table"], ...]] = ()
-    """For a table of daily numbers that people are told: the clean tables whose late rows change them. Each change of
-    such a number is logged in `mart.restatements`; empty for all other tables."""
+    """For a table of published daily numbers: the clean tables whose late rows change these numbers.
+
+    Each change of such a number is logged in `mart.restatements`. Empty for all other tables."""
     counted_types: ClassVar[tuple[str, ...]] = ()
-    """The event types that such a table counts; empty for all."""
+    """The event types that such a table counts; empty means all types."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
-    """Columns that hold another table's key: a foreign key where the engine has them."""
+    """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]
-    """The tables that hold this one's key, each with the column that does."""
+    """The tables that hold the key of this table, each with its column."""
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication"]] = "asset"
-    """What writes the rows: the table's own asset; any run, as notes beside tables; fetching; publishing elsewhere."""
+    """What writes the rows: the asset of the table, any run (as a log), a fetch from a source, or a publication."""
     owner: ClassVar[str] = "team:analytics"
     is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
-        """Collect the columns in the order in which they are written down; an abstract contract is no table itself."""
+        """Collect the columns in the order of their definition; an abstract contract has no table of its own."""
         cls.is_abstract = abstract
         if "name" not in vars(cls):
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -77,63 +78,63 @@ class Table:
 
     @classmethod
     def numbers(cls) -> tuple[str, ...]:
-        """Return the columns that hold numbers, the key's apart."""
+        """Return the numeric columns that are not part of the key."""
         kinds = ("int64", "float64", "decimal")
         return tuple(name for name, one in cls.columns.items() if one.type.startswith(kinds) and name not in cls.key)
 
     @classmethod
     def qualified_name(cls) -> str:
-        """Return `layer.name`, as people write it."""
+        """Return `layer.name`."""
         return f"{cls.layer}.{cls.name}"
 
     @classmethod
     def description(cls) -> str:
-        """Return the docstring, one paragraph a line."""
+        """Return the docstring on one line."""
         return re.sub(r"\s*\n\s*", " ", (cls.__doc__ or "").strip())
 
 
 def text(description: str, *, nullable: bool = False, pii: bool = False, one_of: tuple[str, ...] = ()) -> Column:
-    """Text; an empty one is stored as null."""
+    """Return a column of text; empty text is stored as null."""
     return Column("string", description, nullable=nullable, pii=pii, one_of=one_of)
 
 
 def instant(description: str, *, nullable: bool = False) -> Column:
-    """A UTC instant with microseconds."""
+    """Return a column of UTC timestamps with microseconds."""
     return Column("timestamp(6)", description, unit="UTC", nullable=nullable)
 
 
 def day(description: str, *, nullable: bool = False) -> Column:
-    """A day in the reporting time zone."""
+    """Return a column of days in the reporting time zone."""
     return Column("date", description, nullable=nullable)
 
 
 def count(description: str, *, unit: str = "events") -> Column:
-    """A whole number, never negative."""
+    """Return a column of counts: integers that are never negative."""
     return Column("int64", description, unit=unit, at_least=0)
 
 
 def flag(description: str) -> Column:
-    """True or false, never unknown."""
+    """Return a column of booleans that is never null."""
     return Column("boolean", description)
 
 
 def seconds(description: str, *, nullable: bool = False) -> Column:
-    """A length of time in seconds, never negative."""
+    """Return a column of durations in seconds, never negative."""
     return Column("float64", description, unit="s", nullable=nullable, at_least=0)
 
 
 def rate(description: str, *, nullable: bool = False) -> Column:
-    """A share from 0 to 1; null where there is nothing to share."""
+    """Return a column of shares from 0 to 1; null where the denominator is zero."""
     return Column("float64", description, unit="share", nullable=nullable, at_least=0, at_most=1)
 
 
 def received_amount(description: str, *, nullable: bool = False, at_least: Limit | None = None) -> Column:
-    """Money of one received row, exact to the cent."""
+    """Return a column of the money in one received row, exact to the cent."""
     return Column(AMOUNT, description, unit="money", nullable=nullable, at_least=at_least)
 
 
 def amount(
     description: str, *, nullable: bool = False, at_least: Limit | None = None, at_most: Limit | None = None
 ) -> Column:
-    """Money of any number of rows, exact to the cent."""
+    """Return a column of sums of money, exact to the cent."""
     return Column(MONEY, description, unit="money", nullable=nullable, at_least=at_least, at_most=at_most)

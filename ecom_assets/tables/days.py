@@ -1,6 +1,6 @@
-"""Days: the unit by which tables are cut, replaced and read. Half-open everywhere.
+"""Days: the unit by which tables are partitioned, replaced and read. All ranges are half-open.
 
-No clock is read here: what day it is today is the caller's business.
+Nothing here reads the clock: the caller passes today's date.
 """
 
 from collections.abc import Iterable
@@ -22,18 +22,18 @@ NO = ibis.literal(value=False)
 
 @dataclass(frozen=True)
 class Days:
-    """A set of days in the reporting time zone, in order and without repeats; it may have gaps."""
+    """A set of days in the reporting time zone: sorted, without duplicates, possibly with gaps."""
 
     dates: tuple[date, ...]
 
     @classmethod
     def of(cls, dates: Iterable[date]) -> "Days":
-        """Make a set of the given days."""
+        """Return the set of some days."""
         return cls(tuple(sorted(set(dates))))
 
     @classmethod
     def between(cls, first: date, end: date) -> "Days":
-        """Every day in `[first, end)`."""
+        """Return every day in `[first, end)`."""
         return cls(tuple(first + timedelta(days=n) for n in range((end - first).days)))
 
     @property
@@ -43,16 +43,16 @@ class Days:
 
     @property
     def end(self) -> date:
-        """Return the day after the latest."""
+        """Return the day after the latest day."""
         return self.dates[-1] + ONE_DAY
 
     def widened(self, *, before: int = 0, after: int = 0) -> "Days":
-        """Add the given numbers of days before and after each day."""
+        """Return these days together with some days before and after each of them."""
         wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
         return Days.of(a_day for run in wider for a_day in run.dates)
 
     def runs(self) -> list[tuple[date, date]]:
-        """Return the half-open runs of days without a gap."""
+        """Return the half-open ranges of consecutive days."""
         runs: list[tuple[date, date]] = []
         for a_day in self.dates:
             if runs and runs[-1][1] == a_day:
@@ -72,17 +72,17 @@ class Days:
 
 
 def day_starts_at(a_day: date, timezone: str) -> datetime:
-    """Return the UTC instant, without zone, at which a day of a time zone starts."""
+    """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
     return datetime.combine(a_day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
-    """Return the UTC instant at which each day of a date column starts.
+    """Return the UTC time at which each day of a date column starts.
 
     Args:
-        column: Days, all of them among `days` or between them.
-        days: Bounds for the search of changes of the zone's offset, such as daylight saving.
-        timezone: An IANA name.
+        column: Days, none before the first or after the last of `days`.
+        days: The range in which to look for changes of the zone's offset, such as daylight saving.
+        timezone: The IANA name of the zone.
     """
     midnight = column.cast("timestamp(6)")
     if timezone == "UTC" or not days.dates:
@@ -107,14 +107,14 @@ def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, i
 
 
 def day_table(days: Days) -> ir.Table:
-    """Return the days as rows of one column, `day`, made of literals alone; there must be one at least."""
+    """Return the days as a table with one column, `day`, built from literals; there must be at least one day."""
     numbers = number_table((days.end - days.first).days)
     dated = numbers.select(day=_moved(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
 def number_table(count: int) -> ir.Table:
-    """Return the whole numbers from 0, so many and one at least, as rows of one column, `number`, made of literals."""
+    """Return the numbers from 0 to `count - 1` as a table with one column, `number`, built from literals."""
     digits = union_all(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
     numbers = digits.select(number="digit")
     for power in range(1, len(str(count - 1))):
@@ -125,7 +125,7 @@ def number_table(count: int) -> ir.Table:
 
 
 def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
-    """Return the first day of the week that a day is in: the Monday, or another weekday counted from it."""
+    """Return the first day of the week that a day is in; weeks start on `weekday`, where Monday is 0."""
     since = day.day_of_week.index().cast("int64")
     if weekday:
         since = (since + 7 - weekday) % 7
@@ -138,12 +138,12 @@ def month_start(day: ir.DateValue) -> ir.DateValue:
 
 
 def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
-    """Return the year that an ISO week belongs to: that of its Thursday."""
+    """Return the year that an ISO week belongs to: the year of its Thursday."""
     return _thursday(monday).year().cast("int64")
 
 
 def iso_week_number(monday: ir.DateValue) -> ir.IntegerValue:
-    """Return the number of an ISO week in its year: how many Thursdays of the year there were, its own included."""
+    """Return the number of an ISO week in its year: the number of Thursdays in the year up to and including its own."""
     return ((_thursday(monday).day_of_year().cast("int64") + 6) // 7).cast("int64")
 
 
@@ -152,7 +152,7 @@ def _thursday(monday: ir.DateValue) -> ir.DateValue:
 
 
 def _moved(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
-    # Engines make an instant of a day and an interval, which Ibis takes for a day and would not cast to one.
+    # Engines return a timestamp for a date plus an interval. Ibis expects a date there and would skip the cast to one.
     return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
 
 
@@ -160,11 +160,11 @@ WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "satu
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 AHEAD_WEEKS = 110_000
-"""Weeks added before dividing, as engines disagree on how to divide what lies before 1970."""
+"""Weeks that are added before a division, because engines divide the negative numbers before 1970 differently."""
 
 
 def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
-    """Return the number of the period that a day is in; neighbours differ by one."""
+    """Return the number of the period that a day is in; consecutive periods have consecutive numbers."""
     if period == "month":
         return (day.year().cast("int64") * 12 + day.month().cast("int64")).cast("int64")
     days = (day.cast("timestamp(6)").epoch_seconds().cast("int64") // 86_400).cast("int64")
@@ -185,12 +185,12 @@ LAST_PLAUSIBLE = date(2099, 12, 31)
 
 
 def is_plausible(day: date) -> bool:
-    """Tell whether something can have happened on a day."""
+    """Return whether a day is plausible as the date of an event or an order."""
     return FIRST_PLAUSIBLE <= day <= LAST_PLAUSIBLE
 
 
 def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE) -> ir.BooleanValue:
-    """Tell whether an instant lies a day or more outside of the plausible days; a missing one does not."""
+    """Return whether a timestamp is more than a day outside the plausible days; false for a missing one."""
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
     return ((moment < first) | (moment >= end)).fill_null(NO)

@@ -1,4 +1,4 @@
-"""Where Ibis is stricter than any engine: the union of tables, division, columns that may be null."""
+"""Helpers that make Ibis expressions portable: union, division, and nullable columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeGuard
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
-    """Return the table with columns that may be null, for expressions that mix them with null."""
+    """Return the table with some columns made nullable, for expressions that mix them with null."""
     never = [name for name in columns if not table[name].type().nullable]
     return table.mutate(**{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never})
 
 
 def union_all(*tables: ir.Table) -> ir.Table:
-    """Return the rows of all tables, repeats included, in the column order of the first.
+    """Return the rows of all tables, duplicates included, in the column order of the first table.
 
-    Ibis refuses to unite columns that differ in width, or in whether they can be null; here the wider kind is taken.
+    Ibis refuses a union of columns that differ in width or nullability. This function casts them to the wider type.
     """
     kinds = {
         name: dt.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
@@ -35,11 +35,11 @@ def union_all(*tables: ir.Table) -> ir.Table:
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
     """Return `part / whole` as a double; null where `whole` is zero.
 
-    Both are made doubles first: Postgres divides whole numbers without a remainder, and sums of them as decimals.
+    Both are cast to doubles first: Postgres truncates the quotient of integers, and divides their sums as decimals.
     """
     return part.cast("float64") / whole.cast("float64").nullif(0)
 
 
 def has_kernels(con: SQLBackend) -> "TypeGuard[DuckDB]":
-    """Return whether the fast ways to count funnels and retention, which are of DuckDB's SQL, run on a connection."""
+    """Return whether a connection can run the fast kernels for funnels and retention, which need DuckDB's SQL."""
     return bool(con.name == "duckdb")

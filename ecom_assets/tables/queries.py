@@ -1,6 +1,6 @@
-"""What `queries.py` files share: periods and which of their days are known, comparison, paging, and `Reading`.
+"""The common parts of all `queries.py` modules: periods and their known days, comparison, paging, and `Reading`.
 
-A period ends on the newest day in the data, not on the clock's: docs/adr/0019.
+A period ends on the newest day in the data, not on today's date: docs/adr/0019.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,14 +18,15 @@ from ecom_assets.tables.days import ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
 Coverage = Literal["whole", "part", "none"]
-"""How much of some days the data hold."""
+"""How much of a range of days is in the data."""
 LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
-"""Days of each range, the newest day in the data included."""
+"""The number of days in each range, including the newest day in the data."""
 MOST_DAYS: Final = 3_660
 START, END, BEFORE_START, EARLIER_START = PARAMETERS = tuple(ibis.param("date") for _ in range(4))
-"""The first and the last day of a range, the first of the days before it, and of the days before these.
+"""The parameters of queries: the first and last day of a range, and the first days of the two ranges before it.
 
-Questions name these, not days, so that one about other days is the same question: `Reading.rows` puts the days in.
+Queries use these parameters instead of literal dates, so that the same query serves every range. `Reading.rows` binds
+them.
 """
 FIRST_DATE: Final = date(1900, 1, 1)
 LAST_DATE: Final = date(2200, 12, 31)
@@ -33,15 +34,15 @@ LAST_DATE: Final = date(2200, 12, 31)
 
 @dataclass(frozen=True)
 class KnownDays:
-    """The first and the last day that the data of a source hold; both None where there are none.
+    """The first and last day in the data of a source; both None if there are no data.
 
-    Before the first and after the last nobody knows whether nothing happened or nothing was kept.
+    Outside this range it is unknown whether nothing happened or nothing was recorded.
 
     Attributes:
         first: The first day.
         last: The last day.
-        held: The days whose rows are held back, in order.
-        unknown: Those among them of which rows are missing; of the others the earlier copies of all rows are known.
+        held: The held days, in order: their new rows are blocked, and the table keeps the earlier rows.
+        unknown: The held days with missing rows; for the other held days, the earlier copies of all rows are known.
     """
 
     first: date | None = None
@@ -51,17 +52,17 @@ class KnownDays:
 
     @classmethod
     def of_texts(cls, first: str | None, last: str | None) -> "KnownDays":
-        """Return the days that are written as YYYY-MM-DD."""
+        """Return the days from text in the format YYYY-MM-DD."""
         return cls(date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None)
 
     def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
-        """Return the same days with those held back, from how much of each is known (see `warehouse.held_days`)."""
+        """Return the same days with the held days added, from how much of each is known (see `warehouse.held_days`)."""
         held = {date.fromisoformat(day): known for day, known in noted.items()}
         unknown = frozenset(day for day, known in held.items() if known == "none")
         return replace(self, held=tuple(sorted(held)), unknown=unknown)
 
     def within(self, start: date, end: date) -> "KnownDays":
-        """Return those that are among some days."""
+        """Return the known days within a range."""
         held = tuple(day for day in self.held if start <= day <= end)
         nothing = KnownDays(held=held, unknown=self.unknown & set(held))
         if self.first is None or self.last is None:
@@ -74,7 +75,7 @@ class KnownDays:
         return replace(nothing, first=first, last=last) if first <= last else nothing
 
     def coverage(self, start: date, end: date) -> Coverage:
-        """Return how many of some days are known."""
+        """Return whether all, some or none of the days in a range are known."""
         known = self.within(start, end)
         if known.first is None:
             return "none"
@@ -83,9 +84,9 @@ class KnownDays:
 
 @dataclass(frozen=True)
 class Period:
-    """A run of days, both ends included.
+    """A range of days, including both ends.
 
-    `known` has the known days of each source that is counted in them. Without any, all days count as known.
+    `known` maps each source that the numbers are counted from to its known days. If it is empty, all days are known.
     """
 
     time_range: TimeRange
@@ -97,16 +98,16 @@ class Period:
     def of(
         cls, newest: date, time_range: TimeRange | None = None, start: date | None = None, end: date | None = None
     ) -> "Period":
-        """Return the days that are asked for; 30 where nothing is, `custom` where only dates are given.
+        """Return the requested period: 30 days by default, and a `custom` range if only dates are set.
 
         Args:
             newest: The newest day in the data.
-            time_range: Which days.
-            start: First day of a custom range.
-            end: Last day of it.
+            time_range: The name of the range.
+            start: The first day of a custom range.
+            end: The last day of a custom range.
 
         Raises:
-            DefinitionError: A custom range lacks a day, ends before it starts or is too long; or another has days.
+            DefinitionError: A custom range lacks a date, ends before it starts or is too long; or another has dates.
         """
         has_dates = start is not None or end is not None
         time_range = time_range or ("custom" if has_dates else "month")
@@ -133,22 +134,22 @@ class Period:
 
     @property
     def day_count(self) -> int:
-        """Return how many days it has."""
+        """Return the number of days."""
         return (self.end_date - self.start_date).days + 1
 
     @property
     def previous(self) -> "Period":
-        """Return as many days, right before."""
+        """Return the period of the same length right before this one."""
         length = timedelta(days=self.day_count)
         return Period("custom", self.start_date - length, self.end_date - length, self.known)
 
     def of_source(self, source: str) -> "Period":
-        """Return the same days as one of the sources knows them."""
+        """Return the same period with the known days of one source only."""
         return replace(self, known={name: days for name, days in self.known.items() if name == source})
 
     @property
     def data(self) -> Coverage:
-        """Return how many of its days are known: `whole` where every source knows all, `none` where none knows any."""
+        """Return how many of its days are known: `whole` if all sources have all days, `none` if no source has any."""
         found = [one.coverage(self.start_date, self.end_date) for one in self.known.values()]
         if all(one == "whole" for one in found):
             return "whole"
@@ -156,7 +157,7 @@ class Period:
 
     @property
     def known_days(self) -> KnownDays:
-        """Return the first and the last of its days that every source knows, and those that one holds back."""
+        """Return the first and last of its days that are known in every source, and the held days of any source."""
         sources = self.known.values()
         firsts = [self.start_date, *(one.first for one in sources if one.first)]
         lasts = [self.end_date, *(one.last for one in sources if one.last)]
@@ -169,33 +170,33 @@ class Period:
 
     @property
     def is_comparable(self) -> bool:
-        """Tell whether its numbers can be compared with those of the days before: all of both are known."""
+        """Return whether it can be compared with the period before: all days of both are known."""
         return self.data == self.previous.data == "whole"
 
     @property
     def days(self) -> Days:
-        """Return its days as a set."""
+        """Return the days of the period as a set."""
         return Days.between(self.start_date, self.end_date + ONE_DAY)
 
     def contains(self, column: ir.Column) -> ir.BooleanValue:
-        """Return the condition that a date column holds one of its days."""
+        """Return the condition that a date column holds a day of the period."""
         return (column >= self.start_date) & (column <= self.end_date)
 
     @property
     def parameters(self) -> dict[ir.Scalar, date]:
-        """Return the day of each parameter."""
+        """Return the value of each query parameter."""
         before = self.previous
         days = (self.start_date, self.end_date, before.start_date, before.previous.start_date)
         return dict(zip(PARAMETERS, days, strict=True))
 
 
 def in_period(day: ir.Column) -> ir.BooleanValue:
-    """Return the condition that a date column holds a day of the range that is asked about."""
+    """Return the condition that a date column holds a day of the requested range."""
     return (day >= START) & (day <= END)
 
 
 def with_previous(table: ir.Table, day: str) -> ir.Table:
-    """Return the rows of the range that is asked about and of the days before, `is_current` being 1 for it, else 0."""
+    """Return the rows of the requested range, with `is_current` 1, and of the range before it, with `is_current` 0."""
     rows = table.filter(table[day] >= BEFORE_START, table[day] <= END)
     return rows.mutate(is_current=(rows[day] >= START).ifelse(1, 0))
 
@@ -204,24 +205,24 @@ Row = dict[str, Any]
 
 
 class NoSourceError(EcomError):
-    """The question is about a source that the shop did not give: a zero would be taken for bad business."""
+    """The query needs a source that the shop does not have. An answer of zero would look like bad business."""
 
 
 class NoOrdersError(NoSourceError):
-    """The question is about sales, and there are neither order lines nor purchase events."""
+    """The query is about sales, but there are neither order lines nor purchase events."""
 
 
 class Reading(Protocol):
-    """Tables of one moment: whatever is published meanwhile, all questions are answered from the same."""
+    """A consistent snapshot of the tables: all queries see the same data, even if new data are published meanwhile."""
 
     newest_date: date
     """The newest day in the data, in the reporting time zone."""
     known: Mapping[str, KnownDays]
-    """The days that the data of each source hold, see `serving/source_days.py`."""
+    """The known days of each source; see `serving/source_days.py`."""
     timezone: str
     """The reporting time zone, an IANA name."""
     currency: str
-    """Of all amounts, by ISO 4217."""
+    """The currency of all amounts, as an ISO 4217 code."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -230,23 +231,23 @@ class Reading(Protocol):
         """Return clean events."""
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a small result by column name, in its order.
+        """Return the rows of a small result, in order, as dicts by column name.
 
         Args:
-            question: What is asked.
-            period: The days that it is asked about, where it names those by `PARAMETERS`.
+            question: The query.
+            period: The days to bind to `PARAMETERS`, if the query uses them.
         """
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the same of a question that is about no days: all answers from this moment share its rows."""
+        """Return the rows of a query without a period; all answers from this snapshot share them."""
 
 
 Fetch = Callable[[ir.Table], list[Row]]
-"""Returns the rows of a small result."""
+"""A function that returns the rows of a small result."""
 
 
 def fetch_rows(question: ir.Table) -> list[Row]:
-    """Return the rows of a small result of tables that are open in an engine, as those of files are."""
+    """Return the rows of a small result, where its tables are open in an engine, as tables of files are."""
     rows: list[Row] = question.to_pyarrow().to_pylist()
     return rows
 
@@ -255,13 +256,13 @@ ZERO: Final = Decimal("0.00")
 
 
 def mean(amount: Decimal | None, count: int) -> Decimal | None:
-    """Return an amount per unit to the cent, None without units or amount."""
+    """Return an amount per unit, rounded to the cent; None without units or amount."""
     return (amount / count).quantize(Decimal("0.01")) if count and amount is not None else None
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How many events a question is of, and their days; these are None where there are none."""
+    """The number of events that a query reads, and their first and last day; both None if there are no events."""
 
     event_count: int
     first_date: date | None
@@ -269,23 +270,23 @@ class Extent:
 
     @classmethod
     def of(cls, reading: Reading, events: ir.Table) -> "Extent":
-        """Count the events."""
+        """Return the extent of some events."""
         days = events.event_date
         (row,) = reading.rows(events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()))
         return cls(**row)
 
     def period(self, newest: date) -> Period:
-        """Return the days of the events; the newest day in the data where there are none."""
+        """Return the days of the events; the newest day in the data if there are no events."""
         return Period("custom", self.first_date or newest, self.last_date or newest)
 
 
 def within(events: ir.Table, period: Period | None) -> ir.Table:
-    """Return the events of a period, all of them without one."""
+    """Return the events of a period; all events without one."""
     return events if period is None else events.filter(period.contains(events.event_date))
 
 
 DECIMALS = 6
-"""Places of shares and means: enough for a share of a million, and the same on every engine."""
+"""Decimal places of shares and means: precise enough for one in a million, and equal on every engine."""
 CHANGE = (
     "(this period minus the one before) ÷ |the one before|; null where that is zero, and where the data do not hold "
     "all days of both (range.data, range.previous_data)"
@@ -293,22 +294,22 @@ CHANGE = (
 
 
 def share(part: Decimal | float | None, whole: Decimal | float | None) -> float | None:
-    """Return a share, or None where there is nothing to share, or the part is unknown."""
+    """Return a share; None if the denominator is zero or unknown, or the part is unknown."""
     return round(float(part) / float(whole), DECIMALS) if whole and part is not None else None
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]) -> dict[str, float | None]:
-    """Return the change of each number, as a share of its size before; None where that is zero or unknown."""
+    """Return the relative change of each number; None if the earlier number is zero, or if either is unknown."""
     return {name: _change(now[name], before[name]) for name in names}
 
 
 def compared(
     now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str], period: Period
 ) -> dict[str, dict[str, Any] | None]:
-    """Return the numbers of the days before, None where the data hold none of these; and how each number changed.
+    """Return the numbers of the period before, None if none of its days is known, and the change of each number.
 
-    Without all days of both there is no change to tell: a shop does not grow by what was not kept, nor shrink by days
-    that have not happened.
+    The changes are None unless all days of both periods are known. Otherwise a shop would seem to grow because earlier
+    days are missing, or to shrink because days have not happened yet.
     """
     return {
         "previous": None if period.previous.data == "none" else dict(before),
@@ -317,12 +318,12 @@ def compared(
 
 
 def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
-    """Return the numbers of a period; None for each where none of its days is known, as nothing is not zero."""
+    """Return the numbers of a period; None for each if none of its days is known, because unknown is not zero."""
     return dict(numbers) if period.data != "none" else dict.fromkeys(numbers)
 
 
 def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
-    """Return the same of revenue alone, as rows of lists have it."""
+    """Return the earlier revenue and its change, as fields of a row in a list."""
     name = "revenue_amount"
     told = compared({name: now}, {name: before}, [name], period)
     previous, change = told["previous"], told["change"]
@@ -337,7 +338,7 @@ def _change(now: Any, before: Any) -> float | None:  # noqa: ANN401 (whole numbe
 
 @dataclass(frozen=True)
 class Page:
-    """Which rows of a list: so many at most, after those that are left out at its start."""
+    """Which rows of a list to return: at most `limit`, after skipping `offset`."""
 
     limit: int
     offset: int = 0
@@ -346,14 +347,14 @@ class Page:
 def page_of(
     reading: Reading, rows: ir.Table, order: Sequence[ir.Value | str], page: Page, period: Period | None = None
 ) -> tuple[list[Row], int]:
-    """Return some rows of a table, and how many it has.
+    """Return a page of a table's rows, and the number of all its rows.
 
     Args:
-        reading: Where the table is.
+        reading: The snapshot that has the table.
         rows: The table.
-        order: What its rows are in the order of; no two may tie.
-        page: Which of them.
-        period: The days that the table names.
+        order: The sort order of the rows; it must have no ties.
+        page: Which rows to return.
+        period: The days to bind to `PARAMETERS`, if the table uses them.
     """
     counted = rows.mutate(total_count=rows.count().over(ibis.window()))
     found = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
@@ -362,7 +363,7 @@ def page_of(
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:
-    """Return an answer with a part of its list, and how many rows the whole has."""
+    """Return an answer with a page of its list, and the number of rows in the whole list."""
     rows = answer[name]
     last = None if limit is None else offset + limit
     return {**answer, "total_count": len(rows), name: rows[offset:last]}
@@ -378,10 +379,10 @@ NEEDED: Final = {
 
 
 def require(reading: Reading, source: Literal["events", "stock"]) -> None:
-    """Refuse a shop that lacks a source.
+    """Raise if the shop lacks a source.
 
     Raises:
-        NoSourceError: It does.
+        NoSourceError: The source has no data.
     """
     if reading.known.get(source, NOTHING).first is None:
         raise NoSourceError(NEEDED[source])
@@ -390,13 +391,13 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
 def rejected_rows(
     reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
 ) -> dict[str, Any]:
-    """Return the rows of a period that are quarantined, by reason, the most frequent first, and the surplus copies.
+    """Return the counts of quarantined rows by reason, the most frequent first, and of surplus copies in a period.
 
     Args:
-        reading: Where the tables are.
+        reading: The snapshot that has the tables.
         quarantined: A table with `reject_reason`.
         duplicates: A table with `surplus_count`.
-        period: Days of the tables' partition columns.
+        period: The partitions of the tables to count.
     """
     rejected, surplus = (_in_partitions(reading, contract) for contract in (quarantined, duplicates))
     reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
@@ -414,10 +415,10 @@ def _in_partitions(reading: Reading, contract: type[Table]) -> ir.Table:
 
 
 def revenue_of(rows: Iterable[Row]) -> Decimal:
-    """Return the revenue of all rows that have one."""
+    """Return the total revenue of all rows whose revenue is known."""
     return sum((row["revenue_amount"] for row in rows if row["revenue_amount"] is not None), ZERO)
 
 
 def by_revenue(row: Row) -> Decimal:
-    """Return the sort key that puts rows with most revenue first; unknown revenue sorts as none."""
+    """Return the sort key that puts rows with the most revenue first; unknown revenue sorts as zero."""
     return -(row["revenue_amount"] or ZERO)

@@ -1,4 +1,4 @@
-"""What an asset returns beside a plain table: rows, the days whose rows they replace, and what to report of it."""
+"""What an asset can return instead of a plain table: rows, the days that they replace, and metadata to report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ NO_DAYS = Days(())
 
 @dataclass(frozen=True)
 class SliceOutput:
-    """Rows that replace those of `days`, which need not be the run's own; without days, what the table has stays.
+    """Rows that replace the rows of `days`, which can differ from the run's days.
 
-    `metadata` is reported with the materialization.
+    Without days, the table does not change. `metadata` is reported with the materialization.
     """
 
     rows: ir.Table
@@ -25,10 +25,10 @@ class SliceOutput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def require_rows(self, noun: str) -> "SliceOutput":
-        """Return it, unless a source that brings everything there is was asked and brought nothing.
+        """Return this output, or raise if a source that always delivers everything has delivered no row.
 
         Raises:
-            SourceError: Not one row came.
+            SourceError: There is no row.
         """
         if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
             raise SourceError(
@@ -39,13 +39,13 @@ class SliceOutput:
 
     @classmethod
     def nothing(cls, no_rows: ir.Table, reason: str) -> "SliceOutput":
-        """Return no rows for no days, and say why."""
+        """Return an output without rows and days, with the reason in its metadata."""
         return cls(no_rows, NO_DAYS, {"fetched": False, "not_fetched_because": reason})
 
 
 @dataclass(frozen=True)
 class FileRows:
-    """The rows of one file: all of them as counted when it was looked at, and those of each arrival day."""
+    """The row counts of one file when it was last read: in total and by arrival day."""
 
     file: str
     row_count: int

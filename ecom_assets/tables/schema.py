@@ -1,4 +1,4 @@
-"""A contract's columns as an Ibis schema, and rows conformed to it or fetched."""
+"""The schema of a contract in Ibis, and functions that conform rows to it or fetch them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def schema_of(contract: type[Table]) -> ibis.Schema:
 
 
 def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
-    """Bring `rows` into the contract's column order and types.
+    """Return `rows` in the contract's column order and types.
 
     Raises:
         ContractError: A column is missing or unknown.
@@ -42,9 +42,9 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
 
 
 def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Return batches in the types that their reader announces.
+    """Return batches in the types that the schema of their reader declares.
 
-    DuckDB sums whole numbers to 128 bits, which Ibis announces as 64, and anyone who reads them as such reads nonsense.
+    DuckDB returns 128-bit sums of integers, while Ibis declares 64 bits. Reading them as declared gives wrong numbers.
     """
     schema = batches.schema
     return pa.RecordBatchReader.from_batches(
@@ -53,10 +53,10 @@ def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
-    """Return the columns that a stored table lacks of its contract, all of which may be null.
+    """Return the columns of the contract that a stored table lacks; all of them are nullable.
 
     Raises:
-        WarehouseError: It differs in a way that adding columns does not fix.
+        WarehouseError: The table differs in a way that adding columns does not fix.
     """
     wanted = schema_of(contract)
     for name in found:
@@ -77,12 +77,12 @@ def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
 
 
 def kind_of(dtype: dt.DataType) -> dt.DataType:
-    """Return a type without whether it may be null."""
+    """Return a type in its nullable form, so that types compare regardless of nullability."""
     return dtype.copy(nullable=True)
 
 
 def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
-    """Return a few rows; from DuckDB without loading pandas, which takes a third of a second in Ibis' own way."""
+    """Return the rows of a small result; on DuckDB without pandas, which Ibis takes a third of a second to load."""
     if isinstance(con, Backend):
         found: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
         return found

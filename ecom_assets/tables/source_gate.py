@@ -1,7 +1,7 @@
-"""The gate of a source: how much less than usual, or how much that is rejected, stops what is built on it.
+"""The source gate: the drop in rows, or the share of rejected rows, that blocks the downstream tables.
 
-One definition for every source: events, orders, customers and stock. The checks are in `sources/checks.py`; keeping the
-rows of a day that a source has lost is in `warehouse/withdrawals.py`.
+All sources share one definition: events, orders, customers and stock. The checks are in `sources/checks.py`.
+`warehouse/withdrawals.py` keeps the rows of a day that a source has lost.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,20 +13,20 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import Days
 
 WEEKS = 4
-"""Earlier weeks that a day is compared with, by the same weekday: a Sunday with Sundays."""
+"""The number of earlier weeks that a day is compared with, on the same weekday: a Sunday with Sundays."""
 LEAST_WEEKS = 2
-"""With fewer of them, nothing is usual yet."""
+"""With fewer earlier weeks, there is no usual count yet."""
 
 
 @dataclass(frozen=True)
 class SourceGate:
-    """Where a source's day stops being believed.
+    """The limits beyond which the data of a source are blocked.
 
-    `refused_share` (share of rows, 0.5): if more than this is refused, the mapping no longer fits the source; single
-    bad rows never make half of it. `fall_share` (share of rows, 0.8): a day that has less than the remaining fifth of
-    what is usual was cut off or not delivered; weekends and holidays of most shops stay above. `least_count` (rows,
-    100): of fewer rows a share is chance, so days that usually have fewer are not compared, and fewer rows stop nothing
-    unless all of them are refused.
+    `refused_share` (share of rows, 0.5): if more rows than this are refused, the mapping no longer fits the source. A
+    few bad rows never reach half. `fall_share` (share of rows, 0.8): a day with less than the remaining fifth of the
+    usual rows is incomplete or missing. Weekends and holidays of most shops stay above that. `least_count` (rows, 100):
+    with fewer rows, a share is mostly chance. So days that usually have fewer rows are not compared, and fewer rows
+    block nothing unless all of them are refused.
     """
 
     refused_share: float = 0.5
@@ -34,17 +34,17 @@ class SourceGate:
     least_count: int = 100
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Raise if a limit is not a share."""
         for name in ("refused_share", "fall_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise DefinitionError(f"{name} of {getattr(self, name)} is no share; give more than 0, and 1 at most.")
 
     def is_fall(self, before: float, now: int) -> bool:
-        """Tell whether far fewer rows are there than there were, or than is usual."""
+        """Return whether there are far fewer rows now than before, or than usual."""
         return before >= self.least_count and now < before * (1 - self.fall_share)
 
     def is_refused(self, received: int, refused: int) -> bool:
-        """Tell whether too many of the rows received were refused: more than the share, or all of a few."""
+        """Return whether too many received rows were refused: more than the share, or all of a few rows."""
         if received < self.least_count:
             return 0 < received == refused
         return refused > received * self.refused_share
@@ -53,9 +53,9 @@ class SourceGate:
         """Return the days that must not be replaced, because most or all of their rows are gone.
 
         Args:
-            stored: Rows of each day that the table has.
-            found: Rows of each day that the source has now.
-            whole: Days that the source says are whole; small falls of these are believed.
+            stored: The number of rows of each day in the table.
+            found: The number of rows of each day that the source has now.
+            whole: Days that the source reports as complete; a small drop on these is accepted.
         """
         is_small = not self.is_fall(sum(stored.values()), sum(found.get(day, 0) for day in stored))
         lost = [
@@ -67,17 +67,17 @@ class SourceGate:
 
 
 def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | None:
-    """Return what is usual for a day: the median of the same weekday of the weeks before; None if too few are known.
+    """Return the usual count of a day: the median of the same weekday in earlier weeks; None if too few are known.
 
-    Only days before `first`, the run's first day, are compared with, so that a first run over years is compared with
-    nothing; nor are days more than four weeks later. A day within the time that the table covers counts as none where
-    it has no rows.
+    Only days before `first`, the first day of the run, are used, so a first run over years has nothing to compare with.
+    The result is also None for a day four weeks or more after `first`. A day without rows counts as zero if the table
+    starts before it.
     """
     if not counts or (day - first).days >= 7 * WEEKS:
         return None
     start = min(counts)
     earlier = [day - timedelta(days=7 * weeks) for weeks in range(1, WEEKS + 1)]
-    # A window of a week or two reaches over the nearest weeks; as many are taken from further back.
+    # A run of a week or two covers the nearest weeks; replace them by the same number of earlier weeks.
     while earlier and earlier[0] >= first:
         earlier = [*earlier[1:], earlier[-1] - timedelta(days=7)]
     known = [counts.get(one, 0) for one in earlier if one >= start]
@@ -85,6 +85,6 @@ def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | N
 
 
 def latest_count(counts: Mapping[date, int], day: date) -> float | None:
-    """Return what is usual for a source that brings everything each time: the median of the last times before."""
+    """Return the usual count of a source that always delivers everything: the median of its last deliveries."""
     earlier = [counts[one] for one in sorted(counts) if one < day and counts[one]][-WEEKS:]
     return median(earlier) if earlier else None
