@@ -1,1 +1,1 @@
-"""Deliveries: what is due, the ledger, sending."""
+"""Deliveries: pending records, the ledger, and sending."""

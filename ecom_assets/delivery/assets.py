@@ -1,4 +1,4 @@
-"""Assets of delivery: exports of events and user properties, each record once, and the tables of what became of them.
+"""Assets of delivery: exports that send each event and user property once, and the tables with the outcomes.
 
 See docs/adr/0016.
 """
@@ -162,9 +162,10 @@ def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sent
 
 @invalidation(reconciliation_daily=ReconciliationDaily)
 def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, outlets: Outlets) -> ir.Table:
-    """Return the days delivered since the warehouse was told of deliveries last, in a column `day`.
+    """Return the days with deliveries that are not in the warehouse yet, in a column `day`.
 
-    The last of the three tables to be written tells, and has few rows: one per day and destination.
+    Reads `reconciliation_daily` because it is the last of the three tables to be written. It is small: one row per day
+    and destination.
     """
     outlets.refuse_emptier(warehouse)
     noted = set(map(_row, noted_days(outlets.store_if_any).to_pylist()))

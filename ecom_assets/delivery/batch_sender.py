@@ -1,8 +1,10 @@
-"""Sending one batch to its end: what is tried again, halved, left out or given up. Any tool, by what its client reads.
+"""Send one batch until each record has a result: retry, halve, leave out or give up.
 
-The order of each user's records is kept: parts of a batch are sent one after another, what waits is waited for before
-what comes after it, and after a record that has to wait for another run nothing else of the batch is sent.
-A single request is sent by `delivery/sender.py`.
+This module works for any tool. The tool's client interprets the responses.
+
+The order of each user's records is kept. The parts of a batch are sent one after another. A part that must wait holds
+back the parts after it. If a record must wait for another run, nothing after it in the batch is sent.
+`delivery/sender.py` sends a single request.
 """
 
 import random
@@ -26,53 +28,53 @@ Refusals = Mapping[int, tuple[str, str]]
 
 
 class Rest(Enum):
-    """What an answer says of the records that it does not name."""
+    """What a response means for the records that it does not name."""
 
     TAKEN = auto()
     AGAIN = auto()
-    """Not taken, and good: send them without those named."""
+    """Not accepted, but valid: send them again without the named records."""
     HALVED = auto()
-    """One of them may be bad: find it."""
+    """One of them may be invalid: send each half alone to find it."""
     SMALLER = auto()
-    """Too large together."""
+    """The request is too large: send smaller ones."""
     LATER = auto()
     """The tool is busy."""
     UNCERTAIN = auto()
-    """Taken or not."""
+    """The tool may or may not have accepted them."""
     NOT_ALLOWED = auto()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What an answer says of the records of a request, which go by their place."""
+    """What a response says about the records of a request. Records are identified by their position."""
 
     rest: Rest
     refused: Refusals = field(default_factory=dict)
-    """Reason and words of those that the tool will never take."""
+    """Reason and message for each record that the tool will never accept."""
     waiting: frozenset[int] = frozenset()
-    """Those that it takes after a pause; the rest may go at once."""
+    """Records that it accepts after a pause. The others can be sent immediately."""
     postponed: Refusals = field(default_factory=dict)
-    """Those that it takes another day."""
+    """Reason and message for each record that it accepts on another day."""
     words: str = ""
     taken_as: tuple[str, str] = ("", "")
-    """Reason and words of what was taken, where there is something to say."""
+    """Reason and message for the accepted records, if there is something to report."""
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a tool is asked and understood."""
+    """How requests to a tool are made and how its responses are interpreted."""
 
     sender: Sender
     patience: Patience
     request: Callable[[Texts], Request]
     read: Callable[[Reply, Sequence[str]], Reading]
     repeatable: Callable[[str], bool] = lambda _payload: True
-    """Whether a record may be sent again when the tool may have it."""
+    """Whether a record may be sent again when the tool may already have it."""
 
 
 @dataclass
 class HttpDestination:
-    """A `Destination`; `send` may be called from many threads at once. Its `Tool` adds what it knows of the tool."""
+    """A `Destination` that sends over HTTP, set up by its `Tool`. `send` is thread-safe."""
 
     make: Callable[[pa.Table, datetime], pa.Table]
     cut: Callable[[pa.Table], Iterator[pa.Table]]
@@ -87,19 +89,19 @@ class HttpDestination:
     takes_updates: bool = False
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
-        """Return the `PAYLOADS` of rows of the mart."""
+        """Return the `PAYLOADS` for rows of the mart."""
         return self.make(rows, sent_at)
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
-        """Cut payloads that can go into batches."""
+        """Split payloads that can be sent into batches."""
         return self.cut(payloads)
 
     def close(self) -> None:
-        """Give back what was opened for sending."""
+        """Close what was opened for sending."""
         self.manner.sender.close()
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
-        """Send a batch to its end."""
+        """Send a batch and return a result for each record."""
         return Conversation(self.manner, batch).answers()
 
 
@@ -113,7 +115,7 @@ def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
     per_s: float | None,
     takes_gzip: bool = False,
 ) -> HttpRule:
-    """Return how a tool is talked to, by the settings that hold for all; `per_s` replaces the documented rate."""
+    """Return the HTTP rule of a tool, with the settings common to all tools; `per_s` replaces the documented rate."""
     return HttpRule(
         name=name,
         settings=named_by,
@@ -128,7 +130,7 @@ def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
 
 
 def patience(settings: Settings, limits: Limits) -> Patience:
-    """Return how long a tool is waited for: what it documents, where the settings say nothing else."""
+    """Return how long to wait for a tool: as it documents, unless the settings say otherwise."""
     return Patience(
         base_s=settings.delivery_retry_base_s or limits.base_s,
         jitter=limits.jitter,
@@ -139,18 +141,18 @@ def patience(settings: Settings, limits: Limits) -> Patience:
 
 
 BUSY = "busy"
-"""Postponed: the tool does not have it."""
+"""Postponed: the tool does not have the record."""
 NO_ANSWER = "no_answer"
-"""Postponed or in doubt: the tool may have it."""
+"""Postponed or in doubt: the tool may have the record."""
 NOT_ALLOWED = "not_allowed"
-"""Postponed: the tool refuses us, not the record, and says so."""
+"""Postponed: the tool says that it refuses our account or key, not the record."""
 NOT_KNOWN = "not_known"
-"""Postponed: a tool that has taken nothing yet refuses the record without a reason, so perhaps it refuses us."""
+"""Postponed: the tool refuses the record without a reason and has accepted nothing yet; it may refuse our account."""
 REFUSED = "refused"
 TOO_LARGE = "too_large"
 AFTER = "It comes after a record that has to wait."
 _STRANGER_REFUSALS = 64
-"""Refusals of a tool that has taken nothing yet, after which it is us that it refuses."""
+"""If a tool has accepted nothing yet, it is assumed to refuse our account after this many refusals."""
 
 
 @dataclass
@@ -159,21 +161,21 @@ class Part:
 
     places: list[int]
     wait_s: float = 0.0
-    """Before it is sent."""
+    """Seconds to wait before it is sent."""
     tries: int = 0
-    """Without a useful answer."""
+    """Attempts without a useful response."""
     may_be_there: bool = False
-    """Whether one of these tries may have succeeded."""
+    """Whether one of these attempts may have succeeded."""
     attempts: int = 0
-    """Requests that its records were in."""
+    """Requests that contained its records."""
 
     def of(self, places: list[int]) -> "Part":
-        """Return the part of some of its records, to be sent at once."""
+        """Return a part with some of its records, to be sent without a wait."""
         return replace(self, places=places, wait_s=0.0)
 
 
 def read_common(reply: Reply) -> Reading | None:
-    """Read what means the same everywhere; None for what a tool must read itself."""
+    """Interpret a response that means the same for every tool; return None if the tool must interpret it."""
     if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
         return Reading(Rest.LATER, words=reply.words)
     if reply.status == 413:  # noqa: PLR2004 (as above)
@@ -184,17 +186,17 @@ def read_common(reply: Reply) -> Reading | None:
 
 
 def may_have_it(reply: Reply) -> bool:
-    """Tell whether the tool may have taken a request that it did not say yes to."""
+    """Return whether the tool may have accepted a request although it did not confirm it."""
     if reply.status == 0:
         return reply.may_have_it
-    return reply.status >= 500 and reply.status != 503  # noqa: PLR2004 (503: it was not even looked at)
+    return reply.status >= 500 and reply.status != 503  # noqa: PLR2004 (503: the request was not processed)
 
 
 class Conversation:
-    """One batch on its way."""
+    """The requests and responses for one batch."""
 
     def __init__(self, manner: Manner, batch: pa.Table) -> None:
-        """Begin with all of the batch in one part."""
+        """Start with the whole batch as one part."""
         self._manner = manner
         self._payloads = Texts(batch["payload"])
         self._batch = batch
@@ -210,7 +212,7 @@ class Conversation:
         return users
 
     def answers(self) -> list[Answer]:
-        """Send until every record has its answer."""
+        """Send until every record has a result, and return the results."""
         while self._parts:
             part = self._parts.popleft()
             if part.places:
@@ -248,7 +250,7 @@ class Conversation:
             self._answers[part.places[at]] = Answer(verdict, reason, words, part.attempts)
 
     def _hold(self, users: set[str], part: Part) -> None:
-        """Leave all that is left of users to another run."""
+        """Postpone the remaining records of some users to another run."""
         for one in (part, *self._parts) if users else ():
             held = [place for place in one.places if self._users[place] in users and self._answers[place] is None]
             reason = NO_ANSWER if one.may_be_there else BUSY
@@ -274,7 +276,7 @@ class Conversation:
         self._postpone_all(left, NOT_ALLOWED, words)
 
     def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
-        """Send the rest at once, then those that have to wait, with all else of their users."""
+        """Send the others immediately, then the records that must wait with everything else of their users."""
         if not waiting:
             self._parts.appendleft(left)
             return
@@ -305,7 +307,7 @@ class Conversation:
         )
 
     def _forgive_if_a_stranger(self) -> None:
-        """Postpone what a tool that never took anything refused without naming it: perhaps it refuses us."""
+        """Postpone refused records if the tool named none and never accepted any: it may refuse our account."""
         if self._manner.sender.has_taken:
             return
         for place, one in enumerate(self._answers):
@@ -328,7 +330,7 @@ class Conversation:
             self._postpone_all(left, reason, reading.words)
             return
         wait_s = backoff_s(patience.base_s, left.tries, patience.most_s)
-        wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (no secret)
+        wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
         self._wait(left, max(wait_s, reply.asked_s or 0.0), reason, reading.words)
 
     def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
@@ -341,7 +343,7 @@ class Conversation:
         return patience.pause_s if reply.asked_s is None else max(reply.asked_s, patience.base_s)
 
     def _wait(self, part: Part, wait_s: float, reason: str, words: str = "") -> None:
-        """Send a part after so many seconds; if that is too long, in another run."""
+        """Send a part after `wait_s` seconds, or postpone it to another run if that is too long."""
         self._waited_s += wait_s
         if self._waited_s > self._manner.patience.total_s:
             self._postpone_all(part, NO_ANSWER if part.may_be_there else reason, words)
@@ -350,7 +352,7 @@ class Conversation:
         self._parts.appendleft(part)
 
     def _postpone_all(self, part: Part, reason: str, words: str) -> None:
-        """Leave a part to another run, and all that comes after it: what is later must not come first."""
+        """Postpone a part and everything after it to another run, so that the order is kept."""
         self._answer_all(part, Verdict.POSTPONED, reason, words)
         while self._parts:
             after = self._parts.popleft()

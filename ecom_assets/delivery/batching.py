@@ -1,4 +1,4 @@
-"""Cutting payloads into batches, by number of records and by bytes."""
+"""Split payloads into batches by number of records and by size."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,13 +11,13 @@ Sizes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def cut(payloads: pa.Table, *, most_records: int, most_bytes: int, around_bytes: int = 0) -> Iterator[pa.Table]:
-    """Yield batches in order, each as large as it may be.
+    """Yield batches in order, each as large as the limits allow.
 
     Args:
-        payloads: `PAYLOADS` that can go; a larger one than `most_bytes` is a batch of its own.
-        most_records: Records of a batch.
-        most_bytes: Bytes of a request, with a comma after each record.
-        around_bytes: Bytes that a request has besides.
+        payloads: `PAYLOADS` that can be sent. One that is larger than `most_bytes` becomes a separate batch.
+        most_records: Maximum number of records in a batch.
+        most_bytes: Maximum bytes of a request, counting a comma after each record.
+        around_bytes: Bytes that a request has in addition to its records.
     """
     begin = 0
     for end in _ends(_sizes(payloads), most_records, most_bytes - around_bytes):
@@ -28,7 +28,7 @@ def cut(payloads: pa.Table, *, most_records: int, most_bytes: int, around_bytes:
 def cut_by(
     payloads: pa.Table, key: pa.ChunkedArray, *, most_records: int, most_bytes: int, around_bytes: int = 0
 ) -> Iterator[pa.Table]:
-    """Yield batches of records that share a key, keys in their order, records of a key in theirs."""
+    """Yield batches of records with the same key. Keys, and the records of a key, stay in their order."""
     codes = key.combine_chunks().dictionary_encode()
     if isinstance(codes, pa.ChunkedArray):
         codes = codes.combine_chunks()
@@ -51,7 +51,7 @@ def _sizes(payloads: pa.Table) -> Sizes:
 
 
 def _ends(sizes: Sizes, most_records: int, most_bytes: int) -> Iterator[int]:
-    """Yield where each batch ends: as far as count and bytes allow, at least one record on."""
+    """Yield the end of each batch: as many records as the limits allow, at least one."""
     until = np.cumsum(sizes)
     begin, before = 0, 0
     while begin < len(sizes):

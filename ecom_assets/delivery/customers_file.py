@@ -1,4 +1,4 @@
-"""All customers as one JSON file, with a summary beside it: streamed, so that a million of them need no memory."""
+"""Write all customers to one JSON file and a summary. Rows are streamed, so memory use does not grow with them."""
 
 import json
 import unicodedata
@@ -22,7 +22,7 @@ from ecom_assets.warehouse.sql_text import text
 
 BATCH_ROWS = 20_000
 DEFAULT_FIELDS = tuple(name for name in CUSTOMER_FILE_FIELDS if name != "email")
-"""What a customer has there unless it is set: of the e-mail address the domain only."""
+"""The default fields of a customer in the file: the domain of the e-mail address, but not the address."""
 TITLES = {
     "quality_band": "Data quality",
     "customer_tier": "Tier",
@@ -34,10 +34,10 @@ TITLES = {
 
 
 def file_fields(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the fields of the file that a setting names; all but the e-mail address where it names none.
+    """Return the fields of the file from a setting, or all but the e-mail address if it is empty.
 
     Raises:
-        SettingError: There is no such field, or one is named twice.
+        SettingError: A field does not exist or is listed twice.
     """
     for name in names:
         if name not in CUSTOMER_FILE_FIELDS:
@@ -52,7 +52,7 @@ def file_fields(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class FileLayout:
-    """What the file tells of a customer, in this order, and the market segments that its summary counts."""
+    """The fields of a customer in the file, in this order, and the market segments that its summary counts."""
 
     segments: tuple[str, ...]
     fields: tuple[str, ...] = DEFAULT_FIELDS
@@ -60,7 +60,7 @@ class FileLayout:
 
 @dataclass(frozen=True)
 class CustomersFile:
-    """A written file: where it and its summaries are, how many customers it has, and how many the table has."""
+    """A written file: the paths of it and its summaries, and the number of customers in the file and in the table."""
 
     path: Path
     customer_count: int
@@ -70,16 +70,16 @@ class CustomersFile:
 
 
 def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layout: FileLayout) -> CustomersFile:
-    """Write the file and its summaries; anyone who reads sees the files of before, or the new ones.
+    """Write the file and its summaries atomically: readers see the old files or the new ones.
 
     Args:
         customers: All rows of `Customers`.
-        path: Where; the summaries get its name with `_summary.txt` and `_summary.json`.
-        exported_at: When, UTC without zone.
-        layout: What it tells.
+        path: The path of the file. The summaries have the same name with `_summary.txt` and `_summary.json`.
+        exported_at: The time of the export, in UTC without time zone.
+        layout: The fields and market segments.
 
     Raises:
-        DeliveryError: The folder cannot be written.
+        DeliveryError: The folder is not writable.
     """
     stamp = exported_at.isoformat(timespec="seconds") + "Z"
     summary = {"export_timestamp": stamp, **customer_counts(customers, layout.segments)}
@@ -105,7 +105,7 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
 
 
 def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> int:
-    """Write a customer a line; return how many."""
+    """Write one customer per line and return the number of customers."""
     file.write('{"metadata": ' + json.dumps(head) + ', "customers": [')
     count = 0
     for some in lines:
@@ -116,7 +116,7 @@ def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> 
 
 
 def _lines(current: ir.Table, fields: tuple[str, ...], place: Path) -> Iterator[list[str]]:
-    """Yield the customers as JSON, some at a time, in order; instants are ISO 8601, money is text."""
+    """Yield chunks of customers as JSON, in order. Times are in ISO 8601 format, amounts of money are strings."""
     names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
     batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
     shown = ", ".join(f"{_as_json(name)} AS {name}" for name in fields)
@@ -163,7 +163,7 @@ MEMORY = "400MB"
 _FOLDED = str.maketrans({
     "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th",
 })  # fmt: skip
-"""Letters that Unicode does not take apart into a letter and an accent, and that people sort as if it did."""
+"""Letters that Unicode does not decompose into letter and accent, but that people sort as if it did."""
 
 
 def sort_key(name: str | None) -> str | None:
@@ -177,10 +177,10 @@ def sort_key(name: str | None) -> str | None:
 def in_order(
     batches: Iterator[pa.RecordBatch], schema: pa.Schema, chunk_rows: int, place: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Yield rows with `full_name` and `customer_id` by name, then by id, ids that are numbers by their value.
+    """Yield rows with `full_name` and `customer_id`, sorted by name, then by id; numeric ids sort by value.
 
-    Those without a name come last. What is sorted lies in a folder of its own in `place`, for its owner only, until all
-    rows were taken.
+    Rows without a name come last. The sorted data is in a separate folder in `place`, readable by its owner only, until
+    all rows are consumed.
     """
     with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, closing(_scratch(Path(folder))) as con:
         empty = schema.append(pa.field("sort_name", pa.string())).empty_table()
@@ -189,7 +189,7 @@ def in_order(
         for batch in batches:
             con.register("some_rows", _with_key(batch))
             con.execute("INSERT INTO rows_ FROM some_rows")
-        # The bytes of UTF-8 are in the order of code points; equal lengths make digits sort as numbers do.
+        # UTF-8 bytes sort like code points, and digit strings of equal length sort like numbers.
         found = con.sql(
             "SELECT * EXCLUDE (sort_name) FROM rows_ ORDER BY sort_name NULLS LAST,"
             " NOT regexp_full_match(customer_id, '[0-9]+'),"

@@ -1,6 +1,6 @@
-"""The `Destination` protocol: what the delivery of records asks of a tool.
+"""The `Destination` protocol: what the delivery of records requires of a tool.
 
-The records of a delivery are Arrow tables all the way, so that millions of them cost no Python object each.
+The records of a delivery are Arrow tables at every step, so that millions of records need no Python object each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,25 +12,25 @@ from typing import Protocol
 import pyarrow as pa
 
 SANDBOX = "sandbox"
-"""The account at the stand-ins of the sandbox shop, wherever they listen."""
+"""The account name for the vendor stand-ins of the sandbox shop, whatever their address is."""
 
 
 class Verdict(StrEnum):
-    """What is known of a record after it was sent."""
+    """The known state of a record after it was sent."""
 
     DELIVERED = "delivered"
     """The destination has it."""
     REJECTED = "rejected"
     """The destination has refused it for good."""
     POSTPONED = "postponed"
-    """The destination does not have it and may take it later: it was busy or down for as long as we had patience."""
+    """The destination does not have it and may accept it later: it was busy or down for the whole waiting time."""
     IN_DOUBT = "in_doubt"
-    """Sent, and nobody can know: no answer told. The ledger has it sent again only where that is safe."""
+    """Sent, but without a response that shows the result. It is sent again only if that is safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a destination said of one record of a batch."""
+    """The result of one record of a batch at a destination."""
 
     verdict: Verdict
     reason: str = ""
@@ -39,44 +39,44 @@ class Answer:
 
 
 class Destination(Protocol):
-    """A tool that takes records of one kind: events, or properties of users."""
+    """A tool that accepts records of one kind: events or user properties."""
 
     name: str
-    """The name of its asset: amplitude_events, heap_users."""
+    """The name of its asset, such as amplitude_events or heap_users."""
     account: str
-    """What tells the account (project, app, property) at the tool from any other, without a secret: what one has,
-    another lacks. Two regions are two accounts, a stand-in is one of its own."""
+    """A unique name of the account (project, app, property) at the tool, without secrets. Accounts share no data: two
+    regions are two accounts, and a vendor stand-in is a separate account."""
     former_account: str
-    """What earlier releases called the account, if not so; a ledger that still does is told the new name."""
+    """The name of the account in earlier releases, if it was different. A ledger with this name is updated."""
     senders: int
-    """How many batches may be under way at once."""
+    """How many batches may be sent at the same time."""
     confirms: bool
-    """Whether an answer that it is well says that the destination has the records; some say so to whatever they get."""
+    """Whether a success response means that the destination has the records; some always return success."""
     takes_updates: bool
-    """Whether a record that has changed is to be sent again and takes the place of the old one: properties of users."""
+    """Whether a changed record is sent again and replaces the old one, as for user properties."""
     safe_to_repeat: bool
-    """Whether sending a record again within `repeat_window_s` leaves one copy."""
+    """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeat_window_s: float | None
-    """Seconds in which the destination knows a record again; None: always."""
+    """For how many seconds the destination recognizes a repeated record; None: always."""
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
-        """Return the `PAYLOADS` of rows of the mart, pure: no clock, no network.
+        """Return the `PAYLOADS` for rows of the mart. This is a pure function: no clock, no network.
 
         Args:
-            rows: What the mart says, columns by this destination's documentation.
-            sent_at: When they are to be sent, UTC: some destinations refuse what is too old by then.
+            rows: Rows of the mart, with the columns that this destination documents.
+            sent_at: When they will be sent, in UTC. Some destinations refuse records that are too old by then.
         """
         ...
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
-        """Cut payloads that can go into batches that the destination takes, by number of records and by bytes."""
+        """Split payloads that can be sent into batches within the destination's limits of records and bytes."""
         ...
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
-        """Send a batch and return an answer per record, in the batch's order, after all retries that are worth it.
+        """Send a batch, with retries, and return one result per record, in the batch's order.
 
-        Never raises for what the destination or the network does. It may halve a batch, or send it again without the
-        rows that were refused; a record is never sent again after the destination has said that it has it.
+        Errors of the destination or the network raise no exception. A batch may be halved, or sent again without the
+        refused rows. A record is never sent again after the destination has confirmed it.
         """
         ...
 
@@ -90,11 +90,11 @@ PAYLOADS = pa.schema(
         pa.field("words", pa.string()),
     ]
 )
-"""What becomes of rows, a row each, in the rows' order.
+"""The schema of payloads: one row per input row, in the same order.
 
-record_id: What the ledger knows the record by, the same whenever the same row is looked at.
+record_id: The record's id in the ledger, always the same for the same row.
 user_key: Records with the same key reach the destination in their order.
-payload: The record as JSON text, as the destination documents it; null where it cannot go.
-reason: A fixed code for why it cannot go; null where it can.
-words: One sentence for a person; null where it can go.
+payload: The record as JSON text, as the destination documents it; null if it cannot be sent.
+reason: A fixed code for why it cannot be sent; null if it can.
+words: The reason as a sentence for people; null if it can be sent.
 """

@@ -1,4 +1,4 @@
-"""A dry run: what would be sent, as files, a payload a line, and what could not go with its reason. Nothing is sent."""
+"""A dry run: write to files what would be sent, one payload per line, and what would be refused and why."""
 
 import json
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ from ecom_assets.tables.days import ONE_DAY, Days
 
 @dataclass
 class DryRun:
-    """What would have been sent to a destination, and where it is written down instead."""
+    """The result of a dry run for one destination: what would have been sent, and the file with it."""
 
     folder: Path
     due: int = 0
     would_send: int = 0
     would_refuse: int = 0
     known: int = 0
-    """Due records that stay as they are, by the ledger."""
+    """Due records that need not be sent, according to the ledger."""
     byte_count: int = 0
 
 
 @dataclass(frozen=True)
 class DryDestination:
-    """A destination with what the ledger has of it, if there is a ledger."""
+    """A destination and its ledger, if there is one."""
 
     destination: Destination
     due: Due
@@ -40,7 +40,7 @@ class DryDestination:
     sent_at: datetime
 
     def write(self, days: Days, folder: Path) -> DryRun:
-        """Write the payloads of some days, a file per day."""
+        """Write the payloads of some days, one file per day."""
         found = DryRun(folder / self.destination.name)
         found.folder.mkdir(parents=True, exist_ok=True)
         for old in found.folder.glob("*.ndjson"):
@@ -71,7 +71,7 @@ class DryDestination:
 
 
 class _Known:
-    """What the ledger has of a day, as long as it is looked at."""
+    """A context with the ledger's records of a day."""
 
     def __init__(self, dry: DryDestination, a_day: date) -> None:
         identity, store = _identity(dry.store, dry.destination), dry.store

@@ -1,6 +1,6 @@
-"""An event's own properties, fitted to what a tool takes: flat or nested, few or many, short or long.
+"""Fit the custom properties of events to a tool's limits: nesting, number and length.
 
-Many events share one text of properties, so each different text is looked at once.
+Many events have the same text of properties, so each distinct text is processed once.
 """
 
 import json
@@ -12,49 +12,49 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 SEARCH_TERMS = ("search_term", "query")
-"""Where sources keep what was searched for."""
+"""The properties in which sources keep the search term."""
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyRule:
-    """What a tool takes of properties; bounds are inclusive."""
+    """A tool's rules for properties; limits are inclusive."""
 
     most: int
-    """Properties of an event, those that we add not counted."""
+    """Maximum number of properties of an event, without those that we add."""
     name_length: int
     value_length: int
     in_bytes: bool = False
-    """Whether the tool counts these lengths in bytes of UTF-8; else in characters."""
+    """Whether the tool counts lengths in bytes of UTF-8 instead of characters."""
     levels: int = 1
-    """Objects within objects, the outermost counted."""
+    """Maximum depth of nested objects, counting the outermost."""
     joint: str = ""
-    """Where only flat properties are taken: what joins the names of an object and of what is in it."""
+    """If only flat properties are accepted: the separator between an object's name and its keys."""
     list_joint: str = ""
-    """Where no lists are taken: what joins their values."""
+    """If lists are not accepted: the separator between their values."""
     flags_as_text: bool = False
-    """Whether true and false are sent as words, where only numbers and texts are taken."""
+    """Whether true and false are sent as text, for tools that accept only numbers and text."""
     most_values: int | None = None
-    """Values of a list, and properties of an inner object; None: no bound."""
+    """Maximum number of values in a list and of properties in a nested object; None: no limit."""
     name_pattern: str = ""
-    """What a name must match; empty: anything."""
+    """The pattern that a name must match; empty: any name."""
     forbidden_names: tuple[str, ...] = ()
-    """Beginnings of names that the tool keeps for itself."""
+    """Prefixes of names that the tool reserves."""
     taken: frozenset[str] = frozenset()
-    """Names of what we send ourselves; a property of that name is sent as `property_` and the name."""
+    """Names of the properties that we send. A custom property with such a name is sent as `property_<name>`."""
 
     @property
     def unit(self) -> str:
-        """What the tool counts lengths in."""
+        """The unit in which the tool counts lengths."""
         return "bytes" if self.in_bytes else "characters"
 
     def length(self, value: str) -> int:
-        """Return a text's length as the tool counts it."""
+        """Return the length of a text as the tool counts it."""
         return len(value.encode()) if self.in_bytes else len(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What becomes of a text: fields to stand in a JSON object, or why there are none."""
+    """The result for one text: the fields for a JSON object, or why it cannot be sent."""
 
     fields: str | None = None
     reason: str | None = None
@@ -67,11 +67,11 @@ NAMES = tuple(Fitted.__dataclass_fields__)
 
 
 class _UnfitError(Exception):
-    """The properties can't go; the arguments are reason and words."""
+    """The properties cannot be sent; the arguments are reason and message."""
 
 
 def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[str, ...]) -> pa.Table:
-    """Return a row of `Fitted` per text, in order and coded as the texts are; `names` are those to keep, empty: all."""
+    """Return a row of `Fitted` per text, in order and dictionary-encoded; `names` are those to keep, empty: all."""
     coded = properties.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
@@ -87,7 +87,7 @@ def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[
 
 
 def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted:
-    """Return what becomes of one text of properties."""
+    """Fit one text of properties to a tool's rules."""
     try:
         told = _read(text)
         kept = {name: value for name, value in told.items() if value is not None and (not names or name in names)}
@@ -102,7 +102,7 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
 def _read(text: str) -> dict[str, Any]:
     try:
         told = json.loads(text, parse_constant=_no_number, parse_float=_finite)
-        if "\\u" in text:  # an escape can be half of a character
+        if "\\u" in text:  # an escape can be half of a surrogate pair
             json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _UnfitError("properties_unreadable", "The event's properties are no JSON text.") from error

@@ -1,6 +1,6 @@
-"""Rows to payloads, all at once, by an engine in this process: what a tool's module says in SQL becomes JSON texts.
+"""Convert rows to JSON payloads with DuckDB in this process, from the SQL expressions in each tool's module.
 
-The mart's own engine may be any; rows come as Arrow.
+The rows come as Arrow tables, so the warehouse may be any database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ EVENT_KEYS = {
     "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
     "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
 }
-"""What every tool needs of an event, by name.
+"""The SQL of what every tool needs of an event, by name.
 
-record_id: The source's id and the day: a source may give an id again days later, for another event.
-known_user: Who it is of, null for strangers; device: what stands in for them.
+record_id: The source's id and the day, because a source may reuse an id for another event days later.
+known_user: The user of the event, null for anonymous visitors. device: the id of an anonymous visitor.
 """
 USER_PROPERTIES = {
     "customer_segment": "segment",
@@ -41,12 +41,13 @@ USER_PROPERTIES = {
     "lifetime_value": "lifetime_value_amount",
     "churn_risk": "round(churn_risk_rate, 4)",
 }
-"""What tools call what we know of a customer. A risk has four digits: a model fitted again shifts those after them."""
+"""The names of user properties in tools. Risks are rounded to four digits, because refitting the model changes the
+digits after them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row can't go: a fixed reason, a sentence, and the SQL condition, whose null means no."""
+    """Why a row cannot be sent: a fixed reason, a sentence, and the SQL condition, where null means false."""
 
     reason: str
     words: str
@@ -55,16 +56,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PayloadForm:
-    """What a tool makes of a row, in SQL over the row's columns."""
+    """How a tool's payload is made from a row, in SQL over the row's columns."""
 
     user_key: str
     payload: str
     refusals: Sequence[Refusal]
-    """The first that holds is the one that is told."""
+    """If several conditions are true, the first one is reported."""
     most_bytes: int
-    """What a payload may have at most."""
+    """Maximum size of a payload."""
     named: Mapping[str, str]
-    """Further columns, each of which may use those before it."""
+    """Additional columns; each may use the ones before it."""
 
 
 @cache
@@ -73,9 +74,9 @@ def _engine() -> duckdb.DuckDBPyConnection:
 
 
 def json_object(fields: Mapping[str, str], *more: str) -> str:
-    """Return the SQL of a JSON object: names and the SQL of values; what is null is left out.
+    """Return the SQL of a JSON object, from names and the SQL of their values; null values are left out.
 
-    `more` is SQL of texts that hold fields already.
+    `more` is the SQL of texts that already contain fields.
     """
     each = [f"{text(chr(34) + name + chr(34) + ':')} || {sql}" for name, sql in fields.items()]
     return f"concat('{{', concat_ws(',', {', '.join([*each, *more])}), '}}')"
@@ -87,35 +88,35 @@ def json_value(sql: str) -> str:
 
 
 def any_longer(columns: str, most: int, measure: str = "length") -> str:
-    """Return the SQL of whether one of some texts is too long, by `length` (characters) or `strlen` (bytes)."""
+    """Return the SQL that checks whether any text is too long, by `length` (characters) or `strlen` (bytes)."""
     return " OR ".join(f"coalesce({measure}({one}), 0) > {most}" for one in columns.split(", "))
 
 
 def nothing_known(tool: str) -> Refusal:
-    """Return why a customer without any property, in the column `known`, can't go."""
+    """Return the refusal of customers without any property in the column `known`."""
     return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be told.", "known = '{}'")
 
 
 @dataclass(frozen=True, slots=True)
 class EventChoices:
-    """What a shop decides about the events that tools get."""
+    """A shop's options for the events that are sent to tools."""
 
     user_key: Literal["visitor_id", "user_id"] = "visitor_id"
-    """Who an event is of: the visitor that it was given by all we know, or only the user that it carries itself."""
+    """The user of an event: the visitor that identity resolution assigned, or only the user id in the event itself."""
     properties: tuple[str, ...] = ()
-    """Names of the properties that tools get; empty: all. Fewer are less personal data in other hands."""
+    """Names of the properties to send; empty: all. Sending fewer shares less personal data."""
     urls: Literal["whole", "without_query"] = "whole"
-    """Whether addresses of pages go with their query: click ids make it long, and it can tell of persons."""
+    """Whether page URLs include the query string, which can be long and contain personal data."""
     currency: str = "USD"
-    """Of every amount, ISO 4217: events carry none of their own."""
+    """The ISO 4217 currency of every amount, because events have no currency."""
     cart_value: Literal["cart", "item"] = "cart"
-    """What `cart_amount` tells: the worth of the whole cart, or the price of the item."""
+    """The meaning of `cart_amount`: the value of the whole cart, or the price of the item."""
 
 
 def event_payloads(
     rows: pa.Table, form: PayloadForm, properties: PropertyRule, choices: EventChoices, sent_at: datetime
 ) -> pa.Table:
-    """Return the `PAYLOADS` of rows of events."""
+    """Return the `PAYLOADS` for rows of events."""
     events = conformed(rows, EVENT_ROWS)
     fitted = fitted_column(events["properties"], properties, choices.properties)
     for name, column in (("fields", "property_fields"), ("reason", "property_reason"), ("words", "property_words")):
@@ -132,7 +133,7 @@ def event_payloads(
 
 
 def user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
-    """Return the `PAYLOADS` of rows of users."""
+    """Return the `PAYLOADS` for rows of users."""
     users = conformed(rows, USER_ROWS)
     for column in ("property_reason", "property_words"):
         users = users.append_column(column, pa.nulls(len(users), pa.string()))
@@ -160,7 +161,7 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
         )
     """  # noqa: S608 (names and conditions are this package's own; values are parameters)
     used = {name: value for name, value in values.items() if f"${name}" in query}
-    with _engine().cursor() as engine:  # a connection of its own, so that threads do not meet
+    with _engine().cursor() as engine:  # a separate connection per call, because threads cannot share one
         engine.register("rows", rows)
         return engine.sql(query, params=used).to_arrow_table().cast(PAYLOADS)
 
@@ -186,7 +187,7 @@ EVENT_ROWS = pa.schema(
     ]
 )
 EVENT_COLUMNS = tuple(EVENT_ROWS.names)
-"""What the payloads of events need: these columns of `staging.events`, of its rows that are no robots'."""
+"""The columns of `staging.events` that event payloads need. Rows of bots are excluded."""
 USER_ROWS = pa.schema(
     [
         ("customer_id", pa.string()),
@@ -197,23 +198,24 @@ USER_ROWS = pa.schema(
     ]
 )
 USER_COLUMNS = tuple(USER_ROWS.names)
-"""What the payloads of users need, a row per customer.
+"""The columns that user payloads need, one row per customer.
 
-segment: of `mart.customer_segments`; customer_tier: of the current row of `staging.customers`; lifetime_value_amount:
-of `mart.lifetime_value`; churn_risk_rate: 1 less its alive_probability. All but the first may be null: not known.
+segment: From `mart.customer_segments`. customer_tier: From the current row of `staging.customers`.
+lifetime_value_amount: From `mart.lifetime_value`. churn_risk_rate: 1 minus its alive_probability.
+All but the first may be null, which means unknown.
 """
 EVERYTHING = EventChoices()
-"""Every event, whole, by all we know."""
+"""The default options: all properties, whole URLs, and the user from identity resolution."""
 
 
 def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the columns that a schema names, in its types: engines differ in theirs."""
+    """Return the columns of a schema, cast to its types, because types differ between databases."""
     columns = [_naive(rows[field.name]).cast(field.type) for field in schema]
     return pa.table(columns, schema=schema)
 
 
 def _naive(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants are UTC with and without saying so."""
+    """Remove the time zone: times are in UTC with or without one."""
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us"))
     return column
@@ -230,10 +232,10 @@ TITLED = {
     "purchase": "Order Completed",
     "refund": "Order Refunded",
 }
-"""Names of Segment's e-commerce specification, which shops use in most analytics tools."""
+"""Event names of Segment's e-commerce specification, which shops use in most analytics tools."""
 
 
 def names_as(names: Mapping[str, str]) -> str:
-    """Return the SQL of an event's name in a tool; types beyond the platform's own keep theirs."""
+    """Return the SQL of an event's name in a tool; custom event types keep their name."""
     each = " ".join(f"WHEN {text(ours)} THEN {text(theirs)}" for ours, theirs in names.items())
     return f"CASE event_type {each} ELSE event_type END"

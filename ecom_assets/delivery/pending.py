@@ -1,4 +1,4 @@
-"""Pending records: which rows of the warehouse are due at a destination, read a chunk at a time."""
+"""Pending records: read the warehouse rows that are due at a destination, in chunks."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,26 +26,26 @@ CHUNK_ROWS = 50_000
 
 
 class Due(Protocol):
-    """Records that are due, by the day that they are of."""
+    """Due records by the day that they belong to."""
 
     is_whole: bool
-    """Whether the ledger may have a record under any day, because the records are not of days."""
+    """Whether the ledger may have a record under any day, because the records do not belong to a day."""
 
     def counts(self, days: Days) -> dict[date, int]:
-        """Return how many are due of each day that has any."""
+        """Return the number of due records of each day that has any."""
         ...
 
     def newest_day(self) -> date | None:
-        """Return the newest day with any."""
+        """Return the newest day with due records."""
         ...
 
     def chunks(self, a_day: date) -> Iterator[pa.Table]:
-        """Yield a day's, in the order in which they are to arrive."""
+        """Yield the records of a day, in the order in which they must arrive."""
         ...
 
 
 class DueEvents:
-    """Clean events of people, of the day on which they happened."""
+    """Clean events without bots, by the day on which they happened."""
 
     is_whole = False
 
@@ -54,22 +54,22 @@ class DueEvents:
         self._events = engine.table(CleanEvents)
 
     def counts(self, days: Days) -> dict[date, int]:
-        """Return how many are due of each day that has any."""
+        """Return the number of due records of each day that has any."""
         due = due_events(self._events, days)
         return _counted(due.group_by(day="event_date").agg(n=due.count()))
 
     def newest_day(self) -> date | None:
-        """Return the newest day with any."""
+        """Return the newest day with due records."""
         return _newest(self._events.event_date)
 
     def chunks(self, a_day: date) -> Iterator[pa.Table]:
-        """Yield a day's, by time."""
+        """Yield the events of a day, by time."""
         due = due_events(self._events, Days((a_day,)))
         return _chunks(due.order_by("event_at", "event_id").select(*EVENT_COLUMNS))
 
 
 class DueUsers:
-    """What is told of every customer with an order, all of them of the day as of which it is told."""
+    """User properties of every customer with an order, all under their as-of day."""
 
     is_whole = True
 
@@ -80,15 +80,15 @@ class DueUsers:
         )
 
     def counts(self, _days: Days) -> dict[date, int]:
-        """Return how many are due, whichever days are asked for."""
+        """Return the number of due records; the days have no effect."""
         return _counted(self._users.group_by(day="as_of_date").agg(n=self._users.count()))
 
     def newest_day(self) -> date | None:
-        """Return the day as of which they are told."""
+        """Return the as-of day of the user properties."""
         return _newest(self._users.as_of_date)
 
     def chunks(self, a_day: date) -> Iterator[pa.Table]:
-        """Yield those of a day by customer; none of an earlier one, which are not told any more."""
+        """Yield the user properties of a day by customer; none for earlier days, which are outdated."""
         due = self._users.filter(self._users.as_of_date == ibis.literal(a_day))
         return _chunks(due.order_by("customer_id").select(*USER_COLUMNS))
 
@@ -118,22 +118,22 @@ HASH = "payload_hash"
 
 @dataclass(frozen=True)
 class Decided:
-    """What becomes of a chunk of due rows."""
+    """The plan for a chunk of due rows."""
 
     due: int
     kept: dict[str, int]
-    """How many stay as they are, by what the ledger has of them."""
+    """The number of records that are not sent, by their state in the ledger."""
     changed: pa.Table
-    """`record_id` and `payload_hash` of those that have changed since they were delivered, and stay."""
+    """`record_id` and `payload_hash` of records that have changed since delivery and are not sent again."""
     refused: pa.Table
-    """`PAYLOADS` of those that cannot go."""
+    """`PAYLOADS` of records that cannot be sent."""
     lanes: list[pa.Table]
-    """`PAYLOADS` of those that go, by lane, in their order, with the `payload_hash` of each beside it."""
+    """`PAYLOADS` to send, by lane and in order, with an additional column `payload_hash`."""
 
 
 @dataclass(frozen=True)
 class Deciding:
-    """Decides by what is known of records."""
+    """Plans what to do with due rows, from what the ledger knows about them."""
 
     destination: Destination
     known: KnownRecords
@@ -143,7 +143,7 @@ class Deciding:
     retry_rejected: bool
 
     def of(self, chunks: Iterable[pa.Table]) -> Iterator[Decided]:
-        """Yield what becomes of each chunk that has rows."""
+        """Yield the plan for each chunk that has rows."""
         for rows in chunks:
             if len(rows):
                 yield self._decide(rows)
@@ -162,10 +162,10 @@ class Deciding:
         )
 
     def _in_lanes(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
-        """Copy each payload that goes once, to where the others of its lane are; a user's are all in one."""
+        """Group the payloads to send by lane, with one copy; all payloads of a user are in the same lane."""
         going = np.flatnonzero(goes.to_numpy())
         users = hashes_of(payloads["user_key"]).to_numpy()[going]
-        lanes = (users % self.lane_count).astype("uint8")  # which numpy sorts in one pass
+        lanes = (users % self.lane_count).astype("uint8")  # numpy sorts this type in one pass
         sorted_by_lane = payloads.take(pa.array(going[np.argsort(lanes, kind="stable")]))
         ends = np.cumsum(np.bincount(lanes, minlength=self.lane_count)).tolist()
         return [sorted_by_lane.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]

@@ -1,4 +1,4 @@
-"""Numbers of deliveries, as the ledger has them right now."""
+"""Query the current delivery counts in the ledger."""
 
 from contextlib import closing
 from pathlib import Path
@@ -20,15 +20,15 @@ DEFINITION: Final = {name: ReconciliationDaily.columns[name].description for nam
 
 
 class NoLedgerError(EcomError):
-    """Nothing was ever delivered from here, so there is nothing to tell of: zeros would be taken for an outage."""
+    """Nothing was ever delivered from here. Zeros instead of this error would look like an outage."""
 
 
 def deliveries(settings: Settings, period: Period, destination: str | None) -> dict[str, Any]:
-    """Return what became of the records of each day of a period.
+    """Return the outcomes of the records of each day of a period.
 
     Raises:
         NoLedgerError: There is no ledger.
-        DeliveryError: It cannot be opened.
+        DeliveryError: The ledger cannot be opened.
     """
     place = ledger_place(settings)
     if isinstance(place, Path) and not place.exists():

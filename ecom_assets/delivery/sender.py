@@ -1,4 +1,4 @@
-"""One request to a tool: at the pace that it allows, with timeouts, and what came back, whatever it was."""
+"""Send one request to a tool, with rate limit and timeouts, and return the reply, even if it is an error."""
 
 import json
 import logging
@@ -18,59 +18,59 @@ from ecom_assets.redact_url import without_secrets
 
 _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
-"""Of 0 to 3: JSON of events shrinks to an eighth, in a fifth of the time that zlib takes for it."""
+"""Compression level from 0 to 3. It shrinks JSON events to an eighth, in a fifth of the time that zlib needs."""
 _WORDS = 300
-"""Characters of what a tool says that are kept."""
+"""Maximum characters kept of a tool's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a batch is worth waiting for."""
+    """How often to retry a batch and how long to wait."""
 
     base_s: float = 1.0
-    """Before the first retry; each next waits twice that."""
+    """Wait before the first retry; it doubles with each retry."""
     most_s: float = 60.0
-    """No single wait before a retry is longer, unless the tool asks for it."""
+    """Longest wait before a retry, unless the tool asks for more."""
     jitter: tuple[float, float] = (0.0, 0.0)
-    """Between so many times the base is added by chance, so that senders do not come back together."""
+    """Range of a random factor: factor times `base_s` is added, so that senders do not retry at the same time."""
     pause_s: float = 30.0
-    """After 429 that names no time."""
+    """Wait after a 429 without Retry-After."""
     retries: int = 5
-    """After answers that may be better the next time; pauses that a tool asks for are none."""
+    """Maximum retries after temporary errors; pauses that a tool asks for do not count."""
     total_s: float = 300.0
-    """All waits of a batch together."""
+    """Maximum total wait of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a tool documents of its requests, where settings say nothing else."""
+    """A tool's documented limits, used unless the settings override them."""
 
     most_records: int
-    """Records of a request."""
+    """Maximum records of a request."""
     most_bytes: int
-    """Bytes of a request."""
+    """Maximum bytes of a request."""
     pause_s: float = 30.0
-    """After 429 that names no time."""
+    """Wait after a 429 without Retry-After."""
     per_s: float = 0.0
-    """Records per second; 0: no bound."""
+    """Maximum records per second; 0: no limit."""
     base_s: float = 1.0
-    """Before the first retry."""
+    """Wait before the first retry."""
     jitter: tuple[float, float] = (0.0, 0.5)
     """See `Patience`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRule:
-    """How a tool is talked to."""
+    """How requests to a tool are sent."""
 
     name: str
-    """The tool, as messages say it."""
+    """The tool's name in messages."""
     settings: str
-    """Where to look when it does not know us."""
+    """The settings to check when the tool does not accept our account."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """What must not appear in what is told of an answer."""
+    """Secrets that must not appear in messages."""
     per_s: float = 0.0
-    """Records that it takes per second; 0: no bound."""
+    """Maximum records per second; 0: no limit."""
     most_records: int = 1
     """Records of the largest request."""
     takes_gzip: bool = False
@@ -81,7 +81,7 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is posted. Keys can be in all but the address, so nothing else of it is ever shown."""
+    """A POST request. Only the URL may be shown, because all other parts can contain keys."""
 
     url: str
     body: bytes = field(repr=False)
@@ -93,19 +93,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of a request: an answer, or no answer (status 0)."""
+    """The result of a request: a response, or no response (status 0)."""
 
     status: int
     body: bytes = b""
     asked_s: float | None = None
     """The seconds in Retry-After."""
     may_have_it: bool = False
-    """Without an answer: whether the tool may have got the request all the same."""
+    """If there was no response: whether the tool may still have received the request."""
     words: str = ""
-    """What the tool says, or why there is no answer, without keys."""
+    """The tool's message, or why there is no response, without keys."""
 
     def told(self) -> dict[str, Any]:
-        """Return the body as a JSON object; an empty one if it is none."""
+        """Return the body as a JSON object, or an empty one if it is something else."""
         try:
             told = json.loads(self.body)
         except ValueError:
@@ -114,12 +114,12 @@ class Reply:
 
 
 class Sender:
-    """Posts requests from any number of threads."""
+    """Posts requests; thread-safe."""
 
     def __init__(self, rule: HttpRule) -> None:
-        """Open nothing yet."""
+        """Set up the sender without opening a connection."""
         self.rule = rule
-        # The library's own retries are off: which records of a request are worth another try differs between tools.
+        # The library's retries are off, because which records of a request to retry differs between tools.
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=rule.connections, max_retries=0)
         self._session = through(Session(), adapter)
         self._limiter = _limiter(rule)
@@ -128,17 +128,17 @@ class Sender:
         """Whether the tool has ever taken something: then it knows us, and what it refuses is the record."""
 
     def close(self) -> None:
-        """End the connections and the limiter's thread, which else lives as long as the process."""
+        """Close the connections and stop the limiter's thread, which would otherwise run until the process ends."""
         self._session.close()
         if self._limiter is not None:
             self._limiter.close()
 
     def pause(self, seconds: float) -> None:
-        """Let no thread send for so long: the tool said that it has had enough of us, not of one user."""
+        """Stop all threads from sending for some seconds, because the tool limits the whole account, not one user."""
         self._pause.ask(seconds)
 
     def post(self, request: Request, records: int) -> Reply:
-        """Post once; waits its turn, and for a pause to be over."""
+        """Post once, after waiting for the rate limit and the end of a pause."""
         if self._limiter is not None:
             self._limiter.try_acquire(self.rule.name, weight=records)
         self._pause.wait()
@@ -167,7 +167,7 @@ class Sender:
         return self.without_keys(f"{response.status_code} {response.text[:_WORDS]}").strip()
 
     def without_keys(self, said: str) -> str:
-        """Return what a tool says with our keys taken out: some repeat what they were sent."""
+        """Return a tool's message without our keys, because some tools repeat the request."""
         for secret in filter(None, self.rule.secrets):
             said = said.replace(secret, "…")
         return said
@@ -176,13 +176,13 @@ class Sender:
 def _limiter(rule: HttpRule) -> Limiter | None:
     if not rule.per_s:
         return None
-    # The window is as long as the largest request needs, so that no second gets more than its share for long.
+    # The window is only as long as the largest request needs, so that bursts stay short.
     window_s = max(1.0, math.ceil(rule.most_records / rule.per_s))
     return Limiter(Rate(max(rule.most_records, int(rule.per_s * window_s)), int(window_s * 1000)))
 
 
 def _was_never_sent(error: exceptions.RequestException) -> bool:
-    """Tell whether there was not even a connection."""
+    """Return whether the request was not sent because there was no connection."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError | exceptions.InvalidURL) or isinstance(
         cause, NewConnectionError | ConnectTimeoutError

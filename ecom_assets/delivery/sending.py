@@ -1,7 +1,8 @@
-"""The delivery of the due records of a day: batches, the ledger, senders, answers.
+"""Deliver the due records of a day.
 
-A record's batch is in the ledger before it is sent, and what came of it after. Records of one user go through one lane,
-in which a batch waits for the answer to the one before. While a chunk is sent, the next is read and prepared.
+A batch is written to the ledger before it is sent, and its outcome afterwards. All records of one user go through the
+same lane. In a lane, a batch is sent only after the previous one has its answer. While a chunk is sent, the next one is
+read and prepared.
 """
 
 import time
@@ -28,50 +29,50 @@ from ecom_assets.tables.days import ONE_DAY, Days
 
 POSTPONED, IN_DOUBT = Verdict.POSTPONED.value, Verdict.IN_DOUBT.value
 WAITING = "waiting"
-"""The state of a record that was not tried, because the destination was down or an earlier one of its user waits."""
+"""The state of a record that was not sent because the destination was down or an earlier record of its user waits."""
 
 
 @dataclass
 class Tally:
-    """What became of the due records of a delivery."""
+    """The outcomes of the due records of a delivery."""
 
     due: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Due records by their state after the delivery: a `Verdict`'s value, `unconfirmed`, `refused` or `waiting`."""
+    """Due records by their state after the delivery: a `Verdict` value, `unconfirmed`, `refused` or `waiting`."""
     sent: int = 0
     delivered: int = 0
-    """Of the records that this delivery sent."""
+    """How many of the records that this delivery sent were delivered."""
     rejected: int = 0
     retried: int = 0
     to_repeat: int = 0
-    """Records in doubt that a later delivery sends again, because that is safe."""
+    """Records in doubt that a later delivery will send again, because that is safe."""
     changed: int = 0
-    """Records that have changed since they were delivered, and were not sent again."""
+    """Records that have changed since delivery and were not sent again."""
     batches: int = 0
     byte_count: int = 0
     seconds: float = 0.0
     refusal: str = ""
-    """The sentence of a tool that refuses us, not a record: a wrong key, token or project."""
+    """The message of a tool that refuses our account, not a record: a wrong key, token or project."""
     doubted: bool = False
-    """Whether a tool that had taken nothing yet refused records without naming any."""
+    """Whether a tool refused records without naming any, before it had accepted any record."""
 
     @property
     def residue(self) -> int:
-        """Return how many due records nobody accounts for; zero is well."""
+        """Return how many due records have no known state; it should be zero."""
         return self.due - self.outcomes.total()
 
     @property
     def pending(self) -> int:
-        """Return how many due records are to be sent by a later delivery."""
+        """Return how many due records a later delivery will send."""
         return self.outcomes[POSTPONED] + self.outcomes[WAITING] + self.to_repeat
 
     @property
     def note(self) -> DayNote:
-        """Return what the ledger keeps of the day."""
+        """Return the totals of the day for the ledger."""
         return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
 
     def add(self, other: "Tally") -> None:
-        """Take in the tally of another day."""
+        """Add the counts of another day."""
         self.due += other.due
         self.changed += other.changed
         self.to_repeat += other.to_repeat
@@ -81,7 +82,7 @@ class Tally:
         self._add_work(other)
 
     def is_refused_by(self, outcomes: Sequence[Outcome]) -> bool:
-        """Take in what a tool says of us, not of a record; tell whether it is sure, so that nothing more need go."""
+        """Note whether a tool refuses our account, not a record; return whether it is certain, so sending can stop."""
         ours = [one for one in outcomes if one.reason in {NOT_ALLOWED, NOT_KNOWN}]
         if ours:
             self.refusal = self.refusal or ours[0].words
@@ -89,7 +90,7 @@ class Tally:
         return any(one.reason == NOT_ALLOWED for one in ours)
 
     def after(self, first: "Tally") -> "Tally":
-        """Return the tally of a day that was delivered a second time: what became of it last, and the work of both."""
+        """Return the counts of a day that was delivered twice: the last outcomes, and the work of both deliveries."""
         both = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
         both._add_work(first)  # noqa: SLF001 (of the same class)
         return both
@@ -101,17 +102,17 @@ class Tally:
 
 DELIVERED = Verdict.DELIVERED.value
 MOST_KNOWN = 2_000_000
-"""Records of which the ledger's word is held in memory at once: of the order of 200 MB."""
+"""Maximum ledger records held in memory at a time: about 200 MB."""
 FAILURES = 3
-"""Batches in a row of which a destination took nothing, after which it counts as down."""
+"""A destination counts as down after this many batches in a row of which it accepted nothing."""
 MOST_AHEAD = 2
-"""Batches per lane that wait or are under way before the next chunk is taken in."""
+"""Maximum batches per lane that wait or are being sent when the next chunk is added."""
 
 
 @dataclass(frozen=True)
 class _Batch:
     payloads: pa.Table
-    """With the `payload_hash` of each beside it: a tool may cut records into batches in another order."""
+    """Includes the column `payload_hash`, because a tool may batch records in a different order."""
 
     @property
     def hashes(self) -> bytes:
@@ -119,7 +120,7 @@ class _Batch:
 
 
 class Delivery:
-    """A delivery to one destination by one writer; a day at a time."""
+    """A delivery to one destination by one writer, one day at a time."""
 
     def __init__(
         self,
@@ -130,23 +131,25 @@ class Delivery:
         retry_rejected: bool = False,
         sending_at: Clock | None = None,
     ) -> None:
-        """Take the destination, the ledger with the right to write it, and whether dead letters are tried again.
+        """Set up a delivery.
 
-        `sending_at` is the clock by which payloads may be too old, unless the ledger's own.
+        `writer` is the right to write to the ledger. `retry_rejected` sends dead letters again. `sending_at` is the
+        clock that decides whether a payload is too old; the default is the ledger's clock.
         """
         self.sending_at = sending_at or ledger.now
         self.destination = destination
         self.ledger = ledger
         self.writer = writer
         self.retry_rejected = retry_rejected
-        # What cannot be sent twice goes one batch at a time, so that a kill leaves no more than that in doubt.
+        # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
         self.lane_count = destination.senders if destination.safe_to_repeat else 1
         self.is_down = False
 
     def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
-        """Return what the ledger has of days and their neighbours, if that is few enough to hold; the caller closes it.
+        """Return the ledger's records of days and their neighbors, or None if they are too many for memory.
 
-        Where a day's records may have been sent under any day, that is all of the ledger, however much.
+        The caller closes the result. With `whole_history`, records may be under any day, so the whole ledger is read,
+        whatever its size.
         """
         around = (None, None) if whole_history else (first - ONE_DAY, last + ONE_DAY)
         identity = self.writer.destination_id
@@ -155,12 +158,12 @@ class Delivery:
         return KnownRecords(self.ledger.store, identity, *around)
 
     def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> Tally:
-        """Send what is due of a day and not yet there.
+        """Send the due records of a day that are not delivered yet.
 
         Args:
-            day: The day that the records are of, in the ledger.
-            chunks: The due rows in the order in which they are to arrive, as the destination's payloads take them.
-            known: What the ledger had of the day and its neighbours when the delivery began; else it is read.
+            day: The day of the records in the ledger.
+            chunks: The due rows in the order in which they must arrive, with the columns that the payloads need.
+            known: The ledger's records of the day and its neighbors at the start of the delivery. None: read them.
 
         Raises:
             DeliveryError: Another delivery has taken over, or the ledger cannot be used.
@@ -224,7 +227,7 @@ class _DayDelivery:
         return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
 
     def _sending_until(self, ahead: Future[Decided | None], senders: ThreadPoolExecutor) -> Decided | None:
-        """Send what waits while the next chunk is made ready; return it."""
+        """Send waiting batches until the next chunk is ready, and return its plan."""
         while True:
             if done := self._wait(ahead):
                 self._write(done, senders)
@@ -232,7 +235,7 @@ class _DayDelivery:
                 return ahead.result()
 
     def _take_in(self, decided: Decided) -> None:
-        """Note what stays and what cannot go, and put what goes into the lanes."""
+        """Record what is kept or refused, and put what will be sent into the lanes."""
         self.tally.due += decided.due
         self.tally.outcomes.update(decided.kept)
         if len(decided.changed):
@@ -255,7 +258,7 @@ class _DayDelivery:
         self.tally.outcomes[REFUSED] += len(refused)
 
     def _cut(self, lane: int, payloads: pa.Table) -> None:
-        """Cut a lane's records into batches; the last may get more, so it stays behind."""
+        """Split a lane's records into batches; the last one stays open for more records."""
         if (rest := self.rest[lane]) is not None:
             payloads = pa.concat_tables([rest.payloads, payloads])
         batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
@@ -269,7 +272,7 @@ class _DayDelivery:
                 self.rest[lane] = None
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
-        """Send, until no more than `leave` batches wait or are under way."""
+        """Send until at most `leave` batches wait or are being sent."""
         done: set[Future[Sequence[Answer]]] = set()
         while True:
             self._write(done, senders)
@@ -278,7 +281,7 @@ class _DayDelivery:
             done = self._wait()
 
     def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
-        """Wait for an answer, or for something else; anyone who waits stays the writer."""
+        """Wait for an answer or for another future, and renew the right to write meanwhile."""
         while True:
             awaited: list[Future[Any]] = [*self.under_way, *also]
             done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
@@ -288,7 +291,7 @@ class _DayDelivery:
                 pass
 
     def _write(self, done: set[Future[Sequence[Answer]]], senders: ThreadPoolExecutor) -> None:
-        """Write down answers and the batches that go next, in one transaction; then let these go."""
+        """Write the answers and the next batches to the ledger in one transaction, then send these batches."""
         answered = [(self.under_way.pop(future), future.result()) for future in done]
         if not answered and not any(self.lanes):
             return
@@ -303,7 +306,7 @@ class _DayDelivery:
             self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
 
     def _next(self, lane: int) -> _Batch | None:
-        """Return the lane's next batch without the records that must wait."""
+        """Return the lane's next batch, without records that must wait."""
         while self.lanes[lane]:
             batch = self.lanes[lane].popleft()
             if self.delivery.is_down:
@@ -349,14 +352,14 @@ class _DayDelivery:
         self._hold_back(batch, outcomes, counted)
 
     def _outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
-        """Return what answers say; most batches have one for all, which costs next to nothing."""
+        """Return the outcomes for answers; fast for the usual case of one outcome for the whole batch."""
         if answers and answers.count(answers[0]) == len(answers):
             return [Outcome.of(answers[0], self.destination)] * len(answers)
         known: dict[Answer, Outcome] = {}
         return [known.get(one) or known.setdefault(one, Outcome.of(one, self.destination)) for one in answers]
 
     def _hold_back(self, batch: _Batch, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
-        """Let what follows wait where records do: that of their users, or all if the destination takes nothing."""
+        """Hold back later records of users whose records wait, or all records if the destination accepts nothing."""
         if counted.keys() <= {DELIVERED, UNCONFIRMED}:
             self.failures = 0
             return
@@ -374,18 +377,18 @@ class _DayDelivery:
 
 @dataclass
 class Exported:
-    """What a delivery of several days came to."""
+    """The result of a delivery of several days."""
 
     total: Tally = field(default_factory=Tally)
     unaccounted: dict[date, int] = field(default_factory=dict)
-    """Days whose rows in the mart are not all accounted for, and how many are not."""
+    """Days with mart rows of unknown state, and the number of these rows."""
     days: list[date] = field(default_factory=list)
     late: list[date] = field(default_factory=list)
-    """Days of which records still wait that should be there by now."""
+    """Days with records that still wait but should have been delivered by now."""
 
 
 def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
-    """Deliver what is due of some days, and of earlier days that were not finished.
+    """Deliver the due records of some days, and of earlier unfinished days.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
@@ -420,9 +423,10 @@ def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
 
 
 def _deliver_doubted_again(delivery: Delivery, due: Due, tallies: dict[date, Tally]) -> None:
-    """Send again what a tool refused without a reason before it had taken anything, if it has taken something since.
+    """Retry records that a tool refused without a reason before it accepted any, if it has accepted some since.
 
-    Then it knows us, and what it refuses is the record: one bad record must not wait forever for being the first.
+    Such a tool accepts our account, so a new refusal concerns the record. Otherwise an invalid record that happens to
+    be the first would wait forever.
     """
     if not any(tally.delivered for tally in tallies.values()):
         return

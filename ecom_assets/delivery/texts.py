@@ -1,6 +1,6 @@
-"""Texts of an Arrow column, hashed in place: as Python texts they would be copied, and held, once more.
+"""Hash the texts of an Arrow column in place, without copying them to Python strings.
 
-Their hashes tell whether a payload has changed, and keep a user's records together.
+The hashes show whether a payload has changed, and keep a user's records together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 
 def _views_of(column: pa.ChunkedArray) -> Iterator[memoryview]:
-    """Yield the UTF-8 of each text (`string`), none of null."""
+    """Yield the UTF-8 bytes of each text (`string`); null has no bytes."""
     for texts in column.chunks:
         if len(texts):
             _, offsets, data = texts.buffers()
@@ -24,9 +24,9 @@ def _views_of(column: pa.ChunkedArray) -> Iterator[memoryview]:
 
 
 def hashes_of(column: pa.ChunkedArray) -> pa.Array:
-    """Return XXH3's 64 bits of each text (`string`, as UTF-8), as `uint64`; of null it is 0.
+    """Return the 64-bit XXH3 hash of each text (`string`, as UTF-8) as `uint64`; null becomes 0.
 
-    A seventh of the time of MD5; its definition is final, so that what a ledger keeps of it stays right.
+    It needs a seventh of the time of MD5. Its definition is final, so hashes in a ledger stay valid.
     """
     hashes = np.fromiter((xxh3_64_intdigest(view) for view in _views_of(column)), "<u8", len(column))
     hashes[column.is_null().to_numpy()] = 0
@@ -34,14 +34,14 @@ def hashes_of(column: pa.ChunkedArray) -> pa.Array:
 
 
 class Texts(Sequence[str]):
-    """Texts of a column, each made when it is looked at."""
+    """The texts of a column as a sequence; each string is created on access."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         """Take the column (`string`), without nulls."""
         self._column = column
 
     def __len__(self) -> int:
-        """Return how many they are."""
+        """Return the number of texts."""
         return len(self._column)
 
     @overload
@@ -49,15 +49,15 @@ class Texts(Sequence[str]):
     @overload
     def __getitem__(self, at: slice) -> "Texts": ...
     def __getitem__(self, at: int | slice) -> "str | Texts":
-        """Return one, or some."""
+        """Return one text or a slice."""
         return Texts(self._column[at]) if isinstance(at, slice) else str(self._column[at])
 
     def at(self, places: Sequence[int]) -> "Texts":
-        """Return those at some places, which rise."""
+        """Return the texts at the positions `places`, which must be in ascending order."""
         return self if len(places) == len(self) else Texts(self._column.take(pa.array(places, pa.int64())))
 
     def between(self, head: str, tail: str) -> bytes:
-        """Return all of them with commas between, a head before and a tail after."""
+        """Return all texts joined by commas, between `head` and `tail`."""
         texts = pa.concat_arrays(self._column.chunks) if self._column.num_chunks else pa.array([], pa.string())
         inner = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts), ",")
         return b"".join([head.encode(), inner[0].as_buffer(), tail.encode()])

@@ -1,8 +1,8 @@
-"""What a tool that takes events and users is to the platform: one object, which each package in `tools/` makes.
+"""The interface between the platform and an analytics tool: each package in `tools/` creates one `Tool`.
 
-Adding a tool is adding a package there: `settings.py` (its settings), `payload.py` (pure: from rows to its JSON),
-`client.py` (its requests, and what its answers mean) and `tool.py`, whose `TOOL` is one of these. Nothing else names a
-tool; CONTRIBUTING has the recipe.
+To add a tool, add a package there: `settings.py` (its settings), `payload.py` (pure functions from rows to JSON),
+`client.py` (its requests and how to interpret its responses) and `tool.py` with a `Tool` named `TOOL`. No other code
+names a tool. CONTRIBUTING has the steps.
 """
 
 import hashlib
@@ -23,82 +23,82 @@ S = TypeVar("S", bound=ToolSettings)
 
 @dataclass(frozen=True)
 class ToolContext(Generic[S]):
-    """What a tool's client is made from."""
+    """What a tool's client is created from."""
 
     settings: Settings
     own: S
-    """The same settings, as the tool's own class."""
+    """The same settings, as an object of the tool's settings class."""
     choices: EventChoices
     limits: Limits
 
 
 @dataclass(frozen=True)
 class Feed(Generic[S]):
-    """How records of one kind, events or users, go to a tool."""
+    """How records of one kind, events or users, are sent to a tool."""
 
     open: Callable[[ToolContext[S]], HttpDestination]
     limits: Callable[[S], Limits]
     safe_to_repeat: Callable[[S], bool] = lambda _own: True
-    """Whether sending a record again within `repeat_window_s` leaves one copy."""
+    """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeat_window_s: float | None = None
-    """Seconds in which the tool knows a record again; None: always."""
+    """For how many seconds the tool recognizes a repeated record; None: always."""
 
 
 @dataclass(frozen=True)
 class Tool(Generic[S]):
-    """A tool, in all that the rest of the platform must know of it."""
+    """Everything that the rest of the platform needs to know about a tool."""
 
     name: str
-    """Of its package: its settings and its assets begin with it."""
+    """The name of its package; the names of its settings and assets begin with it."""
     title: str
-    """As messages say it."""
+    """The tool's name in messages."""
     settings: type[S]
     needed: tuple[str, ...]
-    """The fields without which nothing goes there; messages say the first."""
+    """The fields that are required to send anything; messages name the first."""
     is_set: Callable[[S], bool]
     address: Callable[[S], str]
     project: Callable[[S], str]
-    """What tells the account at that address from any other, without a secret (see `hashed`)."""
+    """What identifies the account at that address, without secrets (see `hashed`)."""
     events: Feed[S]
     users: Feed[S]
     event_names: Mapping[str, str]
-    """What the tool calls our event types; types beyond these keep their name."""
+    """The tool's names for our event types; other types keep their name."""
     confirms: bool = True
-    """Whether an answer that it is well says that the tool has the records."""
+    """Whether a success response means that the tool has the records."""
     former_account: Callable[[S], str] = lambda _own: ""
-    """What ledgers of earlier releases call the account, if not as now."""
+    """The account's name in ledgers of earlier releases, if it was different."""
     halves: tuple[tuple[str, str], ...] = ()
-    """Fields of which both are set, or neither."""
+    """Pairs of fields that must both be set or both be empty."""
     refusal: Callable[[S], str] = lambda _own: ""
-    """What else is wrong with its settings, as a sentence; empty: nothing."""
+    """Another error in its settings, as a sentence; empty: none."""
     placeholders: Mapping[str, Any] = field(default_factory=dict)
-    """What a dry run takes for the needed fields that are not set: nothing goes there, and no payload has them."""
+    """Values that a dry run uses for required fields that are not set. They are not sent and are in no payload."""
     has_stand_in: bool = False
-    """Whether the sandbox has a stand-in of it (`sandbox/vendors/<name>.py`); its records go nowhere else."""
+    """Whether the sandbox has a stand-in for it (`sandbox/vendors/<name>.py`), the only target of sandbox records."""
 
     @property
     def setting(self) -> str:
-        """The variable without which nothing goes there."""
+        """The environment variable that is required to send anything."""
         return variable(self.needed[0])
 
     def feeds(self) -> dict[str, Feed[S]]:
-        """Return its feeds by the names of their assets."""
+        """Return its feeds by asset name."""
         return {f"{self.name}_events": self.events, f"{self.name}_users": self.users}
 
     def own(self, settings: Settings) -> S:
-        """Return the settings as the tool's own class, which `Settings` is made from."""
+        """Return the settings as an object of the tool's settings class, a base class of `Settings`."""
         return cast("S", settings)
 
     def account(self, settings: Settings) -> str:
-        """Return address and project, by which the ledger knows the account."""
+        """Return the URL and project that identify the account in the ledger."""
         own = self.own(settings)
         return f"{self.address(own).partition('://')[2]} {self.project(own)}"
 
     def refuse_incomplete(self, settings: Settings) -> None:
-        """Refuse settings that name the tool by half.
+        """Refuse incomplete settings of the tool.
 
         Raises:
-            SettingError: They do.
+            SettingError: Some required settings of the tool are set and others are not.
         """
         own = self.own(settings)
         for first, second in self.halves:
@@ -110,7 +110,7 @@ class Tool(Generic[S]):
             raise SettingError(sentence)
 
     def open(self, settings: Settings, choices: EventChoices) -> dict[str, HttpDestination]:
-        """Return its destinations by name, with all that holds of them; none is asked for anything yet."""
+        """Return its destinations by name; nothing is sent yet."""
         own, opened = self.own(settings), {}
         for name, feed in self.feeds().items():
             one = feed.open(ToolContext(settings, own, choices, feed.limits(own)))
@@ -122,12 +122,12 @@ class Tool(Generic[S]):
 
 
 def variable(field_name: str) -> str:
-    """Return the variable of a field of the settings."""
+    """Return the environment variable of a settings field."""
     return PREFIX + field_name.upper()
 
 
 def hashed(secret: str) -> str:
-    """Return the beginning of a secret's hash, which may stand in the ledger."""
+    """Return a prefix of a secret's hash, which may be stored in the ledger."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Totals of deliveries: dead letters, and per day and destination what was due and what became of it."""
+"""Totals of deliveries: dead letters, and the due records and their outcomes per day and destination."""
 
 import ibis.expr.types as ir
 
@@ -10,12 +10,12 @@ PURCHASES = ("purchase", "refund")
 
 
 def due_events(events: ir.Table, days: Days) -> ir.Table:
-    """Events of `days` that tools are to get: rows of `CleanEvents` that are no robots'."""
+    """Return the events of `days` to send to tools: rows of `CleanEvents` without bots."""
     return events.filter(days.contain(events.event_date), ~events.is_bot)
 
 
 def user_properties(segments: ir.Table, customers: ir.Table, values: ir.Table) -> ir.Table:
-    """One row per customer with an order: what tools are told of users, null where it is not known.
+    """Return the user properties for tools, one row per customer with an order; null means unknown.
 
     Args:
         segments: All rows of `CustomerSegments`.
@@ -30,18 +30,18 @@ def user_properties(segments: ir.Table, customers: ir.Table, values: ir.Table) -
 
 
 def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
-    """One row per dead letter of `days`, of rows of `Deliveries`."""
+    """Return one row per dead letter of `days`, from rows of `Deliveries`."""
     dead = deliveries.filter(days.contain(deliveries.record_date), deliveries.outcome.isin(DEAD))
     return dead.select(*DeadLetters.columns)
 
 
 def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> ir.Table:
-    """Purchase and refund events of `days` by day, destination, account and outcome, in a column `purchase_count`.
+    """Count purchase and refund events of `days` by day, destination, account and outcome, as `purchase_count`.
 
     Args:
         events: All rows of `CleanEvents`.
         deliveries: All rows of `Deliveries`.
-        days: The days asked for.
+        days: The days to count.
     """
     due = due_events(events, days)
     due = due.filter(due.event_type.isin(PURCHASES))
@@ -56,13 +56,13 @@ def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> 
 
 
 def reconciliation_daily(noted: ir.Table, purchases: ir.Table, orders: ir.Table) -> ir.Table:
-    """One row per row of `noted`.
+    """Add purchases and orders to the ledger's totals; return one row per row of `noted`.
 
     Args:
-        noted: What the ledger notes of each day and destination: the columns of `ReconciliationDaily` up to
+        noted: The ledger's totals of each day and destination: the columns of `ReconciliationDaily` up to
             newest_batch_number.
-        purchases: What `purchases_by_outcome` returns, of the same days.
-        orders: `reconciled_date` and `order_count` of the same days.
+        purchases: The result of `purchases_by_outcome` for the same days.
+        orders: `reconciled_date` and `order_count` for the same days.
     """
     is_of = {"accepted": "delivered", "unacknowledged": "unconfirmed"}
     summed = purchases.group_by(*DAY_AND_PLACE).agg(

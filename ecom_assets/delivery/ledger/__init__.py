@@ -1,1 +1,1 @@
-"""The ledger of deliveries: each record once."""
+"""The ledger of deliveries, which makes sure that each record is sent once."""

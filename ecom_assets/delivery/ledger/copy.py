@@ -1,4 +1,4 @@
-"""The ledger's rows of some days, copied for the warehouse."""
+"""Copy the ledger's rows of some days for the warehouse."""
 
 import json
 from dataclasses import dataclass
@@ -41,11 +41,11 @@ OF_OUTCOME = {
     "pending_count": ("postponed", "waiting"),
 }
 NOTED = tuple(ReconciliationDaily.columns)[: tuple(ReconciliationDaily.columns).index("newest_batch_number") + 1]
-"""The columns of `ReconciliationDaily` that the ledger notes."""
+"""The columns of `ReconciliationDaily` that come from the ledger."""
 
 
 def deliveries_of(store: Store | None, days: Days) -> ir.Table:
-    """Return the rows of `Deliveries` of some days, in memory as long as they are read."""
+    """Return the rows of `Deliveries` for some days, as an in-memory table."""
     con = connect()
     schema = schema_of(Deliveries).to_pyarrow()
     con.con.register("rows", schema.empty_table())
@@ -58,7 +58,7 @@ def deliveries_of(store: Store | None, days: Days) -> ir.Table:
 
 
 def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
-    """Return what the ledger noted of days, in the columns `NOTED`."""
+    """Return the ledger's totals of days, in the columns `NOTED`."""
     found = store.rows(NOTES) if store else []
     wanted = None if days is None else set(days.dates)
     rows = [_noted(row) for row in found if wanted is None or date.fromisoformat(row[0]) in wanted]
@@ -103,21 +103,21 @@ def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Gap:
-    """What the copy has and the ledger lacks."""
+    """Records that the copy has and the ledger lacks."""
 
     missing_count: int
     copied_count: int
 
     def __bool__(self) -> bool:
-        """Tell whether anything is missing."""
+        """Return whether anything is missing."""
         return self.missing_count > 0
 
 
 def gap_of(store: Store | None, engine: Engine) -> Gap:
     """Compare the ledger with the copy, by destination and day.
 
-    Accounts are left out, as what they are called may change between releases. A record that was sent twice counts
-    twice in the ledger and once in the copy, so that a whole ledger never has fewer.
+    Accounts are not compared because their names may change between releases. A record that was sent twice counts twice
+    in the ledger and once in the copy, so a complete ledger never has fewer records.
     """
     rows = engine.table(Deliveries).group_by("destination", "record_date").agg(n=lambda table: table.count())
     copied = {(row["destination"], row["record_date"].isoformat()): row["n"] for row in rows.to_pyarrow().to_pylist()}
@@ -127,10 +127,10 @@ def gap_of(store: Store | None, engine: Engine) -> Gap:
 
 
 def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
-    """Stop before anything is sent where the ledger knows less than the warehouse's copy of it.
+    """Refuse to send anything if the ledger has fewer records than its copy in the warehouse.
 
     Raises:
-        DeliveryError: It does.
+        DeliveryError: The ledger has fewer records.
     """
     if gap := gap_of(store, engine):
         raise DeliveryError(

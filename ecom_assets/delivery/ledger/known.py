@@ -1,4 +1,4 @@
-"""What the ledger knows of the records of some days, and what follows for rows that are due: send, keep, refuse."""
+"""Read the ledger's records of some days, and plan which due rows to send, keep or refuse."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.delivery.texts import hashes_of
 
 PAGE = 50
-"""Batches that are read at once."""
+"""How many batches are read at a time."""
 SENT = pa.schema(
     [("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())]
 )
@@ -61,15 +61,16 @@ SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
 FROM given c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
-"""Who is known to be there stays, whatever the payload says by now; what may be there goes again only where that is
-safe; all else goes when it can. The first ledgers had MD5 for a hash; a rebuilt one may have none, which is 0."""
+"""A delivered record stays, even if its payload has changed. A record that may be delivered is sent again only if that
+is safe. Every other record is sent if it can be. The first ledgers used MD5 hashes. A rebuilt ledger may have no hash,
+which is 0."""
 
 
 class KnownRecords:
-    """The sendings of some days in memory, of one destination or of all."""
+    """The attempts to send records of some days, in memory, for one destination or all."""
 
     def __init__(self, store: Store | None, destination_id: int | None, first: date | None, last: date | None) -> None:
-        """Read what the ledger has; None for no ledger, all destinations, or from the first day and to the last."""
+        """Read the ledger. None means: no ledger, all destinations, no first day, or no last day."""
         self.con = duckdb.connect()
         self._fill("sent", SENT.empty_table())
         self._fill("batch", pa.table({name: pa.array([], kind) for name, kind in BATCH.items()}))
@@ -91,7 +92,7 @@ class KnownRecords:
                 {
                     "decision": pc.if_else(can_go, "send", "refuse"),
                     "kept_as": pa.nulls(len(payloads), pa.string()),
-                    "is_changed": pa.repeat(False, len(payloads)),  # noqa: FBT003 (a value, no choice)
+                    "is_changed": pa.repeat(False, len(payloads)),  # noqa: FBT003 (a value, not an option)
                     "payload_hash": hashes,
                 }
             )
@@ -108,7 +109,7 @@ class KnownRecords:
         return self.con.sql(PLAN, params=choices).to_arrow_table().append_column("payload_hash", hashes)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self.con.close()
 
     def _take_in(self, store: Store, batches: list[tuple[Any, ...]]) -> None:
@@ -122,7 +123,7 @@ class KnownRecords:
                 pa.array(np.frombuffer(hashes, dtype="<u8")),
             ]
             sent.append(pa.Table.from_arrays(columns, schema=SENT))
-        self._add("sent", pa.concat_tables(sent))  # at once: GA4 has a batch per person
+        self._add("sent", pa.concat_tables(sent))  # in one call: GA4 has one batch per person
         self._add("batch", table_of(BATCH, [row[:-2] for row in batches]))
         marks = ", ".join("?" for _ in numbers)
         asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
@@ -138,7 +139,7 @@ class KnownRecords:
 
 
 def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
-    """Return the instant, as the ledger writes it, since which what was sent may be sent again."""
+    """Return the time, in the ledger's format, since which sent records may be sent again."""
     if not destination.safe_to_repeat:
         return "9999"
     if destination.repeat_window_s is None:
@@ -149,7 +150,7 @@ def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
 def _pages(
     store: Store, destination_id: int | None, first: date | None, last: date | None
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the batches in order, some at a time."""
+    """Yield pages of batches in order."""
     conditions = [
         ("destination_id = ?", destination_id),
         ("day >= ?", first.isoformat() if first else None),
@@ -170,7 +171,7 @@ def _pages(
 
 
 def table_of(kinds: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Return rows as a table of the given columns and types."""
+    """Return rows as a table with the columns and types of `kinds`."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
     return pa.table(
         {name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}

@@ -1,8 +1,8 @@
-"""The ledger of deliveries: what is to be sent is written before it is sent, and the answer after.
+"""The ledger of deliveries: it records each batch before it is sent, and the result afterwards.
 
-A batch is one row, with the ids of its records as a JSON array and their payload hashes side by side, so that two
-thousand records cost one statement each way; what an answer says of single records apart from the rest is kept by their
-place. See docs/adr/0016.
+A batch is one row, with the ids of its records as a JSON array and their payload hashes as one byte string. So two
+thousand records need one statement before and one after sending. Results that differ from the rest of the batch are
+stored by the record's position. See docs/adr/0016.
 """
 
 import json
@@ -23,12 +23,12 @@ from ecom_assets.delivery.ledger.store import Store, create_tables
 from ecom_assets.errors import DeliveryError
 
 WAIT_S = 0.2
-"""Between two looks whether another delivery to the same destination has ended."""
+"""Seconds between two checks whether another delivery to the same destination has ended."""
 
 
 @dataclass(frozen=True)
 class DayNote:
-    """What became of the due records of a day: how many have each outcome, and wait for a later delivery."""
+    """The outcomes of the due records of a day: the number of each, and how many wait for a later delivery."""
 
     due_count: int
     pending_count: int
@@ -38,18 +38,18 @@ class DayNote:
 
 @dataclass(frozen=True)
 class Intent:
-    """Records that are about to be sent together, all of one day."""
+    """Records of one day that are about to be sent together."""
 
     day: date
     record_ids: Sequence[str]
     payload_hashes: bytes
-    """Eight bytes each, little-endian."""
+    """Eight bytes per record, little-endian."""
     byte_count: int
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a record: a `Verdict`'s value, `unconfirmed` or `refused`."""
+    """The known state of a record: a `Verdict` value, `unconfirmed` or `refused`."""
 
     name: str
     reason: str = ""
@@ -58,43 +58,46 @@ class Outcome:
 
     @classmethod
     def of(cls, answer: Answer, destination: Destination) -> "Outcome":
-        """Return what an answer says; where a destination never confirms, its yes is no more than a receipt."""
+        """Return the outcome for an answer; success is only `unconfirmed` if the destination never confirms."""
         name = answer.verdict.value
         if answer.verdict is Verdict.DELIVERED and not destination.confirms:
             name = UNCONFIRMED
-        if answer.verdict is Verdict.POSTPONED and answer.reason == NO_ANSWER:  # it may have been taken
+        if answer.verdict is Verdict.POSTPONED and answer.reason == NO_ANSWER:  # the destination may have accepted it
             name = Verdict.IN_DOUBT.value
         return cls(name, answer.reason, answer.words, answer.attempts)
 
 
 @dataclass(frozen=True)
 class Writer:
-    """The right to write of one destination; a higher token ends it."""
+    """The right to write about one destination, which ends when a writer gets a higher token."""
 
     destination_id: int
     token: int
 
 
 class Ledger:
-    """What each destination has been sent, and what it said."""
+    """What was sent to each destination, and with what result."""
 
     def __init__(self, store: Store, *, now: Clock = now_utc_without_zone, lease_s: float = 120.0) -> None:
-        """Take the store, a clock (UTC, without zone) and how long a silent writer keeps others waiting."""
+        """Create a ledger on a store.
+
+        `now` returns UTC without time zone. `lease_s` is how long others wait for a writer that shows no activity.
+        """
         self.store = store
         self.now = now
         self.lease_s = lease_s
         create_tables(store)
 
     def close(self) -> None:
-        """Give the store back."""
+        """Close the store."""
         self.store.close()
 
     @contextmanager
     def writer(self, destination: Destination, *, patience_s: float = 300.0) -> Iterator[Writer]:
-        """Be the only one who writes of a destination: the successor of a dead or silent writer ends its right.
+        """Become the only writer for a destination, and replace a writer that is dead or shows no activity.
 
         Raises:
-            DeliveryError: Another delivery is alive for longer than `patience_s`.
+            DeliveryError: Another delivery is still active after `patience_s`.
         """
         until = time.monotonic() + patience_s
         identity = self._identity(destination)
@@ -112,16 +115,16 @@ class Ledger:
             self._release(writer)
 
     def may_write(self, writer: Writer) -> bool:
-        """Tell whether nobody has taken over since."""
+        """Return whether no other writer has taken over."""
         found = self.store.rows("SELECT token FROM destinations WHERE id = ?", (writer.destination_id,))
         return found == [(writer.token,)]
 
     @contextmanager
     def turn(self, writer: Writer) -> Iterator[None]:
-        """Write several things at once, on disk when it ends; nothing of them if another writer has taken over.
+        """Write in one transaction that is on disk when it ends, or write nothing if another writer has taken over.
 
         Raises:
-            DeliveryError: Another has.
+            DeliveryError: Another writer has taken over.
         """
         with self.store.transaction():
             renewed = "UPDATE destinations SET renewed_at = ? WHERE id = ? AND token = ?"
@@ -133,11 +136,11 @@ class Ledger:
             yield
 
     def intend(self, writer: Writer, intent: Intent) -> int:
-        """Within a turn, say what is about to be sent; return the number of the batch."""
+        """Within a turn, record what is about to be sent, and return the number of the batch."""
         return self._add(writer, intent, None)
 
     def answer(self, batch: int, outcomes: Sequence[Outcome]) -> None:
-        """Within a turn, say what came of a batch, an outcome per record."""
+        """Within a turn, record the outcomes of a batch, one per record."""
         common = _most_common(outcomes)
         self.store.count(
             "UPDATE batches SET outcome = ?, reason = ?, words = ?, attempts = ?, answered_at = ? WHERE number = ?",
@@ -146,13 +149,13 @@ class Ledger:
         self._add_exceptions(batch, outcomes, common)
 
     def refuse(self, writer: Writer, intent: Intent, outcomes: Sequence[Outcome]) -> None:
-        """Within a turn, say which records cannot go, and why."""
+        """Within a turn, record which records cannot be sent, and why."""
         common = _most_common(outcomes)
         batch = self._add(writer, intent, common)
         self._add_exceptions(batch, outcomes, common)
 
     def note_changes(self, writer: Writer, day: date, changed: pa.Table) -> None:
-        """Within a turn, note records that have changed since they were delivered: `record_id`, `payload_hash`."""
+        """Within a turn, record which records have changed since delivery: `record_id`, `payload_hash`."""
         rows = [
             (writer.destination_id, _text(day), row["record_id"], _signed(row["payload_hash"]), _text(self.now()))
             for row in changed.to_pylist()
@@ -164,7 +167,7 @@ class Ledger:
         )
 
     def begin_day(self, writer: Writer, day: date) -> None:
-        """Within a turn, note that nobody knows what became of a day, until it is noted."""
+        """Within a turn, mark the outcomes of a day as unknown until `note_day` is called."""
         self.store.count(
             "INSERT INTO days (destination_id, day, due_count, changed_count, outcomes) VALUES (?, ?, 0, 0, '{}') "
             "ON CONFLICT (destination_id, day) DO UPDATE SET pending_count = NULL",
@@ -172,7 +175,7 @@ class Ledger:
         )
 
     def note_day(self, writer: Writer, day: date, noted: DayNote) -> None:
-        """Within a turn, note what became of a day."""
+        """Within a turn, record the outcomes of a day."""
         self.store.count(
             "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
             "WHERE destination_id = ? AND day = ?",
@@ -187,9 +190,9 @@ class Ledger:
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:
-        """Within a turn, say of batches of earlier writers that all was done with them that could be.
+        """Within a turn, mark the unanswered batches of earlier writers as in doubt.
 
-        Those of their records that were sent again have a later batch, which tells of them from now on.
+        Their records that were sent again are in a later batch, which now determines the state of these records.
         """
         self.store.count(
             "UPDATE batches SET outcome = 'in_doubt', reason = ?, words = ?, answered_at = ? "
@@ -198,7 +201,7 @@ class Ledger:
         )
 
     def unfinished_days(self, writer: Writer) -> list[date]:
-        """Return the days with due records that wait, or of which nobody knows."""
+        """Return the days with due records that wait or have an unknown outcome."""
         found = self.store.rows(
             "SELECT day FROM days WHERE destination_id = ? AND (pending_count IS NULL OR pending_count > 0) "
             "UNION SELECT day FROM batches WHERE destination_id = ? AND outcome IS NULL ORDER BY day",
@@ -207,7 +210,7 @@ class Ledger:
         return [date.fromisoformat(day) for (day,) in found]
 
     def record_count(self, destination_id: int, first: date | None, last: date | None) -> int:
-        """Return how many records were sent to a destination, of days from `first` to `last`."""
+        """Return how many records of the days from `first` to `last` were sent to a destination."""
         asked = "SELECT coalesce(sum(record_count), 0) FROM batches WHERE destination_id = ? AND day >= ? AND day <= ?"
         ((count,),) = self.store.rows(asked, (destination_id, _text(first or date.min), _text(last or date.max)))
         return int(count)
@@ -248,7 +251,7 @@ class Ledger:
         )
 
     def _settle(self, writer: Writer, destination: Destination) -> None:
-        """Say of batches whose sender died before the answer what can be known of them, where nothing else can be."""
+        """Mark batches as in doubt if their sender died before the response and it is too late to repeat them."""
         window_s = destination.repeat_window_s if destination.safe_to_repeat else 0.0
         if window_s is None:
             return
@@ -316,7 +319,7 @@ def _holder() -> str:
 
 
 def _is_dead(holder: str | None) -> bool:
-    """Tell whether a writer was a process of this machine that is there no more."""
+    """Return whether a writer was a process of this machine that no longer exists."""
     host, _, pid = (holder or "").rpartition(" ")
     if host != socket.gethostname():
         return False
@@ -338,9 +341,9 @@ def _instant(text: str) -> datetime:
 
 
 REFUSED = "refused"
-"""The outcome of a record that cannot go, and was never sent."""
+"""The outcome of a record that cannot be sent and never was."""
 UNCONFIRMED = "unconfirmed"
-"""The outcome of a record that went to a destination which never says whether it has it."""
+"""The outcome of a record that was sent to a destination that never confirms."""
 UNDER_WAY = "under_way"
 NO_ANSWER = "no_answer"
 BROKEN_OFF = "The sending was broken off before an answer."

@@ -1,4 +1,4 @@
-"""From settings to the ledger, and to the destinations that are set."""
+"""Open the ledger and the configured destinations from the settings."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -18,7 +18,7 @@ POSTGRES = ("postgres://", "postgresql://")
 
 
 class Outlets:
-    """The destinations of a run, and the ledger; each is opened when it is first asked for."""
+    """The destinations and the ledger of a run; each is opened on first use."""
 
     def __init__(
         self,
@@ -28,13 +28,13 @@ class Outlets:
         sending_at: Clock = now_utc_without_zone,
         retry_rejected: bool = False,
     ) -> None:
-        """Take the settings, and what opens the destinations.
+        """Create the delivery context; nothing is opened yet.
 
         Args:
-            settings: Where the ledger lies, and how long to wait for another delivery.
-            opened: A context with the destinations that are set, by the names of their assets.
-            sending_at: The clock, UTC without zone, by which a payload may be too old for a tool.
-            retry_rejected: Whether what a tool has refused is tried again.
+            settings: Where the ledger is, and how long to wait for another delivery.
+            opened: A context manager that returns the configured destinations by asset name.
+            sending_at: The clock, in UTC without time zone, that decides whether a payload is too old for a tool.
+            retry_rejected: Whether to send records again that a tool has rejected.
         """
         self.settings = settings
         self.sending_at = sending_at
@@ -45,7 +45,7 @@ class Outlets:
 
     @cached_property
     def destinations(self) -> Mapping[str, Destination]:
-        """The destinations that are set, by the names of their assets."""
+        """The configured destinations by asset name."""
         return self._stack.enter_context(self._opened)
 
     @cached_property
@@ -56,10 +56,10 @@ class Outlets:
         return ledger
 
     def refuse_emptier(self, engine: Engine) -> None:
-        """Stop where the ledger knows less than the warehouse's copy of it; looks once.
+        """Refuse to send if the ledger has fewer records than its copy in the warehouse; compares only once.
 
         Raises:
-            DeliveryError: It does: it was lost, or an old one was put back.
+            DeliveryError: It has fewer records: it was lost, or replaced by an old one.
         """
         if not self._is_compared:
             place = ledger_place(self.settings)
@@ -69,18 +69,18 @@ class Outlets:
 
     @property
     def store_if_any(self) -> Store | None:
-        """Return the ledger's database, but make none where nothing was ever delivered."""
+        """Return the ledger's database, or None if nothing was ever delivered."""
         place = ledger_place(self.settings)
         is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(place, Path) or place.exists()
         return self.ledger.store if is_there else None
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close what was opened."""
         self._stack.close()
 
 
 def ledger_place(settings: Settings) -> Path | str:
-    """Return the file of the ledger, or the address of the Postgres that has it."""
+    """Return the ledger's file, or the URL of the Postgres database that has it."""
     named = settings.ledger_url.get_secret_value()
     if named.startswith("sqlite:///"):
         return Path(named.removeprefix("sqlite://"))
@@ -89,7 +89,7 @@ def ledger_place(settings: Settings) -> Path | str:
 
 
 def default_file(settings: Settings) -> Path:
-    """Return the file of the ledger where no database is set."""
+    """Return the ledger's file, used if no database is configured."""
     return settings.home / "ledger.sqlite"
 
 
@@ -97,7 +97,7 @@ def open_store(settings: Settings) -> Store:
     """Open the ledger's database.
 
     Raises:
-        DeliveryError: It cannot be opened; or it is new, and the ledger that there was lies elsewhere.
+        DeliveryError: It cannot be opened, or it is new and an earlier ledger exists in another place.
     """
     place = ledger_place(settings)
     if isinstance(place, Path):
@@ -109,7 +109,7 @@ def open_store(settings: Settings) -> Store:
 
 
 def _refuse_second_ledger(store: Store, earlier: Path) -> None:
-    """Do not begin a new ledger beside one: all that it knows of would be sent again."""
+    """Refuse to start a new ledger if an earlier one exists: all its records would be sent again."""
     if not earlier.exists() or _has_batches(store):
         return
     before = SqliteStore(earlier)
@@ -126,5 +126,5 @@ def _refuse_second_ledger(store: Store, earlier: Path) -> None:
 
 
 def _has_batches(store: Store) -> bool:
-    Ledger(store)  # makes the tables
+    Ledger(store)  # creates the tables
     return bool(store.rows("SELECT 1 FROM batches LIMIT 1"))

@@ -1,7 +1,7 @@
-"""Restoring a lost ledger from the warehouse's copy of it.
+"""Restore a lost ledger from its copy in the warehouse.
 
-A record comes back with the batch in which it went last, under that batch's number, so that what the ledger says of it
-is what the copy says. What was sent after the copy was last written is in neither.
+A record is restored with its last batch and that batch's number, so that ledger and copy agree. Records that were sent
+after the copy was last written are lost.
 """
 
 import json
@@ -27,17 +27,17 @@ OUTCOME = ("outcome", "reason", "words", "attempt_count")
 
 @dataclass
 class Restored:
-    """What was brought back."""
+    """What was restored."""
 
     record_count: int = 0
     batch_count: int = 0
     day_count: int = 0
     without_hash_count: int = 0
-    """Records of which the copy does not know what was sent, because it is from an earlier release."""
+    """Records without a payload hash in the copy, because an earlier release wrote it."""
 
 
 def restore(store: Store, engine: Engine) -> Restored:
-    """Bring back every batch of the copy that the ledger lacks, all or nothing."""
+    """Restore every batch of the copy that the ledger lacks, in one transaction."""
     create_tables(store)
     done = Restored()
     with store.transaction():
@@ -57,7 +57,7 @@ def _days(engine: Engine) -> list[date]:
 
 
 def _batches(engine: Engine, a_day: date) -> Iterator[list[Row]]:
-    """Yield the rows of a day by the batch in which they went last."""
+    """Yield the rows of a day, grouped by the batch in which they were last sent."""
     table = engine.table(Deliveries)
     ordered = table.filter(table.record_date == a_day).order_by("batch_number", "destination", "account", "record_id")
     rows = ordered.to_pyarrow().to_pylist()
@@ -66,7 +66,7 @@ def _batches(engine: Engine, a_day: date) -> Iterator[list[Row]]:
 
 
 def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored) -> None:
-    """Add a batch under its number; where the ledger has another by that number, the records that it does not know."""
+    """Add a batch under its number, or only the records that the ledger lacks if the number is taken."""
     first = batch[0]
     identity, number = _identity(store, first), first["batch_number"]
     if number in taken:
@@ -89,7 +89,7 @@ def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
     hashes = np.array([int(row["payload_hash"] or 0) for row in batch], dtype="<u8").tobytes()
     outcome, reason, words, attempts = common
     store.count(
-        "INSERT INTO batches (number, destination_id, day, token, record_count, byte_count, record_ids, "  # noqa: S608 (our own word)
+        "INSERT INTO batches (number, destination_id, day, token, record_count, byte_count, record_ids, "  # noqa: S608 (our own constant)
         f"payload_hashes, intended_at, attempts, outcome, reason, words, answered_at) {store.spelling['own_number']} "
         "VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -131,7 +131,7 @@ def _known_records(store: Store, identity: int, a_day: date) -> set[str]:
 
 
 def _bring_back_days(store: Store, engine: Engine) -> int:
-    """Add what was noted of days; one with records in doubt or waiting is looked at again by the next delivery."""
+    """Add the totals of days; the next delivery checks days with records in doubt or waiting again."""
     found = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
     count = 0
     for row in found:

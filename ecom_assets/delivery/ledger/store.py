@@ -1,4 +1,4 @@
-"""Where the ledger is stored: a SQLite file, or a Postgres."""
+"""The ledger's database: a SQLite file or Postgres."""
 
 import contextlib
 import sqlite3
@@ -14,7 +14,7 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 
 TABLES = (
-    # A token that rises with each new writer, so that one who was paused cannot go on beside its successor.
+    # The token increases with each new writer, so that a paused writer cannot continue after another has taken over.
     """CREATE TABLE IF NOT EXISTS destinations (
         id {serial}, name TEXT NOT NULL, account TEXT NOT NULL, token BIGINT NOT NULL, is_free INTEGER NOT NULL,
         holder TEXT, renewed_at TEXT, UNIQUE (name, account))""",
@@ -42,16 +42,16 @@ VIEW = """{create_view} sendings AS
         coalesce(x.words, b.words) AS words, coalesce(x.attempts, b.attempts) AS attempts, b.intended_at, b.answered_at
     FROM batches b JOIN destinations d ON d.id = b.destination_id CROSS JOIN {members}
     LEFT JOIN exceptions x ON x.batch = b.number AND x.place = {place}"""
-"""Every sending of every record; the newest of a record is the one with the highest batch."""
+"""Every attempt to send every record; a record's newest attempt has the highest batch number."""
 Parameters = Sequence[Any]
 
 
 class Store(Protocol):
-    """A database of rows; statements have `?` for their parameters."""
+    """A database; statements use `?` for parameters."""
 
     address: str
     spelling: dict[str, str]
-    """How the store spells what databases spell each in its way."""
+    """SQL fragments that differ between databases."""
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
@@ -62,29 +62,29 @@ class Store(Protocol):
         ...
 
     def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each of many parameters."""
+        """Run a statement once for each set of parameters."""
         ...
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """Keep others from writing, and commit everything done inside, on disk, or nothing."""
+        """Lock out other writers, and commit all changes to disk, or none."""
         ...
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the database."""
         ...
 
 
 def create_tables(store: Store) -> None:
-    """Create what is missing."""
+    """Create the missing tables."""
     with store.transaction():
         for statement in ("{alone}", *TABLES, VIEW):
             store.count(statement.format(**store.spelling))
 
 
 PATIENCE_S = 60
-"""How long a writer waits for another one's transaction."""
+"""Seconds that a writer waits for the transaction of another one."""
 SCHEMA = "delivery_ledger"
-"""The schema of the ledger in a Postgres that has other tables too."""
+"""The ledger's schema in Postgres, so that the database can have other tables too."""
 
 
 class SqliteStore:
@@ -104,10 +104,10 @@ class SqliteStore:
     }
 
     def __init__(self, path: Path) -> None:
-        """Open the file, new if there is none.
+        """Open the file, or create it.
 
         Raises:
-            DeliveryError: It cannot be opened, or is no ledger.
+            DeliveryError: It cannot be opened or is not a ledger.
         """
         self.address = f"sqlite:///{path.absolute()}"
         self._lock = threading.RLock()
@@ -135,13 +135,13 @@ class SqliteStore:
             return self._con.execute(sql, parameters).rowcount
 
     def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each of many parameters."""
+        """Run a statement once for each set of parameters."""
         with self._plain_errors():
             self._con.executemany(sql, parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep others from writing, and commit everything done inside, on disk, or nothing."""
+        """Lock out other writers, and commit all changes to disk, or none."""
         with self._plain_errors():
             self._con.execute("BEGIN IMMEDIATE")
             try:
@@ -152,7 +152,7 @@ class SqliteStore:
             self._con.execute("COMMIT")
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._con.close()
 
     @contextmanager
@@ -190,8 +190,8 @@ class PostgresStore:
         """Connect.
 
         Raises:
-            DeliveryError: It cannot be reached, or refuses the user.
-            SettingError: The packages of Postgres are not installed.
+            DeliveryError: The database is unreachable or refuses the user.
+            SettingError: The Postgres packages are not installed.
         """
         with packages_of("postgres", "ECOM_LEDGER_URL"):
             import psycopg  # noqa: PLC0415 (only this store needs it)
@@ -221,18 +221,18 @@ class PostgresStore:
             return self._con.execute(_placed(sql), parameters).rowcount
 
     def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each of many parameters."""
+        """Run a statement once for each set of parameters."""
         with self._plain_errors(), self._con.cursor() as cursor:
             cursor.executemany(_placed(sql), parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything done inside, or nothing; who writes for one destination waits for who does already."""
+        """Commit all changes or none; writers for the same destination wait for each other."""
         with self._plain_errors(), self._con.transaction():
             yield
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._con.close()
 
     @contextmanager
@@ -242,7 +242,7 @@ class PostgresStore:
                 yield
             except self._error as error:
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                said = said.replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
+                said = said.replace(self._url, self.address)  # libpq quotes the whole URL if it cannot parse it
                 raise DeliveryError(
                     f"The ledger of deliveries in {self.address} cannot be used ({said}), so nothing "
                     "more was sent; see that it can be reached, and run again."

@@ -1,7 +1,4 @@
-"""All tools, found by their packages, and from settings to the destinations that they name.
-
-Not here: any tool (a package each), or what is sent when (the delivery).
-"""
+"""Discover all tools by their packages, and create the destinations from the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,22 +16,22 @@ from ecom_assets.settings.tools import TOOLS as PACKAGES
 from ecom_assets.settings.tools import tool_names
 
 TOOLS: dict[str, Tool[Any]] = {name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in tool_names()}
-"""Every tool by its name, in the order of the alphabet."""
+"""Every tool by its name, in alphabetical order."""
 SETTING_OF = {name: tool.setting for name, tool in TOOLS.items()}
-"""The tools, each with the setting without which nothing goes there."""
+"""The setting that each tool requires to receive anything."""
 NAMES = tuple(name for tool in TOOLS.values() for name in tool.feeds())
-"""Of every destination that there can be; events need `EVENT_COLUMNS`, users `USER_COLUMNS`."""
+"""The names of all possible destinations; events need `EVENT_COLUMNS`, users `USER_COLUMNS`."""
 
 
 def set_tools(settings: Settings) -> set[str]:
-    """Return the tools that something goes to: those that are set; for the sandbox shop, those with a stand-in."""
+    """Return the configured tools; for the sandbox shop, the tools with a stand-in."""
     if settings.has_own_data:
         return {name for name, tool in TOOLS.items() if tool.is_set(tool.own(settings))}
     return {name for name, tool in TOOLS.items() if tool.has_stand_in}
 
 
 def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) -> set[dg.AssetKey]:
-    """Return the exports that nothing goes to, or that there are no events or customers for."""
+    """Return the exports whose tool is not configured, or for which there are no events or customers."""
     unset = {f"{tool}_{kind}" for tool in TOOLS.keys() - set_tools(settings) for kind in KINDS}
     without: set[str] = set() if has_events else {f"{tool}_events" for tool in TOOLS}
     without |= set() if has_customers else {"customers_json"}
@@ -43,10 +40,10 @@ def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) 
 
 
 def destinations(settings: Settings) -> dict[str, Destination]:
-    """Return the destinations that settings name, in the order of `NAMES`; none is asked for anything yet.
+    """Return the configured destinations, in the order of `NAMES`; nothing is sent yet.
 
     Raises:
-        SettingError: A tool is named by half.
+        SettingError: The settings of a tool are incomplete.
     """
     return dict(_opened(settings))
 
@@ -67,7 +64,7 @@ def _opened(settings: Settings) -> dict[str, HttpDestination]:
 
 @contextmanager
 def opened_destinations(settings: Settings, account: str | None = None) -> Iterator[dict[str, Destination]]:
-    """Yield the destinations that settings name, and close them; `account` replaces what the settings say of theirs."""
+    """Yield the configured destinations, then close them; `account` replaces the account in the settings."""
     opened = _opened(settings)
     for one in opened.values() if account else ():
         one.account, one.former_account = account or "", ""

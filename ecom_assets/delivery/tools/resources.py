@@ -1,4 +1,4 @@
-"""The tools that results are delivered to, as Dagster resources: one for each tool, made of the tool's own settings."""
+"""Dagster resources for the tools: one per tool, created from its settings."""
 
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast, get_origin
@@ -18,13 +18,13 @@ class ToolResource(SettingsResource):
 
 
 def tool_resources(settings: Settings) -> dict[str, ToolResource]:
-    """Return the resource of every tool, set or not, by the tool's name."""
+    """Return the resource of every tool, configured or not, by tool name."""
     return {tool: tool_resource(tool).from_settings(settings) for tool in TOOLS}
 
 
 @lru_cache
 def tool_resource(name: str) -> type[ToolResource]:
-    """Return the class of a tool's resource, with a field for each of its settings."""
+    """Return the resource class of a tool, with a field for each of its settings."""
     tool, prefix = TOOLS[name], f"{name}_"
     fields: dict[str, Any] = {
         field.removeprefix(prefix): (_kind(field), setting(field)) for field in tool.settings.model_fields
@@ -37,7 +37,7 @@ def tool_resource(name: str) -> type[ToolResource]:
 
 
 def _kind(name: str) -> Any:  # noqa: ANN401 (a type, or a union of types)
-    """Return the type of a setting as Dagster's configuration knows it: it has no `Literal` and no `SecretStr`."""
+    """Return the type of a setting for Dagster config, which does not support `Literal` and `SecretStr`."""
     kind = Settings.model_fields[name].annotation
     if kind is SecretStr:
         return cast("Any", str | None)

@@ -1,7 +1,7 @@
-"""Sends to Amplitude: HTTP V2 or Batch for events, Identify for user properties.
+"""Send to Amplitude: HTTP V2 or Batch for events, Identify for user properties.
 
-Amplitude takes a request whole or not at all, names the bad rows of a refused one (all of them, or only the first), and
-knows an event again by its insert_id for seven days.
+Amplitude accepts or refuses a whole request. For a refused request it names all invalid rows, or only the first. It
+recognizes a repeated event by its insert_id for seven days.
 """
 
 import json
@@ -23,7 +23,7 @@ IDENTIFY = "/identify"
 TAKEN, REFUSED, THROTTLED = 200, 400, 429
 _NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
 _OUR_FAULT = ("api key", "request path", "request body")
-"""What a 400 is about that no row caused."""
+"""What a 400 response mentions if no row caused it."""
 
 
 def events(context: Context) -> HttpDestination:
@@ -43,7 +43,7 @@ def events(context: Context) -> HttpDestination:
 
 
 def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties: setting them twice is setting them once."""
+    """Return the destination of user properties; setting them twice has no effect."""
     own, limits = context.own, context.limits
 
     def request(payloads: Sequence[str]) -> Request:
@@ -71,7 +71,7 @@ def _rule(context: Context, *, takes_gzip: bool = False) -> HttpRule:
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:
-    """Read an answer of Amplitude."""
+    """Interpret a response of Amplitude."""
     if reply.status == THROTTLED:
         return _read_throttled(reply, payloads)
     common = read_common(reply)
@@ -106,7 +106,7 @@ def _read_refused(reply: Reply, count: int) -> Reading:
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
-    """The events of users who send too much wait; those of users over their day's quota, until another day."""
+    """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
     told = reply.told()
     spent = {
         str(one)

@@ -1,6 +1,6 @@
-"""What Amplitude gets: events of its HTTP V2 and Batch APIs, and user properties of its Identify API.
+"""Payloads for Amplitude: events for its HTTP V2 and Batch APIs, and user properties for its Identify API.
 
-Field names, limits and forbidden ids are those of amplitude.com/docs/apis/analytics/http-v2 and …/identify.
+For field names, limits and forbidden ids, see amplitude.com/docs/apis/analytics/http-v2 and …/identify.
 """
 
 from datetime import datetime
@@ -45,9 +45,9 @@ FORBIDDEN_IDS = (
     "-1",
 )
 RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
-"""How the names of Amplitude's own events begin, in lower case."""
+"""Prefixes of the names of Amplitude's own events, in lower case."""
 RECORD_BYTES = 500_000
-"""No record needs more; requests end at 1 MB or 20 MB."""
+"""Our limit, which no record needs; Amplitude limits requests to 1 MB or 20 MB."""
 _OWN_PROPERTIES = {
     "event_id": json_value("event_id"),
     "session_id": json_value("source_session_id"),
@@ -81,13 +81,13 @@ _EVENT = {
 def events(
     rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING, min_id_length: int = MIN_ID_LENGTH
 ) -> pa.Table:
-    """Return the `PAYLOADS` of rows of events: a known visitor is the user, a stranger's id stands for the device.
+    """Return the `PAYLOADS` for rows of events: known visitors have a user id, anonymous ones a device id.
 
     Args:
         rows: `EVENT_COLUMNS`.
-        sent_at: Without meaning here: Amplitude takes events of any age.
-        choices: Whose an event is, what is sent of it.
-        min_id_length: Characters that an id has at least; requests must say so where it is not Amplitude's default.
+        sent_at: Not used: Amplitude accepts events of any age.
+        choices: The shop's options for events.
+        min_id_length: Minimum characters of an id. Requests must state it if it is not Amplitude's default.
     """
     form = PayloadForm(
         named={
@@ -112,7 +112,7 @@ def events(
 
 
 def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
-    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`); what is no longer known is unset."""
+    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); properties that are no longer known are unset."""
     known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
     unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
     form = PayloadForm(
@@ -133,7 +133,7 @@ def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
 
 
 def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
-    """Return why an id can't go to Amplitude."""
+    """Return the refusals of ids that Amplitude does not accept."""
     forbidden = ", ".join(text(one) for one in FORBIDDEN_IDS)
     return [
         Refusal(
@@ -156,7 +156,7 @@ def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
 
 
 def too_long(columns: str) -> Refusal:
-    """Return the refusal of texts that Amplitude would cut."""
+    """Return the refusal of texts that Amplitude would truncate."""
     return Refusal(
         "text_too_long",
         f"One of {columns} has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",

@@ -8,7 +8,7 @@ from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
 
 
 class AmplitudeSettings(ToolSettings):
-    """What `Settings` has for Amplitude."""
+    """The Amplitude part of `Settings`."""
 
     amplitude_api_key: SecretStr = Field(SecretStr(""), description="Key of the Amplitude project that gets events")
     amplitude_api: Literal["batch", "http_v2"] = Field("batch", description="Which of Amplitude's two APIs gets events")
@@ -23,7 +23,7 @@ class AmplitudeSettings(ToolSettings):
 
     @property
     def amplitude_address(self) -> str:
-        """Return where Amplitude is."""
+        """Return the base URL of Amplitude."""
         return (
             self.amplitude_url
             or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[self.amplitude_region]

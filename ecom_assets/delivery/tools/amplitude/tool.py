@@ -1,4 +1,4 @@
-"""Amplitude, as the platform knows it."""
+"""The `Tool` for Amplitude."""
 
 from pydantic import SecretStr
 
@@ -8,14 +8,14 @@ from ecom_assets.delivery.tools.amplitude import client, payload
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 WINDOW_S = 7 * 86_400 - 3600
-"""Amplitude knows an insert_id again for seven days; the last hour is for the way there."""
+"""Amplitude recognizes an insert_id for seven days; one hour less leaves time for sending."""
 EVENTS = {
     "http_v2": Limits(most_records=1_999, most_bytes=999_999, pause_s=30.0, per_s=1_000.0),
     "batch": Limits(most_records=2_000, most_bytes=20_000_000, pause_s=15.0),
 }
-"""By the API that is set; the pauses and the rate are documented."""
+"""The limits of each events API; pauses and rate are as documented."""
 IDENTIFY = Limits(most_records=500, most_bytes=300_000, pause_s=15.0, per_s=1_000.0)
-"""Its requests are forms, which may be three times as long as the JSON in them; of HTTP V2 it has the 1 MB."""
+"""Identify requests are forms, which can be three times as long as their JSON. The 1 MB limit is that of HTTP V2."""
 
 TOOL = Tool(
     name="amplitude",

@@ -1,7 +1,7 @@
-"""Sends to GA4's Measurement Protocol.
+"""Send to GA4's Measurement Protocol.
 
-GA4 answers 2xx to all that reaches it and says nothing of what it took, and knows no event again but purchases by their
-transaction_id. So what may have reached it is not sent again, unless the shop chose so.
+GA4 answers every request with 2xx and does not say what it accepted. It recognizes repeated purchases by their
+transaction_id, but no other events. So records that may have reached it are not sent again, unless the shop allows it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 Context = ToolContext[Ga4Settings]
 UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
 _EVENTS = ',"events":['
-"""Where the events of a payload begin: no text in it can hold this, as quotes in texts are escaped."""
+"""The start of the events in a payload; no text can contain this, because quotes in texts are escaped."""
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
@@ -35,7 +35,7 @@ def events(context: Context) -> HttpDestination:
 
 
 def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties: setting them twice is setting them once."""
+    """Return the destination of user properties; setting them twice has no effect."""
     return HttpDestination(
         make=lambda rows, _sent_at: ga4.users(rows),
         cut=partial(_cut, limits=context.limits),
@@ -44,19 +44,19 @@ def users(context: Context) -> HttpDestination:
 
 
 def is_purchase(payload: str) -> bool:
-    """Tell whether an event is a purchase, which GA4 counts once by its transaction_id."""
+    """Return whether an event is a purchase, which GA4 deduplicates by its transaction_id."""
     return _PURCHASE in payload
 
 
 def merged(payloads: Sequence[str]) -> str:
-    """Return one request with the events of several of the same person."""
+    """Merge payloads of the same person into one request with all their events."""
     head = payloads[0].partition(_EVENTS)[0]
     inner = ",".join(payload.partition(_EVENTS)[2].removesuffix("]}") for payload in payloads)
     return f"{head}{_EVENTS}{inner}]}}"
 
 
 def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
-    """Read an answer of GA4, which is none."""
+    """Interpret a response of GA4, which has only a status."""
     common = read_common(reply)
     if common is not None:
         return common
@@ -86,6 +86,6 @@ def _manner(context: Context, *, is_repeatable: bool) -> Manner:
 
 
 def _cut(payloads: pa.Table, *, limits: Limits) -> Iterator[pa.Table]:
-    """A request is of one person: the payloads that are the same up to their events."""
+    """Split payloads by person, because a request is for one person: its payloads are equal except for the events."""
     heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
     return cut_by(payloads, heads, most_records=limits.most_records, most_bytes=limits.most_bytes)

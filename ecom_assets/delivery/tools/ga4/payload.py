@@ -1,8 +1,8 @@
-"""What GA4 gets: requests of its Measurement Protocol with one event each, which the client merges per person.
+"""Payloads for GA4: Measurement Protocol requests with one event each, which the client merges per person.
 
-Names and limits are those of developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
-sending-events); addresses of pages may be longer than other values by GA4's collection limits. GA4 answers 2xx whatever
-it gets, so all that it would drop is refused here.
+For names and limits, see developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
+sending-events). GA4's collection limits allow page URLs to be longer than other values. GA4 answers every request with
+2xx, so everything that it would drop is refused here.
 """
 
 from datetime import datetime
@@ -37,7 +37,7 @@ EVENT_NAMES = {
     "purchase": "purchase",
     "refund": "refund",
 }
-"""GA4's recommended events, on which its e-commerce reports are built."""
+"""GA4's recommended events, which its e-commerce reports use."""
 NAME_CHARACTERS = 40
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_]*"
 VALUE_CHARACTERS = 100
@@ -46,10 +46,10 @@ ID_CHARACTERS = 256
 MOST_PARAMETERS = 25
 USER_VALUE_CHARACTERS = 36
 OLDEST_S = 72 * 3600 - 600
-"""GA4 moves what is older than 72 hours to that age; ten minutes of them are for the way there."""
+"""GA4 changes the time of events that are older than 72 hours; ten minutes less leave time for sending."""
 RECORD_BYTES = 100_000
 PROFILE_EVENT = "customer_profile"
-"""The event that user properties ride on: GA4 takes none without one."""
+"""The event that carries user properties, because GA4 does not accept them without an event."""
 _ITEM = {
     "item_id": json_value("product_id"),
     "item_category": json_value("product_category"),
@@ -70,7 +70,7 @@ _OWN_PARAMETERS = {
     "items": f"CASE WHEN has_items THEN '[' || {json_object(_ITEM)} || ']' END",
 }
 RESERVED_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
-"""How no name of an event or parameter may begin."""
+"""Prefixes that names of events and parameters must not have."""
 PROPERTIES = PropertyRule(
     most=MOST_PARAMETERS - len(_OWN_PARAMETERS),
     name_length=NAME_CHARACTERS,
@@ -86,9 +86,9 @@ _WITH_ITEMS = ("view_item", "add_to_cart", "remove_from_cart", "begin_checkout",
 
 
 def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` of rows of events (`EVENT_COLUMNS`), each a whole request with one event.
+    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`), each a whole request with one event.
 
-    Raises nothing for rows that can't go: what is older than 72 hours at `sent_at` is refused, like all else.
+    Rows that cannot be sent, such as events older than 72 hours at `sent_at`, are refused without an exception.
     """
     with_items = ", ".join(text(name) for name in _WITH_ITEMS)
     form = PayloadForm(
@@ -188,7 +188,7 @@ def _length_refusals() -> list[Refusal]:
 
 
 def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`): their properties, on an event that says nothing else."""
+    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`): user properties on an otherwise empty event."""
     known = {name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in USER_PROPERTIES.items()}
     event = f'{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}'
     form = PayloadForm(
@@ -263,4 +263,4 @@ RESERVED_EVENTS = (
     "session_start",
     "user_engagement",
 )
-"""Events that only Google's own tags may send, or only those of apps."""
+"""Events that only Google's own web tags or app SDKs may send."""

@@ -9,7 +9,7 @@ from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
 
 
 class Ga4Settings(ToolSettings):
-    """What `Settings` has for GA4."""
+    """The GA4 part of `Settings`."""
 
     ga4_measurement_id: str = Field("", description="Measurement id of the GA4 web stream that gets events, G-…")
     ga4_api_secret: SecretStr = Field(SecretStr(""), description="Measurement Protocol API secret of that stream")
@@ -29,7 +29,7 @@ class Ga4Settings(ToolSettings):
 
     @property
     def ga4_address(self) -> str:
-        """Return where GA4 collects."""
+        """Return the URL of GA4's collection endpoint."""
         host = {"us": "www", "eu": "region1"}[self.ga4_region]
         return self.ga4_url or f"https://{host}.google-analytics.com"
 

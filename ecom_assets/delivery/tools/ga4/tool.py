@@ -1,4 +1,4 @@
-"""GA4, as the platform knows it."""
+"""The `Tool` for GA4."""
 
 from pydantic import SecretStr
 
@@ -18,7 +18,7 @@ TOOL = Tool(
     is_set=lambda own: bool(own.ga4_measurement_id and own.ga4_api_secret.get_secret_value()),
     address=lambda own: own.ga4_address,
     project=lambda own: own.ga4_measurement_id,
-    confirms=False,  # it answers 2xx to all that reaches it, and says nothing of what it took
+    confirms=False,  # it answers every request with 2xx and does not say what it accepted
     events=Feed(
         client.events,
         limits=lambda _own: EVENTS,

@@ -1,7 +1,7 @@
-"""Sends to Heap: bulk track for events, bulk add_user_properties for users.
+"""Send to Heap: bulk track for events, bulk add_user_properties for users.
 
-Heap says yes or no to a request and names no row, so a bad one is found by halving; it knows an event again by its
-idempotency_key.
+Heap accepts or refuses a whole request and names no rows, so invalid rows are found by halving the batch. It recognizes
+a repeated event by its idempotency_key.
 """
 
 import json
@@ -18,7 +18,7 @@ from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 Context = ToolContext[HeapSettings]
 _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORECASE)
-"""What a 400 is about that no row caused."""
+"""What a 400 response mentions if no row caused it."""
 
 
 def events(context: Context) -> HttpDestination:
@@ -31,7 +31,7 @@ def events(context: Context) -> HttpDestination:
 
 
 def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties: setting them twice is setting them once."""
+    """Return the destination of user properties; setting them twice has no effect."""
     return HttpDestination(
         make=lambda rows, _sent_at: heap.users(rows),
         cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
@@ -59,7 +59,7 @@ def _manner(context: Context, path: str, records: str) -> Manner:
 
 
 def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
-    """Read an answer of Heap."""
+    """Interpret a response of Heap."""
     common = read_common(reply)
     if common is not None:
         return common

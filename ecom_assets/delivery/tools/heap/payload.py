@@ -1,6 +1,6 @@
-"""What Heap gets: events of its bulk track API, and user properties of its bulk add_user_properties API.
+"""Payloads for Heap: events for its bulk track API, and user properties for its bulk add_user_properties API.
 
-Field names and limits are those of developers.heap.io/reference.
+For field names and limits, see developers.heap.io/reference.
 """
 
 from datetime import datetime
@@ -28,9 +28,9 @@ EVENT_NAMES = TITLED
 IDENTITY_CHARACTERS = 255
 EVENT_CHARACTERS = 1024
 TEXT_CHARACTERS = 1023
-"""Names and values of properties have fewer than 1024."""
+"""Maximum characters of names and values of properties; Heap requires fewer than 1024."""
 RECORD_BYTES = 500_000
-"""No record needs more; Heap documents no bound."""
+"""Our limit, which no record needs; Heap documents none."""
 _OWN_PROPERTIES = {
     "event_id": json_value("event_id"),
     "session_id": json_value("source_session_id"),
@@ -50,11 +50,12 @@ PROPERTIES = PropertyRule(
     flags_as_text=True,
     taken=frozenset(_OWN_PROPERTIES),
 )
-"""Heap takes numbers and texts; it would join a list with `||` itself and cut it, so that is done here and measured."""
+"""Heap accepts numbers and texts. It would join a list with `||` and truncate it, so lists are joined and checked
+here."""
 
 
 def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` of rows of events (`EVENT_COLUMNS`); `sent_at` means nothing: any age is taken."""
+    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`); `sent_at` is not used: Heap accepts any age."""
     columns = "record_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
         named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
@@ -87,7 +88,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 
 def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`); Heap can't unset, so what is not known is left out."""
+    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); unknown values are left out, as Heap cannot unset."""
     form = PayloadForm(
         named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
         user_key="customer_id",

@@ -8,7 +8,7 @@ from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
 
 
 class HeapSettings(ToolSettings):
-    """What `Settings` has for Heap."""
+    """The Heap part of `Settings`."""
 
     heap_app_id: str = Field("", description="Id of the Heap environment that gets events")
     heap_region: Literal["us", "eu"] = Field("us", description="Where the Heap environment is")
@@ -17,7 +17,7 @@ class HeapSettings(ToolSettings):
 
     @property
     def heap_address(self) -> str:
-        """Return where Heap is."""
+        """Return the base URL of Heap."""
         return self.heap_url or {"us": "https://heapanalytics.com", "eu": "https://c.eu.heap-api.com"}[self.heap_region]
 
 

@@ -1,4 +1,4 @@
-"""Heap, as the platform knows it."""
+"""The `Tool` for Heap."""
 
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
@@ -6,10 +6,10 @@ from ecom_assets.delivery.tools.heap import client, payload
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
-"""15,000 events per minute and environment. The bytes are ours: Heap documents none. It counts the requests of a person
-over 30 seconds, the longest window but its minute, so that is the pause."""
+"""Heap allows 15,000 events per minute and environment. It documents no limit of bytes, so that one is ours. The pause
+is 30 seconds because Heap counts a person's requests in windows of 30 seconds."""
 WINDOW_S = 7 * 86_400.0
-"""Heap documents no end to what it knows again; after a week we do not rely on it."""
+"""Heap documents no time limit for recognizing repeated events; we rely on it for a week only."""
 
 TOOL = Tool(
     name="heap",

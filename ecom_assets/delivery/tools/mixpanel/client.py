@@ -1,7 +1,7 @@
-"""Sends to Mixpanel: /import for events, /engage for user properties.
+"""Send to Mixpanel: /import for events, /engage for user properties.
 
-Mixpanel takes the good rows of a request that it refuses, and names the bad ones; what it has, it knows for good by
-event, time, person and $insert_id.
+If some rows of a request are invalid, Mixpanel names them and accepts the others. It always recognizes a repeated event
+by its event name, time, person and $insert_id.
 """
 
 import json
@@ -21,7 +21,7 @@ from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 Context = ToolContext[MixpanelSettings]
 TAKEN = 200
 _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
-"""What an error is about that no row caused."""
+"""What an error mentions if no row caused it."""
 
 
 def events(context: Context) -> HttpDestination:
@@ -43,7 +43,7 @@ def events(context: Context) -> HttpDestination:
 
 
 def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties: setting them twice is setting them once."""
+    """Return the destination of user properties; setting them twice has no effect."""
     own, limits = context.own, context.limits
     token = f'{{"$token":{json.dumps(own.mixpanel_token.get_secret_value())},'
 
@@ -60,7 +60,7 @@ def users(context: Context) -> HttpDestination:
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:
-    """Read an answer of Mixpanel."""
+    """Interpret a response of Mixpanel."""
     common = read_common(reply)
     if common is not None:
         return common
@@ -80,7 +80,7 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
 
 
 def _failed(told: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
-    """Return the records that Mixpanel names, by place; its documents call the id both ways."""
+    """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
     failed: dict[int, tuple[str, str]] = {}
     for one in told if isinstance(told, list) else []:
         place = one.get("index") if isinstance(one, dict) else None
@@ -98,7 +98,7 @@ def _place_of(one: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 
 
 
 def _says_yes(reply: Reply) -> bool:
-    """/engage says 200 to everything, and 1 or 0 in the body, alone or as the status."""
+    """Return whether /engage accepted a request: its status is always 200, and the body has 1 or 0."""
     told = reply.told()
     return reply.body.strip() != b"0" and told.get("status") != 0 and told.get("error") is None
 

@@ -1,7 +1,7 @@
-"""What Mixpanel gets: events of its /import API, and user properties of its /engage API.
+"""Payloads for Mixpanel: events for its /import API, and user properties for its /engage API.
 
-Field names, limits and forbidden ids are those of docs.mixpanel.com/reference (import-events, user-profile-limits), and
-of its data types: a text is cut after 255 bytes there, so a longer one is refused here.
+For field names, limits and forbidden ids, see docs.mixpanel.com/reference (import-events, user-profile-limits) and its
+data types. Mixpanel truncates texts after 255 bytes, so longer texts are refused here.
 """
 
 from datetime import datetime
@@ -30,7 +30,7 @@ EVENT_NAMES = TITLED
 TEXT_BYTES = 255
 MOST_PROPERTIES = 254
 FIRST_US = 365 * 86_400 * 1_000_000
-"""1971-01-01, before which no event is taken."""
+"""1971-01-01, the earliest time of an event that is accepted."""
 RECORD_BYTES = 999_999
 FORBIDDEN_IDS = (
     "00000000-0000-0000-0000-000000000000",
@@ -78,14 +78,14 @@ PROPERTIES = PropertyRule(
 
 
 def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` of rows of events.
+    """Return the `PAYLOADS` for rows of events.
 
-    Strangers go by `$device:` and their id, as Mixpanel's simplified merging of identities wants it.
+    Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires.
 
     Args:
         rows: `EVENT_COLUMNS`.
-        sent_at: When they are sent; Mixpanel would set the time of an event that is later to its own.
-        choices: Whose an event is, what is sent of it.
+        sent_at: When they are sent. Mixpanel would change the time of an event that is later than this.
+        choices: The shop's options for events.
     """
     columns = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
@@ -118,7 +118,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 
 def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` of rows of users (`USER_COLUMNS`), without the project's token, which requests add."""
+    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`), without the project token, which requests add."""
     form = PayloadForm(
         named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
         user_key="customer_id",

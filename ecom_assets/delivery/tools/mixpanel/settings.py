@@ -8,7 +8,7 @@ from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
 
 
 class MixpanelSettings(ToolSettings):
-    """What `Settings` has for Mixpanel."""
+    """The Mixpanel part of `Settings`."""
 
     mixpanel_token: SecretStr = Field(SecretStr(""), description="Token of the Mixpanel project that gets events")
     mixpanel_project_id: str = Field("", description="Id of that project; needed with a service account")
@@ -25,7 +25,7 @@ class MixpanelSettings(ToolSettings):
 
     @property
     def mixpanel_address(self) -> str:
-        """Return where Mixpanel is."""
+        """Return the base URL of Mixpanel."""
         host = {"us": "api", "eu": "api-eu", "in": "api-in"}[self.mixpanel_region]
         return self.mixpanel_url or f"https://{host}.mixpanel.com"
 

@@ -1,4 +1,4 @@
-"""Mixpanel, as the platform knows it."""
+"""The `Tool` for Mixpanel."""
 
 from pydantic import SecretStr
 
@@ -9,7 +9,7 @@ from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
 BASE_S, JITTER = 2.0, (0.5, 2.5)
-"""After 429, 502 and 503: 2 s, doubling to 60 s, and 1 to 5 s by chance."""
+"""Waits after 429, 502 and 503: 2 s, doubling up to 60 s, plus a random 1 to 5 s."""
 
 
 def _limits(own: MixpanelSettings, share: int) -> Limits:
