@@ -1,4 +1,4 @@
-"""Customers from an API, fetched as its mapping says."""
+"""Customers fetched from an API according to its mapping."""
 
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,20 +16,20 @@ from ecom_assets.sources.customer_api.records import Conflict, Customer, Quarant
 
 @dataclass(frozen=True)
 class CustomerFetch:
-    """What one fetch brought, and what it cost. Customers do not show in its `repr`."""
+    """The result of one fetch: customers, and metrics of the requests. Its `repr` shows no customers."""
 
     customers: tuple[Customer, ...] = field(repr=False)
     """Each customer once, in the order of pages."""
     quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
     records: tuple[ReceivedRecord, ...] = field(repr=False)
-    """Everything of the last pass as it stood there; then, if that is not settled, what only earlier ones had."""
+    """All records of the last pass in page order; if not settled, then the records that only earlier passes had."""
     conflicts: tuple[Conflict, ...] = field(repr=False)
     unsettled_ids: tuple[str, ...] = field(repr=False)
-    """Customers whom only some passes found; all of them are in `customers`."""
+    """Customers that only some passes returned; `customers` includes all of them."""
     is_settled: bool
-    """Whether two passes in a row found the same customers."""
+    """Whether two consecutive passes returned the same customers."""
     total: int | None
-    """How many there are, if the API says."""
+    """Number of customers that the API reports, if it does."""
     record_count: int
     duplicate_count: int
     """Records of the last pass that are further copies of a customer."""
@@ -39,7 +39,7 @@ class CustomerFetch:
 
     @property
     def shortfall(self) -> str:
-        """Return what could not be made sure of, as a sentence; empty if nothing."""
+        """Return a sentence about what could not be confirmed; empty if the fetch is settled."""
         if self.is_settled:
             return ""
         announced = "" if self.total is None else f", and the API says {self.total}"
@@ -50,7 +50,7 @@ class CustomerFetch:
         )
 
     def metrics(self) -> dict[str, Any]:
-        """Return the figures for a materialization's metadata."""
+        """Return the metrics for a materialization's metadata."""
         return {
             **asdict(self.costs),
             "took_s": self.took_s,
@@ -66,14 +66,14 @@ class CustomerFetch:
 
 
 def fetch_customers(settings: Settings) -> CustomerFetch:
-    """Fetch every customer, several pages at once.
+    """Fetch every customer, several pages in parallel.
 
-    Answers are kept in `<ECOM_HOME>/http_cache`, and asked for again only if they have changed.
+    Responses are cached in `<ECOM_HOME>/http_cache` and revalidated, so unchanged pages are not downloaded again.
 
     Raises:
         SettingError: No address is set, or the key cannot be sent.
-        MappingError: The mapping that is set cannot be read.
-        SourceError: The API cannot be reached, refuses, or does not fit the mapping.
+        MappingError: The configured mapping cannot be read.
+        SourceError: The API cannot be reached, returns an error, or does not match the mapping.
     """
     if not settings.customer_api_url:
         raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
@@ -101,7 +101,7 @@ def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
 
 def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     last = reading.passes[-1]
-    # Where no two passes agree, anyone who was in any of them is there: nobody is lost, and it is said.
+    # If no two consecutive passes agree, the customers of all passes are taken, so that none is lost.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
     result = merged(customer for one in chosen for customer in one.customers)
     return CustomerFetch(
@@ -121,7 +121,7 @@ def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
 
 
 def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
-    """Return the records of customers that were taken from a pass before the last, one each."""
+    """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
     missing = {one.payload for one in customers} - {one.payload for one in last.customers}
     found = {

@@ -1,7 +1,7 @@
-"""The mapping of a customer API: where its list is, how its pages follow each other, which field is which.
+"""The mapping of a customer API: the path of its list, its pagination and its fields.
 
-A path names a value inside of JSON by its keys, with dots between: `address.city`; a number takes an element of a list,
--1 the last.
+A path addresses a value inside JSON by its keys, separated by dots: `address.city`. A number addresses an element of a
+list; -1 is the last one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ FOLDER = "customer_mappings"
 NATIVE = "customers"
 WHOLE_ANSWER = "."
 MISSING: Final = object()
-"""What a path leads to where there is nothing; null is something."""
+"""The result of a path that does not exist; null is a value that exists."""
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
-"""Formats of times that are numbers, with their ticks per second."""
+"""Time formats that are numbers, with their units per second."""
 
 
 class _Part(BaseModel):
@@ -34,7 +34,7 @@ Path_ = Annotated[str, Field(min_length=1)]
 
 
 class ApiField(_Part):
-    """Where in a record a field is; `optional` if records may all come without it."""
+    """The path of a field in a record; `optional` if all records may lack it."""
 
     path: Path_
     optional: bool = False
@@ -46,7 +46,7 @@ class ApiField(_Part):
 
 
 class ApiTime(ApiField):
-    """A moment: `iso`, one of `EPOCHS`, or a format in strptime's letters; `timezone` where the text names none."""
+    """A timestamp field: its format (`iso`, one of `EPOCHS` or a strptime format) and the zone of texts without one."""
 
     format: str = "iso"
     timezone: str = "UTC"
@@ -64,7 +64,7 @@ class ApiTime(ApiField):
         return valid_zone(value)
 
     def instant_of(self, said: object) -> datetime | None:
-        """Return the UTC instant that a value means; None if it is no time."""
+        """Return a value as a UTC instant; None if it cannot be parsed."""
         try:
             if self.format in EPOCHS:
                 return datetime.fromtimestamp(float(str(said)) / EPOCHS[self.format], UTC)
@@ -76,19 +76,19 @@ class ApiTime(ApiField):
 
 
 class ApiScore(ApiField):
-    """A score of engagement, from 0 to `out_of`."""
+    """An engagement score from 0 to `out_of`."""
 
     out_of: float = Field(default=100, gt=0, allow_inf_nan=False)
 
     def score_of(self, said: object) -> float | None:
-        """Return the score out of 100; None if the value is no such score."""
+        """Return the score on a scale of 100; None if the value is out of range or not a number."""
         if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= self.out_of:
             return None
         return said * 100 / self.out_of
 
 
 class CustomerFields(_Part):
-    """One entry per field of a customer; what is left out, the API does not have."""
+    """One entry per field of a customer; omit the fields that the API does not have."""
 
     id: ApiField
     email: ApiField | None = None
@@ -123,7 +123,7 @@ class NumberedPages(_Part):
 
 
 class OffsetPages(_Part):
-    """Pages by how many records are before them: `?offset=100&limit=100`."""
+    """Pages by the number of records before them: `?offset=100&limit=100`."""
 
     kind: Literal["offset"]
     parameter: Path_ = "offset"
@@ -132,7 +132,7 @@ class OffsetPages(_Part):
 
 
 class LinkedPages(_Part):
-    """Pages that hold the address of the next: at a path of the answer, or in the header `Link` without one."""
+    """Pages that contain the URL of the next page: at the path `next`, or in the `Link` header if there is no path."""
 
     kind: Literal["next_link"]
     next: Path_ | None = None
@@ -141,7 +141,7 @@ class LinkedPages(_Part):
 
 
 class CursorPages(_Part):
-    """Pages that hold what to ask the next one by; `more` is the path of whether there is one, if the API says so."""
+    """Pages that contain the cursor of the next page; `more` is the path of a flag that says if there is one."""
 
     kind: Literal["cursor"]
     parameter: Path_ = "cursor"
@@ -152,7 +152,7 @@ class CursorPages(_Part):
 
 
 class OnePage(_Part):
-    """Everything in one answer."""
+    """All records in one response."""
 
     kind: Literal["none"]
     total: Path_ | None = None
@@ -165,14 +165,14 @@ _KINDS: dict[str, type[_Part]] = {
 
 
 class KeyHeader(_Part):
-    """The header that carries the key, and what stands before it there, such as `Bearer`."""
+    """The header that carries the key, and the scheme before it, such as `Bearer`."""
 
     header: str = Field(default="X-API-KEY", pattern=r"^[A-Za-z0-9-]+$")
     scheme: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
 
 
 class CustomerMapping(_Part):
-    """How a customer API is read."""
+    """How to read a customer API."""
 
     name: str
     description: str = ""
@@ -203,13 +203,17 @@ class CustomerMapping(_Part):
 
     @property
     def expected_fields(self) -> tuple[str, ...]:
-        """Return the fields that cost points where they are missing: those named, else all that the API has."""
+        """Return the fields that lower the quality score if missing: `expected`, else all that the API has."""
         given = {name for name, _ in self.fields.given()} if self.expected is None else set(self.expected)
         return tuple(name for name in SCORED_FIELDS if name in given)
 
 
 def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
-    """Return a shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
+
+    Raises:
+        MappingError: There is no such mapping, or it is invalid.
+    """
     return load_mapping_file(CustomerMapping, name_or_path, FOLDER, _keys_at)
 
 
@@ -219,12 +223,12 @@ def shipped_customer_mappings() -> list[str]:
 
 
 def mapping_of(settings: Settings) -> CustomerMapping:
-    """Return the mapping that is set; the sandbox's API is the native one."""
+    """Return the configured mapping; the sandbox's API uses the native one."""
     return load_customer_mapping(settings.customer_api_mapping if settings.customer_api_url else NATIVE)
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
-    """Return what a path leads to, or MISSING."""
+    """Return the value at a path, or MISSING."""
     for part in () if path == WHOLE_ANSWER else path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]

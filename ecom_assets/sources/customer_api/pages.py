@@ -1,8 +1,8 @@
-"""Reading pages whose content may shift meanwhile: again and again until two passes agree.
+"""Repeated reading of pages whose content can shift, until two consecutive passes agree.
 
-While pages are read, somebody on the first page may move to the last, and everybody between moves up by one: anyone who
-crosses the edge of a page at the wrong moment is on none of those that were read, and the total is still right. So a
-pass counts only if the next one confirms it.
+While pages are read, a customer on the first page may move to the last, and all customers between move up by one. A
+customer who crosses a page boundary at the wrong moment is on none of the pages that were read, although the total is
+still right. So a pass counts only if the next one confirms it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,34 +13,34 @@ from ecom_assets.errors import SourceError
 from ecom_assets.sources.customer_api.records import Customer, QuarantinedRecord, ReceivedRecord
 
 MOST_PAGES = 1_000_000
-"""More than any shop has: an answer that announces more is broken."""
+"""More than any shop has: a response that announces more is broken."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its number from 1, what it says about the whole where it does, and its records."""
+    """One page: its number from 1, its records, and the totals that it reports, if any."""
 
     number: int
     total: int | None
     page_count: int | None
-    """None where only the page before tells whether there is another: then `after` says what leads there."""
+    """Number of pages; None if each page only links to the next one, which is `after`."""
     records: tuple[Customer | QuarantinedRecord, ...]
     after: str | None = None
 
 
 ReadPage = Callable[[int, str | None], Page]
-"""Reads a page by its number from 1, and by what the page before said leads to it."""
+"""Reads a page by its number from 1, and by the `after` of the previous page."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """All pages, read once, in their order."""
+    """All pages, read once, in page order."""
 
     pages: tuple[Page, ...]
 
     @property
     def records(self) -> list[ReceivedRecord]:
-        """Every record in the order of pages."""
+        """Return every record, in page order."""
         return [
             ReceivedRecord(page.number, position, record)
             for page in self.pages
@@ -49,36 +49,40 @@ class Pass:
 
     @property
     def customers(self) -> list[Customer]:
-        """Every copy of every customer, in the order of pages."""
+        """Return every copy of every customer, in page order."""
         return [record for page in self.pages for record in page.records if isinstance(record, Customer)]
 
     @property
     def quarantined(self) -> tuple[QuarantinedRecord, ...]:
-        """Every record that is no customer."""
+        """Return the records that are not valid customers."""
         return tuple(r for page in self.pages for r in page.records if isinstance(r, QuarantinedRecord))
 
     @property
     def ids(self) -> frozenset[str]:
-        """Whom it found."""
+        """Return the ids of all customers."""
         return frozenset(customer.id for customer in self.customers)
 
     @property
     def total(self) -> int | None:
-        """What the last page says how many there are, if it does."""
+        """Return the total that the last page reports, if it does."""
         return self.pages[-1].total
 
     @property
     def adds_up(self) -> bool:
-        """Whether all pages tell the same total, and it lies between customers and records: some count copies."""
+        """Return whether all pages report the same total, and it is plausible.
+
+        It must lie between the number of customers and the number of records, because some APIs count copies.
+        """
         record_count = sum(len(page.records) for page in self.pages)
         is_one_total = len({page.total for page in self.pages}) == 1
         return is_one_total and (self.total is None or len(self.ids) <= self.total <= record_count)
 
     def agrees_with(self, before: "Pass") -> bool:
-        """Whether this pass confirms the one before: page by page, or by the same customers, as many as the total.
+        """Return whether this pass confirms the previous one.
 
-        The same customers alone prove nothing: two passes can miss the same one and meet another twice instead. Where
-        no total is told, the same customers must be on the same pages.
+        It does if all pages are equal, or if it has the same customers and as many as the total. The same customers
+        alone prove nothing: both passes can miss the same customer and read another one twice. Without a total, the
+        same customers must be on the same pages.
         """
         if not self.adds_up or self.total != before.total:
             return False
@@ -89,20 +93,20 @@ class Pass:
 
     @property
     def ids_by_page(self) -> list[list[str]]:
-        """Whom it found on each page; where a record is no customer, what it holds."""
+        """Return the customer ids on each page; for a record that is not a customer, its payload."""
         return [[one.id if isinstance(one, Customer) else one.payload for one in page.records] for page in self.pages]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The passes that were made; the last one holds everybody if it is settled."""
+    """The passes that were made; if it is settled, the last one has every customer."""
 
     passes: tuple[Pass, ...]
     is_settled: bool
 
     @property
     def unsettled_ids(self) -> tuple[str, ...]:
-        """Customers whom only some passes found, where no two passes agreed."""
+        """Return the customers that only some passes returned; empty if the reading is settled."""
         if self.is_settled:
             return ()
         everybody = frozenset[str]().union(*(one.ids for one in self.passes))
@@ -111,9 +115,9 @@ class Reading:
 
 
 def read_until_settled(read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int) -> Reading:
-    """Read all pages until two passes in a row agree, `most_passes` times at most.
+    """Read all pages until two consecutive passes agree, at most `most_passes` times.
 
-    `read_page` is called from `concurrency` threads; `stop` makes calls that are under way end soon, after one failed.
+    `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others end soon.
     """
     passes = [_read_pass(read_page, stop, concurrency)]
     while len(passes) < most_passes:
@@ -149,7 +153,7 @@ def _one_after_another(read_page: ReadPage, pages: list[Page]) -> list[Page]:
 
 
 def _goes_nowhere(pages: Sequence[Page]) -> bool:
-    """Tell whether three pages in a row hold the same records: the API does not understand what it is asked."""
+    """Return whether three pages in a row have the same records, so the API ignores the page parameter."""
     last = [[one.payload for one in page.records] for page in pages[-3:]]
     return len(last) == 3 and last[0] == last[1] == last[2]  # noqa: PLR2004 (two may be a list that shifts)
 
@@ -159,7 +163,7 @@ def _results(pool: ThreadPoolExecutor, futures: Sequence[Future[Page]], stop: Ca
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [future.result() for future in failed or futures]
-    except BaseException:  # an interrupt from the keyboard, too, must not wait for all pages
+    except BaseException:  # a KeyboardInterrupt must not wait for all pages either
         stop()
         pool.shutdown(wait=False, cancel_futures=True)
         raise

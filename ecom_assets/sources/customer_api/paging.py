@@ -1,6 +1,6 @@
-"""How the pages of a customer API follow each other: by number, offset, link or cursor, or all in one.
+"""The pagination of a customer API: by number, offset, link or cursor, or a single page.
 
-What a page is asked by, and what it says about the whole, in the words of its mapping.
+The mapping names the parameters of a request for a page, and the paths of the totals in its response.
 """
 
 from collections import Counter
@@ -35,27 +35,27 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false
 
 
 class Misfit(Exception):  # noqa: N818 (it is caught where it becomes a SourceError)
-    """What of an answer does not fit its mapping, as part of a sentence; it quotes no value."""
+    """A response does not match its mapping; the message is part of a sentence and quotes no value."""
 
     @classmethod
     def at(cls, path: str, expected: str, said: object) -> "Misfit":
-        """Return that a path of the answer does not lead to what is expected."""
+        """Return the error for a path of the response whose value is not the expected one."""
         where = "the answer itself" if path == "." else f"`{path}`"
         return cls(f"{where} is {described(said)}, expected {expected}")
 
 
 def described(said: object) -> str:
-    """Return the kind of a value, without the value."""
+    """Return a description of the type of a value, without the value."""
     if said is MISSING:
         return "missing"
     return "null" if said is None else _NAMES.get(type(said), "something else")
 
 
 def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
-    """Refuse a layout: a field that no record has, one whose values are all of a wrong type, an unknown one.
+    """Check that records match a mapping.
 
     Raises:
-        Misfit: The first page's records do not fit.
+        Misfit: A field is missing from all records, has only values of a wrong type, or is unknown to the mapping.
     """
     objects = [one for one in records if isinstance(one, dict)]
     if not objects:
@@ -90,7 +90,7 @@ def _expected(name: str, one: ApiField, id_type: str) -> str:
 
 def _is_right(name: str, one: ApiField, id_type: str, value: object) -> bool:
     if name == "id":
-        # A wrong type is the layout's fault, an id that stands for nobody the record's.
+        # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the record.
         return not read_id(value, id_type)[1].startswith("it is not")
     if isinstance(one, ApiScore):
         return one.score_of(value) is not None
@@ -115,9 +115,9 @@ MOST_RECORDS = 1_000 * MOST_PAGES
 
 @dataclass
 class PageReader:
-    """Reads pages through a session, in the words of a mapping.
+    """Reads pages through a session, according to a mapping.
 
-    The first page of each pass says how many records a page really has: an API may give fewer than it is asked for.
+    The first page of each pass shows the real page size, because an API may return fewer records than requested.
     """
 
     session: ApiSession
@@ -130,7 +130,7 @@ class PageReader:
         """Return a page.
 
         Raises:
-            SourceError: The API cannot be reached, refuses, or its answer does not fit the mapping.
+            SourceError: The API cannot be reached, returns an error, or its response does not match the mapping.
         """
         response = self.session.get(*self._address(number, after), self.headers)
         try:
@@ -191,7 +191,7 @@ class PageReader:
             raise Misfit(f"it was asked for as page {asked} and says that it is page {said}")
 
     def _page_count(self, answer: object, total: int | None) -> int | None:
-        """Return how many pages there are; None where a page leads to the next."""
+        """Return the number of pages; None if each page only leads to the next."""
         paging = self.mapping.paging
         if isinstance(paging, LinkedPages | CursorPages):
             return None
@@ -202,7 +202,7 @@ class PageReader:
         return 1
 
     def _after(self, number: int, answer: object, response: Response, records: list[Any]) -> str | None:
-        """Return what leads to the next page; None at the end."""
+        """Return the number, link or cursor of the next page; None after the last page."""
         paging = self.mapping.paging
         if isinstance(paging, LinkedPages) and paging.next is None:
             return response.links.get("next", {}).get("url")
@@ -214,7 +214,7 @@ class PageReader:
 
 
 def _count_at(answer: object, path: str | None, most: int = MOST_RECORDS) -> int | None:
-    """Return the number at a path of an answer, `most` at most; None without a path."""
+    """Return the number at a path of a response, at most `most`; None without a path."""
     if path is None:
         return None
     said = value_at(answer, path)

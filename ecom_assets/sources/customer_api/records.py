@@ -1,6 +1,6 @@
-"""A customer record of the API: what is valid, and which copy of a customer counts.
+"""Customer records of the API: which are valid, and which copy of a customer is used.
 
-Nothing is cleaned here: a malformed e-mail or an impossible date is kept as it came.
+Nothing is cleaned here: a malformed e-mail or an impossible date is kept as received.
 """
 
 import json
@@ -31,16 +31,16 @@ from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
 
 _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
-"""Postgres has no NUL in text, and half a surrogate pair is no UTF-8."""
+"""Postgres text cannot contain NUL, and a lone surrogate is not valid UTF-8."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 NATIVE_MAPPING = load_customer_mapping(NATIVE)
 ID_TYPES = {"any": "a text or a whole number from 0", "number": "a whole number from 0", "text": "a text"}
 NOBODY = frozenset(NULL_LIKE_IDS) - {"0"}
-"""Ids that stand for nobody, as in events; the number 0 is a customer, as in orders."""
+"""Placeholder ids that identify no customer, as in events; the number 0 is a customer, as in orders."""
 
 
 def _storable(text: str) -> str:
-    """Refuse text that warehouses cannot hold."""
+    """Raise ValueError for text that a warehouse cannot store."""
     if _NOT_STORABLE.search(text):
         raise ValueError("holds a character that no table can hold")
     return text
@@ -50,7 +50,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 
 
 class Customer(BaseModel):
-    """One version of one customer. Everything but `id` may be missing, empty or nonsense."""
+    """One version of one customer; every field but `id` may be missing, empty or invalid."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -73,13 +73,13 @@ class Customer(BaseModel):
 
     @property
     def version_instant(self) -> datetime:
-        """Return when this version was made, in UTC; what is no time is older than everything."""
+        """Return the time of this version in UTC; a missing or invalid time counts as the oldest."""
         return self.updated_instant or _LONG_AGO
 
 
 @dataclass(frozen=True)
 class QuarantinedRecord:
-    """A record that is no customer: where it stood (both from 1), why, and what it was, as JSON."""
+    """A record that is not a valid customer: its page and position (from 1), the reason, and its JSON."""
 
     page: int
     position: int
@@ -89,7 +89,7 @@ class QuarantinedRecord:
 
 @dataclass(frozen=True)
 class ReceivedRecord:
-    """A record, good or not, with the place where it stood (both from 1)."""
+    """A record, valid or not, with its page and position (from 1)."""
 
     page: int
     position: int
@@ -98,20 +98,20 @@ class ReceivedRecord:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Copies of one customer that differ and claim the same time; the first payload is the one that was taken."""
+    """Different copies of one customer with the same time; the first payload is the one that is used."""
 
     id: str
     updated_at: str | None
     payloads: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Tell which, without personal data."""
+        """Return the id and the number of copies, without personal data."""
         return f"Conflict(id={self.id!r}, copies={len(self.payloads)})"
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Each customer once."""
+    """The customers without duplicates, and the conflicts between copies."""
 
     customers: tuple[Customer, ...]
     conflicts: tuple[Conflict, ...]
@@ -123,7 +123,7 @@ def read_record(  # (JSON is what it is)
     position: int,
     mapping: CustomerMapping = NATIVE_MAPPING,
 ) -> Customer | QuarantinedRecord:
-    """Return a record as a customer, or the reason why it is none; the reason quotes nothing of it."""
+    """Return a record as a customer, or as a quarantined record whose reason quotes no value."""
     payload = json.dumps(record, sort_keys=True, separators=(",", ":"))
     if not isinstance(record, dict):
         return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
@@ -145,7 +145,7 @@ def read_record(  # (JSON is what it is)
 
 
 def read_id(said: object, id_type: str) -> tuple[str, str]:
-    """Return an id as text, and what is wrong with it, if anything."""
+    """Return an id as text, and what is wrong with it, or an empty string."""
     if said is MISSING or said is None or (isinstance(said, str) and not said.strip()):
         return "", "it is missing"
     is_number = isinstance(said, int) and not isinstance(said, bool) and said >= 0
@@ -156,7 +156,7 @@ def read_id(said: object, id_type: str) -> tuple[str, str]:
 
 
 def _read(name: str, one: ApiTime | ApiScore, said: object) -> dict[str, Any]:
-    """Return the values of a time or a score, which may be numbers."""
+    """Return the values of a timestamp or score field, by customer field."""
     if isinstance(one, ApiScore):
         return {name: one.score_of(said)}
     if one.format in EPOCHS and isinstance(said, int | float) and not isinstance(said, bool):
@@ -166,9 +166,9 @@ def _read(name: str, one: ApiTime | ApiScore, said: object) -> dict[str, Any]:
 
 
 def merged(copies: Iterable[Customer]) -> Merged:
-    """Take each customer's latest version, in the order in which customers first appear.
+    """Return each customer's latest version, in the order in which customers first appear.
 
-    Of versions with the same time the greatest payload is taken, which no order of arrival can change.
+    Among versions with the same time the greatest payload wins, so that the result does not depend on page order.
     """
     by_id: dict[str, list[Customer]] = {}
     for copy in copies:
@@ -196,7 +196,7 @@ TIMES = ("created", "updated", "last_login")
 
 
 def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> ir.Table:
-    """Return records as a table in the columns of `RawCustomers`, of a database in memory."""
+    """Return records as an in-memory table with the columns of `RawCustomers`."""
     kinds = schema_of(RawCustomers).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
     rows = list(_rows(records, received_date, source))
@@ -229,7 +229,7 @@ def _values(customer: Customer) -> dict[str, Any]:
 
 
 def _tidy(text: str | None) -> str | None:
-    """Return a text without white space around it, its letters composed; None if nothing is left."""
+    """Return a text stripped and in Unicode form NFC; None if it is empty."""
     return unicodedata.normalize("NFC", text).strip() or None if text else None
 
 

@@ -1,7 +1,7 @@
-"""The source of customers: the API that is set, the sandbox's, or none.
+"""The source of customers: the configured API, the sandbox's API, or none.
 
-A fetch belongs to the day on which it is made: the API lists who is a customer now, not who was. So a run over other
-days leaves what was received then as it is.
+The API lists current customers, not past ones, so a fetch belongs to the day on which it is made. A run over other days
+keeps what was received on them.
 """
 
 from datetime import date
@@ -15,37 +15,37 @@ from ecom_assets.tables.received import SliceOutput
 
 
 def no_customers(reason: str) -> SliceOutput:
-    """Leave all as it is."""
+    """Return no rows for no days, with a reason; the table is not changed."""
     return SliceOutput.nothing(customer_rows((), date.min, ""), reason)
 
 
 def customers_received(fetched: CustomerFetch, today: date, source: str) -> SliceOutput:
-    """Return rows of `RawCustomers`, in the place of what was fetched earlier on the same day."""
+    """Return rows of `RawCustomers` that replace an earlier fetch of the same day."""
     told = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
     return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), told)
 
 
 class NoCustomers:
-    """For a shop that has set no customer API."""
+    """The source of a shop without a customer API."""
 
     def received(self, _days: Days) -> SliceOutput:
-        """Leave all as it is."""
+        """Return no rows for no days."""
         return no_customers("ECOM_CUSTOMER_API_URL is not set")
 
 
 class ApiCustomers:
-    """The customers of the API that is set."""
+    """The customers of the configured API."""
 
     def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Take the settings, and the clock that says what day it is."""
+        """Store the settings, and the clock that returns the current day."""
         self._settings = settings
         self._now = now
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch, if today is among the days; else leave all as it is.
+        """Fetch the customers if today is one of the days; else return no rows for no days.
 
         Raises:
-            SourceError: The API cannot be reached, refuses, or does not speak the protocol.
+            SourceError: The API cannot be reached, returns an error, or does not match the mapping.
         """
         today = today_in(self._settings.timezone, self._now)
         if today not in days.dates:
@@ -54,5 +54,5 @@ class ApiCustomers:
 
 
 def has_customers(settings: Settings) -> bool:
-    """Tell whether there are customers to fetch: from an API, or the sandbox's where nothing own was given."""
+    """Return whether there are customers to fetch: a configured API, or the sandbox's if no own data are configured."""
     return bool(settings.customer_api_url) or not settings.has_own_data
