@@ -63,7 +63,7 @@ class RunReport:
 
     @property
     def is_well(self) -> bool:
-        """Tell whether there is nothing to tell."""
+        """Return whether there is nothing to tell."""
         return not (self.has_failed or self.failed_checks)
 
 
@@ -116,7 +116,7 @@ def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
 
 
 def _is_about_a_check(event: dg.DagsterEvent) -> bool:
-    """Tell whether a step failed only because a blocking check did, which is told already."""
+    """Return whether a step failed only because a blocking check did, which is told already."""
     error = event.step_failure_data.error
     return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 

@@ -13,7 +13,7 @@ HELD_TAG = "ecom/held_days_told_on"
 
 
 def is_told(instance: dg.DagsterInstance, today: date) -> bool:
-    """Tell whether today's message was sent."""
+    """Return whether today's message was sent."""
     return bool(instance.get_run_records(dg.RunsFilter(tags={HELD_TAG: today.isoformat()}), limit=1))
 
 

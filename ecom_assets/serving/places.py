@@ -28,7 +28,7 @@ def publication_target(settings: Settings) -> "PostgresEngine":
 
 
 def serves_postgres(settings: Settings) -> bool:
-    """Tell whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
+    """Return whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
     url = settings.postgres_url.get_secret_value()
     return bool(url) and url != settings.warehouse
 

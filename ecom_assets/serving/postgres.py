@@ -113,7 +113,7 @@ def published_history(target: PostgresEngine) -> History:
 
 
 def is_same_database(source: Engine, target: PostgresEngine) -> bool:
-    """Tell whether both are one database, however their addresses are spelled."""
+    """Return whether both are one database, however their addresses are spelled."""
     question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
     return isinstance(source, PostgresEngine) and source.query(question) == target.query(question)
 

@@ -90,7 +90,7 @@ def _mode(path: Path) -> int:
 
 
 def _is_ours_alone(home: Path) -> bool:
-    """Tell whether a folder holds nothing but what the platform wrote, so that closing it shuts nobody out."""
+    """Return whether a folder holds nothing but what the platform wrote, so that closing it shuts nobody out."""
     if not home.is_dir() or not _mode(home) & OTHERS:
         return False
     ours = set(_places_in(home))

@@ -212,7 +212,7 @@ class Settings(
 
     @property
     def has_own_data(self) -> bool:
-        """Tell whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
+        """Return whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
         return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
 
     @property

@@ -83,12 +83,12 @@ class TableColumn:
 
     @property
     def is_zoned(self) -> bool:
-        """Tell whether values carry their zone."""
+        """Return whether values carry their zone."""
         return self.kind in {"TIMESTAMP_TZ", "TIMESTAMP_LTZ"}
 
     @property
     def is_wall(self) -> bool:
-        """Tell whether values are UTC clocks, or days, without saying so."""
+        """Return whether values are UTC clocks, or days, without saying so."""
         return self.kind in {"TIMESTAMP_NTZ", "DATE"}
 
 
@@ -121,7 +121,7 @@ class TableSql:
 
     @property
     def may_be_silent(self) -> bool:
-        """Tell whether rows may not say when they arrived."""
+        """Return whether rows may not say when they arrived."""
         return "received_at" not in self.columns or self.columns["received_at"].nullable
 
     def received(self, first: date, end: date, fallback: date) -> str:
@@ -250,7 +250,7 @@ class EventTable:
 
     @property
     def is_in_warehouse(self) -> bool:
-        """Tell whether the warehouse can read the table itself."""
+        """Return whether the warehouse can read the table itself."""
         return self._lender is not None
 
     @property

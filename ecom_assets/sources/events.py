@@ -73,7 +73,7 @@ def mapping_name(settings: Settings) -> str:
 
 
 def is_table(settings: Settings) -> bool:
-    """Tell whether events come from a table of Snowflake (see `event_table.py`) instead of files."""
+    """Return whether events come from a table of Snowflake (see `event_table.py`) instead of files."""
     return settings.events.startswith("snowflake://")
 
 
@@ -120,5 +120,5 @@ def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) 
 
 
 def sandbox_is_missing(settings: Settings) -> bool:
-    """Tell whether the sandbox shop has no data yet."""
+    """Return whether the sandbox shop has no data yet."""
     return not (settings.sandbox_folder / "truth.json").exists()

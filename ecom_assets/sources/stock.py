@@ -128,7 +128,7 @@ class ApiStock:
 
 
 def has_stock(settings: Settings) -> bool:
-    """Tell whether there is stock to take in: from an API, a file, or the sandbox's where nothing own was given."""
+    """Return whether there is stock to take in: from an API, a file, or the sandbox's where nothing own was given."""
     return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
 
 

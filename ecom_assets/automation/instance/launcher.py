@@ -29,7 +29,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Tell whether the code location still has the run's process.
+        """Return whether the code location still has the run's process.
 
         A code location that does not answer is taken to have it: it may be about to come back, and a run that was given
         up while it goes on would be run twice.

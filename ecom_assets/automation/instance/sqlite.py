@@ -61,7 +61,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         super().store_event_batch([event for event in events if not _is_of_asset(event)])
 
     def has_table(self, table_name: str) -> bool:
-        """Tell whether the index has a table; one that it has stays, so it is looked for once."""
+        """Return whether the index has a table; one that it has stays, so it is looked for once."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables

@@ -70,7 +70,7 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
 
 
 def _is_odd(file: InputFile) -> bool:
-    r"""Tell whether a file has bytes that the engine reads otherwise than `csv` and `json` do.
+    r"""Return whether a file has bytes that the engine reads otherwise than `csv` and `json` do.
 
     These are NUL, a `\r` that no `\n` follows, and blank lines before the header.
     """

@@ -1,4 +1,4 @@
-"""Whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here."""
+"""Return whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here."""
 
 import json
 import re

@@ -65,7 +65,7 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
 
 
 def in_landing_folders(place: str) -> bool:
-    """Tell whether a path (file, folder or glob) leads to landing folders, whatever lies in them."""
+    """Return whether a path (file, folder or glob) leads to landing folders, whatever lies in them."""
     below = [path.name for path in Path(place).iterdir()] if Path(place).is_dir() else []
     return any(_LANDING.fullmatch(part) for part in (*Path(place).absolute().parts, *below))
 
@@ -92,7 +92,7 @@ def head_of(file: InputFile) -> bytes:
 
 
 def _is_binary(start: bytes, kind: Format) -> bool:
-    """Tell whether a file is no text at all; NUL in one of its lines costs that line only."""
+    """Return whether a file is no text at all; NUL in one of its lines costs that line only."""
     is_dense = 8 * start.count(b"\x00") > len(start)
     return is_dense or (kind == "csv" and b"\x00" in start.lstrip(b"\r\n").replace(b"\r", b"\n").partition(b"\n")[0])
 

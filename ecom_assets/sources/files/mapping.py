@@ -148,7 +148,7 @@ class RecordMapping(_Part):
                 yield name, one
 
     def may_lack(self, name: str, column: str) -> bool:
-        """Whether a file may come without a column of a field."""
+        """Return whether a file may come without a column of a field."""
         one: SourceField = getattr(self.fields, name)
         if isinstance(one.optional, tuple):
             return column in one.optional

@@ -64,7 +64,7 @@ _HIDDEN = (".", "_")
 
 
 def is_ignored(name: str) -> bool:
-    """Tell whether a file or folder of that name is passed over."""
+    """Return whether a file or folder of that name is passed over."""
     return any(fnmatchcase(name, pattern) for pattern in IGNORED)
 
 

@@ -127,7 +127,7 @@ class RecordFiles:
         return (min(days), max(days)) if days else None
 
     def has_believed_days(self) -> bool:
-        """Tell whether a file, or one of its rows, says a day on which it can have arrived."""
+        """Return whether a file, or one of its rows, says a day on which it can have arrived."""
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
         is_landed = len(loose) < len(self.layouts)
         return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())

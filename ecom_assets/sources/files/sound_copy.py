@@ -50,7 +50,7 @@ class RecordPatterns:
         self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, _QUOTED))
 
     def is_record(self, line: bytes) -> bool:
-        """Tell whether a line, without its line end, is a whole record."""
+        """Return whether a line, without its line end, is a whole record."""
         if b'"' not in line:
             count = line.count(self._delimiter) + 1
             return count == self._columns or (
@@ -69,7 +69,7 @@ class RecordPatterns:
         return found.end() if found else None
 
     def is_open(self, text: bytes) -> bool:
-        """Tell whether a text ends within quotes, so that its record goes on in the next line."""
+        """Return whether a text ends within quotes, so that its record goes on in the next line."""
         return self._open.match(text) is not None
 
 
@@ -202,7 +202,7 @@ def _is_text(content: bytes) -> bool:
 
 
 def _is_too_deep(line: bytes) -> bool:
-    """Tell whether lists and objects lie in one another deeper than any reader further on takes."""
+    """Return whether lists and objects lie in one another deeper than any reader further on takes."""
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0

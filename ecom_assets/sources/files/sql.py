@@ -146,7 +146,7 @@ def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
 
 
 def is_object(layout: Layout) -> str:
-    """Whether a `line` is a JSON object, with a list in the column that is to be exploded. Never NULL."""
+    """Return whether a `line` is a JSON object, with a list in the column that is to be exploded. Never NULL."""
     kind = "json_type(line) = 'OBJECT'"
     if layout.exploded:
         kind += f" AND coalesce(json_type(line, {text(_pointer(layout.exploded))}) = 'ARRAY', false)"
@@ -166,7 +166,7 @@ def list_length(layout: Layout) -> str:
 
 
 def many_brackets(line: str) -> str:
-    """Whether a line may be nested deeper than `MAX_DEPTH`; few lines are long enough to be counted at all."""
+    """Return whether a line may be nested deeper than `MAX_DEPTH`; few lines are long enough to be counted at all."""
     opening = f"strlen({line}) - strlen(translate({line}, '[{{', ''))"
     # A condition with AND would count the brackets of every line.
     return f"(CASE WHEN strlen({line}) > {2 * MAX_DEPTH} THEN {opening} > {MAX_DEPTH} ELSE false END)"

@@ -65,7 +65,7 @@ def lines_of(file: InputFile) -> Iterator[bytes]:
 
 
 def is_too_long(line: bytes) -> bool:
-    """Tell whether a line was longer than `MAX_LINE_BYTES` and is therefore cut."""
+    """Return whether a line was longer than `MAX_LINE_BYTES` and is therefore cut."""
     return line.startswith(_CUT_MARK)
 
 

@@ -27,12 +27,12 @@ DEFAULT_MAPPING = "user_order_log"
 
 
 def has_events(settings: Settings) -> bool:
-    """Tell whether there are events to take in: own ones, or the sandbox shop's where nothing own was given."""
+    """Return whether there are events to take in: own ones, or the sandbox shop's where nothing own was given."""
     return bool(settings.events) or not settings.has_own_data
 
 
 def has_orders(settings: Settings) -> bool:
-    """Tell whether there are orders to take in: own ones, or the sandbox shop's where nothing own was given."""
+    """Return whether there are orders to take in: own ones, or the sandbox shop's where nothing own was given."""
     return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
 
 
@@ -42,7 +42,7 @@ def orders_place(settings: Settings) -> list[str]:
 
 
 def judges_days(settings: Settings) -> bool:
-    """Tell whether each day of orders is judged by itself: where they come as daily reports, unless set otherwise."""
+    """Return whether each day of orders is judged by itself: where they come as daily reports, unless set otherwise."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
     return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
