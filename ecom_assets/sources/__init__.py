@@ -1,1 +1,1 @@
-"""Where rows come from: files, the customer API, the order report API, a Snowflake table."""
+"""Sources of rows: files, the customer API, the order report API, the catalogue, a Snowflake table."""

@@ -1,6 +1,6 @@
-"""Checks of every source: what came, what was rejected, and what the source has lost.
+"""Checks of every source: how many rows arrived, how many were rejected, and which days the source has lost.
 
-One definition for events, orders, customers and stock (`tables/source_gate.py`).
+Events, orders, customers and stock share one set of thresholds (`tables/source_gate.py`).
 """
 
 from collections import Counter
@@ -54,7 +54,7 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
 def _judge(
     contract: type[Table], days: Days | None, raw: ir.Table, withdrawals: ir.Table, source: FileSource | None = None
 ) -> CheckResult:
-    """Compare the counts; days that are held keep the rows that they had, which another check says."""
+    """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
     in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
     files = source.file_rows(days) if source else None
     if files is None:
@@ -72,7 +72,7 @@ def _judge(
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
-    # Files of two places may have one name, under which raw knows the rows of both.
+    # Files in two folders can have the same name; raw has the rows of both under this name.
     counts: Counter[FileDay] = Counter()
     asked = set(days.dates) if days else None
     for one in files:
@@ -87,7 +87,7 @@ def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
-    """Return the files of which not every row was given an arrival day."""
+    """Return the files with rows that have no arrival day."""
     return [
         {"source_file": one.file, "received_date": None, "rows_in_file": one.row_count, "rows_in_raw": placed}
         for one in files
@@ -115,11 +115,11 @@ def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
 
 
 LOOK_BACK = timedelta(weeks=12)
-"""How far back days are counted that others are compared with."""
+"""How far back days are counted for comparison."""
 NOTHING_FROM = 10
-"""Rows that are usual from which none at all are no chance; of a shop with fewer, a quiet day is believed."""
+"""From this usual row count on, a day without rows is an error; for smaller shops it can be a quiet day."""
 EndedDays = Callable[[Days], Days]
-"""Returns those of some days that have ended; asked when a check runs."""
+"""Returns the days that have ended; called when a check runs."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     withdrawn: ir.Table,
     files: FileSource | None = None,
 ) -> CheckResult:
-    """Compare each day that has ended with the same weekday of earlier weeks, and all of the days with nothing."""
+    """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
     if not days or not days.dates:
         return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
@@ -213,7 +213,7 @@ def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 def _judge_snapshots(
     source: Source, gate: SourceGate, _ended: EndedDays, days: Days | None, raw: ir.Table, _withdrawn: ir.Table
 ) -> CheckResult:
-    """Compare each of the days of which something was brought with the last times before."""
+    """Compare each day that has a snapshot with the snapshots before it."""
     if not days or not days.dates:
         return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
@@ -224,7 +224,7 @@ def _judge_snapshots(
 
 def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, files: FileSource | None) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
-    # Of a run that is cut into parts where weeks have no rows, an early part may lie before the source begins.
+    # A run is split where weeks have no rows, so an early part can be before the first day of the source.
     begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())
     if (begins_later or not is_empty) and usual < NOTHING_FROM:
         return CheckResult(0, len(asked.dates), observed=0, limit=0)
@@ -310,14 +310,14 @@ def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> Ch
 
 
 def _counts(raw: ir.Table, column: str, days: Days) -> dict[date, int]:
-    """Return the rows of each of the days, and of those before that they are compared with."""
+    """Return the row counts of the days, and of the earlier days that they are compared with."""
     near = raw.filter(raw[column] >= days.first - LOOK_BACK, raw[column] < days.end)
     rows = near.group_by(counted_day=near[column]).agg(number=near.count()).to_pyarrow().to_pylist()
     return {row["counted_day"]: int(row["number"]) for row in rows}
 
 
 def _withdrawn_days(source: Source, withdrawals: ir.Table) -> set[date]:
-    """Return the days whose rows somebody let go, which nobody misses."""
+    """Return the days whose rows were withdrawn on purpose."""
     meant = withdrawals.filter(
         withdrawals.source_table == source.raw.qualified_name(), withdrawals.withdrawn_at.notnull()
     )

@@ -1,7 +1,7 @@
-"""Which days between the first and the last of some files have rows, and what to do where few of them have.
+"""The days between the first and the last day of some files, and which of them have rows.
 
-One row of a wrong clock spans years. The days without rows between it and the others are left out of runs, and a span
-that nobody can mean is refused by the name of the file. Which days a run is over, `cli/run_days.py` says.
+One row with a wrong clock can stretch the span to years. Runs skip long gaps without rows, and a span that is too long
+is an error that names the file. `cli/run_days.py` decides which days a run covers.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,12 +15,12 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
 GAP_DAYS = 31
-"""Days without rows that are cheaper left out than computed: a run over a part of its own costs as much."""
+"""Gaps longer than this are skipped; computing a shorter gap costs less than a separate run."""
 
 
 @dataclass(frozen=True)
 class DayOfFile:
-    """How many rows of a file arrived on one day, and the first and last day that they count for."""
+    """The number of rows of a file that arrived on one day, and the first and last day that they belong to."""
 
     received: date
     file: str
@@ -35,7 +35,7 @@ class DayOfFile:
 
 
 def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
-    """Return what arrived on which day from which file; rows whose own day is too far from it count for none."""
+    """Return the rows by file and arrival day; rows whose own day is too far from it do not extend the days."""
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     inside = f"own <= received_date + 1 AND received_date <= own + {late_days}"
     sql = select(
@@ -48,7 +48,7 @@ def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
 
 
 def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
-    """Cut days where more than `GAP_DAYS` in a row have no rows, and leave those out; both ends stay."""
+    """Split days at gaps of more than `GAP_DAYS` without rows, and leave out the gaps; both ends stay."""
     known = sorted({days.first, days.dates[-1], *(one for one in with_rows if days.first <= one < days.end)})
     gaps = [pair for pair in pairwise(known) if (pair[1] - pair[0]).days > GAP_DAYS]
     starts, ends = [known[0], *(after for _, after in gaps)], [*(before for before, _ in gaps), known[-1]]
@@ -56,16 +56,16 @@ def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
 
 
 def require_span(first: date, last: date, most_days: int, found: Collection[DayOfFile]) -> None:
-    """Refuse a span that a stray row makes.
+    """Check that a span is not too long, which usually means a row with a wrong date.
 
     Args:
         first: The first day of the span.
         last: Its last day.
         most_days: ECOM_MAX_DAYS.
-        found: What arrived when, to name what is far from the rest.
+        found: The rows by file and arrival day, to name the row that is far from the others.
 
     Raises:
-        UsageError: The span is longer.
+        UsageError: The span is longer than `most_days`.
     """
     span = (last - first).days + 1
     if span <= most_days:
@@ -78,7 +78,7 @@ def require_span(first: date, last: date, most_days: int, found: Collection[DayO
 
 
 def _stray(found: Collection[DayOfFile]) -> str:
-    """Name what lies beyond the widest gap, on the side that has fewer rows."""
+    """Return a text that names the rows beyond the widest gap, on the side with fewer rows."""
     days = sorted({one.received for one in found})
     if len(days) < 2:  # noqa: PLR2004 (a gap is between two)
         return ""

@@ -1,6 +1,6 @@
-"""Events in a Snowflake table: the asset that observes it, and the SQL that gives its rows the columns of `raw/events`.
+"""Events in a Snowflake table: the asset that observes it, and the SQL that returns its rows as `raw/events`.
 
-Texts, instants and arrival days are made by the file reader's rules, from whatever types the table's columns have.
+Texts, instants and arrival days follow the rules of the file reader, for any types of the table's columns.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from ecom_assets.warehouse.sql_text import amount, ident, text
 
 
 def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """Return the observable table: a data version per day of arrival, with row count and newest event."""
+    """Return the observable source asset: a data version per arrival day, with row count and newest event."""
     spec = dg.AssetSpec(
         EVENT_TABLE,
         partitions_def=daily,
@@ -52,7 +52,7 @@ def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.Assets
 
 @dataclass(frozen=True)
 class DayState:
-    """What a day's rows come to at the source; `version` changes whenever a row does."""
+    """The state of a day's rows at the source; `version` changes whenever a row changes."""
 
     row_count: int
     newest_at: datetime | None
@@ -60,7 +60,7 @@ class DayState:
 
 
 def observations(states: Mapping[date, DayState]) -> Iterator[dg.AssetObservation]:
-    """Return what Dagster is told of each day."""
+    """Yield an observation for each day."""
     for a_day, state in sorted(states.items()):
         yield dg.AssetObservation(
             asset_key=EVENT_TABLE,
@@ -76,27 +76,27 @@ FORM = "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE?warehouse=WAREHOUSE"
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of the source table: `kind` is Snowflake's name of its type, without digits."""
+    """A column of the source table: `kind` is Snowflake's type name, without length or precision."""
 
     kind: str
     nullable: bool
 
     @property
     def is_zoned(self) -> bool:
-        """Return whether values carry their zone."""
+        """Return whether values have a time zone."""
         return self.kind in {"TIMESTAMP_TZ", "TIMESTAMP_LTZ"}
 
     @property
     def is_wall(self) -> bool:
-        """Return whether values are UTC clocks, or days, without saying so."""
+        """Return whether values are timestamps or dates without a zone, which are taken as UTC."""
         return self.kind in {"TIMESTAMP_NTZ", "DATE"}
 
 
 @dataclass(frozen=True)
 class TableSql:
-    """The statements over one table.
+    """The SQL statements over one table.
 
-    `table` is its name for SQL, `shown` its name for people; `today` is the last day that has begun in `zone`.
+    `table` is the quoted name for SQL, `shown` the name for messages; `today` is the current day in `zone`.
     """
 
     table: str
@@ -107,10 +107,10 @@ class TableSql:
     today: date
 
     def require_columns(self) -> None:
-        """Refuse a table that lacks a column.
+        """Check that the table has every required column.
 
         Raises:
-            SourceError: It does.
+            SourceError: A column is missing.
         """
         for name in EVENT_FIELDS:
             if name not in self.columns and name not in OPTIONAL_FIELDS:
@@ -121,15 +121,15 @@ class TableSql:
 
     @property
     def may_be_silent(self) -> bool:
-        """Return whether rows may not say when they arrived."""
+        """Return whether rows can lack an arrival time."""
         return "received_at" not in self.columns or self.columns["received_at"].nullable
 
     def received(self, first: date, end: date, fallback: date) -> str:
-        """Return the rows of `raw/events` that arrived in [first, end)."""
+        """Return the SELECT of the `raw/events` rows that arrived in [first, end)."""
         return f"SELECT * FROM ({self.events(fallback)}) WHERE {self._within(first, end)}"  # noqa: S608 (quoted here)
 
     def events(self, fallback: date) -> str:
-        """Return all rows, in the columns of `raw/events`."""
+        """Return the SELECT of all rows, with the columns of `raw/events`."""
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
@@ -140,12 +140,12 @@ class TableSql:
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
     def fallback(self) -> str:
-        """Return the day for rows that do not say when they arrived: the last usable one, as for a file."""
+        """Return the SELECT of the arrival day for rows without one: the last usable event day, as for a file."""
         return f"SELECT COALESCE(MAX({self._usable_day}), {_day(self.today)}) AS fallback FROM {self.table}"  # noqa: S608 (quoted here)
 
     def versions(self, first: date, end: date, fallback: date) -> str:
-        """Return, per arrival day, the count of rows, the newest event, and what changes whenever a row does."""
-        # A sum of hashes does not depend on the order of rows; as text it keeps all of its digits.
+        """Return the SELECT of row count, newest event and fingerprint per arrival day."""
+        # A sum of hashes does not depend on row order; as text it keeps all of its digits.
         hashed = ", ".join(ident(name) for name in (*EVENT_FIELDS, "received_at"))
         columns = (
             f"{ident('received_date')} AS received_date, COUNT(*) AS row_count, MAX({ident('event_at')}) AS newest_at"
@@ -157,22 +157,22 @@ class TableSql:
 
     @cached_property
     def event_at(self) -> str:
-        """Return the instant of the event."""
+        """Return the SQL of the event's instant."""
         return self._instant("event_timestamp")
 
     @cached_property
     def received_at(self) -> str:
-        """Return the instant of arrival."""
+        """Return the SQL of the arrival instant."""
         return self._instant("received_at")
 
     @property
     def event_day(self) -> str:
-        """Return the day of the event."""
+        """Return the SQL of the event's day."""
         return self._day_of(self.event_at)
 
     @property
     def said_day(self) -> str:
-        """Return the day of arrival that the row tells: when it was received, else its own day if that has begun."""
+        """Return the SQL of the arrival day in the row: the day it was received, else the event's day if not later."""
         return f"COALESCE({self._day_of(self.received_at)}, {self._usable_day})"
 
     @property
@@ -183,7 +183,7 @@ class TableSql:
         days = f"{ident('received_date')} >= {_day(first)} AND {ident('received_date')} < {_day(end)}"
         if self.may_be_silent or self.columns["received_at"].kind != "TIMESTAMP_NTZ":
             return days
-        # Said of the stored column too, so that Snowflake reads the days' partitions only.
+        # The stored column is filtered too, so that Snowflake prunes the partitions of other days.
         bounds = [
             f"CAST('{day_starts_at(one, self.zone).isoformat(sep=' ')}' AS TIMESTAMP_NTZ)" for one in (first, end)
         ]
@@ -219,13 +219,13 @@ class TableSql:
 
 
 class EventTable:
-    """The table, over a connection of its own or the warehouse's."""
+    """The table, read over its own connection or the warehouse's."""
 
     def __init__(self, settings: Settings, *, warehouse: Engine | None = None, now: Clock = now_utc) -> None:
-        """Read the address; a warehouse in the same account lends its connection.
+        """Parse the URL; if the warehouse is in the same account, use its connection.
 
         Raises:
-            SettingError: The address is incomplete, or a mapping is set.
+            SettingError: The URL is incomplete, or a mapping is set.
         """
         self.place = SnowflakeAddress.parse(settings.events, settings, SETTING)
         if len(self.place.path) not in {2, 3}:
@@ -243,7 +243,7 @@ class EventTable:
 
     @cached_property
     def con(self) -> PlainBackend:
-        """The connection to the account."""
+        """Return the connection to the account."""
         if isinstance(self._lender, SnowflakeEngine):
             return self._lender.con
         return PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place)
@@ -255,20 +255,20 @@ class EventTable:
 
     @property
     def name(self) -> str:
-        """Return the address, without secrets."""
+        """Return the URL, without secrets."""
         return self.place.shown
 
     @property
     def failure(self) -> WarehouseError | None:
-        """Return why the last stream of rows broke off, if it did."""
+        """Return the error that ended the last stream of rows early, if any."""
         return self.con.failure
 
     @cached_property
     def sql(self) -> TableSql:
-        """The statements over the table, once its columns have been looked at.
+        """Return the SQL statements over the table, after reading its columns.
 
         Raises:
-            SourceError: There is no such table, or it lacks a column.
+            SourceError: There is no such table, or a column is missing.
         """
         database, *schema, table = self.place.path
         path = [database, *(schema or ["PUBLIC"]), table]
@@ -285,7 +285,7 @@ class EventTable:
 
     @cached_property
     def fallback(self) -> date:
-        """The arrival day of rows that do not say theirs."""
+        """Return the arrival day of rows that do not have one."""
         if not self.sql.may_be_silent:
             return self.today
         [row] = self._query(self.sql.fallback())
@@ -294,7 +294,7 @@ class EventTable:
 
     @property
     def today(self) -> date:
-        """Return the last day that has begun."""
+        """Return the current day."""
         return today_in(self._settings.timezone, self._now)
 
     @property
@@ -303,12 +303,12 @@ class EventTable:
         return Days.between(self.today - timedelta(days=self._settings.late_days), self.today + ONE_DAY)
 
     def rows(self, days: Days) -> ir.Table:
-        """Return the rows of `RawEvents` that arrived on `days`, as a table of the account."""
+        """Return the rows of `RawEvents` that arrived on `days`, as a lazy table in the account."""
         runs = [self.sql.received(first, end, self.fallback) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 
     def states(self, days: Days) -> dict[date, DayState]:
-        """Return what the rows of each day come to, for days that have any."""
+        """Return the state of each day that has rows."""
         found: dict[date, DayState] = {}
         for first, end in days.runs():
             for row in self._query(self.sql.versions(first, end, self.fallback)):
@@ -317,16 +317,16 @@ class EventTable:
         return found
 
     def versions(self, days: Days) -> Mapping[date, str]:
-        """Return, for each day that has rows, what changes whenever they do."""
+        """Return the version of each day that has rows."""
         return {a_day: state.version for a_day, state in self.states(days).items()}
 
     def reconnect(self) -> None:
-        """Open a lost connection again."""
+        """Reopen a lost connection."""
         self._connection.close()
         self.con.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place).con
 
     def close(self) -> None:
-        """Give the connection back, unless it is the warehouse's."""
+        """Close the connection, unless it is the warehouse's."""
         with contextlib.suppress(Exception):  # a lost connection cannot be closed, and need not be
             self._connection.close()
 
@@ -356,7 +356,7 @@ class TableEvents:
         self._table = table
 
     def received(self, days: Days) -> ir.Table | DayByDay:
-        """Rows of `RawEvents` that arrived on `days`; to be fetched by day where the warehouse is elsewhere."""
+        """Return the rows of `RawEvents` that arrived on `days`, to fetch day by day if the warehouse is elsewhere."""
         return self._table.rows(days) if self._table.is_in_warehouse else DayByDay(self._table, days)
 
     @staticmethod
@@ -367,7 +367,7 @@ class TableEvents:
 
 @contextlib.contextmanager
 def opened_table(settings: Settings, **more: Any) -> Iterator[EventTable]:  # noqa: ANN401 (as EventTable takes it)
-    """Give an `EventTable` for the length of the block."""
+    """Yield an `EventTable`, and close it after the block."""
     table = EventTable(settings, **more)
     try:
         yield table
@@ -381,12 +381,12 @@ MICROSECONDS = "TIMESTAMP_NTZ(6)"
 
 
 def _clock(instant: str) -> str:
-    """Return a clock as text, as the file reader shows it: with as many digits as it needs."""
+    """Return the SQL of a timestamp as text, as the file reader writes it: without trailing zeros."""
     return f"REGEXP_REPLACE(TO_VARCHAR({instant}, 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0*$', '')"
 
 
 def _parsed(value: str) -> str:
-    """Return the UTC instant that a text means: ISO 8601 with or without an offset; null where it is none."""
+    """Return the SQL that parses ISO 8601 text, with or without an offset, as a UTC instant; null if it fails."""
     wall = f"TRY_CAST({value} AS TIMESTAMP_NTZ)"
     zulu = f"TRY_CAST(REGEXP_REPLACE({value}, '( ?[Zz]| UTC)$', '') AS TIMESTAMP_NTZ)"
     local = f"TRY_CAST(REGEXP_REPLACE({value}, ' ?{OFFSET}$', '') AS TIMESTAMP_NTZ)"

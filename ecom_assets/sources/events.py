@@ -34,10 +34,10 @@ def arrival_days(files: RecordFiles) -> Days:
 
 
 def days_to_compute(files: RecordFiles, late_days: int) -> Days:
-    """Return every day from the first to the last that the event files' rows count for, arrival days included.
+    """Return every day from the first to the last that the rows of event files belong to, including arrival days.
 
-    Only rows of the first `late_days` arrival days can belong to a day before them, and only rows of the last arrival
-    day to a day after it, so no others are looked at.
+    Only rows of the first `late_days` arrival days can belong to an earlier day, and only rows of the last arrival day
+    to a later one, so only these rows are read.
 
     Raises:
         SourceError: The files hold no rows.
@@ -63,22 +63,22 @@ VIEW = "received_events"
 
 
 def events_place(settings: Settings) -> list[str]:
-    """Return the paths that events are taken from: those set, separated by commas, or the sandbox shop's folder."""
+    """Return the configured paths of event files, or the folder of the sandbox shop."""
     return split_places(settings.events) or [str(settings.sandbox_folder / "events")]
 
 
 def mapping_name(settings: Settings) -> str:
-    """Return the mapping of the events; the sandbox shop speaks the platform's own."""
+    """Return the name of the mapping of events; the sandbox shop uses the native one."""
     return settings.events_mapping if settings.events else "ecommerce"
 
 
 def is_table(settings: Settings) -> bool:
-    """Return whether events come from a table of Snowflake (see `event_table.py`) instead of files."""
+    """Return whether events come from a Snowflake table (see `event_table.py`) instead of files."""
     return settings.events.startswith("snowflake://")
 
 
 def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:
-    """Find the files of events below some paths, and check them against their mapping."""
+    """Find the event files below some paths, and check them against their mapping."""
     mapping = load_mapping(mapping_name(settings))
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
@@ -87,32 +87,32 @@ class FileEvents:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
 
     def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the DuckDB connection that reads files; `prepare` makes the sandbox's where asked for and missing."""
+        """Store the DuckDB connection that reads files; `prepare` creates the sandbox's files if they are missing."""
         self._reader = reader
         self._settings = settings
         self._prepare = prepare
 
     @cached_property
     def files(self) -> RecordFiles:
-        """The files, checked against their mapping."""
+        """Return the files, checked against their mapping."""
         if not self._settings.events:
             self._prepare(self._settings)
         return open_events(self._reader.con, self._settings, events_place(self._settings))
 
     def received(self, days: Days) -> ir.Table:
-        """Rows of `RawEvents` that arrived on `days`."""
+        """Return the rows of `RawEvents` that arrived on `days`."""
         con = self._reader
         sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
         con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
         return con.table(VIEW, database=("temp", "main"))
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the files, as they were counted when these were looked at."""
+        """Return the row counts of the files, from when they were checked."""
         return self.files.file_rows(days)
 
 
 def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:
-    """SELECT of the records that arrived on `days`, with their own day and where they came from."""
+    """Return the SELECT of the records that arrived on `days`, with their own day and their source."""
     selects = [files.received_sql(first, end) for first, end in days.runs()] or [files.no_rows_sql()]
     rows = " UNION ALL ".join(selects)
     own_day = day_in_zone(files.mapping.kind.at, files.timezone)

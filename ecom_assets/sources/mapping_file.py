@@ -1,4 +1,4 @@
-"""The YAML file of a mapping, shipped or the shop's own: reading it, and what is wrong with it in a sentence."""
+"""Reading the YAML file of a mapping, shipped or custom, with its errors as one sentence."""
 
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -15,22 +15,22 @@ KeysAt = Callable[[Sequence[str]], Sequence[str]]
 
 
 def shipped_in(folder: str) -> list[str]:
-    """Return the names of the mappings in a folder that comes with the package."""
+    """Return the names of the shipped mappings in a folder."""
     files = [path.name for path in _shipped(folder).iterdir()]
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str, keys_at: KeysAt) -> Model:
-    """Return a shipped mapping by name, or one's own by the path of its YAML file.
+    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
 
     Args:
-        model: What the mapping is.
-        name_or_path: A name, or a path that ends in `.yaml` or holds a slash.
-        folder: Where the shipped ones of this kind are, beside this file.
-        keys_at: The keys that may stand at a place, for a suggestion where one is misspelt.
+        model: The class of the mapping.
+        name_or_path: A name, or a path that ends in `.yaml` or contains a slash.
+        folder: The folder of the shipped mappings of this kind, beside this module.
+        keys_at: Returns the allowed keys at a path, to suggest one if a key is misspelled.
 
     Raises:
-        MappingError: There is none of that name, or it is wrong.
+        MappingError: There is no such mapping, or it is invalid.
     """
     given = str(name_or_path)
     if Path(given).suffix in {".yaml", ".yml"} or "/" in given:
@@ -49,7 +49,7 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
 
 
 def bracketed_guess(name: str, known: Sequence[str]) -> str:
-    """Return the closest known name in brackets, for within a sentence; nothing if none is close."""
+    """Return the closest known name in parentheses, for use in a sentence; an empty string if none is close."""
     close = nearest(name, known)
     return f" (did you mean {close!r}?)" if close else ""
 
@@ -75,7 +75,7 @@ def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
 
 
 def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
-    # An unknown key usually is the misspelt form of the one that is then missing.
+    # An unknown key is usually a misspelling of the key that is then missing, so it is reported first.
     first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     place = ".".join(path) or "the mapping"

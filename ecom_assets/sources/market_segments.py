@@ -1,4 +1,4 @@
-"""The file that says which market an e-mail address is in: the shipped one, or a shop's own."""
+"""The file of market segments, which maps addresses to markets: the shipped one, or a custom one."""
 
 from functools import cache
 from importlib import resources
@@ -38,10 +38,10 @@ class _File(BaseModel):
 
 
 def market_segments(path: Path | None = None) -> MarketSegments:
-    """Return the segments that a file declares, by default the shipped one.
+    """Return the segments that a file declares; the default is the shipped file.
 
     Raises:
-        DefinitionError: The file cannot be read, says what it may not, or names a place twice.
+        DefinitionError: The file cannot be read, is invalid, or names a place twice.
     """
     if path is None:
         return _shipped()

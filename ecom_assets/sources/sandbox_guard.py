@@ -1,4 +1,4 @@
-"""The guard between own and simulated data: whose events, orders and customers a warehouse holds, so they never mix."""
+"""The guard that keeps a shop's own data and simulated data from mixing in one warehouse."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,16 +17,16 @@ RAW: dict[str, type[Table]] = {"events": RawEvents, "orders": RawUserOrderLog, "
 def require_same_origin(
     engine: Engine, settings: Settings, tables: Sequence[type[Table]], say: Callable[[str], None]
 ) -> None:
-    """Clear the sandbox shop's tables before own data come in, and refuse the sandbox's where own data are.
+    """Clear the sandbox's tables before own data are loaded, and refuse to load the sandbox over own data.
 
     Args:
         engine: The open warehouse.
-        settings: Whose data come in.
+        settings: The settings of the data to load.
         tables: Every table of the platform.
-        say: Prints a sentence for the person who runs it.
+        say: Prints a message for the user.
 
     Raises:
-        UsageError: The warehouse holds own data, and none were given.
+        UsageError: The warehouse has own data, and the settings name none.
     """
     found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
     if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
@@ -42,9 +42,9 @@ def require_same_origin(
 
 
 def with_origin(engine: Engine, settings: Settings) -> Settings:
-    """Return settings that name whose data the warehouse holds, where they name none themselves.
+    """Return settings with the sources of the data in the warehouse, if the settings name no own data.
 
-    A command that reads tables only is given no files, and must not take a shop's own data for the sandbox's.
+    A command that only reads tables needs no source settings, and must not treat own data as the sandbox's.
     """
     if settings.has_own_data:
         return settings
@@ -70,5 +70,5 @@ def _setting(noun: str, place: str) -> str:
 
 
 def _origins(engine: Engine, raw: type[Table]) -> set[str]:
-    # One row tells for all, because own and simulated data never come to lie together.
+    # One row is enough, because own and simulated data never mix.
     return {row["source"] for row in engine.some_rows(raw, None, 1)} if engine.has(raw) else set()

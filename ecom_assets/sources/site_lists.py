@@ -1,9 +1,9 @@
-"""The lists of sites that tell channels apart, shipped as data with a version.
+"""The lists of sites that channels are classified by, shipped as versioned data.
 
 `channel_sources.csv` follows the "source categories" that Google publishes with GA4's default channel group
-(https://support.google.com/analytics/answer/9756891): the sites of it that still send visitors, written as patterns
-where it has a line per country, with networks that came later. `engine` holds the hosts whose visits GA4 calls organic;
-they count as search too. `assistant` is ours.
+(https://support.google.com/analytics/answer/9756891). It has the sites that still send visitors, with patterns instead
+of one line per country, and adds newer networks. The category `engine` has the hosts whose visits GA4 calls organic;
+they count as search too. The category `assistant` is our addition.
 """
 
 import csv
@@ -13,7 +13,7 @@ from importlib import resources
 from ecom_assets.attribution.channels import SourceLists
 
 VERSION = "2026-11"
-"""Raised with every change of the file: a year and month, with a letter for a second one."""
+"""Increased with every change of the file: year and month, plus a letter for a second change in a month."""
 FILE = "channel_sources.csv"
 
 

@@ -1,6 +1,6 @@
-"""The source of stock: a catalogue's file, its API, the sandbox's, or none.
+"""The source of stock: a catalogue file, the catalogue API, the sandbox's API, or none.
 
-A catalogue lists what there is now, not what there was, so its stock belongs to one day: the newest of the run.
+A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,34 +30,34 @@ from ecom_assets.warehouse.sql_text import ident, select, text
 
 
 def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> SliceOutput:
-    """Return what a file told, in the place of what was told earlier of the same day."""
+    """Return the stock in the records of a file, which replaces earlier rows of the same day."""
     return SliceOutput(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
 
 
 @dataclass(frozen=True)
 class CatalogueFetch:
-    """The products of one fetch, with `product_id`, `stock` and what else there is, and what it cost."""
+    """The products of one fetch, with `product_id`, `stock` and optional fields, and the metrics of its requests."""
 
     products: list[dict[str, Any]]
     costs: HttpCosts
 
 
 def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
-    """Return what an API told, as above."""
+    """Return the stock in the response of an API, which replaces earlier rows of the same day."""
     told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
     return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), told)
 
 
 def no_stock(reason: str) -> SliceOutput:
-    """Return no rows for no days: what the table has stays."""
+    """Return no rows for no days, with a reason; the table is not changed."""
     return SliceOutput.nothing(stock_rows((), date.min, ""), reason)
 
 
 class NoStock:
-    """For a shop that has set no catalogue."""
+    """The source of a shop without a catalogue."""
 
     def received(self, _days: Days) -> SliceOutput:
-        """Leave all as it is."""
+        """Return no rows for no days."""
         return no_stock("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
 
 
@@ -65,14 +65,14 @@ class FileStock:
     """The stock in the file of `ECOM_CATALOGUE`; without a column `stock` it is a catalogue of categories only."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings, which name the file."""
+        """Store the path of the file in the settings."""
         self._place = str(settings.catalogue)
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the file's lines as of the newest of the days.
+        """Return the file's rows as of the newest of the days.
 
         Raises:
-            SourceError: The file is missing, unreadable, or has stock of no product.
+            SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
         rows = duckdb.connect()
         is_parquet = self._place.endswith((".parquet", ".pq"))
@@ -107,18 +107,18 @@ def _now() -> datetime:
 
 
 class ApiStock:
-    """The stock that the catalogue API tells; the night's run takes it for the day that has just ended."""
+    """The stock that the catalogue API returns; the nightly run stores it for the day that has just ended."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = _now) -> None:
-        """Take the settings, and the clock that says what day it is."""
+        """Store the settings, and the clock that returns the current day."""
         self._settings = settings
         self._now = now
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch, if the newest of the days is today or yesterday; else leave all as it is.
+        """Fetch the stock if the newest of the days is today or yesterday; else return no rows for no days.
 
         Raises:
-            SourceError: The API cannot be reached, refuses, or does not speak the protocol.
+            SourceError: The API cannot be reached, returns an error, or does not follow the protocol.
         """
         today = self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
         newest = days.dates[-1]
@@ -128,7 +128,7 @@ class ApiStock:
 
 
 def has_stock(settings: Settings) -> bool:
-    """Return whether there is stock to take in: from an API, a file, or the sandbox's where nothing own was given."""
+    """Return whether there is stock to load: a configured API or file, or the sandbox's if there are no own data."""
     return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
 
 
@@ -139,11 +139,11 @@ _NUMBERS = (
     ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),
     ("lead_time_days", "lead_time_days", "unparseable_lead_time", 0),
 )
-"""Name as told, column, reason if it is no whole number, and the least that it may be."""
+"""Received name, column, reject reason if it is not a whole number, and smallest allowed value."""
 
 
 def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> ir.Table:
-    """Return records as a table in the columns of `RawStock`, of a database in memory."""
+    """Return records as an in-memory table with the columns of `RawStock`."""
     kinds = schema_of(RawStock).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
     con = connect()
@@ -172,7 +172,7 @@ def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str
 
 
 def _numbers(told: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
-    """Return the numbers of a record, and the first reason for which it says nothing."""
+    """Return the numbers of a record, and the first reason to reject it."""
     reasons = ["missing_stock"] if told["stock"] is None else []
     numbers: dict[str, int | None] = {}
     for name, column, reason, least in _NUMBERS:
@@ -183,12 +183,12 @@ def _numbers(told: Mapping[str, str | None]) -> tuple[dict[str, int | None], str
 
 
 def _text(value: object) -> str | None:
-    """Return a value as text without white space around it; None if nothing is left."""
+    """Return a value as stripped text; None if it is empty."""
     return None if value is None or isinstance(value, dict | list) else str(value).strip() or None
 
 
 def _whole(text: str | None, least: int) -> int | None:
-    """Return the whole number that a text is; `12.0` is one."""
+    """Return a text as a whole number, or None; `12.0` is a whole number."""
     if text is None:
         return None
     try:
@@ -202,11 +202,11 @@ def _whole(text: str | None, least: int) -> int | None:
 
 PAGE_SIZE = 500
 MOST_PAGES = 100_000
-"""More than any shop has: an answer that announces more is broken."""
+"""More than any shop has: a response that announces more is broken."""
 
 
 class _Envelope(BaseModel):
-    """A page: its number, how many products and pages there are, and the products."""
+    """A page: its number, the total numbers of products and pages, and its products."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -221,7 +221,7 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
 
     Raises:
         SettingError: The key cannot be sent.
-        SourceError: The API cannot be reached, refuses, does not speak this protocol, or changed on the way.
+        SourceError: The API cannot be reached, returns an error or another format, or changed during the fetch.
     """
     api = Api("catalogue API", settings.catalogue_api_url, "ECOM_CATALOGUE_API_URL", "ECOM_CATALOGUE_API_KEY")
     key = header_value(api.key_setting, settings.catalogue_api_key)

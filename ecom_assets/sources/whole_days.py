@@ -1,4 +1,4 @@
-"""Which days a source says are whole. What is believed of it, `tables/source_gate.py` says."""
+"""The days that a source marks as complete; `tables/source_gate.py` decides how this is used."""
 
 import glob
 import re
@@ -14,14 +14,14 @@ from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.tables.contract import Table
 
 MARK = "_SUCCESS"
-"""The file that Spark and Hadoop put into a folder once all of it was written."""
+"""The file that Spark and Hadoop write into a folder when it is complete."""
 _LANDING = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
 
 
 def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
-    """Return the days whose landing folders hold the mark of a folder that was written whole.
+    """Return the days whose landing folders contain the marker of a complete folder.
 
-    Only files of events and of orders can say so.
+    Only files of events and orders can have it.
     """
     places: list[str] = []
     if contract is RawEvents and has_events(settings) and not is_table(settings):

@@ -1,4 +1,4 @@
-"""Orders from a service that makes reports: ask for one, wait for it, take a day's increment of it, land its file."""
+"""Orders from the report API: request a report, wait for it, download the increment of each day, store its file."""
 
 import csv
 import io
@@ -27,19 +27,19 @@ COLUMNS = (
     "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
     "item_name", "quantity", "payment_amount",
 )  # fmt: skip
-"""Columns that every file has; `status` came later."""
+"""Columns that every file has; older files have no `status`."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What a body turned out to be: its rows, or what is wrong with it, as the second half of a sentence."""
+    """The number of rows in a body, or what is wrong with it, as the second half of a sentence."""
 
     row_count: int = 0
     fault: str = ""
 
 
 def count_rows(body: bytes, announced_rows: int | None) -> Counted:
-    """Count the rows of a file, and find out whether it ends where it should."""
+    """Count the rows of a file, and check that it is complete."""
     if not body:
         return Counted(fault="gives an empty file")
     try:
@@ -71,15 +71,15 @@ def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> Counted:
 
 
 def path_of(home: Path, day: date) -> Path:
-    """Return where a day's file lies."""
+    """Return the path of a day's file."""
     return home / FOLDER / f"increment_date={day.isoformat()}" / FILE
 
 
 def land(body: bytes, path: Path) -> None:
-    """Put a file in its place: anyone who looks sees the one before or this one, whole, even after a power cut.
+    """Replace a file atomically: readers see the old file or the new one, even after a power cut.
 
     Raises:
-        SourceError: The disk does not take it.
+        SourceError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +89,13 @@ def land(body: bytes, path: Path) -> None:
 
 
 REPORTS_ASKED_FOR = 2
-"""A report that fails is asked for once more: the service's workers have bad days."""
+"""Requests for a report: one that fails is requested once more, because failures of the service can be temporary."""
 LINK = "user_order_log_inc"
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class _Lenient(BaseModel):
-    """Reads what it knows, ignores the rest, and never quotes an answer."""
+    """A model that ignores unknown fields, and whose errors never quote a response."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -121,7 +121,7 @@ class _Status(_Lenient):
 
 @dataclass(frozen=True)
 class OrderIncrement:
-    """One day's orders. `path` is None on a day without any."""
+    """One day's orders; `path` is None on a day without orders."""
 
     day: date
     increment_id: str | None
@@ -131,11 +131,11 @@ class OrderIncrement:
     report_id: str
     took_s: float
     costs: HttpCosts
-    """What talking to the service has cost from its first request up to this day."""
+    """The totals of all requests from the first one up to this day."""
 
 
 def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
-    """Return the figures of a fetch, at least one day of it, for a materialization's metadata."""
+    """Return the metrics of a fetch of at least one day, for a materialization's metadata."""
     last = increments[-1]
     return {
         "report_id": last.report_id,
@@ -149,13 +149,13 @@ def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
 
 
 def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[OrderIncrement]:
-    """Fetch the orders of days, in their order, from one report; each is landed before it is given.
+    """Fetch the orders of the days in order, all from one report; store the file of each day before yielding it.
 
-    A day that fails raises, with what was landed before it in place: run again to go on.
+    If a day fails, the files of the earlier days stay; run again to continue.
 
     Raises:
-        SettingError: No address is set, or a header cannot be sent.
-        SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+        SettingError: No URL is set, or a header cannot be sent.
+        SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
     """
     with order_reports(settings) as reports:
         report_id = reports.make_report()
@@ -165,10 +165,10 @@ def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[Order
 
 @contextmanager
 def order_reports(settings: Settings) -> "Iterator[OrderReports]":
-    """Talk to the order report service.
+    """Open a session with the order report API.
 
     Raises:
-        SettingError: No address is set, or a header cannot be sent.
+        SettingError: No URL is set, or a header cannot be sent.
     """
     if not settings.order_api_url:
         raise SettingError("ECOM_ORDER_API_URL is not set; set it to the address of the order report API.")
@@ -184,18 +184,18 @@ def order_reports(settings: Settings) -> "Iterator[OrderReports]":
 
 
 class OrderReports:
-    """The steps of the service; made by `order_reports`."""
+    """The requests of the order report API; create it with `order_reports`."""
 
     def __init__(self, session: ApiSession, settings: Settings, headers: Mapping[str, str]) -> None:
-        """Ask through `session`."""
+        """Send all requests through `session`."""
         self._session, self._settings, self._headers = session, settings, dict(headers)
         self._place = without_secrets(session.api.url)
 
     def make_report(self) -> str:
-        """Ask for a report, wait until it is made, and return its id.
+        """Request a report, wait until it is ready, and return its id.
 
         Raises:
-            SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or failed each time.
+            SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or fails each time.
         """
         for _ in range(REPORTS_ASKED_FOR):
             task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
@@ -208,12 +208,12 @@ class OrderReports:
         )
 
     def fetch(self, report_id: str, day: date) -> OrderIncrement:
-        """Take a day's increment of a report, land its file, and say what it is.
+        """Download a day's increment of a report, store its file, and return its details.
 
-        A day without an increment leaves an earlier file as it was and gives no path.
+        For a day without an increment the path is None, and an earlier file is kept.
 
         Raises:
-            SourceError: The service fails, or its file is missing, empty or cut; an earlier file stays as it was.
+            SourceError: The service fails, or the file is missing, empty or truncated; an earlier file is kept.
         """
         began = time.monotonic()
         params = {"report_id": report_id, "date": f"{day.isoformat()}T00:00:00"}
@@ -240,7 +240,7 @@ class OrderReports:
         )
 
     def _wait_for(self, step: str, params: Mapping[str, str], what: str) -> _Status:
-        """Ask until the answer is another than RUNNING."""
+        """Poll until the status is no longer RUNNING."""
         until = time.monotonic() + self._settings.order_api_patience_s
         while True:
             answer = self._read(_Status, self._session.get(self._url(step), params, self._headers))
@@ -254,7 +254,7 @@ class OrderReports:
             time.sleep(self._settings.order_api_poll_s)
 
     def _download(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
-        """Return a whole file; the key goes only to the service itself, not to wherever its files lie."""
+        """Return a complete file; the key is sent to the service only, not to the server that stores its files."""
         own = self._url(f"{quote(increment_id, safe='')}/{FILE}")
         link = urljoin(own, data.s3_path.get(LINK) or own)
         headers = self._headers if same_origin(link, own) else {}

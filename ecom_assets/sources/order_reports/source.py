@@ -27,32 +27,32 @@ DEFAULT_MAPPING = "user_order_log"
 
 
 def has_events(settings: Settings) -> bool:
-    """Return whether there are events to take in: own ones, or the sandbox shop's where nothing own was given."""
+    """Return whether there are events to load: configured ones, or the sandbox's if no own data are configured."""
     return bool(settings.events) or not settings.has_own_data
 
 
 def has_orders(settings: Settings) -> bool:
-    """Return whether there are orders to take in: own ones, or the sandbox shop's where nothing own was given."""
+    """Return whether there are orders to load: configured ones, or the sandbox's if no own data are configured."""
     return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
 
 
 def orders_place(settings: Settings) -> list[str]:
-    """Return the paths of the order files that are set, separated by commas."""
+    """Return the paths of the configured order files."""
     return split_places(settings.orders)
 
 
 def judges_days(settings: Settings) -> bool:
-    """Return whether each day of orders is judged by itself: where they come as daily reports, unless set otherwise."""
+    """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
     return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
 
 
 def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
-    """Return those of a run's days whose orders are judged each by itself.
+    """Return the days of a run whose orders are checked separately.
 
-    They have ended by the clock, whatever events say, and are not before the first report that there is: nobody owes
-    orders for these. None where a run's orders are judged as one.
+    These are days that have ended by the clock, from the first report on; no orders are expected for earlier days. The
+    result is empty if a run's orders are checked together.
     """
     if not judges_days(settings):
         return NO_DAYS
@@ -62,42 +62,42 @@ def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
 
 
 def _first_report(settings: Settings) -> date | None:
-    """Return the first day on which a file of orders arrived; None if there is no file any more."""
+    """Return the first day on which order files arrived; None if there are no files."""
     with duckdb.connect() as con:
         try:
             found = open_orders(con, settings).received_days()
-        except EcomError:  # the asset that reads them says so
+        except EcomError:  # the asset that reads the files raises it
             return None
     return found[0] if found else None
 
 
 def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
-    """Return those of the days that have ended."""
+    """Return the days that have ended."""
     today = today_in(timezone, now)
     return Days(tuple(day for day in days.dates if day < today))
 
 
 def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
-    """Find the files of orders that are set, and check them against their mapping."""
+    """Find the configured order files, and check them against their mapping."""
     mapping = load_order_mapping(settings.orders_mapping)
     return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
 @dataclass(frozen=True)
 class OrderReader:
-    """Turns files into rows of `RawUserOrderLog`."""
+    """Reads files as rows of `RawUserOrderLog`."""
 
     reader: Backend
     """The DuckDB connection that reads files."""
     timezone: str
     origin: str
-    """What the rows name as their source."""
+    """The value of the rows' `source` column."""
     catalogue: Path | None = None
-    """File that tells the categories of lines that carry none."""
+    """File with product categories, for order lines without a category."""
     _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
-        """Return what arrived on `days`."""
+        """Return the rows that arrived on `days`."""
         rows = received_rows(files, days, self.origin, "order_date")
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
@@ -107,20 +107,20 @@ class OrderReader:
         return self.reader.table(VIEW, database=("temp", "main"))
 
     def files(self, paths: list[Path], mapping: str = DEFAULT_MAPPING) -> RecordFiles:
-        """Check files, none too, against a mapping."""
+        """Check files against a mapping; `paths` may be empty."""
         if not paths:
             return RecordFiles(self.reader.con, load_order_mapping(mapping), self.timezone, ())
         return RecordFiles.open(self.reader.con, paths, load_order_mapping(mapping), self.timezone)
 
     def nothing(self, reason: str) -> SliceOutput:
-        """Return no rows, and say why."""
+        """Return no rows, with a reason."""
         return SliceOutput.nothing(self.rows(self.files([]), NO_DAYS), reason)
 
     def fetched(self, settings: Settings, days: Days) -> SliceOutput:
-        """Fetch and land the increments of days, and return what has landed for them, now or earlier.
+        """Fetch and store the increments of the days, and return the rows of all their files, including earlier ones.
 
         Raises:
-            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+            SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
         """
         increments = list(fetch_increments(settings, days.dates))
         landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
@@ -129,7 +129,7 @@ class OrderReader:
         return SliceOutput(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
 
     def landed_rows(self, home: Path, days: Days | None) -> list[FileRows] | None:
-        """Return the rows of the increments of days that have landed below `home`; None if there is none."""
+        """Return the row counts of the days' stored increments below `home`; None if there are none."""
         if not self._landed:
             paths = [path_of(home, day) for day in (days.dates if days else ())]
             self._landed[:] = [self.files([path for path in paths if path.exists()])]
@@ -137,14 +137,14 @@ class OrderReader:
 
 
 class NoOrders:
-    """For a shop that has set no orders."""
+    """The source of a shop without orders."""
 
     def __init__(self, reader: OrderReader) -> None:
-        """Take what makes a table without rows."""
+        """Store the reader, which creates the empty table."""
         self._reader = reader
 
     def received(self, _days: Days) -> SliceOutput:
-        """Leave all as it is."""
+        """Return no rows for no days."""
         return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
 
     @staticmethod
@@ -157,38 +157,38 @@ class FileOrders:
     """Order lines from files."""
 
     def __init__(self, reader: OrderReader, settings: Settings) -> None:
-        """Take what reads files, and the settings that name them."""
+        """Store the reader, and the settings with the paths."""
         self._reader = reader
         self._settings = settings
 
     @cached_property
     def files(self) -> RecordFiles:
-        """The files, checked against their mapping."""
+        """Return the files, checked against their mapping."""
         return open_orders(self._reader.reader.con, self._settings)
 
     def received(self, days: Days) -> SliceOutput:
-        """Rows of `RawUserOrderLog` that arrived on `days`."""
+        """Return the rows of `RawUserOrderLog` that arrived on `days`."""
         return SliceOutput(self._reader.rows(self.files, days), days)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the files, as they were counted when these were looked at."""
+        """Return the row counts of the files, from when they were checked."""
         return self.files.file_rows(days)
 
 
 class ApiOrders:
-    """Order lines by the day of the increment that they came in, from the order report API that is set."""
+    """Order lines from the configured order report API; their arrival day is the day of their increment."""
 
     def __init__(self, reader: OrderReader, settings: Settings, now: Clock = now_utc) -> None:
-        """Take what reads files, and the clock that says which days have ended."""
+        """Store the reader, the settings, and the clock that decides which days have ended."""
         self._reader = reader
         self._settings = settings
         self._now = now
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch and land the increments of those of the days that have ended; what came for others stays.
+        """Fetch and store the increments of the days that have ended; rows of the other days are kept.
 
         Raises:
-            SourceError: The service cannot be reached, refuses, or gives no report or no whole file.
+            SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
         """
         ended = ended_days(self._settings.timezone, days, self._now)
         if not ended.dates:
@@ -196,12 +196,12 @@ class ApiOrders:
         return self._reader.fetched(self._settings, ended)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the increments that have landed."""
+        """Return the row counts of the stored increments."""
         return self._reader.landed_rows(self._settings.home, days)
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
-    """SELECT of each product's category in the catalogue.
+    """Return a SELECT of each product's category in the catalogue.
 
     Raises:
         SourceError: The catalogue is missing, unreadable, or lacks a column.
