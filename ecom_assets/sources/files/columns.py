@@ -1,4 +1,4 @@
-"""Which columns a file has, and of what kind, found from its header, footer or first lines."""
+"""The columns of a file and their kinds, read from its header, footer or first lines."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ _EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the file has it: `kind` is what the platform can do with it, `type` the file's own word."""
+    """A column of a file: `kind` is the platform's category of its type, `type` the file's own name of it."""
 
     kind: str
     type: str
@@ -35,10 +35,10 @@ class Column:
 
 @dataclass(frozen=True)
 class FileColumns:
-    """A file's columns by name, in its order, and a few of its rows as text where it is a text file.
+    """A file's columns by name, in file order, and sample rows if it is a CSV file.
 
-    `filled` are those columns of text of which the file itself says that no value is empty, `rounded` those of floating
-    point whose numbers are too large for every whole number to have one of its own, so that different ids are equal.
+    `filled` are the text columns without empty values, according to the file's statistics. `rounded` are the floating
+    point columns with numbers too large to represent every whole number, so that different ids can become equal.
     """
 
     columns: dict[str, Column]
@@ -49,7 +49,11 @@ class FileColumns:
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
-    """The columns of a file; SourceError where it is not what its ending says."""
+    """Return the columns of a file.
+
+    Raises:
+        SourceError: The content does not match the file extension, or has no usable columns.
+    """
     if file.format == "parquet":
         return _parquet(con, file, exploded)
     head = head_of(file)
@@ -86,7 +90,7 @@ def _csv_sample(rows: Iterable[list[str]], names: Sequence[str]) -> tuple[dict[s
                 sample.append(dict(zip(names, row, strict=True)))
             if len(sample) == _SAMPLE_LINES:
                 break
-    except csv.Error:  # damage inside is the reading's matter; the sample is for hints only
+    except csv.Error:  # reading handles damaged lines; the sample is for hints only
         pass
     return tuple(sample)
 
@@ -105,7 +109,7 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
             if before is None or before.kind == "null":
                 columns[name] = Column(kind, kind)
             elif kind not in {before.kind, "null"}:
-                # Ids are numbers here and text there; one odd value must not cost the file.
+                # Ids can be numbers in one line and text in another; one odd value must not fail the file.
                 columns[name] = Column("mixed", "mixed")
     return FileColumns(columns)
 
@@ -121,7 +125,7 @@ def _is_json(line: bytes) -> bool:
 def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError):  # damage inside is the reading's matter
+    except (ValueError, RecursionError):  # reading handles damaged lines
         return
     if not isinstance(row, dict):
         return
@@ -161,7 +165,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
 
 
 def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
-    """Decimals of more digits than the engine has, which it would read as floating point."""
+    """Return the decimal columns with more digits than the engine supports, which it would read as floating point."""
     schema = f"parquet_schema({text(pattern_of(file.path))})"
     rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
     wide = {name: Column("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
@@ -180,7 +184,7 @@ def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str,
 
 
 def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:
-    """Columns whose smallest text is not empty in any row group, as the file's footer has it; nulls do not matter."""
+    """Return the columns without empty text in any row group, according to the footer; nulls are allowed."""
     footer = f"parquet_metadata({text(pattern_of(file.path))})"
     is_filled = "bool_and(stats_null_count = num_values OR coalesce(stats_min_value > '', false))"
     rows = con.execute(f"{select('path_in_schema', footer, group_by='path_in_schema')} HAVING {is_filled}").fetchall()

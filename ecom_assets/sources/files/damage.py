@@ -1,8 +1,8 @@
-"""Which text files hold what the engine's fast readers cannot take, or would misread, and their row counts.
+"""Detection of text files that the engine's fast readers would fail on or misread, and the row counts of files.
 
-The engine reads sound files as they are. Files with damaged lines, or with bytes that it is known to misread, are read
-from copies (`sources/files/sound_copy.py`). One pass over the bytes and one by the engine find them, and count the
-rows, so that what is loaded later can be compared with the files.
+The engine reads undamaged files directly. Files with damaged lines, or with bytes that the engine is known to misread,
+are read from copies (`sources/files/sound_copy.py`). One pass over the bytes and one pass of the engine detect them and
+count the rows, so that the loaded rows can be compared with the files later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,21 +30,21 @@ from ecom_assets.warehouse.sql_text import select, texts
 
 @dataclass(frozen=True)
 class Findings:
-    """Paths of files that need a copy, a file with a key that its mapping does not know, and the rows of each file."""
+    """The files that need a copy, a file with a key that is not in its mapping, and the row count of each file."""
 
     damaged: frozenset[str]
     unknown: tuple[str, str] | None = None
     row_counts: Mapping[str, int] = field(default_factory=dict)
 
     def __or__(self, other: "Findings") -> "Findings":
-        """Both together."""
+        """Return the union of both findings."""
         counts = {**self.row_counts, **other.row_counts}
         return Findings(self.damaged | other.damaged, self.unknown or other.unknown, counts)
 
 
 @dataclass(frozen=True)
 class TextFiles:
-    """Files of one layout, how each is read, and how many rows each has."""
+    """The files of one layout: their copies, if any, and their row counts."""
 
     copies: dict[str, SoundCopy | None]
     unknown: tuple[str, str] | None
@@ -52,10 +52,10 @@ class TextFiles:
 
 
 def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> TextFiles:
-    """Find out which files can be read as they are, copy the others, and count the rows of each.
+    """Find the files that can be read directly, copy the others, and count the rows of each.
 
     Raises:
-        SourceError: A gzip file is cut off or damaged.
+        SourceError: A gzip file is truncated or damaged.
     """
     if layout.format == "parquet":
         return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
@@ -70,13 +70,13 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
 
 
 def _is_odd(file: InputFile) -> bool:
-    r"""Return whether a file has bytes that the engine reads otherwise than `csv` and `json` do.
+    r"""Return whether a file has bytes that the engine reads differently from Python's `csv` and `json`.
 
-    These are NUL, a `\r` that no `\n` follows, and blank lines before the header.
+    These are NUL, a `\r` without a following `\n`, and blank lines before the header.
     """
     is_first, ends_in_cr = True, False
     is_odd = False
-    for block in blocks_of(file):  # to the end, for the checksum of a gzip file
+    for block in blocks_of(file):  # a gzip file is read to its end, to verify the checksum
         if is_odd and not file.is_gzip:
             return True
         is_odd |= is_first and file.format == "csv" and block[:1] in {b"\r", b"\n"}
@@ -90,7 +90,7 @@ def _is_odd(file: InputFile) -> bool:
 
 
 def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
-    """What one pass by the engine finds."""
+    """Return the findings of one pass of the engine."""
     if not files:
         return Findings(frozenset())
     try:
@@ -98,7 +98,7 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
     except duckdb.Error as error:
         if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
             raise
-        if len(files) > 1:  # find out which: together they are quicker, and damage is rare
+        if len(files) > 1:  # bisect to find the damaged files; reading all at once is faster, and damage is rare
             middle = len(files) // 2
             return _find_damage(con, layout, files[:middle]) | _find_damage(con, layout, files[middle:])
         if isinstance(error, duckdb.IOException):
@@ -109,7 +109,7 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
 
 
 def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: SoundCopy) -> Findings:
-    """The rows of a file that is read from a copy, and a key in it that its mapping does not know."""
+    """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
     if layout.format == "csv":
         return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
     found = _look(con, layout, [copy.sound])
@@ -130,7 +130,7 @@ def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:
     if layout.format == "csv":
-        # Only columns that are read are checked for valid UTF-8, so all of them are.
+        # The reader checks only the columns that it reads for valid UTF-8, so all columns are read.
         columns = "__file, count(*), count(COLUMNS(*))"
         counted = con.execute(select(columns, csv_source(layout, paths), group_by="__file")).fetchall()
         return Findings(frozenset(), None, {row[0]: int(row[1]) for row in counted})

@@ -1,4 +1,4 @@
-"""Return whether a mapping fits a file: columns that are missing, unknown or of a wrong type are refused here."""
+"""Checks that a file matches its mapping: missing columns, unknown columns and wrong types are errors."""
 
 import json
 import re
@@ -21,12 +21,12 @@ _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 
 def columns_used(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
-    """The columns of the file that each field of a mapping is made of."""
+    """Return the columns of the file that each field of a mapping uses."""
     return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
 
 
 def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
-    """MappingError unless the engine accepts every expression over columns that are all text."""
+    """Raise MappingError unless the engine accepts every expression over text columns."""
     for name, field in mapping.given():
         if field.expression is None:
             continue
@@ -42,7 +42,7 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
 
 
 def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
-    """MappingError, naming file, column and what was expected, unless the mapping fits the file."""
+    """Raise MappingError unless the file matches the mapping; the message names file, column and expectation."""
     fit = _Fit(file, found, mapping, used)
     fit.check_missing()
     fit.check_exact()
@@ -54,7 +54,7 @@ def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used:
 
 
 def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
-    """The sentence about a column that a mapping does not know."""
+    """Return the error message about a column that is not in a mapping."""
     return (
         f"unknown column {column!r} in {file.name} with mapping {mapping.name!r}; add it to the mapping under"
         " `ignore_columns`, or set `other_columns: properties` to keep such columns"
@@ -63,7 +63,7 @@ def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
 
 @dataclass(frozen=True)
 class _Fit:
-    """One file beside one mapping."""
+    """The check of one file against one mapping."""
 
     file: InputFile
     found: FileColumns
@@ -77,7 +77,7 @@ class _Fit:
         return [name for name in self.found.columns if name not in known]
 
     def check_missing(self) -> None:
-        if not self.found.columns:  # an NDJSON file without a readable line: its lines are malformed, not it
+        if not self.found.columns:  # an NDJSON file without a readable line: only its lines are malformed
             return
         if self.mapping.explode:
             self._check_exploded(self.mapping.explode)
@@ -87,7 +87,7 @@ class _Fit:
                     raise MappingError(self._missing(name, column))
 
     def check_exact(self) -> None:
-        """Refuse columns whose values would be rounded: different ids would become one."""
+        """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
         kept = self.unknown if self.mapping.other_columns == "properties" else []
         for column in (*(column for columns in self.used.values() for column in columns), *kept):
             found = self.found.columns.get(column)
@@ -126,7 +126,7 @@ class _Fit:
     def _may_lack(self, name: str, column: str) -> bool:
         if self.mapping.may_lack(name, column):
             return True
-        # JSON leaves out what is empty; but a key that is nearly the same is a misspelt one.
+        # JSON often omits empty fields; but if there is a similar key, the name is probably misspelled.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
         return is_tolerant and not bracketed_guess(column, self.unknown)
@@ -156,7 +156,7 @@ class _Fit:
 
 
 def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
-    """The columns that a file of this mapping always has."""
+    """Return the columns that every file of this mapping must have."""
     used = columns_used(con, mapping)
     columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}
     if mapping.explode:
@@ -166,7 +166,7 @@ def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
 
 
 def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:
-    """What a field expects, in words and as kinds of columns."""
+    """Return what a field expects, as text and as column kinds."""
     if isinstance(field, TimeField):
         kinds = {"text", "null", "mixed"}
         for form in field.formats:
@@ -208,7 +208,7 @@ def _parsed(con: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
 
 
 def _unquoted_name(con: duckdb.DuckDBPyConnection, expression: str) -> str | None:
-    """The word of SQL that, if it were quoted as a column's name, would make this an expression; None if none would."""
+    """Return the SQL keyword whose quoting as a column name would make the expression valid; None if there is none."""
     reserved = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
     keywords = {row[0] for row in con.execute(reserved).fetchall()}
     for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", expression)):

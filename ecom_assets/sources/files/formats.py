@@ -1,6 +1,6 @@
-"""Which files a path stands for, in which format, and whether they are what their ending says.
+"""The files that a path matches, their formats, and a check that their content matches their extension.
 
-Only paths, endings, landing folders and the first and last bytes of a file are looked at.
+Only paths, extensions, landing folders and the first and last bytes of a file are read.
 """
 
 import glob
@@ -32,7 +32,7 @@ _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file of records: where it lies, what it is, and when it arrived if its landing folder says so."""
+    """A file of records: its path, its format, and its arrival day if it is in a landing folder."""
 
     path: str
     relative: str
@@ -41,16 +41,16 @@ class InputFile:
     received_date: date | None
     size: int
     modified_at: datetime
-    placed_at: datetime  # when it came here at the latest; archives keep older times of modification
+    placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
 
     @property
     def name(self) -> str:
-        """How messages call the file."""
+        """Return the name for messages."""
         return self.relative
 
 
 def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
-    """Every file that the paths (files, folders, globs) stand for, each once, in the order of their names."""
+    """Return every file that the paths (files, folders, globs) match, without duplicates, sorted by path."""
     if not paths:
         raise SourceError("no path of event files was given; give a file, a folder or a glob")
     for address in (str(one) for one in paths if "://" in str(one)):
@@ -65,13 +65,17 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
 
 
 def in_landing_folders(place: str) -> bool:
-    """Return whether a path (file, folder or glob) leads to landing folders, whatever lies in them."""
+    """Return whether a path (file, folder or glob) is in or contains landing folders, even empty ones."""
     below = [path.name for path in Path(place).iterdir()] if Path(place).is_dir() else []
     return any(_LANDING.fullmatch(part) for part in (*Path(place).absolute().parts, *below))
 
 
 def head_of(file: InputFile) -> bytes:
-    """The first bytes of a text file, unpacked; SourceError if it is empty or not what its ending says."""
+    """Return the first bytes of a text file, decompressed.
+
+    Raises:
+        SourceError: The file is empty, damaged, or does not match its extension.
+    """
     if file.size == 0:
         raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
     with Path(file.path).open("rb") as opened:
@@ -92,13 +96,13 @@ def head_of(file: InputFile) -> bytes:
 
 
 def _is_binary(start: bytes, kind: Format) -> bool:
-    """Return whether a file is no text at all; NUL in one of its lines costs that line only."""
+    """Return whether a file is binary; a NUL in one line only makes that line malformed."""
     is_dense = 8 * start.count(b"\x00") > len(start)
     return is_dense or (kind == "csv" and b"\x00" in start.lstrip(b"\r\n").replace(b"\r", b"\n").partition(b"\n")[0])
 
 
 def check_parquet(file: InputFile) -> None:
-    """SourceError unless the file begins and ends as a Parquet file does."""
+    """Raise SourceError unless the file begins and ends like a Parquet file."""
     with Path(file.path).open("rb") as opened:
         start = opened.read(4)
         opened.seek(max(0, file.size - 4))
@@ -175,7 +179,7 @@ def _input_file(path: Path, root: Path) -> InputFile:
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
-    except UnicodeEncodeError:  # Python keeps the bytes of such a name as halves of characters
+    except UnicodeEncodeError:  # Python represents the bytes of such a name as lone surrogates
         return False
     return True
 
@@ -189,7 +193,7 @@ def _landing_date(path: Path) -> date | None:
                 raise SourceError(
                     f"the folder {part} of {path} has no date like {match[1]}=2026-01-31; rename it"
                 ) from error
-            # What a folder of 1970 or 2999 says is not believed; its rows have days of their own.
+            # The date of a folder of 1970 or 2999 is ignored; its rows have their own days.
             return landed if is_plausible(landed) else None
     return None
 
@@ -199,9 +203,9 @@ _LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})
 
 @dataclass(frozen=True)
 class NewestFiles:
-    """Files that changed lately, the newest first, as many as the bounds allow.
+    """Recently changed files, newest first, up to the limits.
 
-    `left_out_count` is how many more changed; `changed_at` is when the newest of all files looked at changed.
+    `left_out_count` is the number of files beyond the limits; `changed_at` is when the newest of all files changed.
     """
 
     paths: tuple[str, ...]
@@ -212,14 +216,14 @@ class NewestFiles:
 def newest_files(
     places: Iterable[str], since: datetime, first_day: date, *, most_files: int, most_bytes: int
 ) -> NewestFiles:
-    """Find the files that changed at or after an instant.
+    """Return the files that changed at or after an instant.
 
     Args:
         places: Files, folders and globs.
         since: The instant.
-        first_day: Landing folders of days before it are not looked into.
-        most_files: How many files to return at most.
-        most_bytes: How large they may be together.
+        first_day: Landing folders of earlier days are skipped.
+        most_files: Maximum number of files.
+        most_bytes: Maximum total size.
 
     Raises:
         SourceError: A place does not exist.
@@ -268,5 +272,5 @@ def _is_older(folder: str, first_day: date) -> bool:
     landed = _LANDING_DAY.fullmatch(folder)
     try:
         return landed is not None and date.fromisoformat(landed[1]) < first_day
-    except ValueError:  # no day of any calendar; `ecom run` complains about it
+    except ValueError:  # not a valid date; `ecom run` reports it
         return False

@@ -1,4 +1,4 @@
-"""The two kinds of mapping: how a foreign layout becomes `ecommerce_events`, and how one becomes `user_order_log`."""
+"""The two kinds of mapping: from a source layout to `ecommerce_events`, and to `user_order_log`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ EVENT = RecordKind(
 
 
 class EventFields(RecordFields):
-    """One entry per column of `ecommerce_events`; what is left out stays empty."""
+    """One entry per column of `ecommerce_events`; columns without an entry stay empty."""
 
     event_id: IdField
     event_type: SourceField
@@ -62,7 +62,7 @@ class EventFields(RecordFields):
 
 
 class EventMapping(RecordMapping):
-    """How a layout becomes `ecommerce_events`."""
+    """The mapping of a source layout to `ecommerce_events`."""
 
     kind: ClassVar[RecordKind] = EVENT
 
@@ -71,32 +71,39 @@ class EventMapping(RecordMapping):
     funnel_steps: tuple[str, ...] = ()
 
     def translations(self) -> dict[str, dict[str, str]]:
-        """Our names of the source's values, by field."""
+        """Return the platform's names of the source's values, by field."""
         return {"event_type": self.event_types}
 
     def translate(self, event_type: str) -> str:
-        """Our name of an event type of the source; a name without translation stays as it is."""
+        """Return the platform's name of a source's event type; a name without translation is returned unchanged."""
         return self.event_types.get(event_type, event_type)
 
     def own_words(self) -> dict[str, tuple[str, ...]]:
-        """The source's words for each of our event types that it has other words for."""
+        """Return the source's names of each event type that has translations."""
         return {
             ours: tuple(theirs for theirs, one in self.event_types.items() if one == ours)
             for ours in self.event_types.values()
         }
 
     def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
-        """Return a shop's list of types, in its words or ours, as `CleaningRule` takes it; None where it is empty."""
+        """Return event types as `CleaningRule` takes them; None if the list is empty.
+
+        Each type can be the source's name or the platform's name.
+        """
         return tuple(dict.fromkeys(map(self.translate, event_types))) or None
 
 
 def shipped_mappings() -> list[str]:
-    """Names of the mappings of events that come with the package."""
+    """Return the names of the shipped event mappings."""
     return shipped(EventMapping)
 
 
 def load_mapping(name_or_path: str | Path) -> EventMapping:
-    """A shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
+
+    Raises:
+        MappingError: There is no such mapping, or it is invalid.
+    """
     return load(EventMapping, name_or_path)
 
 
@@ -107,7 +114,7 @@ ORDER_FIELDS = (
 
 
 def _whole_number(column: str) -> str:
-    """SQL of the whole number that a text means, at most 10¹⁸; NULL for any other text, `2.5` included."""
+    """Return the SQL that parses text as a whole number, at most 10¹⁸; NULL for any other text, such as `2.5`."""
     number = f"TRY_CAST({column} AS DECIMAL(24, 6))"
     cut = f"CASE WHEN TRY_CAST({column} AS DOUBLE) BETWEEN 1e18 AND 1e300 THEN 1000000000000000000 END"
     whole = f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
@@ -133,7 +140,7 @@ ORDER = RecordKind(
 
 
 class OrderFields(RecordFields):
-    """One entry per column of `user_order_log`; what is left out stays empty."""
+    """One entry per column of `user_order_log`; columns without an entry stay empty."""
 
     uniq_id: IdField
     date_time: TimeField
@@ -156,7 +163,7 @@ class OrderFields(RecordFields):
 
 
 class OrderMapping(RecordMapping):
-    """How a layout becomes `user_order_log`."""
+    """The mapping of a source layout to `user_order_log`."""
 
     kind: ClassVar[RecordKind] = ORDER
 
@@ -166,10 +173,14 @@ class OrderMapping(RecordMapping):
     other_columns: Literal["refuse", "ignore"] = "refuse"
 
     def translations(self) -> dict[str, dict[str, str]]:
-        """Our names of the source's values, by field."""
+        """Return the platform's names of the source's values, by field."""
         return {"status": self.statuses, "sales_channel": self.sales_channels}
 
 
 def load_order_mapping(name_or_path: str | Path) -> OrderMapping:
-    """A shipped mapping by name, or one's own by the path of its YAML file; MappingError if it is wrong."""
+    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
+
+    Raises:
+        MappingError: There is no such mapping, or it is invalid.
+    """
     return load(OrderMapping, name_or_path)

@@ -1,6 +1,6 @@
-"""Mappings: small YAML files that say how a foreign layout becomes records of one kind, events or order lines.
+"""Mappings: YAML files that define how a source layout becomes records of one kind, events or order lines.
 
-What both kinds have in common is here; what each adds is in `sources/files/kinds.py`.
+This module has what both kinds share; `sources/files/kinds.py` defines each kind.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 @dataclass(frozen=True)
 class RecordKind:
-    """What the rows of files become.
+    """The kind of record that the rows of files become.
 
-    `fields` are columns of text as received, `at` the instant read from the field `time`, and `read` further columns by
-    name, each with its SQL type and its SQL over the fields, which are called `e.field`. `renamed` are fields whose
-    column has another name.
+    `fields` are text columns with the values as received. `at` is the column of the instant parsed from the field
+    `time`. `read` are more columns by name, each with its SQL type and its SQL over the fields, as `e.field`. `renamed`
+    are fields whose column has another name.
     """
 
     folder: str  # of the shipped mappings
@@ -31,15 +31,15 @@ class RecordKind:
     id: str
     time: str
     at: str
-    optional: frozenset[str]  # fields that files may lack unless the mapping says otherwise
-    never_empty: frozenset[str]  # JSON leaves out what is empty, so only these must be seen in its first lines
+    optional: frozenset[str]  # fields that files may lack unless the mapping overrides it
+    never_empty: frozenset[str]  # JSON often omits empty fields, so only these must be in its first lines
     numbers: frozenset[str]
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
-        """Every column that files are read into, with its SQL type, in order."""
+        """Return every column of the kind with its SQL type, in order."""
         texts = {self.renamed.get(name, name): "VARCHAR" for name in self.fields}
         read = {name: kind for name, (kind, _) in self.read.items()}
         arrival = {"received_at": "TIMESTAMP", "received_date": "DATE"}
@@ -51,11 +51,11 @@ class _Part(BaseModel):
 
 
 class SourceField(_Part):
-    """Where a field comes from: one column of the file, or an SQL expression over its columns."""
+    """The origin of a field: one column of the file, or an SQL expression over its columns."""
 
     column: str | None = Field(default=None, min_length=1)
     expression: str | None = Field(default=None, min_length=1)
-    optional: bool | tuple[str, ...] | None = None  # or the columns of the expression that a file may lack
+    optional: bool | tuple[str, ...] | None = None  # a tuple lists the columns of the expression that a file may lack
 
     @model_validator(mode="before")
     @classmethod
@@ -72,7 +72,7 @@ class SourceField(_Part):
 
 
 class TimeField(SourceField):
-    """A moment: its text's format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or strptime's) and zone."""
+    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone."""
 
     format: str | tuple[str, ...] = "iso"
     timezone: str = "UTC"
@@ -92,15 +92,15 @@ class TimeField(SourceField):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats, tried in this order."""
+        """Return the formats, in the order in which they are tried."""
         return (self.format,) if isinstance(self.format, str) else self.format
 
 
 class IdField(SourceField):
-    """The id: a column, an expression, or a stable hash of columns where there is none.
+    """The id: a column, an expression, or a stable hash of columns if the file has no id.
 
-    With `equal_rows: keep` the occurrence number among equal rows of one file is part of the hash, so equal
-    rows stay separate records; with `merge` they get one id and are counted as duplicates later.
+    With `equal_rows: keep`, the hash includes the number of each row among equal rows of its file, so equal rows stay
+    separate records. With `merge` they get the same id, and are counted as duplicates later.
     """
 
     hash_of: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -108,11 +108,11 @@ class IdField(SourceField):
 
 
 class RecordFields(_Part):
-    """One entry per field of the record; what is left out stays empty."""
+    """One entry per field of the record; fields without an entry stay empty."""
 
 
 class RecordMapping(_Part):
-    """What every mapping says."""
+    """The settings that all mappings share."""
 
     kind: ClassVar[RecordKind]
 
@@ -126,29 +126,29 @@ class RecordMapping(_Part):
 
     @property
     def id_field(self) -> "IdField":
-        """Where the record's id comes from."""
+        """Return the origin of the record's id."""
         found: IdField = getattr(self.fields, self.kind.id)
         return found
 
     @property
     def time_field(self) -> "TimeField":
-        """Where the record's time comes from."""
+        """Return the origin of the record's time."""
         found: TimeField = getattr(self.fields, self.kind.time)
         return found
 
     def translations(self) -> dict[str, dict[str, str]]:
-        """Our names of the source's values, by field."""
+        """Return the platform's names of the source's values, by field."""
         return {}
 
     def given(self) -> Iterator[tuple[str, SourceField]]:
-        """The fields that this mapping fills, with their names."""
+        """Yield the fields that this mapping fills, with their names."""
         for name in type(self.fields).model_fields:
             one = getattr(self.fields, name)
             if one is not None:
                 yield name, one
 
     def may_lack(self, name: str, column: str) -> bool:
-        """Return whether a file may come without a column of a field."""
+        """Return whether a file may lack a column of a field."""
         one: SourceField = getattr(self.fields, name)
         if isinstance(one.optional, tuple):
             return column in one.optional
@@ -159,7 +159,7 @@ Kind = TypeVar("Kind", bound=RecordMapping)
 
 
 def valid_zone(name: str) -> str:
-    """The name, if it is a time zone; ValueError otherwise."""
+    """Return the name if it is a time zone, else raise ValueError."""
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
@@ -168,15 +168,15 @@ def valid_zone(name: str) -> str:
 
 
 def shipped(kind: type[RecordMapping]) -> list[str]:
-    """Names of the mappings of a kind that come with the package."""
+    """Return the names of the shipped mappings of a kind."""
     return shipped_in(kind.kind.folder)
 
 
 def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
-    """A shipped mapping by name, or one's own by the path of its YAML file.
+    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
 
     Raises:
-        MappingError: There is none of that name, or it is wrong.
+        MappingError: There is no such mapping, or it is invalid.
     """
     return load_mapping_file(kind, name_or_path, kind.kind.folder, partial(_keys_at, kind))
 

@@ -1,7 +1,7 @@
-"""What lies in a landing place: every file of it, or a refusal that names what can be neither read nor ignored.
+"""The files in a landing place; an entry that can be neither read nor ignored is an error.
 
-A folder that is passed over in silence looks like a folder without rows, and rows that are not there are withdrawn from
-the tables. So nothing is passed over but the names of `IGNORED`.
+A folder that is silently skipped looks like a folder without rows, and missing rows are withdrawn from the tables. So
+only the names in `IGNORED` are skipped.
 """
 
 import glob
@@ -27,7 +27,7 @@ def split_places(setting: str) -> list[str]:
 
 
 def joined_places(paths: Iterable[str]) -> str:
-    """Return paths as one setting, so that `split_places` gives them back."""
+    """Return paths as one setting, which `split_places` splits again."""
     return ",".join(path.replace(",", "\\,") for path in paths)
 
 
@@ -59,21 +59,21 @@ IGNORED: dict[str, str] = {
     "*.filepart": "a file that is still being written",
     "*.crdownload": "a file that is still being written",
 }
-"""Patterns of the names, of files and folders, that landing places may hold and nobody reads, with who leaves them."""
+"""Patterns of file and folder names that are skipped in landing places, with the software that creates them."""
 _HIDDEN = (".", "_")
 
 
 def is_ignored(name: str) -> bool:
-    """Return whether a file or folder of that name is passed over."""
+    """Return whether a file or folder with this name is skipped."""
     return any(fnmatchcase(name, pattern) for pattern in IGNORED)
 
 
 def files_below(folder: Path, _above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield every file in a folder and the folders below it, links followed, in the order of their names.
+    """Yield every file in a folder and its subfolders, sorted by name; links are followed.
 
     Raises:
-        SourceError: A folder may not be read, a link leads nowhere or in a circle, or something is neither a file nor a
-            folder, or has a name by which other programs hide things and that is not one of `IGNORED`.
+        SourceError: A folder cannot be read, a link is broken or circular, an entry is neither a file nor a folder, or
+            a hidden name is not in `IGNORED`.
     """
     real = os.path.realpath(folder)
     if real in _above:
@@ -93,10 +93,10 @@ def files_below(folder: Path, _above: tuple[str, ...] = ()) -> Iterator[Path]:
 
 
 def require_readable_globs(pattern: str) -> None:
-    """Look into every folder that a glob looks into, because a glob passes over those that it may not read.
+    """Check that every folder that a glob visits is readable, because a glob silently skips unreadable folders.
 
     Raises:
-        SourceError: One of them may not be read.
+        SourceError: A folder cannot be read.
     """
     parts = Path(pattern).parts
     first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
@@ -110,7 +110,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         found = sorted(folder.iterdir())
         if found:
-            found[0].lstat()  # a folder may be listed without the right to enter it
+            found[0].lstat()  # listing a folder does not need the permission to enter it
     except OSError as error:
         raise SourceError(
             f"the folder {folder} may not be read by this user ({error.strerror}); change its permissions, or its rows "

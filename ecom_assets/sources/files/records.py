@@ -1,6 +1,6 @@
-"""Records in files: CSV, NDJSON and Parquet become one DuckDB SELECT with the columns that `raw` keeps of them.
+"""Records in CSV, NDJSON and Parquet files, read by one DuckDB SELECT with the columns of the `raw` tables.
 
-Which files there are, which of them are opened for which arrival days, and the SELECT over them.
+This module finds the files, decides which of them to open for which arrival days, and builds the SELECT.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -29,7 +29,7 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ArrivalDays:
-    """How many of a file's rows arrived on each day, and the day for rows that do not say theirs."""
+    """The number of a file's rows by arrival day, and the day for rows without one."""
 
     row_counts: dict[date, int]
     fallback: date
@@ -37,11 +37,11 @@ class ArrivalDays:
 
     @classmethod
     def from_said(cls, said: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
-        """Put rows that do not say their day on the last day on which a row happened, else on that of the file.
+        """Assign rows without an arrival day to the last event day of the file, else to the file's own day.
 
         Args:
-            said: Days that rows say, or None, with the number of such rows and the last day that they happened on.
-            modified: The day of the file.
+            said: Arrival days (None for rows without one), each with its row count and its last event day.
+            modified: The day on which the file was modified.
         """
         fallback = max((usable for _, _, usable in said if usable), default=modified)
         counts: dict[date, int] = {}
@@ -62,7 +62,7 @@ class ArrivalDays:
 
 @dataclass(frozen=True)
 class RecordFiles:
-    """The files of one source with the mapping that fits them all."""
+    """The files of one source, with the mapping that they all match."""
 
     con: duckdb.DuckDBPyConnection
     mapping: RecordMapping
@@ -82,16 +82,16 @@ class RecordFiles:
         timezone: str = "UTC",
         first_day: date = FIRST_PLAUSIBLE,
     ) -> "RecordFiles":
-        """Find the files and check header and types of each against the mapping, before anything runs.
+        """Find the files, and check the header and types of each against the mapping, before anything runs.
 
-        Dates before `first_day` are not believed, nor are those of landing folders that are after the day on which
-        the file came here: such rows arrive on the days that the others say.
+        Some dates are ignored as implausible: those before `first_day`, and those of landing folders that are later
+        than the file itself. Such rows get their arrival day from the remaining dates.
         """
         try:
             valid_zone(timezone)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        # A failing look must not abort a transaction that the caller is in, so looks have their own cursor.
+        # A failing query must not abort the caller's transaction, so the checks use their own cursor.
         probe = con.cursor()
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
@@ -103,13 +103,13 @@ class RecordFiles:
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
     def files(self) -> list[InputFile]:
-        """Every file with its path, landing date (or None), size and time of modification."""
+        """Return every file with its path, landing date (or None), size and modification time."""
         return [file for file, _ in self.layouts]
 
     def received_sql(self, first: date | None = None, end: date | None = None) -> str:
-        """SELECT of the columns of the mapping's kind of record for the arrival days in [first, end).
+        """Return the SELECT of the records with arrival days in [first, end), with the columns of the mapping's kind.
 
-        Landing folders of other days are not opened, nor are files that hold no rows of these days.
+        It does not open landing folders of other days, or files without rows of these days.
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date and _is_in(f.received_date, first, end)]
         loose = [(f, y) for f, y in self.layouts if f.received_date is None]
@@ -120,20 +120,20 @@ class RecordFiles:
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def received_days(self) -> tuple[date, date] | None:
-        """The first and the last arrival day of the files; None if they hold no rows."""
+        """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
         days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
     def has_believed_days(self) -> bool:
-        """Return whether a file, or one of its rows, says a day on which it can have arrived."""
+        """Return whether any file or row has a plausible arrival day."""
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
         is_landed = len(loose) < len(self.layouts)
         return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())
 
     def file_rows(self, days: Days | None = None) -> list[FileRows]:
-        """Return the rows of the files, those of landing folders of other days apart; these are not opened."""
+        """Return the row counts of the files; landing folders of other days are left out and not opened."""
         asked = set(days.dates) if days else None
         landed = [(f, y) for f, y in self.layouts if f.received_date and (asked is None or f.received_date in asked)]
         loose = [(f, y) for f, y in self.layouts if f.received_date is None]
@@ -148,9 +148,9 @@ class RecordFiles:
         return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
 
     def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
-        """The first and last day that rows arriving on these days belong to; None if there are none.
+        """Return the first and last day that rows with these arrival days belong to; None if there are none.
 
-        Days later than the day after the arrival are no such days: these rows are rejected as future ones.
+        Days later than the day after the arrival are left out, because such rows are rejected as future ones.
         """
         found: list[date] = []
         for arrived in sorted(received):
@@ -164,12 +164,12 @@ class RecordFiles:
         return (min(found), max(found)) if found else None
 
     def no_rows_sql(self) -> str:
-        """SELECT of the columns of the mapping's kind of record, without a row."""
+        """Return a SELECT with the columns of the mapping's kind, and no rows."""
         columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
         return select(columns, "(VALUES (0))", "false")
 
     def _select(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
-        """The SELECT over files of one layout."""
+        """Return the SELECT over files of one layout."""
         files = [self._days_of(file) for file, _ in group]
         return dated_sql(self._records(group), self.mapping.kind, files, self.timezone)
 
@@ -186,7 +186,7 @@ class RecordFiles:
         return records_sql(united, self.mapping, layout.needed, layout.moments())
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
-        """Note which files are read from a copy."""
+        """Find the files that must be read from a copy."""
         new = [file for file, _ in group if file.path not in self._copies]
         found = sorted_files(self.con.cursor(), group[0][1], new)
         if found.unknown:
@@ -203,7 +203,7 @@ class RecordFiles:
         return FileDays(file.path, file.relative, file.received_date, modified, fallback, self.first_day, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
-        """Arrival days of files without a landing folder, from one pass over each."""
+        """Return the arrival days of files outside landing folders, from one pass over each file."""
         new = [(file, layout) for file, layout in loose if file.path not in self._arrivals]
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
@@ -218,7 +218,7 @@ class RecordFiles:
 
 
 def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
-    """Return the file, without the day of its landing folder where that cannot be."""
+    """Return the file, without the day of its landing folder if that day is implausible."""
     landed = file.received_date
     if landed is None or first_day <= landed <= _day_of(file.placed_at, zone):
         return file
@@ -227,7 +227,7 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
 
 def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
-    # A column that is only hashed for the id is told nowhere else, so it goes to the properties too.
+    # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
     named = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
     named |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
@@ -245,10 +245,10 @@ def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: d
 
 
 def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:
-    """Files that one SELECT can read."""
+    """Return groups of files that one SELECT can read."""
     groups: dict[object, list[tuple[InputFile, Layout]]] = {}
     for file, layout in layouts:
-        # The columns of NDJSON are those that were seen in its first lines, which say nothing about the SQL.
+        # The columns of NDJSON are only those in its first lines, so they do not affect the SQL.
         key = (layout.format, layout.is_gzip, layout.delimiter, layout.format != "ndjson" and layout.columns)
         groups.setdefault(key, []).append((file, layout))
     return list(groups.values())

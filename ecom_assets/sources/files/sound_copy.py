@@ -1,7 +1,8 @@
-"""Sound copies of damaged CSV text: where its records begin and end, by the rules of the engine's reader.
+"""Clean copies of damaged text files, without the lines that the engine's readers would fail on.
 
-A value in quotes may hold delimiters, doubled quotes and line breaks; blanks around the quotes are no part of it. A
-quote within a value that does not begin with one is a character like any other. The time grows with the text only.
+CSV records are split by the rules of the engine's reader. A quoted value can contain delimiters, doubled quotes and
+line breaks; spaces around the quotes are ignored. A quote inside an unquoted value is an ordinary character. The time
+is linear in the length of the text.
 """
 
 import atexit
@@ -31,18 +32,18 @@ _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
 
 
 class RecordPatterns:
-    """What a record of so many columns looks like.
+    """The patterns of a CSV record with a fixed number of columns.
 
-    The patterns give nothing back (`*+`): of every text there is one reading, so none takes longer than its length.
+    The quantifiers are possessive (`*+`), so matching never backtracks and takes linear time.
     """
 
     def __init__(self, columns: int, delimiter: str) -> None:
-        """Take the number of columns and what stands between them."""
+        """Compile the patterns for a number of columns and a delimiter."""
         self._columns = columns
         self._delimiter = delimiter.encode()
         between = re.escape(self._delimiter)
         value = rb" *+(?:%s\" *+|[^\"\r\n%s][^\r\n%s]*+|)" % (_QUOTED, between, between)
-        # The engine's reader takes empty values beyond the last column for nothing.
+        # The engine's reader ignores empty values beyond the last column.
         more = rb"(?:%s(?: *+\"\" *+)?+)*+" % between
         row = rb"%s(?:%s%s){%d}%s" % (value, between, value, columns - 1, more)
         self._record = re.compile(rb"(?:%s)(?=[\r\n]|\Z)" % row)
@@ -50,7 +51,7 @@ class RecordPatterns:
         self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, _QUOTED))
 
     def is_record(self, line: bytes) -> bool:
-        """Return whether a line, without its line end, is a whole record."""
+        """Return whether a line, without its line end, is a complete record."""
         if b'"' not in line:
             count = line.count(self._delimiter) + 1
             return count == self._columns or (
@@ -59,46 +60,46 @@ class RecordPatterns:
         return self.end_of_record(line) == len(line)
 
     def end_of_record(self, text: bytes) -> int | None:
-        """Return where the record ends that the text begins with; None if it begins with none, or it goes on."""
+        """Return the end of the record at the start of the text; None if there is none or it is incomplete."""
         found = self._record.match(text)
         return found.end() if found else None
 
     def end_of_header(self, text: bytes) -> int | None:
-        """Return where a record of any number of columns ends."""
+        """Return the end of the record at the start of the text, with any number of columns; None if there is none."""
         found = self._any.match(text)
         return found.end() if found else None
 
     def is_open(self, text: bytes) -> bool:
-        """Return whether a text ends within quotes, so that its record goes on in the next line."""
+        """Return whether a text ends inside quotes, so that its record continues in the next line."""
         return self._open.match(text) is not None
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record without its line end; or, where `is_sound` is false, a line that belongs to none."""
+    """A record without its line end; or, if `is_sound` is false, a line that belongs to no record."""
 
     content: bytes
     is_sound: bool
 
 
 class RecordReader:
-    """Cuts lines into records; a line that belongs to none stands alone, so that it costs no other line."""
+    """Splits lines into records; a line that belongs to no record is returned alone, so that no other line is lost."""
 
     def __init__(self, lines: Iterator[bytes], patterns: RecordPatterns) -> None:
-        """Take lines with their line ends."""
+        """Store lines that include their line ends."""
         self._lines = lines
         self._ahead: deque[bytes] = deque()
         self._patterns = patterns
 
     def skip_header(self) -> None:
-        """Pass over blank lines and the header, which may have line breaks in quotes."""
+        """Skip blank lines and the header, which can have line breaks inside quotes."""
         while (line := self._next()) is not None and not line.strip(b"\r\n"):
             pass
         if line is not None and self._patterns.end_of_header(line.rstrip(b"\r\n")) is None:
             self._continued(line, self._patterns.end_of_header)
 
     def records(self) -> Iterator[Record]:
-        """Yield every record, and every line that belongs to none; blank lines are neither."""
+        """Yield every record, and every line that belongs to no record; skip blank lines."""
         while (line := self._next()) is not None:
             content = line.rstrip(b"\r\n")
             if not content:
@@ -112,10 +113,10 @@ class RecordReader:
                 yield Record(content, is_sound=False) if whole is None else Record(whole, is_sound=True)
 
     def _continued(self, line: bytes, end_of: EndOf) -> bytes | None:
-        """Return the record that begins with a line and ends in a later one; if there is none, no line is taken."""
+        """Return the record that begins with a line and ends in a later one; if there is none, consume no line."""
         taken, text, wanted = [line], line, 1
         while self._patterns.is_open(text) and len(text) <= MAX_LINE_BYTES:
-            # Twice as many lines each time, so that looking again and again costs no more than looking once.
+            # The number of lines doubles each time, so that the repeated matching stays linear in total.
             more = [one for one in (self._next() for _ in range(wanted)) if one is not None]
             if not more or any(map(is_too_long, more)):
                 self._ahead.extendleft(reversed(more))
@@ -131,7 +132,7 @@ class RecordReader:
 
     def _give_back(self, rest: bytes) -> None:
         lines = rest.splitlines(keepends=True)
-        # What is left of the record's last line is its line end.
+        # The first part is the line end of the record's last line.
         self._ahead.extendleft(reversed(lines[1:]))
 
     def _next(self) -> bytes | None:
@@ -145,9 +146,9 @@ _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 @dataclass(frozen=True)
 class SoundCopy:
-    """Where the sound records of a file lie, packed as the file is, and where its damaged lines lie, as Parquet.
+    """The paths of a file's readable records (compressed like the file) and of its damaged lines (as Parquet).
 
-    How many there are of each was counted while they were copied.
+    The counts are from when they were copied.
     """
 
     sound: str
@@ -157,7 +158,7 @@ class SoundCopy:
 
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
-    """Copy a text file, its damaged lines apart."""
+    """Copy the readable records and the damaged lines of a text file into two files."""
     name = hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}|{layout}".encode(errors="replace")).hexdigest()
     sound_path, damaged_path = str(_copies() / f"{name}.txt"), str(_copies() / f"{name}.parquet")
     sound_count = damaged_count = 0
@@ -202,7 +203,7 @@ def _is_text(content: bytes) -> bool:
 
 
 def _is_too_deep(line: bytes) -> bool:
-    """Return whether lists and objects lie in one another deeper than any reader further on takes."""
+    """Return whether lists and objects are nested deeper than `MAX_DEPTH`, which later readers cannot parse."""
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
@@ -221,7 +222,7 @@ def _header(layout: Layout) -> bytes:
 
 
 class _DamagedLines:
-    """Writes lines a thousand at a time, or as soon as they are long."""
+    """A writer of lines in batches, limited by number and size."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
@@ -248,7 +249,7 @@ def _writable(path: str, *, is_gzip: bool) -> IO[bytes]:
 
 @cache
 def _copies() -> Path:
-    # The SQL that reads a copy may run long after it was made, so copies live as long as the process.
+    # The SQL that reads a copy can run long after the copy was made, so copies stay until the process ends.
     folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
     atexit.register(folder.cleanup)
     return Path(folder.name)

@@ -1,8 +1,8 @@
-"""SQL that reads the rows of files, every needed column as text (nested ones as JSON text).
+"""SQL that reads the rows of files, with every needed column as text (nested values as JSON text).
 
-Each SELECT here gives the needed columns under their own names, then `__other` (JSON of the columns that the
-mapping does not name, where they are kept), `__file` (the path) and `__malformed` (the raw line where it
-could not be split; all other columns are NULL then).
+Each SELECT returns the needed columns under their own names, and three more. `__other` is the JSON of the columns that
+the mapping does not name, if they are kept. `__file` is the path. `__malformed` is the raw line if it could not be
+parsed; then all other columns are NULL.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,10 +25,10 @@ from ecom_assets.warehouse.sql_text import (
     texts,
 )
 
-# A sequence that no line contains: the engine's CSV reader then hands over whole lines.
+# A sequence that no line contains, so that the engine's CSV reader returns whole lines.
 _NO_DELIMITER = "\x01\x02\x03\x04"
 _BUFFER_BYTES = 1 << 25
-MAX_DEPTH = 500  # lists and objects in one another; Python's reader, among others, ends at a thousand
+MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for example, fails at a thousand
 _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
 HAS_TEXT = "trim(line) <> ''"
@@ -36,7 +36,7 @@ HAS_TEXT = "trim(line) <> ''"
 
 @dataclass(frozen=True)
 class Layout:
-    """What files that are read by one SELECT have in common."""
+    """The properties that files read by one SELECT share."""
 
     format: str
     is_gzip: bool
@@ -44,41 +44,41 @@ class Layout:
     delimiter: str
     exploded: str | None
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
-    named: frozenset[str]  # what the mapping gives a place, or ignores
-    other_columns: str  # what becomes of the rest: refuse, ignore or properties
-    filled: frozenset[str] = frozenset()  # columns of text without an empty value, as all the files say
+    named: frozenset[str]  # columns that the mapping uses or ignores
+    other_columns: str  # what to do with the rest: refuse, ignore or properties
+    filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' statistics
 
     def own(self) -> dict[str, Column]:
-        """The columns of the rows themselves, without the members of an exploded list."""
+        """Return the columns of the rows themselves, without the members of an exploded list."""
         prefix = f"{self.exploded}." if self.exploded else None
         return {name: column for name, column in self.columns if not (prefix and name.startswith(prefix))}
 
     def others(self) -> list[str]:
-        """The columns that go to `__other`, of files whose columns are all known beforehand."""
+        """Return the columns that go to `__other`, for files whose columns are all known in advance."""
         kept = self.other_columns == "properties"
         return [name for name in self.own() if name not in self.named] if kept else []
 
     def moments(self) -> dict[str, str]:
-        """The needed columns that are timestamps already, with their kind; also read as they are, see `moment_name`."""
+        """Return the needed columns of a timestamp type, with their kind; `moment_name` names their raw copies."""
         own = self.own() if self.format == "parquet" and not self.exploded else {}
-        # Nanoseconds are cut by way of text, and would be rounded by a cast.
+        # Nanoseconds are truncated when read as text; a cast would round them.
         fit = {name: column.kind for name, column in own.items() if column.type != "TIMESTAMP_NS"}
         return {name: fit[name] for name in self.needed if fit.get(name) in MOMENT_KINDS}
 
 
 def moment_name(column: str) -> str:
-    """The name under which a timestamp column is read as it is, so that no time goes through text and back."""
+    """Return the name of a timestamp column's raw copy, which avoids the conversion to text and back."""
     return f"__moment {column}"
 
 
 def columns_read(layout: Layout) -> list[str]:
-    """The columns of every SELECT here, quoted: the needed ones, moments, then `__other`, `__file`, `__malformed`."""
+    """Return the quoted columns of every SELECT: needed columns, timestamps, `__other`, `__file`, `__malformed`."""
     moments = [ident(moment_name(name)) for name in layout.moments()]
     return [*(ident(name) for name in layout.needed), *moments, "__other", "__file", "__malformed"]
 
 
 def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
-    """Rows of files without a malformed line, by the engine's own readers, which would raise on one."""
+    """Return the SELECT of files without malformed lines, with the engine's own readers, which fail on such lines."""
     if layout.format == "ndjson":
         source = line_source(paths, is_gzip=layout.is_gzip)
         return _json_rows(layout, select(f"line, __file, {_NOTHING} AS __malformed", source, HAS_TEXT))
@@ -101,9 +101,9 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
 
 
 def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
-    """Rows of one file from its copy: damage costs the lines it is in and no others.
+    """Return the SELECT of one file from its copy, so that only the damaged lines are lost.
 
-    `sound` is the path of the copy of what can be read, `damaged` that of the lines that cannot, as Parquet.
+    `sound` is the path of the copy of the readable lines, `damaged` the path of the other lines, as Parquet.
     """
     if layout.format == "ndjson":
         good = is_object(layout)
@@ -120,7 +120,7 @@ def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
 
 
 def csv_source(layout: Layout, paths: Sequence[str]) -> str:
-    """The reader call for sound CSV files."""
+    """Return the reader call for CSV files without damage."""
     columns = text_columns(name for name, _ in layout.columns)
     return (
         f"read_csv({_list_of(paths)}, auto_detect=false, header=true, delim={text(layout.delimiter)},"
@@ -131,12 +131,12 @@ def csv_source(layout: Layout, paths: Sequence[str]) -> str:
 
 
 def parquet_source(paths: Sequence[str]) -> str:
-    """The reader call for Parquet files."""
+    """Return the reader call for Parquet files."""
     return f"read_parquet({_list_of(paths)}, filename='__file', hive_partitioning=false)"
 
 
 def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
-    r"""The reader call that gives whole lines as `line`, and `__file`; the lines end in `\n` or `\r\n`."""
+    r"""Return the reader call for whole lines as `line`, with `__file`; the lines end in `\n` or `\r\n`."""
     return (
         f"read_csv({_list_of(paths)}, auto_detect=false, header=false, delim={text(_NO_DELIMITER)}, quote='',"
         f" escape='', nullstr={text(_NO_DELIMITER[:2])}, columns={{'line': 'VARCHAR'}}, strict_mode=false,"
@@ -146,7 +146,7 @@ def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
 
 
 def is_object(layout: Layout) -> str:
-    """Return whether a `line` is a JSON object, with a list in the column that is to be exploded. Never NULL."""
+    """Return the SQL that tests if a `line` is a JSON object, with a list in the exploded column; it is never NULL."""
     kind = "json_type(line) = 'OBJECT'"
     if layout.exploded:
         kind += f" AND coalesce(json_type(line, {text(_pointer(layout.exploded))}) = 'ARRAY', false)"
@@ -154,7 +154,7 @@ def is_object(layout: Layout) -> str:
 
 
 def list_length(layout: Layout) -> str:
-    """How many rows a record becomes: one, or as many as the list has that is to be exploded."""
+    """Return the SQL of the number of rows per record: one, or the length of the exploded list."""
     if not layout.exploded:
         return "1"
     if layout.format == "ndjson":
@@ -166,7 +166,7 @@ def list_length(layout: Layout) -> str:
 
 
 def many_brackets(line: str) -> str:
-    """Return whether a line may be nested deeper than `MAX_DEPTH`; few lines are long enough to be counted at all."""
+    """Return the SQL that tests if a line may be nested deeper than `MAX_DEPTH`; it counts brackets in long lines."""
     opening = f"strlen({line}) - strlen(translate({line}, '[{{', ''))"
     # A condition with AND would count the brackets of every line.
     return f"(CASE WHEN strlen({line}) > {2 * MAX_DEPTH} THEN {opening} > {MAX_DEPTH} ELSE false END)"
@@ -178,7 +178,7 @@ def _json_rows(layout: Layout, lines: str) -> str:
     columns = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(top, start=1)]
     other = _NOTHING
     if layout.other_columns == "properties":
-        # A merge drops the members that the patch has as null.
+        # A merge removes the members that are null in the patch.
         patch = "{" + ",".join(f"{_json_text(name)}:null" for name in sorted(layout.named)) + "}"
         other = f"nullif(json_merge_patch(line, {text(patch)})::VARCHAR, '{{}}')"
     extracted = select(f"line, __file, __malformed, {values}", lines)
@@ -186,7 +186,7 @@ def _json_rows(layout: Layout, lines: str) -> str:
 
 
 def _exploded(layout: Layout, rows: str) -> str:
-    """One row per element of the exploded list, its members as `list.member`."""
+    """Return the SELECT with one row per element of the exploded list, whose members are columns `list.member`."""
     if layout.exploded is None:
         return rows
     prefix = f"{layout.exploded}."
@@ -194,14 +194,14 @@ def _exploded(layout: Layout, rows: str) -> str:
     values = f"json_extract_string(e, {texts(_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
     members = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(inner, start=1)]
     listed = f"TRY_CAST({ident(layout.exploded)} AS JSON[])"
-    # A record whose list is missing or cannot be read is one row without members, so that it is counted and refused.
+    # A record whose list is missing or unreadable becomes one row without members, so that it is counted and rejected.
     elements = f"CASE WHEN __malformed IS NULL THEN coalesce({listed}, [NULL::JSON]) ELSE [NULL::JSON] END"
     one_each = select(f"*, unnest({elements}) AS e", rows)
     return select(["* EXCLUDE (e, v)", *members], select(f"*, {values}", one_each))
 
 
 def _top(layout: Layout) -> list[str]:
-    """The needed columns that the rows themselves have (not the elements of an exploded list)."""
+    """Return the needed columns of the rows themselves, without the members of an exploded list."""
     if layout.exploded is None:
         return list(layout.needed)
     own = [name for name in layout.needed if not name.startswith(f"{layout.exploded}.")]
@@ -221,17 +221,17 @@ def _parquet_text(name: str, column: Column, filled: Collection[str]) -> str:
         return f"to_json({ident(name)})::VARCHAR"
     if column.kind == "zoned":  # casting to text would use the session's zone
         return f"timezone('UTC', {ident(name)})::VARCHAR || '+00'"
-    # Without the test for empty texts the engine knows from the footer where nulls can be, and skips reading for them.
+    # Without the test for empty text, the engine can use the footer's null statistics and skip reading.
     is_filled = column.kind in {"boolean", "date", "number", "timestamp"} or (column.kind == "text" and name in filled)
     return f"{ident(name)}::VARCHAR" if is_filled else f"nullif({ident(name)}::VARCHAR, '')"
 
 
 def _packed(values: dict[str, str]) -> str:
-    """A JSON object of named values without the empty ones, as text; NULL if nothing is left."""
+    """Return the SQL of a JSON object of the non-empty values, as text; NULL if it is empty."""
     if not values:
         return _NOTHING
     members = ", ".join(f"{text(name)}, {value}" for name, value in values.items())
-    # A merge drops members that are null.
+    # A merge removes members that are null.
     return f"nullif(json_merge_patch('{{}}', json_object({members}))::VARCHAR, '{{}}')"
 
 
@@ -253,19 +253,19 @@ def _json_text(name: str) -> str:
 
 @dataclass(frozen=True)
 class FileDays:
-    """What is known of one file: when it arrived, or the days to fall back on where its rows do not say."""
+    """The days of one file: its arrival day, or the fallback days for rows without an arrival day."""
 
     path: str
     relative: str
     received_date: date | None
     modified_date: date
     fallback_date: date | None
-    earliest_date: date  # before which nothing can have happened
-    latest_date: date  # after which none of its rows can have been received
+    earliest_date: date  # earlier dates are implausible
+    latest_date: date  # no row can have been received later
 
 
 def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
-    """The fields of each row, with `__file`; `columns` are the names that `rows` gives, `moments` its timestamps."""
+    """Return the SELECT of the fields of each row; `columns` are the columns of `rows`, `moments` its timestamps."""
     own_id, kind = mapping.id_field, mapping.kind
     fields = [f"{_id_sql(own_id, columns)} AS {kind.id}"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
@@ -276,7 +276,7 @@ def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], momen
 
 
 def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
-    """The columns of the kind of record, in their order, from the fields of each row."""
+    """Return the SELECT of the columns of the record kind, in order, from the fields of each row."""
     received = "f.received_date"
     if files[0].received_date is None:
         received = f"coalesce({_said_date(kind, zone)}, f.fallback_date, f.modified_date)"
@@ -288,16 +288,16 @@ def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: s
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
-    """Per file and arrival day that its rows say (or none): path, day, rows, and the last day that they happened on."""
+    """Return the SELECT of path, arrival day (or NULL), row count and last event day, per file and arrival day."""
     usable = f"{_own_date(kind, zone)} AS usable"
     said = select(f"f.path, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
     return select("path, said, count(*), max(usable)", said, group_by="path, said")
 
 
 def _said_date(kind: RecordKind, zone: str) -> str:
-    """The arrival day that the row says: when it was received, else its own day if that is not to come.
+    """Return the SQL of the arrival day in the row: the day it was received, else its own day if not in the future.
 
-    Days that cannot be are not believed, so that a row of a broken clock arrives on a day that is looked at.
+    Implausible days are ignored, so that a row with a wrong clock still arrives on a day that is computed.
     """
     received = day_in_zone("e.received_at", zone)
     believed = f"CASE WHEN {received} BETWEEN f.earliest_date AND f.latest_date THEN {received} END"
@@ -320,7 +320,7 @@ def _with_files(records: str, files: Sequence[FileDays]) -> str:
 
 
 def field_sql(mapping: RecordMapping, name: str) -> str:
-    """The text of a field, from the columns of a row."""
+    """Return the SQL of a field as text, from the columns of a row."""
     field: SourceField | None = getattr(mapping.fields, name)
     value = _origin_sql(field)
     if ours_by_theirs := mapping.translations().get(name):
@@ -336,7 +336,7 @@ def _origin_sql(field: SourceField | None) -> str:
         return "NULL::VARCHAR"
     if field.column:
         return ident(field.column)
-    # A malformed row has no values, so a constant of the mapping must not appear in it.
+    # A malformed row has no values, so it must not get a constant of the mapping either.
     return f"CASE WHEN __malformed IS NULL THEN nullif(TRY(({field.expression})::VARCHAR), '') END"
 
 
@@ -362,13 +362,13 @@ def _id_sql(field: IdField, columns: Sequence[str]) -> str:
     if field.equal_rows == "merge":
         return "__hash"
     # Rows that are equal in the hashed columns only are numbered by their other columns, so that their ids do
-    # not depend on the order of reading.
+    # not depend on the reading order.
     others = [ident(name) for name in columns if name not in field.hash_of]
     number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*others, '__other'])})"
     return f"CASE WHEN {number} = 1 THEN __hash ELSE md5(__hash || ':' || {number}) END"
 
 
 def _hashed(columns: Sequence[str], rows: str) -> str:
-    # Each value with its length, so that ('ab', 'c') and ('a', 'bc') differ, and NULL differs from any text.
+    # Each value is prefixed with its length, so that ('ab', 'c') and ('a', 'bc') differ, and NULL differs from text.
     values = " || ".join(f"coalesce(length({ident(c)}) || ':' || {ident(c)}, '-')" for c in columns)
     return select(f"*, CASE WHEN __malformed IS NULL THEN md5({values}) END AS __hash", rows)

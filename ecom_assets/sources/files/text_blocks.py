@@ -1,4 +1,4 @@
-"""Text files as blocks of bytes, and the lines in them: unpacked, and checked to the last byte where they are gzip."""
+"""Blocks and lines of text files; gzip files are decompressed and verified to the last byte."""
 
 import zlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def blocks_of(file: InputFile) -> Iterator[bytes]:
     """Yield the text of a file block by block, without a byte order mark.
 
     Raises:
-        SourceError: A gzip file is cut off, or its checksum is wrong.
+        SourceError: The file cannot be read, or a gzip file is truncated or has a wrong checksum.
     """
     is_first = True
     try:
@@ -37,7 +37,7 @@ def blocks_of(file: InputFile) -> Iterator[bytes]:
 
 
 def damaged_gzip(file: InputFile) -> SourceError:
-    """Return the refusal of a gzip file that is cut off or changed, as `gunzip -t` would find."""
+    """Return the error for a truncated or corrupt gzip file, which `gunzip -t` would also report."""
     return SourceError(
         f"{file.name} is a damaged or cut-off gzip file (its checksum or its end is wrong); deliver it again"
     )
@@ -46,18 +46,18 @@ def damaged_gzip(file: InputFile) -> SourceError:
 def lines_of(file: InputFile) -> Iterator[bytes]:
     r"""Yield the lines of a file, each with its line end: `\n`, `\r\n` or a lone `\r`.
 
-    Of a line longer than `MAX_LINE_BYTES` the beginning is yielded, with a note of its length.
+    For a line longer than `MAX_LINE_BYTES`, only the beginning is yielded, with a note of its length.
     """
     rest, dropped = b"", 0
     for block in blocks_of(file):
         lines = (rest + block).splitlines(keepends=True)
-        # A line may go on in the next block, and the \r at the end of a block may be the first half of \r\n.
+        # A line can continue in the next block, and a \r at the end of a block can be the first half of \r\n.
         rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         for line in lines:
             yield _cut(line, dropped) if dropped or len(line) > MAX_LINE_BYTES else line
             dropped = 0
         if len(rest) > MAX_LINE_BYTES:
-            # What was cut away is counted, so that a file of one endless line needs no more memory than this.
+            # The bytes that are cut are only counted, so that one endless line does not fill the memory.
             dropped += len(rest) - KEPT_BYTES - 1
             rest = rest[:KEPT_BYTES] + rest[-1:]
     if rest:
@@ -65,12 +65,12 @@ def lines_of(file: InputFile) -> Iterator[bytes]:
 
 
 def is_too_long(line: bytes) -> bool:
-    """Return whether a line was longer than `MAX_LINE_BYTES` and is therefore cut."""
+    """Return whether a line was cut because it was longer than `MAX_LINE_BYTES`."""
     return line.startswith(_CUT_MARK)
 
 
 def as_text(line: bytes) -> str:
-    r"""Return a line that could not be read, for the quarantine: what is no UTF-8 and NUL are written as `\xff`."""
+    r"""Return an unreadable line as text for the quarantine; NUL and invalid UTF-8 are escaped as in `\xff`."""
     shown = line.removeprefix(_CUT_MARK) if is_too_long(line) else line.rstrip(b"\r\n")
     return shown.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
 
