@@ -1,1 +1,1 @@
-"""Where tables are kept: the engine interface, the IO manager, and what holds on every engine."""
+"""The warehouse that stores tables: the engine interface, the IO manager, and the code common to all engines."""

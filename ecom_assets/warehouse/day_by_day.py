@@ -1,7 +1,7 @@
-"""Taking in rows of another database a day at a time: what was fetched before, and is as it was, is not fetched again.
+"""Fetch rows of another database day by day, and skip days that have not changed since they were fetched.
 
-A run that was killed goes on where it stopped when it is started again: each day is committed by itself, and noted with
-the version that its rows had at the source.
+Each day is committed separately, together with the version that its rows have at the source. So a run that was killed
+continues where it stopped when it is started again.
 """
 
 import time
@@ -41,21 +41,21 @@ Answer = TypeVar("Answer")
 
 
 class RemoteDays(Protocol):
-    """Rows of another database, by day."""
+    """Rows of another database by day."""
 
     @property
     def name(self) -> str:
-        """Return what tells this source from another."""
+        """Return the name that identifies this source."""
 
     @property
     def failure(self) -> WarehouseError | None:
-        """Return why the last stream of rows broke off, if it did."""
+        """Return the error that ended the last stream of rows early, if any."""
 
     def rows(self, days: Days) -> ir.Table:
         """Return the rows of some days."""
 
     def versions(self, days: Days) -> Mapping[date, str]:
-        """Return, for each day that has rows, what changes whenever they do."""
+        """Return, for each day that has rows, a version that changes whenever the rows change."""
 
     def reconnect(self) -> None:
         """Open a lost connection again."""
@@ -63,33 +63,33 @@ class RemoteDays(Protocol):
 
 @dataclass(frozen=True)
 class DayByDay:
-    """What an asset returns whose rows are to be fetched a day at a time."""
+    """The output of an asset whose rows are fetched day by day."""
 
     source: RemoteDays
     days: Days
 
 
 Replace = Callable[[type[Table], ir.Table, Days], tuple[Written, Days]]
-"""Replaces a slice, and returns what was written, and the days that were replaced indeed."""
+"""A function that replaces a slice, and returns what was written and the days that were actually replaced."""
 
 
 def replace_day_by_day(
     engine: Engine, contract: type[Table], given: DayByDay, replace: Replace | None = None
 ) -> tuple[Written, Days]:
-    """Replace each day's slice in a transaction of its own; days that are unchanged since they were fetched stay.
+    """Replace the slice of each day in its own transaction; skip days that are unchanged since they were fetched.
 
     Args:
         engine: The open warehouse.
         contract: The table.
         given: The rows.
-        replace: What replaces a slice, if not the engine by itself.
+        replace: The function that replaces a slice; the engine's own by default.
 
     Returns:
-        What was written, and the days but for those that `replace` left as they were.
+        What was written, and all days except those that `replace` did not replace.
 
     Raises:
-        ConnectionLostError: A connection stayed lost; days that were done are done.
-        WarehouseError: The source or the warehouse refused.
+        ConnectionLostError: A connection was lost, and every retry failed; finished days are kept.
+        WarehouseError: The source or the warehouse returned an error.
     """
     source = given.source
     versions = _patiently(source, lambda: source.versions(given.days))
@@ -113,7 +113,7 @@ def _replaced(engine: Engine, contract: type[Table], rows: ir.Table, days: Days)
 
 
 def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions: Mapping[date, str]) -> set[date]:
-    """Return the days that were fetched from this source in their present version, and are still whole."""
+    """Return the days whose current version was fetched from this source and is still complete in the table."""
     engine.ensure(FetchedDays)
     engine.ensure(contract)
     noted = engine.query(
@@ -145,13 +145,13 @@ def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Repla
 
 
 def _patiently(source: RemoteDays, ask: Callable[[], Answer]) -> Answer:
-    """Ask the source, again on a new connection where the old one broke; asking twice does no harm."""
+    """Call the source, and retry on a new connection if the old one was lost; a repeated call has no side effects."""
     for pause_s in RETRY_PAUSES_S:
         try:
             return ask()
         except ConnectionLostError:
             time.sleep(pause_s)
-            with suppress(WarehouseError):  # the next attempt says what is wrong
+            with suppress(WarehouseError):  # the next attempt raises the error
                 source.reconnect()
     return ask()
 

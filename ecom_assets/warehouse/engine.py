@@ -1,4 +1,4 @@
-"""The `Engine` interface: what the platform asks of any engine, and what every engine does alike."""
+"""The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
 
 import time
 from abc import ABC, abstractmethod
@@ -23,15 +23,15 @@ from ecom_assets.tables.schema import columns_to_add, conform, in_their_types, k
 from ecom_assets.warehouse.sql_text import text
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
-"""The moments that an engine announces; crash tests stop the process at each."""
+"""The steps that an engine reports to `on_step`; crash tests stop the process at each of them."""
 RETRY_PAUSES_S = (1.0, 2.0, 4.0)
-"""How long to wait before a slice is written again whose connection was lost."""
+"""How long to wait before each retry of a slice after the connection was lost."""
 BATCH_ROWS = 100_000
-"""Rows that are held in memory at a time when they come from outside the engine."""
+"""The number of rows in one batch, and so in memory, when rows come from outside the engine."""
 
 
 class Watch(Protocol):
-    """Who sees a slice being replaced, and may rewrite other tables in the same transaction."""
+    """Hooks around the replacement of a slice; they may rewrite other tables in the same transaction."""
 
     def before(self) -> None:
         """Called before the old rows are deleted."""
@@ -42,19 +42,19 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """What a replaced slice came to."""
+    """The result of replacing a slice."""
 
     row_count: int
     sql: str
 
 
 class SqlNames:
-    """Names as the dialect of a connection spells them."""
+    """Names of tables and columns in the SQL dialect of a connection."""
 
     con: SQLBackend
 
     def quoted(self, name: str) -> str:
-        """Return the name of a schema, table or column as the engine's SQL spells it."""
+        """Return the name of a schema, table or column, quoted for the engine's SQL."""
         return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
 
     def name_of(self, contract: type[Table]) -> str:
@@ -75,21 +75,21 @@ class SqlNames:
 
 
 class Engine(SqlNames, ABC):
-    """One open warehouse. Tables are created on first use, empty, from their contracts.
+    """One open warehouse. An empty table is created from its contract on first use.
 
-    What an engine must know by itself: to open and close, to run statements in a transaction, to spell a table's DDL,
-    and to take in rows that come from outside.
+    A subclass must open and close the warehouse, run statements in a transaction, write the DDL of a table, and load
+    rows that come from outside the engine.
     """
 
     def __init__(self, address: str) -> None:
-        """Take the address as people may see it, without secrets."""
+        """Set the address that is shown to users, without secrets."""
         self.address = address
         self.on_step: Callable[[str], None] = lambda _step: None
         self._ready: set[str] = set()
         self._handed_out: dict[str, ir.Table] = {}
 
     def connect_through(self, account: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
-        """Use a Dagster resource to connect, where the engine has one; return the engine."""
+        """Connect through a Dagster resource, if the engine has one; return the engine."""
         return self
 
     @abstractmethod
@@ -97,40 +97,40 @@ class Engine(SqlNames, ABC):
         """Connect.
 
         Raises:
-            WarehouseError: It cannot be reached or used.
+            WarehouseError: The warehouse cannot be reached or used.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Give the warehouse back."""
+        """Close the connection to the warehouse."""
 
     has_one_writer: ClassVar[bool] = False
-    """Whether nobody else can write while it is open; runs take turns then."""
+    """Whether only one process can write at a time, so that runs take turns."""
 
     def row_hash(self, _contract: type[Table]) -> str | None:
-        """Return the SQL of a hash of a row that writes no text of it; None where the engine has none."""
+        """Return the SQL that hashes a row without converting it to text; None if the engine has no such hash."""
         return None
 
     def exists(self) -> bool:
-        """Tell whether there is anything to open yet."""
+        """Return whether the warehouse exists yet."""
         return True
 
     @property
     def notice(self) -> str:
-        """Return what people must be told about how it opened; empty if nothing."""
+        """Return a warning about how the warehouse was opened; empty if there is none."""
         return ""
 
     def heed_failures(self, _failures: Iterable[str]) -> bool:
-        """Hear what steps failed with; tell whether opening the warehouse again fixes it."""
+        """Take the errors of failed steps; return whether opening the warehouse again fixes them."""
         return False
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
-        """Return a context in which everything is committed, or nothing."""
+        """Return a context manager that commits everything done in it, or nothing."""
 
     @abstractmethod
     def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+        """Run a statement and discard its result."""
 
     @abstractmethod
     def query(self, sql: str) -> list[dict[str, Any]]:
@@ -142,33 +142,33 @@ class Engine(SqlNames, ABC):
 
     @abstractmethod
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
-        """Add rows from outside the engine, in the contract's columns and types; return how many."""
+        """Insert rows from outside the engine, in the contract's columns and types; return how many."""
 
     @abstractmethod
     def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return the statements that create the table, its schema apart."""
+        """Return the statements that create the table, without the one that creates its schema."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
         name = contract.qualified_name()
         self.ensure(contract)
-        # Asking for its columns takes longer than most checks, and a run asks for a table six times.
+        # Reading the columns takes longer than most checks, and a run uses each table about six times.
         if name not in self._handed_out or not self.holds(self._handed_out[name]):
             self._handed_out[name] = self.stored_table(contract)
         return self._handed_out[name]
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table as it is stored, whatever its contract says."""
+        """Return the whole table with its stored columns, even if they differ from its contract."""
         return self.con.table(contract.name, database=contract.layer)
 
     def has(self, contract: type[Table]) -> bool:
-        """Tell whether the table exists."""
+        """Return whether the table exists."""
         known = "information_schema.tables WHERE table_catalog = current_database()"
         named = f"table_schema = {text(contract.layer)} AND table_name = {text(contract.name)}"
         return bool(self.query(f"SELECT 1 FROM {known} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table from its contract, or add the columns that the contract has gained.
+        """Create the table from its contract, or add the new columns of the contract.
 
         Raises:
             WarehouseError: The table differs in a way that adding columns does not fix.
@@ -183,26 +183,26 @@ class Engine(SqlNames, ABC):
         self._ready.add(contract.qualified_name())
 
     def create(self, contract: type[Table]) -> None:
-        """Create the table, empty, with its schema."""
+        """Create the empty table, and its schema if needed."""
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
         for statement in self.create_statements(contract):
             self.execute(statement)
 
     def add_column(self, contract: type[Table], name: str) -> None:
-        """Add a column that the contract has gained; the rows that there are have null in it."""
+        """Add a new column of the contract; it is null in existing rows."""
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
-        """Put `rows` in the place of the slice of `days` (of the whole table if None), in one transaction.
+        """Replace the slice of `days` (the whole table if None) with `rows`, in one transaction.
 
-        Rows of another database than this engine's are fetched in batches. A lost connection is fixed and the slice
-        written again, which is safe because a slice written twice equals one written once. `watch` takes part in the
-        transaction, and begins again with it.
+        Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
+        slice again, which is safe because the operation is idempotent. `watch` runs within the transaction, and runs
+        again when the transaction is retried.
 
         Raises:
-            ContractError: `rows` lacks a column of the contract, or has one that it does not know.
-            ConnectionLostError: The connection stayed lost.
+            ContractError: `rows` lacks a column of the contract, or has an unknown column.
+            ConnectionLostError: The connection was lost, and every retry failed.
         """
         for pause_s in (*RETRY_PAUSES_S, None):
             try:
@@ -211,7 +211,7 @@ class Engine(SqlNames, ABC):
                 if pause_s is None:
                     raise
                 time.sleep(pause_s)
-                with suppress(WarehouseError):  # the next attempt says what is wrong
+                with suppress(WarehouseError):  # the next attempt raises the error
                     self.reconnect()
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -238,13 +238,13 @@ class Engine(SqlNames, ABC):
         return Written(count, sql)
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
-        """Return the rows of some days, as a transaction that is open has left them."""
+        """Return the rows of some days, including uncommitted changes of the open transaction."""
         where = self.where(contract, days)
         rows = self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the number of rows of each of some days that has any, as above."""
+        """Return the row count of each of some days that has rows, including uncommitted changes."""
         day = self.quoted(str(contract.day_column))
         return {
             row["counted_day"]: int(row["n"])
@@ -255,46 +255,46 @@ class Engine(SqlNames, ABC):
         }
 
     def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
-        """Within a transaction, put what `make` makes of the rows of some days in their place."""
+        """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
         self.begin_slice(contract)
         made = make(self.slice_rows(contract, days))
         self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
         self.take_in(contract, made.to_reader())
 
     def holds(self, rows: ir.Table) -> bool:
-        """Tell whether everything that `rows` are computed from lies in this warehouse."""
+        """Return whether all tables that `rows` are computed from are in this warehouse."""
         return all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
 
     def begin_slice(self, _contract: type[Table]) -> None:
-        """Keep other writers of the table out until the transaction ends, where the engine does not by itself."""
+        """Lock out other writers of the table until the transaction ends, if the engine does not do so by itself."""
         return
 
     def end_slice(self, _contract: type[Table]) -> None:
-        """Do what the engine needs after rows were written, before they are committed."""
+        """Called after the rows are written and before they are committed."""
         return
 
     def reconnect(self) -> None:
-        """Open a lost connection again, for the tables that were handed out too."""
+        """Open a lost connection again; tables that were returned earlier use the new one."""
         return
 
     def compile(self, rows: ir.Table) -> str:
-        """Return the statement that computes `rows`."""
+        """Return the SQL that computes `rows`."""
         return str(self.con.compile(rows, pretty=True))
 
     def clear(self, contracts: Iterable[type[Table]]) -> None:
-        """Empty the tables, all or none."""
+        """Delete all rows of the tables, in one transaction."""
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
             for contract in present:
                 self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
     def drop(self, contract: type[Table]) -> None:
-        """Remove the table, if it is there."""
+        """Drop the table if it exists."""
         self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
         self._ready.discard(contract.qualified_name())
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table take the place and name of another of its layer, all or nothing."""
+        """Replace a table with another one of its layer, which takes its name, in one transaction."""
         with self.transaction():
             self.execute(f"DROP TABLE {self.name_of(contract)}")
             self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
@@ -306,16 +306,16 @@ class Engine(SqlNames, ABC):
         return int(row["n"])
 
     def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
-        """Return a few rows of the slice of `days`, no particular ones."""
+        """Return any few rows of the slice of `days`."""
         where = self.where(contract, days)
         return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (as above)
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
-        """Return the columns that the table has, as Ibis sees them."""
+        """Return the stored columns of the table as an Ibis schema."""
         return self.con.get_schema(contract.name, database=contract.layer)
 
     def type_of(self, kind: dt.DataType) -> str:
-        """Return an Ibis type as the engine's DDL spells it."""
+        """Return the name of an Ibis type in the engine's DDL."""
         return str(self.con.compiler.type_mapper.to_string(kind))
 
     def _migrate(self, contract: type[Table]) -> None:

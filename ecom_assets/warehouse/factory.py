@@ -1,6 +1,6 @@
-"""The engine factory: from `ECOM_WAREHOUSE` to an engine.
+"""The engine factory: create the engine that `ECOM_WAREHOUSE` names.
 
-An engine's module is imported only when its address is used, so that the core needs none of the others' packages.
+The module of an engine is imported only when its address is used, so that the packages of other engines are optional.
 """
 
 from importlib import import_module
@@ -18,31 +18,31 @@ from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect, keep_within
 
 EMBEDDED = "duckdb"
-"""The scheme of the engine in this process."""
+"""The scheme of the engine that runs in this process."""
 ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
     "postgresql": ("postgres", "PostgresEngine"),
     "snowflake": ("snowflake.engine", "SnowflakeEngine"),
     "spark": ("spark.engine", "SparkEngine"),
 }
-"""Module, whose package is named as the extra, and class, by the scheme of the address."""
+"""The module and the class of each engine, by the scheme of the address. The package of the module names the extra."""
 
 
 def engine_name(address: str) -> str:
-    """Return the name of the engine of a warehouse's address: duckdb, postgres, snowflake or spark."""
+    """Return the name of the engine for an address: duckdb, postgres, snowflake or spark."""
     scheme = address.partition("://")[0]
     return ENGINES[scheme][0].partition(".")[0] if scheme in ENGINES else "duckdb"
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
-    """Return the engine that the settings name, not yet opened.
+    """Return the engine for the address in the settings, not yet opened.
 
     Raises:
-        SettingError: The address names no engine, or one whose packages are not installed.
+        SettingError: The address has an unknown scheme, or the packages of its engine are not installed.
     """
     scheme = _scheme(settings)
     if scheme == EMBEDDED:
-        # Who only looks is told soon; who has work to do waits for its turn.
+        # A reader fails soon if the file is in use. A run waits for its turn.
         patience_s = None if read_only else settings.warehouse_patience_s
         return DuckDBEngine(
             _file_of(settings), memory_limit=settings.memory_limit, read_only=read_only, patience_s=patience_s
@@ -60,7 +60,7 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
 
 
 def has_one_writer(settings: Settings) -> bool:
-    """Return whether the warehouse that the settings name has one writer at a time, without opening it."""
+    """Return whether the warehouse in the settings allows only one writer at a time, without opening it."""
     return _scheme(settings) == EMBEDDED and DuckDBEngine.has_one_writer
 
 
@@ -69,7 +69,7 @@ def _scheme(settings: Settings) -> str:
 
 
 def file_reader(engine: Engine, settings: Settings) -> Backend:
-    """Return the DuckDB connection that reads event files: the embedded engine's own, else one in memory."""
+    """Return the DuckDB connection that reads event files: that of the warehouse if it is DuckDB, else a new one."""
     if isinstance(engine, DuckDBEngine):
         return engine.con
     con = connect()

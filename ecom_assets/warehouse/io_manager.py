@@ -1,4 +1,4 @@
-"""The one IO manager: hands assets lazy tables, and writes what they return. Nothing else writes a table."""
+"""The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ Source = tuple[str, str, str]
 
 
 def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
-    """Return, for each column of `table`, the stored columns that its values come from."""
+    """Return the stored columns that each column of `table` is computed from."""
     known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
     return dict(_of_relation(table.op(), known))
 
@@ -36,7 +36,7 @@ def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[So
 def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
     if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
-        # Contracts' names are lower case; an engine may store them in upper case.
+        # Names in contracts are lower case, but an engine may store them in upper case.
         return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
     if isinstance(op, ops.PhysicalTable):
         return {name: set() for name in op.schema.names}
@@ -62,7 +62,7 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 
 class Progress(Protocol):
-    """Who wants to know how a run gets on."""
+    """A listener for the progress of a run."""
 
     def began(self, table: str) -> None:
         """Called when a table is about to be computed."""
@@ -83,25 +83,25 @@ NO_PROGRESS: Progress = _NoProgress()
 
 
 class ChangeLog(Protocol):
-    """Logs, for one run, which published numbers its slices change."""
+    """The log of the published numbers that the slices of one run change."""
 
     @property
     def run_id(self) -> str:
         """The run that writes."""
 
     def watching(self, contract: type[Table], days: Days, own: Days) -> Watch | None:
-        """Return what must see a slice being replaced: the days replaced, and those that the run is about."""
+        """Return the hooks around the replacement of a slice: `days` are replaced, `own` are the days of the run."""
 
     def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
-        """Return what the materialization of a table reports of the log."""
+        """Return the metadata that the log adds to the materialization of a table."""
 
 
 FREE_TEXT = ("properties",)
-"""Columns in which a shop can put anything, personal data too."""
+"""Columns in which a shop can put anything, including personal data."""
 
 
 class WarehouseIOManager(dg.IOManager):
-    """Binds inputs to slices of tables, and replaces slices."""
+    """Load inputs as lazy slices of tables, and replace slices with outputs."""
 
     def __init__(  # noqa: PLR0913, PLR0917 (each is one thing that it asks)
         self,
@@ -112,7 +112,7 @@ class WarehouseIOManager(dg.IOManager):
         whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
         change_log: Callable[[Engine, str], ChangeLog] | None = None,
     ) -> None:
-        """Take the open engine, the contracts by asset key (`layer/name`), what guards raw tables, and the log."""
+        """Set the open engine, the contracts by asset key (`layer/name`), the guard of raw tables, and the log."""
         self._gate = gate
         self._whole_days = whole_days
         self._progress = progress
@@ -131,7 +131,7 @@ class WarehouseIOManager(dg.IOManager):
         return table.filter(_days_of(context).contain(table[contract.day_column]))
 
     def handle_output(self, context: dg.OutputContext, obj: ir.Table | SliceOutput | DayByDay) -> None:
-        """Replace the slice that the asset computed, and say what was written."""
+        """Replace the slice that the asset computed, and report what was written."""
         contract = self._contracts[context.asset_key.to_user_string()]
         self._progress.began(contract.qualified_name())
         started = time.monotonic()
@@ -158,7 +158,7 @@ class WarehouseIOManager(dg.IOManager):
         rows: ir.Table,
         days: Days,
     ) -> tuple[Written, Days]:
-        """Replace what a source brought, but for days that it has lost; see `withdrawals.py`."""
+        """Replace the rows from a source, except on days whose rows the source has lost; see `withdrawals.py`."""
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed)
         if isinstance(obj, DayByDay):
@@ -167,12 +167,12 @@ class WarehouseIOManager(dg.IOManager):
 
     @staticmethod
     def _tell_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
-        """Tell it with the newest of the run's days only: on each of them, it made most of a history of gigabytes."""
+        """Add metadata to the newest day of the run only: on every day, they were most of a history of gigabytes."""
         newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
         context.step_context.add_asset_metadata(metadata, context.asset_key, newest)
 
     def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
-        """Return what logs changes of published numbers, if the slice holds any."""
+        """Return the hooks that log changes of published numbers, if the slice has such numbers."""
         if days is None or not context.has_asset_partitions or self._change_log is None:
             return None
         if self._log is None or self._log.run_id != context.run_id:
@@ -183,7 +183,7 @@ class WarehouseIOManager(dg.IOManager):
     def _given(
         context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
     ) -> tuple[ir.Table, Days | None]:
-        """Return the rows that an asset gave, and the days that they replace; None for all."""
+        """Return the rows of an output, and the days that they replace; None for the whole table."""
         if isinstance(obj, DayByDay):
             return obj.source.rows(obj.days), obj.days
         if isinstance(obj, SliceOutput):
@@ -191,7 +191,7 @@ class WarehouseIOManager(dg.IOManager):
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
     def _counts(self, contract: type[Table], days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
-        """Return what a materialization tells of the table and the slice."""
+        """Return the metadata with the counts of the table and the slice."""
         counts: dict[str, Any] = {
             "dagster/row_count": self._engine.row_count(contract),
             "dagster/table_name": contract.qualified_name(),
@@ -205,19 +205,19 @@ class WarehouseIOManager(dg.IOManager):
     def _explanation(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
     ) -> dict[str, Any]:
-        """Return what a materialization tells of how the slice was made, and what it looks like."""
+        """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
         lineage = _within_platform(column_lineage(rows))
         return {
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _dagster_lineage(lineage),
-            "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # Dagster's own UI draws none for columns
+            "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # open-source Dagster does not show column lineage
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
             "preview": dg.MetadataValue.md(self._preview(contract, days)),
         }
 
     def _preview(self, contract: type[Table], days: Days | None) -> str:
         newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
-        # Metadata outlive the rows that they show, so personal data are left out of them.
+        # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
         shown = {name: HIDDEN if column.pii or name in FREE_TEXT else None for name, column in contract.columns.items()}
         records = self._engine.some_rows(contract, newest, PREVIEW_ROWS)
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
@@ -249,5 +249,5 @@ def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:
 
 def _cell(name: str, value: object) -> str:
     if name.endswith("_url") and isinstance(value, str):
-        value = value.partition("?")[0]  # a query can hold an e-mail address, or a token
+        value = value.partition("?")[0]  # a query string can hold an e-mail address or a token
     return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]

@@ -1,4 +1,4 @@
-"""DuckDB in this process, for work beside the warehouse; and the shim between DuckDB 2 and Ibis 12."""
+"""DuckDB connections in this process, and the shim between DuckDB 2 and Ibis 12."""
 
 import warnings
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from ecom_assets.warehouse.sql_text import text
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
-"""What DuckDB keeps beside its file."""
+"""The suffixes of the files that DuckDB writes beside its database file."""
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
-    """Give DuckDB 2's connection and relation the two method names that Ibis 12.0.0 calls.
+    """Add the two methods that Ibis 12.0.0 calls to DuckDB 2's connection and relation.
 
-    DuckDB 2.0 dropped them from connections and deprecates them on relations; Ibis' next release calls the new names. A
-    test fails on the day this is no longer needed.
+    DuckDB 2.0 removed them from connections and deprecated them on relations. The next release of Ibis calls the new
+    names. A test fails as soon as this shim is no longer needed.
     """
     for holder in (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection):
         table, reader = _quietly(holder.to_arrow_table), _quietly(holder.to_arrow_reader)
@@ -36,7 +36,7 @@ def _taking_rows_per_batch(method: Callable[..., object]) -> Callable[..., objec
 
 
 def _quietly(method: Callable[..., object]) -> Callable[..., object]:
-    # DuckDB warns that Arrow output of an executed statement copies its rows, once a batch.
+    # DuckDB warns once per batch that the Arrow output of an executed statement copies its rows.
     def call(*args: object, **kwargs: object) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
@@ -46,20 +46,21 @@ def _quietly(method: Callable[..., object]) -> Callable[..., object]:
 
 
 def connect(path: Path | None = None, *, read_only: bool = False) -> Backend:
-    """Open a DuckDB database (in memory without a path) through Ibis, with UTC as its clock."""
+    """Open a DuckDB database through Ibis, in memory without a path; its time zone is UTC."""
     adapt_duckdb_2_to_ibis_12()
     con = ibis.duckdb.connect(path or ":memory:", read_only=read_only)
     con.raw_sql("SET TimeZone = 'UTC'")
     con.raw_sql("SET preserve_insertion_order = false")
-    # In an interpreter without a script of its own it draws a bar into standard output, in the middle of JSON.
+    # Under `python -c` DuckDB draws its progress bar on standard output, in the middle of our JSON.
     con.raw_sql("SET enable_progress_bar = false")
-    # It stores what two parts of a query both scan, whole and wide: three times the time of scanning twice.
+    # This optimizer materializes all columns of a scan that two parts of a query share. That takes three times as long
+    # as scanning twice.
     con.raw_sql("SET disabled_optimizers = 'common_subplan'")
     return con
 
 
 def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
-    """Bound the memory of a connection; what needs more goes to the folder `spill`, where one is given."""
+    """Limit the memory of a connection; queries that need more spill to the folder `spill`, if it is set."""
     if memory_limit:
         con.raw_sql(f"SET memory_limit = {text(memory_limit)}")
     if spill is not None:
@@ -67,10 +68,10 @@ def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = Non
 
 
 def streaming(query: sge.Expression) -> sge.Expression:
-    """Mark the shared parts of a query that only pick rows and columns as not to be materialized.
+    """Mark the CTEs of a query that only select rows and columns as NOT MATERIALIZED.
 
-    DuckDB stores every part that is used twice. For a mere scan that means all its columns, wide and perhaps on disk,
-    instead of the few that each use needs; parts that sort or add up are well stored.
+    DuckDB materializes every CTE that is used twice. For a simple scan, it would store all columns, perhaps on disk,
+    instead of the few that each use needs. CTEs that join, sort or aggregate are better materialized.
     """
     for part in query.find_all(sge.CTE):
         if not part.find(*WORTH_STORING):

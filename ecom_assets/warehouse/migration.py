@@ -1,6 +1,6 @@
-"""Migration and copying: bringing stored tables to contracts that have changed, and tables from engine to engine.
+"""Migrate stored tables to changed contracts, and copy tables between engines.
 
-Columns that may be null are added by the next run by itself (`warehouse/engine.py`); everything else is done here, on
+The next run adds new nullable columns automatically (`warehouse/engine.py`). All other changes are made here, by a
 command.
 """
 
@@ -21,16 +21,16 @@ from ecom_assets.warehouse.sql_text import ident
 
 @dataclass(frozen=True)
 class Content:
-    """How many rows a table has, and a checksum of them that does not depend on their order or on the engine."""
+    """The row count of a table, and a checksum that does not depend on the order of rows or on the engine."""
 
     row_count: int
     checksum: str
 
 
 def content_of(engine: Engine, contract: type[Table]) -> Content:
-    """Read a whole table, a batch at a time, into its count and checksum."""
+    """Return the row count and checksum of a table; it is read in batches."""
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # missing values are the table's concern
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # nullability does not matter for the checksum
     found = engine.table(contract).select(*contract.columns).to_pyarrow_batches(chunk_size=BATCH_ROWS)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -41,7 +41,7 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     try:
         con.register("copied", pa.RecordBatchReader.from_batches(kinds, batches()))
         columns = ", ".join(map(ident, contract.columns))
-        # A sum beside the exclusive or: pairs of equal rows would leave no trace in that alone.
+        # The sum is needed too: in the exclusive or alone, pairs of equal rows cancel out.
         query = f"SELECT count(*), bit_xor(h), sum(h) FROM (SELECT hash({columns}) AS h FROM copied)"  # noqa: S608 (names come from contracts)
         row = con.execute(query).fetchone() or (0, 0, 0)
     finally:
@@ -50,10 +50,10 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
 
 
 def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content:
-    """Copy a table whole, in one transaction, and read it back.
+    """Copy a whole table in one transaction, and compare the copy with the source.
 
     Raises:
-        WarehouseError: What the target then has is not what the source has.
+        WarehouseError: The copy differs from the source.
     """
     target.replace(contract, source.table(contract), None)
     there, here = content_of(source, contract), content_of(target, contract)
@@ -68,7 +68,7 @@ def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one column; `empties` says that the table's rows cannot be kept."""
+    """The change of one column; if it `empties` the table, the rows cannot be kept."""
 
     table: str
     column: str
@@ -78,7 +78,7 @@ class Change:
 
 
 def changes(engine: Engine, contract: type[Table]) -> list[Change]:
-    """Return what differs between a stored table and its contract; nothing where there is no table yet."""
+    """Return the differences between a stored table and its contract; none if there is no table yet."""
     if not engine.has(contract):
         return []
     stored, wanted = engine.stored_schema(contract), schema_of(contract)
@@ -95,10 +95,10 @@ def changes(engine: Engine, contract: type[Table]) -> list[Change]:
 
 
 def migrate(engine: Engine, contract: type[Table]) -> int:
-    """Bring a stored table to its contract, all or nothing; return the rows that it then has.
+    """Migrate a stored table to its contract in one step, and return its row count afterwards.
 
     Raises:
-        WarehouseError: A value cannot be cast; the table stays as it was.
+        WarehouseError: A value cannot be cast; the table is unchanged.
     """
     planned = changes(engine, contract)
     fresh = _beside(contract)
@@ -113,7 +113,7 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
 
 
 def _beside(contract: type[Table]) -> type[Table]:
-    """Return the same contract under another name, for the table that is filled before it takes the old one's place."""
+    """Return the same contract under another name, for the new table that is filled before it replaces the old one."""
     return type(contract.__name__, (contract,), {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"})
 
 

@@ -1,4 +1,4 @@
-"""The warehouse as Dagster resources: the open engine, what writes to it, and the services that it is in."""
+"""Dagster resources of the warehouse: the open engine, its IO manager, and the services that it runs in."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,7 +63,7 @@ class SnowflakeNotSet(SettingsResource):
 
 
 def snowflake_resource(settings: Settings) -> SecretKeeper:
-    """Return the Snowflake account that is set; dagster-snowflake takes seconds to load, so only if there is one."""
+    """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so it is imported only if needed."""
     named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
     for name, url in named.items():
         if url.startswith(SNOWFLAKE):
@@ -105,7 +105,7 @@ class Warehouse(SecretKeeper):
         return settings.model_copy(update=update)
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
-        """Return Dagster's definition, which asks for the services that the warehouse can be in."""
+        """Return the Dagster definition, which requires the services that the warehouse can run in."""
         return _needing(super().get_resource_definition(), "snowflake", "postgres")
 
     @contextmanager
@@ -138,17 +138,17 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
 
     @classmethod
     def from_settings(cls, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
-        """Return the resource as it is set; `make` returns what writes to an open engine."""
+        """Return the resource from the settings; `make` returns the IO manager of an open engine."""
         fields = {name: f"gate_{name}" for name in cls.model_fields}
         return cls(**values_of(settings, fields)).with_writer(settings, make)
 
     def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
-        """Return what writes to the open warehouse."""
+        """Return the IO manager of the open warehouse."""
         update = {f"gate_{name}": getattr(self, name) for name in type(self).model_fields}
         return self._make(context.resources.warehouse, self._settings.model_copy(update=update))
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
-        """Return Dagster's definition, which asks for the warehouse that is open, not for one of its own."""
+        """Return the Dagster definition, which requires the open warehouse instead of opening another one."""
         return _needing(super().get_resource_definition(), "warehouse")
 
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> "WarehouseIO":
@@ -156,12 +156,12 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
         return fresh.with_writer(self._settings, self._make)
 
     def with_writer(self, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
-        """Have at hand what writes, and the settings for everything that is no field of this resource."""
+        """Set the factory of the IO manager, and the settings for everything that is not a field of this resource."""
         self._settings, self._make = settings, make
         return self
 
 
 def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
-    """Let a resource use the others of a run: a class can only have resources of its own, which would open again."""
-    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (functions can say it, classes cannot)
+    """Make a resource require other resources of the run: a class can only nest its own, which would open again."""
+    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (Dagster allows this for functions only)
     return definition

@@ -1,36 +1,36 @@
-"""SQL text: the one place where names and values are quoted into statements, and the rules for time in SQL."""
+"""SQL text: the only place that quotes names and values in statements, and the rules for timestamps in SQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-# Outside of these Python's dates end, and zone arithmetic in the engine may overflow.
+# Outside this range Python has no dates, and time zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
-_OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # the engine reads +99:00 too
+_OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
 _EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
 
 
 def ident(name: str) -> str:
-    """A quoted identifier."""
+    """Return a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def text(value: str | None) -> str:
-    """A string literal, or NULL."""
+    """Return a string literal, or NULL."""
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
 def day(value: date | None) -> str:
-    """A date literal, or NULL."""
+    """Return a date literal, or NULL."""
     return "NULL::DATE" if value is None else f"DATE '{value.isoformat()}'"
 
 
 def texts(values: Iterable[str]) -> str:
-    """A list of string literals."""
+    """Return a list of string literals."""
     return "[" + ", ".join(text(value) for value in values) + "]"
 
 
 def select(columns: str | Iterable[str], source: str, where: str = "", group_by: str = "") -> str:
-    """A SELECT from a table or reader call, or from another SELECT."""
+    """Return a SELECT from a table, from the call of a reader function, or from another SELECT."""
     listed = columns if isinstance(columns, str) else ", ".join(columns)
     origin = f"({source})" if source.startswith("SELECT ") else source
     tail = (f" WHERE {where}" if where else "") + (f" GROUP BY {group_by}" if group_by else "")
@@ -38,26 +38,26 @@ def select(columns: str | Iterable[str], source: str, where: str = "", group_by:
 
 
 def text_columns(names: Iterable[str]) -> str:
-    """The `columns` argument of `read_csv` with every column as text."""
+    """Return the `columns` argument of `read_csv` that reads every column as text."""
     return "{" + ", ".join(f"{text(name)}: 'VARCHAR'" for name in names) + "}"
 
 
 def pattern_of(path: str) -> str:
-    """A path as the engine's readers take it: they expand globs, so the characters of globs are escaped."""
+    """Return a path with its glob characters escaped, because the engine's readers expand globs."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
 def day_in_zone(instant: str, zone: str) -> str:
-    """The day of a UTC timestamp in a zone."""
+    """Return the SQL of the day of a UTC timestamp in a time zone."""
     if zone == "UTC":
         return f"({instant})::DATE"
     return f"timezone({text(zone)}, timezone('UTC', {instant}))::DATE"
 
 
 def instant(value: str, formats: Sequence[str], zone: str) -> str:
-    """The UTC timestamp that a text means in the first of the formats that reads it; NULL where none does.
+    """Return the SQL that parses text as a UTC timestamp, in the first format that matches; NULL if none matches.
 
-    The session's TimeZone setting has no influence, and no text raises.
+    The result does not depend on the session's TimeZone setting, and no text raises an error.
     """
     readings = [_reading(value, one, zone) for one in formats]
     return readings[0] if len(readings) == 1 else f"coalesce({', '.join(readings)})"
@@ -69,7 +69,7 @@ def _reading(value: str, form: str, zone: str) -> str:
     if form == "iso":
         return _from_iso(value, zone)
     if "%z" in form or "%Z" in form:
-        # try_strptime gives a wall clock in UTC once the format reads a zone.
+        # If the format has a zone, try_strptime returns the local time in UTC.
         return _in_range(f"timezone('UTC', try_strptime({value}, {text(form)})::TIMESTAMPTZ)")
     return from_wall(f"try_strptime({value}, {text(form)})", zone)
 
@@ -81,14 +81,14 @@ def _from_epoch(value: str, digits: int) -> str:
 
 
 def _from_iso(value: str, zone: str) -> str:
-    # Casting to TIMESTAMP keeps the wall clock and drops an offset without a word; casting to TIMESTAMPTZ
-    # honours it but reads text without one in the session's zone. So each is used only for its own forms.
+    # A cast to TIMESTAMP keeps the local time and silently drops an offset. A cast to TIMESTAMPTZ applies the
+    # offset, but reads text without one in the session's zone. So each cast is used for its own formats only.
     wall = f"TRY_CAST({value} AS TIMESTAMP)"
-    # 'T12:00:00.5 +02:00' and a lower-case z are written in the wild; the engine reads neither.
+    # Some sources write 'T12:00:00.5 +02:00' or a lower-case z. The engine parses neither.
     tidy = f"regexp_replace(regexp_replace({value}, '[zZ]$', '+00'), ' +([+-][0-9:]+)$', '\\1')"
     zoned = _in_range(f"timezone('UTC', TRY_CAST({tidy} AS TIMESTAMPTZ))")
     has_zone = f"regexp_matches({value}, '^[0-9][^:]*:[0-9:.]* ?({_OFFSET}|[A-Za-z][A-Za-z/_]*)$')"
-    # Most times end in Z; a look at two characters spares them the patterns.
+    # Most timestamps end in Z; checking for two characters avoids the slow patterns for them.
     return (
         f"CASE WHEN suffix({value}, 'Z') AND contains({value}, ':') THEN {_in_range(wall)}"
         f" WHEN regexp_matches({value}, '^[0-9][^:]*(:[0-9:.]*)?$') THEN {from_wall(wall, zone)}"
@@ -98,7 +98,7 @@ def _from_iso(value: str, zone: str) -> str:
 
 
 def from_wall(wall: str, zone: str) -> str:
-    """The UTC timestamp at which clocks of a zone show what a timestamp says; NULL beyond the years 1 to 9999."""
+    """Return the SQL that converts local time in a zone to UTC; NULL outside the years 1 to 9999."""
     safe = _in_range(wall)
     return safe if zone == "UTC" else f"timezone('UTC', timezone({text(zone)}, {safe}))"
 
@@ -108,9 +108,10 @@ def _in_range(moment: str) -> str:
 
 
 def amount(column: str, kind: str = "DECIMAL(18, 2)", double: str = "DOUBLE") -> str:
-    """SQL of the money that a text says, NULL for any other text; what does not fit is cut to the largest that does.
+    """Return the SQL that parses text as money; NULL for text that is not a number.
 
-    So that an amount of 20 digits is told from a text that is no amount.
+    A number that is too large is reduced to the largest one that fits, so that an amount of 20 digits differs from text
+    that is not an amount.
     """
     double = f"TRY_CAST({column} AS {double})"
     large, largest = "BETWEEN 1e16 AND 1e300", "9999999999999999.99"  # the bounds leave out infinity and NaN

@@ -1,8 +1,8 @@
-"""Withdrawals: writing raw tables without believing that rows are gone which the source merely did not show.
+"""Withdrawals: protect raw tables from losing rows that the source has merely failed to deliver.
 
-A day that had rows and now has none, or far fewer, keeps those that it had, unless the run is told that they may go. It
-is decided within the transaction that replaces the slice, from what was counted before and after. What is far fewer,
-`tables/source_gate.py` says.
+A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. The
+decision is made within the transaction that replaces the slice, from the row counts before and after.
+`tables/source_gate.py` defines what far fewer means.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -43,14 +43,14 @@ class Withdrawals(Table):
 
 
 ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
-"""Tag by which a run is told that rows may go which their source no longer has."""
+"""The run tag that allows deleting rows that their source no longer has."""
 NO_WHOLE_DAYS: frozenset[date] = frozenset()
 WholeDays = Callable[[type[Table]], Collection[date]]
 Row = dict[str, Any]
 
 
 class _LostDaysError(Exception):
-    """Rolls the transaction back in which a day lost its rows."""
+    """Raised to roll back the transaction in which a day lost its rows."""
 
     def __init__(self, days: Days) -> None:
         super().__init__(str(days))
@@ -59,14 +59,14 @@ class _LostDaysError(Exception):
 
 @dataclass
 class WithdrawalGuard:
-    """Replaces slices of raw tables for one run.
+    """Replace slices of raw tables for one run.
 
     Args:
         engine: The open warehouse.
-        gate: What is far fewer.
-        whole_days: Which days of a table its source says are whole.
+        gate: The limits that define what far fewer rows are.
+        whole_days: Returns the days of a table that its source reports as complete.
         run_id: The run that writes.
-        is_allowed: Whether the run was told that rows may go.
+        is_allowed: Whether the run allows withdrawals.
     """
 
     engine: Engine
@@ -76,7 +76,7 @@ class WithdrawalGuard:
     is_allowed: bool
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
-        """Replace the days that have not lost their rows; return what was written, and these days."""
+        """Replace the days that have not lost their rows; return what was written, and the replaced days."""
         self.engine.ensure(contract)
         watch = _Watch(self, contract, days)
         kept = days
@@ -90,7 +90,7 @@ class WithdrawalGuard:
         return written, kept
 
     def _note(self, contract: type[Table], watch: "_Watch", days: Days, kept: Days) -> None:
-        """Note which days are held and which were withdrawn; days that have rows again are forgotten."""
+        """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
         gone = [day for day in kept.dates if watch.stored.get(day) and not watch.found.get(day)]
         held = sorted(set(days.dates) - set(kept.dates))
@@ -128,12 +128,12 @@ class _Watch:
 
 
 def is_guarded(contract: type[Table]) -> bool:
-    """Return whether days of a table are held when their source has lost them: those that assets take in."""
+    """Return whether the days of a table are held when its source has lost them: true for raw tables of assets."""
     return contract.layer == "raw" and contract.written_by == "asset"
 
 
 def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
-    """Return the rows of each day of arrival that each raw table has."""
+    """Return the row count of each raw table by day of arrival."""
     found: dict[str, dict[date, int]] = {}
     for contract in (one for one in raw_tables if engine.has(one)):
         day = engine.quoted(str(contract.day_column))
@@ -143,7 +143,7 @@ def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dic
 
 
 def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
-    """Return the notes of one raw table, or of all, the first day first."""
+    """Return the withdrawals of one raw table or of all tables, sorted by day."""
     if not engine.has(Withdrawals):
         return []
     rows = engine.query(f"SELECT {engine.columns_of(Withdrawals)} FROM {engine.name_of(Withdrawals)}")  # noqa: S608 (names come from contracts)
@@ -152,7 +152,7 @@ def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
 
 
 def held_withdrawals(engine: Engine, source_table: str | None = None) -> list[Row]:
-    """Return the notes of days that are held."""
+    """Return the withdrawals of days that are held."""
     return [row for row in notes_of(engine, source_table) if row["withdrawn_at"] is None]
 
 
