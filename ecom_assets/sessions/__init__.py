@@ -1,1 +1,1 @@
-"""Sessions: the rule that cuts them, their events, engagement, search terms."""
+"""Sessions: the session rule, the events in sessions, engagement, and search terms."""

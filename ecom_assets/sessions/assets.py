@@ -1,7 +1,7 @@
 """Assets of sessions: events in sessions, session fragments by day, whole sessions, and engagement.
 
-Each of these tables computes again every day that a change can touch, so that one run leaves nothing behind that
-differs from a computation over all of history: see docs/adr/0003.
+A run recomputes every day of these tables that its input can change. So the result always equals a computation over
+all of history: see docs/adr/0003.
 """
 
 import ibis.expr.types as ir
@@ -27,25 +27,25 @@ def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
 
 @table_asset(SessionDays, session_events=SessionEvents)
 def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
-    """Add up each run of the day."""
+    """Aggregate the events of each session fragment of a day."""
     return sessionizing.session_days(session_events, session_rule, days, timezone)
 
 
 @invalidation(session_days=SessionDays)
 def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Return the days on which sessions start that the run's days can change."""
+    """Return the start days of all sessions that the run's days can change."""
     return sessionizing.changed_start_days(session_days, session_rule, days)
 
 
 @table_asset(Sessions, session_days=ALL_PIECES, invalidated_by=days_of_changed_sessions)
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Stitch the runs across midnight."""
+    """Stitch the session fragments across midnight."""
     return sessionizing.sessions(session_days, session_rule, days)
 
 
 @invalidation(session_days=SessionDays)
 def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Return the days whose sessions changed, and those whose 30 days reach back to the run's days."""
+    """Return the days whose sessions changed, and the days whose 30-day window includes a day of the run."""
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
     return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
@@ -58,7 +58,7 @@ def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule
     invalidated_by=days_of_changed_engagement,
 )
 def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
-    """Describe each day."""
+    """Compute the engagement of each day."""
     return engagement.engagement_daily(sessions, session_days, days)
 
 

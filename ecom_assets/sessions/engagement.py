@@ -1,4 +1,4 @@
-"""Engagement per day, with daily, weekly and monthly visitors: METRICS "Engagement"."""
+"""Engagement per day, with daily, weekly and monthly active visitors: METRICS "Engagement"."""
 
 import ibis
 import ibis.expr.types as ir
@@ -11,12 +11,12 @@ WEEK_DAYS = 7
 
 
 def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Table:
-    """One row per day of `days` on which anybody came.
+    """Return the engagement of each day of `days` that has visitors.
 
     Args:
         sessions: All rows of `Sessions`.
         pieces: All rows of `SessionDays`.
-        days: The days asked for.
+        days: The days to compute.
     """
     visitors = active_visitors(pieces, days)
     numbers = _session_numbers(sessions, days)
@@ -34,10 +34,10 @@ def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Tab
 
 
 def active_visitors(pieces: ir.Table, days: Days) -> ir.Table:
-    """Visitors of each day and of the 7 and 30 days that end with it, exactly, at the cost of one pass.
+    """Return the exact number of visitors of each day and of the 7 and 30 days that end with it, in one pass.
 
-    A visitor who came on a day counts for the window's length from then on, or until the day they come again:
-    intervals that do not overlap, so that adding up where they begin and end gives distinct visitors.
+    Each visit opens an interval. It lasts for the length of the window, or until the visitor's next visit. The
+    intervals of a visitor do not overlap, so a running sum over their starts and ends counts distinct visitors.
     """
     window = pieces.filter(days.widened(before=MONTH_DAYS - 1).contain(pieces.event_date))
     came = window.select("visitor_id", "event_date").distinct()
@@ -65,7 +65,7 @@ def _running_visitors(came: ir.Table, per_day: ir.Table, name: str, length: int)
 
 def _session_numbers(sessions: ir.Table, days: Days) -> ir.Table:
     sessions = sessions.filter(days.contain(sessions.started_date))
-    # A sum of floats depends on the order of rows, a sum of whole microseconds does not.
+    # A sum of floats depends on the order of rows. A sum of integer microseconds does not.
     sessions = sessions.mutate(length_us=sessions.ended_at.delta(sessions.started_at, unit="microsecond"))
     return sessions.group_by("started_date").agg(
         session_count=sessions.count(),

@@ -1,4 +1,4 @@
-"""Numbers of sessions: engagement day by day, bounces, visitors and stickiness."""
+"""Queries about sessions: engagement by day, bounces, visitors and stickiness."""
 
 from functools import partial
 from typing import Any, Final
@@ -32,7 +32,7 @@ DEFINITION: Final = {name: one.description for name, one in EngagementDaily.colu
 
 
 def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return sessions of a period and of the one before, and each of its days."""
+    """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
     both = with_previous(table, "event_date")
     sums = both.group_by("is_current").agg(**{name: both[name].sum().cast("int64") for name in COUNTS})
@@ -55,14 +55,14 @@ def _numbers(row: Row | None) -> Row:
 
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return totals over the sessions that started in a period."""
+    """Return the totals of the sessions that started in a period."""
     table = reading.table(Sessions)
     mine = table.filter(in_period(table.started_date))
     return session_totals(mine, partial(reading.rows, period=period))
 
 
 def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
-    """Return totals over rows of `Sessions`; shares are null where there are no sessions."""
+    """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
     found = sessions.agg(
         events=sessions.event_count.sum().fill_null(0),
         visitors=sessions.visitor_id.nunique(),

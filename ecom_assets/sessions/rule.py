@@ -9,21 +9,21 @@ from ecom_assets.errors import DefinitionError, nearest
 
 ONE_DAY_S = 86_400
 SHORTEST_DAY_S = 20 * 3600
-"""Less than any day that a clock change leaves: a longer silence could skip a whole day."""
+"""Shorter than any day, even one with a clock change: a longer timeout could skip a whole day."""
 
 
 @dataclass(frozen=True)
 class SessionRule:
-    """When a session ends and another begins.
+    """When a session ends and the next one begins.
 
-    `idle_timeout_s`: a longer silence ends a session; silence of exactly this length does not.
-    `midnight_split`: a session ends with the day of the reporting time zone.
-    `campaign_split`: another campaign in the page's UTM parameters begins a session.
-    `max_length_s`: a session is cut every so many seconds from its start; None leaves it whole.
-    `trust_source_session_id`: events with a source session id form a session by that id, however long the
-    silence. `source_session_alone`: with it, that id is one session even where several visitors share it: a
-    session of the visitor of its first event. `engaged_after_s`, `key_event_types`, `view_types`: GA4's engaged
-    session is longer than the first, or has one of the second, or two of the third.
+    `idle_timeout_s`: a longer gap between events ends a session; a gap of exactly this length does not.
+    `midnight_split`: a session ends at midnight in the reporting time zone.
+    `campaign_split`: a new campaign in the UTM parameters of the page begins a session.
+    `max_length_s`: a session is split after every so many seconds from its start; None never splits it.
+    `trust_source_session_id`: events with the same source session id form one session, regardless of gaps.
+    `source_session_alone`: in addition, a source session id that several visitors share is one session, which belongs
+    to the visitor of its first event. `engaged_after_s`, `key_event_types`, `view_types`: a session is engaged, as in
+    GA4, if it is longer than the first, or has one event of the second, or two of the third.
     """
 
     idle_timeout_s: int = 1800
@@ -37,7 +37,7 @@ class SessionRule:
     view_types: tuple[str, ...] = ("page_view", "product_view", "category_view")
 
     def __post_init__(self) -> None:
-        """Refuse lengths that make no session."""
+        """Raise if a length is invalid."""
         if not 0 < self.idle_timeout_s < SHORTEST_DAY_S:
             raise DefinitionError(
                 f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s, less than 20 h."
@@ -47,7 +47,7 @@ class SessionRule:
 
     @classmethod
     def preset(cls, name: str, *, idle_timeout_s: int | None = None) -> "SessionRule":
-        """Return a peer's rule by name, with another idle timeout if one is given."""
+        """Return the rule of another tool by name, optionally with a different idle timeout."""
         if name not in PRESETS:
             near = nearest(name, PRESETS)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(PRESETS)}."
@@ -57,11 +57,11 @@ class SessionRule:
 
     @property
     def stitches(self) -> bool:
-        """Whether a session may cross midnight."""
+        """Return whether a session may cross midnight."""
         return not self.midnight_split
 
     def require_incremental(self) -> "SessionRule":
-        """Refuse a rule whose sessions cannot be computed day by day.
+        """Return the rule, or raise if its sessions cannot be computed day by day.
 
         Raises:
             DefinitionError: The rule needs all of history at once.
@@ -82,16 +82,16 @@ PRESETS = {
     "snowplow": SessionRule(trust_source_session_id=True),
     "source": SessionRule(trust_source_session_id=True, source_session_alone=True),
 }
-"""The peers' rules, amplitude's being that for the web; and the source's own session ids, whatever they were cut by."""
+"""The rules of other tools (for Amplitude, its rule for the web), and the source's own session ids."""
 
 
 def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
-    """Whether the silence between two instants is longer than the idle timeout."""
+    """Return whether the gap between two timestamps is longer than the idle timeout."""
     return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
 
 
 def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
-    """Return source, medium and campaign of a page's UTM parameters; null if it has none."""
+    """Return source, medium and campaign from the UTM parameters of a page; null if it has none."""
     parts = [
         page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")
     ]

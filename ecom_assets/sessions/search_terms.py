@@ -1,7 +1,7 @@
-"""Search terms: the term that an event carries, and the term as people mean it.
+"""Search terms: the term as an event has it, and its normalized form.
 
-The term is in the event's properties or in its address. It is taken out with patterns that every engine reads alike,
-as every engine reads JSON and decodes addresses in its own way.
+The term is in the properties or in the page URL of the event. It is extracted with patterns that behave the same on
+every engine, because engines differ in how they parse JSON and decode URLs.
 """
 
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ import ibis
 import ibis.expr.types as ir
 
 PROPERTY_NAMES = ("query", "search_query", "search_term", "search_text", "term", "keyword", "q")
-"""Names of JSON values that hold a term."""
+"""JSON keys whose values are search terms."""
 PARAMETER_NAMES = ("q", "query", "search", "search_query", "search_term", "term", "keyword", "text", "s")
-"""Parameters of an address that hold a term."""
+"""URL parameters whose values are search terms."""
 LETTERS = "äöüßéèêàáâçíñóôúœÄÖÜÉ"
-"""What is decoded beside spaces: in addresses its UTF-8 bytes in percent, in JSON its number. Others stay encoded."""
+"""Letters that are decoded: from percent-encoded UTF-8 in URLs, and from escapes in JSON. Others stay encoded."""
 MARKS = "'\"&,/+:()!#%"
-"""Decoded too, where it is in percent; `%` itself comes last."""
+"""Punctuation that is decoded from percent-encoding; `%` itself must come last."""
 LONGEST_TERM = 200
 QUOTE = "\u2033"
 
 
 def with_search_terms(events: ir.Table) -> ir.Table:
-    """Return clean events with the `search_term` of those that are searches."""
+    """Return clean events with a `search_term`, which is null unless the event is a search."""
     asked = (events.event_type == "search").ifelse(
         received_term(events.properties, events.page_url), ibis.null("string")
     )
@@ -30,12 +30,12 @@ def with_search_terms(events: ir.Table) -> ir.Table:
 
 
 def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.StringValue:
-    """Return the term as the event carries it, encoded as it is; null without one.
+    """Return the search term of an event, still encoded; null without one.
 
-    A term in the properties wins over one in the address.
+    A term in the properties takes precedence over a term in the URL.
     """
     named = "|".join(PROPERTY_NAMES)
-    # A quotation mark inside of a value must not end it.
+    # An escaped quotation mark must not end the value.
     text = properties.replace('\\"', QUOTE).re_extract(f'"({named})" *: *"([^"]*)"', 2).nullif("")
     asked = page_url.re_extract(f"[?&]({'|'.join(PARAMETER_NAMES)})=([^&#]*)", 2).nullif("")
     spaced = asked.replace("+", " ").replace("%20", " ")
@@ -43,16 +43,16 @@ def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.
 
 
 def plain_term(received: ir.StringValue) -> ir.StringValue:
-    """Return a received term in small letters, decoded, with single spaces and at most 200 letters; null if empty."""
+    """Return a term decoded, in lower case, with single spaces and at most 200 characters; null if empty."""
     term = received.lower()
     for encoded, letter in _encodings():
         term = term.replace(encoded, letter)
-    # Spark's own trimming takes an `f` or a `v` for white space.
+    # A pattern instead of trim(): on Spark, trim() removes the letters `f` and `v` as whitespace.
     return term.re_replace(" +", " ").substr(0, LONGEST_TERM).re_replace("^ | $", "").nullif("")
 
 
 def _encodings() -> Iterator[tuple[str, str]]:
-    """What stands for a letter once all letters are small, and that letter."""
+    """Yield each encoded letter, in lower case, with the letter."""
     for letter in LETTERS:
         yield f"\\u{ord(letter):04x}", letter.lower()
     for letter in LETTERS + MARKS:

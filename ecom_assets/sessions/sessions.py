@@ -1,7 +1,7 @@
-"""Sessions: METRICS "Session". Events are cut into session fragments at midnight, which are stitched across it exactly.
+"""Sessions: METRICS "Session". Midnight cuts sessions into fragments, and stitching restores the exact sessions.
 
-A fragment can be part of a longer session only if it begins or ends within the idle timeout of a midnight. Those
-are few, so chains of any length cost what they are long, not what history is.
+A fragment can be part of a longer session only if it begins or ends within the idle timeout of midnight. Few fragments
+do, so the cost of stitching depends on the length of these chains, not on the length of history.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ SUMS = (
     *(f"{kind}_count" for kind in EVENT_TYPES),
 )  # fmt: skip
 ROBOT_EVENTS = 300
-"""At least so many events in one piece, `ROBOT_PACE_S` apart or less on average, is a robot's pace."""
+"""At least this many events in one fragment, on average at most `ROBOT_PACE_S` apart, mean that it is from a robot."""
 ROBOT_PACE_S = 2.0
 
 
 def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) -> ir.Table:
-    """Give every clean event its piece of a session, the number it has there, and the time until the next.
+    """Return every clean event with its session fragment, its number in it, and the time until the next event.
 
     Args:
         events: Rows of `CleanEvents`.
         rule: When a session ends.
-        by_day: Cut at midnight, so that a day needs its own events only; otherwise pieces are whole sessions.
+        by_day: Cut at midnight, so that a day needs its own events only; otherwise fragments are whole sessions.
     """
     unit = ["event_date", "visitor_id"] if by_day or rule.midnight_split else ["visitor_id"]
     if rule.trust_source_session_id:
@@ -51,11 +51,11 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
 
 
 def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str) -> ir.Table:
-    """Add up each piece: one row per visit and day.
+    """Return the totals of each session fragment: one row per visit and day.
 
     Args:
         events: Rows of `SessionEvents`.
-        rule: The rule that cut them.
+        rule: The session rule.
         days: The days of `events`, for daylight saving.
         timezone: The reporting time zone.
     """
@@ -71,12 +71,12 @@ def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str)
 
 
 def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
-    """Sessions that started on `days`, whole, whatever midnights they cross.
+    """Return the whole sessions that started on `days`, including their parts after midnight.
 
     Args:
         pieces: All rows of `SessionDays`.
-        rule: The rule that cut them.
-        days: Days on which the sessions asked for started.
+        rule: The session rule.
+        days: The days on which the sessions started.
     """
     alone = pieces.filter(days.contain(pieces.event_date), ~_near_midnight(pieces))
     alone = alone.mutate(session_started_at=alone.started_at)
@@ -87,15 +87,15 @@ def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
 
 
 def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
-    """Give the pieces near a midnight, of certain visitors, the start of the session that they belong to.
+    """Return the fragments near midnight of some visitors, with the start of the session that each belongs to.
 
     Args:
         pieces: All rows of `SessionDays`.
-        of_visitors: Rows whose `visitor_id` says of which visitors.
-        rule: The rule that cut them.
+        of_visitors: Rows whose `visitor_id` selects the visitors.
+        rule: The session rule.
 
     Returns:
-        Those pieces with `session_started_at`.
+        These fragments with `session_started_at`.
     """
     near = pieces.filter(_near_midnight(pieces)).semi_join(of_visitors, "visitor_id")
     in_order = ibis.window(group_by="visitor_id", order_by="started_at")
@@ -107,10 +107,10 @@ def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Tab
 
 
 def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
-    """Days, as `day`, on which sessions start that a change of the events of `days` can change.
+    """Return, as `day`, the start days of all sessions that a change in the events of `days` can change.
 
-    They are the days themselves, the day after each (a session there may begin, or be swallowed by one of the
-    day before), and the first days of sessions that reach the midnight at which a run of `days` begins.
+    These are the days themselves, the day after each (a session there may begin, or become part of one from the day
+    before), and the start days of sessions that reach the midnight before `days`.
     """
     after = pieces.filter(days.widened(after=1).contain(pieces.event_date)).select(day="event_date")
     before = Days.of(first for first, _ in days.widened(before=1).runs())
@@ -124,14 +124,14 @@ def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Ta
 
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
-    """Sessions of a whole set of clean events at once, without the detour over days."""
+    """Return the sessions of a whole set of clean events at once, without cutting them at midnight first."""
     unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
     pieces = _add_up(session_events(events, rule, by_day=False), rule, unit)
     return _describe(_merge(pieces, unit), rule).select(*Sessions.columns)
 
 
 def source_session_of(events: ir.Table) -> ir.StringValue:
-    """The source's session id as a part of a key: empty where there is none."""
+    """Return the source's session id as part of a key: empty text if there is none."""
     return events.source_session_id.fill_null("")
 
 
@@ -151,7 +151,7 @@ def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) 
         begins = events.previous_at.isnull() | (begins & events.source_session_id.isnull())
     if rule.campaign_split:
         events, changed = _campaign_changes(events, unit)
-        # Events of one instant have no order of their own, so they are never split from one another.
+        # Simultaneous events have no natural order, so they are never split into different sessions.
         begins = begins | (changed & (events.event_at > events.previous_at))
     events = events.mutate(begins=begins)
     return events.mutate(
@@ -233,7 +233,7 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
     engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count > 1)
     parts = [merged.visitor_id, merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")]
-    if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within a second
+    if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within the same second
         parts.append(merged.started_at.microsecond().cast("string"))
     if rule.trust_source_session_id:
         parts.append(merged.source_session_id.fill_null(""))
@@ -245,20 +245,20 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
 
 
 SESSION = ("visitor_id", "session_started_at")
-"""What tells one session from another."""
+"""The columns that identify a session."""
 
 
 def events_of_sessions(events: ir.Table, pieces: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
-    """Return the events of the sessions that started on `days`, those after midnight included.
+    """Return the events of the sessions that started on `days`, including events after midnight.
 
     Args:
-        events: All rows of `SessionEvents`, or those of them that matter.
+        events: All rows of `SessionEvents`, or only those of the relevant types.
         pieces: All rows of `SessionDays`.
-        days: Days on which sessions start.
-        rule: The rule that cut them.
+        days: The days on which the sessions start.
+        rule: The session rule.
 
     Returns:
-        The events with `session_started_at` and `started_date` of their session.
+        The events with the `session_started_at` and `started_date` of their session.
     """
     candidates = pieces.filter(
         days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
@@ -266,7 +266,7 @@ def events_of_sessions(events: ir.Table, pieces: ir.Table, days: Days, rule: Ses
     stitched = stitch(pieces, candidates, rule)
     started_date = stitched.event_date.min().over(ibis.window(group_by=list(SESSION)))
     stitched = stitched.mutate(started_date=started_date)
-    # Other sessions of these visitors would have events of all history looked through.
+    # Keeping other sessions of these visitors would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
     stitched = stitched.filter(near).select(
         "event_date", "visitor_id", "session_started_at", "started_date", piece_started_at="started_at"
