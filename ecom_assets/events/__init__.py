@@ -1,1 +1,1 @@
-"""Behaviour events: received, clean, quarantined, and whose they are."""
+"""Behaviour events: received, clean and quarantined rows, and the visitor of each event."""

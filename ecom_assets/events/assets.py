@@ -1,4 +1,4 @@
-"""Assets of events: received and clean rows, and what became of every row that is not clean."""
+"""Assets of events: received and clean rows, and every row that is not clean."""
 
 from typing import Protocol
 
@@ -15,27 +15,27 @@ from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.day_by_day import DayByDay
 
 EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
-"""The table that events come from, where they come from one; see `event_table.py`."""
+"""The table that events are read from, if they are read from a table; see `event_table.py`."""
 
 
 class EventSource(Protocol):
     """Events by arrival day."""
 
     def received(self, days: Days) -> ir.Table | DayByDay:
-        """Rows of `RawEvents` that arrived on `days`."""
+        """Return the rows of `RawEvents` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the files that events of `days` come from; None if they do not come from files."""
+        """Return the row counts of the files with events of `days`; None if events do not come from files."""
 
 
 @table_asset(RawEvents)
 def raw_events(event_source: EventSource, days: Days) -> ir.Table | DayByDay:
-    """Take the events that arrived on `days` from the source."""
+    """Read the events that arrived on `days` from the source."""
     return event_source.received(days)
 
 
 def staging_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of the staging layer; how far they read around a day depends on `late_days`."""
+    """Return the assets of the staging layer; `late_days` sets how many days around a day they read."""
     accepted = Reads(RawEvents, days_before=1, days_after=late_days)
 
     @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))

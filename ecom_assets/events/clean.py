@@ -1,7 +1,7 @@
-"""From received rows to clean events: reasons to reject a row, surplus copies, and the clean rows.
+"""Cleaning of received events: reasons to reject a row, surplus copies, and clean rows.
 
-Definitions: METRICS "Clean event". Every row received is accounted to exactly one day, as clean, quarantined or
-surplus. Who the visitor is, `events/identity.py` says.
+Definitions: METRICS "Clean event". Every received row counts for exactly one day, as clean, quarantined or surplus.
+`events/identity.py` finds the visitor of an event.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
     "anon", "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
-"""Ids that stand for nobody, or for a tester; compared in lower case."""
+"""Ids that mean nobody or a tester; compared in lower case."""
 NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
 ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
 ARRIVAL_ORDER = (
@@ -31,18 +31,18 @@ ARRIVAL_ORDER = (
     "product_category", "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent",
     "properties", "source_file",
 )  # fmt: skip
-"""Which of several copies came first: by arrival, then by content, so that no two different rows tie."""
+"""The columns that define which copy came first: arrival, then content, so that different rows never tie."""
 
 
 @dataclass(frozen=True)
 class CleaningRule:
-    """What makes a received row a clean event.
+    """The conditions that make a received row a clean event.
 
-    `event_types`: the types outside of which a row is refused; None takes every well-formed one.
-    `late_days` (days): an event that arrives later than so many days after its day is too late.
-    `skew_s` (seconds): a clock may run ahead by so much; METRICS has one hour.
-    `max_amount` (money): the most that one event may be worth, so that no visitor can spoil a total.
-    `first_day`: the first day on which anything can have arrived.
+    `event_types`: the accepted types; None accepts every well-formed type.
+    `late_days` (days): an event that arrives more than this many days after its own day is too late.
+    `skew_s` (seconds): how far a clock may run ahead; METRICS defines one hour.
+    `max_amount` (money): the highest amount of one event, so that no visitor can distort a total.
+    `first_day`: the first plausible day of arrival.
     """
 
     event_types: tuple[str, ...] | None = None
@@ -55,12 +55,12 @@ class CleaningRule:
 
 
 def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Add `reject_reason` (null for a clean row) and `accounted_date` to received rows.
+    """Return received rows with `reject_reason` (null for a clean row) and `accounted_date`.
 
     Args:
-        raw: Rows in the layout of the contract `RawEvents`.
-        rule: What is clean.
-        days: Bounds of `received_date` in `raw`, for daylight saving.
+        raw: Rows with the columns of `RawEvents`.
+        rule: The cleaning rule.
+        days: The range of `received_date` in `raw`, for daylight saving.
     """
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
     received_end = day_start(day_after, days.widened(after=1), rule.timezone)
@@ -85,34 +85,34 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:
-    """Return the one day that a row counts for: its own where it came in time, else the day it arrived."""
+    """Return the one day that a row counts for: its event day if it came in time, else its arrival day."""
     return _is_in_time(raw, late_days).fill_null(NO).ifelse(raw.event_date, raw.received_date)
 
 
 def quarantined_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Rows accounted to `days` that are not clean, each with its first reason."""
+    """Return the rows that count for `days` and are not clean, each with the first reason that applies."""
     classified = classify(raw, rule, days.widened(before=1, after=rule.late_days))
     return classified.filter(classified.reject_reason.notnull(), days.contain(classified.accounted_date))
 
 
 def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Rows of `days` that are clean, surplus copies still among them."""
+    """Return the clean rows of `days`, including surplus copies."""
     classified = classify(raw, rule, days.widened(before=1, after=rule.late_days))
     clean = classified.filter(classified.reject_reason.isnull(), days.contain(classified.event_date))
     return clean.drop("reject_reason", "accounted_date")
 
 
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Ids of which surplus copies are accounted to `days`.
+    """Return the event ids whose surplus copies count for `days`.
 
-    A copy is surplus if another clean copy of its id came before it, at most `late_days` + 1 days earlier: the span in
-    which copies of one day's event can be accepted at all. An id that comes again later was given twice. The rule looks
-    at arrivals only, so the answer does not depend on which days are computed together.
+    A copy is surplus if another clean copy with the same id arrived before it, at most `late_days` + 1 days earlier.
+    Copies of one event can only be accepted within this span. If an id comes again later, the source has used it for
+    another event. The rule depends on arrivals only, so the result does not depend on which days are computed together.
 
     Args:
-        raw: Received rows that arrived from `late_days` + 2 days before `days` to `late_days` after them.
-        rule: What is clean.
-        days: The event days asked for.
+        raw: Rows that arrived from `late_days` + 2 days before `days` to `late_days` days after them.
+        rule: The cleaning rule.
+        days: The event days to compute.
     """
     span = rule.late_days + 1
     near = days.widened(before=2 * span, after=span)
@@ -121,16 +121,17 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 
 
 def surplus_copies(copies: ir.Table, rule: CleaningRule) -> ir.Table:
-    """The rows of `DuplicateEvents` for clean rows of which all copies are there.
+    """Return the rows of `DuplicateEvents` for clean rows that include all copies of each id.
 
-    Which of several copies are surplus is told by those columns of `ARRIVAL_ORDER` that there are; how many, by any.
+    The columns of `ARRIVAL_ORDER` that are present decide which copies are surplus. The number of surplus copies does
+    not depend on them.
     """
     copies = copies.select("event_id", "event_date", *(name for name in ARRIVAL_ORDER if name in copies.columns))
     copies = copies.mutate(id_hash=copies.event_id.hash())
-    # Equal ids have equal hashes, so nothing is missed; what only shares a hash is told apart below.
+    # Equal ids have equal hashes, so no copy is missed. Ids that only share a hash are separated below.
     repeated = copies.group_by("id_hash").agg(copy_count=lambda t: t.count())
     copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
-    # The copy before it arrived so few days earlier that they are copies of one day's event.
+    # A copy is surplus if the previous one arrived so few days earlier that both can be copies of the same event.
     in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
     previous = copies.received_date.lag().over(in_order)
     last_date = (previous + ibis.interval(days=rule.late_days + 1)).cast("date")
@@ -145,7 +146,7 @@ def surplus_copies(copies: ir.Table, rule: CleaningRule) -> ir.Table:
 
 
 def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Leave the surplus copies out of clean rows; of each id the first arrival stays.
+    """Return clean rows without surplus copies; the first arrival of each id is kept.
 
     Args:
         copies: Clean rows of some days.
@@ -160,13 +161,13 @@ def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
-    """Whether a browser calls itself a robot."""
+    """Return whether a user agent identifies itself as a robot."""
     words = user_agent.lower()
     return reduce(or_, [words.contains(word) for word in ROBOT_WORDS]).fill_null(NO)
 
 
 def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
-    """Whether a text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
+    """Return whether text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
     has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
     has_space_at_an_end = event_type.startswith(" ") | event_type.endswith(" ")
     found: ir.BooleanValue = has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
@@ -174,7 +175,7 @@ def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
 
 
 def _refused_types(event_type: ir.StringValue, rule: CleaningRule) -> list[tuple[ir.BooleanValue, str]]:
-    # The platform's own types come first, because looking at each character is the most expensive test of a row.
+    # The platform's own types are tested first, because checking each character is the most expensive test of a row.
     malformed = event_type.isnull() | (event_type.notin(EVENT_TYPES) & ~is_well_formed(event_type))
     refused = [(malformed, "malformed_event_type")]
     return (
@@ -194,8 +195,8 @@ def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
 
 
 def arrival_keys(rows: ir.Table) -> list[ir.Value]:
-    """Return the order in which copies arrived, in which no two different rows tie."""
-    # Engines disagree on where nulls sort, so none takes part.
+    """Return the sort keys for the order of arrival; different rows never tie."""
+    # Engines sort nulls differently, so nulls are replaced.
     keys: list[ir.Value] = []
     for name in ARRIVAL_ORDER:
         if name not in rows.columns:
@@ -208,6 +209,6 @@ def arrival_keys(rows: ir.Table) -> list[ir.Value]:
 
 
 def as_clean_events(copies: ir.Table) -> ir.Table:
-    """Bring unique copies with their visitors into the layout of `CleanEvents`."""
+    """Return unique copies with their visitors in the columns of `CleanEvents`."""
     named = copies.rename(source_session_id="session_id").mutate(is_bot=is_robot(copies.user_agent))
     return named.select(*CleanEvents.columns)

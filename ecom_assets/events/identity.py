@@ -1,4 +1,4 @@
-"""Who a visitor is: METRICS "Visitor"."""
+"""Visitor identity: METRICS "Visitor"."""
 
 import ibis
 import ibis.expr.types as ir
@@ -6,22 +6,22 @@ import ibis.expr.types as ir
 from ecom_assets.tables.portable import union_all
 
 ANONYMOUS = "anon-"
-"""What the id of a visitor begins with who is known by a source session only."""
+"""The prefix of the id of a visitor who is known by a source session only."""
 USERS = ("of_day", "of_day_after", "of_day_before")
-"""The users that a session may be given, in the order in which they are looked for."""
+"""The candidates for the user of a session, in order of preference."""
 
 
 def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
-    """Add `visitor_id`: the user, else the user of the same source session, else `anon-` and the session id.
+    """Return rows with `visitor_id`: the user, else the user of the source session, else `anon-` and the session id.
 
-    A session's user is looked for on the same day, then on the day after, then on the day before; should
-    several users be seen on that day, the smallest id is taken. Of the day after only what came within
-    `late_days` of the event's own day counts, and of the day before only what did not come before that day,
-    so that the answer of a day needs no arrival that the day itself would not accept.
+    The user of a session is searched on the same day, then on the day after, then on the day before. If there are
+    several users on that day, the smallest id is used. From the day after, only rows that arrived within `late_days` of
+    the event's own day count. From the day before, only rows that did not arrive before that day count. So the result
+    for a day needs no arrival that the day itself would not accept.
 
     Args:
         copies: Clean rows of some days.
-        sightings: Clean rows of these days and of the day before and after each.
+        sightings: Clean rows of these days and of the days before and after each of them.
         late_days: As in `CleaningRule`.
     """
     known = copies.filter(copies.user_id.notnull())
@@ -34,21 +34,21 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
-    """Return the visitor that a user is: the same text, unless it could be that of somebody anonymous.
+    """Return the visitor id of a user: the user id, escaped if it looks like the id of an anonymous visitor.
 
-    `anon-s9` becomes `user-anon-s9`; so that two users never become one, `user-anon-s9` gets another `user-`.
+    `anon-s9` becomes `user-anon-s9`. So that two users never become one visitor, `user-anon-s9` gets another `user-`.
     """
     escaped = ibis.literal("user-").concat(user_id)
     return ibis.cases(
         (user_id.startswith(ANONYMOUS), escaped),
-        # The pattern is asked of few: it is much slower than a look at the first characters.
+        # The pattern is much slower than the prefix test, which limits it to a few rows.
         (user_id.startswith("user-") & user_id.re_search(f"^(user-)+{ANONYMOUS}"), escaped),
         else_=user_id,
     )
 
 
 def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:
-    # Only sessions that are somewhere without a user are asked for; more of them would do no harm.
+    # Only sessions that also have events without a user need one. The filter saves time and does not change the result.
     anonymous = sightings.filter(sightings.user_id.isnull()).select("session_id").distinct()
     seen = sightings.filter(sightings.user_id.notnull(), sightings.session_id.notnull())
     seen = seen.semi_join(anonymous, "session_id")

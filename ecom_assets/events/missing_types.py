@@ -1,4 +1,4 @@
-"""Warnings about event types that were asked for and that no event has."""
+"""Warnings about requested event types that no event has."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,15 +9,15 @@ from ecom_assets.errors import nearest
 from ecom_assets.tables.schema import fetched
 
 Words = Mapping[str, tuple[str, ...]]
-"""The source's own words for the platform's event types, where they differ."""
+"""The source's names for the platform's event types, if they differ."""
 MOST_LISTED = 20
-"""Event types that are listed where none is near; a file can have thousands."""
+"""The number of event types that are listed if none has a similar name; a file can have thousands."""
 
 
 def missing_type_warnings(
     con: SQLBackend, events: ir.Table, asked: Iterable[str], words: Words | None = None
 ) -> list[str]:
-    """Return a sentence for each event type asked for that no event has."""
+    """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(asked))
     if not names:
         return []

@@ -1,4 +1,4 @@
-"""Events that are not clean: quarantined by reason, and surplus copies."""
+"""Queries about events that are not clean: quarantined events by reason, and surplus copies."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from ecom_assets.tables.queries import Period, Reading, rejected_rows
 
 
 def rejected_events(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the events of a period that are quarantined, by reason, and their surplus copies."""
+    """Return the counts of quarantined events by reason, and of surplus copies, in a period."""
     return rejected_rows(reading, QuarantinedEvents, DuplicateEvents, period)

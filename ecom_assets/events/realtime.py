@@ -1,6 +1,6 @@
-"""Real time, the pure half: what happened in the last minutes before an instant. METRICS "Real time".
+"""Expressions for real time: the events of the last minutes before a point in time. METRICS "Real time".
 
-The newest landing files are read in `serving/realtime.py`.
+`serving/realtime.py` reads the newest landing files.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from ecom_assets.tables.contract import MONEY
 
 @dataclass(frozen=True)
 class RealTimeRule:
-    """What real time looks at.
+    """The settings of real time.
 
     Attributes:
-        windows_minutes: Lengths of the windows that end now: five minutes show a sale that has just begun, thirty are
-            as long as a visit may pause (GA4's own real-time report shows the same two).
-        top_product_count: How many products are listed.
+        windows_minutes: The lengths of the windows that end now. Five minutes show a sale that has just begun. Thirty
+            minutes are the idle timeout of a session. GA4's real-time report has the same two.
+        top_product_count: The number of products to list.
     """
 
     windows_minutes: tuple[int, ...] = (5, 30)
@@ -33,10 +33,10 @@ class RealTimeRule:
 
 
 def first_copies(copies: ir.Table) -> ir.Table:
-    """Leave the surplus copies out of clean rows; of each id the first arrival stays.
+    """Return clean rows without surplus copies; the first arrival of each id is kept.
 
     Args:
-        copies: Clean rows, of few days; over many days `clean.duplicate_events` tells copies apart.
+        copies: Clean rows of a few days; over many days, `clean.duplicate_events` finds the copies.
     """
     in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
     placed = copies.mutate(place=ibis.row_number().over(in_order))
@@ -44,21 +44,21 @@ def first_copies(copies: ir.Table) -> ir.Table:
 
 
 def window_of(events: ir.Table, now: datetime, minutes: int) -> ir.Table:
-    """Events of the last minutes: later than so long ago, and not later than now.
+    """Return the events of the last minutes: after the start of the window, and not after now.
 
     Args:
         events: Rows of `CleanEvents`.
-        now: The instant, in UTC without a zone.
-        minutes: The length.
+        now: The end of the window, as a naive UTC datetime.
+        minutes: The length of the window.
     """
     began = ibis.literal(now - timedelta(minutes=minutes), "timestamp")
     return events.filter(events.event_at > began, events.event_at <= ibis.literal(now, "timestamp"))
 
 
 def totals(events: ir.Table) -> ir.Table:
-    """One row: events, visitors, those with an open cart, purchases and their revenue.
+    """Return one row with the number of events, visitors, open carts and purchases, and the revenue.
 
-    A cart is open while its visitor has put something in after their last purchase, within the window.
+    A visitor has an open cart if they added a product after their last purchase, within the window.
     """
     is_purchase = events.event_type == "purchase"
     zero = ibis.literal(0, MONEY)
@@ -82,13 +82,13 @@ def totals(events: ir.Table) -> ir.Table:
 
 
 def by_type(events: ir.Table) -> ir.Table:
-    """How many events of each type, the most frequent first."""
+    """Return the number of events of each type, the most frequent first."""
     counted = events.group_by("event_type").agg(event_count=events.count())
     return counted.order_by(counted.event_count.desc(), counted.event_type)
 
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
-    """The products that most visitors looked at, put into a cart or bought, with how many did which."""
+    """Return the products with the most visitors, and how often they were viewed, added to a cart and bought."""
     known = events.filter(
         events.product_id.notnull(), events.event_type.isin(("product_view", "add_to_cart", "purchase"))
     )

@@ -63,7 +63,7 @@ class SnowflakeNotSet(SettingsResource):
 
 
 def snowflake_resource(settings: Settings) -> SecretKeeper:
-    """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so it is imported only if needed."""
+    """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so import it only if needed."""
     named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
     for name, url in named.items():
         if url.startswith(SNOWFLAKE):
