@@ -207,6 +207,8 @@ def _compiling_once(compile_anew: Callable[..., str]) -> Callable[..., str]:
     known: dict[Any, str] = {}
 
     def compile_once(rows: ir.Expr, /, **how: Any) -> str:
+        if how.get("params"):
+            return compile_anew(rows, **how)
         key = (rows.op(), *how.items())
         if key not in known:
             known[key] = compile_anew(rows, **how)

@@ -1,7 +1,4 @@
-"""The server's bounds on connections: slow or endless header lines, and clients that do not read.
-
-uvicorn bounds neither with httptools.
-"""
+"""The HTTP server: uvicorn, with bounds on slow clients and long header lines that it lacks with httptools."""
 
 import asyncio
 import os
@@ -12,7 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ecom_assets.api.middleware.request_context import Front, build_front
-from ecom_assets.api.middleware.request_log import write_json_lines
+from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.settings.settings import Settings
 
 MOST_HEAD_BYTES: Final = 32_768
@@ -114,12 +111,11 @@ def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
         EcomError: A setting is wrong, or everybody would be let in.
     """
     front = build_front(settings)
-    write_json_lines()
     config = new_config(settings, front)
     # uvicorn ends gracefully, and then raises the signal again for those who were here before it.
     for asked_to_end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_end, lambda *_: None)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), until_parent_ends=until_parent_ends))
 
 

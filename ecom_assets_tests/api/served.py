@@ -1,7 +1,6 @@
 """A small app behind all that `ecom api` puts in front of one, on a real socket. Not here: any test."""
 
 import io
-import logging
 import socket
 import threading
 import time
@@ -13,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.middleware.request_context import build_front
-from ecom_assets.api.middleware.request_log import write_json_lines
+from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
 from ecom_assets.api.store.store import Published
@@ -166,18 +164,9 @@ def serving(settings: Settings, app: FastAPI, shop: Shop | None = None) -> Itera
 @contextmanager
 def logged() -> Iterator[io.StringIO]:
     """Have the API's log written into a text, and everything as it was after."""
-    names = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
-    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in names}
     log = io.StringIO()
-    write_json_lines(log)
-    try:
+    with json_lines(log):
         yield log
-    finally:
-        write_json_lines(None)
-        structlog.reset_defaults()
-        for name, (handlers, level) in before.items():
-            logging.getLogger(name).handlers = handlers
-            logging.getLogger(name).setLevel(level)
 
 
 def wait_until(is_so: Any, patience_s: float = 10.0) -> None:

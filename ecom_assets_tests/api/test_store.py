@@ -131,7 +131,7 @@ def test_a_publication_that_dies_leaves_the_old_snapshot(
     shop.sell(10)
     shop.publish()
     shop.sell(99)
-    for place in ("_bring", "_sync", "_point"):
+    for place in ("_bring", "sync_file", "_point"):
         with monkeypatch.context() as patch, closing(store_of(tmp_path)) as store:
             patch.setattr(snapshot, place, _die)
             with pytest.raises(KeyboardInterrupt):

@@ -111,7 +111,7 @@ def test_an_unknown_mapping_or_table_is_refused(
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("rum",), "No such command 'rum'. Did you mean 'run'?"),
+        (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, ui,"),
         (("run", "--selct", "x"), "No such option: --selct"),
         (("run", "--events"), "Option '--events' requires an argument."),
         (("sandbox", "data"), "Missing option '--out'."),

@@ -6,8 +6,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -137,8 +137,32 @@ def write_line(event: Event) -> None:
         out.flush()
 
 
-def write_json_lines(stream: TextIO | None = None) -> None:
-    """Have everything that the API and its server log written as JSON, one object a line."""
+_LOGGERS: Final = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
+
+
+@contextmanager
+def json_lines(stream: TextIO | None = None) -> Iterator[None]:
+    """Write everything that the API and its server log as JSON, one object a line, and stop at the end.
+
+    What is set up here is taken back: a handler that logging kept until the process ends would keep
+    alive all that this module imports, and DuckDB reports that as a leak on standard error.
+
+    Args:
+        stream: Where lines go; by default standard error.
+    """
+    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in _LOGGERS}
+    _write_json_lines(stream)
+    try:
+        yield
+    finally:
+        _Out.stream = None
+        structlog.reset_defaults()
+        for name, (handlers, level) in before.items():
+            logging.getLogger(name).handlers = handlers
+            logging.getLogger(name).setLevel(level)
+
+
+def _write_json_lines(stream: TextIO | None) -> None:
     _Out.stream = stream
     shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, structlog.processors.format_exc_info]
     structlog.configure(
@@ -153,7 +177,7 @@ def write_json_lines(stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in _LOGGERS[1:]:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
