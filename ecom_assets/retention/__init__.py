@@ -1,1 +1,1 @@
-"""Retention: who of each cohort came back."""
+"""Retention: how many visitors of each cohort come back."""

@@ -11,7 +11,7 @@ from ecom_assets.tables.days import Days
 
 @invalidation(session_days=SessionDays)
 def days_of_changed_returns(session_days: ir.Table, days: Days) -> ir.Table:
-    """Return every later day: who is new there, and when they last came, depends on the run's days."""
+    """Return the run's days and all later ones: who is new, and when visitors last came, depends on earlier days."""
     return retention.later_days(session_days, days)
 
 
@@ -19,13 +19,13 @@ def days_of_changed_returns(session_days: ir.Table, days: Days) -> ir.Table:
     ReturningVisitorsDaily, session_days=Reads(SessionDays, whole=True), invalidated_by=days_of_changed_returns
 )
 def returning_visitors_daily(session_days: ir.Table, days: Days) -> ir.Table:
-    """Count who came, by when they first and last had."""
+    """Count the visitors of each day by the days of their first and previous visits."""
     return retention.returning_visitors_daily(session_days, days)
 
 
 @table_asset(RetentionCohorts, returning_visitors_daily=Reads(ReturningVisitorsDaily, whole=True))
 def retention_cohorts(returning_visitors_daily: ir.Table, week_start: str) -> ir.Table:
-    """Add the days up to cohorts."""
+    """Aggregate the days to cohorts."""
     return retention.retention_cohorts(returning_visitors_daily, week_start)
 
 

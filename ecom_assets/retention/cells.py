@@ -1,7 +1,7 @@
-"""Retention of cohorts, and what they were worth: METRICS "Retention". The portable expression of every mode and clock.
+"""Retention and revenue of cohorts: METRICS "Retention". The portable expression for all modes and clocks.
 
-Activity is a row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as coming
-back, and what was paid. The platform's own table is in `retention/cohorts.py`.
+Activity has one row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as a
+return, and the amount paid. The platform's own table of cohorts is in `retention/cohorts.py`.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the data reach: the newest day, and the first day that may not be whole yet.
+    """How far the data reach: the newest day, and the first day that may be incomplete.
 
-    On the rolling clock `newest_at` and `open_at` say the same as instants.
+    On the rolling clock, `newest_at` and `open_at` are the same limits as timestamps.
     """
 
     newest_date: ir.DateScalar
@@ -32,11 +32,11 @@ class Reach:
 
 
 def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Activity of clean events; what is paid are the amounts of purchases.
+    """Return the activity of clean events; the amount paid is the amount of a purchase.
 
     Args:
         events: Rows of `CleanEvents`.
-        rule: Which types start and return.
+        rule: The rule with the event types of starts and returns.
     """
     return events.select(
         "visitor_id",
@@ -49,11 +49,12 @@ def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
 
 
 def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Activity of clean order lines: a shipped one is a `purchase`, a refunded one a `refund`, which is paid back.
+    """Return the activity of clean order lines: a refunded line is a `refund` with a negative amount, any other a
+    `purchase`.
 
     Args:
         lines: Rows of `UserOrderLog`.
-        rule: Which of the two start and return.
+        rule: The rule with the types of starts and returns.
     """
     is_refund = lines.status == "refunded"
     lines = lines.mutate(event_type=is_refund.ifelse("refund", "purchase"))
@@ -68,19 +69,19 @@ def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
 
 
 def by_day(rows: ir.Table) -> ir.Table:
-    """Add activity up to one row per visitor and day, without instants: all that the calendar's clock asks for."""
+    """Return activity with one row per visitor and day, without times: enough for the calendar clock."""
     return rows.group_by("visitor_id", "event_date").agg(
         is_start=rows.is_start.max(), is_return=rows.is_return.max(), amount=rows.amount.sum().cast(MONEY)
     )
 
 
 def retention(activity: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
-    """One row per cohort with anybody in it and per cell that has begun for it.
+    """Return one row per non-empty cohort and per cell that has begun for it.
 
     Args:
-        activity: As above; `event_at` is needed on the rolling clock only.
-        rule: What is counted.
-        period_count: At least as many periods as the data reach, 1 or more.
+        activity: The activity; `event_at` is needed on the rolling clock only.
+        rule: The retention rule.
+        period_count: At least the number of periods that the data cover, 1 or more.
         reach: How far the data reach.
 
     Returns:
@@ -94,13 +95,13 @@ def retention(activity: ir.Table, rule: RetentionRule, period_count: int, reach:
 
 
 def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
-    """Return the rows of `retention` from cohorts and counts that are known already.
+    """Return the rows of `retention` from cohorts and counts that were computed before.
 
     Args:
-        cohorts: cohort_number, visitor_count and start_date, the first day on which any of them began; on the rolling
-            clock also first_start_at and last_start_at.
+        cohorts: cohort_number, visitor_count and start_date, the first day on which a visitor of the cohort started; on
+            the rolling clock also first_start_at and last_start_at.
         counts: Rows of `counted`.
-        rule: What is counted.
+        rule: The retention rule.
         period_count: As for `retention`.
         reach: How far the data reach.
     """
@@ -110,14 +111,14 @@ def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_co
 
 
 def totals(rows: ir.Table) -> ir.Table:
-    """One row per cell, over the cohorts that are complete there; immature ones count nowhere.
+    """Return one row per cell, over the cohorts that are complete there; incomplete cohorts do not count.
 
     Args:
         rows: Rows of `retention`.
 
     Returns:
         `cell`, `cohort_count`, `visitor_count`, `returned_count`, `retention_rate`, `cumulative_revenue_amount` and
-        `lifetime_value`, which is revenue per visitor; null where no cohort is complete.
+        `lifetime_value`, which is revenue per visitor; rates and values are null if no cohort is complete.
     """
     whole, nothing = rows.is_complete, ibis.literal(0, MONEY)
     sums = rows.group_by("cell", "first_period", "last_period").agg(
@@ -133,15 +134,15 @@ def totals(rows: ir.Table) -> ir.Table:
 
 
 def counted(visits: ir.Table, cells: Sequence[Bracket], mode: str) -> ir.Table:
-    """Count per cohort and cell who came back, and add up what was paid.
+    """Return the number of returning visitors and the revenue per cohort and cell.
 
     Args:
         visits: visitor_id, cohort_number, place (periods since the start), is_return and amount.
-        cells: First and last period of each cell.
+        cells: The first and last period of each cell.
         mode: As in `RetentionRule`.
 
     Returns:
-        cohort_number, cell, on_count, last_count (those who came in it for the last time) and revenue_amount.
+        cohort_number, cell, on_count, last_count (visitors whose last return is in the cell) and revenue_amount.
     """
     visits = visits.mutate(cell=_cell_of(visits.place, cells))
     paid = visits.filter(visits.cell.notnull(), visits.amount.notnull())
@@ -168,12 +169,12 @@ def counted(visits: ir.Table, cells: Sequence[Bracket], mode: str) -> ir.Table:
 
 
 def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Give each cell of a grid its counts, zero where nobody came, and sums over cells.
+    """Return each cell of a grid with its counts, zero if nobody came, and cumulative sums.
 
     Args:
         grid: One row per cohort and cell.
-        counts: Of some of them on_count, last_count and revenue_amount.
-        unit: Columns that tell a cohort.
+        counts: The on_count, last_count and revenue_amount of some cells.
+        unit: The columns that identify a cohort.
 
     Returns:
         The grid with on_count, on_or_after_count (last_count of this cell and all after it), revenue_amount and
@@ -209,7 +210,7 @@ def _is_type(events: ir.Table, event_type: str | None) -> ir.IntegerValue:
 
 
 def _starts(activity: ir.Table, rule: RetentionRule) -> ir.Table:
-    """One row per visitor who began: when, and in which period."""
+    """Return one row per visitor who started: when, and in which period."""
     begun = activity.filter(activity.is_start == 1)
     when = {"start_date": begun.event_date.min()}
     if rule.clock == "rolling":
@@ -219,7 +220,7 @@ def _starts(activity: ir.Table, rule: RetentionRule) -> ir.Table:
 
 
 def _visits(activity: ir.Table, starts: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Activity from each visitor's start on, with its place."""
+    """Return the activity from each visitor's start on, with its `place`: the number of periods since the start."""
     joined = activity.join(starts, "visitor_id")
     if rule.clock == "rolling":
         joined = joined.filter(joined.event_at >= joined.start_at)

@@ -1,9 +1,9 @@
 """The platform's cohorts, by first activity and first purchase, by day, week and month.
 
-Each day has how many came, by the day on which they first came and the day on which they last had. That is enough:
-who has not come before in this week is new to the week, and who comes again is no longer counted at the last visit. So
-cohorts cost sums over days, and no visitor of old days is looked at again. Other modes and clocks are in
-`retention/cells.py`.
+For each day, the visitors are counted by the days of their first visit and of their previous visit. That is enough to
+compute cohorts. A visitor whose previous visit was in an earlier week is new to the week. A visitor who comes again no
+longer counts as having left at the previous visit. So cohorts are sums over days, and visitors of old days are not read
+again. Other modes and clocks are in `retention/cells.py`.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ UNIT = ["cohort_by", "period", "cohort_number"]
 
 
 def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
-    """How many came on each of `days`, by their first day and the day before this one on which they came.
+    """Return the number of visitors on each of `days`, by the days of their first and previous visits.
 
     Args:
         pieces: All rows of `SessionDays`.
-        days: The days asked for.
+        days: The days to compute.
     """
     of_days = pieces.filter(days.contain(pieces.event_date)).select("visitor_id").distinct()
     visits = visitor_days(pieces.filter(pieces.event_date < days.end).semi_join(of_days, "visitor_id"))
@@ -49,12 +49,12 @@ def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
 
 
 def later_days(pieces: ir.Table, days: Days) -> ir.Table:
-    """Days, as `day`, from the first of `days` on: anyone who comes or goes there was or was not new on later ones."""
+    """Return, as `day`, all days from the first of `days` on: a change there can change who is new on later days."""
     return pieces.filter(pieces.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
 
 
 def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
-    """One row per cohort with anybody in it and per period that has begun for it, the first 31 of them.
+    """Return one row per non-empty cohort and period that has begun for it, for the first 31 periods.
 
     Args:
         came: All rows of `ReturningVisitorsDaily`.
@@ -74,14 +74,14 @@ def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
 
 
 def visitor_days(pieces: ir.Table) -> ir.Table:
-    """One row per visitor and day: visitor_id, event_date, purchase_count and amount."""
+    """Return one row per visitor and day: visitor_id, event_date, purchase_count and amount."""
     return pieces.group_by("visitor_id", "event_date").agg(
         purchase_count=pieces.purchase_count.sum(), amount=pieces.purchase_amount.sum().cast(MONEY)
     )
 
 
 def _placed(came: ir.Table, week_start: str) -> ir.Table:
-    """Each row once per kind of period, with its cohort and the numbers of its own period and of the one before."""
+    """Return each row once per kind of period, with its cohort and the places of its own and its previous visit."""
     periods = union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS))
     rows = came.cross_join(periods)
     numbers = {
@@ -99,7 +99,7 @@ def _placed(came: ir.Table, week_start: str) -> ir.Table:
 
 
 def _counts(placed: ir.Table) -> ir.Table:
-    """Per cohort and cell: who came in it, who came in it for the last time, and what was paid in it."""
+    """Return, per cohort and cell, the visitors, the visitors whose last visit is in it, and the revenue."""
     zero, nothing, last = ibis.literal(0, "int64"), ibis.literal(0, MONEY), len(CELLS) - 1
     again = placed.filter(placed.place_before.notnull())
     terms = union_all(
@@ -144,7 +144,7 @@ def _grid(placed: ir.Table, newest_date: ir.DateScalar, week_start: str) -> ir.T
 def _by_period(
     day: ir.DateValue, period: ir.StringColumn, function: Callable[[ir.DateValue, str, str], ir.Value], week_start: str
 ) -> ir.Value:
-    """Return what a function of a day gives for the period that a row is about."""
+    """Return the result of a function of a day for the kind of period in each row."""
     *some, last = PERIODS
     branches = ((period == name, function(day, name, week_start)) for name in some)
     return ibis.cases(*branches, else_=function(day, last, week_start))

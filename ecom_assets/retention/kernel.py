@@ -1,7 +1,8 @@
-"""The fast kernel on DuckDB: retention by the calendar in one pass, with a bit per visitor and period, not a row.
+"""The fast kernel on DuckDB: retention on the calendar clock in one pass, with one bit per visitor and period.
 
-A visitor's bits are turned so that the first is the period in which they began; visitors with the same bits are then
-counted together. The portable expression (`retention/cells.py`) is the definition; tests hold the two equal.
+The bits of a visitor are rotated so that the first bit is the period in which they started. Visitors with equal bits
+are then counted together. The portable expression (`retention/cells.py`) is the definition, and tests require that both
+give equal results.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
 
 BITS = 62
-"""As many periods as fit into a whole number without touching its sign."""
+"""The number of periods that fit into a 64-bit integer without its sign bit."""
 VISITORS = "visitor_periods"
 Bits = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tally:
-    """What the pass found: `cohorts` and `counts` as `retention.cells_of` takes them, and what the data hold."""
+    """The result of the pass: `cohorts` and `counts` in the form of `retention.cells_of`, and facts about the data."""
 
     cohorts: pa.Table
     counts: pa.Table
@@ -38,12 +39,12 @@ class Tally:
 
 
 def tally(con: Backend, activity: ir.Table, rule: RetentionRule) -> Tally | None:
-    """Count; None where the data hold nobody, or more periods than there are bits.
+    """Return the counts; None if the data have no visitors, or more periods than there are bits.
 
     Args:
-        con: The DuckDB that `activity` is of.
-        activity: One row or more per visitor and day, as `retention` takes them.
-        rule: What is counted, on the calendar's clock.
+        con: The DuckDB connection of `activity`.
+        activity: One row or more per visitor and day, in the form of `retention`.
+        rule: The retention rule, on the calendar clock.
     """
     _pass_over(con, activity, rule)
     visitors = con.table(VISITORS, database=("temp", "main"))
@@ -72,7 +73,7 @@ def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
 
 
 def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule) -> None:
-    # A filter costs as much as what it filters, so where every row counts there is none.
+    # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "FILTER (is_start = 1)" if rule.start else ""
     returns = "FILTER (is_return = 1)" if rule.returning else ""
     con.raw_sql(f"""
@@ -85,7 +86,7 @@ def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule) -> None:
 
 
 def _number_sql(rule: RetentionRule) -> str:
-    """What `_number` gives, in whole numbers throughout: Ibis divides in floating point, which takes longer."""
+    """Return the same as `_number` in integer arithmetic; Ibis divides in floating point, which is slower."""
     if rule.period == "month":
         return "year(event_date) * 12 + month(event_date)"
     days = "(event_date - DATE '1970-01-01')"
@@ -117,7 +118,7 @@ def _counts(found: pa.Table, cells: tuple[Bracket, ...], newest: int, mode: str)
 
 
 def _turned(came: Bits, cohorts: Counts, newest: int) -> Bits:
-    """Move the bit of each cohort's own period to the first place; bits of periods before it are dropped."""
+    """Rotate the bits so that the period of each cohort comes first, and clear the bits of earlier periods."""
     by = (cohorts % BITS).astype(np.uint64)
     turned = (came >> by) | (came << (np.uint64(BITS) - by))
     known = (newest - cohorts + 1).astype(np.uint64)
@@ -130,7 +131,7 @@ def _ones(count: int) -> np.uint64:
 
 
 def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[tuple[int, int], Decimal]:
-    """Return what was paid by cohort and cell: the first cell that has not ended when it was."""
+    """Return the revenue by cohort and cell; a payment counts in the first cell that has not ended by then."""
     rows = con.compile(begun.select("cohort_number", "paid"))
     sql = f"""
         SELECT cohort_number, one.number - cohort_number AS place, sum(one.amount)

@@ -1,4 +1,4 @@
-"""Numbers of retention: cohorts of the platform, and answers to custom questions."""
+"""Queries about retention: the cohorts of the platform, and custom retention."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from ecom_assets.tables.queries import DECIMALS, Extent, Page, Reading, Row, pag
 def retention_answer(
     con: SQLBackend, events: ir.Table, rule: RetentionRule, extent: Extent, timezone: str
 ) -> dict[str, Any]:
-    """Return INTERFACE's `retention` of some events, by a connection to where they are."""
+    """Return `retention` as in INTERFACE, for some events that `con` can read."""
     first, last = extent.first_date, extent.last_date
     days = (last - first).days + 1 if first and last else 0
     answer = answer_activity(Question(con, event_activity(events, rule), rule, timezone, days))
@@ -36,7 +36,7 @@ ACTIVITY = "activity"
 
 @dataclass(frozen=True)
 class Question:
-    """Activity in an engine of its own, and what is asked of it; `days` are those on which rows arrived."""
+    """A retention query: the activity, its engine and the rule; `days` is the number of days that the data span."""
 
     con: SQLBackend
     activity: ir.Table
@@ -46,11 +46,11 @@ class Question:
 
 
 def answer_activity(question: Question, whole_until: date | None = None) -> dict[str, Any]:
-    """Return INTERFACE's `retention`.
+    """Return `retention` as in INTERFACE.
 
     Args:
-        question: What is asked, of what.
-        whole_until: The last day that the data hold whole, if somebody says so; else the one before their newest.
+        question: The retention query.
+        whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
     """
     known, found = _cells(question, whole_until)
     cells = found.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
@@ -63,10 +63,10 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
 
 
 def check_types(asked: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse event types that are not among the known ones.
+    """Raise if an event type is unknown.
 
     Raises:
-        DefinitionError: The first of them.
+        DefinitionError: An event type is unknown; the message names the first.
     """
     names = dict.fromkeys(known)
     for name in asked:
@@ -75,7 +75,7 @@ def check_types(asked: Iterable[str], known: Iterable[str]) -> None:
 
 
 def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
-    """Return the event types asked for that, by the answer, may have no event at all."""
+    """Return the requested event types that, judging by the answer, may have no events."""
     cohorts = answer["cohorts"]
     start = [] if cohorts else [rule.start]
     returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.returning]
@@ -84,7 +84,7 @@ def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the data before cohorts are counted; the days are None where there is nobody."""
+    """What is known about the data before cohorts are counted; the days are None if there are no visitors."""
 
     newest_date: date | None
     whole_until: date | None
@@ -93,13 +93,13 @@ class Known:
     has_money: bool
 
     def days(self) -> dict[str, str | None]:
-        """Return the days as JSON has them."""
+        """Return the days as text for JSON."""
         told = {"newest_date": self.newest_date, "whole_until_date": self.whole_until}
         return {name: str(day) if day else None for name, day in told.items()}
 
 
 def _cells(question: Question, whole_until: date | None) -> tuple[Known, ir.Table]:
-    """Return what is known of the data, and the rows of `retention`: by the kernel, where the periods fit into it."""
+    """Return what is known about the data, and the rows of `retention`; use the kernel if the periods fit into it."""
     con, rule = question.con, question.rule
     fits = question.days < BITS * ROLLING_DAYS[rule.period]
     is_kernel_s = has_kernels(con) and fits and rule.clock == "calendar"
@@ -110,7 +110,7 @@ def _cells(question: Question, whole_until: date | None) -> tuple[Known, ir.Tabl
             con.con.register(name, rows)
         cells = cells_of(con.table("cohorts"), con.table("counts"), rule, known.period_count, known.reach)
         return replace(known, has_money=counted.has_money), cells
-    # Everything else is asked of this table, and files are read once.
+    # All further queries read this table, so that files are read only once.
     asked = question.activity if rule.clock == "rolling" else by_day(question.activity)
     activity = con.create_table(ACTIVITY, asked, temp=True)
     known = _known(activity, question, whole_until)
@@ -131,7 +131,7 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
     if row["newest_date"] is None:
         nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
         return Known(None, whole_until, nothing, 1, has_money=False)
-    # Months of 30 days are more than those of the calendar.
+    # There are more months of 30 days than calendar months.
     more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if is_rolling else 0
     known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
     return replace(known, has_money=row["money"] > 0)
@@ -140,7 +140,7 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
 def _reached(
     newest_date: date, newest_at: datetime | None, period_count: int, question: Question, whole_until: date | None
 ) -> Known:
-    """Return how far the data reach: to their newest day, or to the later one until which they are said to be whole."""
+    """Return how far the data reach: to the newest day, or to `whole_until` if that is later."""
     more = max((whole_until - newest_date).days, 0) if whole_until else 0
     newest_date += more * ONE_DAY
     open_date = whole_until + ONE_DAY if whole_until else newest_date
@@ -203,13 +203,13 @@ def _rounded(row: Row) -> Row:
 
 
 TOLD_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
-"""The days, weeks and months after which `retention_totals` says who came back."""
+"""The days, weeks and months for which `retention_totals` reports retention."""
 
 
 def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
-    """Return retention of new visitors after some days, weeks and months, over all cohorts that are complete there.
+    """Return the retention of new visitors after some days, weeks and months, over all cohorts that are complete there.
 
-    What they paid is null where no purchase event of all days has an amount.
+    The lifetime value is null if no purchase event has an amount.
     """
     has_money = _has_purchase_amounts(reading)
     rows = reading.table(RetentionCohorts)

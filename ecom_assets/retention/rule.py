@@ -1,6 +1,6 @@
-"""The retention rule: who is in a cohort, what counts as coming back, and when. METRICS "Retention".
+"""The retention rule: who is in a cohort, and what counts as a return. METRICS "Retention".
 
-Nothing heavy is imported, as the `ecom` command reads a rule before it starts an engine.
+This module imports nothing heavy, because the `ecom` command parses a rule before it starts an engine.
 """
 
 import re
@@ -16,27 +16,27 @@ PERIODS: Final = ("day", "week", "month")
 MODES: Final = ("on", "on_or_after", "bracket")
 CLOCKS: Final = ("calendar", "rolling")
 ROLLING_DAYS: Final = {"day": 1, "week": 7, "month": 30}
-"""Lengths of periods in days of 24 hours on the rolling clock, as Amplitude has them."""
+"""The lengths of periods on the rolling clock, in days of 24 hours, as in Amplitude."""
 MAX_PERIOD: Final = 3_660
-"""The last period that can be asked for: ten years of days."""
+"""The highest number of a period: ten years of days."""
 Bracket = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class RetentionRule:
-    """Of the visitors who began in a period, how many came back how many periods later.
+    """The definition of retention: how many visitors who started in a period came back N periods later.
 
     Attributes:
-        start: Event type whose first occurrence puts a visitor into a cohort; None is any, the first activity.
-        returning: Event type that counts as coming back; None is any.
-        period: `day`, `week` or `month`, of the reporting time zone.
-        mode: `on` counts who came in period N exactly (N-day retention), `on_or_after` in N or any later one
-            (unbounded), `bracket` in any period of a bracket.
-        clock: `calendar` counts periods of the calendar; `rolling` counts 24 h, 7 x 24 h or 30 x 24 h from each
-            visitor's start, exact to the microsecond.
-        week_start: The weekday on which weeks begin; Monday, as ISO 8601 has it.
-        brackets: First and last period of each bracket, both included, for the mode `bracket`.
-        last_period: Periods after this one are not told (on_or_after still counts who came then); None tells all.
+        start: The event type whose first occurrence puts a visitor into a cohort; None is any type, so the first event.
+        returning: The event type that counts as a return; None is any type.
+        period: `day`, `week` or `month`, in the reporting time zone.
+        mode: `on` counts visitors who came in exactly period N (N-day retention), `on_or_after` in N or any later one
+            (unbounded retention), `bracket` in any period of a bracket.
+        clock: `calendar` counts calendar periods; `rolling` counts 24 h, 7 x 24 h or 30 x 24 h from the start of each
+            visitor, exact to the microsecond.
+        week_start: The weekday on which weeks begin; Monday by default, as in ISO 8601.
+        brackets: The first and last period of each bracket, both included, for the mode `bracket`.
+        last_period: The last period to report; None reports all. `on_or_after` counts later visits in any case.
     """
 
     start: str | None = None
@@ -49,10 +49,10 @@ class RetentionRule:
     last_period: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be counted.
+        """Raise if the rule is invalid.
 
         Raises:
-            DefinitionError: A choice is unknown, or the brackets are no brackets.
+            DefinitionError: A choice is unknown, or the brackets are invalid.
         """
         check_choice("period", self.period, PERIODS)
         check_choice("mode", self.mode, MODES)
@@ -65,36 +65,36 @@ class RetentionRule:
 
     @classmethod
     def preset(cls, name: str) -> "RetentionRule":
-        """Return what a peer's chart counts unless told otherwise.
+        """Return the default definition of another tool's chart.
 
         Raises:
-            DefinitionError: There is no such preset.
+            DefinitionError: There is no preset of this name.
         """
         check_choice("preset", name, PRESETS)
         return PRESETS[name]
 
     def changed(self, **given: Any) -> "RetentionRule":  # noqa: ANN401 (as its fields)
-        """Return the rule with what was given in place of its own; None was not given."""
+        """Return a copy of the rule with some fields replaced; None leaves a field unchanged."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
-        """Return the first and last period of each cell, where the data reach so many periods."""
+        """Return the first and last period of each cell, for data that cover `period_count` periods."""
         if self.mode == "bracket":
             return self.brackets
         last = period_count - 1 if self.last_period is None else min(self.last_period, period_count - 1)
         return tuple((n, n) for n in range(last + 1))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the rule as JSON has it; brackets only where they count."""
+        """Return the rule as a mapping for JSON; it includes the brackets only if the mode uses them."""
         told = {**asdict(self), "brackets": [list(one) for one in self.brackets]}
         return told if self.mode == "bracket" else {name: value for name, value in told.items() if name != "brackets"}
 
 
 def parse_brackets(text: str) -> tuple[Bracket, ...]:
-    """Return the brackets in `0,1-3,4-7`.
+    """Return the brackets from text such as `0,1-3,4-7`.
 
     Raises:
-        DefinitionError: Something else is written there.
+        DefinitionError: The text has another format.
     """
     found = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
     if not all(found):
@@ -103,7 +103,7 @@ def parse_brackets(text: str) -> tuple[Bracket, ...]:
 
 
 def check_choice(what: str, value: object, known: Iterable[str]) -> None:
-    """Refuse a value that is none of the known ones."""
+    """Raise if a value is not one of the known ones."""
     names = tuple(known)
     if value not in names:
         raise DefinitionError(f"The {what} {value!r} of retention is unknown; {did_you_mean(value, names)}.")
@@ -125,4 +125,4 @@ PRESETS: Final = {
     "mixpanel": RetentionRule(period="day", mode="on_or_after", clock="rolling"),
     "posthog": RetentionRule(period="day", mode="on"),
 }
-"""The peers' defaults. Amplitude also rounds times down to the hour before it counts, which is not done here."""
+"""The defaults of other tools. Amplitude also rounds times down to the hour before it counts; this preset does not."""
