@@ -1,6 +1,6 @@
-"""Assets of attribution: how visitors came, what they bought, and the channels that are credited with it.
+"""Assets of attribution: touches, conversions, and the credit of channels.
 
-What is built on touches computes the days of conversions after a change again, as far as they look back: docs/adr/0003.
+A change recomputes the later conversion days whose look-back reaches it: docs/adr/0003.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ from ecom_assets.warehouse.local import connect
 
 @table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)
 def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
-    """Find where the visits of the day came from."""
+    """Return the source of each visit of the day."""
     return touching.arrivals(events, session_events, channel_rule)
 
 
@@ -52,7 +52,7 @@ def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRu
     invalidated_by=days_of_changed_sessions,
 )
 def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
-    """Give each session its channel."""
+    """Return each session with its channel."""
     return touching.touches(sessions, arrivals, channel_rule, days)
 
 
@@ -63,7 +63,7 @@ def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, d
     invalidated_by=days_of_changed_orders,
 )
 def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
-    """Take purchases and refunds out of events and order lines."""
+    """Return the purchases and refunds in events and order lines."""
     return converting.conversions(
         session_events.filter(days.contain(session_events.event_date)),
         user_order_log.filter(days.contain(user_order_log.order_date)),
@@ -83,7 +83,7 @@ def days_of_changed_credit(  # noqa: PLR0913, PLR0917 (each is a table or a defi
     attribution_rule: AttributionRule,
     days: Days,
 ) -> ir.Table:
-    """Return the days of conversions that look back to what the run can change."""
+    """Return the conversion days whose look-back reaches data that the run can change."""
     changed = orders.changed_days(changed_order_days, days)
     converted = conversions.select(day="converted_date")
     return touched_days(converted, session_days, changed, session_rule, attribution_rule, days)
@@ -98,7 +98,7 @@ def days_of_changed_credit(  # noqa: PLR0913, PLR0917 (each is a table or a defi
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Solve each day's chain; the engine counts its steps, the few equations are solved here."""
+    """Solve the Markov chain of each day; the engine counts its transitions, and Python solves the few equations."""
     spans = step_spans(conversions, touches, attribution_rule, days)
     counted = steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
     con = connect()
@@ -138,10 +138,10 @@ def channel_attribution(
 
 TOUCH_ASSETS = (arrivals, touches)
 CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
-"""Those that need visits; `conversions` are made of orders alone as well."""
+"""Assets that need visits; `conversions` can also be computed from orders alone."""
 
 
 @table_asset(FirstTouches, events=CleanEvents)
 def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
-    """Take each visitor's first event of the day."""
+    """Return the first event of each visitor on each day."""
     return first_touch.first_touches(events, channel_rule)

@@ -1,7 +1,7 @@
-"""Where a visit came from: source, medium and campaign of its first event, and the channel group that they make.
+"""The source, medium and campaign of a visit, and the channel group that follows from them.
 
-Every expression here is read alike by RE2, Postgres, Java and Snowflake: character classes instead of escapes, plain
-groups, and only ASCII letters made small.
+RE2, Postgres, Java and Snowflake read every regular expression here in the same way: it uses character classes instead
+of escapes, plain groups, and lower case for ASCII letters only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from ecom_assets.tables.days import NO
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
-"""What Google Ads adds to the address of a page; Google Analytics takes no other network's."""
+"""Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
 TAGS = ("source", "medium", "campaign")
 HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
 """Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
@@ -26,40 +26,40 @@ ESCAPES = (
     ("+", " "), ("%20", " "), ("%28", "("), ("%29", ")"), ("%2b", "+"), ("%2c", ","), ("%2d", "-"), ("%2e", "."),
     ("%2f", "/"), ("%3a", ":"), ("%3d", "="), ("%5f", "_"), ("%7c", "|"), ("%26", "&"), ("%25", "%"),
 )  # fmt: skip
-"""Percent-encoded signs that are decoded, in this order; letters are not encoded by anybody who means well."""
+"""Percent-encoded characters that are decoded, in this order; ordinary URLs do not encode letters."""
 
 
 @dataclass(frozen=True)
 class SourceLists:
     """Sites by category (engine, search, social, shopping, video, assistant), and the version of the lists.
 
-    A site is a name or host; `*.` before it stands for itself and everything below it, `.*` behind it for any country.
+    A site is a name or host. A leading `*.` includes its subdomains; a trailing `.*` matches any country domain.
     """
 
     version: str
     sites: Mapping[str, tuple[str, ...]] = field(hash=False)
 
     def pattern(self, *categories: str) -> str:
-        """Return a pattern of the sites of some categories."""
+        """Return a pattern that matches the sites of the categories."""
         return f"^({'|'.join(_pattern(site) for category in categories for site in self.sites[category])})$"
 
     @property
     def engine_names(self) -> str:
-        """Return a pattern whose group is the name of the search engine that a host belongs to, as GA4 calls it."""
+        """Return a pattern whose group is the GA4 name of the search engine that a host belongs to."""
         names = sorted(name for name in self.sites["search"] if "." not in name)
         return f"(^|[.])({'|'.join(names)})[.]"
 
 
 def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
-    """Return the events that tell where the visitor came from, with `source`, `medium` and `campaign`.
+    """Return the events that have a source, with `source`, `medium` and `campaign`.
 
-    UTM parameters come first, then Google's click ids, then a referrer that is not the shop's own. All are in lower
-    case.
+    UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. All values are in
+    lower case.
 
     Args:
         events: Rows with `page_url` and `referrer_url`.
-        lists: The sites, among them search engines, whose visits are `organic` and not `referral`.
-        own_domains: Domains that are no source, beside that of the page itself.
+        lists: The sites by category; visits from search engines are `organic`, not `referral`.
+        own_domains: Domains that are never a source, in addition to the domain of the page.
     """
     page = _before_fragment(_small(events.page_url))
     events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
@@ -92,13 +92,13 @@ def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]
 
 
 def host_of(url: ir.StringValue) -> ir.StringValue:
-    """Return the host of an address in lower case, without `www.`, user and port; null if it has none."""
+    """Return the host of a URL in lower case, without `www.`, user and port; null without a host."""
     host = _found(url, HOST, 4)
     return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
 
 
 def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
-    """Whether a referrer is the page's own domain, one below or above it, or another of the shop's."""
+    """Return whether a referrer is the domain of the page, its subdomain or parent domain, or one of `own_domains`."""
     same = _is_within(host, page_host) | _is_within(page_host, host)
     others = [_is_within(host, ibis.literal(one)) for one in own_domains]
     return reduce(or_, [same, *others]).fill_null(NO)
@@ -111,7 +111,7 @@ def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:
 
 
 def _small(text: ir.StringValue) -> ir.StringValue:
-    # Engines disagree on the case of other letters, and Postgres on itself, by locale.
+    # Engines change the case of non-ASCII letters differently, and Postgres does it by locale.
     return text.translate(ascii_uppercase, ascii_lowercase)
 
 
@@ -121,12 +121,12 @@ def _before_fragment(url: ir.StringValue) -> ir.StringValue:
 
 def _decoded(text: ir.StringValue) -> ir.StringValue:
     plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
-    # Not `strip`: among the white space that it names, Spark reads two signs as the letters v and f.
+    # Not `strip`: Spark reads two characters of its white space list as the letters v and f.
     return _found(plain, "^ *(.*[^ ])", 1)
 
 
 def _found(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
-    # Where nothing is found, some engines say so by an empty text.
+    # Some engines return an empty string if nothing matches.
     return text.re_extract(pattern, group).nullif("")
 
 
@@ -140,11 +140,11 @@ REFERRAL = ("referral", "app", "link")
 
 @dataclass(frozen=True)
 class ChannelRule:
-    """How a source becomes a channel.
+    """The rule that maps a source to a channel.
 
-    `lists`: the sites. `own_domains`: domains that are no source, beside the page's own: the shop's others, and payment
-    providers that send people back. `ai_assistants`: whether AI Assistant is a channel, as peers' users ask for; GA4
-    has none, so it is off.
+    `lists`: the sites by category. `own_domains`: domains that are never a source, in addition to the domain of the
+    page: other domains of the shop, and payment providers that redirect back to it. `ai_assistants`: whether
+    AI Assistant is a channel; off by default, because GA4 has no such channel.
     """
 
     lists: SourceLists
@@ -152,7 +152,7 @@ class ChannelRule:
     ai_assistants: bool = False
 
     def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
-        """Return the channel; the three are in lower case and never null."""
+        """Return the channel; the arguments are in lower case and never null."""
         is_paid = medium.re_search(PAID)
         is_shop = source.re_search(self.lists.pattern("shopping")) | campaign.re_search(SHOP_CAMPAIGN)
         is_search, is_social, is_video = (
@@ -185,7 +185,7 @@ class ChannelRule:
 
 
 TOP_LEVEL = "[.][a-z]+([.][a-z]+)?"
-"""What `.*` at the end of a site stands for: com, de, co.uk."""
+"""What a trailing `.*` of a site matches: com, de, co.uk."""
 
 
 def _pattern(site: str) -> str:

@@ -1,4 +1,4 @@
-"""Conversions, which credit is given for: purchase events, and orders."""
+"""Conversions, which channels get credit for: purchase events, and orders."""
 
 import ibis
 import ibis.expr.types as ir
@@ -9,7 +9,7 @@ from ecom_assets.tables.portable import union_all
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
-    """Purchases and refunds among events, and orders and refunds among order lines.
+    """Return the purchases and refunds in events, and the orders and refunds in order lines.
 
     Args:
         session_events: Rows of `SessionEvents`.
@@ -19,7 +19,7 @@ def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
 
 
 def purchases(session_events: ir.Table) -> ir.Table:
-    """One row per purchase and refund event; what it is worth is its `cart_amount`, null where it has none."""
+    """Return one row per purchase and refund event; its revenue is `cart_amount`, null if the event has none."""
     events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
     is_refund = events.event_type == "refund"
     worth = events.cart_amount
@@ -35,7 +35,7 @@ def purchases(session_events: ir.Table) -> ir.Table:
 
 
 def orders(lines: ir.Table) -> ir.Table:
-    """One row per order and day, and per refund and day; a customer's order is its lines of one order id."""
+    """Return one row per order and day, and per refund and day; the lines of one order id are one order."""
     is_refund = lines.status == "refunded"
     signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
     lines = lines.select(

@@ -1,8 +1,8 @@
-"""Credit of conversions to the channels of the touches before them: METRICS "Attribution".
+"""Credit of channels for conversions, shared among the touches before them: METRICS "Attribution".
 
-Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents: each touch gets what is due up to and with
-it, rounded, less what was due before it, rounded, so that the parts of a conversion add up to the whole on every
-engine. The Markov model's removal effects are in `attribution/markov.py`.
+Credit is counted in whole units of 10⁻⁹ conversions, and revenue in cents. Each touch gets the rounded cumulative share
+up to and including it, minus the rounded cumulative share before it. So the parts of a conversion add up to the whole
+on every engine. The removal effects of the Markov model are in `attribution/markov.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,19 +23,19 @@ FULL_WEIGHT = 2**40
 CREDIT = "decimal(18, 9)"
 CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
 SHARING = tuple(model for model in MODELS if model != "markov")
-"""Models that share each conversion among its own touches."""
+"""Models that share each conversion among its touches."""
 
 
 def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """One row per conversion or refund of `days` and touch of it, in order from `place` 1 to `touch_count`.
+    """Return one row per conversion or refund of `days` and touch, in order from `place` 1 to `touch_count`.
 
-    Without a touch there is one row, of the channel `(none)`. A refund has the touches of the purchase that it takes
-    back from: the visitor's last one of `rule.refund_days` before it.
+    A conversion without a touch has one row with the channel `(none)`. A refund has the touches of the purchase that it
+    reverses: the last purchase of the visitor within `rule.refund_days` before the refund.
 
     Args:
         conversions: All rows of `Conversions`.
         touches: All rows of `Touches`.
-        rule: Look-back and more.
+        rule: Look-back and refund days.
         days: Days of conversions.
     """
     wanted = _anchored(conversions, rule, days)
@@ -57,7 +57,7 @@ def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days:
 
 
 def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """Add `anchor_at` and `anchor_date`: when what a row is about was bought; null where nobody knows."""
+    """Add `anchor_at` and `anchor_date`: the time and day of the purchase; null where it is unknown."""
     near = conversions.filter(days.widened(before=rule.refund_days + 1).contain(conversions.converted_date))
     so_far = ibis.cumulative_window(
         group_by=["unit", "visitor_id"],
@@ -78,7 +78,7 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
 
 
 def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir.Table:
-    """Credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
+    """Return credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
 
     Args:
         walked: Rows of `paths`.
@@ -119,16 +119,16 @@ def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> 
 
 
 def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValue, rule: AttributionRule) -> ir.Value:
-    """Return 2^(-age ÷ half-life) in whole parts of `FULL_WEIGHT`, at least one.
+    """Return 2^(-age ÷ half-life) as a whole number out of `FULL_WEIGHT`, at least 1.
 
-    A power would differ between engines in its last bit; a product of the powers for the bits of the age does not.
+    The power function differs between engines in the last bit; a product of one factor per bit of the age does not.
     """
     age_us = converted_at.delta(touched_at, unit="microsecond").cast("float64")
     age_s = (age_us / 1e6).floor().cast("int64").fill_null(0)
     whole = ibis.literal(FULL_WEIGHT, "int64")
     weight = (age_s * 0 + whole).cast("float64")
     for bit in range(rule.lookback_s.bit_length()):
-        # Whole numbers, because engines read fractions as decimals, or as doubles, each in its own way.
+        # Whole numbers, because some engines read fractions as decimals and others as doubles.
         factor = ibis.literal(round(FULL_WEIGHT * 2.0 ** (-(2**bit) / rule.half_life_s)), "int64")
         is_set = (age_s.cast("float64") / float(2**bit)).floor().cast("int64") % 2 == 1
         weight = weight * is_set.ifelse(factor, whole).cast("float64") / whole.cast("float64")
@@ -136,9 +136,9 @@ def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValu
 
 
 Part = tuple[ir.NumericValue, ir.NumericValue]
-"""A part and the whole that it is of."""
+"""A part and its whole."""
 Due = Callable[[ir.IntegerValue], Part]
-"""Which part of a conversion is due to all touches up to and with a place."""
+"""Returns the share of a conversion that all touches up to and including a place get."""
 ONE = ibis.literal(1, "int64")
 
 
@@ -166,7 +166,7 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
     def of_shape(placed: ir.Table, rule: AttributionRule) -> Due:
         count = placed.touch_count
         two = 100 * first // (first + last) if rule.two_touches == "normalised" else first + middle // 2
-        # Where nothing lies between, `two` is all that is due before the last.
+        # With two touches, `two` is the whole share before the last touch.
         between = ibis.greatest(count - 2, ONE)
         has_between = count > 2  # noqa: PLR2004 (the first and the last)
 
@@ -181,7 +181,7 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
 
 
 def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
-    # Asked at a place and just before it: there the touch's own weight is taken off again.
+    # Called for a place and for the place before it, where the weight of the touch is subtracted.
     def due(place: ir.IntegerValue) -> Part:
         before = placed.weight_so_far - placed.weight
         return (place == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
@@ -201,13 +201,13 @@ DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
 
 
 def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericValue) -> ir.IntegerValue:
-    """Return `amount * part / whole`, rounded to a whole number; in doubles, which all engines compute alike."""
+    """Return `amount * part / whole`, rounded to a whole number; doubles give the same result on all engines."""
     exact = amount.cast("float64") * part.cast("float64") / whole.cast("float64")
     return (exact + 0.5).floor().cast("int64")
 
 
 def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
-    """Share the touched conversions of each day by the removal effects of the day of purchase: `credit` and `cents`.
+    """Share the conversions that have touches by the removal effects of the purchase day: `credit` and `cents`.
 
     Args:
         walked: Rows of `paths`.
@@ -240,7 +240,7 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
 def channel_attribution(
     conversions: ir.Table, touches: ir.Table, effects: ir.Table, rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """One row per day of `days`, unit, model and channel.
+    """Return one row per day of `days`, unit, model and channel.
 
     Args:
         conversions: All rows of `Conversions`.
@@ -266,7 +266,7 @@ def channel_attribution(
 
 
 def as_amounts(units: ir.Table) -> ir.Table:
-    """Return `credit` and `cents` as decimals, `credit` and `revenue_amount`; rows of nothing go."""
+    """Return `credit` and `cents` as the decimals `credit` and `revenue_amount`, without rows of zeros."""
     units = units.filter((units.credit != 0) | (units.cents != 0))
     one_unit, one_cent = ibis.literal("0.000000001").cast(CREDIT), ibis.literal("0.01").cast(MONEY)
     return units.mutate(
@@ -276,10 +276,10 @@ def as_amounts(units: ir.Table) -> ir.Table:
 
 
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """One row per order and refund of `days` with its `channel`, keyed as order lines are.
+    """Return one row per order and refund of `days` with its `channel`; the key is that of order lines.
 
-    Without a touch that is not direct it is Direct, without any touch `(none)`. A refund has the channel of the order
-    that it takes back.
+    The channel is Direct if all touches are direct, and `(none)` without any touch. A refund has the channel of the
+    order that it reverses.
 
     Args:
         conversions: All rows of `Conversions`.
@@ -310,18 +310,18 @@ def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     rule: AttributionRule,
     days: Days,
 ) -> ir.Table:
-    """Days, as `day`, of conversions whose touches, refunds or chain a change of `days` can change, and these days.
+    """Return `days` and the conversion days, as `day`, whose touches, refunds or chain a change of `days` can affect.
 
-    They lie after the change: what a visitor did is looked for before a conversion only. On the newest days there are
-    none.
+    The conversion days lie after the change, because only touches before a conversion count. After the newest days
+    there are none.
 
     Args:
-        converted: Days of conversions, in a column `day`, repeats included.
+        converted: Days of conversions, in a column `day`; duplicates are allowed.
         pieces: All rows of `SessionDays`.
-        changed_orders: Days of orders that `days` can change, in a column `day`.
+        changed_orders: Order days that `days` can change, in a column `day`.
         session_rule: The rule that cut sessions.
         rule: How far conversions look back.
-        days: Days of events, or of arrival of orders.
+        days: Days of events, or arrival days of orders.
     """
     moved = union_all(day_table(days), changed_start_days(pieces, session_rule, days), changed_orders).distinct()
     seen = converted.select(converted_date="day").distinct()

@@ -1,7 +1,7 @@
 """The Markov model: channel transitions up to each day, and the removal effect of each channel.
 
-A path is the touches of one conversion; and each run of a visitor's touches that led to no conversion within the
-look-back, as far as was known by the end of the day, with no longer silence in it.
+A converting path is the touches of one conversion. A non-converting path is a run of touches of a visitor that led to
+no conversion within the look-back, as known at the end of the day, without a longer gap between touches.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ STEP = ["unit", "here", "there"]
 
 
 def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """Steps with the days on which they count for a chain: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
+    """Return transitions with the days on which they count: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
 
     Args:
         conversions: All rows of `Conversions`.
         touches: All rows of `Touches`.
-        rule: Look-back, and the days that a chain is made of.
-        days: Days up to whose end visitors are watched.
+        rule: Look-back, and the number of days in a chain.
+        days: The days that a chain is computed for.
     """
     watched = days.widened(before=rule.period_days - 1)
     converted = paths(conversions, touches, rule, watched)
@@ -40,7 +40,7 @@ def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, 
 
 
 def steps_on(spans: ir.Table, days: Days) -> ir.Table:
-    """Count, for each day, the steps that count on it: `day`, `unit`, `here`, `there`, `step_count`."""
+    """Count the transitions of the chain of each day: `day`, `unit`, `here`, `there`, `step_count`."""
     changes = union_all(
         spans.select(*STEP, day="begin", change="step_count"),
         spans.select(*STEP, day="until", change=-spans.step_count),
@@ -54,12 +54,12 @@ def steps_on(spans: ir.Table, days: Days) -> ir.Table:
 
 
 def converting_days(spans: ir.Table) -> ir.Table:
-    """Return the days, as `day`, and units of which a conversion has a touch."""
+    """Return the days, as `day`, and units that have a conversion with a touch."""
     return spans.filter(spans.there == CONVERTED).select("unit", day="begin").distinct()
 
 
 def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
-    """Steps of the paths of conversions, counted from their day on."""
+    """Return the transitions of converting paths, which count from the day of the conversion."""
     converted = converted.filter(converted.is_touched, ~converted.is_refund)
     in_order = ibis.window(group_by=CONVERSION, order_by="place")
     converted = converted.mutate(there=converted.channel.lead().over(in_order).fill_null(CONVERTED))
@@ -72,7 +72,7 @@ def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
 
 
 def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
-    """Steps of the paths that led to nothing, counted while that is so."""
+    """Return the transitions of non-converting paths, which count until a conversion follows."""
     alone = _unconverted(touches, conversions, rule)
     alone = alone.filter(alone.begin < alone.until)
     alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
@@ -86,7 +86,7 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule)
             for one, here, there, count in (
                 (alone, start, alone.channel, alone.step_count),
                 (alone, alone.channel, nothing, alone.step_count),
-                # Where a touch goes on to the next, it did not end there, and the next did not begin there.
+                # A touch that is followed by another one does not end a path, and the next one does not start one.
                 (linked, linked.channel, linked.next_channel, linked.step_count),
                 (linked, linked.channel, nothing, -linked.step_count),
                 (linked, start, linked.next_channel, -linked.step_count),
@@ -96,7 +96,7 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule)
 
 
 def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
-    """Each touch per unit with the next one, and the days (`begin`, before `until`) on which it had led to nothing."""
+    """Return each touch per unit with the next one, and the days (`begin` to before `until`) without a conversion."""
     units = conversions.select("unit").distinct()
     spread = touches.select("visitor_id", "session_id", "channel", "started_at", begin="started_date").cross_join(units)
     bought = conversions.select("unit", "visitor_id", "converted_at", "converted_date")
@@ -134,12 +134,12 @@ def _later(day: ir.DateValue, days: int) -> ir.DateValue:
 
 START, CONVERTED, NOTHING = "(start)", "(conversion)", "(null)"
 Steps = Mapping[tuple[str, str], int]
-"""How often each step, from one state to another, was taken."""
+"""How often each transition from one state to another occurred."""
 
 
 @dataclass(frozen=True)
 class RemovalEffect:
-    """What a chain says of a channel: the share of conversions lost without it, and its units of all credit."""
+    """Removal effect of a channel: the share of conversions lost without it, and its units of the credit."""
 
     channel: str
     effect: float
@@ -147,10 +147,11 @@ class RemovalEffect:
 
 
 def conversion_rate(steps: Steps, without: str | None = None) -> float:
-    """Return the chance to get from the start to a conversion, with steps to one channel leading to nothing.
+    """Return the probability of a conversion; transitions to the channel `without` lead to no conversion.
 
-    States are taken out one by one, their comings led on to where they go. There is no subtraction in it, so that
-    nothing is lost to rounding (Grassmann, Taksar and Heyman 1985), and no order that a machine could choose.
+    States are eliminated one by one: their incoming transitions are redirected to their targets. The algorithm has no
+    subtraction, so it loses no precision (Grassmann, Taksar and Heyman 1985), and its order is fixed, so every machine
+    returns the same result.
     """
     flow: dict[str, dict[str, float]] = {}
     for (here, there), count in sorted(steps.items()):
@@ -177,9 +178,9 @@ def _take_out(flow: dict[str, dict[str, float]], state: str) -> None:
 
 
 def removal_effects(steps: Steps, units: int) -> list[RemovalEffect]:
-    """Return each channel's effect and its share of `units`, greatest first; nothing if nobody converted.
+    """Return the effect of each channel and its share of `units`, greatest first; empty if nobody converted.
 
-    Shares are proportional to effects, rounded down; what is left goes to those who lost most by that.
+    Shares are proportional to effects and rounded down; the channels with the largest remainders get what is left.
     """
     whole = conversion_rate(steps)
     if not whole:
@@ -203,11 +204,11 @@ def _whole_shares(effects: Mapping[str, float], units: int) -> dict[str, int]:
 
 
 Chain = tuple[date, str, Sequence[RemovalEffect]]
-"""A day, a unit of conversions, and what their chain says."""
+"""A day, a unit of conversions, and the removal effects of their chain."""
 
 
 def removal_effect_rows(chains: Iterable[Chain]) -> pa.Table:
-    """Return the rows of `ChannelRemovalEffects`; effects come greatest first."""
+    """Return the rows of `ChannelRemovalEffects`, ranked by effect."""
     rows = [
         {
             "converted_date": day,

@@ -1,4 +1,4 @@
-"""Conversions by channel, as the attribution models credit them."""
+"""Queries of conversions by channel under each attribution model."""
 
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -24,24 +24,24 @@ from ecom_assets.tables.queries import (
 Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov"]
 DEFAULT_MODEL: Final = "last_non_direct"
 Unit = Literal["order", "purchase"]
-"""What is credited: orders, or purchase events."""
+"""What channels get credit for: orders, or purchase events."""
 CREDIT: Final = "decimal(18, 9)"
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:
-    """Return what a model credits each channel with in a period (`is_current`), and in the one before."""
+    """Return the credit of each channel under a model in a period (`is_current`) and in the one before."""
     table = reading.table(ChannelAttribution)
     rows = with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
     return reading.rows(_credited(rows, "channel", "is_current"), period)
 
 
 def compared_channels(found: list[Row], nothing: Decimal | None, period: Period) -> list[Row]:
-    """Return each channel that is credited with anything in the period or the one before, most revenue first.
+    """Return the channels that have credit in the period or the one before, most revenue first.
 
     Args:
-        found: What `credits_of` returns.
+        found: Rows of `credits_of`.
         nothing: The revenue of a channel without a row; None where revenue is unknown.
-        period: The days.
+        period: The period.
     """
     now, before = ({row["channel"]: row for row in found if row["is_current"] == which} for which in (1, 0))
     channels = [_channel(name, (now.get(name), before.get(name)), nothing, period) for name in {**now, **before}]
@@ -51,7 +51,7 @@ def compared_channels(found: list[Row], nothing: Decimal | None, period: Period)
 
 
 def channels_by_model(reading: Reading, period: Period, unit: Unit) -> dict[str, list[Row]]:
-    """Return what each model credits each channel with in a period: the models by name, most revenue first."""
+    """Return the credit of each channel in a period by model; the channels with most revenue come first."""
     table = reading.table(ChannelAttribution)
     rows = table.filter(in_period(table.converted_date), table.unit == unit)
     models: dict[str, list[Row]] = {}
@@ -67,7 +67,7 @@ def _credited(rows: ir.Table, *keys: str) -> ir.Table:
 
 
 def _channel(name: str, rows: tuple[Row | None, Row | None], nothing: Decimal | None, period: Period) -> Row:
-    """Return a channel's numbers; `nothing` is what no row comes to, None where revenue is unknown."""
+    """Return the numbers of a channel; `nothing` is the revenue without a row, None where revenue is unknown."""
     now, _ = rows
     here, there = (row["revenue_amount"] if row and nothing is not None else nothing for row in rows)
     numbers: dict[str, Any] = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0}

@@ -9,23 +9,23 @@ ONE_DAY_S = 86_400
 LONGEST_LOOKBACK_S = 366 * ONE_DAY_S
 ALIASES = {"u": "position", "u_shape": "position", "j_shape": "j"}
 SHAPES = {"position": (40, 40), "j": (20, 60)}
-"""Percent of the first and of the last touch; the touches between share the rest."""
+"""Percentages of the first and the last touch; the touches between them share the rest."""
 TWO_TOUCHES = ("normalised", "split")
 
 
 @dataclass(frozen=True)
 class AttributionRule:
-    """Which touches a conversion has, and how some models share its credit.
+    """Which touches count for a conversion, and how some models share its credit.
 
-    `lookback_s` (seconds): a touch counts if its session started so long before the conversion at most, and not after
+    `lookback_s` (seconds): a touch counts if its session started at most this long before the conversion, and not after
     it; both bounds are included. 30 days, as in Mixpanel.
-    `half_life_s` (seconds): `time_decay` halves a touch's weight for each of these before the conversion, its age taken
-    in whole seconds. 7 days, as in Mixpanel.
-    `two_touches`: what `position` and `j` do where nothing lies between: `normalised` keeps the proportion of first to
-    last (Mixpanel: 50/50 and 25/75), `split` halves what the others would have had (Amplitude: 50/50 and 30/70).
-    `refund_days` (days): a refund takes back from the visitor's last purchase of so many days before; none is found for
-    older ones, whose channel is `(none)`. 90 days are more than shops allow for returns.
-    `period_days` (days): the Markov chain of a day is made of the paths of so many days up to it.
+    `half_life_s` (seconds): `time_decay` halves the weight of a touch for each half-life before the conversion. The age
+    of a touch is in whole seconds. 7 days, as in Mixpanel.
+    `two_touches`: what `position` and `j` do with two touches: `normalised` keeps the proportion of first to last
+    (Mixpanel: 50/50 and 25/75), `split` divides the share of the middle touches equally (Amplitude: 50/50 and 30/70).
+    `refund_days` (days): a refund reverses the last purchase of the visitor within this many days before it. Without
+    one, its channel is `(none)`. 90 days are more than shops allow for returns.
+    `period_days` (days): the Markov chain of a day uses the paths of this many days, the last of which is the day.
     """
 
     lookback_s: int = 30 * ONE_DAY_S
@@ -35,10 +35,10 @@ class AttributionRule:
     period_days: int = 30
 
     def __post_init__(self) -> None:
-        """Refuse what makes no credit.
+        """Validate the rule.
 
         Raises:
-            DefinitionError: A length or choice cannot be.
+            DefinitionError: A value is out of range or unknown.
         """
         if not 0 < self.lookback_s <= LONGEST_LOOKBACK_S:
             raise DefinitionError(
@@ -52,17 +52,17 @@ class AttributionRule:
 
     @property
     def lookback_days(self) -> int:
-        """Return the days before a conversion's own on which a touch of it can have started; clocks may change."""
+        """Return how many days before a conversion its touches can start; allows for clock changes."""
         return -(-self.lookback_s // ONE_DAY_S) + 1
 
     @property
     def reach_days(self) -> int:
-        """Return the days after its own for which what a visitor did can change credit."""
+        """Return for how many days after an event it can change credit."""
         return self.lookback_days + max(self.refund_days + 1, 0) + self.period_days
 
 
 def model_name(text: str) -> str:
-    """Return the name of a model, in whatever case it was written.
+    """Return the canonical name of a model; case, hyphens and spaces do not matter.
 
     Raises:
         DefinitionError: There is no such model.

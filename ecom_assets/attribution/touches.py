@@ -1,4 +1,4 @@
-"""Touches: sessions with the source of their first event that has one, as in GA4; and visitors' first touches."""
+"""Touches: sessions with the source of their first event that has one, as in GA4; first touches of visitors."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,20 +10,20 @@ from ecom_assets.tables.portable import union_all
 
 KEY = ["event_date", "event_id"]
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
-"""As `utm_medium` or `utm_source`, in any case."""
+"""Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""
 MAIL_HOSTS = "^https?://([a-z0-9-]+[.])*(mail|webmail|outlook)[.]"
-"""Referrers that show mail: mail.google.com, outlook.live.com, webmail.example.org."""
+"""Referrers of mail services: mail.google.com, outlook.live.com, webmail.example.org."""
 APP_REFERRERS = "^(android|ios)-app://"
 APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
-"""What the libraries of apps call themselves, and Android's view of a page inside an app; in lower case."""
+"""User agents of app libraries and of the Android web view, in lower case."""
 
 
 def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
-    """Return each visitor's first event of each day, with the channels that it tells.
+    """Return the first event of each visitor and day, with its channels.
 
     Args:
         events: Rows of `CleanEvents`, of whole days.
-        rule: What makes GA4's `default_channel_group`; `acquisition_channel` needs none.
+        rule: The rule for `default_channel_group` of GA4; `acquisition_channel` does not need it.
     """
     in_order = ibis.window(group_by=["event_date", "visitor_id"], order_by=["event_at", "event_id"])
     numbered = events.mutate(place=ibis.row_number().over(in_order))
@@ -39,7 +39,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def first_touch_ever(touches: ir.Table) -> ir.Table:
-    """Return each visitor's first day, as `touched_date`, with the channels that it tells.
+    """Return the first day of each visitor, as `touched_date`, with its channels.
 
     Args:
         touches: All rows of `FirstTouches`.
@@ -53,7 +53,7 @@ def first_touch_ever(touches: ir.Table) -> ir.Table:
 def acquisition_channel(
     page_url: ir.StringColumn, referrer_url: ir.StringColumn, user_agent: ir.StringColumn
 ) -> ir.StringColumn:
-    """Return email_campaign if campaign or referrer say mail, mobile_app if an app asked, else website."""
+    """Return email_campaign if UTM parameters or referrer show e-mail, mobile_app for an app, else website."""
     said = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")]
     referrer, agent = referrer_url.lower(), user_agent.lower()
     is_mail = said[0].isin(MAIL_WORDS).fill_null(NO) | said[1].isin(MAIL_WORDS).fill_null(NO)
@@ -67,12 +67,12 @@ SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 
 
 def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
-    """The first event of each run of events, cut at midnight, that tells where the visitor came from.
+    """Return the first event with a source of each session fragment; sessions are split at midnight.
 
     Args:
         events: Rows of `CleanEvents`.
         session_events: Rows of `SessionEvents`, of the same days.
-        rule: Sites and own domains.
+        rule: Site lists and own domains.
     """
     sourced = with_source(
         events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
@@ -83,7 +83,7 @@ def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> i
 
 
 def whole_arrivals(placed: ir.Table, rule: ChannelRule) -> ir.Table:
-    """The same of events that are numbered within whole sessions; their `event_date` is the session's first day."""
+    """Return the first event with a source of each whole session; its `event_date` is the first day of the session."""
     return _first(with_source(placed, rule.lists, rule.own_domains), rule)
 
 
@@ -97,12 +97,12 @@ def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None) -> ir.Table:
-    """One row per session that started on `days` (all if None), but of those in which there were refunds alone.
+    """Return one row per session that started on `days` (all if None), except sessions with refunds only.
 
     Args:
         sessions: All rows of `Sessions`.
         arrived: All rows of `Arrivals`.
-        rule: Its version stands beside sessions that nothing is told of.
+        rule: The rule whose version sessions without a source get.
         days: Days on which sessions started.
     """
     sessions = sessions.filter(sessions.event_count > sessions.refund_count)

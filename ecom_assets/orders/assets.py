@@ -29,13 +29,13 @@ EVERY_LINE = Reads(UserOrderLog, whole=True)
 
 
 class OrderSource(Protocol):
-    """Order lines by arrival day."""
+    """Source of order lines by arrival day."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Rows of `RawUserOrderLog` that arrived on `days`."""
+        """Return the rows of `RawUserOrderLog` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the files that orders of `days` come from; None if none are known."""
+        """Return the row counts of the files that orders of `days` come from; None if no files are known."""
 
 
 @table_asset(RawUserOrderLog)
@@ -46,7 +46,7 @@ def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
 
 @table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
 def quarantined_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Keep what is not clean, with the reason."""
+    """Return the lines that are not clean, each with the reason."""
     return orders.quarantined_orders(raw_user_order_log, order_rule, days)
 
 
@@ -59,7 +59,7 @@ def days_of_other_copies(raw_user_order_log: ir.Table, order_rule: OrderRule, da
 
 @table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, invalidated_by=days_of_other_copies)
 def changed_order_days(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Note which days of order the lines that arrived can change."""
+    """Return the order days that the lines that arrived can change."""
     return orders.changed_order_days(raw_user_order_log, order_rule, days)
 
 
@@ -72,7 +72,7 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     warehouse: Engine,
     days: Days,
 ) -> ir.Table:
-    """Hold back the days whose lines are too few to be trusted, but for those that somebody has released."""
+    """Hold back the days that do not pass the gate, except released ones."""
     counts = holding.order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
     found = holding.held_order_days(counts, order_gate, days)
     return held_rows(warehouse, HeldOrderDays, holding.ORDERS, found, clock().replace(tzinfo=None))
@@ -84,13 +84,13 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 def duplicate_orders(
     raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
 ) -> ir.Table:
-    """Count the copies that are left out."""
+    """Count the surplus copies."""
     return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
 
 
 @invalidation(changed_order_days=ChangedOrderDays)
 def days_of_changed_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Return the days of order that what arrived on the run's days can change: those of all copies of these lines."""
+    """Return the order days that arrivals of the run's days can change: the days of all copies of these lines."""
     return orders.changed_days(changed_order_days, days)
 
 
@@ -104,7 +104,7 @@ def days_of_changed_orders(changed_order_days: ir.Table, days: Days) -> ir.Table
 def user_order_log(
     raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
 ) -> ir.Table:
-    """Keep each clean line once."""
+    """Return each clean line once."""
     return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
 
 

@@ -97,7 +97,7 @@ def received_is_clean_plus_quarantined_plus_surplus_plus_held(
 ) -> CheckResult:
     """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies + held lines."""
     if days is not None:
-        # A line that came again takes its place from a copy that came on another day.
+        # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
         days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)

@@ -1,6 +1,6 @@
 """Held days as rows of the warehouse: which days are held, since when, and who released which.
 
-Which days ought to be held, `orders/held_days.py` says.
+`orders/held_days.py` decides which days are held.
 """
 
 from collections.abc import Iterable
@@ -22,19 +22,19 @@ from ecom_assets.warehouse.local import connect
 
 Row = dict[str, Any]
 HeldDates = dict[str, dict[str, str]]
-"""By source and day, as YYYY-MM-DD: `none` of a held day's rows is known, or `part`, the earlier copies of them."""
+"""Source to day (YYYY-MM-DD) to `none` (no row of the held day is known) or `part` (earlier copies are known)."""
 DEFAULT_RULE: Final = OrderRule()
 
 
 def held_rows(engine: Engine, table: type[HeldDays], source: str, found: Iterable[HeldDay], now: datetime) -> ir.Table:
-    """Return the rows of a table of held days: the days found but not released; a day keeps since when it is held.
+    """Return the rows of a table of held days: held and not released. A day that was held before keeps its start.
 
     Args:
         engine: The open warehouse.
         table: The source's table of held days.
-        source: What releases call the source.
+        source: The name of the source in releases.
         found: The days that a gate holds.
-        now: This instant, in UTC without zone.
+        now: The current time in UTC, without a time zone.
     """
     released = released_days(engine, source)
     held = [one for one in found if one.day not in released]
@@ -59,7 +59,7 @@ def held_rows(engine: Engine, table: type[HeldDays], source: str, found: Iterabl
 
 
 def released_days(engine: Engine, source: str) -> set[date]:
-    """Return the days of a source that somebody has let in."""
+    """Return the released days of a source."""
     engine.ensure(DayReleases)
     return {
         row["released_date"]
@@ -69,7 +69,7 @@ def released_days(engine: Engine, source: str) -> set[date]:
 
 
 def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
-    """Return the days that a source holds, the first day first."""
+    """Return the held days of a source in ascending order."""
     if not engine.has(table):
         return []
     found = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
@@ -77,7 +77,7 @@ def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
 
 
 def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
-    """Return the days whose rows are held back by source: days of order, not those on which the lines arrived.
+    """Return the days whose rows are held back, by source: order days, not arrival days.
 
     Args:
         engine: The open warehouse.
@@ -94,14 +94,14 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
 
 
 def told(row: Row, source: str = ORDERS) -> Row:
-    """Return a held day as the summary, `ecom status` and e-mails list it."""
+    """Return a held day in the format of the summary, `ecom status` and e-mails."""
     named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
     counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
     return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
 def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: str, now: datetime) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
-    """Record that somebody lets a held day in, and return how it was held.
+    """Record the release of a held day, and return the row of the held day.
 
     Raises:
         UsageError: The day is not held.

@@ -1,8 +1,8 @@
-"""Which days of a source are held back, day by day, from the rows that arrived: no order of runs changes the answer.
+"""Which days of a source are held back. Each day is evaluated by its own rows, so the order of runs does not matter.
 
-A day is held while what arrived on it breaks its gate and nobody has released it, so better data let it in by
-themselves. Any source can hold days this way: say which days (`HeldDay`), let `orders/held_day_log.py` write them to a
-table that extends `HeldDays` of `orders/contracts.py`, and leave their rows out of what is clean.
+A day is held while the rows that arrived on it fail its gate and nobody has released it. Better data end the hold
+without a release. Any source can hold days this way: return its `HeldDay`s, write them with `orders/held_day_log.py` to
+a table that extends `HeldDays` of `orders/contracts.py`, and exclude their rows from the clean table.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
 ORDERS = "orders"
-"""What releases call this source."""
+"""The name of this source in releases."""
 
 
 @dataclass(frozen=True)
 class HeldDay:
-    """A day that is held back: why, and how many of its rows."""
+    """A day that is held back, with the reason and its number of rows."""
 
     day: date
     reason: str
@@ -33,11 +33,11 @@ class HeldDay:
 
 @dataclass(frozen=True)
 class OrderGate:
-    """What a day of order lines must have to be let in.
+    """The gate that the order lines of a day must pass.
 
     Args:
-        customers_over: How many customers it must exceed.
-        judged: Returns those of some days that are judged each by itself.
+        customers_over: A day passes if it has more customers than this.
+        judged: Returns which of some days are evaluated one by one.
     """
 
     customers_over: int
@@ -45,11 +45,11 @@ class OrderGate:
 
 
 def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """One row per day of `days` on which order lines arrived: lines, clean lines and customers.
+    """Count the lines, clean lines and customers of each day of `days` on which order lines arrived.
 
     Args:
         raw: Rows of `RawUserOrderLog`.
-        rule: What is clean.
+        rule: Which lines are clean.
         days: Arrival days.
     """
     lines = classify(raw.filter(days.contain(raw.received_date)), rule)
@@ -61,23 +61,23 @@ def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
 
 
 def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderRule) -> ir.Table:
-    """One row per day of order whose clean lines are held back, with how many of them no copy stands for.
+    """Return each order day with held clean lines, and how many of these lines have no other copy on that day.
 
-    A day of arrival without clean lines stands for itself: its report names no day of order. A held copy that came
-    before the one that counts is not waited for.
+    An arrival day without clean lines counts as an order day, because its report names none. A held copy that is older
+    than the copy in `UserOrderLog` does not count as held.
 
     Args:
         raw: Rows of `RawUserOrderLog`.
         held: Rows of `HeldOrderDays`.
         kept: Rows of `UserOrderLog`.
-        rule: What is clean.
+        rule: Which lines are clean.
     """
     lines = classify(raw.semi_join(held, raw.received_date == held.held_date), rule)
     clean = lines.filter(lines.reject_reason.isnull()).select("uniq_id", "received_date", "order_date").distinct()
     counted = kept.select(kept_id="uniq_id", kept_received_date="received_date", kept_order_date="order_date")
     copies = clean.left_join(counted, clean.uniq_id == counted.kept_id)
     waiting = copies.filter(copies.kept_id.isnull() | (copies.kept_received_date < copies.received_date))
-    stands = waiting.kept_order_date == waiting.order_date  # null, so not true, where there is no copy
+    stands = waiting.kept_order_date == waiting.order_date  # null, so not true, without a copy
     of_lines = waiting.select("order_date", missing_count=stands.ifelse(0, 1).cast("int64"))
     without = held.filter(held.held_row_count == 0).select(
         order_date="held_date", missing_count=held.held_row_count + 1
@@ -87,11 +87,11 @@ def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderR
 
 
 def held_order_days(counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days) -> list[HeldDay]:
-    """Return the days that the gate holds, whether released or not.
+    """Return the days that fail the gate, released or not.
 
     Args:
-        counts: What `order_day_counts` says.
-        gate: What a day must have.
+        counts: Rows of `order_day_counts`.
+        gate: The gate that a day must pass.
         days: Arrival days.
     """
     by_day = {row["day"]: row for row in counts}

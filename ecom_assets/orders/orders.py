@@ -1,7 +1,7 @@
-"""From received order lines to clean ones: reasons to reject a line, and which of its copies counts.
+"""Clean order lines: the reasons to reject a received line, and the copy of a line that counts.
 
-A line may come again at any time, as it was or changed; of its clean copies the latest received counts. Every received
-line is accounted to the day on which it arrived, as clean, quarantined, surplus or held (`orders/held_days.py`).
+A line can arrive again at any time, changed or not; the clean copy that was received last counts. On its arrival day,
+every received line is counted as clean, quarantined, surplus or held (`orders/held_days.py`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days, is_implausible
 
 NONE = "(none)"
 ALL = "(all)"
-"""Stands for the total; a shop's own city or category may not pass for it."""
+"""The value of totals; no city or category of a shop may have this name."""
 CONTENT = (
     "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name", "last_name", "item_id",
     "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status", "id",
@@ -27,10 +27,10 @@ CONTENT = (
 
 @dataclass(frozen=True)
 class OrderRule:
-    """What makes a received order line a clean one.
+    """Which received order lines are clean.
 
-    `max_amount` (money), `max_quantity` (items): the most that one line may carry. A typing error beyond them would
-    outweigh every true line of the day. `first_day`: the first day on which anything can have been ordered.
+    `max_amount` (money), `max_quantity` (items): the maximum of one line. A typing error beyond them would outweigh all
+    other lines of the day. `first_day`: the first plausible order day.
     """
 
     max_amount: Decimal = MAX_AMOUNT
@@ -66,7 +66,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
 
 
 def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Lines that arrived on `days` and are not clean, as they came, each with its first reason."""
+    """Return the lines that arrived on `days` and are not clean, as received, each with its first reject reason."""
     arrived = raw.filter(days.contain(raw.received_date))
     classified = classify(arrived.mutate(received_status=arrived.status), rule)
     refused = classified.filter(classified.reject_reason.notnull())
@@ -74,12 +74,12 @@ def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
 
 
 def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: Days) -> ir.Table:
-    """The clean lines ordered on `days`, each once, without what arrived on held days.
+    """Return the clean lines ordered on `days`, each once, without copies that arrived on held days.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`; None where no day can be held.
-        rule: What is clean.
+        rule: Which lines are clean.
         days: Order days.
     """
     clean = _let_in(raw, held, rule)
@@ -97,12 +97,12 @@ def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: 
 
 
 def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Surplus copies that arrived on `days`, held days apart.
+    """Count the surplus copies that arrived on `days`, except on held days.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`.
-        rule: What is clean.
+        rule: Which lines are clean.
         days: Arrival days.
     """
     clean = _let_in(raw, held, rule)
@@ -114,26 +114,26 @@ def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days)
 
 
 def order_key(lines: ir.Table) -> ir.StringValue:
-    """Return what tells orders apart: the order id and the day, so that counts of days add up to those of weeks."""
+    """Return the key of an order: its id and day, so that the counts of days add up to the count of a week."""
     return lines.order_date.cast("string").concat(" ").concat(lines.order_id)
 
 
 def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Every clean copy, of whatever day, of the lines of which a copy arrived on `days`."""
+    """Return all clean copies, of any day, of the lines that have a copy that arrived on `days`."""
     clean = _clean(raw, rule)
     arrived = clean.filter(days.contain(clean.received_date))
     return clean.semi_join(arrived, "uniq_id")
 
 
 def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Days of arrival among `days`, each with the days of order that what arrived on it can change.
+    """Return the arrival days among `days`, each with the order days that its lines can change.
 
-    They are those of all copies of the lines of which a copy arrived, held ones too: a day that comes to be held, or is
-    let in, changes the same days of order as one that arrives.
+    These are the order days of all copies of the lines, including held copies: holding or releasing a day changes the
+    same order days as its arrival.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
-        rule: What is clean.
+        rule: Which lines are clean.
         days: Arrival days.
     """
     clean = _clean(raw, rule)
@@ -143,7 +143,7 @@ def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
 
 
 def changed_days(changed: ir.Table, days: Days) -> ir.Table:
-    """Days of order that what arrived on `days` can change, in a column `day`.
+    """Return the order days that arrivals of `days` can change, in a column `day`.
 
     Args:
         changed: All rows of `ChangedOrderDays`.
@@ -164,7 +164,7 @@ def _clean(raw: ir.Table, rule: OrderRule) -> ir.Table:
 
 
 def _ranked(copies: ir.Table) -> ir.Table:
-    """Number each line's copies in `place`, the one that counts being 0, with the days of that one."""
+    """Number the copies of each line in `place` (0 is the copy that counts), and add the days of copy 0."""
     latest_first = [key.desc() for key in _arrival_keys(copies)]
     in_order = ibis.window(group_by="uniq_id", order_by=latest_first)
     return copies.mutate(
@@ -175,7 +175,7 @@ def _ranked(copies: ir.Table) -> ir.Table:
 
 
 def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
-    # Engines disagree on where nulls sort, so none takes part. Copies that tie are equal in every column.
+    # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every column.
     received_at = copies.received_at.fill_null(ibis.timestamp("1970-01-01 00:00:00"))
     file_place = [copies.source_file, copies.id_number.fill_null(-1)]
     content = [copies[name].fill_null("") for name in CONTENT]

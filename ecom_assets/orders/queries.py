@@ -18,21 +18,21 @@ def rejected_orders(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def held_days(reading: Reading) -> list[Row]:
-    """Return the days of arrival that are held back, the first day first."""
+    """Return the arrival days that are held back, in ascending order."""
     table = reading.table(HeldOrderDays)
     return reading.state(table.order_by("held_date"))
 
 
 def held_order_dates(reading: Reading, period: Period) -> tuple[date, ...]:
-    """Return the days of a period on which order lines that are held back were ordered."""
+    """Return the order days of a period that have held order lines."""
     return reading.known.get(ORDERS, NOTHING).within(period.start_date, period.end_date).held
 
 
 def coverage(rows: Iterable[tuple[str, Row]]) -> Coverage | None:
-    """Return how much of what was sold names a channel, or a category; None where nothing was sold.
+    """Return the share of sales that have a channel or a category; None without sales.
 
     Args:
-        rows: Names with their numbers; `(none)` has what names none.
+        rows: Names with their numbers; `(none)` is the row of sales without a name.
     """
     known = [name != NONE for name, row in rows if row["order_count"] or row["revenue_amount"]]
     if not known:
