@@ -49,8 +49,7 @@ def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
 
 
 def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Return the activity of clean order lines: a refunded line is a `refund` with a negative amount, any other a
-    `purchase`.
+    """Return activity of clean order lines: a refunded line is a `refund` with a negative amount, else a `purchase`.
 
     Args:
         lines: Rows of `UserOrderLog`.
