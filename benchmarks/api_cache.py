@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -38,6 +38,8 @@ def body() -> bytes:
 
 def serve(kind: str, home: Path) -> None:
     """Serve the route, bare or as `ecom api` does, and tell the port."""
+    from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
+
     app, told = FastAPI(), body()
 
     @app.get("/analytics/sales")
@@ -49,15 +51,15 @@ def serve(kind: str, home: Path) -> None:
     config = _config_of_ecom_api(app, home) if kind == "cached" else bare
     config.timeout_keep_alive = 600  # while the other one is asked
     print(listening.getsockname()[1], flush=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    with (home / "api.log").open("w") as log, json_lines(log) if kind == "cached" else nullcontext():
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
-    from ecom_assets.api.middleware.metrics import ApiMetrics  # noqa: PLC0415 (as above)
-    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (as above)
-    from ecom_assets.api.middleware.request_log import write_json_lines  # noqa: PLC0415 (as above)
-    from ecom_assets.api.server import new_config  # noqa: PLC0415 (as above)
-    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as above)
+    from ecom_assets.api.middleware.metrics import ApiMetrics  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.api.server import new_config  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as in `serve`)
 
     async def version() -> str:
         os.stat(home)  # as the pointer of the snapshot is looked at  # noqa: PTH116 (as in served_data.py)
@@ -68,7 +70,6 @@ def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
     settings = Settings(
         home=home, api_keys=f"read:{KEY}", rate_limit_key="1000000/second", rate_limit_address="1000000/second"
     )
-    write_json_lines((home / "api.log").open("w"))
     return new_config(settings, build_front(settings, app))
 
 
