@@ -3,7 +3,6 @@
 import smtplib
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Self, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ecom_assets.errors import MailError, SettingError
+from ecom_assets.retrying import retrying
 
 TIMEOUT_S = 10.0
 """How long the server may take for any one answer."""
@@ -87,18 +87,19 @@ class MailServer:
         return sorted(self._patiently(lambda session: session.send_message(message)))
 
     def _patiently(self, act: Callable[[smtplib.SMTP], Answer]) -> Answer:
-        for pause_s in (*RETRY_PAUSES_S, None):
-            try:
-                with self._session() as session:
-                    return act(session)
-            except (smtplib.SMTPException, OSError) as error:
-                if pause_s is None or not _may_succeed_later(error):
-                    raise MailError(
-                        f"The mail server {self.address} did not take the message: {self._said(error)}; start it or "
-                        "correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
-                    ) from error
-                time.sleep(pause_s)
-        raise AssertionError("unreachable")  # pragma: no cover
+        retry = retrying(RETRY_PAUSES_S, _may_succeed_later)
+        try:
+            answer: Answer = retry(self._in_session, act)
+            return answer  # noqa: TRY300 (only the type checker wants the name)
+        except (smtplib.SMTPException, OSError) as error:
+            raise MailError(
+                f"The mail server {self.address} did not take the message: {self._said(error)}; start it or "
+                "correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
+            ) from error
+
+    def _in_session(self, act: Callable[[smtplib.SMTP], Answer]) -> Answer:
+        with self._session() as session:
+            return act(session)
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
@@ -143,14 +144,14 @@ def _no_address() -> SettingError:
     return SettingError(f"ECOM_SMTP_URL is no address of a mail server; write {EXAMPLES}.")
 
 
-def _may_succeed_later(error: Exception) -> bool:
+def _may_succeed_later(error: BaseException) -> bool:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return any(code in LATER for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPResponseException):
         return error.smtp_code in LATER
     if isinstance(error, smtplib.SMTPException):
         return isinstance(error, smtplib.SMTPServerDisconnected)
-    return not isinstance(error, ssl.SSLCertVerificationError)
+    return isinstance(error, OSError) and not isinstance(error, ssl.SSLCertVerificationError)
 
 
 def _reply(code: int, text: bytes | str) -> str:

@@ -40,3 +40,6 @@ class PublishedSlices(Table):
     slice = text("The day; `all` for a table without days")
     row_count = count("Rows", unit="rows")
     fingerprint = text("What the rows came to; it changes whenever a row does")
+    version = text(
+        "The write that they were taken from, if it was noted; a day that has it still is not read", nullable=True
+    )

@@ -3,14 +3,23 @@
 Fingerprints of one engine are compared with each other only: engines hash differently.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.written_slices import writes_of
 
 WHOLE = "all"
 """The slice of a table that has no days."""
@@ -21,23 +30,56 @@ MISSING, BETWEEN = "\x1e", "\x1f"
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """How many rows a slice has, and a sum over their hashes, which does not depend on their order."""
+    """How many rows a slice has, and a sum over their hashes, which does not depend on their order.
+
+    `version` is that of the slice when it was read (see `warehouse/written_slices.py`); empty if that is not known.
+    """
 
     row_count: int
     hash_sum: str
+    version: str = field(default="", compare=False)
 
 
-def fingerprints(engine: Engine, contract: type[Table]) -> dict[str, Fingerprint]:
-    """Return the fingerprint of each day that has rows, by ISO date; of a table without days that of all rows."""
+Slices = dict[str, Fingerprint]
+"""The fingerprints of a table by slice: an ISO date, or `WHOLE`."""
+State = dict[str, Slices]
+"""The fingerprints of several tables, by qualified name."""
+
+
+def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = None) -> dict[str, Fingerprint]:
+    """Return the fingerprint of each day that has rows, by ISO date; of a table without days that of all rows.
+
+    Args:
+        engine: The open engine that has the table.
+        contract: The table.
+        known: Earlier fingerprints of it in this engine; days that were not written since are not read again.
+    """
     engine.ensure(contract)
+    writes = writes_of(engine, contract)  # before the rows: a write between the two is met again next time
+    kept = {
+        name: one for name, one in (known or {}).items() if one.version and one.version == writes.version(_day(name))
+    }
+    if WHOLE in kept:
+        return kept
+    unread = Days.of(date.fromisoformat(name) for name in kept)
     if row_hash := engine.row_hash(contract):
-        found = engine.query(_hashed_sql(engine, contract, row_hash))
+        found = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
-        found = _hashed(engine.table(contract), contract).to_pyarrow().to_pylist()
-    return {_slice(row["slice"]): Fingerprint(int(row["row_count"]), str(int(row["hash_sum"] or 0))) for row in found}
+        found = _hashed(engine.table(contract), contract, unread).to_pyarrow().to_pylist()
+    return kept | {
+        name: Fingerprint(int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name)))
+        for row in found
+        for name in [str(row["slice"])[:10]]  # a date as engines return it, or a text
+    }
 
 
-def _hashed(rows: ir.Table, contract: type[Table]) -> ir.Table:
+def _day(name: str) -> date | None:
+    return None if name == WHOLE else date.fromisoformat(name)
+
+
+def _hashed(rows: ir.Table, contract: type[Table], unread: Days) -> ir.Table:
+    if unread.dates:
+        rows = rows.filter(~unread.contain(rows[contract.day_column]))
     words = [rows[name].cast("string").fill_null(MISSING) for name in contract.columns]
     # The remainder is a whole number of 64 bits with a sign also where a hash has none; the sum needs more.
     hashed = ibis.literal(BETWEEN).join(words).hash() % HASHES
@@ -47,15 +89,43 @@ def _hashed(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.group_by(slice=rows[contract.day_column]).agg(**measures)
 
 
-def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str) -> str:
+def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str, unread: Days) -> str:
     """Return the same question by the engine's own hash of a row."""
     day = engine.quoted(contract.day_column) if contract.day_column else f"'{WHOLE}'"
     by_day = " GROUP BY 1" if contract.day_column else ""
+    where = f" WHERE NOT ({engine.where(contract, unread).removeprefix(' WHERE ')})" if unread.dates else ""
     return (
         f"SELECT {day} AS slice, count(*) AS row_count, sum({row_hash}) AS hash_sum "  # noqa: S608 (names come from contracts)
-        f"FROM {engine.name_of(contract)}{by_day}"
+        f"FROM {engine.name_of(contract)}{where}{by_day}"
     )
 
 
-def _slice(value: Any) -> str:  # noqa: ANN401 (a date as engines give it, or a text)
-    return str(value)[:10]
+def read_notes(rows: Iterable[Mapping[str, Any]]) -> State:
+    """Return what rows of `PublishedSlices` say; those of an earlier release have no version."""
+    state: State = {}
+    for row in rows:
+        found = Fingerprint(row["row_count"], row["fingerprint"], row.get("version") or "")
+        state.setdefault(row["table_name"], {})[row["slice"]] = found
+    return state
+
+
+def notes_of(state: State) -> pa.Table:
+    """Return fingerprints as rows of `PublishedSlices`."""
+    rows = [
+        {
+            "table_name": table,
+            "slice": name,
+            "row_count": one.row_count,
+            "fingerprint": one.hash_sum,
+            "version": one.version or None,
+        }
+        for table, slices in state.items()
+        for name, one in slices.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=schema_of(PublishedSlices).to_pyarrow())
+
+
+def data_version(state: State) -> str:
+    """Return a short hash of fingerprints: equal versions are equal rows."""
+    told = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

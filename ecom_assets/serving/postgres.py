@@ -3,11 +3,8 @@
 Anyone who reads sees the tables of the publication before, or all of the new one's.
 """
 
-import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -15,17 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.errors import WarehouseError
 from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
+from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
-from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.history import History, Runs
 from ecom_assets.serving.source_days import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import conform, in_their_types, schema_of
-from ecom_assets.warehouse.engine import BATCH_ROWS, RETRY_PAUSES_S, Engine
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
@@ -43,8 +41,6 @@ TURN = (
 NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
 Row = dict[str, Any]
 Contracts = Iterable[type[Table]]
-State = dict[str, dict[str, Fingerprint]]
-"""The fingerprints of every slice, by table."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +77,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     """
     tables = tuple(contracts)
     notes = partial(_notes, source, built_on or {}, order_rule)
-    for pause_s in (*RETRY_PAUSES_S, None):
-        try:
-            return _published(source, target, tables, run_id, notes)
-        except ConnectionLostError:
-            if pause_s is None:
-                raise
-            time.sleep(pause_s)
-            with suppress(WarehouseError):  # the next attempt says what is wrong
-                target.reconnect()
-                source.reconnect()
-    raise AssertionError("unreachable")  # pragma: no cover
+    return reconnecting(target.reconnect, source.reconnect)(_published, source, target, tables, run_id, notes)
 
 
 def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
@@ -128,14 +114,17 @@ def _published(
         target.on_step("publication_begun")
         _make_tables(target, (*NOTES, *tables))
         there = _noted(target)
-        here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
+        here = {
+            table.qualified_name(): fingerprints(source, table, there.get(table.qualified_name())) for table in tables
+        }
         written = {
             table.qualified_name(): _bring(source, target, table, here, there)
             for table in tables
             if here[table.qualified_name()] != there.get(table.qualified_name(), {})
         }
+        _note_versions(target, tables, here, there)
         _require_unmoved(source, tables, here)
-        published = Published(_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
+        published = Published(data_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
         beside, before = notes(), newest_publication(target) or {}
         if written or any(before.get(name) != text for name, text in beside.items()):
             _note(target, published, run_id, beside)
@@ -209,7 +198,9 @@ def _require_unmoved(source: Engine, tables: Contracts, here: State) -> None:
     """See that what was copied is of one moment, where others may write meanwhile."""
     if source.has_one_writer:
         return
-    if any(fingerprints(source, table) != here[table.qualified_name()] for table in tables):
+    if any(
+        fingerprints(source, table, here[name]) != here[name] for table in tables for name in [table.qualified_name()]
+    ):
         raise _moved(source)
 
 
@@ -221,12 +212,8 @@ def _moved(source: Engine) -> WarehouseError:
 
 
 def _noted(target: PostgresEngine) -> State:
-    state: State = {}
     columns = target.columns_of(PublishedSlices)
-    for row in target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (as above)
-        found = Fingerprint(row["row_count"], row["fingerprint"])
-        state.setdefault(row["table_name"], {})[row["slice"]] = found
-    return state
+    return read_notes(target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"))  # noqa: S608 (as above)
 
 
 def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]) -> None:
@@ -235,12 +222,21 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     target.execute(
         f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
     )
-    rows = [
-        {"table_name": name, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}
-        for one, found in slices.items()
-        if found is not None
-    ]
-    _insert(target, PublishedSlices, rows)
+    there = {one: found for one, found in slices.items() if found is not None}
+    target.take_in(PublishedSlices, notes_of({name: there}).to_reader())
+
+
+def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there: State) -> None:
+    """Note the versions of slices that were written anew with the same rows, so that they are not read again."""
+    for table in tables:
+        before = there.get(table.qualified_name(), {})
+        same = {
+            name: one
+            for name, one in here[table.qualified_name()].items()
+            if one == before.get(name) and one.version != before[name].version
+        }
+        if same:
+            _note_slices(target, table, same)
 
 
 def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
@@ -271,8 +267,3 @@ def _insert(target: PostgresEngine, contract: type[Table], rows: list[dict[str, 
 
 def _rows(slices: Mapping[str, Fingerprint]) -> int:
     return sum(found.row_count for found in slices.values())
-
-
-def _version(state: State) -> str:
-    told = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

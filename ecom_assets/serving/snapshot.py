@@ -7,7 +7,6 @@ read in `api/store/snapshot.py`.
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,30 +14,25 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
 from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
-from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.serving.fingerprints import State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.source_days import Ends, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
 
 POINTER = "current.json"
 NEW, STORED = ".new", "marts-*.duckdb"
-State = dict[str, dict[str, Fingerprint]]
-"""The fingerprints of every slice, by table."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +142,9 @@ def _published(
 ) -> Snapshot:
     """Write the snapshot's file, and return what its pointer is to say of it."""
     before = _usable(folder)
-    here: State = {table.qualified_name(): fingerprints(source, table) for table in tables}
-    version = _version(here)
+    known = _known(folder / before.file) if before else {}
+    here = {table.qualified_name(): fingerprints(source, table, known.get(table.qualified_name())) for table in tables}
+    version = data_version(here)
     name, written = f"marts-{version}-{run_id[:8]}.duckdb", 0
     if before and before.data_version == version and set(before.tables) == set(here):
         name = before.file
@@ -163,7 +158,7 @@ def _published(
         fresh.replace(folder / name)
     served = {
         table: ServedTable(
-            sum(one.row_count for one in found.values()), _version({table: found}), origins.get(table, Origin())
+            sum(one.row_count for one in found.values()), data_version({table: found}), origins.get(table, Origin())
         )
         for table, found in here.items()
     }
@@ -203,7 +198,7 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
             written += target.replace(table, rows, days).row_count
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
-        target.take_in(PublishedSlices, _notes(here).to_reader())
+        target.take_in(PublishedSlices, notes_of(here).to_reader())
     return written
 
 
@@ -216,22 +211,17 @@ def _told(rows: ir.Table, contract: type[Table]) -> ir.Table:
 NAMES = ("first_name", "last_name")
 
 
+def _known(path: Path) -> State:
+    """Return the notes of a snapshot that others may be reading; none if it is damaged."""
+    with contextlib.suppress(WarehouseError), closing(DuckDBEngine(path, read_only=True).open()) as before:
+        return _noted(before)
+    return {}
+
+
 def _noted(target: DuckDBEngine) -> State:
-    state: State = {}
     if not target.has(PublishedSlices):
-        return state
-    for row in target.query(f"SELECT * FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (names come from contracts)
-        state.setdefault(row["table_name"], {})[row["slice"]] = Fingerprint(row["row_count"], row["fingerprint"])
-    return state
-
-
-def _notes(here: State) -> pa.Table:
-    rows = [
-        {"table_name": table, "slice": one, "row_count": found.row_count, "fingerprint": found.hash_sum}
-        for table, slices in here.items()
-        for one, found in slices.items()
-    ]
-    return pa.Table.from_pylist(rows, schema=schema_of(PublishedSlices).to_pyarrow())
+        return {}
+    return read_notes(target.query(f"SELECT * FROM {target.name_of(PublishedSlices)}"))  # noqa: S608 (names come from contracts)
 
 
 def _usable(folder: Path) -> Snapshot | None:
@@ -260,10 +250,3 @@ def _turn(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _version(state: State) -> str:
-    told: list[Any] = [
-        (name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())
-    ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

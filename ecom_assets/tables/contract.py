@@ -53,8 +53,8 @@ class Table:
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]
     """The tables that hold the key of this table, each with its column."""
-    written_by: ClassVar[Literal["asset", "run", "fetch", "publication"]] = "asset"
-    """What writes the rows: the asset of the table, any run (as a log), a fetch from a source, or a publication."""
+    written_by: ClassVar[Literal["asset", "run", "fetch", "publication", "engine"]] = "asset"
+    """What writes the rows: the table's asset, any run (as a log), a fetch from a source, a publication, an engine."""
     owner: ClassVar[str] = "team:analytics"
     is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]

@@ -4,9 +4,7 @@ Each day is committed separately, together with the version that its rows have a
 continues where it stopped when it is started again.
 """
 
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -15,11 +13,12 @@ from typing import Protocol, TypeVar
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.errors import WarehouseError
+from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table, count, day, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.engine import RETRY_PAUSES_S, Engine, Written
+from ecom_assets.warehouse.engine import Engine, Written
 
 
 class FetchedDays(Table):
@@ -92,13 +91,12 @@ def replace_day_by_day(
         WarehouseError: The source or the warehouse returned an error.
     """
     source = given.source
-    versions = _patiently(source, lambda: source.versions(given.days))
+    retry = reconnecting(source.reconnect)
+    versions = retry(source.versions, given.days)
     kept = _unchanged(engine, contract, given, versions)
     count, sql, left = 0, str(source.rows(given.days).compile()), set[date]()
     for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
-        written, done = _patiently(
-            source, partial(_fetch, contract, source, one, replace or partial(_replaced, engine))
-        )
+        written, done = retry(_fetch, contract, source, one, replace or partial(_replaced, engine))
         if not done.dates:
             left.add(one.first)
             continue
@@ -142,18 +140,6 @@ def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Repla
         if source.failure is None:
             raise
         raise source.failure from error
-
-
-def _patiently(source: RemoteDays, ask: Callable[[], Answer]) -> Answer:
-    """Call the source, and retry on a new connection if the old one was lost; a repeated call has no side effects."""
-    for pause_s in RETRY_PAUSES_S:
-        try:
-            return ask()
-        except ConnectionLostError:
-            time.sleep(pause_s)
-            with suppress(WarehouseError):  # the next attempt raises the error
-                source.reconnect()
-    return ask()
 
 
 def _note(source: str, a_day: date, version: str, row_count: int) -> ir.Table:

@@ -1,9 +1,8 @@
 """The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Protocol, Self
@@ -16,16 +15,15 @@ import pyarrow as pa
 import sqlglot as sg
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
 from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.written_slices import WrittenSlices, forget_writes, note_write
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
 """The steps that an engine reports to `on_step`; crash tests stop the process at each of them."""
-RETRY_PAUSES_S = (1.0, 2.0, 4.0)
-"""How long to wait before each retry of a slice after the connection was lost."""
 BATCH_ROWS = 100_000
 """The number of rows in one batch, and so in memory, when rows come from outside the engine."""
 
@@ -87,6 +85,11 @@ class Engine(SqlNames, ABC):
         self.on_step: Callable[[str], None] = lambda _step: None
         self._ready: set[str] = set()
         self._handed_out: dict[str, ir.Table] = {}
+        self.notes_writes = False
+
+    def noting_writes(self) -> Self:
+        """Note from now on which days are written, if a note costs the engine little; return the engine."""
+        return self
 
     def connect_through(self, account: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
         """Connect through a Dagster resource, if the engine has one; return the engine."""
@@ -204,19 +207,10 @@ class Engine(SqlNames, ABC):
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
             ConnectionLostError: The connection was lost, and every retry failed.
         """
-        for pause_s in (*RETRY_PAUSES_S, None):
-            try:
-                return self._replace(contract, rows, days, watch)
-            except ConnectionLostError:
-                if pause_s is None:
-                    raise
-                time.sleep(pause_s)
-                with suppress(WarehouseError):  # the next attempt raises the error
-                    self.reconnect()
-        raise AssertionError("unreachable")  # pragma: no cover
+        return reconnecting(self.reconnect)(self._replace, contract, rows, days, watch)
 
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
-        self.ensure(contract)
+        self._ensure_noted(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
@@ -230,12 +224,27 @@ class Engine(SqlNames, ABC):
                 count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
             else:
                 count = self.take_in(contract, in_their_types(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS)))
+            self.note_write(contract, days)
             self.end_slice(contract)
             if watch:
                 watch.after()
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def note_write(self, contract: type[Table], days: Days | None) -> None:
+        """Note within a transaction that it writes some days of an asset's table, all of it if None."""
+        if self.notes_writes and contract.written_by == "asset":
+            note_write(self, contract, days)
+
+    def _forget_writes(self, contract: type[Table]) -> None:
+        if self.notes_writes and self.has(WrittenSlices):
+            forget_writes(self, contract)
+
+    def _ensure_noted(self, contract: type[Table]) -> None:
+        self.ensure(contract)
+        if self.notes_writes:
+            self.ensure(WrittenSlices)  # not in the transaction: if it is rolled back, so is the table
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes of the open transaction."""
@@ -260,6 +269,7 @@ class Engine(SqlNames, ABC):
         made = make(self.slice_rows(contract, days))
         self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
         self.take_in(contract, made.to_reader())
+        self.note_write(contract, days)
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""
@@ -284,20 +294,28 @@ class Engine(SqlNames, ABC):
     def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Delete all rows of the tables, in one transaction."""
         present = [contract for contract in contracts if self.has(contract)]
+        for contract in present:
+            self._ensure_noted(contract)
         with self.transaction():
             for contract in present:
+                self.begin_slice(contract)
                 self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
+                self.note_write(contract, None)
 
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists."""
         self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
         self._ready.discard(contract.qualified_name())
+        self._forget_writes(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace a table with another one of its layer, which takes its name, in one transaction."""
+        self._ensure_noted(fresh)
         with self.transaction():
             self.execute(f"DROP TABLE {self.name_of(contract)}")
             self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.note_write(contract, None)
+            self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
 
     def row_count(self, contract: type[Table]) -> int:

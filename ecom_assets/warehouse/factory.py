@@ -35,7 +35,7 @@ def engine_name(address: str) -> str:
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
-    """Return the engine for the address in the settings, not yet opened.
+    """Return the engine for the address in the settings, not yet opened; it notes which days it writes.
 
     Raises:
         SettingError: The address has an unknown scheme, or the packages of its engine are not installed.
@@ -46,7 +46,7 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
         patience_s = None if read_only else settings.warehouse_patience_s
         return DuckDBEngine(
             _file_of(settings), memory_limit=settings.memory_limit, read_only=read_only, patience_s=patience_s
-        )
+        ).noting_writes()
     if scheme not in ENGINES:
         raise SettingError(
             f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
@@ -56,7 +56,7 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     with packages_of(module_name.partition(".")[0], f"ECOM_WAREHOUSE={scheme}://…"):
         module = import_module(f"ecom_assets.warehouse.engines.{module_name}")
     engine: Engine = getattr(module, name)(settings)
-    return engine
+    return engine.noting_writes()
 
 
 def has_one_writer(settings: Settings) -> bool:

@@ -36,7 +36,7 @@ NEW = [2, "2026-03-01 bob, 2026-03-02 bob", "Rom"]
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publication, "RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
 def test_a_server_that_dies_in_the_middle_comes_back_with_the_old_and_takes_the_new(
     source: DuckDBEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publication, "RETRY_PAUSES_S", ())
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", ())
     with running_postgres(tmp_path / "pg") as server:
         url = fresh_database(server)
         target = publication_target(Settings(postgres_url=url)).open()

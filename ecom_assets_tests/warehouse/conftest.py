@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse import engine as engines
 from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 
 
@@ -17,7 +16,7 @@ def spark_settings(spark: None, tmp_path: Path) -> Settings:  # noqa: ARG001 (it
 
 @pytest.fixture
 def spark_engine(spark_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkEngine]:
-    monkeypatch.setattr(engines, "RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
     opened = SparkEngine(spark_settings).open()
     yield opened
     opened.close()

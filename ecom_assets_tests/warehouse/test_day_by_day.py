@@ -99,7 +99,7 @@ def test_a_connection_that_breaks_off_is_mended_and_each_day_is_whole(  # noqa: 
     warehouse: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ecom_assets.warehouse.day_by_day.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0,))
     ship(account)
     settings = settings_of(home, address(snowflake_url))
     plan_fault(snowflake_server_port, "^SELECT.*received_date.*2026-03-29.*malformed", gone=True)
@@ -115,7 +115,7 @@ def test_a_connection_that_stays_lost_and_a_refusal_are_said(  # noqa: PLR0913, 
     warehouse: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ecom_assets.warehouse.day_by_day.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0,))
     ship(account)
     settings = settings_of(home, address(snowflake_url))
     plan_fault(snowflake_server_port, "^SELECT", errno=606, message="No active warehouse selected.")

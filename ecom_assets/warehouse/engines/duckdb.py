@@ -64,6 +64,11 @@ class DuckDBEngine(Engine):
         keep_within(self.con, self._memory_limit, Path(f"{self.path}.tmp"))
         return self
 
+    def noting_writes(self) -> Self:
+        """Note from now on which days are written, unless nothing can be written."""
+        self.notes_writes = not self._read_only
+        return self
+
     def row_hash(self, contract: type[Table]) -> str:
         """Return the SQL of DuckDB's own hash, which is four times as fast as one of a row written out."""
         return f"hash({self.columns_of(contract)})"

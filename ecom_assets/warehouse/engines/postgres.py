@@ -61,6 +61,11 @@ class PostgresEngine(Engine):
         self._url = settings.warehouse_url
         self._setting = setting
 
+    def noting_writes(self) -> Self:
+        """Note from now on which days are written."""
+        self.notes_writes = True
+        return self
+
     def open(self) -> Self:
         """Connect.
 
@@ -149,6 +154,8 @@ class PostgresEngine(Engine):
             if self.has(table):
                 there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
                 self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (as above)
+                self._lock(table)
+                self.note_write(table, None)
 
     def analyze(self, contract: type[Table]) -> None:
         """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
@@ -165,10 +172,13 @@ class PostgresEngine(Engine):
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Let one table take the place and name of another of its layer, and foreign keys lead to it."""
+        self._ensure_noted(fresh)
         with self.transaction():
             self.drop(contract)
             self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
             self.refer_to(contract)
+            self.note_write(contract, None)
+            self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
 
     def refer_to(self, contract: type[Table]) -> None:

@@ -13,7 +13,6 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse import engine as engines
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
 
@@ -22,7 +21,7 @@ DAY = Days((ONE,))
 
 @pytest.fixture
 def engine(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresEngine]:
-    monkeypatch.setattr(engines, "RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
     opened = PostgresEngine(Settings(warehouse=postgres_url)).open()
     yield opened
     opened.close()

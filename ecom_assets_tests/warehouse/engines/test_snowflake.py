@@ -200,7 +200,7 @@ def test_an_account_that_does_not_answer_is_refused_in_a_sentence() -> None:
 def test_a_connection_that_breaks_off_is_mended_and_the_slice_written_once(
     engine: SnowflakeEngine, snowflake_server_port: int, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    monkeypatch.setattr("ecom_assets.warehouse.engine.RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     handed_out = engine.table(Visits)
     plan_fault(snowflake_server_port, statement, gone=True)
@@ -212,7 +212,7 @@ def test_a_connection_that_breaks_off_is_mended_and_the_slice_written_once(
 def test_a_connection_that_stays_lost_is_said(
     engine: SnowflakeEngine, snowflake_server_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecom_assets.warehouse.engine.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0,))
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     plan_fault(snowflake_server_port, "^DELETE", gone=True, times=2)
     with pytest.raises(ConnectionLostError, match=r"the connection was lost .*nothing was changed, run again"):

@@ -1,0 +1,90 @@
+"""Which days of each table were written, noted by whoever writes them, so that a reader of changes need not read rows.
+
+The note is part of the transaction that writes. A reader compares the version of a day, the id of the newest write that
+covers it, with the version that it saw last: equal versions are equal rows.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from ecom_assets.tables.contract import Table, count, day, text
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.sql_text import text as literal
+
+if TYPE_CHECKING:  # engines write the notes
+    from ecom_assets.warehouse.engine import Engine
+
+ALL_DAYS: Final = (date.min, date.max)
+"""The days of a write that replaces a whole table."""
+
+
+class WrittenSlices(Table):
+    """One row per table and range of days that were written together; a later write of all of them removes the row."""
+
+    layer = "raw"
+    group = "trust"
+    written_by = "engine"
+    key = ("table_name", "write_id", "first_date")
+
+    table_name = text("The table, such as `mart.revenue_daily`")
+    first_date = day("The first day of the range")
+    end_date = day("The day after its last day")
+    write_number = count("Place among the writes of the table; the newest counts", unit="place")
+    write_id = text("Id of the write; no two writes have the same")
+
+
+Range = tuple[date, date, str]
+"""A first day, the day after the last, and the version of both and what is between."""
+
+
+@dataclass(frozen=True)
+class Writes:
+    """The ranges of days of a table that were written, the newest write first."""
+
+    ranges: Sequence[Range] = ()
+
+    def version(self, day: date | None) -> str:
+        """Return the version of a day, or of the whole table if None; empty if no write of it was noted."""
+        return next((version for first, end, version in self.ranges if day is None or first <= day < end), "")
+
+
+def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> None:
+    """Note that some days of a table, or all of it, were replaced; call it in the transaction that does so.
+
+    The engine must keep other writers of the table out until the transaction ends.
+    """
+    ranges = [ALL_DAYS] if days is None else list(days.runs())
+    if not ranges:
+        return
+    place, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
+    inside = " OR ".join(f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges)
+    (newest,) = engine.query(f"SELECT max(write_number) AS number FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
+    number, write = (newest["number"] or 0) + 1, literal(uuid.uuid4().hex)
+    rows = ", ".join(f"({name}, DATE '{first}', DATE '{end}', {number}, {write})" for first, end in ranges)
+    engine.execute(f"DELETE FROM {place} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
+    engine.execute(f"INSERT INTO {place} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
+
+
+def forget_writes(engine: "Engine", contract: type[Table]) -> None:
+    """Remove what was noted of a table that is dropped."""
+    name = literal(contract.qualified_name())
+    engine.execute(f"DELETE FROM {engine.name_of(WrittenSlices)} WHERE table_name = {name}")  # noqa: S608 (as above)
+
+
+def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
+    """Return what was noted of the writes of a table; nothing if the engine does not note them."""
+    if not engine.notes_writes:
+        return Writes()
+    engine.ensure(WrittenSlices)
+    rows = engine.query(
+        f"SELECT first_date, end_date, write_id FROM {engine.name_of(WrittenSlices)} "  # noqa: S608 (as above)
+        f"WHERE table_name = {literal(contract.qualified_name())} ORDER BY write_number DESC"
+    )
+    # A column that the contract has gained is a change of every row.
+    columns = hashlib.sha256(str(schema_of(contract)).encode()).hexdigest()[:8]
+    return Writes([(row["first_date"], row["end_date"], f"{row['write_id']}-{columns}") for row in rows])

@@ -1,0 +1,169 @@
+"""Publishing reads only the days that were written since, because whoever writes a day notes it."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import ContractError
+from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.postgres import Published, publish
+from ecom_assets.serving.snapshot import Snapshot, publish_snapshot
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import text
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.migration import migrate
+from ecom_assets.warehouse.written_slices import Writes, WrittenSlices, writes_of
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, seen
+from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside
+
+BEHIND_THE_BACK = "UPDATE mart.visits SET visitor_id = 'not ' || visitor_id WHERE visit_date = DATE '2026-03-01'"
+"""A change that the platform did not make and nobody noted: who sees it has read the first of March."""
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A warehouse as the factory makes it, with two days of visits and two cities."""
+    if request.param == "duckdb":
+        address = f"duckdb:///{tmp_path}/source.duckdb"
+    else:
+        address = fresh_database(request.getfixturevalue("postgres_server"))
+    engine = new_engine(Settings(warehouse=address)).open()
+    fill(engine, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def target(postgres_url: str) -> Iterator[PostgresEngine]:
+    engine = publication_target(Settings(postgres_url=postgres_url)).open()
+    yield engine
+    engine.close()
+
+
+def published(source: Engine, target: PostgresEngine) -> Published:
+    return publish(source, target, TABLES, "run")
+
+
+def snapshot(source: Engine, folder: Path) -> Snapshot:
+    return publish_snapshot(source, folder, TABLES, {}, "run")
+
+
+def test_one_more_day_is_read_and_the_days_before_are_not(source: Engine, target: PostgresEngine) -> None:
+    published(source, target)
+    source.execute(BEHIND_THE_BACK)
+    fill(source, {THREE: ["kim"]}, "Riga", "Rom")
+    assert published(source, target).written_row_counts == {"mart.visits": 1}
+    assert seen(target) == (2, "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, 2026-03-03 kim", "Riga, Rom")
+
+
+def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_path: Path) -> None:
+    first = snapshot(source, tmp_path / "serving")
+    source.execute(BEHIND_THE_BACK)
+    assert snapshot(source, tmp_path / "serving").data_version == first.data_version
+    fill(source, {THREE: ["kim"]}, "Riga", "Rom")
+    assert snapshot(source, tmp_path / "serving").written_row_count == 1
+
+
+def test_a_day_that_was_written_again_with_the_same_rows_is_read_once_more_and_then_left_alone(
+    source: Engine, target: PostgresEngine
+) -> None:
+    published(source, target)
+    fill(source, {ONE: ["bob", "ann"]}, "Riga", "Rom")
+    assert published(source, target).written == 0
+    source.execute(BEHIND_THE_BACK)
+    assert published(source, target).written == 0
+
+
+def test_without_notes_of_writes_every_day_is_read(source: Engine, target: PostgresEngine) -> None:
+    published(source, target)
+    source.execute(BEHIND_THE_BACK)
+    source.notes_writes = False
+    assert published(source, target).written_row_counts == {"mart.visits": 2}
+
+
+def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
+    before = writes_of(source, Visits)
+    with pytest.raises(ContractError):
+        source.replace(Visits, from_outside((ONE, None)), Days.of([ONE]))
+    assert writes_of(source, Visits) == before
+
+
+@pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
+def test_a_table_that_is_emptied_dropped_or_migrated_is_read_whole(
+    source: Engine, target: PostgresEngine, change: str
+) -> None:
+    published(source, target)
+    if change == "cleared":
+        source.clear([Visits])
+    elif change == "dropped":
+        source.drop(Visits)
+    else:
+        _lose_a_column(source)
+    source.replace(Visits, from_outside((THREE, "kim")), Days.of([THREE]))
+    published(source, target)
+    kept = "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, " if change == "migrated" else ""
+    assert seen(target) == (2, f"{kept}2026-03-03 kim", "Riga, Rom")
+
+
+def _lose_a_column(source: Engine) -> None:
+    """Give the table a column that its contract has not, and bring it back to its contract."""
+    source.execute("ALTER TABLE mart.visits ADD COLUMN extra integer")
+    migrate(source, Visits)
+
+
+def test_a_column_that_a_contract_gained_is_a_change_of_every_day(source: Engine) -> None:
+    grown = type("Visits", (Visits,), {"__doc__": Visits.__doc__, "name": "visits", "city": text("C", nullable=True)})
+    assert writes_of(source, grown).version(ONE) != writes_of(source, Visits).version(ONE)
+
+
+def test_an_earlier_release_noted_no_versions(source: Engine, target: PostgresEngine) -> None:
+    published(source, target)
+    target.execute("ALTER TABLE mart.published_slices DROP COLUMN version")
+    fill(source, {ONE: ["kim"]}, "Riga", "Rom")
+    assert published(source, target).written_row_counts == {"mart.visits": 1}
+
+
+def test_the_newest_write_that_covers_a_day_is_its_version() -> None:
+    writes = Writes([(TWO, THREE, "third"), (ONE, THREE, "second"), (date.min, date.max, "first")])
+    assert [writes.version(day) for day in (ONE, TWO, THREE, None)] == ["second", "third", "first", "third"]
+    assert Writes().version(ONE) == ""
+
+
+DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.of(ONE + timedelta(days=n) for n in found))
+
+
+@examples(40)
+@given(st.lists(st.tuples(DAYS | st.none(), st.integers(0, 2)), max_size=8))
+def test_fingerprints_from_notes_are_those_of_all_rows_whatever_was_written(
+    plan: list[tuple[Days | None, int]],
+) -> None:
+    """Each write puts 0, 1 or 2 visitors on its days, or on the second of March where it replaces the whole table."""
+    engine = _in_memory()
+    known: dict[str, Fingerprint] = {}
+    for days, count in plan:
+        rows = [(day, f"v{n}") for day in (days.dates if days else [TWO]) for n in range(count)]
+        engine.replace(Visits, from_outside(*rows), days)
+        known = fingerprints(engine, Visits, known)
+        assert known == fingerprints(engine, Visits)
+    assert engine.row_count(WrittenSlices) if plan else True
+    engine.close()
+
+
+def _in_memory() -> DuckDBEngine:
+    engine = DuckDBEngine(Path("never_created.duckdb")).noting_writes()
+    engine.con = connect()
+    for contract in (Visits, Cities):
+        engine.ensure(contract)
+    return engine
