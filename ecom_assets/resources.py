@@ -9,7 +9,7 @@ import dagster as dg
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.assets import CustomerSource
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.delivery.tools.resources import tool_resources
 from ecom_assets.events.assets import EventSource
@@ -71,7 +71,7 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "order_source": order_source_resource(settings),
         "stock_source": _source(settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."),
         "customer_source": _source(settings, customer_source_of, "customer_api", "Where customers come from."),
-        "outlets": outlets_resource(settings),
+        "delivery_context": delivery_resource(settings),
         **service_resources(settings),
     }
 
@@ -121,28 +121,28 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
     )
 
 
-def outlets_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
+def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
     """Return the delivery context as a resource; with `retry_rejected`, rejected records are sent again."""
 
     @dg.resource(required_resource_keys=set(TOOLS), description="What is delivered to, and what was delivered.")
-    def outlets(context: dg.InitResourceContext) -> Iterator[Outlets]:
+    def delivery_context(context: dg.InitResourceContext) -> Iterator[DeliveryContext]:
         there = with_services(settings, {tool: getattr(context.resources, tool) for tool in TOOLS})
-        with closing(outlets_of(there, retry_rejected=retry_rejected)) as opened:
+        with closing(delivery_context_of(there, retry_rejected=retry_rejected)) as opened:
             yield opened
 
-    return outlets
+    return delivery_context
 
 
-def outlets_of(settings: Settings, *, retry_rejected: bool = False) -> Outlets:
+def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> DeliveryContext:
     """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
         from ecom_assets.sandbox.provider import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
-        return Outlets(settings, opened, sending_at=at, retry_rejected=retry_rejected)
+        return DeliveryContext(settings, opened, sending_at=at, retry_rejected=retry_rejected)
     from ecom_assets.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
-    return Outlets(settings, opened_destinations(settings), retry_rejected=retry_rejected)
+    return DeliveryContext(settings, opened_destinations(settings), retry_rejected=retry_rejected)
 
 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:

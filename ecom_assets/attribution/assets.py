@@ -11,13 +11,11 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.attribution import contracts
-from ecom_assets.attribution import conversions as converting
-from ecom_assets.attribution import credit as attribution
-from ecom_assets.attribution import touches as first_touch
-from ecom_assets.attribution import touches as touching
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
-from ecom_assets.attribution.credit import touched_days
+from ecom_assets.attribution.conversions import conversions as compute_conversions
+from ecom_assets.attribution.credit import UNITS_OF_ONE, touched_days
+from ecom_assets.attribution.credit import channel_attribution as compute_channel_attribution
 from ecom_assets.attribution.markov import (
     Chain,
     converting_days,
@@ -27,6 +25,9 @@ from ecom_assets.attribution.markov import (
     steps_on,
 )
 from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.attribution.touches import arrivals as compute_arrivals
+from ecom_assets.attribution.touches import first_touches as compute_first_touches
+from ecom_assets.attribution.touches import touches as compute_touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, days_of_changed_orders
@@ -42,7 +43,7 @@ from ecom_assets.warehouse.local import connect
 @table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)
 def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the source of each visit of the day."""
-    return touching.arrivals(events, session_events, channel_rule)
+    return compute_arrivals(events, session_events, channel_rule)
 
 
 @table_asset(
@@ -53,7 +54,7 @@ def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRu
 )
 def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
     """Return each session with its channel."""
-    return touching.touches(sessions, arrivals, channel_rule, days)
+    return compute_touches(sessions, arrivals, channel_rule, days)
 
 
 @table_asset(
@@ -64,7 +65,7 @@ def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, d
 )
 def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
     """Return the purchases and refunds in events and order lines."""
-    return converting.conversions(
+    return compute_conversions(
         session_events.filter(days.contain(session_events.event_date)),
         user_order_log.filter(days.contain(user_order_log.order_date)),
     )
@@ -115,7 +116,7 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
 
     for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):
         steps = {(row["here"], row["there"]): int(row["step_count"]) for row in rows}
-        yield day, unit, removal_effects(steps, attribution.UNITS_OF_ONE)
+        yield day, unit, removal_effects(steps, UNITS_OF_ONE)
 
 
 @table_asset(
@@ -133,7 +134,7 @@ def channel_attribution(
     days: Days,
 ) -> ir.Table:
     """Credit the channels under every model."""
-    return attribution.channel_attribution(conversions, touches, channel_removal_effects, attribution_rule, days)
+    return compute_channel_attribution(conversions, touches, channel_removal_effects, attribution_rule, days)
 
 
 TOUCH_ASSETS = (arrivals, touches)
@@ -144,4 +145,4 @@ CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
 @table_asset(FirstTouches, events=CleanEvents)
 def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the first event of each visitor on each day."""
-    return first_touch.first_touches(events, channel_rule)
+    return compute_first_touches(events, channel_rule)

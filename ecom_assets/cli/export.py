@@ -22,7 +22,7 @@ from ecom_assets.delivery.pending import DueEvents, DueUsers
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.resources import outlets_of, outlets_resource
+from ecom_assets.resources import delivery_context_of, delivery_resource
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.days import Days
@@ -119,8 +119,8 @@ def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet:
     progress = RunProgress(Console(stderr=True), quiet=quiet)
     if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
         progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
-    outlets = outlets_resource(settings, retry_rejected=request.retries_dead_letters)
-    definitions = build_definitions(settings, progress=progress, resources={"outlets": outlets})
+    delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
+    definitions = build_definitions(settings, progress=progress, resources={"delivery_context": delivery_context})
     chosen = [key_of(name) for name in request.names]
     if set(request.places) - {CUSTOMERS}:
         chosen += [asset.key for asset in DELIVERY_TABLES]
@@ -135,13 +135,13 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
     folder = settings.home.absolute() / "dry_run"
     shown: dict[str, Any] = {}
     with (
-        closing(outlets_of(settings.model_copy(update=fill))) as outlets,
+        closing(delivery_context_of(settings.model_copy(update=fill))) as delivery_context,
         closing(new_engine(settings).open()) as engine,
     ):
-        store, sent_at = outlets.store_if_any, outlets.sending_at()
+        store, sent_at = delivery_context.store_if_any, delivery_context.sending_at()
         for name in request.names:
             due = DueEvents(engine) if name.endswith("_events") else DueUsers(engine)
-            found = DryDestination(outlets.destinations[name], due, store, sent_at).write(days, folder)
+            found = DryDestination(delivery_context.destinations[name], due, store, sent_at).write(days, folder)
             shown[name] = {**vars(found), "folder": str(found.folder)}
     return {"dry_run": shown}
 

@@ -19,7 +19,8 @@ from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
-from ecom_assets.sales import sales as selling
+from ecom_assets.sales.sales import ORDER
+from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
@@ -182,8 +183,8 @@ class FileOrders:
         received, days = self._received, self._days()
         lines = user_order_log(received, None, self.rule, days)
         # Order files alone do not tell what led to an order.
-        without_channel = lines.select(*selling.ORDER, channel=ibis.null("string")).filter(NO)
-        return selling.sales(lines, without_channel, days)
+        without_channel = lines.select(*ORDER, channel=ibis.null("string")).filter(NO)
+        return compute_sales(lines, without_channel, days)
 
     @cached_property
     def rows(self) -> FileRows:

@@ -5,7 +5,6 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import Conversions, FirstTouches
-from ecom_assets.customers import customers as cleaning
 from ecom_assets.customers import segments
 from ecom_assets.customers.contracts import (
     Customers,
@@ -16,6 +15,9 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
+from ecom_assets.customers.customers import customers as compute_customers
+from ecom_assets.customers.customers import duplicate_customers as compute_duplicate_customers
+from ecom_assets.customers.customers import quarantined_customers as compute_quarantined_customers
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.assets import EVERY_SALE
@@ -64,13 +66,13 @@ def raw_customers(customer_source: CustomerSource, days: Days) -> SliceOutput:
 @table_asset(QuarantinedCustomers, raw_customers=RawCustomers)
 def quarantined_customers(raw_customers: ir.Table) -> ir.Table:
     """Keep what is no customer."""
-    return cleaning.quarantined_customers(raw_customers)
+    return compute_quarantined_customers(raw_customers)
 
 
 @table_asset(DuplicateCustomers, raw_customers=RawCustomers)
 def duplicate_customers(raw_customers: ir.Table) -> ir.Table:
     """Count the copies that are left out."""
-    return cleaning.duplicate_customers(raw_customers)
+    return compute_duplicate_customers(raw_customers)
 
 
 @invalidation(raw_customers=RawCustomers)
@@ -98,7 +100,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     days: Days,
 ) -> ir.Table:
     """Describe every version of every customer."""
-    return cleaning.customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
+    return compute_customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
 
 
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers)

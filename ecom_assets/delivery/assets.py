@@ -13,14 +13,16 @@ import ibis.expr.types as ir
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.customers.customers import MarketSegments
-from ecom_assets.delivery import totals as delivery_totals
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
 from ecom_assets.delivery.sending import Exported, export
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
+from ecom_assets.delivery.totals import dead_letters as compute_dead_letters
+from ecom_assets.delivery.totals import purchases_by_outcome
+from ecom_assets.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
@@ -73,21 +75,21 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         description=f"{what}, delivered to {TOOLS[tool].title}, each record once.",
         owners=["team:analytics"],
         kinds={tool},
-        required_resource_keys={"warehouse", "outlets"},
+        required_resource_keys={"warehouse", "delivery_context"},
         check_specs=_claims(key),
         pool=pool,
     )
     def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
-        outlets: Outlets = context.resources.outlets
-        if name not in outlets.destinations:
+        delivery_context: DeliveryContext = context.resources.delivery_context
+        if name not in delivery_context.destinations:
             raise SettingError(f"{SETTING_OF[tool]} is not set, so nothing can be delivered to {name}; set it.")
         progress.began(f"export.{name}")
         started = time.monotonic()
         engine = context.resources.warehouse
-        outlets.refuse_emptier(engine)
-        require_history(context.run.tags, engine, outlets.settings, what=f"nothing was sent by {name}")
+        delivery_context.refuse_emptier(engine)
+        require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
         due: Due = DueEvents(engine) if kind == "events" else DueUsers(engine)
-        exported = export(outlets, name, due, days_of(context) if daily else Days(()))
+        exported = export(delivery_context, name, due, days_of(context) if daily else Days(()))
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
         return dg.MaterializeResult(metadata=_told(exported), check_results=_checked(exported))
 
@@ -161,14 +163,14 @@ def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sent
 
 
 @invalidation(reconciliation_daily=ReconciliationDaily)
-def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, outlets: Outlets) -> ir.Table:
+def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, delivery_context: DeliveryContext) -> ir.Table:
     """Return the days with deliveries that are not in the warehouse yet, in a column `day`.
 
     Reads `reconciliation_daily` because it is the last of the three tables to be written. It is small: one row per day
     and destination.
     """
-    outlets.refuse_emptier(warehouse)
-    noted = set(map(_row, noted_days(outlets.store_if_any).to_pylist()))
+    delivery_context.refuse_emptier(warehouse)
+    noted = set(map(_row, noted_days(delivery_context.store_if_any).to_pylist()))
     stored = reconciliation_daily.select(*NOTED).to_pyarrow().to_pylist()
     days = {row[0] for row in noted ^ set(map(_row, stored))}
     return ibis.memtable([{"day": one} for one in sorted(days)], schema=ibis.schema({"day": "date"}))
@@ -179,15 +181,15 @@ def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, outlets: 
     invalidated_by=delivered_since,
     deps=tuple(key_of(f"{tool}_{kind}") for kind in ("events", "users") for tool in SETTING_OF),
 )
-def deliveries(outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
+def deliveries(delivery_context: DeliveryContext, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Copy what the ledger has of the days."""
-    return deliveries_of(outlets.store_if_any, days)
+    return deliveries_of(delivery_context.store_if_any, days)
 
 
 @table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), invalidated_by=delivered_since)
 def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
     """Pick what could not be delivered."""
-    return delivery_totals.dead_letters(deliveries, days)
+    return compute_dead_letters(deliveries, days)
 
 
 @table_asset(
@@ -198,14 +200,16 @@ def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
     invalidated_by=delivered_since,
     deps=(dead_letters.key,),
 )
-def reconciliation_daily(events: ir.Table, deliveries: ir.Table, orders: ir.Table, outlets: Outlets, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
+def reconciliation_daily(
+    events: ir.Table, deliveries: ir.Table, orders: ir.Table, delivery_context: DeliveryContext, days: Days
+) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Set what was due beside what became of it, and orders beside purchases that tools have."""
     con = connect()
-    con.con.register("noted", noted_days(outlets.store_if_any, days))
-    con.con.register("purchases", delivery_totals.purchases_by_outcome(events, deliveries, days).to_pyarrow())
+    con.con.register("noted", noted_days(delivery_context.store_if_any, days))
+    con.con.register("purchases", purchases_by_outcome(events, deliveries, days).to_pyarrow())
     per_day = orders.filter(days.contain(orders.reconciled_date)).select("reconciled_date", "order_count")
     con.con.register("orders", per_day.to_pyarrow())
-    return delivery_totals.reconciliation_daily(con.table("noted"), con.table("purchases"), con.table("orders"))
+    return compute_reconciliation_daily(con.table("noted"), con.table("purchases"), con.table("orders"))
 
 
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
 from ecom_assets.delivery.destination import Answer, Destination, Verdict
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import HASH, Decided, Deciding, Due
 from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -387,19 +387,23 @@ class Exported:
     """Days with records that still wait but should have been delivered by now."""
 
 
-def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
+def export(delivery_context: DeliveryContext, name: str, due: Due, days: Days) -> Exported:
     """Deliver the due records of some days, and of earlier unfinished days.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
     """
-    destination, ledger = outlets.destinations[name], outlets.ledger
+    destination, ledger = delivery_context.destinations[name], delivery_context.ledger
     exported = Exported()
-    with ledger.writer(destination, patience_s=outlets.settings.ledger_patience_s) as writer:
+    with ledger.writer(destination, patience_s=delivery_context.settings.ledger_patience_s) as writer:
         unfinished = ledger.unfinished_days(writer)
         asked = due.counts(Days.of([*days.dates, *unfinished]))
         delivery = Delivery(
-            destination, ledger, writer, retry_rejected=outlets.retry_rejected, sending_at=outlets.sending_at
+            destination,
+            ledger,
+            writer,
+            retry_rejected=delivery_context.retry_rejected,
+            sending_at=delivery_context.sending_at,
         )
         exported.days = sorted({*asked, *unfinished})
         with ExitStack() as stack:
@@ -417,7 +421,7 @@ def export(outlets: Outlets, name: str, due: Due, days: Days) -> Exported:
                 exported.unaccounted[a_day] = left
         newest = due.newest_day()
         if newest:
-            oldest_well = newest - timedelta(days=outlets.settings.delivery_late_days)
+            oldest_well = newest - timedelta(days=delivery_context.settings.delivery_late_days)
             exported.late = [a_day for a_day in ledger.unfinished_days(writer) if a_day < oldest_well]
     return exported
 

@@ -11,10 +11,10 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.assets import EVERY_TOUCH
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels import carts, dimensions
-from ecom_assets.funnels import daily as funnel_counting
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel, window_days
+from ecom_assets.funnels.daily import conversion_funnel as compute_conversion_funnel
 from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
@@ -70,7 +70,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     session_rule: SessionRule,
 ) -> ir.Table:
     """Count who reached each step of each funnel."""
-    return funnel_counting.conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
+    return compute_conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
 
 
 @table_asset(

@@ -5,10 +5,13 @@ Each computes again the days on which sessions start that a change can touch, as
 
 import ibis.expr.types as ir
 
-from ecom_assets.journeys import journeys as paths
-from ecom_assets.journeys import performance as interest
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.journeys.journeys import JourneyRule
+from ecom_assets.journeys.journeys import JourneyRule, journey_steps, session_starts
+from ecom_assets.journeys.journeys import journey_transitions as compute_journey_transitions
+from ecom_assets.journeys.journeys import journeys as compute_journeys
+from ecom_assets.journeys.performance import CATEGORY_TYPES, SEARCH_TYPES
+from ecom_assets.journeys.performance import category_performance as compute_category_performance
+from ecom_assets.journeys.performance import search_performance as compute_search_performance
 from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
@@ -36,9 +39,9 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     journey_rule: JourneyRule,
 ) -> ir.Table:
     """Put each session's steps in order."""
-    starts = paths.session_starts(sessions, days)
+    starts = session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return paths.journeys(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+    return compute_journeys(journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
 @table_asset(
@@ -58,9 +61,9 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     journey_rule: JourneyRule,
 ) -> ir.Table:
     """Count which step led to which."""
-    starts = paths.session_starts(sessions, days)
+    starts = session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return paths.journey_transitions(paths.journey_steps(members, starts, journey_rule), starts, journey_rule)
+    return compute_journey_transitions(journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
 @table_asset(
@@ -74,8 +77,8 @@ def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count what came of searches."""
-    told = session_events.filter(session_events.event_type.isin(interest.SEARCH_TYPES))
-    return interest.search_performance(events_of_sessions(told, session_days, days, session_rule))
+    told = session_events.filter(session_events.event_type.isin(SEARCH_TYPES))
+    return compute_search_performance(events_of_sessions(told, session_days, days, session_rule))
 
 
 @table_asset(
@@ -89,8 +92,8 @@ def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count what came of looking at categories."""
-    told = session_events.filter(session_events.event_type.isin(interest.CATEGORY_TYPES))
-    return interest.category_performance(events_of_sessions(told, session_days, days, session_rule))
+    told = session_events.filter(session_events.event_type.isin(CATEGORY_TYPES))
+    return compute_category_performance(events_of_sessions(told, session_days, days, session_rule))
 
 
 JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

@@ -5,7 +5,6 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
-from ecom_assets.orders import held_days as holding
 from ecom_assets.orders import orders
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
@@ -16,7 +15,8 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.orders.held_day_log import held_rows
-from ecom_assets.orders.held_days import OrderGate
+from ecom_assets.orders.held_days import ORDERS, OrderGate, order_day_counts
+from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
@@ -73,9 +73,9 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     days: Days,
 ) -> ir.Table:
     """Hold back the days that do not pass the gate, except released ones."""
-    counts = holding.order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
-    found = holding.held_order_days(counts, order_gate, days)
-    return held_rows(warehouse, HeldOrderDays, holding.ORDERS, found, clock().replace(tzinfo=None))
+    counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
+    found = compute_held_order_days(counts, order_gate, days)
+    return held_rows(warehouse, HeldOrderDays, ORDERS, found, clock().replace(tzinfo=None))
 
 
 @table_asset(

@@ -6,9 +6,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.assets import days_of_changed_orders
 from ecom_assets.products import performance
-from ecom_assets.products import stock as inventory
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.stock import InventoryRule
+from ecom_assets.products.stock import inventory_alerts as compute_inventory_alerts
 from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.asset import Reads, table_asset
@@ -51,7 +51,7 @@ def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
 )
 def inventory_alerts(stock: ir.Table, product_performance: ir.Table, inventory_rule: InventoryRule) -> ir.Table:
     """Say which products need attention."""
-    return inventory.inventory_alerts(stock, product_performance, inventory_rule)
+    return compute_inventory_alerts(stock, product_performance, inventory_rule)
 
 
 STOCK_ASSETS = (raw_stock, inventory_alerts)

@@ -8,9 +8,9 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.assets import EVERY_LINE
 from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
-from ecom_assets.reconciliation import differences as reconciliation
 from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
-from ecom_assets.reconciliation.differences import ReconciliationRule
+from ecom_assets.reconciliation.differences import ReconciliationRule, reconciled_days, reconciliation_daily
+from ecom_assets.reconciliation.differences import order_event_reconciliation as compute_order_event_reconciliation
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import NO, Days
@@ -23,7 +23,7 @@ EVERY_EVENT = Reads(CleanEvents, whole=True)
 @invalidation(events=CleanEvents, user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
 def days_near_changes(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Return the days near those whose events or orders the run can change."""
-    return reconciliation.reconciled_days(events, user_order_log, changed_order_days, days)
+    return reconciled_days(events, user_order_log, changed_order_days, days)
 
 
 @table_asset(
@@ -36,7 +36,7 @@ def order_event_reconciliation(
     events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
 ) -> ir.Table:
     """Find each difference between orders and events, with its cause."""
-    return reconciliation.order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
+    return compute_order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
 
 
 @table_asset(
@@ -54,9 +54,7 @@ def order_event_reconciliation_daily(
     days: Days,
 ) -> ir.Table:
     """Add up orders, events and differences of each day."""
-    return reconciliation.reconciliation_daily(
-        events, user_order_log, order_event_reconciliation, reconciliation_rule, days
-    )
+    return reconciliation_daily(events, user_order_log, order_event_reconciliation, reconciliation_rule, days)
 
 
 RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)

@@ -14,11 +14,14 @@ from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
 from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.sales import contracts, dimensions
-from ecom_assets.sales import customer_retention as retention
-from ecom_assets.sales import dimensions as calendars
-from ecom_assets.sales import purchase_revenue as purchases
-from ecom_assets.sales import sales as selling
 from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
+from ecom_assets.sales.customer_retention import changed_weeks
+from ecom_assets.sales.customer_retention import customer_retention as compute_customer_retention
+from ecom_assets.sales.dimensions import calendar as compute_calendar
+from ecom_assets.sales.purchase_revenue import purchase_revenue_daily as compute_purchase_revenue_daily
+from ecom_assets.sales.sales import product_sales_daily as compute_product_sales_daily
+from ecom_assets.sales.sales import revenue_daily as compute_revenue_daily
+from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
 from ecom_assets.tables.days import Days
 
@@ -50,7 +53,7 @@ def customer(user_order_log: ir.Table) -> ir.Table:
 )
 def calendar(days: Days) -> ir.Table:
     """Describe the days."""
-    return calendars.calendar(days)
+    return compute_calendar(days)
 
 
 @table_asset(
@@ -65,7 +68,7 @@ def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Turn lines into sales."""
-    return selling.sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
+    return compute_sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
 
 
 @table_asset(
@@ -75,7 +78,7 @@ def sales(
 )
 def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each item's day."""
-    return selling.product_sales_daily(sales, days)
+    return compute_product_sales_daily(sales, days)
 
 
 @table_asset(
@@ -85,13 +88,13 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up each day, in total and by dimension."""
-    return selling.revenue_daily(sales, days)
+    return compute_revenue_daily(sales, days)
 
 
 @invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)
 def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
     """Return the weeks from the first one that the run can change."""
-    return retention.changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
+    return changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
 
 
 @table_asset(
@@ -103,7 +106,7 @@ def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: 
 )
 def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
     """Count each week's new, returning and refunded customers."""
-    return retention.customer_retention(sales, customer, days)
+    return compute_customer_retention(sales, customer, days)
 
 
 STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
@@ -114,7 +117,7 @@ SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 @table_asset(PurchaseRevenueDaily, events=CleanEvents)
 def purchase_revenue_daily(events: ir.Table) -> ir.Table:
     """Add up each day's purchases and refunds."""
-    return purchases.purchase_revenue_daily(events)
+    return compute_purchase_revenue_daily(events)
 
 
 PURCHASE_ASSETS = (purchase_revenue_daily,)

@@ -8,10 +8,13 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions import engagement
-from ecom_assets.sessions import sessions as sessionizing
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.search_terms import with_search_terms
+from ecom_assets.sessions.sessions import changed_start_days
+from ecom_assets.sessions.sessions import session_days as compute_session_days
+from ecom_assets.sessions.sessions import session_events as compute_session_events
+from ecom_assets.sessions.sessions import sessions as compute_sessions
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -22,25 +25,25 @@ ALL_PIECES = Reads(SessionDays, whole=True)
 @table_asset(SessionEvents, events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
-    return with_search_terms(sessionizing.session_events(events, session_rule)).select(*SessionEvents.columns)
+    return with_search_terms(compute_session_events(events, session_rule)).select(*SessionEvents.columns)
 
 
 @table_asset(SessionDays, session_events=SessionEvents)
 def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
     """Aggregate the events of each session fragment of a day."""
-    return sessionizing.session_days(session_events, session_rule, days, timezone)
+    return compute_session_days(session_events, session_rule, days, timezone)
 
 
 @invalidation(session_days=SessionDays)
 def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Return the start days of all sessions that the run's days can change."""
-    return sessionizing.changed_start_days(session_days, session_rule, days)
+    return changed_start_days(session_days, session_rule, days)
 
 
 @table_asset(Sessions, session_days=ALL_PIECES, invalidated_by=days_of_changed_sessions)
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Stitch the session fragments across midnight."""
-    return sessionizing.sessions(session_days, session_rule, days)
+    return compute_sessions(session_days, session_rule, days)
 
 
 @invalidation(session_days=SessionDays)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.destination import PAYLOADS, Answer
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import DueEvents
 from ecom_assets.delivery.sending import Exported, export
 from ecom_assets.events.contracts import CleanEvents
@@ -85,9 +85,9 @@ class DeliveredShop:
         orders = as_table(rows, OrderEventReconciliationDaily)
         self._replace(OrderEventReconciliationDaily, orders)
 
-    def deliver(self, days: Days, **outlets: Any) -> Exported:
+    def deliver(self, days: Days, **delivery_context: Any) -> Exported:
         """Deliver as a run does, and copy into the tables as the same run does."""
-        opened = self._outlets(**outlets)
+        opened = self._delivery_context(**delivery_context)
         try:
             exported = export(opened, self.tool.name, DueEvents(self.engine), days)
             self.copy(opened, days)
@@ -95,11 +95,13 @@ class DeliveredShop:
             opened.close()
         return exported
 
-    def copy(self, outlets: Outlets, days: Days) -> None:
+    def copy(self, delivery_context: DeliveryContext, days: Days) -> None:
         """Compute the tables of deliveries for a run's days and those that it invalidates."""
         for asset in DELIVERY_TABLES:
             tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
-            found = asset.output(days, {**tables, "warehouse": self.engine, "outlets": outlets}, self.engine)
+            found = asset.output(
+                days, {**tables, "warehouse": self.engine, "delivery_context": delivery_context}, self.engine
+            )
             assert isinstance(found, SliceOutput)
             self.engine.replace(asset.contract, found.rows, found.days)
 
@@ -116,5 +118,5 @@ class DeliveredShop:
         self.engine.con.con.register("landed", rows)
         self.engine.replace(contract, self.engine.con.table("landed"), None)
 
-    def _outlets(self, **given: Any) -> Outlets:
-        return Outlets(self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **given)
+    def _delivery_context(self, **given: Any) -> DeliveryContext:
+        return DeliveryContext(self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **given)

@@ -66,8 +66,8 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
         assert (done.record_count, done.without_hash_count, bool(gap_of(store, shop.engine))) == (6, 0, False)
         assert restore(store, shop.engine).record_count == 0, "a second time there is nothing to bring back"
     shop.settings = shop.settings.model_copy(update={"ledger_url": type(shop.settings.ledger_url)(address)})
-    with closing(shop._outlets()) as outlets:  # noqa: SLF001 (as a run does)
-        shop.copy(outlets, BOTH)
+    with closing(shop._delivery_context()) as delivery_context:  # noqa: SLF001 (as a run does)
+        shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
     shop.tool.said = {}
     again = shop.deliver(BOTH)
@@ -82,8 +82,8 @@ def test_nothing_is_sent_and_no_copy_overwritten_while_the_ledger_is_emptier(
     before = copied(shop)
     (tmp_path / "ledger.sqlite").unlink()
     lost = "lacks 6 of the 6 deliveries that export.deliveries has.*`ecom ledger restore`"
-    with closing(shop._outlets()) as outlets, pytest.raises(DeliveryError, match=lost):  # noqa: SLF001 (as a run does)
-        shop.copy(outlets, BOTH)
+    with closing(shop._delivery_context()) as delivery_context, pytest.raises(DeliveryError, match=lost):  # noqa: SLF001 (as a run does)
+        shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
     assert not (tmp_path / "ledger.sqlite").exists()
 

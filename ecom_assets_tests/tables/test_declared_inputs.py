@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.definitions import build_definitions, table_assets
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.rules import rules
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset, asset_key
@@ -71,8 +71,8 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
     if SOURCES & set(asset.function.__annotations__):
         assert declared == set(), "what comes from a source comes from no table"
         return
-    with closing(Outlets(SETTINGS, nullcontext({}))) as outlets:
-        parameters = {**rules(SETTINGS), "clock": lambda: NOON, "outlets": outlets}
+    with closing(DeliveryContext(SETTINGS, nullcontext({}))) as delivery_context:
+        parameters = {**rules(SETTINGS), "clock": lambda: NOON, "delivery_context": delivery_context}
         assert reader.read_by(asset, parameters) == declared
 
 

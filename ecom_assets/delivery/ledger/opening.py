@@ -17,7 +17,7 @@ from ecom_assets.warehouse.engine import Engine
 POSTGRES = ("postgres://", "postgresql://")
 
 
-class Outlets:
+class DeliveryContext:
     """The destinations and the ledger of a run; each is opened on first use."""
 
     def __init__(

@@ -24,7 +24,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
 from ecom_assets_tests.warehouse.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
-from ecom_assets_tests.warehouse.engines.told_tool import told_outlets
+from ecom_assets_tests.warehouse.engines.told_tool import told_delivery
 from ecom_assets_tests.warehouse.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
@@ -116,9 +116,11 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         order_gate="day",
         timezone=TIMEZONE,
     )
-    outlets = told_outlets(settings)
-    checks = run_everything(settings, ranges, {"customer_source": ToldCustomers(), "outlets": outlets})
-    outlets.close()
+    delivery_context = told_delivery(settings)
+    checks = run_everything(
+        settings, ranges, {"customer_source": ToldCustomers(), "delivery_context": delivery_context}
+    )
+    delivery_context.close()
     return Left(settings, stored_tables(settings), checks)
 
 

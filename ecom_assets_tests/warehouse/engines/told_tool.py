@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
-from ecom_assets.delivery.ledger.opening import Outlets
+from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.settings.settings import Settings
 
 TAKEN = Answer(Verdict.DELIVERED)
@@ -56,7 +56,7 @@ class ToldTool:
         }
 
 
-def told_outlets(settings: Settings) -> Outlets:
-    """Return the outlets of a run, with a ledger where the settings have it."""
+def told_delivery(settings: Settings) -> DeliveryContext:
+    """Return the delivery_context of a run, with a ledger where the settings have it."""
     tools = [ToldTool("amplitude_events", takes_updates=False), ToldTool("amplitude_users", takes_updates=True)]
-    return Outlets(settings, nullcontext({tool.name: tool for tool in tools}))
+    return DeliveryContext(settings, nullcontext({tool.name: tool for tool in tools}))
