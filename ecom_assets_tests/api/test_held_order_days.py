@@ -89,6 +89,7 @@ def test_an_answer_says_which_days_are_held_and_has_their_numbers_once_they_are_
     assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "20.00")
 
 
+@pytest.mark.slow
 def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Path) -> None:
     held = sold(api, **NEWEST_TWO)
     assert (held["range"]["data"], held["range"]["held_days"]) == ("whole", [])
@@ -111,6 +112,7 @@ def test_a_held_day_by_itself_has_no_numbers(api: Asked) -> None:
     } == {None}
 
 
+@pytest.mark.slow
 def test_days_that_wait_for_corrections_only_keep_the_lines_in_force(home: Path, reports: Path) -> None:
     """The report of the 3rd is of e, with a corrected line of the 2nd, which stays 10.00, and one of the 1st."""
     path = report(reports, BAD, "e")
@@ -132,6 +134,7 @@ def test_days_that_wait_for_corrections_only_keep_the_lines_in_force(home: Path,
         ]
 
 
+@pytest.mark.slow
 def test_a_held_line_that_came_again_later_is_not_waited_for(home: Path, reports: Path) -> None:
     path = report(reports, "2026-03-04", "abcd")
     again = [f"{n},{BAD}-{who},{BAD}T00:00:00,1,Berlin,{who},,,7,Hat,1,10" for n, who in enumerate("ef", start=8)]
@@ -152,6 +155,7 @@ def test_a_day_whose_report_is_missing_is_not_a_day_without_sales(home: Path, re
         assert sold(api, **FOUR_DAYS)["range"]["data"] == "whole"
 
 
+@pytest.mark.slow
 def test_the_published_schema_says_the_same(home: Path, reports: Path, postgres_warehouse: str) -> None:
     """Where a missing report is released, nothing but the note changes: no row, and no data version."""
     there = Settings(home=home, postgres_url=postgres_warehouse)
@@ -179,6 +183,7 @@ def published(there: Settings) -> Published:
         return publish(engine, target, PUBLISHED, "run-1")
 
 
+@pytest.mark.slow
 def test_the_summary_names_held_days_of_order_among_the_days_of_the_run(home: Path, reports: Path) -> None:
     said = ecom(*RUN, "--orders", reports, home=home)
     assert (said.json["sales"]["held_order_days"], said.json["sales"]["orders"]) == ([BAD], 12)

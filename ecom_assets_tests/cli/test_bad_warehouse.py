@@ -93,7 +93,10 @@ def leave_a_foreign_log(path: Path) -> None:
     other.unlink()
 
 
-@pytest.mark.parametrize("damage", [cut_short, overwrite, empty, leave_a_foreign_log])
+@pytest.mark.parametrize(
+    "damage",
+    [cut_short, *(pytest.param(one, marks=pytest.mark.slow) for one in (overwrite, empty, leave_a_foreign_log))],
+)
 def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Path, damage: object) -> None:
     assert callable(damage)
     damage(warehouse(home))
@@ -139,7 +142,9 @@ def leave_a_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-@pytest.mark.parametrize("harm", ["none", "cut", "zeroed", "garbled", "gone"])
+@pytest.mark.parametrize(
+    "harm", ["cut", *(pytest.param(one, marks=pytest.mark.slow) for one in ("none", "zeroed", "garbled", "gone"))]
+)
 def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Path, finished: Path, harm: str) -> None:
     log = leave_a_log(warehouse(home))
     data = log.read_bytes()
@@ -155,6 +160,7 @@ def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Pa
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_is_made_anew_whatever_log_it_left(home: Path, finished: Path) -> None:
     leave_a_log(warehouse(home))
     warehouse(home).unlink()

@@ -51,6 +51,7 @@ def test_a_warehouse_is_copied_there_and_back_with_equal_counts_and_checksums(
     assert {one["table"]: one["rows"] for one in status} == counts
 
 
+@pytest.mark.slow
 def test_a_target_with_rows_is_replaced_only_when_asked(home: Path, postgres_url: str) -> None:
     assert copied(home, embedded(home), postgres_url).exit_code == 0
     refused = copied(home, embedded(home), postgres_url)
@@ -91,6 +92,7 @@ def test_what_cannot_be_copied_is_refused(home: Path, postgres_url: str, origin:
     assert "s3cret" not in said.err
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.duckdb"
     copied(home, embedded(home), f"duckdb://{old}")

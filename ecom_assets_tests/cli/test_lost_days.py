@@ -68,6 +68,7 @@ def test_a_day_that_is_gone_is_kept_told_and_listed_until_somebody_lets_it_go(la
     assert "keeps" not in ecom("status", home=home).out
 
 
+@pytest.mark.slow
 def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> None:
     run(landing, home)
     take_away(landing, "2026-01-02")
@@ -77,6 +78,7 @@ def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> N
     assert (back.exit_code, clean_count(back)) == (0, 11)
 
 
+@pytest.mark.slow
 def test_a_day_of_which_nothing_is_left_is_withdrawn_where_the_source_says_it_is_whole(
     landing: Path, home: Path
 ) -> None:
@@ -94,6 +96,7 @@ def land_orders(folder: Path, day: str) -> None:
     (folder / f"increment_date={day}" / "orders.csv").write_text("\n".join([ORDER_HEADER, *lines]) + "\n")
 
 
+@pytest.mark.slow
 def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path: Path, home: Path) -> None:
     for day in DAYS:
         land_orders(tmp_path / "orders", day)
@@ -108,6 +111,7 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path:
     assert "no_day_lost_its_rows" not in {one["name"] for one in allowed.json["checks"]["failed"]}
 
 
+@pytest.mark.slow
 def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at_the_gap(
     tmp_path: Path, home: Path
 ) -> None:
@@ -165,6 +169,7 @@ def test_a_warehouse_that_is_gone_is_built_whole_before_anything_is_published(
     assert built_on(home) == whole
 
 
+@pytest.mark.slow
 def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> None:
     run(landing, home, select=SERVED)
     remove(home)
@@ -173,6 +178,7 @@ def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> No
     assert built_on(home) == {"raw.events": [["2026-01-03", "2026-01-03"]]}
 
 
+@pytest.mark.slow
 def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(landing: Path, home: Path) -> None:
     run(landing, home, select=SERVED)
     remove(home)

@@ -27,6 +27,7 @@ def events(home: Path) -> Path:
     return page_views(home.with_name("own.csv"), "2026-01-01")
 
 
+@pytest.mark.slow
 def test_a_run_warns_of_nothing(home: Path) -> None:
     said = ecom_process("run", "--json", home=home)
     assert (said.exit_code, said.err) == (0, "")

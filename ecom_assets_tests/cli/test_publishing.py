@@ -59,6 +59,7 @@ def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, pos
     published.close()
 
 
+@pytest.mark.slow
 def test_running_again_publishes_nothing_and_another_day_only_what_it_changed(
     home: Path, events: Path, postgres_url: str
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_selection_without_the_publication_does_not_publish(home: Path, events
     assert said.json["published"] is None
 
 
+@pytest.mark.slow
 def test_marts_that_break_their_contract_are_not_published(home: Path, events: Path, postgres_url: str) -> None:
     assert run(home, events, postgres_url).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
@@ -89,6 +91,7 @@ def test_marts_that_break_their_contract_are_not_published(home: Path, events: P
     assert len(publications(postgres_url)) == 1
 
 
+@pytest.mark.slow
 def test_a_postgres_that_is_away_fails_the_publication_only_and_the_next_run_makes_up_for_it(
     home: Path, events: Path, postgres_url: str
 ) -> None:
@@ -104,6 +107,7 @@ def test_a_postgres_that_is_away_fails_the_publication_only_and_the_next_run_mak
     assert "0 of them new" not in again.out
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_is_the_same_postgres_is_said_and_skipped(home: Path, events: Path, postgres_url: str) -> None:
     other = f"{postgres_url}&application_name=reader"
     env = {"ECOM_WAREHOUSE": postgres_url, "ECOM_POSTGRES_URL": other}

@@ -45,6 +45,7 @@ def words(home: Path) -> tuple[str | Path, ...]:
     return ("run", "--events", home.parent / "clicks.csv", "--select", UNTIL_DUE)
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None:
     with held(home) as other:
         program = [*ECOM, *map(str, words(home))]
@@ -60,6 +61,7 @@ def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None
     assert line.endswith("for 3600 s at most (ECOM_WAREHOUSE_PATIENCE_S).")
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(home: Path) -> None:
     """Between looking at the warehouse and the first step nobody holds it: another process may take it there."""
     snatch = (

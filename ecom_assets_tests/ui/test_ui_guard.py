@@ -137,7 +137,7 @@ def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path
     assert door_of(EVERYWHERE, settings).credentials is not None
 
 
-@pytest.mark.parametrize("host", [EVERYWHERE, "::", ""])
+@pytest.mark.parametrize("host", [EVERYWHERE, *(pytest.param(one, marks=pytest.mark.slow) for one in ("::", ""))])
 def test_both_commands_refuse_an_open_door_in_a_sentence(home: Path, host: str) -> None:
     home.mkdir(parents=True)
     words = [sys.executable, "-m", "ecom_assets.ui.webserver", "-h", host, "--empty-workspace"]
@@ -199,6 +199,7 @@ def test_a_login_from_a_page_of_elsewhere_is_refused(beyond: Ui) -> None:
     assert posted.status_code == 403
 
 
+@pytest.mark.slow
 def test_an_address_that_guesses_is_stopped(home: Path) -> None:
     _, key = KeyFile(home).create("ann", (Scope.ADMIN,))
     with running(home, EVERYWHERE, ECOM_RATE_LIMIT_ADDRESS="5/hour") as ui:
