@@ -27,6 +27,7 @@ WRITTEN = (
     "sandbox*",
     "serving",
     "spark",
+    "statements.sqlite*",
     "ui_address",
     "warehouse.duckdb*",
 )

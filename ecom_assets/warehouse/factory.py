@@ -16,6 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect, keep_within
+from ecom_assets.warehouse.statements import STATEMENTS
 
 EMBEDDED = "duckdb"
 """The scheme of the engine that runs in this process."""
@@ -43,6 +44,7 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     scheme = _scheme(settings)
     if scheme == EMBEDDED:
         # A reader fails soon if the file is in use. A run waits for its turn.
+        STATEMENTS.keep_in(settings.home / "statements.sqlite")
         patience_s = None if read_only else settings.warehouse_patience_s
         return DuckDBEngine(
             _file_of(settings), memory_limit=settings.memory_limit, read_only=read_only, patience_s=patience_s

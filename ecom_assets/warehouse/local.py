@@ -1,19 +1,49 @@
 """DuckDB connections in this process, and the shim between DuckDB 2 and Ibis 12."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
-import ibis
+import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.statements import STATEMENTS
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
+STREAMING = "streaming 1"
+"""How `streaming` marks a statement; to be counted on when it marks others."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
+
+
+class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
+    """DuckDB through Ibis, with each statement written once for all days."""
+
+    def compile(
+        self,
+        expr: ir.Expr,
+        /,
+        *,
+        limit: int | None = None,
+        params: Mapping[ir.Expr, Any] | None = None,
+        pretty: bool = False,
+    ) -> str:
+        """Return the statement that computes an expression."""
+        write = super().compile
+        if limit is not None or params:
+            return str(write(expr, limit=limit, params=params, pretty=pretty))
+        return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+
+    def compile_streaming(self, rows: ir.Table) -> str:
+        """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
+        return STATEMENTS.sql(rows, STREAMING, self._write_streaming)
+
+    def _write_streaming(self, rows: ir.Table) -> str:
+        return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
@@ -45,10 +75,10 @@ def _quietly(method: Callable[..., object]) -> Callable[..., object]:
     return call
 
 
-def connect(path: Path | None = None, *, read_only: bool = False) -> Backend:
+def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
     """Open a DuckDB database through Ibis, in memory without a path; its time zone is UTC."""
     adapt_duckdb_2_to_ibis_12()
-    con = ibis.duckdb.connect(path or ":memory:", read_only=read_only)
+    con: DuckDB = DuckDB().connect(path or ":memory:", read_only=read_only)
     con.raw_sql("SET TimeZone = 'UTC'")
     con.raw_sql("SET preserve_insertion_order = false")
     # Under `python -c` DuckDB draws its progress bar on standard output, in the middle of our JSON.

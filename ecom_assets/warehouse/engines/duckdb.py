@@ -10,13 +10,12 @@ from typing import Any, Self
 import duckdb
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.file_lock import Turn
-from ecom_assets.warehouse.local import LOGS, connect, keep_within, streaming
+from ecom_assets.warehouse.local import LOGS, DuckDB, connect, keep_within
 
 INCOMING = "incoming_rows"
 LOCK_PATIENCE_S = 10.0
@@ -30,7 +29,7 @@ DAMAGED = ("not a valid DuckDB database file", "Could not read enough bytes", "C
 class DuckDBEngine(Engine):
     """DuckDB as the warehouse; the file is created whole, and set aside when it cannot be opened."""
 
-    con: Backend
+    con: DuckDB
     has_one_writer = True
 
     def __init__(
@@ -120,7 +119,7 @@ class DuckDBEngine(Engine):
 
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""
-        return streaming(self.con.compiler.to_sqlglot(rows)).sql(dialect=self.con.dialect, pretty=True)
+        return self.con.compile_streaming(rows)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -164,7 +163,7 @@ class DuckDBEngine(Engine):
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _connect_or_rebuild(self) -> Backend:
+    def _connect_or_rebuild(self) -> DuckDB:
         turn = Turn(self.path, self._patience_s)
         while True:
             try:
@@ -179,7 +178,7 @@ class DuckDBEngine(Engine):
                     ) from error
                 turn.wait(error)
 
-    def _rebuild(self, error: duckdb.Error) -> Backend:
+    def _rebuild(self, error: duckdb.Error) -> DuckDB:
         if self._read_only:
             raise WarehouseError(f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it.") from error
         self._set_aside()

@@ -1,0 +1,230 @@
+"""Statements that are written once: Ibis takes several times longer to write a statement than DuckDB to run it.
+
+A statement is kept under the shape of its expression: every operation and value in it, but for its dates, which are
+numbered by where they stand. One statement so serves all days. Nothing that a user changes can make a kept statement
+wrong, because whatever Ibis reads to write it is in the shape, or in `MADE_WITH`.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+from ibis.common.graph import Node
+from ibis.expr.operations.relations import Namespace
+
+from ecom_assets.tables.days import ONE_DAY
+
+MADE_WITH: Final = (ibis.__version__, version("sqlglot"), duckdb.__version__)
+"""The packages whose next release may write another statement for the same expression."""
+FIRST_STAND_IN: Final = date(9000, 1, 1)
+"""The first of the days that stand for dates in a kept statement; no expression with a day after it is kept."""
+STAND_IN: Final = re.compile(r"MAKE_DATE\((9\d{3}), (\d+), (\d+)\)")
+"""A day that stands for a date, as DuckDB is told it."""
+OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
+"""Such a day, told in another way."""
+PLAIN: Final = (bool, int, float, Decimal, bytes, dt.DataType, Enum, Namespace)
+"""Values whose `repr` tells everything about them."""
+NEVER: Final = (ops.Impure, ops.InMemoryTable, ops.ScalarParameter)
+"""Operations that have something in them that their shape would not tell: functions, rows, what is given later."""
+MOST: Final = 4096
+"""Statements that are kept; a run of the whole platform writes about 300."""
+
+Write = Callable[[ir.Table], str]
+
+
+class _NotKept(Exception):  # noqa: N818 (no error: whoever asks writes the statement)
+    """An expression has something in it that its shape would not tell, such as rows in memory."""
+
+
+class _Shape:
+    """The shape of an expression: its operations, each with the numbers of those it is made of, and its dates."""
+
+    def __init__(self, root: Node) -> None:
+        self._numbers: dict[Node, int] = {}
+        self._lines: list[str] = []
+        self._dates: dict[date, int] = {}
+        self.literals: dict[ops.Literal, int] = {}
+        self._visit(root)
+
+    @property
+    def text(self) -> str:
+        """Return the shape as text."""
+        return "\n".join(self._lines)
+
+    @property
+    def dates(self) -> list[date]:
+        """Return the different dates, in the order of their numbers."""
+        return list(self._dates)
+
+    def _visit(self, root: Node) -> None:
+        waiting = [root]
+        while waiting:
+            node = waiting[-1]
+            if node in self._numbers:
+                waiting.pop()
+                continue
+            missing: list[Node] = []
+            line = self._line(node, missing)
+            if missing:
+                waiting += missing
+            else:
+                waiting.pop()
+                self._numbers[node] = len(self._lines)
+                self._lines.append(line)
+
+    def _line(self, node: Node, missing: list[Node]) -> str:
+        kind = type(node)
+        if isinstance(node, ops.Literal) and type(node.value) is date:
+            return f"Literal {node.dtype} {self._date(node)}"
+        if isinstance(node, NEVER):
+            raise _NotKept
+        # The number of a reference only tells it from others, as its line does; it is another one in each process.
+        given = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
+        return f"{kind.__name__} {' '.join([self._told(one, missing) for one in given])}"
+
+    def _date(self, node: ops.Literal) -> int:
+        if node.value >= FIRST_STAND_IN:
+            raise _NotKept
+        number = self._dates.setdefault(node.value, len(self._dates))
+        self.literals[node] = number
+        return number
+
+    def _told(self, value: object, missing: list[Node]) -> str:
+        if isinstance(value, Node):
+            return self._told_node(value, missing)
+        if isinstance(value, tuple):
+            return f"({','.join([self._told(one, missing) for one in value])})"
+        if isinstance(value, frozenset):
+            return f"{{{','.join(sorted(self._told(one, missing) for one in value))}}}"
+        if isinstance(value, Mapping) and not isinstance(value, ibis.Schema):
+            return f"{{{','.join([f'{name!r}:{self._told(one, missing)}' for name, one in value.items()])}}}"
+        return _told_value(value)
+
+    def _told_node(self, node: Node, missing: list[Node]) -> str:
+        number = self._numbers.get(node)
+        if number is None:
+            missing.append(node)
+        return f"#{number}"
+
+
+def _told_value(value: object) -> str:
+    if isinstance(value, str):
+        if "MAKE_DATE(9" in value:
+            raise _NotKept
+        return repr(value)
+    if value is None or isinstance(value, PLAIN):
+        return repr(value)
+    if isinstance(value, ibis.Schema):
+        return _schema_text(value)
+    if isinstance(value, ibis.BaseBackend):
+        return "here"  # which warehouse a table is in is not in its statement
+    if type(value).__module__ in {"datetime", "uuid"} and getattr(value, "year", 0) < FIRST_STAND_IN.year:
+        return repr(value)
+    raise _NotKept
+
+
+@lru_cache(maxsize=1024)
+def _schema_text(schema: ibis.Schema) -> str:
+    return repr(dict(schema.items()))
+
+
+class Statements:
+    """Statements by the shape of their expressions, in memory and, where it is told a file, there as well."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[bytes, str] = {}
+        self._file: sqlite3.Connection | None = None
+        self._path: Path | None = None
+        self._lock = threading.Lock()
+
+    def sql(self, rows: ir.Table, kind: str, write: Write) -> str:
+        """Return the statement that computes `rows`; `kind` tells how `write` writes it."""
+        try:
+            shape = _Shape(rows.op())
+        except _NotKept:
+            return write(rows)
+        key = blake2b(repr((MADE_WITH, kind, shape.text)).encode(), digest_size=16).digest()
+        template = self._kept.get(key) or self._read(key)
+        if template is None:
+            template = write(_standing_in(rows, shape))
+            if not _tells_all(template, len(shape.dates)):
+                return write(rows)
+            self._keep(key, template)
+        return _filled(template, shape.dates) if shape.dates else template
+
+    def keep_in(self, path: Path) -> None:
+        """Keep statements in a file too, from now on; without it if the file cannot be used."""
+        with self._lock, suppress(sqlite3.Error):
+            if path == self._path and path.exists():
+                return
+            self._path, self._file = path, None
+            file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+            file.execute("PRAGMA journal_mode = WAL")
+            file.execute("PRAGMA synchronous = NORMAL")
+            file.execute("CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)")
+            file.execute(f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}")  # noqa: S608 (a number)
+            self._file = file
+
+    def _read(self, key: bytes) -> str | None:
+        with self._lock, suppress(sqlite3.Error):
+            if self._file and (row := self._file.execute("SELECT sql FROM statement WHERE key = ?", [key]).fetchone()):
+                self._kept[key] = row[0]
+                return str(row[0])
+        return None
+
+    def _keep(self, key: bytes, template: str) -> None:
+        with self._lock, suppress(sqlite3.Error):
+            if len(self._kept) >= MOST:
+                self._kept.clear()
+            self._kept[key] = template
+            if self._file:
+                self._file.execute("INSERT OR IGNORE INTO statement VALUES (?, ?)", [key, template])
+
+
+def _standing_in(rows: ir.Table, shape: _Shape) -> ir.Table:
+    """Return the expression with days that stand for its dates."""
+    stand_ins = {
+        node: ops.Literal(FIRST_STAND_IN + number * ONE_DAY, node.dtype) for node, number in shape.literals.items()
+    }
+    return rows.op().replace(stand_ins).to_expr() if stand_ins else rows
+
+
+def _number(place: re.Match[str]) -> int:
+    year, month, day = map(int, place.groups())
+    return (date(year, month, day) - FIRST_STAND_IN).days
+
+
+def _tells_all(template: str, count: int) -> bool:
+    """Return whether a statement has a place for each date, and no date that is told in another way."""
+    return not count or (
+        {_number(place) for place in STAND_IN.finditer(template)} == set(range(count))
+        and not OTHERWISE.search(template)
+    )
+
+
+def _filled(template: str, dates: list[date]) -> str:
+    def told(place: re.Match[str]) -> str:
+        found = dates[_number(place)]
+        return f"MAKE_DATE({found.year}, {found.month}, {found.day})"
+
+    return STAND_IN.sub(told, template)
+
+
+STATEMENTS: Final = Statements()
+"""The statements of this process."""

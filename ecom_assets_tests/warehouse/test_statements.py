@@ -1,0 +1,145 @@
+"""Statements that are written once for all days: they are those that would be written anew. Not here: the API's own."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.statements import Statements
+from ecom_assets_tests.builders import received
+from ecom_assets_tests.platform import Platform
+
+VISITS = ibis.table({"day": "date", "visitor": "string", "at": "timestamp(6)"}, name="visits")
+MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)
+
+
+def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
+    """The statement, with how often one was written."""
+
+    def write(asked: ir.Table) -> str:
+        if count is not None:
+            count["written"] += 1
+        return str(ibis.to_sql(asked, dialect="duckdb"))
+
+    return statements.sql(rows, "test", write)
+
+
+def anew(rows: ir.Table) -> str:
+    """The statement as Ibis writes it."""
+    return str(ibis.to_sql(rows, dialect="duckdb"))
+
+
+def between(first: date, end: date) -> ir.Table:
+    """Rows of some days."""
+    return VISITS.filter(VISITS.day >= ibis.literal(first), VISITS.day < ibis.literal(end))
+
+
+def test_one_statement_is_written_for_all_days() -> None:
+    statements, count = Statements(), Counter[str]()
+    for first, end in ((MONDAY, TUESDAY), (TUESDAY, FRIDAY), (date(1900, 1, 1), date(2200, 12, 31))):
+        assert written(statements, between(first, end), count) == anew(between(first, end))
+    assert count["written"] == 1
+
+
+def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> None:
+    def either(first: date, second: date) -> ir.Table:
+        return VISITS.filter((VISITS.day == ibis.literal(first)) | (VISITS.day == ibis.literal(second)))
+
+    statements = Statements()
+    for pair in ((MONDAY, TUESDAY), (MONDAY, MONDAY), (FRIDAY, TUESDAY), (TUESDAY, TUESDAY)):
+        assert written(statements, either(*pair)) == anew(either(*pair))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(lambda n: VISITS.filter(VISITS.visitor == f"anna {n}"), id="text"),
+        pytest.param(VISITS.limit, id="limit"),
+        pytest.param(lambda n: VISITS.filter(VISITS.at < datetime(2026, 3, n)), id="instant"),  # noqa: DTZ001 (UTC without saying so)
+        pytest.param(lambda n: VISITS.select(**{f"visitor_{n}": "visitor"}), id="name of a column"),
+        pytest.param(lambda n: ibis.table({"day": "date"}, name=f"visits_{n}"), id="name of a table"),
+        pytest.param(lambda n: VISITS.mutate(day=ibis.literal([date(2026, 3, n)])), id="days in a list"),
+        pytest.param(lambda n: VISITS.mutate(share=ibis.literal(1, f"decimal(18, {n})")), id="type"),
+        pytest.param(lambda n: VISITS.order_by(ibis.desc("day") if n % 2 else "day"), id="order"),
+        pytest.param(lambda n: ibis.union(VISITS, VISITS, distinct=bool(n % 2)), id="flag"),
+    ],
+)
+def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> None:
+    statements = Statements()
+    told = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
+    assert told == [anew(rows(n)) for n in (1, 2, 1, 2)]
+    assert told[0] != told[1]
+
+
+@pytest.mark.parametrize("far", [date(9000, 1, 1), date.max])
+def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) -> None:
+    statements = Statements()
+    text = f"MAKE_DATE({far.year}, {far.month}, {far.day})"
+    for rows in (between(MONDAY, far), between(MONDAY, FRIDAY).filter(VISITS.visitor == text)):
+        for _ in range(2):
+            assert written(statements, rows) == anew(rows)
+
+
+def test_rows_in_memory_are_not_kept() -> None:
+    con = connect()
+    for number in (1, 2):
+        assert con.to_pyarrow(ibis.memtable(pa.table({"number": [number]}))).to_pylist() == [{"number": number}]
+
+
+def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> None:
+    first, second, count = Statements(), Statements(), Counter[str]()
+    for statements, day in ((first, TUESDAY), (second, FRIDAY)):
+        statements.keep_in(tmp_path / "statements.sqlite")
+        assert written(statements, between(MONDAY, day), count) == anew(between(MONDAY, day))
+    assert count["written"] == 1
+
+
+@pytest.mark.parametrize("content", [b"no database", None])
+def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "statements.sqlite"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content * 200)
+    statements = Statements()
+    statements.keep_in(path)
+    assert written(statements, between(MONDAY, FRIDAY)) == anew(between(MONDAY, FRIDAY))
+
+
+def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three days with a purchase each, computed one after another: most statements were kept on the first."""
+    told: Counter[str] = Counter()
+    plain = Statements.sql
+
+    def compared(self: Statements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+        def counted(asked: ir.Table) -> str:
+            told["written"] += 1
+            return write(asked)
+
+        found = plain(self, rows, kind, counted)
+        assert found == write(rows)
+        told["asked"] += 1
+        return found
+
+    monkeypatch.setattr(Statements, "sql", compared)
+    platform = Platform()
+    days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
+    rows: list[dict[str, Any]] = [
+        received(f"{kind} {day}", datetime(day.year, day.month, day.day, 12), event_type=kind)  # noqa: DTZ001 (as above)
+        for day in days.dates
+        for kind in ("view", "purchase")
+    ]
+    platform.receive(rows, days)
+    for day in days.dates:
+        platform.run(Days((day,)))
+    platform.close()
+    assert told["asked"] > 3 * 25
+    assert told["written"] < told["asked"] * 2 / 3
