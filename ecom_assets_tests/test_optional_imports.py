@@ -20,7 +20,7 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom
         ("ECOM_EVENTS", "snowflake://u@a/SHOP/EVENTS", "snowflake", ["snowflake", "snowflake.connector"]),
     ],
 )
-@pytest.mark.parametrize("command", ["run", "doctor"])
+@pytest.mark.parametrize("command", ["run", pytest.param("doctor", marks=pytest.mark.slow)])
 def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PLR0917 (a case has that many sides)
     tmp_path: Path, setting: str, address: str, extra: str, missing: list[str], command: str
 ) -> None:

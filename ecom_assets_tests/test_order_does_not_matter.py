@@ -115,6 +115,7 @@ def check(world: World, seed: int) -> None:
     assert stored_sessions(sessions, numbered) == reference_sessions(events), f"plan {seed} in {world}"
 
 
+@pytest.mark.slow
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
     for seed in range(2):
         check(WORLDS["UTC"], seed)

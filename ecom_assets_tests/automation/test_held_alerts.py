@@ -42,6 +42,7 @@ def run(home: Path, reports: Path, port: int, *words: str) -> Said:
     return ecom("run", *FEW_SALES, "--orders", reports, *words, home=home, env=smtp)
 
 
+@pytest.mark.slow
 def test_held_days_are_one_message_a_day_however_many_runs_see_them(
     tmp_path: Path, mailbox: Mailbox, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

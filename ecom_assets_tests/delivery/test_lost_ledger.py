@@ -149,6 +149,7 @@ def test_a_lost_ledger_stops_deliveries_until_it_is_rebuilt_and_nothing_goes_twi
     assert shop.ecom("ledger", "restore").out.endswith("nothing was changed.\n")
 
 
+@pytest.mark.slow
 def test_an_old_backup_is_noticed_and_completed_from_the_copy(tmp_path: Path, tools: Receivers) -> None:
     shop, backup = Shop(tmp_path, tools), tmp_path / "backup.sqlite"
     shop.has(days=2)

@@ -86,6 +86,7 @@ def check(seed: int) -> int:
     return len([row for row in shop.rows(HeldOrderDays) if row["held_row_count"]])
 
 
+@pytest.mark.slow
 def test_any_order_of_runs_releases_and_better_data_ends_as_one_run_over_everything() -> None:
     assert sum(check(seed) for seed in range(2)) > 0
 

@@ -116,7 +116,13 @@ publish(source, target, TABLES, "killed")
 """
 
 
-@pytest.mark.parametrize("step", PUBLICATION_STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "table_written",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in PUBLICATION_STEPS if one != "table_written"),
+    ],
+)
 def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
 ) -> None:

@@ -113,6 +113,7 @@ def test_rows_of_a_landing_folder_of_a_day_that_cannot_be_have_their_own_days(
     assert run_events(tmp_path, tmp_path / "in").json["tables"]["raw.events"] == 2
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same_in_whatever_order_the_days_are_run(tmp_path: Path) -> None:
     rows = [event(1), event(2, "2026-01-03T10:00:00Z", "2026-01-03T10:00:01Z"), event(3, received=LONG_AGO)]
     rows.append(event(4, at=LONG_AGO, received=""))

@@ -2,6 +2,7 @@ r"""Several paths in one setting: separated by commas, `\,` within a path."""
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ def test_the_settings_of_events_and_orders_hold_several_paths() -> None:
     assert orders_place(settings) == ["x,y.csv", "z"]
 
 
+@pytest.mark.slow
 def test_a_file_with_a_comma_in_its_name_is_read_by_every_command(tmp_path: Path) -> None:
     events = write(tmp_path / "in" / "a,b.csv", csv_text(SHOP))
     orders = write(

@@ -122,6 +122,7 @@ def test_spark_says_nothing_and_leaves_nothing_in_the_working_folder(tmp_path: P
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_command_without_java_says_what_to_install(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home)
