@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from ecom_assets.cli.options import (
     DURATIONS,
@@ -16,6 +15,7 @@ from ecom_assets.cli.options import (
     SessionRuleName,
     all_paths,
     print_answer,
+    read_definition,
 )
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
 from ecom_assets.errors import UsageError
@@ -33,13 +33,7 @@ def definition_of(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: The file cannot be read, or holds no YAML or JSON.
     """
-    try:
-        read = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
-    if not isinstance(read, dict):
-        raise UsageError(f"{path} holds no funnel definition; begin it with `steps:`.")
-    return read
+    return read_definition(path, "funnel", "steps")
 
 
 def answer(

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from ecom_assets.cli.own_files import rows_line
 from ecom_assets.errors import UsageError
@@ -52,6 +54,26 @@ def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
     if more and not events:
         raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
     return [*(events or []), *(more or [])]
+
+
+def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
+    """Return the definition of a question from a file.
+
+    Args:
+        path: The file, YAML or JSON.
+        what: What it defines, for the error.
+        first_key: A key that each such definition has.
+
+    Raises:
+        UsageError: The file cannot be read, or holds no YAML or JSON.
+    """
+    try:
+        read = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    if not isinstance(read, dict):
+        raise UsageError(f"{path} holds no {what} definition; begin it with `{first_key}:`.")
+    return read
 
 
 @dataclass(frozen=True)

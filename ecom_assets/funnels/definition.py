@@ -153,7 +153,7 @@ def _check_condition(event_type: str, column: object, value: object) -> None:
     check_column(place, column)
     if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
         raise DefinitionError(f"{place} compares {column} with {value!r}; use one text, number or boolean.")
-    if kind_of(value) == "number" and abs(float(value)) > _MAX_EXACT_DOUBLE:
+    if not isinstance(value, str) and abs(value) > _MAX_EXACT_DOUBLE:
         raise DefinitionError(
             f"{place} compares {column} with {value!r}, which engines round; keep such a value as text."
         )

@@ -29,7 +29,9 @@ from ibis.expr.operations.relations import Namespace
 
 from ecom_assets.tables.days import ONE_DAY
 
-MADE_WITH: Final = (ibis.__version__, version("sqlglot"), duckdb.__version__)
+ADAPTED: Final = 1
+"""To be counted on when `local.py` adapts Ibis' compiler in another way."""
+MADE_WITH: Final = (ADAPTED, ibis.__version__, version("sqlglot"), duckdb.__version__)
 """The packages whose next release may write another statement for the same expression."""
 FIRST_STAND_IN: Final = date(9000, 1, 1)
 """The first of the days that stand for dates in a kept statement; no expression with a day after it is kept."""

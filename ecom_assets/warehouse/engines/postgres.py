@@ -24,10 +24,11 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.json_keys import WholeKeys
 from ecom_assets.warehouse.sql_text import text
 
 
-class Compiler(PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)

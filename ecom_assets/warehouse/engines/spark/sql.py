@@ -38,7 +38,7 @@ class JsonReading:
     def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Give the value of a key, as a VARIANT."""
         document = arg if isinstance(op.arg, ops.JSONGetItem) else self.f.anon.try_parse_json(arg)
-        path = self.f.concat(sge.convert("$."), index)
+        path = self.f.concat(sge.convert('$["'), index, sge.convert('"]'))
         return self.f.anon.variant_get(document, path, sge.convert("variant"))
 
     def visit_UnwrapJSONString(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)

@@ -1,0 +1,186 @@
+"""`ecom trend`: its options, and the answer in lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, all_paths, print_answer, read_definition
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.trend import Trend
+
+BAR_WIDTH = 30
+SHOWN_COLUMNS = 6
+SPARKS = "▁▂▃▄▅▆▇█"
+Where = Annotated[list[str] | None, typer.Option(help="What must hold of an event, such as 'cart_amount > 20'.")]
+SERIES_HELP = (
+    "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
+    "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. Give it once for each line."
+)
+SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
+
+
+def answer_trend(paths: list[str], mapping: str | None, trend: Trend, days: QuestionDays) -> dict[str, Any]:
+    """Return what each series came to in each period, over events of files.
+
+    Raises:
+        UsageError: No path was given.
+        SourceError: The files hold no event that counts.
+    """
+    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    own = tuple(
+        replace(one, event_type=one.event_type and files.mapping.translate(one.event_type)) for one in trend.series
+    )
+    clean = files.clean()
+    (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
+    if known["first"] is None:
+        raise SourceError("None of the rows is an event that counts, so there is no trend; `ecom sessions` says why.")
+    asked = days.within(known["last"])
+    answer = trend_answer(files.con, clean, replace(trend, series=own), (known["first"], known["last"]), asked)
+    return answer | {"rows": files.rows.as_json()}
+
+
+def trend(
+    more: MorePaths = None,
+    events: Events = None,
+    mapping: Mapping = None,
+    series: SeriesOption = None,
+    period: Annotated[str | None, typer.Option(help="day, week or month; day if not given.")] = None,
+    by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are told apart.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
+    where: Where = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")] = None,
+    cumulative: Annotated[bool, typer.Option("--cumulative", help="Tell what came since the first period.")] = False,
+    moving_average: Annotated[int | None, typer.Option(help="Mean of so many periods up to each.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Tell the range of as many days before, too.")] = False,
+    formula: Annotated[str | None, typer.Option(help="Arithmetic over the series A, B, …, such as 'A / B'.")] = None,
+    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count events or visitors over time, or add up what they carry."""
+    days = QuestionDays.read(first, to, last)
+    given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
+    given |= {"cumulative": cumulative, "moving_average": moving_average, "compare": compare, "formula": formula}
+    answer = answer_trend(all_paths(events, more), mapping, _asked(definition, given), days)
+    print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
+
+
+def _asked(definition: Path | None, given: dict[str, Any]) -> Trend:
+    """Return the definition of a file, or of the options; without a series of any event.
+
+    Raises:
+        UsageError: There is a file, and options that it would win over.
+    """
+    if definition is None:
+        return Trend.from_mapping({name: value for name, value in given.items() if value is not None} | _any(given))
+    told = ", ".join(f"--{name.replace('_', '-')}" for name, value in given.items() if value)
+    if told:
+        raise UsageError(f"--definition says what {told} would; leave one of them out.")
+    return Trend.from_mapping(read_definition(definition, "trend", "series"))
+
+
+def _any(given: dict[str, Any]) -> dict[str, Any]:
+    return {} if given["series"] else {"series": ["*"]}
+
+
+@dataclass(frozen=True)
+class _Line:
+    title: str
+    values: Sequence[float | None]
+
+
+def trend_lines(answer: dict[str, Any]) -> list[str]:
+    """Draw one line as bars, a few as columns, and many as a row each; `*` marks a period that is not whole."""
+    found = _found(answer)
+    title = [_title(answer)]
+    if answer["definition"]["by"] or len(found) > SHOWN_COLUMNS:
+        return [*title, *_rows(found)]
+    return [*title, *(_columns(found, answer) if len(found) > 1 else _bars(found[0], answer))]
+
+
+def _starts(answer: dict[str, Any]) -> list[str]:
+    starts = zip(answer["periods"], answer["complete"], strict=True)
+    return [f"{start}{' ' if is_whole else '*'}" for start, is_whole in starts]
+
+
+def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
+    width = max(len(_number(value)) for value in line.values)
+    largest = max((one for one in line.values if one is not None), default=0) or 1
+    return [
+        f"{start} {_number(value):>{width}}  {'█' * round(BAR_WIDTH * max(value or 0, 0) / largest)}".rstrip()
+        for start, value in zip(_starts(answer), line.values, strict=True)
+    ]
+
+
+def _columns(found: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
+    widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in found]
+    lines = [" " * 12 + "  ".join(f"{one.title:>{width}}" for one, width in zip(found, widths, strict=True))]
+    for start, values in zip(_starts(answer), zip(*(one.values for one in found), strict=True), strict=True):
+        lines.append(
+            f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
+        )
+    return lines
+
+
+def _rows(found: Sequence[_Line]) -> list[str]:
+    width = max(len(one.title) for one in found)
+    ends = [(_number(one.values[0]), _number(one.values[-1])) for one in found]
+    first, last = (max(len(end[place]) for end in ends) for place in (0, 1))
+    return [
+        f"{one.title:{width}}  {start:>{first}}  {_sparkline(one.values)}  {end:>{last}}"
+        for one, (start, end) in zip(found, ends, strict=True)
+    ]
+
+
+def _sparkline(values: Sequence[float | None]) -> str:
+    """Draw a value as the height of a character; a blank is unknown."""
+    known = [one for one in values if one is not None]
+    largest = max(known, default=0) or 1
+    return "".join(" " if one is None else SPARKS[min(7, max(0, int(8 * one / largest)))] for one in values)
+
+
+def _found(answer: dict[str, Any]) -> list[_Line]:
+    """Return the lines of an answer, those of the formula first."""
+    formula = answer["definition"]["formula"]
+    found = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
+    for one in answer["series"]:
+        title = _title_of(_name(one), one["breakdown"])
+        found.append(_Line(title, one["values"]))
+        if "previous" in one:
+            found.append(_Line(f"{title}, before", one["previous"]))
+    return found
+
+
+def _title_of(name: str, breakdown: str | None) -> str:
+    return f"{name} {breakdown}" if breakdown else name
+
+
+def _name(series: dict[str, Any]) -> str:
+    event = series["event_type"] or "any event"
+    measure = series["measure"] + (f"({series['of']})" if series.get("of") else "")
+    return event if measure == "count" else f"{event}:{measure}"
+
+
+def _title(answer: dict[str, Any]) -> str:
+    asked = answer["definition"]
+    named = dict.fromkeys(_name(one) for one in answer["series"])
+    more = [f"by {asked['by']}"] if asked["by"] else []
+    more += ["cumulated"] if asked["cumulative"] else []
+    more += [f"mean of {asked['moving_average']}"] if asked["moving_average"] > 1 else []
+    span = f"{asked['first_date']} to {asked['last_date']}"
+    return f"{', '.join(named)} per {asked['period']}, {', '.join([*more, span])}; * is not whole"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"

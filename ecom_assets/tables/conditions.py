@@ -1,0 +1,359 @@
+"""Conditions on rows: the `where` of questions, read from text or JSON, and as Ibis expressions.
+
+A condition is never null: a missing value meets no condition but `is_not_set` and the negated ones (`not_equals`,
+`not_one_of`, `not_contains`, `not_matches`), each of which is the exact opposite of the one that it negates.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+
+Scalar = str | int | float | bool
+JSON_COLUMN: Final = "properties"
+NEGATED: Final = {
+    "not_equals": "equals",
+    "not_one_of": "one_of",
+    "not_contains": "contains",
+    "not_matches": "matches",
+    "is_not_set": "is_set",
+}
+ORDERED: Final = ("greater", "greater_or_equal", "less", "less_or_equal", "between")
+OPERATORS: Final = ("equals", "one_of", "contains", "matches", "is_set", *ORDERED, *NEGATED)
+SYMBOLS: Final = {
+    "=": "equals",
+    "==": "equals",
+    "!=": "not_equals",
+    ">=": "greater_or_equal",
+    "<=": "less_or_equal",
+    ">": "greater",
+    "<": "less",
+    "is not set": "is_not_set",
+    "is set": "is_set",
+    "not in": "not_one_of",
+    "in": "one_of",
+    "not contains": "not_contains",
+    "contains": "contains",
+    "not matches": "not_matches",
+    "matches": "matches",
+    "between": "between",
+}
+"""How operators are written on the command line, longer ones before those that they begin with."""
+_WORDS: Final = "|".join(re.escape(one).replace(r"\ ", r"\s+") for one in SYMBOLS if one[0].isalpha())
+_SIGNS: Final = "|".join(re.escape(one) for one in sorted(SYMBOLS, key=len, reverse=True) if not one[0].isalpha())
+_COLUMN: Final = r'[A-Za-z_]\w*(?:\.(?:"[^"]+"|[\w$-]+))*'
+_WRITTEN: Final = re.compile(
+    rf"\s*({_COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
+)
+_VALUE: Final = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^,'"]+?))\s*(?:,|$)""")
+_EXAMPLES: Final = "\"product_category = shoes\", 'cart_amount between 10 and 50' or 'page_url contains /sale'"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on one column.
+
+    Attributes:
+        column: A column, or `properties.key`; a key with dots stands in double quotes (`properties."a.b"`).
+        operator: One of `OPERATORS`.
+        values: What the column is compared with: none for `is_set`, two for `between`, any number for `one_of`.
+    """
+
+    column: str
+    operator: str
+    values: tuple[Scalar, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown operator, and values that do not go with it.
+
+        Raises:
+            DefinitionError: It names the column and what is wrong.
+        """
+        place = f"The condition on {self.column!r}"
+        if not re.fullmatch(_COLUMN, self.column):
+            raise DefinitionError(f"{place} names no column; write a column or properties.key.")
+        if self.operator not in OPERATORS:
+            raise DefinitionError(
+                f"{place} has the unknown operator {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}."
+            )
+        wanted = {"is_set": 0, "is_not_set": 0, "between": 2}.get(self.operator, 1)
+        if self.operator in {"one_of", "not_one_of"}:
+            if not self.values:
+                raise DefinitionError(f"{place} needs at least one value to be one of.")
+        elif len(self.values) != wanted:
+            raise DefinitionError(f"{place} ({self.operator}) needs {wanted} values and has {len(self.values)}.")
+        for value in self.values:
+            _check_value(place, self.operator, value)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys below `properties`; none for an ordinary column."""
+        found = re.findall(r'\.(?:"([^"]+)"|([\w$-]+))', self.column)
+        return tuple(quoted or plain for quoted, plain in found)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        told: dict[str, Any] = {"column": self.column, "operator": self.operator}
+        if self.operator in {"one_of", "not_one_of", "between"}:
+            return told | {"value": list(self.values)}
+        return told | ({"value": self.values[0]} if self.values else {})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Conditions of which all or any must hold."""
+
+    kind: str
+    parts: tuple["Where", ...]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {self.kind: [part.to_mapping() for part in self.parts]}
+
+
+Where = Condition | Group
+EVERYTHING: Final = Group("all_of", ())
+
+
+def parse_where(texts: Sequence[str]) -> Where:
+    """Return the conditions of `--where`, all of which must hold; ` or ` within one text means any of its parts.
+
+    Raises:
+        DefinitionError: A text is no condition.
+    """
+    parts = tuple(_any_of(text) for text in texts)
+    return parts[0] if len(parts) == 1 else Group("all_of", parts)
+
+
+def where_from(raw: object) -> Where:
+    """Return the conditions of a definition file or of a request.
+
+    Args:
+        raw: `{column, operator, value}`, `{any_of: […]}`, `{all_of: […]}`, `{column: value}` for plain equality, a
+            text as for `--where`, or a list of these, all of which must hold.
+
+    Raises:
+        DefinitionError: It is none of these.
+    """
+    if isinstance(raw, str):
+        return parse_where([raw])
+    if isinstance(raw, list | tuple):
+        return Group("all_of", tuple(where_from(one) for one in raw))
+    if not isinstance(raw, Mapping):
+        raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {raw!r}.")
+    for kind in ("any_of", "all_of"):
+        if kind in raw:
+            if len(raw) > 1 or not isinstance(raw[kind], list | tuple):
+                raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {raw!r}.")
+            return Group(kind, tuple(where_from(one) for one in raw[kind]))
+    if "operator" in raw or set(raw) == {"column", "value"}:
+        return _one_from(raw)
+    return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
+
+
+def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:
+    """Return whether a row meets the conditions; never null.
+
+    Raises:
+        DefinitionError: A column is not there, or is compared with a value of another kind.
+    """
+    if isinstance(where, Group):
+        parts = [holds(rows, part) for part in where.parts]
+        if not parts:
+            return ibis.literal(value=where.kind == "all_of")
+        return reduce(and_ if where.kind == "all_of" else or_, parts)
+    if plain := NEGATED.get(where.operator):
+        return ~holds(rows, Condition(where.column, plain, where.values))
+    return _test(rows, where).fill_null(ibis.literal(value=False))
+
+
+def value_of(rows: ir.Table, column: str) -> ir.Value:
+    """Return a column, or what stands under `properties.key`: as text, whatever its kind.
+
+    Raises:
+        DefinitionError: The column is not there.
+    """
+    keys = Condition(column, "is_set").keys
+    named = _column(rows, column)
+    if not keys:
+        return named
+    found = _json(named, keys)
+    number = ibis.coalesce(found.int.cast("string"), found.float.cast("string"))
+    truth = ibis.cases((found.bool.fill_null(ibis.literal(value=False)), "true"), (found.bool.notnull(), "false"))
+    return ibis.coalesce(found.str, number, truth)
+
+
+def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
+    """Return a number column, or the number under `properties.key`; null where there is none.
+
+    Raises:
+        DefinitionError: The column is not there, or holds no numbers.
+    """
+    keys, named = Condition(column, "is_set").keys, _column(rows, column)
+    if keys:
+        return ibis.coalesce(_json(named, keys).float, _json(named, keys).int.cast("float64"))
+    if not named.type().is_numeric():
+        raise DefinitionError(f"{column} holds {_kind_of(named)}, not numbers; name a number column.")
+    return named
+
+
+def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
+    """Return a condition that is not negated; null where the value is missing."""
+    keys, named = where.keys, _column(rows, where.column)
+    if where.operator == "is_set":
+        return (value_of(rows, where.column) if keys else named).notnull()
+    if where.operator in {"contains", "matches"}:
+        text = _text(rows, where)
+        (sought,) = (str(value) for value in where.values)
+        return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
+    value = _json_as(named, keys, where.values[0]) if keys else _comparable(named, where)
+    return _compared(value, where)
+
+
+def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)
+    first, last = where.values[0], where.values[-1]
+    tests = {
+        "equals": lambda: value == first,
+        "one_of": lambda: value.isin(where.values),
+        "greater": lambda: value > first,
+        "greater_or_equal": lambda: value >= first,
+        "less": lambda: value < first,
+        "less_or_equal": lambda: value <= first,
+        "between": lambda: (value >= first) & (value <= last),
+    }
+    found: ir.BooleanValue = tests[where.operator]()
+    return found
+
+
+def _column(rows: ir.Table, column: str) -> ir.Value:
+    name = column.partition(".")[0]
+    if name not in rows.columns:
+        raise DefinitionError(f"The events have no column {name!r}; {did_you_mean(name, rows.columns)}.")
+    if "." in column and name != JSON_COLUMN:
+        raise DefinitionError(f"{column!r} names a key of {name}; only {JSON_COLUMN} has keys.")
+    return rows[name]
+
+
+def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
+    found = value_of(rows, where.column)
+    if not found.type().is_string():
+        raise DefinitionError(f"{where.operator} looks into text, and {where.column} holds {_kind_of(found)}.")
+    return found
+
+
+def _comparable(named: ir.Value, where: Condition) -> ir.Value:
+    kind = _kind_of(named)
+    for value in where.values:
+        if kind != kind_of(value):
+            raise DefinitionError(
+                f"The condition compares {where.column}, which holds {kind}, with the {kind_of(value)} {value!r}; "
+                "write the value in the column's own kind, text in quotes."
+            )
+    return named
+
+
+def _json(document: ir.Value, keys: Sequence[str]) -> ir.JSONValue:
+    return reduce(lambda json, key: json[key], keys, document.cast("json"))
+
+
+def _json_as(document: ir.Value, keys: Sequence[str], value: Scalar) -> ir.Value:
+    typed = {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
+    found: ir.Value = getattr(_json(document, keys), typed)
+    return found
+
+
+def kind_of(value: Scalar) -> str:
+    """Return what a value may be compared with: `text`, `number` or `boolean`."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
+
+
+def _kind_of(column: ir.Value) -> str:
+    kind = column.type()
+    if kind.is_boolean():
+        return "boolean"
+    return "text" if kind.is_string() else "number" if kind.is_numeric() else str(kind)
+
+
+def _check_value(place: str, operator: str, value: object) -> None:
+    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise DefinitionError(f"{place} compares with {value!r}; use text, numbers or booleans.")
+    if not isinstance(value, str) and abs(value) > 2**53:
+        raise DefinitionError(f"{place} compares with {value!r}, which engines round; keep such a value as text.")
+    if operator == "matches":
+        try:
+            re.compile(str(value))
+        except re.error as error:
+            raise DefinitionError(f"{place} matches {value!r}, which is no regular expression: {error}.") from error
+
+
+def _any_of(text: str) -> Where:
+    parts = [_parse_one(part) for part in _outside_quotes(text)]
+    return parts[0] if len(parts) == 1 else Group("any_of", tuple(parts))
+
+
+def _outside_quotes(text: str) -> list[str]:
+    """Split at ` or ` outside quotes."""
+    return re.split(r"""\s+or\s+(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""", text, flags=re.IGNORECASE)
+
+
+def _parse_one(text: str) -> Condition:
+    found = _WRITTEN.fullmatch(text)
+    if not found:
+        raise DefinitionError(f"{text!r} is no condition; write one as in {_EXAMPLES}.")
+    column, sign, word, rest = found.groups()
+    operator = SYMBOLS[sign or " ".join(word.lower().split())]
+    if operator in {"is_set", "is_not_set"} and rest:
+        raise DefinitionError(
+            f"{text!r} has more after {(word or '').lower()!r}; write one condition, as in {_EXAMPLES}."
+        )
+    if operator == "between":
+        ends = re.fullmatch(r"(.+?)\s+and\s+(.+)", rest, re.IGNORECASE | re.DOTALL)
+        if not ends:
+            raise DefinitionError(f"{text!r} needs two values, as in 'cart_amount between 10 and 50'.")
+        return Condition(column, operator, tuple(_value(end) for end in ends.groups()))
+    if operator in {"one_of", "not_one_of"}:
+        return Condition(column, operator, tuple(_value(one) for one in _listed(rest)))
+    plain = operator in {"contains", "matches", "not_contains", "not_matches"}
+    return Condition(column, operator, (_unquoted(rest),) if plain else (_value(rest),) if rest else ())
+
+
+def _listed(rest: str) -> list[str]:
+    return [one.group(0).strip().removesuffix(",").strip() for one in _VALUE.finditer(rest) if one.group(0).strip()]
+
+
+def _unquoted(text: str) -> str:
+    found = re.fullmatch(r"'(.*)'|\"(.*)\"", text, re.DOTALL)
+    return next(part for part in found.groups() if part is not None) if found else text
+
+
+def _value(text: str) -> Scalar:
+    """Return a number or boolean if it is written as one, else text; what stands in quotes is text."""
+    text = text.strip()
+    if (unquoted := _unquoted(text)) != text:
+        return unquoted
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?", text) else text
+
+
+def _one_from(raw: Mapping[Any, Any]) -> Condition:
+    for key in raw:
+        if key not in {"column", "operator", "value"}:
+            raise DefinitionError(
+                f"Unknown key {key!r} in a condition; {did_you_mean(key, ('column', 'operator', 'value'))}."
+            )
+    value = raw.get("value")
+    values = tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
+    return Condition(str(raw.get("column", "")), str(raw.get("operator", "equals")), values)

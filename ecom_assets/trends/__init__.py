@@ -1,0 +1,1 @@
+"""Trends: counts, visitors, sums and percentiles of events over time."""

@@ -1,0 +1,91 @@
+"""Formulas over the series of a trend: numbers, A to Z, brackets, and + - * /."""
+
+import ast
+import operator
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+
+MAX_LENGTH: Final = 200
+_OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+class Formula:
+    """Arithmetic over series, such as `A / B * 100`; what is unknown, or divided by zero, makes the result unknown."""
+
+    def __init__(self, text: str) -> None:
+        """Read a formula.
+
+        Raises:
+            DefinitionError: It is none.
+        """
+        self.text = text.strip()
+        try:
+            self._tree = ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
+            self.names = frozenset(_names(self._tree))
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise DefinitionError(
+                f"The formula {text!r} is not understood; write arithmetic over series, such as A / B * 100."
+            ) from error
+        if len(self.text) > MAX_LENGTH:
+            raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are written alike."""
+        return isinstance(other, Formula) and other.text == self.text
+
+    def __hash__(self) -> int:
+        """Return the hash of the text."""
+        return hash(self.text)
+
+    def check(self, known: Collection[str]) -> None:
+        """Refuse names that no series has.
+
+        Raises:
+            DefinitionError: It names the first.
+        """
+        for name in sorted(self.names - set(known)):
+            raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, known)}.")
+
+    def value(self, of: Mapping[str, float | None]) -> float | None:
+        """Return the result for the values of the series in one period."""
+        try:
+            return _evaluated(self._tree, of)
+        except (_UnknownError, ZeroDivisionError, OverflowError):
+            return None
+
+
+class _UnknownError(Exception):
+    """A value that a formula needs is unknown."""
+
+
+def _names(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Name) and len(node.id) == 1:
+        return [node.id]
+    if isinstance(node, ast.Constant) and type(node.value) in {int, float}:
+        return []
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        return _names(node.operand)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        return [*_names(node.left), *_names(node.right)]
+    raise ValueError(ast.dump(node))
+
+
+def _evaluated(node: ast.expr, of: Mapping[str, float | None]) -> float:
+    if isinstance(node, ast.Name):
+        found = of.get(node.id)
+        if found is None:
+            raise _UnknownError
+        return found
+    if isinstance(node, ast.UnaryOp):
+        operand = _evaluated(node.operand, of)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.BinOp):
+        return _OPERATIONS[type(node.op)](_evaluated(node.left, of), _evaluated(node.right, of))
+    return float(ast.literal_eval(node))

@@ -1,0 +1,282 @@
+"""Trends: what a series of events came to in each period, as Ibis expressions. METRICS "Trend".
+
+Sums are exact decimals and percentiles are values that occur, so that no order of rows and no engine changes them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.conditions import EVERYTHING, Where, holds, number_of, value_of, where_from
+from ecom_assets.tables.days import WEEKDAYS, period_start
+from ecom_assets.tables.portable import ratio
+from ecom_assets.trends.formula import Formula
+
+PERIODS: Final = ("day", "week", "month")
+COUNTS: Final = ("count", "visitors")
+PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
+MEASURES: Final = (*COUNTS, "sum", "mean", "min", "max", *PERCENTILES)
+ADDITIVE: Final = (*COUNTS, "sum")
+"""Measures that are 0, and not unknown, where nothing happened, and that can be cumulated."""
+MAX_SERIES: Final = 26
+NONE, OTHER = "(none)", "(other)"
+EXACT: Final = "decimal(38, 6)"
+"""The type in which numbers are added up: a sum of doubles depends on their order."""
+_SERIES: Final = re.compile(r"\s*(?P<event>[^:]+?)\s*(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a trend.
+
+    Attributes:
+        event_type: The type of the events; None is any.
+        measure: One of `MEASURES`: events, distinct visitors, or what their numbers in `of` come to.
+        of: A number column or `properties.key`; needed by all measures but `count` and `visitors`.
+        where: What else must hold of an event.
+    """
+
+    event_type: str | None
+    measure: str = "count"
+    of: str | None = None
+    where: Where = EVERYTHING
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown measure, and a column too many or too few.
+
+        Raises:
+            DefinitionError: It says which.
+        """
+        if self.measure not in MEASURES:
+            raise DefinitionError(
+                f"The measure {self.measure!r} of a trend is unknown; {did_you_mean(self.measure, MEASURES)}."
+            )
+        if (self.of is None) != (self.measure in COUNTS):
+            wanted = (
+                "takes no column" if self.measure in COUNTS else f"needs a column, as in {self.measure}(cart_amount)"
+            )
+            raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
+
+    @classmethod
+    def parse(cls, text: str) -> "Series":
+        """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`; the event `*` is any.
+
+        Raises:
+            DefinitionError: It is none of these.
+        """
+        found = _SERIES.fullmatch(text)
+        if not found:
+            raise DefinitionError(
+                f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
+            )
+        event = found["event"]
+        return cls(None if event == "*" else event, found["measure"] or "count", found["of"])
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> "Series":
+        """Read a series of a definition file: a text as for `parse`, or `{event_type, measure, of, where}`.
+
+        Raises:
+            DefinitionError: It is none.
+        """
+        if isinstance(raw, str):
+            return cls.parse(raw)
+        if not isinstance(raw, Mapping):
+            raise DefinitionError(f"A series is a text or {{event_type, measure, of, where}}; got {raw!r}.")
+        _check_keys(raw, ("event_type", "measure", "of", "where"), "a series")
+        where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
+        return cls(raw.get("event_type"), raw.get("measure") or "count", raw.get("of"), where)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as a definition file has it."""
+        told: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
+        told |= {"of": self.of} if self.of else {}
+        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What is asked for: series over periods, split by a column or not.
+
+    Attributes:
+        series: One to 26; a formula calls them A, B, C and so on.
+        period: `day`, `week` or `month`, in the reporting time zone.
+        week_start: The weekday on which weeks begin.
+        by: A column or `properties.key` whose values are told apart; None for none.
+        limit: How many of these values are told, those with most events; the others are `(other)`.
+        where: What must hold of the events of every series.
+        is_cumulative: Whether a period has all that came since the first one; visitors count once.
+        moving_average: A period has the mean of so many periods up to it; 1 for none.
+        is_compared: Whether the same is told for the range of as many days before.
+        formula: Arithmetic over the series, such as `A / B`, told beside them; None for none.
+    """
+
+    series: tuple[Series, ...]
+    period: str = "day"
+    week_start: str = "monday"
+    by: str | None = None
+    limit: int = 10
+    where: Where = EVERYTHING
+    is_cumulative: bool = False
+    moving_average: int = 1
+    is_compared: bool = False
+    formula: Formula | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be told.
+
+        Raises:
+            DefinitionError: It says what, and what to do.
+        """
+        if not 1 <= len(self.series) <= MAX_SERIES:
+            raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
+        for name, value, known in (("period", self.period, PERIODS), ("week start", self.week_start, WEEKDAYS)):
+            if value not in known:
+                raise DefinitionError(f"The {name} {value!r} of a trend is unknown; {did_you_mean(value, known)}.")
+        for name, number, most in (("limit", self.limit, 1_000), ("moving average", self.moving_average, 1_000)):
+            if type(number) is not int or not 1 <= number <= most:
+                raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {most:,}.")
+        odd = [one.measure for one in self.series if one.measure not in ADDITIVE]
+        if self.is_cumulative and odd:
+            raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
+        if self.formula:
+            self.formula.check(names_of(self.series))
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> "Trend":
+        """Read a definition file, or the body of a request.
+
+        Raises:
+            DefinitionError: A key is unknown, or a value does not fit.
+        """
+        known = (
+            "series",
+            "period",
+            "week_start",
+            "by",
+            "limit",
+            "where",
+            "cumulative",
+            "moving_average",
+            "compare",
+            "formula",
+        )
+        _check_keys(raw, known, "a trend")
+        if not isinstance(raw.get("series"), list | tuple):
+            raise DefinitionError("A trend needs `series`, a list.")
+        given: dict[str, Any] = {
+            name: raw[name]
+            for name in ("period", "week_start", "by", "limit", "moving_average")
+            if raw.get(name) is not None
+        }
+        return cls(
+            tuple(Series.from_mapping(one) for one in raw["series"]),
+            where=where_from(raw["where"]) if raw.get("where") else EVERYTHING,
+            is_cumulative=bool(raw.get("cumulative")),
+            is_compared=bool(raw.get("compare")),
+            formula=Formula(raw["formula"]) if raw.get("formula") else None,
+            **given,
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as a definition file has it."""
+        told: dict[str, Any] = {"series": [one.to_mapping() for one in self.series], "period": self.period}
+        told |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
+        told |= {"moving_average": self.moving_average, "compare": self.is_compared}
+        told["formula"] = self.formula.text if self.formula else None
+        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+
+
+def names_of(series: Sequence[Series]) -> tuple[str, ...]:
+    """Return what a formula calls the series: A, B, C and so on."""
+    return tuple(chr(ord("A") + number) for number in range(len(series)))
+
+
+def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Table:
+    """Return the events of all series, with `breakdown` (null where nothing is told apart) and `period_date`.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        trend: The definition.
+        first: The first day.
+        last: The last day, included.
+
+    Raises:
+        DefinitionError: A column is not there, or holds another kind of value.
+    """
+    in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
+    types = {one.event_type for one in trend.series}
+    of_type = reduce(
+        or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
+    )
+    found = events.filter(in_range, of_type, holds(events, trend.where))
+    by = value_of(found, trend.by).cast("string").fill_null(NONE) if trend.by else ibis.null("string")
+    return found.mutate(breakdown=by, period_date=period_start(found.event_date, trend.period, trend.week_start))
+
+
+def top_values(events: ir.Table, limit: int) -> ir.Table:
+    """Return the values of the breakdown with most events, the first of them in the alphabet among equals."""
+    counted = events.group_by("breakdown").agg(event_count=events.count())
+    return counted.order_by(ibis.desc("event_count"), "breakdown").limit(limit)
+
+
+def with_other(events: ir.Table, kept: Sequence[str]) -> ir.Table:
+    """Return the events with every value of the breakdown that is not among `kept` as `(other)`."""
+    return events.mutate(breakdown=events.breakdown.isin(kept).ifelse(events.breakdown, ibis.literal(OTHER)))
+
+
+def values(events: ir.Table, series: Series, *, by_period: bool, first_only: bool = False) -> ir.Table:
+    """Return what a series came to: `breakdown`, `period_date` (with `by_period`) and `value`.
+
+    Args:
+        events: Rows of `events_of`.
+        series: The series.
+        by_period: Whether periods are told apart, or all of the range is one.
+        first_only: Whether a visitor counts only in the period of the first event, so that a running sum is of
+            distinct visitors.
+    """
+    found = events.filter(_is_of(events, series))
+    units = ["breakdown", "period_date"] if by_period else ["breakdown"]
+    if series.measure == "visitors" and first_only:
+        found = found.group_by("breakdown", "visitor_id").agg(period_date=found.period_date.min())
+    if series.measure in COUNTS:
+        value = found.count() if series.measure == "count" or first_only else found.visitor_id.nunique()
+        return found.group_by(units).agg(value=value.cast("float64"))
+    numbers = found.select(*units, number=number_of(found, str(series.of)).cast(EXACT))
+    numbers = numbers.filter(numbers.number.notnull())
+    if series.measure in PERCENTILES:
+        return _percentile(numbers, units, PERCENTILES[series.measure])
+    sums = {"sum": numbers.number.sum(), "min": numbers.number.min(), "max": numbers.number.max()}
+    if series.measure == "mean":
+        return numbers.group_by(units).agg(value=ratio(numbers.number.sum(), numbers.count()))
+    return numbers.group_by(units).agg(value=sums[series.measure].cast("float64"))
+
+
+def _is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
+    also = holds(events, series.where)
+    return also if series.event_type is None else also & (events.event_type == series.event_type)
+
+
+def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
+    """Return the nearest-rank percentile: the smallest value that `percent` of all values do not exceed."""
+    window = ibis.window(group_by=units, order_by="number")
+    ranked = numbers.mutate(
+        place=ibis.row_number().over(window) + 1, size=numbers.count().over(ibis.window(group_by=units))
+    )
+    rank = (ranked.size * percent + 99) // 100
+    at_rank = ranked.filter(ranked.place == rank.cast("int64"))
+    return at_rank.select(*units, value=at_rank.number.cast("float64"))
+
+
+def _check_keys(raw: Mapping[Any, Any], known: Sequence[str], place: str) -> None:
+    for key in raw:
+        if key not in known:
+            raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")

@@ -1,0 +1,134 @@
+"""`ecom trend`: lines over time from files, without setting anything up."""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+
+STORY = """\
+a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
+b1,bob,page_view,2026-03-02T11:00:00Z,,,s2,https://shop.example/,,
+a2,ann,purchase,2026-03-02T12:00:00Z,,,s3,https://shop.example/,,25.50
+c1,cid,page_view,2026-03-04T10:00:00Z,,,s4,https://shop.example/sale,,
+x1,,page_view,2026-03-04T10:00:00Z,,,,https://shop.example/,,
+c2,cid,purchase,2026-03-05T10:00:00Z,,,s5,https://shop.example/,,10.00
+"""
+"""`x1` is of nobody; the 5th is the newest day."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
+    return tmp_path / "home"
+
+
+def ask(home: Path, *words: str) -> Said:
+    said = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+    assert (said.exit_code, said.err) == (0, "")
+    return said
+
+
+def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
+    found = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
+    assert found == {
+        "definition": {
+            "series": [{"event_type": "purchase", "measure": "sum", "of": "cart_amount"}],
+            "period": "day",
+            "week_start": "monday",
+            "by": None,
+            "limit": 10,
+            "cumulative": False,
+            "moving_average": 1,
+            "compare": False,
+            "formula": None,
+            "first_date": "2026-03-02",
+            "last_date": "2026-03-05",
+        },
+        "periods": ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"],
+        "complete": [True, True, True, False],
+        "series": [
+            {
+                "name": "A",
+                "event_type": "purchase",
+                "measure": "sum",
+                "of": "cart_amount",
+                "breakdown": None,
+                "total": 35.5,
+                "values": [25.5, 0, 0, 10.0],
+            }
+        ],
+        "formula": None,
+        "warnings": [],
+        "rows": {"read": 6, "counted": 5, "rejected": {"missing_identity": 1}},
+    }
+
+
+def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
+    assert ask(home, "--series", "*:visitors").out.splitlines() == [
+        "any event:visitors per day, 2026-03-02 to 2026-03-05; * is not whole",
+        "2026-03-02  2  ██████████████████████████████",
+        "2026-03-03  0",
+        "2026-03-04  1  ███████████████",
+        "2026-03-05* 1  ███████████████",
+        "Rows: 6 read, 5 counted; not counted: missing_identity 1",
+    ]
+    words = ("--series", "purchase", "--series", "*", "--formula", "A / B", "--from", "2026-03-04")
+    assert ask(home, *words).out.splitlines()[1:4] == [
+        "            A / B  purchase  any event",
+        "2026-03-04      0         0          1",
+        "2026-03-05*     1         1          1",
+    ]
+
+
+def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
+    words = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
+    found = ask(home, *words).json["series"]
+    assert {one["breakdown"]: one["values"] for one in found} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
+
+
+def test_a_definition_says_all_of_it(home: Path) -> None:
+    file = home.parent / "trend.yaml"
+    file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
+    found = ask(home, "--definition", str(file), "--json").json
+    assert [one["values"] for one in found["series"]] == [[3], [1]]
+    refused = ecom("trend", "--events", home.parent / "story.csv", "--definition", file, "--by", "x", home=home)
+    assert (refused.exit_code, refused.sentence) == (
+        2,
+        "--definition says what --by would; leave one of them out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--last", "3m"), "--last '3m' is not understood; write d (days) or w (weeks), such as 30d."),
+        (
+            ("--last", "3d", "--from", "2026-03-01"),
+            "--last and --from both say where the days begin; leave one of them out.",
+        ),
+        (("--limit", "0"), "The limit of a trend cannot be 0; give 1 to 1,000."),
+        (("--period", "hour"), "The period 'hour' of a trend is unknown; Known: day, week, month."),
+        (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    said = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+    assert (said.exit_code, said.sentence) == (2, sentence)
+
+
+def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> None:
+    """Of the lines 17,055 are views, four of which stand there twice; 193 users made the 214 purchases."""
+    words = (
+        "--mapping",
+        "rees46",
+        "--series",
+        "view",
+        "--series",
+        "purchase:visitors",
+        "--series",
+        "purchase",
+        "--json",
+    )
+    found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
+    assert [one["values"] for one in found] == [[17_051], [193], [214]]

@@ -1,0 +1,169 @@
+"""Conditions: how they are written, and which rows meet them, against the same conditions in plain Python."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.conditions import NEGATED, Condition, Group, holds, parse_where, where_from
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.hypothesis_settings import examples
+
+ROWS: list[dict[str, Any]] = [
+    {"page_url": "/Sale/hats", "amount": 10.0, "is_bot": False, "properties": '{"plan": "pro", "n": 2, "a.b": true}'},
+    {"page_url": "/p/1", "amount": 50.0, "is_bot": True, "properties": '{"plan": "free", "deep": {"n": 2.5}}'},
+    {"page_url": None, "amount": None, "is_bot": False, "properties": '{"n": "2", "plan": null, "$os": "x"}'},
+    {"page_url": "", "amount": 0.0, "is_bot": True, "properties": None},
+]
+
+
+def met(where: Any) -> list[int]:
+    """Return the numbers of the rows that meet a condition."""
+    con = connect()
+    con.con.register("numbered", pa.Table.from_pylist([row | {"n": n} for n, row in enumerate(ROWS)]))
+    rows = con.table("numbered")
+    return sorted(rows.filter(holds(rows, where)).n.to_pyarrow().to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("page_url = /p/1", [1]),
+        ("page_url != /p/1", [0, 2, 3]),
+        ("page_url in /p/1, '/Sale/hats'", [0, 1]),
+        ("page_url not in /p/1", [0, 2, 3]),
+        ("page_url contains /sale", [0]),
+        ("page_url not contains sale", [1, 2, 3]),
+        ("page_url matches ^/p/[0-9]+$", [1]),
+        ("page_url is set", [0, 1, 3]),
+        ("page_url is not set", [2]),
+        ("amount > 10", [1]),
+        ("amount >= 10", [0, 1]),
+        ("amount < 10.5", [0, 3]),
+        ("amount between 0 and 10", [0, 3]),
+        ("is_bot = true", [1, 3]),
+        ("properties.plan = pro", [0]),
+        ("properties.plan is set", [0, 1]),
+        ("properties.plan != pro", [1, 2, 3]),
+        ("properties.n = 2", [0]),
+        ("properties.n = '2'", [2]),
+        ("properties.deep.n > 2", [1]),
+        ('properties."a.b" = true', [0]),
+        ("properties.$os = x", [2]),
+        ("amount > 40 or page_url is not set", [1, 2]),
+        ("page_url = ' or ' or amount = 0", [3]),
+    ],
+)
+def test_rows_meet_what_is_written(text: str, rows: list[int]) -> None:
+    assert met(parse_where([text])) == rows
+
+
+def test_all_that_are_given_must_hold() -> None:
+    assert met(parse_where(["amount >= 0", "is_bot = true"])) == [1, 3]
+    assert met(parse_where([])) == [0, 1, 2, 3]
+
+
+def test_a_file_may_nest_them() -> None:
+    raw = {"any_of": [{"page_url": "/p/1"}, {"all_of": ["amount = 0", {"column": "is_bot", "value": True}]}]}
+    assert met(where_from(raw)) == [1, 3]
+    assert met(where_from([{"column": "amount", "operator": "between", "value": [0, 10]}, "is_bot = false"])) == [0]
+    assert met(where_from({"any_of": []})) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"]
+)
+def test_a_condition_reads_what_it_writes(text: str) -> None:
+    found = parse_where([text])
+    assert where_from(found.to_mapping()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("page_url", "is no condition; write one as in"),
+        ("page_url ~ x", "is no condition"),
+        ("amount > ten", "compares amount, which holds number, with the text 'ten'"),
+        ("page_url > 3", "holds text, with the number 3"),
+        ("amount contains 1", "contains looks into text, and amount holds number"),
+        ("page_urll = x", "no column 'page_urll'; did you mean 'page_url'"),
+        ("page_url.key = x", "only properties has keys"),
+        ("page_url matches [", "no regular expression"),
+        ("amount between 1", "needs two values"),
+        ("page_url is set x", "has more after"),
+        ("amount >", "needs 1 values and has 0"),
+        ("amount = 9007199254740993", "which engines round"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(text: str, why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        met(parse_where([text]))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        3,
+        {"any_of": {}},
+        {"column": "a", "operator": "like", "value": "x"},
+        {"column": "a", "op": 1, "operator": "is_set"},
+    ],
+)
+def test_what_is_no_condition_in_a_file_is_refused(raw: object) -> None:
+    with pytest.raises(DefinitionError):
+        where_from(raw)
+
+
+def by_hand(row: dict[str, Any], one: Condition) -> bool:
+    """Return whether a row meets a condition, in plain Python."""
+    if plain := NEGATED.get(one.operator):
+        return not by_hand(row, Condition(one.column, plain, one.values))
+    value = row[one.column] if not one.keys else json.loads(row["properties"] or "{}").get(one.keys[0])
+    if value is None:
+        return False
+    tests: dict[str, Callable[[], object]] = {
+        "is_set": lambda: True,
+        "equals": lambda: value == one.values[0],
+        "one_of": lambda: value in one.values,
+        "contains": lambda: str(one.values[0]).lower() in value.lower(),
+        "matches": lambda: re.search(str(one.values[0]), value) is not None,
+        "greater": lambda: value > one.values[0],
+        "greater_or_equal": lambda: value >= one.values[0],
+        "less": lambda: value < one.values[0],
+        "less_or_equal": lambda: value <= one.values[0],
+        "between": lambda: one.values[0] <= value <= one.values[1],
+    }
+    return bool(tests[one.operator]())
+
+
+NUMBERS = st.sampled_from([0.0, 2.0, 10.0, 50.0, -1.5])
+WORDS = st.sampled_from(["/p/1", "sale", "/", "pro", "x"])
+CONDITIONS = st.one_of(
+    st.builds(
+        lambda operator, value: Condition("amount", operator, (value,)),
+        st.sampled_from(["equals", "not_equals", "greater", "greater_or_equal", "less", "less_or_equal"]),
+        NUMBERS,
+    ),
+    st.builds(lambda low, high: Condition("amount", "between", (low, high)), NUMBERS, NUMBERS),
+    st.builds(
+        lambda operator, value: Condition("page_url", operator, (value,)),
+        st.sampled_from(["equals", "not_equals", "contains", "not_contains", "matches", "not_matches"]),
+        WORDS,
+    ),
+    st.builds(lambda operator: Condition("page_url", operator), st.sampled_from(["is_set", "is_not_set"])),
+    st.builds(lambda words: Condition("page_url", "one_of", tuple(words)), st.lists(WORDS, min_size=1, max_size=3)),
+)
+
+
+@examples(60)
+@given(st.lists(CONDITIONS, min_size=1, max_size=3), st.sampled_from(["all_of", "any_of"]))
+def test_rows_meet_what_plain_python_says(conditions: list[Condition], kind: str) -> None:
+    together = all if kind == "all_of" else any
+    by_python = [n for n, row in enumerate(ROWS) if together(by_hand(row, one) for one in conditions)]
+    assert met(Group(kind, tuple(conditions))) == by_python

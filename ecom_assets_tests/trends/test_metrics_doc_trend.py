@@ -1,0 +1,56 @@
+"""What `docs/metrics.md` says about trends, recomputed from its own input."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.tables.conditions import SYMBOLS
+from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.trend import Series, Trend
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.test_metrics_doc import tables
+from ecom_assets_tests.trends.trend_reference import Deed, as_events
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+SERIES = ("purchase", "*:visitors", "purchase:sum(cart_amount)", "purchase:median(cart_amount)")
+
+
+def test_the_example_is_what_the_page_says() -> None:
+    lines, expected = tables("Trend")
+    deeds = [
+        Deed(
+            line["visitor"],
+            line["event_type"],
+            date.fromisoformat(line["event_at"][:10]),
+            None,
+            Decimal(line["cart_amount"]) if line["cart_amount"] else None,
+        )
+        for line in lines
+    ]
+    con = connect()
+    con.con.register("deeds", as_events(deeds))
+    days = [one.event_date for one in deeds]
+    trend = Trend(tuple(Series.parse(one) for one in SERIES))
+    found = trend_answer(con, con.table("deeds"), trend, (min(days), max(days)), (None, None))
+    told = [
+        {
+            "period": period,
+            **{
+                name: "" if value is None else f"{value:g}"
+                for name, value in zip(("purchase", "visitors", "sum", "median"), values, strict=True)
+            },
+            "complete": str(is_whole).lower(),
+        }
+        for period, is_whole, *values in zip(
+            found["periods"], found["complete"], *(one["values"] for one in found["series"]), strict=True
+        )
+    ]
+    assert told == expected
+    assert found["series"][1]["total"] == 3
+
+
+def test_every_operator_stands_on_the_page() -> None:
+    (shown,) = tables("Conditions")
+    written = " ".join(line["written"] for line in shown)
+    assert [one for one in SYMBOLS if one not in written and one != "=="] == []

@@ -1,0 +1,260 @@
+"""Trends against their definition in plain Python and against ClickHouse, and what always holds of them."""
+
+import json
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from chdb import session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.conditions import parse_where
+from ecom_assets.trends.formula import Formula
+from ecom_assets.trends.queries import smoothed, trend_answer
+from ecom_assets.trends.trend import MEASURES, Series, Trend
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+from ecom_assets_tests.trends.trend_reference import Deed, as_events, by_definition
+
+FIRST = date(2026, 2, 20)
+TYPES, SHELVES = ("page_view", "purchase", "search"), ("hats", "shoes", "bags", None)
+SERIES = tuple(
+    Series(kind, measure, None if measure in {"count", "visitors"} else "cart_amount")
+    for kind in ("purchase", None)
+    for measure in MEASURES
+)
+STORY = [
+    Deed("anna", "page_view", date(2026, 3, 2)),
+    Deed("anna", "purchase", date(2026, 3, 2), "hats", Decimal("10.00")),
+    Deed("ben", "purchase", date(2026, 3, 2), "hats", Decimal("30.00")),
+    Deed("anna", "purchase", date(2026, 3, 4), "shoes", Decimal("5.00")),
+    Deed("cara", "page_view", date(2026, 3, 5)),
+]
+"""The 3rd is a day without events; the 5th is the newest."""
+
+
+def answer(deeds: list[Deed], trend: Trend, first: date | None = None, last: date | None = None) -> dict[str, Any]:
+    """Return the answer about deeds, whose first and last days are those of the data."""
+    con = connect()
+    con.con.register("deeds", as_events(deeds))
+    days = [one.event_date for one in deeds]
+    return trend_answer(con, con.table("deeds"), trend, (min(days), max(days)), (first, last))
+
+
+def line(found: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
+    """Return the values of a series."""
+    return next(one["values"] for one in found["series"] if (one["name"], one["breakdown"]) == (name, breakdown))
+
+
+# One story, by hand
+
+
+def test_a_day_without_events_has_none_and_no_mean() -> None:
+    found = answer(STORY, Trend((Series("purchase"), Series("purchase", "mean", "cart_amount"))))
+    assert found["periods"] == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
+    assert line(found) == [2, 0, 1, 0]
+    assert line(found, "B") == [20.0, None, 5.0, None]
+
+
+def test_the_newest_day_may_still_grow_and_a_week_needs_all_of_its_days() -> None:
+    assert answer(STORY, Trend((Series(None),)))["complete"] == [True, True, True, False]
+    assert answer(STORY, Trend((Series(None),), period="week"))["complete"] == [False]
+
+
+def test_visitors_of_a_range_are_distinct_and_cumulated_each_counts_once() -> None:
+    found = answer(STORY, Trend((Series(None, "visitors"),)))
+    assert (line(found), found["series"][0]["total"]) == ([2, 0, 1, 1], 3)
+    assert line(answer(STORY, Trend((Series(None, "visitors"),), is_cumulative=True))) == [2, 2, 2, 3]
+
+
+def test_a_percentile_is_a_value_that_occurs() -> None:
+    found = answer(
+        STORY, Trend((Series("purchase", "median", "cart_amount"), Series("purchase", "p75", "cart_amount")))
+    )
+    assert [one["total"] for one in found["series"]] == [10.0, 30.0]
+    assert line(found) == [10.0, None, 5.0, None]
+
+
+def test_values_are_told_apart_and_the_rest_is_other() -> None:
+    trend = Trend((Series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
+    found = answer(STORY, trend)
+    assert {one["breakdown"]: one["total"] for one in found["series"]} == {"hats": 40.0, "(other)": 5.0}
+
+
+def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
+    trend = Trend((Series("purchase", "visitors"), Series(None, "visitors")), formula=Formula("100 * a / b"))
+    assert answer(STORY, trend)["formula"] == [{"breakdown": None, "values": [100.0, None, 100.0, 0.0]}]
+
+
+def test_the_range_before_stands_beside_and_days_before_the_data_are_unknown() -> None:
+    trend = Trend((Series(None),), is_compared=True)
+    found = answer(STORY, trend, date(2026, 3, 4), date(2026, 3, 5))
+    assert (line(found), found["series"][0]["previous"]) == ([1, 1], [3, 0])
+    found = answer(STORY, trend, date(2026, 3, 2), date(2026, 3, 3))
+    assert (line(found), found["series"][0]["previous"]) == ([3, 0], [None, None])
+
+
+def test_a_moving_average_waits_until_it_has_all_of_its_periods() -> None:
+    assert smoothed([2, 0, 1, 0], 2) == [None, 1.0, 0.5, 0.5]
+    assert smoothed([2, None, 1, 3], 2) == [None, None, None, 2.0]
+
+
+def test_a_type_that_no_event_has_counts_nothing_and_is_warned_of() -> None:
+    found = answer(STORY, Trend((Series("purchas"),)))
+    assert (line(found), len(found["warnings"])) == ([0, 0, 0, 0], 1)
+
+
+# Against the definition, and ClickHouse
+
+
+def deeds_of(seed: int) -> list[Deed]:
+    """Return a few people's deeds of six weeks, two of them on one day."""
+    dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
+    found = []
+    for _ in range(dice.randint(1, 60)):
+        kind, shelf = dice.choice(TYPES), dice.choice(SHELVES)
+        amount = Decimal(dice.randint(0, 500)) / 100 if dice.random() < 0.6 else None
+        day = FIRST + timedelta(days=dice.choice((0, 1, 7, 10, dice.randint(0, 41))))
+        found.append(Deed(f"v{dice.randint(0, 8)}", kind, day, shelf, amount))
+    return found
+
+
+def near(lines: list[Any]) -> list[Any]:
+    """Return lines in which doubles are compared as such."""
+    return [None if one is None else pytest.approx(one) for one in lines]
+
+
+@examples(60)
+@given(
+    seed=st.integers(0, 10_000),
+    series=st.lists(st.sampled_from(SERIES), min_size=1, max_size=3),
+    period=st.sampled_from(["day", "week", "month"]),
+    by=st.sampled_from([None, "product_category"]),
+    limit=st.integers(1, 4),
+)
+def test_lines_are_those_of_the_definition(
+    seed: int, series: list[Series], period: str, by: str | None, limit: int
+) -> None:
+    deeds, trend = deeds_of(seed), Trend(tuple(series), period, by=by, limit=limit)
+    days = [one.event_date for one in deeds]
+    found, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
+    assert [one["breakdown"] for one in found["series"]] == [one["breakdown"] for one in expected]
+    for ours, theirs in zip(found["series"], expected, strict=True):
+        assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
+
+
+@examples(20)
+@given(seed=st.integers(0, 10_000), period=st.sampled_from(["day", "week", "month"]))
+def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, period: str) -> None:
+    deeds = deeds_of(seed)
+    trend = Trend((Series(None), Series("purchase", "visitors")), period, is_cumulative=True)
+    days = [one.event_date for one in deeds]
+    found, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
+    for ours, theirs in zip(found["series"], expected, strict=True):
+        assert ours["values"] == theirs["values"]
+        assert ours["values"] == sorted(ours["values"])
+        assert ours["values"][-1] == ours["total"]
+
+
+@examples(20)
+@given(seed=st.integers(0, 10_000))
+def test_no_order_of_rows_changes_anything(seed: int) -> None:
+    deeds = deeds_of(seed)
+    trend = Trend(SERIES, by="product_category", limit=2)
+    shuffled = random.Random(seed).sample(deeds, len(deeds))  # noqa: S311 (streams, not secrets)
+    assert answer(deeds, trend) == answer(shuffled, trend)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clickhouse_says_the_same(seed: int) -> None:
+    events = as_events(deeds_of(seed))  # noqa: F841 (chDB reads it by its name)
+    asked = """
+        SELECT toString(toMonday(event_date)) AS week, count() AS n, uniqExact(visitor_id) AS who,
+          min(cart_amount) AS least, sum(cart_amount) AS paid
+        FROM Python(events) GROUP BY week ORDER BY week FORMAT JSONEachRow
+    """
+    clickhouse: Any = session
+    said = clickhouse.Session().query(asked)
+    theirs = {row["week"]: row for row in map(json.loads, str(said).splitlines())}
+    trend = Trend(
+        (
+            Series(None),
+            Series(None, "visitors"),
+            Series(None, "min", "cart_amount"),
+            Series(None, "sum", "cart_amount"),
+        ),
+        "week",
+    )
+    found = answer(deeds_of(seed), trend)
+    for place, week in enumerate(found["periods"]):
+        ours = [line(found, name)[place] for name in "ABCD"]
+        row = theirs.get(week, {"n": 0, "who": 0, "least": None, "paid": 0})
+        assert ours[:2] == [int(row["n"]), int(row["who"])]
+        assert ours[2:] == near([None if ours[2] is None else float(row["least"]), float(row["paid"] or 0)])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
+    deeds = deeds_of(seed)
+    where = parse_where(["cart_amount between 1 and 4 or product_category contains O", "properties.$os is not set"])
+    trend = Trend(SERIES, "week", by="product_category", limit=2, where=where, is_compared=True)
+    engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
+    events = engine.con.create_table("deeds", as_events(deeds))
+    days = [one.event_date for one in deeds]
+    found = trend_answer(engine.con, events, trend, (min(days), max(days)), (None, None))
+    engine.close()
+    assert found == answer(deeds, trend)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("purchase:summ(cart_amount)", "summ.*did you mean 'sum'"),
+        ("purchase:sum", r"needs a column, as in sum\(cart_amount\)"),
+        ("purchase:visitors(cart_amount)", "takes no column"),
+        ("purchase:sum(cart_amount", "is not understood"),
+    ],
+)
+def test_a_series_that_cannot_be_is_refused(text: str, why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Series.parse(text)
+
+
+@pytest.mark.parametrize("text", ["A +", "__import__('os')", "A ** B", "AB", "A if B else 1", "A[0]", "(" * 300])
+def test_a_formula_that_is_more_than_arithmetic_is_refused(text: str) -> None:
+    with pytest.raises(DefinitionError, match="formula"):
+        Formula(text)
+
+
+def test_a_formula_names_series_that_are_there() -> None:
+    with pytest.raises(DefinitionError, match="names the series C"):
+        Trend((Series(None), Series("purchase")), formula=Formula("A / C"))
+
+
+def test_only_what_adds_up_is_cumulated() -> None:
+    with pytest.raises(DefinitionError, match="A mean cannot be cumulated"):
+        Trend((Series("purchase", "mean", "cart_amount"),), is_cumulative=True)
+
+
+def test_columns_that_are_not_there_or_hold_no_numbers_are_named() -> None:
+    with pytest.raises(DefinitionError, match="no column 'brand'"):
+        answer(STORY, Trend((Series(None),), by="brand"))
+    with pytest.raises(DefinitionError, match="product_category holds text, not numbers"):
+        answer(STORY, Trend((Series(None, "sum", "product_category"),)))
+
+
+def test_a_definition_reads_what_it_writes() -> None:
+    trend = Trend(
+        (Series("purchase", "sum", "cart_amount"), Series(None)), "week", by="product_category", formula=Formula("A/B")
+    )
+    assert Trend.from_mapping(trend.to_mapping()) == trend

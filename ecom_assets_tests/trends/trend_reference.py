@@ -1,0 +1,104 @@
+"""Trends by their definition, in plain Python: every event is looked at for every period."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.trends.trend import COUNTS, PERCENTILES, Series, Trend
+
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("visitor_id", pa.string()),
+        ("event_type", pa.string()),
+        ("event_date", pa.date32()),
+        ("product_category", pa.string()),
+        ("cart_amount", pa.decimal128(18, 2)),
+        ("properties", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Who did what on which day, with what."""
+
+    visitor_id: str
+    event_type: str
+    event_date: date
+    product_category: str | None = None
+    cart_amount: Decimal | None = None
+
+
+def as_events(deeds: Sequence[Deed]) -> pa.Table:
+    """Return deeds as clean events."""
+    rows = [
+        {name: getattr(deed, name, None) for name in SCHEMA.names} | {"event_id": f"e{number}"}
+        for number, deed in enumerate(deeds)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def start_of(day: date, period: str) -> date:
+    """Return the Monday, or the first of the month, of a day."""
+    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[period]
+
+
+def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) -> list[dict[str, Any]]:
+    """Return the lines of each series and value of the breakdown, as an answer has them, but for unknown days."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
+    asked = {one.event_type for one in trend.series}
+    found = [one for one in deeds if first <= one.event_date <= last and (None in asked or one.event_type in asked)]
+    sizes: dict[str | None, int] = {}
+    for one in found:
+        sizes[_group(one, trend)] = sizes.get(_group(one, trend), 0) + 1
+    kept = sorted(sizes, key=lambda name: (-sizes[name], name or ""))[: trend.limit]
+    groups = kept + (["(other)"] if len(sizes) > len(kept) else []) if trend.by else [None]
+    told = []
+    for series in trend.series:
+        for group in groups:
+            own = [one for one in found if _told_as(one, trend, kept) == group and _is_of(one, series)]
+            values = [_value([one for one in own if _counts_in(one, start, trend, own)], series) for start in starts]
+            told.append({"breakdown": group, "values": values, "total": _value(own, series)})
+    return told
+
+
+def _group(deed: Deed, trend: Trend) -> str | None:
+    return (deed.product_category or "(none)") if trend.by else None
+
+
+def _told_as(deed: Deed, trend: Trend, kept: Sequence[str | None]) -> str | None:
+    name = _group(deed, trend)
+    return name if name in kept or not trend.by else "(other)"
+
+
+def _is_of(deed: Deed, series: Series) -> bool:
+    return series.event_type in {None, deed.event_type}
+
+
+def _counts_in(deed: Deed, start: date, trend: Trend, _own: Sequence[Deed]) -> bool:
+    own_start = start_of(deed.event_date, trend.period)
+    return own_start <= start if trend.is_cumulative else own_start == start
+
+
+def _value(deeds: Sequence[Deed], series: Series) -> float | None:
+    if series.measure in COUNTS:
+        return len(deeds) if series.measure == "count" else len({one.visitor_id for one in deeds})
+    numbers = sorted(one.cart_amount for one in deeds if one.cart_amount is not None)
+    if not numbers:
+        return 0 if series.measure == "sum" else None
+    if series.measure in PERCENTILES:
+        return float(numbers[ceil(len(numbers) * PERCENTILES[series.measure] / 100) - 1])
+    of: dict[str, Callable[[], Decimal]] = {
+        "sum": lambda: sum(numbers, Decimal(0)),
+        "mean": lambda: Decimal(float(sum(numbers)) / len(numbers)),
+        "min": lambda: numbers[0],
+        "max": lambda: numbers[-1],
+    }
+    return float(of[series.measure]())
