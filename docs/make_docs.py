@@ -1,7 +1,8 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
-The picture of the asset graph, the data dictionary, the statements that create tables, the page of settings and the
-API's table of paths. Tests compare what lies here with what this would write. Not here: documents that people write.
+The picture of the asset graph, the data dictionary, the statements that create tables, the page of settings, the
+API's table of paths, and the conditions of cleaning as SQL. Tests compare what lies here with what this would write.
+Not here: documents that people write.
 """
 
 import re
@@ -19,6 +20,7 @@ from rich.text import Text
 from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
+from ecom_assets.events import compiled
 from ecom_assets.registry import ALL, data_dictionary
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
@@ -69,6 +71,7 @@ def main() -> None:
     SETTINGS.write_text(settings_page(), encoding="utf-8")
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
     SUMMARY.write_text(summary_picture(), encoding="utf-8")
+    compiled.PATH.write_text(compiled.compiled_text(), encoding="utf-8")
 
 
 def summary_picture() -> str:

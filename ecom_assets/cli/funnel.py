@@ -17,14 +17,14 @@ from ecom_assets.cli.options import (
     print_answer,
     read_definition,
 )
-from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
+from ecom_assets.cli.quick_funnel import cleans_by_default, quick_answer
 from ecom_assets.errors import UsageError
 from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.funnels.queries import answer_funnel
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 
 
 def definition_of(path: Path) -> dict[str, Any]:
@@ -41,8 +41,19 @@ def answer(
 ) -> dict[str, Any]:
     """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
     funnel = Funnel.from_mapping(definition)
+    settings = load_settings(events_mapping=mapping)
+    if paths and who is None:
+        words = load_mapping(settings.events_mapping)
+        asked = in_platform_words(funnel, words)
+        is_quick = suits(asked) and _is_plain(asked) and cleans_by_default(settings, words)
+        found = quick_answer(paths, settings, words, asked) if is_quick else None
+        if found is not None:
+            return found
+    from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
+
     check_format("--who", who)
-    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    files = FileEvents.open(paths, settings)
     funnel = in_platform_words(funnel, files.mapping)
     files = files.with_few_columns() if who is None and _is_plain(funnel) else files
     events = files.clean()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from ecom_assets.cli.own_files import rows_line
+from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]

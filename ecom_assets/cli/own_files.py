@@ -1,11 +1,10 @@
 """Clean events and purchases straight from files, by the same definitions as the platform's tables, without set-up."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import ibis
@@ -13,6 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
@@ -77,24 +77,6 @@ class Customers:
         if self.orders:
             return {"source": "orders"}
         return {"source": "purchase_events", "session_rule": self.session_rule}
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """Rows that were read, and how many of them did not count, by reason; all others did."""
-
-    read: int
-    rejected: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def counted(self) -> int:
-        """Return how many rows the answer is about."""
-        return self.read - sum(self.rejected.values())
-
-    def as_json(self) -> dict[str, Any]:
-        """Return them as INTERFACE has them, the most frequent reason first."""
-        by_count = sorted(self.rejected.items(), key=lambda one: (-one[1], one[0]))
-        return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
 
 
 @dataclass(frozen=True)
@@ -328,16 +310,3 @@ class FileEvents:
         if covered is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)
-
-
-DUPLICATE = "duplicate"
-"""The reason of a surplus copy: the row is clean, and another copy of it counts."""
-
-
-def rows_line(rows: Mapping[str, Any]) -> str:
-    """Write them for people."""
-    told = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
-    read = f"Rows: {rows['read']:,} read"
-    if not told:
-        return f"{read}, all counted" if rows["read"] else read
-    return f"{read}, {rows['counted']:,} counted; not counted: {told}"

@@ -16,7 +16,8 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
-from ecom_assets.tables.days import FIRST_PLAUSIBLE, NO, Days, day_start, is_implausible
+from ecom_assets.tables.days import NO, Days, day_start, is_implausible
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
 NULL_LIKE_IDS = (
@@ -62,11 +63,20 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         rule: The cleaning rule.
         days: The range of `received_date` in `raw`, for daylight saving.
     """
+    reason = ibis.cases(*reject_rules(raw, rule, days), else_=ibis.null("string"))
+    return raw.mutate(reject_reason=reason, accounted_date=accounted_date(raw, rule.late_days))
+
+
+def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir.BooleanValue, str]]:
+    """Return the reasons to reject a row, each with its condition; the first that applies counts.
+
+    Takes what `classify` takes.
+    """
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
     received_end = day_start(day_after, days.widened(after=1), rule.timezone)
     known_by = raw.received_at.fill_null(received_end) + ibis.interval(seconds=rule.skew_s)
     in_time = _is_in_time(raw, rule.late_days)
-    reason = ibis.cases(
+    return [
         (raw.malformed_row.notnull(), "malformed_row"),
         (is_implausible(raw.received_at, rule.first_day), "implausible_date"),
         (raw.event_id.isnull(), "missing_event_id"),
@@ -79,9 +89,7 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         (raw.event_type.isin(NEEDS_PRODUCT) & raw.product_id.isnull(), "product_missing"),
         (raw.cart_value.notnull() & raw.cart_amount.isnull(), "unparseable_cart_value"),
         (~in_time, "too_late"),
-        else_=ibis.null("string"),
-    )
-    return raw.mutate(reject_reason=reason, accounted_date=accounted_date(raw, rule.late_days))
+    ]
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:

@@ -1,12 +1,13 @@
 """Warnings about requested event types that no event has."""
 
 from collections.abc import Iterable, Mapping
-
-import ibis.expr.types as ir
-from ibis.backends.sql import SQLBackend
+from typing import TYPE_CHECKING
 
 from ecom_assets.errors import nearest
-from ecom_assets.tables.schema import fetched
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.sql import SQLBackend
 
 Words = Mapping[str, tuple[str, ...]]
 """The source's names for the platform's event types, if they differ."""
@@ -15,14 +16,21 @@ MOST_LISTED = 20
 
 
 def missing_type_warnings(
-    con: SQLBackend, events: ir.Table, asked: Iterable[str], words: Words | None = None
+    con: "SQLBackend", events: "ir.Table", asked: Iterable[str], words: Words | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
+    from ecom_assets.tables.schema import fetched  # noqa: PLC0415 (loads Ibis)
+
     names = list(dict.fromkeys(asked))
     if not names:
         return []
-    present = sorted(name for (name,) in fetched(con, events.select("event_type").distinct()) if name is not None)
-    return [_sentence(name, present, words or {}) for name in names if name not in present]
+    return warnings_of(names, (name for (name,) in fetched(con, events.select("event_type").distinct())), words)
+
+
+def warnings_of(asked: Iterable[str], found: Iterable[str | None], words: Words | None = None) -> list[str]:
+    """Return one sentence for each requested event type that is not among those found."""
+    present = sorted(name for name in found if name is not None)
+    return [_sentence(name, present, words or {}) for name in dict.fromkeys(asked) if name not in present]
 
 
 def _sentence(name: str, present: list[str], words: Words) -> str:

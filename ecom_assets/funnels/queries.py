@@ -1,23 +1,22 @@
 """Numbers of funnels: the daily ones with abandoned carts, and answers to custom ones."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
-import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_types import Words, missing_type_warnings
+from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import text_of
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.definition import Funnel, json_path
 from ecom_assets.funnels.kernel.counts import funnel_times, suits
-from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.report import EDGES_S, OTHER, TENTHS, TIMES, key_columns, labelled, step_numbers
+from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
@@ -43,64 +42,7 @@ def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequen
     if not has_kernels(con) or not suits(funnel):
         return None
     times = funnel_times(con.con, str(con.compile(events)), funnel, unit)
-    return [_row(step, times) for step in range(1, len(funnel.steps) + 1)]
-
-
-def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
-    """The steps as INTERFACE has them, from rows of `step_numbers`; a share is null where nobody could have gone on.
-
-    Times are null at step 1, and where nobody took the step.
-    """
-    found = {row["step"]: row for row in rows}
-    counts = [found[step]["count"] if step in found else 0 for step in range(1, len(funnel.steps) + 1)]
-    answers = []
-    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
-        previous = counts[max(place - 2, 0)]
-        answers.append(
-            {
-                "step": place,
-                "event_type": step.event_type,
-                "count": count,
-                "conversion_from_start": count / counts[0] if counts[0] else None,
-                "conversion_from_previous": count / previous if previous else None,
-            }
-            | _times(found[place] if count and place > 1 else None, funnel.within_s)
-        )
-    return answers
-
-
-def _times(row: Row | None, within_s: int) -> Row:
-    """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
-    times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
-    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
-    bars = (
-        [
-            {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
-            for n, (low, high) in enumerate(ends)
-            if row and low <= within_s
-        ]
-        if row
-        else []
-    )
-    return {**times, "histogram_from_previous": bars}
-
-
-def _quantile_s(row: Row, time: str, name: str) -> float:
-    low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
-    part = (row["count"] - 1) * TENTHS[name] % 10
-    return float(low * (10 - part) + high * part) / 10e6
-
-
-def _row(step: int, times: StepTimes) -> Row:
-    row: Row = {"step": step, "count": len(times.from_start[step - 1])}
-    for time in TIMES:
-        values = np.sort(getattr(times, time)[step - 1])
-        for name, tenths in TENTHS.items():
-            place = (len(values) - 1) * tenths
-            for end, rank in (("low", place // 10), ("high", -(-place // 10))):
-                row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
-    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
-    return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
+    return [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
 
 
 Unit = Literal["session", "visitor"]
@@ -326,7 +268,7 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
         "steps": step_answers(funnel, numbers),
         "breakdown": breakdown,
         "warnings": [
-            *missing_type_warnings(con, events, _types_in_doubt(funnel, numbers), words),
+            *missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words),
             *missing_property_warnings(con, events, funnel),
         ],
     }
@@ -376,14 +318,6 @@ def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     sizes = {label: sum(row["count"] for row in found if row["step"] == 1) for label, found in by_label.items()}
     in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
     return [{"value": label, "steps": step_answers(funnel, by_label[label])} for label in in_order]
-
-
-def _types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The types of steps that nobody took, and of exclusions; the others have an event, so nobody needs to look."""
-    taken = {row["step"] for row in numbers if row["count"]}
-    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
-    asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
-    return [name for name in asked if name not in seen]
 
 
 def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:

@@ -11,16 +11,12 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.funnels.answers import EDGES_S, TENTHS, TIMES
 from ecom_assets.funnels.chains import VALUE
 from ecom_assets.funnels.definition import Funnel
 
 NO_VALUE: Final = "(none)"
 OTHER: Final = "Other"
-TIMES: Final = ("from_previous", "from_start")
-TENTHS: Final = {"median": 5, "p90": 9}
-"""Quantiles by the tenths of units that were no slower."""
-EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
-"""Where the bars of the histogram of times end; the last bar has no end. Half-open, the same for every funnel."""
 
 
 def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:

@@ -14,7 +14,8 @@ import ibis.expr.types as ir
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
 from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.tables.contract import AMOUNT
-from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days, is_implausible
+from ecom_assets.tables.days import Days, is_implausible
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 
 NONE = "(none)"
 ALL = "(all)"

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import ibis
-import ibis.expr.types as ir
-
 from ecom_assets.errors import DefinitionError, nearest
 
 ONE_DAY_S = 86_400
@@ -83,17 +80,3 @@ PRESETS = {
     "source": SessionRule(trust_source_session_id=True, source_session_alone=True),
 }
 """The rules of other tools (for Amplitude, its rule for the web), and the source's own session ids."""
-
-
-def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
-    """Return whether the gap between two timestamps is longer than the idle timeout."""
-    return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
-
-
-def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
-    """Return source, medium and campaign from the UTM parameters of a page; null if it has none."""
-    parts = [
-        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")
-    ]
-    joined = parts[0].concat("|").concat(parts[1]).concat("|").concat(parts[2])
-    return joined.nullif("||")

@@ -12,7 +12,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EVENT_TYPES
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.rule import SessionRule, campaign_of, is_gap
+from ecom_assets.sessions.gaps import campaign_of, is_gap
+from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
 from ecom_assets.tables.portable import union_all

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
 ONE_DAY = timedelta(days=1)
@@ -178,15 +179,6 @@ def period_start(day: ir.DateValue, period: str, week_start: str = "monday") -> 
     if period == "day":
         return day
     return month_start(day) if period == "month" else start_of_week(day, WEEKDAYS.index(week_start))
-
-
-FIRST_PLAUSIBLE = date(1990, 1, 1)
-LAST_PLAUSIBLE = date(2099, 12, 31)
-
-
-def is_plausible(day: date) -> bool:
-    """Return whether a day is plausible as the date of an event or an order."""
-    return FIRST_PLAUSIBLE <= day <= LAST_PLAUSIBLE
 
 
 def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE) -> ir.BooleanValue:

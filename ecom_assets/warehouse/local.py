@@ -11,6 +11,7 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
+from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.json_keys import WholeKeys
 from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.statements import STATEMENTS
@@ -89,13 +90,8 @@ def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
     """Open a DuckDB database through Ibis, in memory without a path; its time zone is UTC."""
     adapt_duckdb_2_to_ibis_12()
     con: DuckDB = DuckDB().connect(path or ":memory:", read_only=read_only)
-    con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET preserve_insertion_order = false")
-    # Under `python -c` DuckDB draws its progress bar on standard output, in the middle of our JSON.
-    con.raw_sql("SET enable_progress_bar = false")
-    # This optimizer materializes all columns of a scan that two parts of a query share. That takes three times as long
-    # as scanning twice.
-    con.raw_sql("SET disabled_optimizers = 'common_subplan'")
+    for statement in SETTINGS:
+        con.raw_sql(statement)
     return con
 
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import ORDERS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.queries import step_answers
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.rules import read_funnels
 from ecom_assets_tests.ibis_duckdb import connect

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import WALKED, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.queries import fast_numbers, step_answers
+from ecom_assets.funnels.queries import fast_numbers
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of
 from ecom_assets_tests.funnels.funnel_try_reference import first_longest_chain, streams_of

@@ -20,7 +20,18 @@ import numpy.typing as npt
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep, Scalar, check_comparable, json_path, kind_of
-from ecom_assets.funnels.kernel.passes import Contest, Ints, Plan, StepTimes, levels_of, step_times, together
+from ecom_assets.funnels.kernel.passes import (
+    Contest,
+    Ints,
+    Plan,
+    StepTimes,
+    batches_of,
+    levels_of,
+    sorted_parts,
+    step_times,
+    times_of_part,
+    together,
+)
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.warehouse.sql_text import ident, text
 
@@ -86,6 +97,27 @@ def funnel_times(
     """
     with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
         return together(list(_batched(con, table, plan, step_times)), plan.steps)
+
+
+def event_code(funnel: Funnel) -> tuple[str, Plan]:
+    """SQL for the step of an event, NULL for none, and the plan, where no event can be for two steps."""
+    matching = Matching.of(funnel)
+    code, codes = step_sql(funnel, matching)
+    return code, _plan(funnel, matching, codes, is_counted=False)
+
+
+def times_of_units(packed: Ints, units: npt.NDArray[np.int32], unit_count: int, plan: Plan, workers: int) -> StepTimes:
+    """What `funnel_times` finds, of events that are in memory: packed as the plan says, with units from 0.
+
+    `packed` is overwritten.
+    """
+    parts = (
+        batch
+        for part in sorted_parts(packed, units.astype(np.int64), unit_count, plan)
+        for batch in batches_of(part, BATCH_EVENTS)
+    )
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        return together(list(pool.map(times_of_part, parts)), plan.steps)
 
 
 def suits(funnel: Funnel) -> bool:

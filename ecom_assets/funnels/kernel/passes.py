@@ -69,12 +69,27 @@ class Plan:
 
 def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
     """The times of each unit's longest try; arguments and errors are those of `levels_of`."""
-    parts = []
-    for part in sorted_parts(packed, units, unit_count, plan):
-        if len(part.keys):
-            walk = _walk_by_instant(part) if plan.weights else _walk_by_event(part)
-            parts.append(_told(walk, part.resolution))
-    return together(parts, plan.steps)
+    return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+
+
+def times_of_part(part: "Sorted") -> StepTimes:
+    """The times of the longest try of each unit in a part."""
+    if not len(part.keys):
+        return together([], part.plan.steps)
+    walk = _walk_by_instant(part) if part.plan.weights else _walk_by_event(part)
+    return _told(walk, part.resolution)
+
+
+def batches_of(part: "Sorted", at_most: int) -> Iterator["Sorted"]:
+    """A part as several of about `at_most` events each, near enough to stay in the cache; a unit is never split."""
+    bits = part.time_bits + part.plan.scale_bits
+    first = 0
+    while first < len(part.keys):
+        unit, last = (int(part.keys[n]) >> bits for n in (first, min(first + at_most, len(part.keys)) - 1))
+        end = int(np.searchsorted(part.keys, (last + 1) << bits)) if last + 1 < part.unit_count else len(part.keys)
+        keys = part.keys[first:end] - (unit << bits)
+        yield replace(part, keys=keys, unit_count=last + 1 - unit)
+        first = end
 
 
 def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:

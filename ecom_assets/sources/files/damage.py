@@ -7,13 +7,12 @@ count the rows, so that the loaded rows can be compared with the files later.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow.parquet as pq
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.sound_copy import SoundCopy, sound_copy
 from ecom_assets.sources.files.sql import (
     HAS_TEXT,
     Layout,
@@ -25,7 +24,10 @@ from ecom_assets.sources.files.sql import (
     parquet_source,
 )
 from ecom_assets.sources.files.text_blocks import blocks_of
-from ecom_assets.warehouse.sql_text import select, texts
+from ecom_assets.warehouse.sql_text import pattern_of, select, texts
+
+if TYPE_CHECKING:
+    from ecom_assets.sources.files.sound_copy import SoundCopy
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Findings:
 class TextFiles:
     """The files of one layout: their copies, if any, and their row counts."""
 
-    copies: dict[str, SoundCopy | None]
+    copies: "dict[str, SoundCopy | None]"
     unknown: tuple[str, str] | None
     row_counts: dict[str, int]
 
@@ -61,11 +63,14 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
         return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
     odd = frozenset(file.path for file in files if _is_odd(file))
     found = _find_damage(con, layout, [file for file in files if file.path not in odd])
-    copies: dict[str, SoundCopy | None] = {}
+    copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
-        copy = copies[file.path] = sound_copy(file, layout) if file.path in odd | found.damaged else None
-        if copy:
-            found |= _look_at_copy(con, layout, file.path, copy)
+        if file.path not in odd | found.damaged:
+            continue
+        from ecom_assets.sources.files.sound_copy import sound_copy  # noqa: PLC0415 (loads pyarrow, for damage only)
+
+        copy = copies[file.path] = sound_copy(file, layout)
+        found |= _look_at_copy(con, layout, file.path, copy)
     return TextFiles(copies, found.unknown, {file.path: found.row_counts.get(file.path, 0) for file in files})
 
 
@@ -108,7 +113,7 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
         return Findings(frozenset({files[0].path}))
 
 
-def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: SoundCopy) -> Findings:
+def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: "SoundCopy") -> Findings:
     """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
     if layout.format == "csv":
         return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
@@ -120,7 +125,10 @@ def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, cop
 def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
     if layout.exploded:
         return {file.path: _row_count(con, parquet_source([file.path]), list_length(layout)) for file in files}
-    return {file.path: pq.read_metadata(file.path).num_rows for file in files}
+    if not files:
+        return {}
+    footers = f"parquet_file_metadata({texts(pattern_of(file.path) for file in files)})"
+    return {path: int(rows) for path, rows in con.execute(select("file_name, num_rows", footers)).fetchall()}
 
 
 def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -18,11 +19,14 @@ from ecom_assets.sources.files.damage import sorted_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
-from ecom_assets.sources.files.sound_copy import SoundCopy
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
-from ecom_assets.tables.days import FIRST_PLAUSIBLE, Days
-from ecom_assets.tables.received import FileRows
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+
+if TYPE_CHECKING:
+    from ecom_assets.sources.files.sound_copy import SoundCopy
+    from ecom_assets.tables.days import Days
+    from ecom_assets.tables.received import FileRows
 
 _ONE_DAY = timedelta(days=1)
 
@@ -70,7 +74,7 @@ class RecordFiles:
     layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
-    _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
+    _copies: "dict[str, SoundCopy | None]" = field(default_factory=dict, repr=False, compare=False)
     _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -119,6 +123,24 @@ class RecordFiles:
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
+    def sure_sql(self, late_days: int, *, is_dated: bool) -> str:
+        """Return the SELECT of all records, with `is_sure` as `dated_sql` has it.
+
+        Only if `is_dated` does it tell the days on which rows without a day of their own arrived, which takes a pass
+        over files outside landing folders.
+        """
+        landed = [(f, y) for f, y in self.layouts if f.received_date]
+        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
+        if is_dated:
+            self._arrivals_of(loose)
+        return " UNION ALL ".join(self._select(group, late_days) for group in (*_groups(landed), *_groups(loose)))
+
+    def row_count(self) -> int:
+        """Return how many rows the files hold."""
+        for group in _groups(self.layouts):
+            self._look_for_damage(group)
+        return sum(self._row_counts[file.path] for file in self.files())
+
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
@@ -132,8 +154,10 @@ class RecordFiles:
         is_landed = len(loose) < len(self.layouts)
         return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())
 
-    def file_rows(self, days: Days | None = None) -> list[FileRows]:
+    def file_rows(self, days: "Days | None" = None) -> "list[FileRows]":
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
+        from ecom_assets.tables.received import FileRows  # noqa: PLC0415 (loads Ibis)
+
         asked = set(days.dates) if days else None
         landed = [(f, y) for f, y in self.layouts if f.received_date and (asked is None or f.received_date in asked)]
         loose = [(f, y) for f, y in self.layouts if f.received_date is None]
@@ -168,10 +192,10 @@ class RecordFiles:
         columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
         return select(columns, "(VALUES (0))", "false")
 
-    def _select(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
+    def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
         """Return the SELECT over files of one layout."""
         files = [self._days_of(file) for file, _ in group]
-        return dated_sql(self._records(group), self.mapping.kind, files, self.timezone)
+        return dated_sql(self._records(group), self.mapping.kind, files, self.timezone, sure_late_days)
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         filled = frozenset.intersection(*(layout.filled for _, layout in group))

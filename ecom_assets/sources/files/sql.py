@@ -7,11 +7,12 @@ parsed; then all other columns are NULL.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from ecom_assets.sources.files.columns import Column
 from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets.tables.plausible import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
     day,
     day_in_zone,
@@ -31,6 +32,7 @@ _BUFFER_BYTES = 1 << 25
 MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for example, fails at a thousand
 _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
+_END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 HAS_TEXT = "trim(line) <> ''"
 
 
@@ -263,6 +265,18 @@ class FileDays:
     earliest_date: date  # earlier dates are implausible
     latest_date: date  # no row can have been received later
 
+    def sure_of(self, late_days: int) -> tuple[date, date, date]:
+        """Return between which days an event breaks no rule of time, and before which its arrival is believed.
+
+        An event from the first day on and before the second arrived on its own day, or at most `late_days` later, and
+        not in its future, if it came without `received_at`, or with one that is at most `late_days` later as well.
+        """
+        if self.received_date:
+            first = max(self.earliest_date, self.received_date - timedelta(days=late_days))
+            return first, self.received_date + timedelta(days=1), _END_OF_PLAUSIBLE
+        known = min(self.latest_date + timedelta(days=1), _END_OF_PLAUSIBLE)
+        return self.earliest_date, self.modified_date + timedelta(days=1), known
+
 
 def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
     """Return the SELECT of the fields of each row; `columns` are the columns of `rows`, `moments` its timestamps."""
@@ -275,8 +289,13 @@ def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], momen
     return select([*fields, "__file", "__malformed"], source)
 
 
-def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
-    """Return the SELECT of the columns of the record kind, in order, from the fields of each row."""
+def dated_sql(
+    records: str, kind: RecordKind, files: Sequence[FileDays], zone: str, sure_late_days: int | None = None
+) -> str:
+    """Return the SELECT of the columns of the record kind, in order, from the fields of each row.
+
+    With `sure_late_days`, it has `is_sure` as well: whether the event surely breaks no rule of time, see `sure_of`.
+    """
     received = "f.received_date"
     if files[0].received_date is None:
         received = f"coalesce({_said_date(kind, zone)}, f.fallback_date, f.modified_date)"
@@ -284,7 +303,15 @@ def dated_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: s
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += ["f.relative AS source_file", "e.__malformed AS malformed_row"]
-    return select(columns, _with_files(records, files))
+    if sure_late_days is not None:
+        columns.append(f"{_is_sure(f'e.{kind.at}', sure_late_days)} AS is_sure")
+    return select(columns, _with_files(records, files, sure_late_days or 0))
+
+
+def _is_sure(at: str, late_days: int) -> str:
+    known = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {late_days} DAY"
+    arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < f.known_until)"
+    return f"coalesce({at} >= f.sure_from AND {at} < f.sure_until AND ({arrival}), false)"
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
@@ -309,13 +336,15 @@ def _own_date(kind: RecordKind, zone: str) -> str:
     return f"CASE WHEN {own} BETWEEN f.earliest_date AND f.modified_date THEN {own} END"
 
 
-def _with_files(records: str, files: Sequence[FileDays]) -> str:
+def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> str:
     values = ", ".join(
         f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)},"
-        f" {day(f.earliest_date)}, {day(f.latest_date)})"
+        f" {day(f.earliest_date)}, {day(f.latest_date)},"
+        f" {', '.join(f'{day(one)}::TIMESTAMP' for one in f.sure_of(late_days))})"
         for f in files
     )
     names = "path, relative, received_date, modified_date, fallback_date, earliest_date, latest_date"
+    names += ", sure_from, sure_until, known_until"
     return f"({records}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
 
 

@@ -1,0 +1,36 @@
+"""How many rows of files an answer is about, and why the others did not count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows that were read, and how many of them did not count, by reason; all others did."""
+
+    read: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> int:
+        """Return how many rows the answer is about."""
+        return self.read - sum(self.rejected.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as INTERFACE has them, the most frequent reason first."""
+        by_count = sorted(self.rejected.items(), key=lambda one: (-one[1], one[0]))
+        return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
+
+
+DUPLICATE = "duplicate"
+"""The reason of a surplus copy: the row is clean, and another copy of it counts."""
+
+
+def rows_line(rows: Mapping[str, Any]) -> str:
+    """Write them for people."""
+    told = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
+    read = f"Rows: {rows['read']:,} read"
+    if not told:
+        return f"{read}, all counted" if rows["read"] else read
+    return f"{read}, {rows['counted']:,} counted; not counted: {told}"

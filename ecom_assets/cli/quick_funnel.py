@@ -1,0 +1,52 @@
+"""The funnel of files without Ibis, for the questions that the kernel answers by itself.
+
+Nothing heavy is imported: a question to a small file takes no longer than the start of the command.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ecom_assets.cli.file_rows import DUPLICATE, FileRows
+from ecom_assets.events.compiled import compiled
+from ecom_assets.events.missing_types import warnings_of
+from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_units
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
+from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.warehouse.duckdb_settings import plain_connection
+
+
+def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
+    """Whether settings clean events by the rule that is compiled."""
+    default = compiled()
+    is_default = settings.late_days == default.late_days and settings.max_amount == Decimal(default.max_amount)
+    return is_default and settings.timezone == "UTC" and mapping.accepted_types(settings.event_types) is None
+
+
+def quick_answer(
+    paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
+) -> dict[str, Any] | None:
+    """Return INTERFACE's `funnel` of visitors in which no event can be for two steps; None for no rows or too many."""
+    con = plain_connection(settings.memory_limit)
+    files = RecordFiles.open(con, paths, mapping, settings.timezone)
+    if not 0 < files.row_count() <= MOST_ROWS:
+        return None
+    coded = CodedFiles(con, files, settings.late_days)
+    code, plan = event_code(funnel)
+    events = coded.events(code, plan.scale_bits)
+    ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
+    times = times_of_units(events.packed, events.units, events.unit_count, plan, min(threads, MAX_WORKERS))
+    numbers = [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
+    doubted = types_in_doubt(funnel, numbers)
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": step_answers(funnel, numbers),
+        "breakdown": [],
+        "warnings": warnings_of(doubted, coded.clean_types() if doubted else (), mapping.own_words()),
+        "rows": FileRows(events.read, events.rejected | {DUPLICATE: events.surplus}).as_json(),
+    }

@@ -1,0 +1,87 @@
+"""The answer to a funnel, from the number and the times of each step.
+
+Nothing heavy is imported, because the `ecom` command answers with these alone where the kernel counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.kernel.passes import StepTimes
+
+Row = dict[str, Any]
+
+
+def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
+    """The steps as INTERFACE has them, from rows of `step_numbers`; a share is null where nobody could have gone on.
+
+    Times are null at step 1, and where nobody took the step.
+    """
+    found = {row["step"]: row for row in rows}
+    counts = [found[step]["count"] if step in found else 0 for step in range(1, len(funnel.steps) + 1)]
+    answers = []
+    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
+        previous = counts[max(place - 2, 0)]
+        answers.append(
+            {
+                "step": place,
+                "event_type": step.event_type,
+                "count": count,
+                "conversion_from_start": count / counts[0] if counts[0] else None,
+                "conversion_from_previous": count / previous if previous else None,
+            }
+            | _times(found[place] if count and place > 1 else None, funnel.within_s)
+        )
+    return answers
+
+
+def _times(row: Row | None, within_s: int) -> Row:
+    """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
+    times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
+    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
+    bars = (
+        [
+            {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+            for n, (low, high) in enumerate(ends)
+            if row and low <= within_s
+        ]
+        if row
+        else []
+    )
+    return {**times, "histogram_from_previous": bars}
+
+
+def _quantile_s(row: Row, time: str, name: str) -> float:
+    low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
+    part = (row["count"] - 1) * TENTHS[name] % 10
+    return float(low * (10 - part) + high * part) / 10e6
+
+
+def step_row(step: int, times: StepTimes) -> Row:
+    """The row of `step_numbers` for a step, from times that are all there."""
+    row: Row = {"step": step, "count": len(times.from_start[step - 1])}
+    for time in TIMES:
+        values = np.sort(getattr(times, time)[step - 1])
+        for name, tenths in TENTHS.items():
+            place = (len(values) - 1) * tenths
+            for end, rank in (("low", place // 10), ("high", -(-place // 10))):
+                row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
+    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
+    return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
+
+
+def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The types of steps that nobody took, and of exclusions; the others have an event, so nobody needs to look."""
+    taken = {row["step"] for row in numbers if row["count"]}
+    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
+    asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
+    return [name for name in asked if name not in seen]
+
+
+TIMES: Final = ("from_previous", "from_start")
+TENTHS: Final = {"median": 5, "p90": 9}
+"""Quantiles by the tenths of units that were no slower."""
+EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
+"""Where the bars of the histogram of times end; the last bar has no end. Half-open, the same for every funnel."""

@@ -1,0 +1,25 @@
+"""How every DuckDB connection of this process is set, with and without Ibis around it."""
+
+import duckdb
+
+from ecom_assets.warehouse.sql_text import text
+
+SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET preserve_insertion_order = false",
+    # Under `python -c` DuckDB draws its progress bar on standard output, in the middle of our JSON.
+    "SET enable_progress_bar = false",
+    # This optimizer materializes all columns of a scan that two parts of a query share. That takes three times as long
+    # as scanning twice.
+    "SET disabled_optimizers = 'common_subplan'",
+)
+
+
+def plain_connection(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+    """Open a database in memory, without Ibis, which takes longer to load than a small file to read."""
+    con = duckdb.connect(":memory:")
+    for statement in SETTINGS:
+        con.execute(statement)
+    if memory_limit:
+        con.execute(f"SET memory_limit = {text(memory_limit)}")
+    return con

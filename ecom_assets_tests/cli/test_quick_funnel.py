@@ -1,0 +1,131 @@
+"""The funnel of files without Ibis says exactly what the full cleaning says, whatever the rows are like."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import duckdb
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.cli import funnel as command
+from ecom_assets.events.compiled import PATH, compiled_text
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sources.files.coded_events import CodedFiles
+from ecom_assets_tests.hypothesis_settings import examples
+
+COLUMNS = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",
+    "referrer_url", "cart_value", "received_at",
+)  # fmt: skip
+USERS = ("ann", "ann", "bob", "bob", "7", "0", "NULL", "Test", "", None, None, "anon-s1", "user-anon-s1")
+TYPES = ("page_view",) * 4 + ("product_view",) * 3 + ("purchase",) * 2 + ("", None, " page_view", "own type", "x" * 256)
+# Around the folder's day: the same day, the last one that is not too late, too late, ahead, far ahead, unreadable.
+TIMES = (
+    *(f"2025-03-10T10:0{minute}:00Z" for minute in range(6)),
+    "2025-03-10T00:00:00Z", "2025-03-10T23:59:59.999Z", "2025-03-11T00:00:00Z", "2025-03-11T00:59:00Z",
+    "2025-03-11T01:00:01Z", "2025-03-12T00:00:00Z", "2025-03-03T00:00:00Z", "2025-03-02T23:59:59.5Z",
+    "1970-01-01T00:00:00Z", "1989-12-31T12:00:00Z", "2150-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "soon", "", None,
+)  # fmt: skip
+ARRIVALS = (
+    *(None,) * 6,
+    "2025-03-10T10:03:00Z",
+    "2025-03-18T00:00:00Z",
+    "1980-01-01T00:00:00Z",
+    "2150-01-01T00:00:00Z",
+)
+ROW = st.tuples(
+    st.sampled_from(("a", "b", "c", "d", "e", *map(str, range(20)), "", None)),
+    st.sampled_from(USERS),
+    st.sampled_from(TYPES),
+    st.sampled_from(TIMES),
+    st.sampled_from(("p", "p", "p", None)),
+    st.none(),
+    st.sampled_from(("s1", "s1", "s2", "0", None)),
+    st.none(),
+    st.none(),
+    st.sampled_from((None, None, None, "5", "-1", "1e12", "many")),
+    st.sampled_from(ARRIVALS),
+)
+FOLDERS = (".", "received_date=2025-03-10", "received_date=2025-03-11", "received_date=2025-03-19")
+FILES = st.lists(
+    st.tuples(st.sampled_from(FOLDERS), st.sampled_from(("csv", "parquet")), st.lists(ROW, min_size=1, max_size=12)),
+    min_size=1,
+    max_size=4,
+)
+STEPS = st.sampled_from((["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"]))
+
+
+def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    con = duckdb.connect()
+    con.execute(f"CREATE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})")
+    con.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+    con.execute(f"COPY rows TO '{path}'")
+
+
+def asked(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
+    definition = {"steps": steps, "within": within}
+    with patch.dict(os.environ):
+        os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
+        return command.answer([str(folder)], None, definition, None, SessionRule.preset("ga4"))
+
+
+@given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
+@examples(120)
+def test_it_answers_as_the_full_cleaning_does(
+    files: list[tuple[str, str, list[tuple[str | None, ...]]]], steps: list[str], within: str
+) -> None:
+    with TemporaryDirectory() as made:
+        for number, (folder, kind, rows) in enumerate(files):
+            write(Path(made) / folder / f"{number}.{kind}", rows)
+        with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
+            quick = asked(Path(made), steps, within)
+        assert read.called
+        with patch.object(command, "cleans_by_default", return_value=False):
+            assert quick == asked(Path(made), steps, within)
+
+
+def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path: Path) -> None:
+    # Visitor 0 is nobody. The others view, and every second one buys one microsecond later.
+    con = duckdb.connect()
+    con.execute(f"""
+        COPY (
+            SELECT i::VARCHAR AS event_id, i // 2 AS user_id, CASE i % 2 WHEN 0 THEN 'page_view' ELSE 'purchase' END AS
+                event_type, make_timestamp(1741600000000000 + i // 2 + (i // 2 % 2 = i % 2)::BIGINT) AS event_timestamp,
+                NULL::VARCHAR AS product_id, NULL::VARCHAR AS product_category, NULL::VARCHAR AS session_id,
+                NULL::VARCHAR AS page_url, NULL::VARCHAR AS referrer_url, NULL::VARCHAR AS cart_value
+            FROM range(2000) AS t(i)
+        ) TO '{tmp_path}/events.parquet'
+    """)
+    found = asked(tmp_path, ["page_view", "purchase"])
+    assert [step["count"] for step in found["steps"]] == [999, 500]
+    assert found["rows"] == {"read": 2000, "counted": 1998, "rejected": {"missing_identity": 2}}
+    assert found["steps"][1]["p90_s_from_previous"] == 1e-6
+
+
+def test_compiled_conditions_are_those_of_the_definitions() -> None:
+    assert PATH.read_text(encoding="utf-8") == compiled_text(), "run `make docs`"
+
+
+def test_nothing_heavy_is_loaded_for_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)])
+    script = f"""
+import sys
+sys.argv = ["ecom", "funnel", "--events", {str(tmp_path)!r}, "--steps", "page_view,purchase", "--json"]
+from ecom_assets.cli.app import run
+try:
+    run()
+finally:
+    print([name for name in ("ibis", "pyarrow", "dagster", "pandas", "sqlglot", "scipy") if name in sys.modules])
+"""
+    said = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    answer, loaded = said.stdout.splitlines()
+    assert [step["count"] for step in json.loads(answer)["steps"]] == [1, 0]
+    assert loaded == "[]", said.stderr
