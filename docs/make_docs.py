@@ -20,13 +20,13 @@ from rich.text import Text
 from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.events import compiled
 from ecom_assets.registry import ALL, data_dictionary
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+from ecom_assets.sources.files import compiled
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
-from ecom_assets.events.compiled import compiled
 from ecom_assets.events.missing_types import warnings_of
 from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_units
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
+from ecom_assets.sources.files.compiled import compiled
 from ecom_assets.sources.files.kinds import EventMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.duckdb_settings import plain_connection

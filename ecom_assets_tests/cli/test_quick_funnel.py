@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
-from ecom_assets.events.compiled import PATH, compiled_text
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.files.coded_events import CodedFiles
+from ecom_assets.sources.files.compiled import PATH, compiled_text
 from ecom_assets_tests.hypothesis_settings import examples
 
 COLUMNS = (

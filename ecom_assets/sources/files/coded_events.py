@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.events.compiled import REPEATED, SIGHTINGS, compiled
+from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.sql_text import select
 
