@@ -24,6 +24,7 @@ from ecom_assets.api.routes import (
     retention,
     sales,
     sessions,
+    trends,
 )
 from ecom_assets.api.store.opening import open_store
 from ecom_assets.api.store.served_data import ServedData
@@ -43,6 +44,7 @@ ROUTERS: Final[list[APIRouter]] = [
     reconciliation.router,
     funnels.questions,
     retention.questions,
+    trends.questions,
     realtime.router,
     operation.router,
 ]

@@ -18,6 +18,10 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 
 Scalar = str | int | float | bool
+MAX_DEPTH, MAX_PARTS, MAX_PATTERN = 10, 200, 1_000
+"""Bounds on what somebody else may send."""
+_NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|[*+?}]\+")
+"""Look-around, back references and possessive repeats, which engines that match in linear time lack."""
 JSON_COLUMN: Final = "properties"
 NEGATED: Final = {
     "not_equals": "equals",
@@ -120,6 +124,15 @@ class Group:
 
 
 Where = Condition | Group
+
+
+def columns_of(where: Where) -> list[str]:
+    """Return the columns that conditions name."""
+    if isinstance(where, Condition):
+        return [where.column]
+    return [column for part in where.parts for column in columns_of(part)]
+
+
 EVERYTHING: Final = Group("all_of", ())
 
 
@@ -143,17 +156,26 @@ def where_from(raw: object) -> Where:
     Raises:
         DefinitionError: It is none of these.
     """
+    found = _where_from(raw, MAX_DEPTH)
+    if len(columns_of(found)) > MAX_PARTS:
+        raise DefinitionError(f"There are more than {MAX_PARTS} conditions; ask with fewer.")
+    return found
+
+
+def _where_from(raw: object, depth: int) -> Where:
+    if depth < 0:
+        raise DefinitionError(f"Conditions stand more than {MAX_DEPTH} deep in each other; ask with fewer levels.")
     if isinstance(raw, str):
         return parse_where([raw])
     if isinstance(raw, list | tuple):
-        return Group("all_of", tuple(where_from(one) for one in raw))
+        return Group("all_of", tuple(_where_from(one, depth - 1) for one in raw))
     if not isinstance(raw, Mapping):
         raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {raw!r}.")
     for kind in ("any_of", "all_of"):
         if kind in raw:
             if len(raw) > 1 or not isinstance(raw[kind], list | tuple):
                 raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {raw!r}.")
-            return Group(kind, tuple(where_from(one) for one in raw[kind]))
+            return Group(kind, tuple(_where_from(one, depth - 1) for one in raw[kind]))
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _one_from(raw)
     return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
@@ -289,11 +311,20 @@ def _check_value(place: str, operator: str, value: object) -> None:
         raise DefinitionError(f"{place} compares with {value!r}; use text, numbers or booleans.")
     if not isinstance(value, str) and abs(value) > 2**53:
         raise DefinitionError(f"{place} compares with {value!r}, which engines round; keep such a value as text.")
-    if operator == "matches":
-        try:
-            re.compile(str(value))
-        except re.error as error:
-            raise DefinitionError(f"{place} matches {value!r}, which is no regular expression: {error}.") from error
+    if operator in {"matches", "not_matches"}:
+        _check_pattern(place, str(value))
+
+
+def _check_pattern(place: str, pattern: str) -> None:
+    if len(pattern) > MAX_PATTERN or _NOT_RE2.search(pattern):
+        raise DefinitionError(
+            f"{place} matches {pattern[:80]!r}, which is longer than {MAX_PATTERN} characters or has look-around, a "
+            "back reference or a possessive repeat; write it in RE2's syntax."
+        )
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise DefinitionError(f"{place} matches {pattern!r}, which is no regular expression: {error}.") from error
 
 
 def _any_of(text: str) -> Where:

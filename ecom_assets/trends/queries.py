@@ -116,7 +116,7 @@ def trend_answer(
 
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
     """Keep the events of the question, which several queries read."""
-    return con.create_table(EVENTS, events_of(events, trend, days.first, days.last), temp=True, overwrite=True)
+    return con.create_table(EVENTS, events_of(events, trend, days.first, days.last), temp=True)
 
 
 def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
@@ -177,7 +177,7 @@ def _before(
         return None
     earlier, length = days.before(), len(days.starts(trend))
     asked = events_of(events, trend, earlier.first, earlier.last)
-    stored = con.create_table(f"{EVENTS}_before", asked, temp=True, overwrite=True)
+    stored = con.create_table(f"{EVENTS}_before", asked, temp=True)
     found = _with_other(stored, groups)
     lines = _filled([_lines(found, one, trend, earlier) for one in trend.series], groups, trend, earlier)
     # The two ranges may meet different numbers of weeks or months: the first period stands beside the first.

@@ -3,7 +3,7 @@
 Not here: sales (`plain_answers.py`).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any, Final
 from ecom_assets_tests.api.plain_coverage import compared, if_known
 from ecom_assets_tests.api.plain_shop import STEPS, ZERO, PlainShop, Row, Session, Span
 
+DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
 BARS: Final = (0, 1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
 RATES: Final = ("conversion_rate", "cart_abandonment_rate", "checkout_abandonment_rate")
@@ -92,6 +93,65 @@ def retention(shop: PlainShop) -> Row:
         totals.append({**told, "rate": None, "lifetime_value": None, **means, "revenue": f"{revenue:.2f}"})
     numbers = {"total_count": len(cohorts), "cohorts": cohorts, "totals": totals}
     return {"event_count": len(shop.events), "warnings": [], **numbers}
+
+
+PAID: Final[Row] = {"event_type": "purchase", "measure": "sum", "of": "cart_amount"}
+TREND: Final[Row] = {
+    "series": ["*:visitors", {**PAID, "where": ["cart_amount > 20"]}],
+    "time_range": "week",
+    "by": "product_category",
+    "limit": 1,
+    "compare": True,
+    "formula": "B / A",
+}
+
+
+def trend(shop: PlainShop) -> Row:
+    """`/analytics/trend` as `TREND` asks: the last seven days of the category with most events, and of all others."""
+    events = [
+        {"who": who, "day": event["at"].date(), "shelf": event["product_category"] or "(none)", **event}
+        for who, own in _streams(shop).items()
+        for event in own
+    ]
+    span = Span(shop.newest - 6 * DAY, shop.newest)
+    sizes = Counter(one["shelf"] for one in events if span.has(one["day"]))
+    first = min(sizes, key=lambda name: (-sizes[name], name))
+    series = []
+    for name, of, told in (("A", _people, {"event_type": None, "measure": "visitors"}), ("B", _paid, PAID)):
+        for value in (first, "(other)"):
+            own = [one for one in events if (one["shelf"] == first) == (value == first)]
+            line = {"name": name, "of": None, "where": WHERE if name == "B" else None, **told, "breakdown": value}
+            line["total"] = of([one for one in own if span.has(one["day"])])
+            line["values"], line["previous"] = (
+                [of([one for one in own if one["day"] == day]) for day in days.days] for days in (span, span.before)
+            )
+            series.append(line)
+    return {
+        "event_count": sum(sizes.values()),
+        "total_count": len(series),
+        "periods": [str(day) for day in span.days],
+        "complete": [day < shop.newest for day in span.days],
+        "series": series,
+        "formula": [_ratios(*pair) for pair in zip(series[2:], series[:2], strict=True)],
+        "warnings": [],
+    }
+
+
+def _ratios(parts: Row, wholes: Row) -> Row:
+    both = zip(parts["values"], wholes["values"], strict=True)
+    return {"breakdown": parts["breakdown"], "values": [part / whole if whole else None for part, whole in both]}
+
+
+WHERE: Final[Row] = {"all_of": [{"column": "cart_amount", "operator": "greater", "value": 20}]}
+
+
+def _people(events: Sequence[Row]) -> int:
+    return len({one["who"] for one in events})
+
+
+def _paid(events: Sequence[Row]) -> float:
+    paid = [Decimal(one["cart_value"]) for one in events if one["event_type"] == "purchase" and one["cart_value"]]
+    return float(sum((one for one in paid if one > 20), ZERO))
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:

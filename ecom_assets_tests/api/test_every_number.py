@@ -105,6 +105,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
         lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
     ),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
+    "a trend": ("/analytics/trend", paths.TREND, paths.trend),
 }
 NOT_OF_THE_SHOP = {
     "/",
@@ -123,6 +124,7 @@ NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/funnel": {"warnings"},
     "/analytics/retention": {"warnings"},
+    "/analytics/trend": {"warnings"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
 has."""

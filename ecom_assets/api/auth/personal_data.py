@@ -1,5 +1,6 @@
 """Custom questions that are about single people, and the scope that they need."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import Scope as Request
@@ -8,6 +9,8 @@ from ecom_assets.api.auth.callers import Scope, may_see_people
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.tables.conditions import columns_of
+from ecom_assets.trends.trend import Trend
 
 PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
 """Columns of events that the contract marks as personal data."""
@@ -23,24 +26,34 @@ class ScopeNeededError(EcomError):
         self.scope = scope
 
 
-def personal_columns(definition: Funnel) -> list[str]:
-    """Return the columns of personal data that a funnel breaks down by, holds, or compares with a value."""
+def named_by_funnel(definition: Funnel) -> list[str]:
+    """Return the columns that a funnel breaks down by, holds, or compares with a value."""
     conditions = [*definition.steps, *(one.event for one in definition.exclude)]
     named = [column for step in conditions for column in step.where]
-    named += [*definition.hold, *([definition.by] if definition.by else [])]
-    return [name for name in dict.fromkeys(named) if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
+    return [*named, *definition.hold, *([definition.by] if definition.by else [])]
 
 
-def require_personal(request: Request, definition: Funnel) -> None:
-    """Refuse a funnel about single people to a key that may see only numbers of many.
+def named_by_trend(definition: Trend) -> list[str]:
+    """Return the columns that a trend breaks down by, measures, or compares with a value."""
+    conditions = [definition.where, *(one.where for one in definition.series)]
+    named = [column for where in conditions for column in columns_of(where)]
+    return [*named, *filter(None, [definition.by, *(one.of for one in definition.series)])]
+
+
+def require_personal(request: Request, named: Iterable[str]) -> None:
+    """Refuse a question about single people to a key that may see only numbers of many.
+
+    Args:
+        request: The request.
+        named: The columns that the question names.
 
     Raises:
-        ScopeNeededError: The funnel names personal data, and the key lacks the scope.
+        ScopeNeededError: One of them is personal data, and the key lacks the scope.
     """
-    named = personal_columns(definition)
-    if named and not may_see_people(request):
+    personal = [name for name in named if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
+    if personal and not may_see_people(request):
         raise ScopeNeededError(
-            f"{named[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask about; "
-            "ask without it, or with a key of `ecom api-key create --scope read --scope personal`.",
+            f"{personal[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask "
+            "about; ask without it, or with a key of `ecom api-key create --scope read --scope personal`.",
             Scope.PERSONAL,
         )

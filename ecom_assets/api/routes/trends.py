@@ -1,0 +1,126 @@
+"""Trends of one's own by POST: what events came to over time."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import ibis.expr.types as ir
+from fastapi import APIRouter
+from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
+from ecom_assets.api.models import Answer
+from ecom_assets.api.parameters import Ask, JustSliced
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import Body, Name, answer_question
+from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.queries import EVENTS, Extent
+from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.trend import MAX_SERIES, Trend
+
+questions = APIRouter(tags=["ad hoc"])
+Conditions = Annotated[
+    list[StrictStr | dict[str, Any]],
+    Field(
+        default_factory=list,
+        max_length=50,
+        description="What must hold of an event, as text such as `cart_amount > 20` or as {column, operator, value}",
+        examples=[["product_category = shoes"]],
+    ),
+]
+
+
+class SeriesAsked(BaseModel):
+    """One line: which events, and what is told of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_type: Name | None = Field(None, description="What happens; default anything", examples=["purchase"])
+    measure: str = Field("count", max_length=20, description="count, visitors, sum, mean, min, max, median, p25 to p99")
+    of: Name | None = Field(None, description="Number column, for all but count and visitors", examples=["cart_amount"])
+    where: Conditions
+
+
+class TrendBody(Body):
+    """A trend's definition; see docs/metrics.md."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
+    )
+
+    series: list[SeriesAsked | Name] = Field(
+        min_length=1, max_length=MAX_SERIES, description="Lines, also as text such as purchase:sum(cart_amount)"
+    )
+    period: Literal["day", "week", "month"] = Field("day", description="Length of a period")
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which weeks begin"
+    )
+    by: Name | None = Field(None, description="Column whose values are told apart")
+    limit: int = Field(10, ge=1, le=1_000, description="Values that stand by themselves; the others are (other)")
+    where: Conditions
+    cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
+    moving_average: int = Field(1, ge=1, le=1_000, description="Mean of so many periods up to each")
+    compare: bool = Field(default=False, description="Whether the range of as many days before stands beside it")
+    formula: str | None = Field(None, max_length=200, description="Arithmetic over the series A, B and so on")
+
+    def trend(self) -> Trend:
+        """Return the definition."""
+        told = self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
+        return Trend.from_mapping(told)
+
+
+class Line(BaseModel):
+    """A series, or one value of its breakdown."""
+
+    name: str = Field(description="What a formula calls the series", examples=["A"])
+    event_type: str | None = Field(description="What happens; null for anything")
+    measure: str = Field(description="What is told", examples=["visitors"])
+    of: str | None = Field(None, description="Of which column")
+    where: Any = Field(None, description="What must hold of an event")
+    breakdown: str | None = Field(description="The value; null where none are told apart")
+    total: float | None = Field(description="The same over all of the range; visitors are distinct there")
+    values: list[float | None] = Field(description="By period; null where it is not known")
+    previous: list[float | None] | None = Field(None, description="By period of the range before")
+
+
+class FormulaLine(BaseModel):
+    """A formula, for one value of the breakdown."""
+
+    breakdown: str | None = Field(description="The value; null where none are told apart")
+    values: list[float | None] = Field(description="By period; null where it is not known")
+
+
+class TrendAnswer(Answer):
+    """What events came to over time."""
+
+    event_count: int = Field(description="Events that were looked at")
+    periods: list[date] = Field(description="First day of each period")
+    complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
+    total_count: int = Field(description="How many lines there are")
+    series: list[Line] = Field(description="By series, then by value, the most frequent first")
+    formula: list[FormulaLine] | None = Field(description="By value; null where no formula is asked for")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+
+
+@questions.post(
+    "/analytics/trend",
+    response_model=TrendAnswer,
+    summary="A trend of one's own",
+    responses=documented(400, 409, 413),
+)
+def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
+    """Count events or visitors over time, or add up what they carry."""
+    definition = body.trend()
+    require_personal(ask.request.scope, named_by_trend(definition))
+
+    known = known_days(ask.reading, [EVENTS])[EVENTS]
+    covered = body.covered(known.last or ask.reading.newest_date)
+    asked_days = (covered.start_date, covered.end_date) if covered else (None, None)
+
+    def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
+        days = extent.period(ask.reading.newest_date)
+        reach = (known.first or days.start_date, known.last or days.end_date)
+        seen = ask.reading.events_in(con) if definition.is_compared else events
+        return trend_answer(con, seen, definition, reach, asked_days)
+
+    return answer_question(ask, asked, body, count)

@@ -1,0 +1,77 @@
+"""`POST /analytics/trend`: what is refused, and to whom. Not here: its numbers (`test_every_number.py`)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from ecom_assets.api.app import build_app
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.served import Running, serving
+
+pytestmark = pytest.mark.xdist_group("api")
+KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal")}
+
+
+@pytest.fixture(scope="module")
+def keyed(settings: Settings) -> Iterator[Running]:
+    """The API over the small shop, with a key of each kind."""
+    keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
+    given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
+    with serving(given, build_app(given)) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"series": ["*"], "by": "visitor_id"},
+        {"series": ["*"], "where": ["user_agent contains Firefox"]},
+        {"series": [{"event_type": "purchase", "where": [{"any_of": [{"user_id": "u01"}]}]}]},
+    ],
+)
+def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: dict[str, Any]) -> None:
+    said = {
+        scope: requests.post(
+            f"{keyed.address}/analytics/trend", json=body, headers={"X-API-Key": key}, timeout=60
+        ).status_code
+        for scope, key in KEYS.items()
+    }
+    assert said == {"read": 403, "read+personal": 200}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return a condition so many levels deep."""
+    return {"any_of": [nested(levels - 1)]} if levels else {"cart_amount": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"series": ["purchase:summ(cart_amount)"]}, "did you mean 'sum'"),
+        ({"series": ["purchase"], "formula": "A / C"}, "names the series C"),
+        ({"series": ["*"], "where": [nested(30)]}, "more than 10 deep"),
+        ({"series": ["*"], "where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
+        ({"series": ["*"], "where": ["page_url matches (?=a)"]}, "RE2's syntax"),
+        ({"series": ["*"], "where": ["brand = x"]}, "no column 'brand'"),
+        ({"series": ["*"], "where": [{"column": {}, "value": 1}]}, "names no column"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
+    said = api.post("/analytics/trend", body)
+    assert (said.status_code, why in said.json()["detail"]) == (422, True), said.text
+
+
+def test_a_condition_on_everything_is_one_on_each_series(api: Asked) -> None:
+    asked = "product_category is set"
+    of_all = api.post("/analytics/trend", {"series": ["*"], "where": [asked]}).json()["series"]
+    of_one = api.post("/analytics/trend", {"series": [{"where": [asked]}]}).json()["series"]
+    assert of_all[0]["values"] == of_one[0]["values"]
+    assert of_all[0]["total"] > 0
+
+
+def test_lines_come_a_page_at_a_time(api: Asked) -> None:
+    said = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
+    assert (len(said.json()["series"]), said.json()["total_count"] > 2) == (1, True)
