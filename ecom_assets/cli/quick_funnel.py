@@ -12,7 +12,7 @@ from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.missing_types import warnings_of
 from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_units
+from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_parts
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
 from ecom_assets.sources.files.compiled import compiled
@@ -38,9 +38,9 @@ def quick_answer(
         return None
     coded = CodedFiles(con, files, settings.late_days)
     code, plan = event_code(funnel)
-    events = coded.events(code, plan.scale_bits)
+    events = coded.events(code, plan)
     ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
-    times = times_of_units(events.packed, events.units, events.unit_count, plan, min(threads, MAX_WORKERS))
+    times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
     numbers = [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
     doubted = types_in_doubt(funnel, numbers)
     return {

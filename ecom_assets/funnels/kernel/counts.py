@@ -7,7 +7,7 @@ imported, so that a command that counts one funnel starts at once.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,10 +24,10 @@ from ecom_assets.funnels.kernel.passes import (
     Contest,
     Ints,
     Plan,
+    Sorted,
     StepTimes,
     batches_of,
     levels_of,
-    sorted_parts,
     step_times,
     times_of_part,
     together,
@@ -106,18 +106,11 @@ def event_code(funnel: Funnel) -> tuple[str, Plan]:
     return code, _plan(funnel, matching, codes, is_counted=False)
 
 
-def times_of_units(packed: Ints, units: npt.NDArray[np.int32], unit_count: int, plan: Plan, workers: int) -> StepTimes:
-    """What `funnel_times` finds, of events that are in memory: packed as the plan says, with units from 0.
-
-    `packed` is overwritten.
-    """
-    parts = (
-        batch
-        for part in sorted_parts(packed, units.astype(np.int64), unit_count, plan)
-        for batch in batches_of(part, BATCH_EVENTS)
-    )
+def times_of_parts(parts: Iterable[Sorted], steps: int, workers: int) -> StepTimes:
+    """What `funnel_times` finds, of events that are in memory and in order."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        return together(list(pool.map(times_of_part, parts)), plan.steps)
+        batches = (batch for part in parts for batch in batches_of(part, BATCH_EVENTS))
+        return together(list(pool.map(times_of_part, batches)), steps)
 
 
 def suits(funnel: Funnel) -> bool:

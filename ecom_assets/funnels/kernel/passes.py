@@ -120,6 +120,38 @@ class Sorted:
     resolution: int
 
 
+@dataclass(frozen=True, slots=True)
+class Keying:
+    """How an event is packed with its unit in front: `unit`, `(time - origin) / resolution` and `code`, in one number.
+
+    Attributes:
+        origin: The earliest time, in microseconds.
+        resolution: Microseconds in a unit of the packed times.
+        time_bits: Bits that the time takes.
+        plan: The funnel, its window in the unit of these times.
+    """
+
+    origin: int
+    resolution: int
+    time_bits: int
+    plan: Plan
+
+    @classmethod
+    def of(cls, first: int, last: int, resolution: int, unit_count: int, plan: Plan) -> "Keying | None":
+        """How events between two times (microseconds, multiples of the resolution) are packed; None if they cannot."""
+        span = (last - first) // resolution
+        window = min(plan.window // resolution, span)
+        time_bits = (span + window + 1).bit_length()
+        if unit_count.bit_length() + time_bits + plan.scale_bits > _KEY_BITS or plan.window % resolution:
+            return None
+        return cls(first, resolution, time_bits, replace(plan, window=window))
+
+    def sorted(self, keys: Ints, unit_count: int) -> Sorted:
+        """Return events in order; `keys` is overwritten."""
+        keys.sort()
+        return Sorted(keys, self.time_bits, unit_count, self.plan, self.resolution)
+
+
 def _walk_by_event(part: Sorted) -> Taken:
     """Walk only from the starts that are told; they follow from where the longest chains end first."""
     plan = part.plan

@@ -5,24 +5,27 @@ can concern. Rules of time: only of events that are not surely in time by the da
 once per user. Copies: only of ids whose hash repeats. Whose a session is: only of sessions with events without a user.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from ecom_assets.funnels.kernel.passes import Keying, Plan, Sorted, sorted_parts
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.warehouse.sql_text import select
+from ecom_assets.warehouse.sql_text import day, select
 
 Ints = npt.NDArray[np.int64]
 MOST_ROWS: Final = 30_000_000
-"""Rows whose numbers are held in memory, of 21 bytes each."""
+"""Rows whose numbers are held in memory, of 16 to 24 bytes each."""
 OF_TIME: Final = ("implausible_date", "unparseable_timestamp", "future_timestamp", "too_late")
 """The rules that an event which is surely in time cannot break."""
-UNDECIDED: Final = 255
-NOBODY: Final = -1
+UNDECIDED, ANONYMOUS, UNCODED = -100, -101, -102
+"""What stands for an event: it is not surely in time; it is clean and has a code, but no user; it has no code."""
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
 COLUMNS = (
     "event_id", "user_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount", "event_at",
@@ -30,45 +33,51 @@ COLUMNS = (
 )  # fmt: skip
 """What it takes to say who did what and when, of an event that is surely in time."""
 REPEATED_HASHES = "repeated_hashes"
+NUMBER = "number"
+"""The number of a visitor, as keys name it."""
 
 
 @dataclass(frozen=True)
 class CodedEvents:
-    """Events with a code: the number of their visitor, from 0, and microseconds and code packed into one number.
+    """Events with a code, as `Keying` packs them, and how many rows of all there are and were rejected, by reason.
 
-    `read` and `rejected` are about all rows: how many there are, and how many were rejected, by reason.
+    `units` are the numbers of their visitors, where the keys do not hold them.
     """
 
-    units: npt.NDArray[np.int32]
-    packed: Ints
+    keys: Ints
+    units: Ints | None
+    keying: Keying | None
     unit_count: int
     read: int
     rejected: dict[str, int]
     surplus: int
 
+    def in_order(self, plan: Plan) -> Iterator[Sorted]:
+        """Yield the events in order; their keys are overwritten."""
+        if self.keying is not None:
+            yield self.keying.sorted(self.keys, self.unit_count)
+        elif self.units is not None:
+            yield from sorted_parts(self.keys, self.units, self.unit_count, plan)
+
 
 @dataclass(frozen=True)
 class _Rows:
-    """Of every row its visitor (`NOBODY` without a user), packed time and code, the hash of its id, and its verdict.
+    """Of every row the key of its event, or what is negative instead: the place of the reason to reject it, and others.
 
-    A verdict is 0 for a clean row, else the place of the reason, from 1.
+    The hash is of the event's id. `units` are the numbers of visitors, where the keys do not hold them.
     """
 
-    units: npt.NDArray[np.int32]
-    packed: Ints
+    keys: Ints
     hashes: npt.NDArray[np.uint64]
-    verdicts: npt.NDArray[np.uint8]
+    units: Ints | None
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
-        return _Rows(self.units[chosen], self.packed[chosen], self.hashes[chosen], self.verdicts[chosen])
+        units = None if self.units is None else self.units[chosen]
+        return _Rows(self.keys[chosen], self.hashes[chosen], units)
 
     def __add__(self, other: "_Rows") -> "_Rows":
-        return _Rows(
-            np.concatenate((self.units, other.units)),
-            np.concatenate((self.packed, other.packed)),
-            np.concatenate((self.hashes, other.hashes)),
-            np.concatenate((self.verdicts, other.verdicts)),
-        )
+        units = None if self.units is None or other.units is None else np.concatenate((self.units, other.units))
+        return _Rows(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)), units)
 
 
 @dataclass(frozen=True)
@@ -79,59 +88,67 @@ class CodedFiles:
     files: RecordFiles
     late_days: int
 
-    def events(self, code: str, scale_bits: int) -> CodedEvents:
+    def events(self, code: str, plan: Plan) -> CodedEvents:
         """Read all rows.
 
         Args:
             code: SQL for the code of an event, from 1; NULL for one that is of no use.
-            scale_bits: How many bits the code takes.
+            plan: How codes are packed, and the window.
         """
-        self._find_users()
-        rows = self._rows(code, scale_bits)
-        clean = rows.verdicts == 0
-        surplus = self._surplus(rows.hashes if clean.all() else rows.hashes[clean])
-        counts = np.bincount(rows.verdicts, minlength=len(compiled().rules) + 1)
-        rejected = dict(zip(compiled().rules, counts[1:].tolist(), strict=True))
-        coded = clean & (rows.packed & ((1 << scale_bits) - 1) > 0)
-        chosen = coded & (rows.units != NOBODY)
-        units, packed = (rows.units, rows.packed) if chosen.all() else (rows.units[chosen], rows.packed[chosen])
-        unit_count = self._count(USERS)
-        if (coded & ~chosen).any():
-            more_units, more_packed = self._anonymous(code, scale_bits, unit_count)
-            units, packed = np.concatenate((units, more_units)), np.concatenate((packed, more_packed))
-            unit_count = int(units.max()) + 1
-        return CodedEvents(units, packed, unit_count, len(clean), rejected, surplus)
+        users, keying = self._find_users(plan)
+        key = _key_sql(keying, code, plan)
+        rows = self._rows(key, code)
+        is_coded = rows.keys >= 0
+        coded = rows if is_coded.all() else rows.only(is_coded)
+        others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
+        rejected = {name: int(n) for name, n in zip(compiled().rules, others[1:], strict=False)}
+        is_clean = is_coded | (rows.keys <= ANONYMOUS)
+        surplus = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
+        unit_count = users
+        if others[-ANONYMOUS]:
+            coded += self._anonymous(key, code, users)
+            unit_count += int(others[-ANONYMOUS])  # as many as there can be
+        return CodedEvents(coded.keys, coded.units, keying, unit_count, len(is_coded), rejected, surplus)
 
     def clean_types(self) -> list[str]:
         """Return every type that a clean event has; to be asked after `events`."""
         self._view_exact()
-        sql = f"SELECT DISTINCT event_type FROM {EXACT} AS t0 WHERE {_verdict(compiled().rules)} = 0"  # noqa: S608
+        sql = f"SELECT DISTINCT event_type FROM {EXACT} AS t0 WHERE {_is_clean()}"  # noqa: S608
         return [kind for (kind,) in self.con.execute(sql).fetchall()]
 
-    def _find_users(self) -> None:
-        """Number the users, and say who stands for nobody."""
+    def _find_users(self, plan: Plan) -> tuple[int, Keying | None]:
+        """Number the users, say who stands for nobody, and find how events can be packed."""
         rows = self.files.sure_sql(self.late_days, is_dated=False)
         # A text file is dear to read; of a Parquet file only what is asked for is read.
         kind = "VIEW" if self._is_parquet else "TABLE"
         self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
+        # No clean event is of before 1990, nor of more than a day after its file came.
+        end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
+        plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {day(end)}::TIMESTAMP"
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {USERS} AS
-            SELECT user_id, row_number() OVER () - 1 AS number, {compiled().rules["missing_identity"]} AS is_nobody
-            FROM (SELECT DISTINCT user_id, NULL::VARCHAR AS session_id FROM {SURE} WHERE user_id IS NOT NULL) AS t0
+            SELECT *, row_number() OVER () - 1 AS number, {compiled().rules["missing_identity"]} AS is_nobody FROM (
+                SELECT user_id, NULL::VARCHAR AS session_id, count(*) AS row_count, min(us) AS first_us,
+                    max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms
+                FROM (SELECT user_id, CASE WHEN {plausible} THEN epoch_us(event_at) END AS us FROM {SURE}) GROUP BY ALL
+            ) AS t0
         """)  # noqa: S608  # names of this module, and compiled conditions
+        ((users, anonymous, first, last, in_ms),) = self.con.execute(f"""
+            SELECT count(*), coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), coalesce(min(first_us), 0),
+                coalesce(max(last_us), 0), coalesce(bool_and(in_ms), true) FROM {USERS}
+        """).fetchall()  # noqa: S608  # a name of this module
+        return users, Keying.of(int(first), int(last), 1_000 if in_ms else 1, users + int(anonymous), plan)
 
-    def _rows(self, code: str, scale_bits: int) -> _Rows:
+    def _rows(self, key: str, code: str) -> _Rows:
         passed = (*OF_TIME, *(("malformed_event_type",) if self._has_good_types_only() else ()))
         others = {name: one for name, one in compiled().rules.items() if name not in passed}
-        verdict = _verdict(others, known_users=True, before=f"WHEN NOT is_sure THEN {UNDECIDED}")
-        rows = self._fetched(f"{SURE} AS t0", verdict, code, scale_bits)
-        undecided = rows.verdicts == UNDECIDED
-        if not undecided.any():
+        rows = self._fetched(f"{SURE} AS t0", f"WHEN NOT is_sure THEN {UNDECIDED} {_cases(others)}", key, code)
+        is_undecided = rows.keys == UNDECIDED
+        if not is_undecided.any():
             return rows
         self._view_exact()
         exact = f"(SELECT * FROM {EXACT} WHERE NOT is_sure) AS t0"  # noqa: S608  # a name of this module
-        more = self._fetched(exact, _verdict(compiled().rules, known_users=True), code, scale_bits)
-        return rows.only(~undecided) + more
+        return rows.only(~is_undecided) + self._fetched(exact, _cases(compiled().rules), key, code)
 
     @property
     def _is_parquet(self) -> bool:
@@ -145,18 +162,15 @@ class CodedFiles:
         bad = f"SELECT 1 FROM {types} WHERE {compiled().rules['malformed_event_type']} LIMIT 1"  # noqa: S608  # as above
         return not self.con.execute(bad).fetchall()
 
-    def _fetched(self, rows: str, verdict: str, code: str, scale_bits: int) -> _Rows:
+    def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
+        others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN number IS NULL THEN {ANONYMOUS}"
+        units = "" if NUMBER in key else f", coalesce({NUMBER}, 0) AS unit"
         found = self.con.execute(f"""
-            SELECT coalesce(number, {NOBODY})::INTEGER AS unit, ({verdict})::UTINYINT AS verdict,
-                CASE WHEN verdict = 0 THEN {_packed(code, scale_bits)} ELSE 0 END AS packed, hash(event_id) AS id_hash
+            SELECT CASE {cases} {others} ELSE {key} END AS key, hash(event_id) AS id_hash {units}
             FROM {rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
-        return _Rows(
-            np.asarray(found["unit"], np.int32),
-            np.asarray(found["packed"], np.int64),
-            np.asarray(found["id_hash"], np.uint64),
-            np.asarray(found["verdict"], np.uint8),
-        )
+        hashes = np.asarray(found["id_hash"], np.uint64)
+        return _Rows(_ints(found["key"]), hashes, _ints(found["unit"]) if units else None)
 
     def _view_exact(self) -> None:
         """Have every column of every row, the day of its arrival as well."""
@@ -165,28 +179,25 @@ class CodedFiles:
 
     def _surplus(self, hashes: npt.NDArray[np.uint64]) -> int:
         """Return how many clean rows are surplus copies; ids whose hash is alone have no copy."""
-        in_order = np.sort(hashes)
-        repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
+        hashes.sort()
+        repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
         if not len(repeated):
             return 0
         self._view_exact()
-        self._keep_hashes(repeated)
+        self.con.register("given_hashes", {"id_hash": repeated})
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {REPEATED_HASHES} AS SELECT id_hash FROM given_hashes")  # noqa: S608
+        self.con.unregister("given_hashes")
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {REPEATED} AS
             SELECT event_id, event_date, received_date FROM (
                 SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
-            ) AS t0 WHERE {_verdict(compiled().rules)} = 0
+            ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
         ((surplus,),) = self.con.execute(compiled().surplus).fetchall()
         return int(surplus)
 
-    def _keep_hashes(self, hashes: npt.NDArray[np.uint64]) -> None:
-        self.con.register("given_hashes", {"id_hash": hashes})
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {REPEATED_HASHES} AS SELECT id_hash FROM given_hashes")  # noqa: S608
-        self.con.unregister("given_hashes")
-
-    def _anonymous(self, code: str, scale_bits: int, known: int) -> tuple[npt.NDArray[np.int32], Ints]:
-        """Return visitor, and packed time and code, of the events without a user; new visitors are numbered on."""
+    def _anonymous(self, key: str, code: str, users: int) -> _Rows:
+        """Return the events with a code but no user; visitors who are no user are numbered from `users` on."""
         self._view_exact()
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {SIGHTINGS} AS
@@ -194,38 +205,45 @@ class CodedFiles:
                 SELECT * FROM {EXACT} WHERE session_id IN (
                     SELECT DISTINCT session_id FROM {EXACT} WHERE user_id IS NULL AND session_id IS NOT NULL
                 )
-            ) AS t0 WHERE {_verdict(compiled().rules)} = 0
+            ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
         found = self.con.execute(f"""
             WITH seen AS (
-                SELECT visitor_id, {_packed(code, scale_bits)} AS packed FROM ({compiled().visitors})
+                SELECT visitor_id, event_at, event_type FROM ({compiled().visitors})
                 WHERE user_id IS NULL AND ({code}) IS NOT NULL
-            ), named AS (SELECT {compiled().visitor} AS visitor_id, number FROM {USERS} AS t0),
+            ), named AS (SELECT {compiled().visitor} AS visitor_id, number AS known FROM {USERS} AS t0),
             numbered AS (
                 SELECT visitor_id,
-                    coalesce(number, {known} - 1 + row_number() OVER (PARTITION BY number IS NULL)) AS unit
+                    coalesce(known, {users} - 1 + row_number() OVER (PARTITION BY known IS NULL)) AS number
                 FROM (SELECT DISTINCT visitor_id FROM seen) LEFT JOIN named USING (visitor_id)
             )
-            SELECT unit::INTEGER AS unit, packed FROM seen JOIN numbered USING (visitor_id)
+            SELECT {key} AS key, {NUMBER} AS unit FROM seen JOIN numbered USING (visitor_id)
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
-        return np.asarray(found["unit"], np.int32), np.asarray(found["packed"], np.int64)
-
-    def _count(self, table: str) -> int:
-        ((count,),) = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608  # a name of this module
-        return int(count)
+        units = None if NUMBER in key else _ints(found["unit"])
+        return _Rows(_ints(found["key"]), np.zeros(0, np.uint64), units)
 
 
-def _packed(code: str, scale_bits: int) -> str:
-    return f"epoch_us(event_at) * {1 << scale_bits} + coalesce({code}, 0)"
+def _ints(found: object) -> Ints:
+    return np.asarray(found, np.int64)
 
 
-def _verdict(rules: dict[str, str], *, known_users: bool = False, before: str = "") -> str:
-    """Return the SQL of the place of the first reason that applies to a row `t0`, from 1; 0 for a clean row."""
+def _key_sql(keying: Keying | None, code: str, plan: Plan) -> str:
+    """Return the SQL of the key of a clean event, without its visitor where one number cannot hold all."""
+    if keying is None:
+        return f"epoch_us(event_at) * {1 << plan.scale_bits} + ({code})"
+    time = f"(epoch_us(event_at) - {keying.origin}) // {keying.resolution}"
+    scale = 1 << plan.scale_bits
+    return f"{NUMBER} * {scale << keying.time_bits} + ({time}) * {scale} + ({code})"
+
+
+def _cases(rules: dict[str, str]) -> str:
+    """Return WHEN … THEN … of rules about a row `t0` and its user; negative is the place of the reason, from 1."""
     places = {name: place for place, name in enumerate(compiled().rules, start=1)}
-    cases = [before]
-    for name, condition in rules.items():
-        asked = condition
-        if known_users and name == "missing_identity":
-            asked = f"CASE WHEN t0.user_id IS NULL THEN {condition} ELSE is_nobody END"
-        cases.append(f"WHEN {asked} THEN {places[name]}")
-    return f"CASE {' '.join(cases)} ELSE 0 END"
+    once = f"CASE WHEN t0.user_id IS NULL THEN {compiled().rules['missing_identity']} ELSE is_nobody END"
+    asked = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
+    return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in asked.items())
+
+
+def _is_clean() -> str:
+    """Return the SQL that tests if no rule applies to a row `t0`."""
+    return f"CASE {' '.join(f'WHEN {condition} THEN false' for condition in compiled().rules.values())} ELSE true END"
