@@ -140,7 +140,7 @@ class CodedFiles:
         return users, Keying.of(int(first), int(last), 1_000 if in_ms else 1, users + int(anonymous), plan)
 
     def _rows(self, key: str, code: str) -> _Rows:
-        passed = (*OF_TIME, *(("malformed_event_type",) if self._has_good_types_only() else ()))
+        passed = {*OF_TIME, *self._passed_by_all()}
         others = {name: one for name, one in compiled().rules.items() if name not in passed}
         rows = self._fetched(f"{SURE} AS t0", f"WHEN NOT is_sure THEN {UNDECIDED} {_cases(others)}", key, code)
         is_undecided = rows.keys == UNDECIDED
@@ -154,13 +154,15 @@ class CodedFiles:
     def _is_parquet(self) -> bool:
         return all(file.format == "parquet" for file in self.files.files())
 
-    def _has_good_types_only(self) -> bool:
-        """Look at the distinct types, where that takes no pass over all columns."""
-        if not self._is_parquet:
-            return False
+    def _passed_by_all(self) -> Iterator[str]:
+        """Yield the rules that nothing breaks by its user or by its type, as the distinct ones tell."""
+        if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
+            yield "missing_identity"
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
-        bad = f"SELECT 1 FROM {types} WHERE {compiled().rules['malformed_event_type']} LIMIT 1"  # noqa: S608  # as above
-        return not self.con.execute(bad).fetchall()
+        # In a text file the types lie among all other columns.
+        bad = select("1", types, f"{compiled().rules['malformed_event_type']} LIMIT 1")
+        if self._is_parquet and not self.con.execute(bad).fetchall():
+            yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
         others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN number IS NULL THEN {ANONYMOUS}"
@@ -239,7 +241,7 @@ def _key_sql(keying: Keying | None, code: str, plan: Plan) -> str:
 def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … of rules about a row `t0` and its user; negative is the place of the reason, from 1."""
     places = {name: place for place, name in enumerate(compiled().rules, start=1)}
-    once = f"CASE WHEN t0.user_id IS NULL THEN {compiled().rules['missing_identity']} ELSE is_nobody END"
+    once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {compiled().rules['missing_identity']})"
     asked = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
     return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in asked.items())
 

@@ -166,6 +166,8 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
 
 def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
     """Return the decimal columns with more digits than the engine supports, which it would read as floating point."""
+    if not any("DOUBLE" in column.type for column in columns.values()):
+        return {}
     schema = f"parquet_schema({text(pattern_of(file.path))})"
     rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
     wide = {name: Column("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
