@@ -45,3 +45,15 @@ def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.splitlines()[-1] == str(NEW_OBJECTS)
+
+
+def test_what_a_command_loads_is_never_looked_at_again() -> None:
+    program = (
+        "import gc\nfrom ecom_assets.gc_tuning import loading\n"
+        "with loading(): import ecom_assets.definitions\n"
+        "frozen = gc.get_freeze_count()\n"
+        "with loading(): import ecom_assets.definitions\n"
+        "print(gc.isenabled(), frozen > 100_000, gc.get_freeze_count() <= frozen)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240)
+    assert done.stdout.split() == ["True"] * 3

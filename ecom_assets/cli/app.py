@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from ecom_assets.cli.error_messages import outside_fault
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
+from ecom_assets.gc_tuning import loading
 
 Commands = Mapping[str, tuple[str, str]]
 """Name of a command: the function behind it, and the first line of its help."""
@@ -103,7 +104,8 @@ def load_command(path: str, name: str) -> Any:
     """Import the function behind a command and return the command."""
     module, _, function = path.rpartition(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
-    single.command(name)(getattr(import_module(module), function))
+    with loading():
+        single.command(name)(getattr(import_module(module), function))
     return main.get_command(single)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions
 from ecom_assets.errors import EcomError
+from ecom_assets.gc_tuning import loading
 
 
 def run(
@@ -28,8 +29,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
-    from ecom_assets.cli.platform_run import PlatformRun, tell_of_refusal  # noqa: PLC0415 (loads Dagster)
-    from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
+    with loading():
+        from ecom_assets.cli.platform_run import PlatformRun, tell_of_refusal  # noqa: PLC0415 (loads Dagster)
+        from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
     asked = AskedDays.read(first, last)
