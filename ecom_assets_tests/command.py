@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.cli import main
+from ecom_assets.cli import command
 from ecom_assets.sandbox.shop.shop import generate
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
@@ -71,7 +71,7 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
         patch.setattr(sys, "argv", ["ecom", *map(str, words)])
         patch.chdir(cwd or home.parent)
         try:
-            main()
+            command()
         except SystemExit as end:
             exit_code = end.code if isinstance(end.code, int) else 1
         finally:

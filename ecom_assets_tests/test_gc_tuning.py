@@ -10,7 +10,7 @@ import pytest
 
 from ecom_assets.gc_tuning import NEW_OBJECTS, collect_rarely
 
-ENTRANCES = ("from ecom_assets.cli import main", "from ecom_assets.definitions import defs as main")
+ENTRANCES = ("from ecom_assets.cli import command as main", "from ecom_assets.definitions import defs as main")
 
 
 class Node:

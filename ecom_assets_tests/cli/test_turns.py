@@ -75,9 +75,9 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
         "    platform_run.other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)\n"
         "    platform_run.other.stdout.readline()\n"
         "platform_run._open_for = taken\n"
-        "from ecom_assets.cli import main\n"
+        "from ecom_assets.cli import command\n"
         "try:\n"
-        "    main()\n"
+        "    command()\n"
         "finally:\n"
         "    platform_run.other.kill()\n"
     )

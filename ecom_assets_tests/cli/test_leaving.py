@@ -1,0 +1,36 @@
+"""How the `ecom` command ends its process: at once, with nothing lost. Not here: which exit code means what."""
+
+import subprocess
+import sys
+
+import pytest
+
+LEAVE = "from ecom_assets.cli import leave\nimport atexit, sys, threading, time\n"
+
+
+def ended(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", LEAVE + program], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3), ("'a message'", 1)])
+def test_the_exit_code_is_kept(code: object, expected: int) -> None:
+    assert ended(f"leave(SystemExit({code}))").returncode == expected
+
+
+def test_what_was_printed_arrives_whole_and_what_was_put_off_to_the_end_is_done() -> None:
+    done = ended("atexit.register(print, 'tidied up')\nprint('x' * 1_000_000)\nleave(SystemExit(0))")
+    assert done.stdout == f"{'x' * 1_000_000}\ntidied up\n"
+    assert not done.stderr
+
+
+def test_a_thread_that_is_at_work_is_waited_for() -> None:
+    work = "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()\nleave(SystemExit(0))"
+    assert ended(work).stdout == "worked\n"
+
+
+def test_memory_is_not_taken_apart() -> None:
+    program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
+    assert not ended(program).stdout
