@@ -179,10 +179,11 @@ class Engine(SqlNames, ABC):
         if contract.qualified_name() in self._ready:
             return
         self._handed_out.pop(contract.qualified_name(), None)
-        if self.has(contract):
-            self._migrate(contract)
-        else:
+        found = self.found_schema(contract)
+        if found is None:
             self.create(contract)
+        else:
+            self._migrate(contract, found)
         self._ready.add(contract.qualified_name())
 
     def create(self, contract: type[Table]) -> None:
@@ -332,12 +333,15 @@ class Engine(SqlNames, ABC):
         """Return the stored columns of the table as an Ibis schema."""
         return self.con.get_schema(contract.name, database=contract.layer)
 
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
+        return self.stored_schema(contract) if self.has(contract) else None
+
     def type_of(self, kind: dt.DataType) -> str:
         """Return the name of an Ibis type in the engine's DDL."""
         return str(self.con.compiler.type_mapper.to_string(kind))
 
-    def _migrate(self, contract: type[Table]) -> None:
-        found = self.stored_schema(contract)
+    def _migrate(self, contract: type[Table], found: ibis.Schema) -> None:
         for name in columns_to_add(contract, found):
             self.add_column(contract, name)
 

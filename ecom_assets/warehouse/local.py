@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
+from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.json_keys import WholeKeys
 from ecom_assets.warehouse.sql_text import text
@@ -48,6 +51,11 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
         return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+
+    def table_of(self, contract: type[Table], schema: ibis.Schema) -> ir.Table:
+        """Return a table whose columns are known, lazily."""
+        layer = ops.Namespace(catalog=None, database=contract.layer)
+        return ops.DatabaseTable(contract.name, schema=schema, source=self, namespace=layer).to_expr()
 
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
