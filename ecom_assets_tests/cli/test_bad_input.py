@@ -39,6 +39,7 @@ BAD_FILES = [
     ("plain.csv.gz", binary(b"not packed"), 1, "plain.csv.gz is not gzip inside"),
     ("cut.csv.gz", binary(gzip.compress(f"{HEADER}\n".encode() * 99)[:40]), 1, "cut.csv.gz"),
     ("empty.csv", text(""), 1, "empty.csv is empty (0 bytes)"),
+    ("blank.csv", text("\n\r\n"), 1, "blank.csv holds nothing but blank lines"),
     ("header.csv", text(f"{HEADER}\n"), 1, "{path} holds no rows"),
     ("notes.txt", text("hello"), 1, "{path} is of a kind that is not read here"),
     ("folder", Path.mkdir, 1, "the folder {path} holds no files"),

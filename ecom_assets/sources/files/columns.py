@@ -73,6 +73,8 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
             f"{file.name} has no header that can be read: a name in it has more than {limit} characters, or its quotes"
             " do not end; correct its first line"
         ) from error
+    if not names:
+        raise SourceError(f"{file.name} holds nothing but blank lines; deliver it again or take it away")
     if len(set(map(str.lower, names))) < len(names):
         twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
