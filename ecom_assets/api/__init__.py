@@ -1,1 +1,1 @@
-"""The HTTP API: thin routes over answers, and the store that they read."""
+"""The HTTP API: thin routes over the queries of each subject, and the store that they read from."""

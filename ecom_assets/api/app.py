@@ -1,4 +1,4 @@
-"""The HTTP API: routers, middlewares and the store in one FastAPI application."""
+"""The FastAPI application of the HTTP API: its routers, middleware and store."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,23 +50,23 @@ ROUTERS: Final[list[APIRouter]] = [
 ]
 WITHOUT_CSV: Final = (operation.router,)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
-"""What any route may end with."""
+"""The error responses that any route may return."""
 CSV: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": "channel,order_count\r\nEmail,3.0\r\n"}}}
 }
-"""What each answers with `format=csv`, too."""
+"""The response of a route with `format=csv`."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the API as `ecom api` serves it, behind keys, rates and bounds, for any ASGI server.
+    """Return the API as `ecom api` serves it, for any ASGI server: with API keys, rate limits and request limits.
 
     Args:
-        settings: What it serves, and how; by default those of the environment.
+        settings: The settings; by default those of the environment.
 
     Raises:
-        EcomError: A setting is wrong, or everybody would be let in.
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (it puts around what is here)
+    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (it imports this module)
 
     settings = settings or load_settings()
     app = build_app(settings)
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Make `app`, when it is first asked for, so that `uvicorn ecom_assets.api.app:app` serves it."""
+    """Create `app` on first access, so that `uvicorn ecom_assets.api.app:app` serves it."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()["app"] = create_app()
@@ -84,11 +84,11 @@ def __getattr__(name: str) -> FastAPI:
 
 
 def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
-    """Return the routes alone: nothing looks at who asks, so they are for tests, and for an app around them.
+    """Return the API without API keys, rate limits or request limits: for tests, and for an app that wraps it.
 
     Args:
-        settings: What it serves, and how.
-        store: Where it reads; by default what the settings name.
+        settings: The settings.
+        store: The store to read from; by default the one that the settings name.
     """
 
     @asynccontextmanager
@@ -102,7 +102,7 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
         version=VERSION,
         description="The numbers of docs/metrics.md over HTTP: each with its definition, its days and its data.",
         lifespan=lifespan,
-        redirect_slashes=False,  # Starlette's redirect repeats whatever Host the request names
+        redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
     app.state.store = store or open_store(settings)
@@ -119,6 +119,6 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
 
 def add_middlewares(app: FastAPI) -> None:
-    """Put around the routes what all of them need, the innermost first."""
+    """Add the middleware for all routes, the innermost first."""
     app.add_middleware(CsvAnswers)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)

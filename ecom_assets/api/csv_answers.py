@@ -1,6 +1,6 @@
-"""Answers as CSV with `format=csv`: whatever a route answers as JSON, its list as rows (RFC 4180).
+"""CSV responses with `format=csv`: the list in a route's JSON response, as rows (RFC 4180).
 
-One mechanism for all routes, so that a new one has it too.
+One mechanism serves all routes, so new routes have it too.
 """
 
 import json
@@ -14,25 +14,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
-"""What every answer carries beside its own numbers."""
+"""Fields of every answer that are not rows of its list."""
 SPREAD: Final = {"steps"}
-"""Lists inside of a row, each of whose parts is a row of its own; others are JSON in their cell."""
+"""Lists of objects inside a row that become a row per object; other lists of objects stay in their cell, as JSON."""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""What spreadsheets take a text for a formula by, the wide forms of these signs too."""
+"""The first character of text that spreadsheets read as a formula, including full-width forms."""
 NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _OK: Final = 200
 Row = dict[str, Any]
 
 
 class CsvAnswers:
-    """ASGI middleware that turns the JSON of an answer into CSV where it is asked for; problems stay what they are."""
+    """ASGI middleware that converts JSON responses to CSV on request; error responses do not change."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Take what answers in JSON."""
+        """Wrap the app, which responds with JSON."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and turn what comes back."""
+        """Pass a request on, and convert the response if the query has `format=csv`."""
         if scope["type"] == "http" and ("format", "csv") in parse_qsl(scope["query_string"].decode("latin-1")):
             await self._app(scope, receive, _Turned(send).send)
         else:
@@ -40,7 +40,7 @@ class CsvAnswers:
 
 
 class _Turned:
-    """Holds an answer back until it is whole, if it is one to turn."""
+    """Buffers a successful JSON response until it is complete, and sends it as CSV; passes other responses on."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -72,20 +72,20 @@ class _Turned:
 
 
 def csv_of(answer: Row) -> str:
-    """Return the rows of an answer's list, the names of their columns first; of one without a list, one row."""
+    """Return the list of an answer as CSV with a header line; an answer without a list becomes one row."""
     rows = [dict(_cells(row)) for one in _list_of(answer) for row in _spread(one)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
-    import pandas as pd  # noqa: PLC0415 (loaded for the first answer in CSV, most servers give none)
+    import pandas as pd  # noqa: PLC0415 (loaded for the first CSV response; most servers send none)
 
     cells = [[_text(row.get(name)) for name in columns] for row in rows]
-    # Quotes are doubled, as RFC 4180 has it, and lines end in CR LF.
+    # As in RFC 4180, quotes are doubled, and lines end with CR LF.
     return pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
 
 
 def _list_of(answer: Row) -> list[Row]:
-    """Return the list of an answer: its breakdown where there is one, else its first list of objects."""
+    """Return the list of an answer: its breakdown if it has rows, else its first list of objects."""
     lists = {
         name: value
         for name, value in answer.items()
@@ -97,7 +97,7 @@ def _list_of(answer: Row) -> list[Row]:
 
 
 def _spread(row: Row) -> Iterator[Row]:
-    """Return a row of a list as rows: one for each of its steps, or for each period of a cohort."""
+    """Yield the CSV rows for one row of the list: one per step, one per period of a cohort, or the row itself."""
     inside = next((name for name in row if name in SPREAD), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
     if inside is not None:
@@ -116,7 +116,7 @@ def _has_objects(value: list[Any]) -> bool:
 
 
 def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Return the cells of a row; an object inside of it is a cell for each of its values, named with a dot."""
+    """Yield the name and value of each cell; an object inside the row becomes a cell per value, named with a dot."""
     for name, value in row.items():
         if isinstance(value, dict):
             yield from _cells(value, f"{before}{name}.")
@@ -124,8 +124,8 @@ def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{before}{name}", value
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 (any of JSON's)
-    """Return a cell: nothing for null, and no text that a spreadsheet would run as a formula."""
+def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
+    """Return the text of a cell: empty for null, with `'` before it if a spreadsheet would run it as a formula."""
     if value is None:
         return ""
     if isinstance(value, bool | list):

@@ -1,4 +1,4 @@
-"""What all answers have in common, and fields that are described by contracts."""
+"""The fields that all answers share, and fields with descriptions from contracts."""
 
 from datetime import date
 from decimal import Decimal
@@ -15,20 +15,20 @@ Money = Annotated[
     PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
 ]
-"""An amount as a decimal string, in the answer's currency."""
+"""An amount as a decimal string, in the currency of the answer."""
 PREVIOUS = "Of the period before; null where the data hold no day of it"
 CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
 
-def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
-    """Return a field that is described as the contract's column is."""
+def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the description and the unit of a contract's column."""
     unit = f" [{column.unit}]" if column.unit else ""
     return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
 
 
 class SourceDays(BaseModel):
-    """The days of a range, and of the one before it, that are known."""
+    """The known days of a range, and of the range before it."""
 
     data: Coverage | None = Field(
         description="How many days of the range the data hold: of the others nobody knows, and where it is `none`, "
@@ -52,7 +52,7 @@ class SourceDays(BaseModel):
 
 
 class Range(SourceDays):
-    """The days that an answer covers, both ends included, and those that it is compared with."""
+    """The days that an answer covers, including both ends, and the days that it is compared with."""
 
     time_range: TimeRange | None = Field(description="As asked; null for a state as of a day", examples=["month"])
     start_date: date = Field(description="First day")
@@ -89,7 +89,7 @@ class Explained(BaseModel):
 
 
 class Answer(BaseModel):
-    """What every answer carries."""
+    """The fields of every answer."""
 
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")
@@ -100,6 +100,6 @@ class Answer(BaseModel):
 
 
 class SoldAnswer(Answer):
-    """What every answer about sales carries."""
+    """The fields of every answer about sales."""
 
     source: SalesSource = Field(description=SOURCE)

@@ -1,4 +1,4 @@
-"""The parameters of every route, and what every answer carries."""
+"""The parameters that routes share, and the fields that answers share."""
 
 import hashlib
 from collections import Counter
@@ -23,21 +23,21 @@ from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
 OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to", "previous_held_days")
-"""What a state does not have, as it is compared with none."""
+"""The fields that are null for a state as of a day, because it is not compared with an earlier one."""
 
 
 class Formatted(BaseModel):
-    """The parameter that all routes take; unknown ones are refused, as they may be misspelt."""
+    """The output format. Unknown parameters are refused, because they may be misspelt."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["json", "csv"] = Field(
         default="json", description="What is answered: JSON, or the answer's list as CSV"
-    )  # read in front of the routes, by `csv_answers.py`
+    )  # read by the middleware in `csv_answers.py`
 
 
 class Asked(Formatted):
-    """The parameters that all routes about numbers take."""
+    """The parameters of all analytics routes."""
 
     explain: bool = Field(
         default=False, description="Whether to add the SQL, and the tables with their runs and data versions"
@@ -45,7 +45,7 @@ class Asked(Formatted):
 
 
 class AskedOfDays(Asked):
-    """The parameters of routes over days."""
+    """The parameters of routes that cover a range of days."""
 
     time_range: TimeRange | None = Field(
         None,
@@ -57,37 +57,37 @@ class AskedOfDays(Asked):
 
 
 class Sliced(Asked):
-    """Which rows of a list that has few by nature; all where nothing is said."""
+    """Which rows of a short list to return; by default all."""
 
     limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
 
 class SlicedOfDays(AskedOfDays, Sliced):
-    """Which days, and which of their rows."""
+    """Which days to cover, and which rows of a short list to return."""
 
 
 class Paged(Asked):
-    """Which of many rows."""
+    """Which rows of a long list to return."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
     @property
     def page(self) -> Page:
-        """Return the same for those who read the rows."""
+        """Return the page as queries take it."""
         return Page(self.limit, self.offset)
 
 
 class AskedPagesOfDays(AskedOfDays, Paged):
-    """Which days, and which of their rows."""
+    """Which days to cover, and which rows of a long list to return."""
 
 
 class Asking:
-    """One request: what it reads, and the envelope of its answer."""
+    """One request: the published data that it reads, and the fields that its answer shares with all answers."""
 
     def __init__(self, request: Request, reading: StoreReading) -> None:
-        """Take the request, and what is published as it is answered."""
+        """Store the request, and the published data that it reads."""
         self.request = request
         self.reading = reading
 
@@ -99,15 +99,15 @@ class Asking:
 
     @property
     def session_rule(self) -> SessionRule:
-        """Return when a session ends."""
+        """Return the rule that says when a session ends."""
         return SessionRule.preset(self.settings.session_rule)
 
     def period(self, asked: AskedOfDays, *sources: Source) -> Period:
-        """Return the days that are asked for; those of a named range end with the newest that all sources know.
+        """Return the requested days; a named range ends on the newest day that is known in all sources.
 
         Args:
-            asked: Which days.
-            sources: What is counted in them.
+            asked: The parameters of the request.
+            sources: The sources of the numbers; those without data do not shorten the range.
         """
         known = known_days(self.reading, sources)
         period = Period.of(self._newest(known), asked.time_range, asked.start_date, asked.end_date)
@@ -120,13 +120,13 @@ class Asking:
         numbers: Mapping[str, Any],
         of: Period | Source,
     ) -> dict[str, Any]:
-        """Return the numbers with what every answer carries.
+        """Return the numbers with the fields of every answer.
 
         Args:
             asked: The parameters of the request.
             definition: What the numbers mean.
-            numbers: By field.
-            of: The days that they are of; or the source of a state, which is that of its newest day.
+            numbers: The numbers by field.
+            of: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
         """
         reading = self.reading
         return {
@@ -147,7 +147,7 @@ class Asking:
         return told | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
 
     def _newest(self, known: Mapping[str, KnownDays]) -> date:
-        """Return the newest day that all sources know, which have any."""
+        """Return the newest day that is known in all sources that have data."""
         return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
 
     def _explained(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class Asking:
 
 
 def range_of(period: Period, timezone: str) -> dict[str, Any]:
-    """Return the days that an answer covers, and how many of them are known."""
+    """Return the `Range` of an answer: the days that it covers, and which of them are known."""
     previous = period.previous
     return {
         "time_range": period.time_range,
@@ -196,7 +196,7 @@ def _known_of(period: Period) -> dict[str, Any]:
 
 
 def asking(request: Request, response: Response) -> Iterator[Asking]:
-    """Open what is published, and end early where the caller has the answer already."""
+    """Open the published data for a request, or stop if the caller already has the current answer."""
     given = Counter(name for name, _ in request.query_params.multi_items())
     if twice := [name for name, count in given.items() if count > 1]:
         raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
@@ -217,9 +217,10 @@ DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
 def _etag(request: Request, reading: StoreReading) -> str:
-    """Return a mark of the answer: the data, what was asked, and the code that answers.
+    """Return the ETag of an answer, made from the data, the query and the version of the code.
 
-    It is weak, as a compressed answer has other bytes. What `explain` tells of runs changes with each publication.
+    It is weak because a compressed response has other bytes. With `explain`, it also depends on the time of
+    publication, because the explained runs change each time.
     """
     asked = sorted(request.query_params.multi_items())
     published = reading.published
@@ -234,6 +235,6 @@ def _etag(request: Request, reading: StoreReading) -> str:
 
 
 def _known(request: Request) -> set[str]:
-    """Return the marks that the caller has; a strong one is compared as a weak one."""
+    """Return the ETags that the caller has; strong ones are compared as weak ones."""
     marks = (one.strip() for one in request.headers.get("if-none-match", "").split(","))
     return {mark if mark.startswith("W/") else f"W/{mark}" for mark in marks}

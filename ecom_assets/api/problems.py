@@ -27,18 +27,18 @@ from ecom_assets.tables.queries import NoSourceError
 MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
-"""What FastAPI says of bytes that are no text."""
+"""FastAPI's message for a body that cannot be decoded."""
 OBJECTS: Final = {"StepAsked", "ExclusionAsked"}
 TEXT: Final = "constrained-str"
-"""How pydantic names what a step of a funnel may be; nobody else knows these names."""
+"""Pydantic's name for a funnel step as text. Error messages leave it and `OBJECTS` out: callers do not know them."""
 RETRY_S: Final = "30"
-"""Seconds after which it is worth asking again for what is not there yet."""
+"""Seconds after which callers should try again when the data are not available."""
 HTTP_404: Final = 404
 FAILED: Final = "The answer failed; the log of the API says why."
 
 
 class Flaw(BaseModel):
-    """What is wrong in one place of a request."""
+    """An error in one place of a request."""
 
     place: str = Field(description="Where: `query.limit`, `body.steps.0`", examples=["query.limit"])
     detail: str = Field(description="What is wrong there", examples=["Input should be less than or equal to 1000"])
@@ -59,7 +59,7 @@ class Problem(BaseModel):
 
 
 class NotModifiedError(Exception):
-    """The answer is the one that the caller has already."""
+    """The caller already has the current answer."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__("not modified")
@@ -69,7 +69,7 @@ class NotModifiedError(Exception):
 def problem(
     request: Request, status: int, detail: str, *, errors: Sequence[Flaw] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Return a problem document as a response."""
+    """Return a response with a problem document."""
     told = Problem(
         title=http.HTTPStatus(status).phrase,
         status=status,
@@ -81,7 +81,7 @@ def problem(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the statuses as OpenAPI shows them, each with a problem document."""
+    """Return the OpenAPI description of error statuses, each with a problem document."""
     return {
         status: {
             "description": http.HTTPStatus(status).phrase,
@@ -92,7 +92,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Have the OpenAPI document say what a problem document is: FastAPI knows only what routes return."""
+    """Add the schema of problem documents to the OpenAPI document: FastAPI adds only the models that routes return."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -105,7 +105,7 @@ def describe_problems(app: FastAPI) -> None:
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Have every error end as a problem document."""
+    """Register handlers that turn every error into a problem document."""
     describe_problems(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
@@ -115,7 +115,7 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it alone)
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
     flaws = [_flaw(one, is_json=is_json) for one in _told_once(error.errors())]
     told = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
@@ -123,7 +123,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _told_once(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Leave out that what is an object could have been a text, where it is the object that is wrong."""
+    """Leave out that a step is not text, if the step is an object and has errors of its own."""
     objects = {one["loc"][: n + 1] for one in errors for n, part in enumerate(one["loc"][:-1]) if part in OBJECTS}
     return [one for one in errors if one["loc"][-1] != TEXT or not any(o[:-1] == one["loc"][:-1] for o in objects)]
 
@@ -163,7 +163,7 @@ def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, ScopeNeededError):
         request.scope[REFUSED] = WRONG_SCOPE
         return problem(request, 403, str(error), headers=scope_challenge(error.scope))
-    if isinstance(error, UsageError) and not isinstance(error, SettingError | MappingError):  # those are the server's
+    if isinstance(error, UsageError) and not isinstance(error, SettingError | MappingError):  # errors of the server
         return problem(request, 422, str(error))
     if isinstance(error, QuestionTooLargeError):
         return problem(request, 413, str(error))
@@ -176,7 +176,7 @@ def _failed(request: Request, error: Exception) -> Response:
 
 
 def public_sentence(error: EcomError) -> str:
-    """Return what callers are told of an error of ours: where files lie on the server is for its log alone."""
+    """Return the message for callers about an error on the server; only the log may contain paths of files."""
     if isinstance(error, NothingPublishedError):
         return "Nothing is published yet; run `ecom run`, which ends with publishing."
     return "What the answer is read from cannot be read now; the log of the API says why."
@@ -187,20 +187,20 @@ def _broken(request: Request, _error: Exception) -> Response:
 
 
 REFUSED = "ecom.refused"
-"""Where a request's scope says why it was refused, for the logs."""
+"""The key in the ASGI scope with the reason of a refusal, for logs and metrics."""
 WRONG_SCOPE = "wrong_scope"
 
 
 def scope_challenge(needed: KeyScope) -> dict[str, str]:
-    """Return the header that says which scope a key lacks (RFC 6750, 3.1)."""
+    """Return the header that names the scope that a key lacks (RFC 6750, 3.1)."""
     return {"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed.value}"'}
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that says why there is none.
+    """A response that refuses a request.
 
-    `reason` is a word for logs and counts, `detail` one sentence for the person who asked.
+    `reason` is a word for logs and metrics; `detail` is a sentence for the caller.
     """
 
     status: HTTPStatus
@@ -209,7 +209,7 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def send_to(self, scope: Scope, send: Send) -> None:
-        """Answer with it."""
+        """Send this refusal as the response."""
         scope[REFUSED] = self.reason
         told = {
             "type": "about:blank",

@@ -1,4 +1,4 @@
-"""Ad-hoc questions by POST, whatever they are about: the days that they cover, and the bounds on what they may cost."""
+"""The common part of ad-hoc queries by POST: the days that they cover, and the limit on the events that they read."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Body(BaseModel):
-    """What all definitions may say: which days' events are looked at."""
+    """The days that a definition covers."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,20 +28,20 @@ class Body(BaseModel):
     end_date: date | None = Field(None, description="Last of them, for custom")
 
     def covered(self, newest: date) -> Period | None:
-        """Return the days; None for all."""
+        """Return the days; None for all days."""
         if self.time_range is None and self.start_date is None and self.end_date is None:
             return None
         return Period.of(newest, self.time_range, self.start_date, self.end_date)
 
 
 def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:
-    """Count over the events that are asked for, if they are not too many.
+    """Return the answer to an ad-hoc query, or raise if it covers too many events.
 
     Args:
         ask: The request.
-        asked: Its parameters.
-        body: Its definition.
-        count: From a connection, events and their extent to the answer.
+        asked: The parameters of the request.
+        body: The definition.
+        count: A function that computes the answer from a connection, the events and their extent.
     """
     reading = ask.reading
     require(reading, EVENTS)

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with bounds on slow clients and long header lines that it lacks with httptools."""
+"""The HTTP server: uvicorn, with limits for slow clients and long headers that it lacks with httptools."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.settings.settings import Settings
 
 MOST_HEAD_BYTES: Final = 32_768
-"""Request line and header lines; what browsers and proxies send stays below 16 KB."""
+"""The limit for the request line and the headers; those of browsers and proxies stay below 16 KB."""
 
 
 def _refusal(status: bytes) -> bytes:
@@ -25,12 +25,12 @@ TOO_LONG: Final = _refusal(b"431 Request Header Fields Too Large")
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection whose client has so many seconds for the head of a request, and to take what is sent."""
+    """A connection that is closed if the head of a request is too large or too slow, or if the client stops reading."""
 
     client_timeout_s = 10.0
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's own)
-        """Begin as uvicorn's connections do."""
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's arguments)
+        """Set up the connection; no timer runs yet."""
         super().__init__(*arguments, **named)
         self._in_head = False
         self._head_bytes = 0
@@ -38,12 +38,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Begin to wait for a request."""
+        """Start the timer for the head of the first request."""
         super().connection_made(transport)
         self._head_begins()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, unless they are too many for the head of a request."""
+        """Pass data on, or refuse the request if its head is too large."""
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES and b"\r\n\r\n" not in data[:MOST_HEAD_BYTES]:
@@ -52,29 +52,29 @@ class BoundedConnection(HttpToolsProtocol):
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """Note that a request begins."""
+        """Start the timer for the head of a later request."""
         if not self._in_head:
             self._head_begins()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the head of a request is there."""
+        """Stop the timer for the head."""
         self._head_ends()
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
-        """Note that the client does not take what is sent."""
+        """Start the timer for a client that does not read the response."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.client_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Note that it takes it again."""
+        """Stop the timer: the client reads again."""
         if self._write_timer is not None:
             self._write_timer.cancel()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
+        """Stop the timers."""
         self._head_ends()
         if self._write_timer is not None:
             self._write_timer.cancel()
@@ -101,18 +101,18 @@ LOOK_AT_PARENT_S = 1.0
 
 
 def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
-    """Serve the API until SIGINT or SIGTERM; requests under way are answered first.
+    """Serve the API until SIGINT or SIGTERM; requests in progress are finished first.
 
     Args:
-        settings: Where it listens, and everything else.
-        until_parent_ends: Whether to end, too, once the process that started this one has.
+        settings: The settings of the API.
+        until_parent_ends: Whether to stop when the parent process ends, too.
 
     Raises:
-        EcomError: A setting is wrong, or everybody would be let in.
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
     front = build_front(settings)
     config = new_config(settings, front)
-    # uvicorn ends gracefully, and then raises the signal again for those who were here before it.
+    # uvicorn stops gracefully, and then raises the signal again for the earlier handlers: these ignore it.
     for asked_to_end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_end, lambda *_: None)
     with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -120,7 +120,7 @@ def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
 
 
 def new_config(settings: Settings, front: Front) -> uvicorn.Config:
-    """Return how uvicorn serves it: bounded connections, proxies only where they are trusted, no log of its own."""
+    """Return the configuration of uvicorn: bounded connections, headers of trusted proxies only, and no access log."""
     connection = type("Connection", (BoundedConnection,), {"client_timeout_s": settings.api_client_timeout_s})
     return uvicorn.Config(
         front,
@@ -149,6 +149,6 @@ async def _serve(server: uvicorn.Server, *, until_parent_ends: bool) -> None:
 
 async def _stop_with_parent(server: uvicorn.Server) -> None:
     parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 (no event tells of the end of a parent)
+    while os.getppid() == parent:  # noqa: ASYNC110 (the end of a parent process raises no event)
         await asyncio.sleep(LOOK_AT_PARENT_S)
     server.should_exit = True

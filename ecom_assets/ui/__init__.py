@@ -1,1 +1,1 @@
-"""Dagster's UI behind a guard: it has neither a login nor a check of where requests come from."""
+"""A guard for Dagster's UI, which has no login and does not check where requests come from."""

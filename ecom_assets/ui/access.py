@@ -1,4 +1,4 @@
-"""Who is let into Dagster's UI, by where it listens: this machine, holders of an admin key, or whom a proxy lets in."""
+"""Access rules for Dagster's UI: loopback only, the login of a proxy in front, or an API key of scope `admin`."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from ecom_assets.settings.settings import Settings
 
 @dataclass(frozen=True)
 class Door:
-    """What a request must have to pass.
+    """What a request needs to be let through.
 
     Attributes:
-        credentials: What lets people log in; None where they need not.
-        hosts: Names, besides those of this machine for itself, by which the UI may be asked; None for any.
+        credentials: The keys and tokens for the login; None if no login is needed.
+        hosts: The allowed host names, in addition to the loopback names; None to allow any.
     """
 
     credentials: Credentials | None
     hosts: frozenset[str] | None
 
     def knows_host(self, host: str) -> bool:
-        """Tell whether a `Host`, with a port or without, is a name of the UI."""
+        """Return whether a `Host` header, with or without a port, names the UI."""
         return self.hosts is None or is_loopback_name(host) or _name_of(host) in self.hosts
 
 
 def door_of(host: str, settings: Settings) -> Door:
-    """Return who is let in where the UI listens at an address.
+    """Return the access rules for the address that the UI listens on.
 
     Raises:
-        UsageError: It would listen beyond this machine without a login.
-        EcomError: The keys cannot be read.
+        UsageError: The UI would be open to other machines without a login.
+        EcomError: A setting is wrong, or the keys cannot be read.
     """
     names = frozenset(name.lower() for name in settings.ui_hosts)
     if is_this_machine(host) or settings.ui_login == "proxy":
@@ -47,7 +47,7 @@ def door_of(host: str, settings: Settings) -> Door:
 
 
 def is_this_machine(address: str) -> bool:
-    """Tell whether only this machine reaches an address to listen on."""
+    """Return whether a listen address can be reached only from this machine."""
     try:
         return address == "localhost" or ipaddress.ip_address(address).is_loopback
     except ValueError:

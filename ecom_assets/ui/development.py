@@ -1,6 +1,6 @@
-"""`dagster dev` whose webserver stands behind our guard: `python -m ecom_assets.ui.development`, with its options.
+"""`dagster dev` with the guarded webserver: `python -m ecom_assets.ui.development`, with the same options.
 
-Dagster starts the webserver, the daemon and the server of our code as it does; only the webserver's module is ours.
+Dagster starts the webserver, the daemon and the code server as usual. Only the module of the webserver is replaced.
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from dagster._cli import dev
 
 THEIRS, OURS, DAEMON = "dagster_webserver", "ecom_assets.ui.webserver", "dagster._daemon"
 STARTS = "open_ipc_subprocess"
-"""What Dagster's command starts each of its processes by."""
+"""The name of the function that Dagster's command calls to start the webserver and the daemon."""
 _open = getattr(dev, STARTS)
 
 
 def main() -> None:
-    """Start all of them, until Ctrl-C."""
+    """Run `dagster dev` with the guarded webserver, until Ctrl-C."""
     setattr(dev, STARTS, open_guarded)
     dev.dev_command(auto_envvar_prefix="DAGSTER_DEV")
 
 
-def open_guarded(parts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 (as Dagster's)
-    """Start a process of Dagster's, in place of its webserver ours.
+def open_guarded(parts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 (Dagster's signature)
+    """Start one of Dagster's processes, with our webserver in place of Dagster's.
 
     Raises:
-        RuntimeError: It is neither the webserver nor the daemon, as this version of Dagster starts others.
+        RuntimeError: This version of Dagster starts a process that is neither the webserver nor the daemon.
     """
     if THEIRS not in parts and DAEMON not in parts:
         raise RuntimeError(

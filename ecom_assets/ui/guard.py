@@ -1,8 +1,8 @@
-"""The guard in front of Dagster's UI: names it is asked by, pages that may ask it, and a login.
+"""The guard in front of Dagster's UI: checks of the host name and the origin of requests, and a login.
 
-Dagster's webserver answers anyone who reaches it, whatever page made the request. So a page from anywhere, open in a
-browser that reaches the UI, could start and delete runs: by a form, by a GET, by a WebSocket, or under a name of its
-own that it leads to this machine (DNS rebinding).
+Dagster's webserver answers every request that reaches it, whichever page sent it. So any page in a browser that can
+reach the UI could start and delete runs: with a form, a GET request or a WebSocket, or with a host name of its own that
+resolves to this machine (DNS rebinding).
 """
 
 import json
@@ -20,16 +20,23 @@ from ecom_assets.ui.login import PAGE, Logins
 
 LARGEST_FORM_BYTES = 16_384
 POLICY_VIOLATED = 1008
-"""Why a WebSocket is refused (RFC 6455, 7.4.1)."""
+"""The close code of a refused WebSocket (RFC 6455, 7.4.1)."""
 _OWN_PORTS = {"http": ":80", "https": ":443"}
 _LOG = logging.getLogger("dagster-webserver")
 
 
 class UiGuard:
-    """ASGI middleware around Dagster's webserver, for HTTP and WebSockets alike."""
+    """ASGI middleware around Dagster's webserver, for HTTP and WebSockets."""
 
     def __init__(self, app: ASGIApp, door: Door, rate: str = "none", prefix: str = "") -> None:
-        """Take the webserver, who may pass, how often an address may try to, and the prefix of all paths."""
+        """Wrap the webserver.
+
+        Args:
+            app: The webserver.
+            door: What a request needs to be let through.
+            rate: The rate limit per address for requests that are not logged in.
+            prefix: The prefix of all paths.
+        """
         self._app = app
         self._door = door
         self._logins = Logins(door.credentials) if door.credentials else None
@@ -37,9 +44,9 @@ class UiGuard:
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Pass a request on, or refuse it."""
         if scope["type"] not in {"http", "websocket"} or scope["path"] == f"{self._prefix}/server_info":
-            await self._app(scope, receive, send)  # versions, which balancers ask for by any name
+            await self._app(scope, receive, send)  # versions only; load balancers use any host name
             return
         connection = HTTPConnection(scope)
         refusal = self._refusal_by_origin(connection) or await self._refusal_by_login(connection, receive)
@@ -51,7 +58,7 @@ class UiGuard:
             await refusal(scope, receive, send)
 
     def _refusal_by_origin(self, connection: HTTPConnection) -> Response | None:
-        """Look at the name that is asked, and at the page that asks."""
+        """Return a refusal for an unknown host name, a page of another origin or a GraphQL query by GET, or None."""
         hosts = connection.headers.getlist("host")
         if len(hosts) != 1 or not self._door.knows_host(hosts[0]):
             detail = "Dagster's UI is not known by this name; ask 127.0.0.1, or put the name into ECOM_UI_HOSTS."
@@ -99,7 +106,7 @@ class UiGuard:
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Tell whether a page of an origin was served under the name that is asked; `null` is nobody's."""
+    """Return whether an origin matches the requested host; the origin `null` never does."""
     parts = urlsplit(origin)
     default = _OWN_PORTS.get(parts.scheme)
     if default is None:
@@ -108,7 +115,7 @@ def _is_same(origin: str, host: str) -> bool:
 
 
 def _runs_a_query_by_get(connection: HTTPConnection) -> bool:
-    is_page = "text/html" in connection.headers.get("accept", "")  # the page to try queries in runs none by itself
+    is_page = "text/html" in connection.headers.get("accept", "")  # the interactive query page runs no query by itself
     is_get = connection.scope.get("method") in {"GET", "HEAD"}
     return (
         is_get and not is_page and connection.scope["path"].endswith("/graphql") and "query" in connection.query_params
@@ -138,7 +145,7 @@ def _refused(
 
 
 def _unframed(send: Send) -> Send:
-    """Have no page of elsewhere show the UI in a frame, under what people believe to click on."""
+    """Return `send` with a header that keeps other sites from showing the UI in a frame (clickjacking)."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Logging in to Dagster's UI with an API key of scope `admin`: the page, and who is logged in."""
+"""The login to Dagster's UI with an API key of scope `admin`: the login page and the sessions."""
 
 import secrets
 import time
@@ -14,7 +14,7 @@ from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials
 COOKIE: Final = "ecom_ui"
 LASTS_S: Final = 12 * 3600
 MOST: Final = 1_000
-"""People who are logged in at a time; who came first must log in again."""
+"""The maximum number of sessions; when it is reached, the oldest session ends."""
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Dagster's UI: log in</title>
 <style>body{{font:16px system-ui;margin:15vh auto;max-width:26em;padding:0 1em}}
@@ -32,22 +32,22 @@ class _Session:
 
 
 class Logins:
-    """Who is logged in; each request looks the key up again, so that a revoked one ends its sessions at once."""
+    """The login sessions. Each request checks the key again, so revoking a key ends its sessions immediately."""
 
     def __init__(self, credentials: Credentials) -> None:
-        """Take what lets people in; nobody is logged in yet."""
+        """Start without sessions; `credentials` checks the keys and tokens."""
         self._credentials = credentials
         self._sessions: dict[str, _Session] = {}
 
     async def may_enter(self, credential: str) -> bool:
-        """Tell whether a key or token may use the UI."""
+        """Return whether a key or token may use the UI."""
         if not credential or len(credential) > LONGEST_CREDENTIAL:
             return False
         caller = await self._credentials.caller_of(credential)
         return caller is not None and caller.may(Scope.ADMIN)
 
     async def is_logged_in(self, connection: HTTPConnection) -> bool:
-        """Tell whether a request carries a session that goes on, or the key itself, as scripts send it."""
+        """Return whether a request has a session that has not expired, or the key itself, as scripts send it."""
         session = self._sessions.get(_cookie(connection))
         if session is not None and session.ends_at > time.monotonic():
             return await self.may_enter(session.credential)
@@ -55,7 +55,7 @@ class Logins:
         return await self.may_enter(rest.strip() if scheme.lower() == "bearer" else "")
 
     def begin(self, credential: str, *, is_secure: bool) -> str:
-        """Begin a session of a key that may enter, and return its cookie."""
+        """Start a session for a key that `may_enter` has accepted, and return its cookie."""
         now = time.monotonic()
         self._sessions = {name: one for name, one in self._sessions.items() if one.ends_at > now}
         while len(self._sessions) >= MOST:

@@ -1,6 +1,6 @@
-"""`dagster-webserver` behind our guard, with all its options: `python -m ecom_assets.ui.webserver -h HOST -p PORT …`.
+"""`dagster-webserver` behind the guard, with all its options: `python -m ecom_assets.ui.webserver -h HOST -p PORT …`.
 
-Dagster's command parses the options and opens the instance and the workspace; what it would serve then is served here.
+Dagster's command parses the options and opens the instance and the workspace. This module then serves the UI instead.
 """
 
 import logging
@@ -17,11 +17,11 @@ from ecom_assets.ui.access import Door, door_of
 from ecom_assets.ui.guard import UiGuard
 
 SERVES = "host_dagster_ui_with_workspace_process_context"
-"""What Dagster's command calls when all is read."""
+"""The name of the function that Dagster's command calls to serve the UI."""
 
 
 def main() -> None:
-    """Serve the UI; nothing is ever served without the guard.
+    """Serve the UI, or fail rather than serve it without the guard.
 
     Raises:
         RuntimeError: This version of Dagster serves its UI in another way.
@@ -33,14 +33,14 @@ def main() -> None:
 
 
 def serve_guarded(  # noqa: PLR0913, PLR0917 (called by Dagster)
-    context: Any,  # noqa: ANN401 (Dagster's own, whose class is not public)
+    context: Any,  # noqa: ANN401 (its class is not public in Dagster)
     host: str | None,
     port: int | None,
     path_prefix: str,
     log_level: str,
     live_data_poll_rate: int | None = None,
 ) -> None:
-    """Serve the UI of a workspace, as Dagster's function of this place does, behind the guard."""
+    """Serve the UI of a workspace behind the guard, in place of Dagster's function `SERVES`."""
     host = cli.DEFAULT_WEBSERVER_HOST if host is None else host
     port = port or cli.DEFAULT_WEBSERVER_PORT
     door, rate = _door(host)
