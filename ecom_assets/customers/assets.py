@@ -32,13 +32,13 @@ EVERY_SESSION = Reads(Sessions, whole=True)
 
 @table_asset(CustomerSegments, sales=EVERY_SALE, sessions=EVERY_SESSION)
 def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
-    """Score every customer, and name the segment."""
+    """Score every customer and assign the segment."""
     return segments.customer_segments(Purchases.of_platform(sales, sessions), segments.SegmentRule())
 
 
 @table_asset(LifetimeValue, deps=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
 def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -> Any:  # noqa: ANN401 (Ibis has no types)
-    """Fit both models to every customer's history, and tell what to expect of each."""
+    """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
 
     told = value.histories(Purchases.of_platform(sales, sessions)).to_pyarrow()
@@ -51,33 +51,33 @@ VALUE_ASSETS = (customer_segments, lifetime_value)
 
 
 class CustomerSource(Protocol):
-    """Who is a customer now."""
+    """A source of the current customer records."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch, if today is among the days; else leave all as it is."""
+        """Fetch the records if today is among the days; otherwise leave the table unchanged."""
 
 
 @table_asset(RawCustomers)
 def raw_customers(customer_source: CustomerSource, days: Days) -> SliceOutput:
-    """Ask the API if today is among the days; rows of other days stay as they were received."""
+    """Fetch the records from the API if today is among the days; rows of other days do not change."""
     return customer_source.received(days).require_rows("customers")
 
 
 @table_asset(QuarantinedCustomers, raw_customers=RawCustomers)
 def quarantined_customers(raw_customers: ir.Table) -> ir.Table:
-    """Keep what is no customer."""
+    """Select the records that are not valid customers."""
     return compute_quarantined_customers(raw_customers)
 
 
 @table_asset(DuplicateCustomers, raw_customers=RawCustomers)
 def duplicate_customers(raw_customers: ir.Table) -> ir.Table:
-    """Count the copies that are left out."""
+    """Count the surplus copies of customers."""
     return compute_duplicate_customers(raw_customers)
 
 
 @invalidation(raw_customers=RawCustomers)
 def days_of_versions(raw_customers: ir.Table) -> ir.Table:
-    """Return every day on which a version may begin: a fetch ends versions of any day, and moves what is current."""
+    """Return every day on which a version may begin: a fetch can end or extend a version that began on any day."""
     return raw_customers.select(day="received_date").distinct()
 
 
@@ -104,4 +104,4 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers)
-"""Those that need the API; `first_touches` is made of events."""
+"""The assets that need the customer API."""

@@ -1,8 +1,9 @@
-"""The BG/NBD model: how often customers order while they stay, and whether they still do, from their orders so far.
+"""The BG/NBD model: how often customers order and whether they are still active, estimated from their orders so far.
 
 P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the Easy Way, Marketing Science 24 (2005) 275:
-while alive a customer orders at a rate that is gamma distributed over customers (r, alpha); after each order they leave
-for good with a chance that is beta distributed (a, b). All logarithms, so that thousands of orders do not overflow.
+active customers order at a rate that is gamma distributed over customers (r, alpha); after each order they leave for
+good with a probability that is beta distributed (a, b). The code uses logarithms, so that thousands of orders do not
+overflow.
 """
 
 import math
@@ -19,16 +20,17 @@ from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_lim
 
 Floats = npt.NDArray[np.float64]
 LEAST_REPEAT_CUSTOMERS = 10
-"""Customers who came again, below which four parameters say nothing."""
+"""The fewest customers with repeat orders; four parameters fitted to fewer mean nothing."""
 NODES = 100
-"""Points of the integral: ten digits for hundreds of orders to come, six for ten thousand."""
+"""Nodes of the numerical integration: ten correct digits for hundreds of expected orders, six for ten thousand."""
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Equal histories once each, with how many customers have them; times in weeks.
+    """Distinct histories of orders, with the number of customers who have each; times are in weeks.
 
-    `orders` (x) after the first; `first_to_last` (t_x) from first to last; `observed` (T) from the first until now.
+    `orders` (x): orders after the first. `first_to_last` (t_x): from the first order to the last. `observed` (T): from
+    the first order until now.
     """
 
     orders: Floats
@@ -47,18 +49,19 @@ class BgNbd:
     b: float
 
     def log_likelihood(self, told: Histories) -> float:
-        """Return the log-likelihood of histories: the paper's equation 6, summed."""
+        """Return the log-likelihood of the histories: the sum of the paper's equation 6 over customers."""
         return float(self._log_likelihoods(told) @ told.customers)
 
     def alive_probability(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
-        """Return the chance of each customer to still be one; 1 for those who never came again."""
+        """Return the probability that each customer is still active; 1 for those without a repeat order."""
         return np.asarray(expit(-self._log_odds_left(orders, first_to_last, observed)), dtype=np.float64)
 
     def expected_if_alive(self, orders: Floats, observed: Floats, ahead: float) -> Floats:
-        """Return the orders to expect `ahead` weeks from now of customers who still are; times the chance of that.
+        """Return the expected orders in the next `ahead` weeks of customers who are still active.
 
-        Equation 10 without its denominator, as the integral over the chance to leave that it comes from. The paper's
-        hypergeometric function overflows, or ends in 0 ÷ 0, for parameters that real shops have; this never does.
+        Multiply it by `alive_probability` to get the expected orders of any customer. This is equation 10 of the paper
+        without its denominator, computed as an integral over the probability to leave. The paper's hypergeometric
+        function overflows, or gives 0 ÷ 0, for parameters that real shops have; the integral never does.
         """
         found = np.empty(len(orders))
         for x in np.unique(orders):
@@ -69,7 +72,7 @@ class BgNbd:
         return found
 
     def _log_odds_left(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
-        """Return ln of (has left ÷ is alive); minus infinity for those who never came again."""
+        """Return the log-odds that a customer has left; minus infinity for those without a repeat order."""
         again = np.maximum(orders, 1)
         waited = np.log(self.alpha + observed) - np.log(self.alpha + first_to_last)
         log_odds = np.log(self.a) - np.log(self.b + again - 1) + (self.r + again) * waited
@@ -83,7 +86,7 @@ class BgNbd:
         return np.asarray(rate + stay + left, dtype=np.float64)
 
     def slope(self, told: Histories) -> Floats:
-        """Return the derivatives of the log-likelihood by r, alpha, a and b."""
+        """Return the derivatives of the log-likelihood with respect to r, alpha, a and b."""
         r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, told.orders
         until_now, until_last = alpha + told.observed, alpha + told.first_to_last
         left = expit(self._log_odds_left(x, told.first_to_last, told.observed))
@@ -96,10 +99,10 @@ class BgNbd:
 
 
 def fit_bg_nbd(told: Histories) -> "Fitted[BgNbd] | NoFit":
-    """Return the parameters under which histories are likeliest, or why there are none.
+    """Return the maximum-likelihood model of the histories, or the reason why there is none.
 
-    Searched are the mean rate and chance to leave, and how far each is spread; of customers who are all alike the
-    spread has no best value, and ends at a limit.
+    The search is over the mean rate, the mean probability to leave, and the spread of both. If all customers are alike,
+    the spread has no best value and ends at a bound.
     """
     again = told.orders > 0
     if not again.any():
@@ -139,9 +142,10 @@ def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
 
 @lru_cache(maxsize=4096)
 def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
-    """Return where to look at a function of a beta distributed number, and with which weights: Gauss and Jacobi's rule.
+    """Return nodes and weights to integrate over a beta-distributed number: Gauss-Jacobi quadrature.
 
-    By Golub and Welsch (1969): eigenvalues of the matrix of the polynomials' recurrence, and vectors' first components.
+    After Golub and Welsch (1969), the nodes are the eigenvalues of the matrix of the polynomials' recurrence, and the
+    weights are the squared first components of its eigenvectors.
     """
     sizes = 2 * np.arange(1, NODES) + a + b - 2
     n = np.arange(2, NODES)
@@ -157,7 +161,7 @@ def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
 def grouped(
     orders: npt.NDArray[Any], first_to_last_days: npt.NDArray[Any], observed_days: npt.NDArray[Any]
 ) -> Histories:
-    """Return whole numbers of orders and days as histories, in one order whatever that of the customers."""
+    """Return the distinct histories of customers, sorted, so that the order of customers does not matter."""
     days = int(observed_days.max(initial=0)) + 1
     keys = (orders.astype(np.int64) * days + first_to_last_days) * days + observed_days
     found, customers = np.unique(keys, return_counts=True)

@@ -30,9 +30,9 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     found = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
     both = ordered.outer_join(found, "customer_id")
     is_same = (both.order_count == both.of_segment) & (both.revenue_amount == both.in_segment)
-    # Where a shop has no orders, its purchase events are segmented, and there is nothing to compare them with.
+    # If a shop has no orders, segments come from its purchase events, and there is nothing to compare them with.
     has_orders = customers.agg(customer_count=customers.count()).filter(lambda one: one.customer_count > 0)
-    # No ids: what a check shows outlives the rows.
+    # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     told = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
     told = told.cross_join(has_orders)
     return result_of(told.filter(~told.is_same), told)
@@ -52,7 +52,7 @@ def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.
 
 
 VALUE_CHECKS = [segmented_are_the_customers, valued_are_the_segmented]
-"""Every check about segments and expected value beyond the contracts."""
+"""All checks of segments and lifetime value, in addition to the contracts."""
 TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
 
 
@@ -107,10 +107,10 @@ def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResul
     is_right = is_end.ifelse(
         told.valid_to.isnull() & told.is_current, (told.valid_to == told.next_from) & ~told.is_current
     )
-    # No ids: what a check shows outlives the rows.
+    # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     told = told.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
     return result_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
 
 
 CUSTOMER_CHECKS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
-"""Every check about customers beyond the contracts."""
+"""All checks of customers, in addition to the contracts."""

@@ -1,8 +1,8 @@
-"""From received records to customers with their history: METRICS "Customer (cleaned)".
+"""From received records to customers with their history: METRICS "Customer".
 
-A version holds from one day to the next change at the source. What follows from behaviour is as of the end of one day,
-never of the clock: of the newest fetch for the current version, of its last day for one that has ended. See
-docs/adr/0012.
+A version is valid from one day until the next change at the source. Values that depend on behaviour are as of the end
+of a day, never as of the current time: the day of the newest fetch for the current version, the last valid day for
+versions that have ended. See docs/adr/0012.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class MarketSegment:
-    """One segment: whole countries, regions of countries that are split, cities in lower case."""
+    """A market segment: whole countries, regions of countries that are split, and cities in lower case."""
 
     name: str
     countries: tuple[str, ...] = ()
@@ -42,13 +42,13 @@ class MarketSegment:
 
 @dataclass(frozen=True)
 class MarketSegments:
-    """All segments in their order; `written` says how else countries are written, in upper case, by their code."""
+    """All segments in order; `written` has the other spellings of countries, in upper case, by country code."""
 
     segments: tuple[MarketSegment, ...]
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse an address that would be in two segments.
+        """Refuse a place that is in two segments.
 
         Raises:
             DefinitionError: A segment is called `other`, or a country, region or city is in two.
@@ -71,7 +71,7 @@ class MarketSegments:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return every segment that an address can have."""
+        """Return the names of all segments, with `other` last."""
         return (*(one.name for one in self.segments), OTHER)
 
     def segment_of(self, country: ir.StringColumn, region: ir.StringColumn, city: ir.StringColumn) -> ir.StringColumn:
@@ -94,7 +94,7 @@ class MarketSegments:
         return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
 
     def _code_of(self, country: ir.StringColumn) -> ir.StringColumn:
-        """Return the code of a country however it is written, and the text itself where it is not known."""
+        """Return the code of a country in any known spelling, or the text itself if it is unknown."""
         named = [(country.isin(names), code) for code, names in self.written.items() if names]
         return ibis.cases(*named, else_=country) if named else country
 
@@ -107,11 +107,12 @@ YEAR_DAYS = 365
 class CustomerRule:
     """Thresholds, all inclusive.
 
-    `medium` and `high` engagement: at least so many sessions **and** so many engaged seconds in the last 30 days.
-    `medium_score` and `high_score` (points of 100) are of the score that an API gives, where there are no sessions.
-    `expected_fields` cost points of quality where they are missing or invalid: those that the API has.
-    `active_days` (days): seen so long ago at most, a day being 24 h. Amounts are of the last 365 days.
-    `has_visits`, `has_sales`: whether the shop gave a source that tells them; else who has none is unknown, not zero.
+    `medium_…`, `high_…`: an engagement level needs this many sessions **and** engaged seconds in the last 30 days.
+    `medium_score`, `high_score` (points of 100): for customers without sessions, thresholds of the API's score.
+    `premium_amount`, `enterprise_amount`: thresholds of the revenue in the last 365 days.
+    `expected_fields`: the fields that the API has; each that is missing or invalid lowers the quality score.
+    `active_days` (days of 24 h): customers seen within this time are active.
+    `has_visits`, `has_sales`: whether the shop has a source of these; if not, missing values are unknown, not zero.
     """
 
     active_days: int = 30
@@ -129,10 +130,10 @@ class CustomerRule:
     has_sales: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that are the wrong way round.
+        """Refuse thresholds in the wrong order.
 
         Raises:
-            DefinitionError: A higher level begins below a lower one.
+            DefinitionError: The threshold of a higher level is below that of a lower one.
         """
         for what, lower, higher in (
             ("sessions of high engagement", self.medium_sessions, self.high_sessions),
@@ -144,7 +145,7 @@ class CustomerRule:
                 raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
 
     def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
-        """Return high, medium or low; nothing known is low where the shop gave events, else unknown: null."""
+        """Return high, medium or low; null if the shop has no events and the customer has no sessions."""
         return ibis.cases(
             *(() if self.has_visits else ((session_count.isnull(), ibis.null("string")),)),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
@@ -153,11 +154,11 @@ class CustomerRule:
         )
 
     def level_of_score(self, score: ir.NumericValue) -> ir.StringValue:
-        """Return high, medium or low by the score that an API gives."""
+        """Return high, medium or low for a score from the API."""
         return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
 
     def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
-        """Return enterprise, premium or basic; null where the revenue is."""
+        """Return enterprise, premium or basic; null if the revenue is null."""
         return ibis.cases(
             (revenue_amount.isnull(), ibis.null("string")),
             (revenue_amount >= _amount(self.enterprise_amount), "enterprise"),
@@ -171,7 +172,7 @@ def _amount(value: Decimal) -> ir.DecimalScalar:
 
 
 VERSIONED = ("email", "first_name", "last_name", "city", "region", "country", "created_timestamp")
-"""What makes a new version if it changes; the times of the last change and sign-in alone do not."""
+"""A change of one of these makes a new version. New times of the last change or sign-in alone do not."""
 VALID_EMAIL = "^[^@ ]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$"
 POINTS_PER_FLAW = 10
 BANDS = ((90, "high"), (70, "medium"))
@@ -179,12 +180,12 @@ LONG_AGO = ibis.timestamp("0001-01-01 00:00:00")
 
 
 def quarantined_customers(raw: ir.Table) -> ir.Table:
-    """Return the records that are no customers."""
+    """Return the records that are not valid customers."""
     return raw.filter(raw.reject_reason.notnull()).select(*QuarantinedCustomers.columns)
 
 
 def duplicate_customers(raw: ir.Table) -> ir.Table:
-    """Return the customers who came more than once in a fetch, with how many copies were left out."""
+    """Return the customers with more than one copy in a fetch, with the number of surplus copies."""
     good = raw.filter(raw.reject_reason.isnull())
     copies = good.group_by("received_date", "customer_id").agg(copy_count=good.count())
     surplus = copies.filter(copies.copy_count > 1)
@@ -208,8 +209,8 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         conversions: All rows of `Conversions`.
         touches: All rows of `FirstTouches`.
         rule: Thresholds, fields of the score, and the reporting time zone.
-        markets: Which market an address is in.
-        days: The days of the fetches, for daylight saving.
+        markets: The market segments of addresses.
+        days: The days of the fetches, to find when each day ends in the time zone.
     """
     versions = customer_versions(raw)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
@@ -223,9 +224,9 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 
 def customer_versions(raw: ir.Table) -> ir.Table:
-    """Return one row per customer and version, with what the API told last while it held.
+    """Return one row per customer and version, with the last record received while the version was valid.
 
-    A customer whom a fetch lacks keeps the version that there is: an API forgets for many reasons.
+    A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons.
     """
     told = latest_copies(raw)
     told = told.mutate(newest_date=told.received_date.max().over(ibis.window()))
@@ -248,7 +249,7 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 
 
 def latest_copies(raw: ir.Table) -> ir.Table:
-    """Return each customer once per fetch: the copy changed last; of several of one time, the greatest payload."""
+    """Return each customer once per fetch: the copy that changed last, or of equal times, the greatest payload."""
     good = raw.filter(raw.reject_reason.isnull())
     changed_at = good.updated_at.fill_null(LONG_AGO)
     in_order = ibis.window(
@@ -263,13 +264,13 @@ _BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
 
 
 def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
-    """Add up each version's sessions until its day."""
+    """Add up each version's sessions until its `as_of_date`."""
     versions = versions.select("customer_id", "valid_from", "as_of_date")
     until = [versions.customer_id == sessions.visitor_id, versions.as_of_date >= sessions.started_date]
     joined = versions.join(sessions, until)
     month_ago = (joined.as_of_date - ibis.interval(days=MONTH_DAYS)).cast("date")
     is_recent = joined.started_date > month_ago
-    # A sum of floats depends on the order of rows, a sum of whole microseconds does not.
+    # A sum of floats depends on the order of rows; a sum of whole microseconds does not.
     length_us = joined.ended_at.delta(joined.started_at, unit="microsecond").cast("int64")
     return joined.group_by("customer_id", "valid_from").agg(
         last_event_at=joined.ended_at.max(),
@@ -279,9 +280,9 @@ def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
 
 
 def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
-    """Add up each version's orders less refunds until its day; where there is not a single order, its purchases.
+    """Add up each version's orders minus refunds until its `as_of_date`; purchases if the shop has no orders at all.
 
-    Null of who bought or was paid back where none of these tells an amount.
+    The amount is null if none of a customer's orders and refunds has an amount.
     """
     conversions = conversions.mutate(first_unit=conversions.unit.min().over(ibis.window()))  # "order" < "purchase"
     counted = conversions.filter(conversions.unit == conversions.first_unit)
@@ -296,7 +297,7 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
 
 
 def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
-    """Add names, domain, valid times and numbers; `now_at` is the end of the day that the row is of."""
+    """Add names, domain, market segment, valid times and numbers, and `now_at`, the end of the day `as_of_date`."""
     day_after = (told.as_of_date + ibis.interval(days=1)).cast("date")
     now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
     is_valid = told.email.re_search(VALID_EMAIL).fill_null(NO)
@@ -305,17 +306,17 @@ def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days
     both = told.first_name.concat(" ").concat(told.last_name)
     told = told.mutate(
         now_at=now_at,
-        is_number_id=told.is_number_id.fill_null(ibis.literal(value=True)),  # all were, before it was kept
+        is_number_id=told.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
         full_name=ibis.coalesce(both, told.first_name, told.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
         market_segment=markets.segment_of(told.country, told.region, told.city),
         **times,
     )
-    # A session of the last evening may go on after midnight.
+    # A session can continue after midnight, past the end of the day.
     last_event_at = (told.last_event_at < told.now_at).ifelse(told.last_event_at, told.now_at)
     last_event_at = told.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
     seen = ibis.coalesce(told.last_login_at, last_event_at), ibis.coalesce(last_event_at, told.last_login_at)
-    # Who did nothing has zero only where somebody would have told of it.
+    # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
     visits = {name: told[name].fill_null(0) if rule.has_visits else told[name] for name in _OF_VISITS}
     nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
     spent = told.bought_count.isnull().ifelse(nothing, told.year_revenue_amount)
@@ -332,7 +333,7 @@ _TIMES = ("created_at", "updated_at", "last_login_at")
 
 
 def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
-    """Add levels, tier and quality."""
+    """Add activity status, engagement level, tier and data quality."""
     flaws = [
         (told.email_domain == UNKNOWN_DOMAIN if name == "email" else told[name].isnull(), name)
         for name in SCORED_FIELDS
@@ -368,6 +369,6 @@ def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
 
 
 def quality_score(flaw_count: ir.IntegerValue) -> ir.IntegerValue:
-    """Return 100 less 10 per missing or invalid field, never below 0."""
+    """Return 100 minus 10 for each missing or invalid field, never below 0."""
     left = 100 - POINTS_PER_FLAW * flaw_count
     return (left < 0).ifelse(0, left)

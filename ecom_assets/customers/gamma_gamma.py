@@ -1,8 +1,8 @@
-"""The Gamma-Gamma model: what a customer's next order is worth, from the mean of those so far.
+"""The Gamma-Gamma model: the expected value of a customer's next order, from the mean of the orders so far.
 
 P. S. Fader and B. G. S. Hardie, "The Gamma-Gamma Model of Monetary Value" (2013), brucehardie.com/notes/025: the values
-of a customer's orders are gamma distributed (p) around a mean of their own, and these means are spread by q and v. It
-assumes that how much has nothing to do with how often, which is `customers/bg_nbd.py`.
+of a customer's orders are gamma distributed (p) around the customer's mean, and the means vary over customers (q, v).
+The model assumes that the value of orders does not depend on how often a customer orders (`customers/bg_nbd.py`).
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_lim
 
 Floats = npt.NDArray[np.float64]
 LEAST_CUSTOMERS = 10
-"""Customers with a value, below which three parameters say nothing."""
+"""The fewest customers with repeat orders and an amount; three parameters fitted to fewer mean nothing."""
 LEAST_Q = 1.01
-"""Where q is 1 or less there is no mean to expect; just above, one that a single customer decides."""
+"""If q is 1 or less, the mean is not finite; just above 1, a single customer determines it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GammaGamma:
     v: float
 
     def log_likelihood(self, orders: Floats, amount: Floats) -> float:
-        """Return the log-likelihood of customers with so many orders of so much in total: the note's equation 1a."""
+        """Return the log-likelihood of customers with these orders and total amounts: the note's equation 1a."""
         p, q, v = self.p, self.q, self.v
         shape = p * orders
         gammas = gammaln(shape + q) - gammaln(shape) - gammaln(q)
@@ -37,7 +37,7 @@ class GammaGamma:
         return float((gammas + logs).sum())
 
     def slope(self, orders: Floats, amount: Floats) -> Floats:
-        """Return the derivatives of the log-likelihood by p, q and v."""
+        """Return the derivatives of the log-likelihood with respect to p, q and v."""
         p, q, v = self.p, self.q, self.v
         shape = p * orders
         by_p = orders * (digamma(shape + q) - digamma(shape) + np.log(amount) - np.log(amount + v))
@@ -46,19 +46,19 @@ class GammaGamma:
         return np.array([by_p.sum(), by_q.sum(), by_v.sum()])
 
     def expected_value(self, orders: Floats, amount: Floats) -> Floats:
-        """Return the mean to expect of the next orders of customers with so many of so much; equation 5 of the note.
+        """Return the expected mean value of the next orders of customers: the note's equation 5.
 
-        Of somebody without orders it is the mean of all.
+        For a customer without repeat orders, it is the mean of all customers.
         """
         return self.p * (self.v + amount) / (self.p * orders + self.q - 1)
 
 
 def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoFit":
-    """Return the parameters under which the amounts are likeliest, or why there are none.
+    """Return the maximum-likelihood model of the amounts, or the reason why there is none.
 
     Args:
-        orders: Of each customer, orders after the first.
-        amount: What these came to together. Customers without either say nothing and are left out.
+        orders: The orders of each customer after the first.
+        amount: The total amount of these orders. Customers without orders or without an amount are left out.
     """
     tells = (orders > 0) & (amount > 0)
     if tells.sum() < LEAST_CUSTOMERS:
@@ -71,7 +71,7 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoF
     if np.ptp(means) < scale / 1e9:
         return NoFit.NO_SPREAD
     bounds = (SHAPE, SHAPE, SCALE)
-    # In units of the mean all currencies look alike.
+    # Divided by the mean, amounts of all currencies have the same scale.
     place = top_of(lambda here: _uphill(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders))
     if place is None:
         return NoFit.NOT_CONVERGED

@@ -1,4 +1,4 @@
-"""Maximum likelihood inside bounds, the same to six digits wherever it is computed."""
+"""Maximum likelihood estimation within bounds, with the same first six digits on every machine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ Floats = npt.NDArray[np.float64]
 Model = TypeVar("Model")
 Bounds = tuple[float, float]
 LIMIT = float(np.log(1000))
-"""Logarithm of where a parameter of shape ends: beyond it, customers are as good as alike."""
+"""Logarithm of the bound of a shape parameter: beyond it, customers are practically alike."""
 SHAPE: Bounds = (-LIMIT, LIMIT)
 SCALE: Bounds = (-2 * LIMIT, 2 * LIMIT)
 STEEPEST = 1e-9
-"""Slope per customer of a place that counts as the top."""
+"""A point counts as the maximum if its slope per customer is below this."""
 NEWTON_STEPS = 50
 NUDGE = 1e-5
 DIGITS = 6
-"""Significant digits that are kept of a parameter: far fewer than the search finds, so that all machines agree."""
+"""Significant digits kept of a parameter: far fewer than the search finds, so that all machines agree."""
 
 
 class NoFit(StrEnum):
@@ -36,7 +36,7 @@ class NoFit(StrEnum):
 
 @dataclass(frozen=True)
 class Fitted(Generic[Model]):
-    """A model, the log-likelihood of what it was fitted to, and which parameters would go on growing or shrinking."""
+    """A model, the log-likelihood of the data that it was fitted to, and the names of the parameters at a bound."""
 
     model: Model
     log_likelihood: float
@@ -49,13 +49,13 @@ def top_of(
     bounds: Sequence[Bounds],
     weight: float,
 ) -> Floats | None:
-    """Return where a log-likelihood is largest; None if the search does not come to an end.
+    """Return the point where a log-likelihood is largest; None if the search does not converge.
 
     Args:
-        likelihood: Its height at a place, with its slope there.
-        start: Where to begin.
-        bounds: The least and greatest that each coordinate may be.
-        weight: How many customers it is of.
+        likelihood: Returns the value and the gradient at a point.
+        start: The starting point.
+        bounds: The lower and upper bound of each coordinate.
+        weight: The number of customers.
     """
 
     def downhill(place: Floats) -> tuple[float, Floats]:
@@ -71,17 +71,17 @@ def top_of(
 
 
 def at_limits(place: Floats, bounds: Sequence[Bounds], names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the coordinates that are on a bound."""
+    """Return the names of the coordinates that lie on a bound."""
     return tuple(name for name, one, limits in zip(names, place, bounds, strict=True) if one in limits)
 
 
 def rounded(parameter: float) -> float:
-    """Return the parameter as it is kept."""
+    """Return a parameter rounded to `DIGITS` significant digits."""
     return float(f"{parameter:.{DIGITS}g}")
 
 
 def _on_top(slope_at: Callable[[Floats], Floats], place: Floats, free: npt.NDArray[np.bool_]) -> Floats:
-    """Go the last bit by Newton's method, since the search stops where the height no longer tells a difference."""
+    """Refine the maximum with Newton's method, because the search stops where the likelihood is flat to rounding."""
     steps = NUDGE * np.eye(len(place))[free]
     for _ in range(NEWTON_STEPS):
         slope = slope_at(place)[free]

@@ -1,4 +1,4 @@
-"""Who ordered on which days: from order lines, or from purchase events where a shop has no orders."""
+"""Orders by customer and day: from order lines, or from purchase events if the shop has no orders."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,11 +13,11 @@ from ecom_assets.tables.portable import union_all
 
 @dataclass(frozen=True)
 class Purchases:
-    """Orders, and until when they were looked for.
+    """Orders, and the day until which they are complete.
 
-    `orders`: one row per order in `customer_id`, `order_date`, `last_order_date`, `order_count`, `shipped_amount` and
-    `revenue_amount`; a refund without an order has no dates and counts none. `as_of`: one row with `as_of_date`, the
-    newest day in the data, null where there are none.
+    `orders`: one row per order, or per session with purchases, with the columns `customer_id`, `order_date`,
+    `last_order_date`, `order_count`, `shipped_amount` and `revenue_amount`. A refund without an order has no dates, and
+    its `order_count` is 0. `as_of`: one row with `as_of_date`, the newest day in the data; null if there are no data.
     """
 
     orders: ir.Table
@@ -25,11 +25,11 @@ class Purchases:
 
     @classmethod
     def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the orders of rows of `Sales`: the lines of one order id on one day.
+        """Return the orders in rows of `Sales`; `order_key` defines which lines are one order.
 
         Args:
             sold: All rows of `Sales`.
-            until: The last day to look at; None for the newest in the data.
+            until: The last day to include; None for the newest day in the data.
         """
         if until is not None:
             sold = sold.filter(sold.order_date <= ibis.literal(until))
@@ -46,13 +46,13 @@ class Purchases:
 
     @classmethod
     def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the purchases of rows of `Sessions`, on the day on which the session started.
+        """Return the purchases in rows of `Sessions`, on the day on which the session started.
 
-        Sessions carry no amounts of refunds, so that revenue is what was bought.
+        Sessions have no amounts of refunds, so revenue is the amount of the purchases.
 
         Args:
             sessions: All rows of `Sessions`.
-            until: The last day to look at; None for the newest in the data.
+            until: The last day to include; None for the newest day in the data.
         """
         if until is not None:
             sessions = sessions.filter(sessions.started_date <= ibis.literal(until))
@@ -69,7 +69,7 @@ class Purchases:
 
     @classmethod
     def of_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
-        """Return the orders, or the purchases where there is not a single order line.
+        """Return the orders, or the purchases of sessions if there is not a single order line.
 
         Args:
             sold: All rows of `Sales`.
@@ -87,5 +87,5 @@ def _newest(rows: ir.Table, day: str, until: date | None) -> ir.Table:
     found = rows.agg(as_of_date=rows[day].max())
     if until is None:
         return found
-    # Looked at until then, whether or not anything happened on that day.
+    # The data are included until that day, even if nothing happened on it.
     return found.select(as_of_date=found.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until)))

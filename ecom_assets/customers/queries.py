@@ -50,7 +50,7 @@ from ecom_assets.tables.queries import (
 )
 
 AT_RISK_BELOW: Final = 0.5
-"""Chance to order again below which a customer counts as at risk: rather gone than not."""
+"""Customers with a lower probability to order again are at risk: they are more likely gone than not."""
 COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
 NUMBERS: Final = (*COUNTS, "retention_rate")
 DEFINITION: Final = {
@@ -74,7 +74,7 @@ MILLIONTHS: Final = "decimal(18, 6)"
 
 
 def customers(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the customers of a period, of the one before, how they changed, and what all customers are worth.
+    """Return the numbers of customers in a period and in the one before, their change, and the value of customers.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -100,7 +100,7 @@ def _retained(kept: int, customer_count: int, period: Period) -> float | None:
 
 
 def value(reading: Reading) -> Row:
-    """Return what customers are worth as of the newest day: expected and past revenue, and the risk to lose them."""
+    """Return the value of customers as of the newest day: expected revenue, past revenue and churn risk."""
     table = reading.table(LifetimeValue)
     chance = table.alive_probability.cast(MILLIONTHS)
     rows = reading.state(
@@ -128,7 +128,7 @@ def value(reading: Reading) -> Row:
 
 
 def segments(reading: Reading) -> list[Row]:
-    """Return every segment, the best first: its customers, and what they brought until now.
+    """Return every segment, best first, with its customers, orders and revenue so far.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -166,7 +166,7 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
 
 
 def _counted(reading: Reading) -> ir.Table:
-    """Return one row: customers of the period, of the one before and of the one before that, and who came again."""
+    """Return one row with the numbers of customers in the period and the two before it, and of those retained."""
     sold, known = _bought(reading)
     lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
     day = lines.order_date
@@ -192,7 +192,7 @@ def _counted(reading: Reading) -> ir.Table:
 
 
 def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
-    """Return who bought something on which days, and each of them with the first of these days."""
+    """Return the days on which each customer bought something, and a table with the first such day of each."""
     if sales_source(reading) == ORDERS:
         sold = reading.table(Sales)
         return sold.filter(sold.status == "shipped"), reading.table(Customer)
@@ -203,7 +203,10 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
 
 
 def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
-    """Return the customers of each segment, empty ones too; shares and means are null where there is nobody."""
+    """Return the numbers of each segment, including empty ones.
+
+    Means are null for an empty segment, and shares if there are no customers at all.
+    """
     sums = segmented.group_by("segment").agg(
         customers=segmented.count(),
         orders=segmented.order_count.sum(),
@@ -229,7 +232,7 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, 
 
 
 def value_totals(rows: pa.Table) -> dict[str, Any]:
-    """Return sums over rows of `LifetimeValue`; null without a model, zero without customers."""
+    """Return sums over rows of `LifetimeValue`; expected values are null without a model or without customers."""
     return {
         "customers": rows.num_rows,
         "repeat_customers": pc.sum(pc.greater(rows["repeat_order_count"], 0)).as_py() or 0,
@@ -240,7 +243,7 @@ def value_totals(rows: pa.Table) -> dict[str, Any]:
 
 
 def _sum(column: pa.ChunkedArray) -> float | None:
-    # Exact, so that the order of rows does not matter.
+    # `fsum` is exact, so the order of rows does not matter.
     return round(fsum(column.drop_null().to_pylist()), 6) if len(column) > column.null_count else None
 
 
@@ -256,11 +259,11 @@ COUNTED_VALUES: Final = {
     "activity_status": ACTIVITY_STATUSES,
     "engagement_level": ENGAGEMENT_LEVELS,
 }
-"""What is counted, and the values that are named even where nobody has them; segments are those of the shop."""
+"""The columns to count, with the values to list even if no customer has them. Market segments depend on the shop."""
 UNKNOWN = "unknown"
-"""Stands for a tier or level that no source tells; it is named only where somebody has it."""
+"""Stands for a null tier or level; listed only if a customer has it."""
 NO_SOURCE = "none"
-"""Stands for no source of engagement, which a name of JSON cannot be null for."""
+"""Stands for a null engagement source, because a JSON key cannot be null."""
 
 
 def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = fetch_rows) -> dict[str, Any]:
@@ -268,11 +271,11 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
 
     Args:
         customers: All rows of `Customers`.
-        segments: Every market segment that there is.
-        fetch: How rows are read.
+        segments: All market segments.
+        fetch: The function that reads rows.
     """
     current = customers.filter(customers.is_current)
-    # Points are whole numbers, so that their sum is the same whatever the order of rows.
+    # Points are whole numbers, so their sum does not depend on the order of rows.
     found = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
         n=current.count(), points=current.data_quality_score.sum().cast("int64")
     )
@@ -298,7 +301,7 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
 
 
 def _by_value(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> dict[str, int]:
-    """Count by the values of a column: the known ones first, then any that a table still has from before."""
+    """Count customers by the values of a column: the known values first, then old values that the table still has."""
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row[name] or UNKNOWN] += row["n"]
@@ -306,12 +309,12 @@ def _by_value(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> 
 
 
 def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:
-    """Return how many customers there are as of the newest fetch, and what the fetches of a period brought.
+    """Return the counts of customers as of the newest fetch, and of the records fetched in a period.
 
     Args:
-        reading: Where the tables are.
-        segments: Every market segment that there is.
-        period: Days of fetching.
+        reading: Where to read the tables.
+        segments: All market segments.
+        period: The days of the fetches.
     """
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])
@@ -328,7 +331,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
 
 
 def expected_value(reading: Reading) -> Row:
-    """Return what is expected of all customers together; null where there is no model."""
+    """Return the sums of the expected values of all customers; null without a model."""
     table = reading.table(LifetimeValue)
     table = can_be_null(table, table.columns)
     sums = table.agg(
@@ -347,5 +350,5 @@ def expected_value(reading: Reading) -> Row:
 
 
 def _in_millionths(numbers: ir.FloatingColumn) -> ir.IntegerScalar:
-    # The numbers have six decimals; a sum of floats would depend on the order of rows.
+    # The numbers have six decimals, so millionths are whole; a sum of floats would depend on the order of rows.
     return (numbers * MILLION).round().cast("int64").sum()

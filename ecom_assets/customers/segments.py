@@ -1,4 +1,4 @@
-"""Customers in eleven segments by recency, frequency and money: METRICS "Segments and value"."""
+"""Customers in eleven segments by recency, frequency and money: METRICS "Segments of customers"."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,37 +31,37 @@ CODES: Final[Mapping[str, tuple[int, ...]]] = {
     "Hibernating": (332, 322, 233, 232, 223, 222, 132, 123, 122, 212, 211),
     "Lost": (111, 112, 121, 131, 141, 151),
 }  # fmt: skip
-"""Scores of recency, frequency and money as three digits, by segment: the table that most tools share."""
+"""The scores of recency, frequency and money of each segment, as three digits: the table that most tools use."""
 
 
 @dataclass(frozen=True)
 class SegmentRule:
-    """How scores are given.
+    """How scores are assigned.
 
-    `scores`: `percent_rank` (default), by the share of the other customers who are below, as SQL's PERCENT_RANK;
-    customers who tie get the lowest score that any of them could have. `cume_dist`: by the share of customers who are
-    not above, as SQL's CUME_DIST; they get the highest. NTILE, by which many tools score, is not on offer: it parts
-    customers who tie by the order of rows.
+    `scores`: `percent_rank` (default) uses the share of the other customers who are below, like PERCENT_RANK in SQL;
+    tied customers get the lowest score that any of them could have. `cume_dist` uses the share of customers who are
+    not above, like CUME_DIST in SQL; tied customers get the highest score. NTILE, which many tools use, is not
+    supported, because it separates tied customers by the order of rows.
     """
 
     scores: str = "percent_rank"
 
     def __post_init__(self) -> None:
-        """Refuse a way of scoring that is unknown.
+        """Refuse an unknown method of scoring.
 
         Raises:
-            DefinitionError: There is none of that name.
+            DefinitionError: There is no method of that name.
         """
         if self.scores not in _SCORES:
             raise DefinitionError(f"There are no scores by {self.scores!r}; {did_you_mean(self.scores, _SCORES)}.")
 
     def score(self, value: ir.Column) -> ir.IntegerValue:
-        """Return 1 to 5, 5 for the greatest values, over all rows; whole numbers only, so that no edge is a float's."""
+        """Return 1 to 5 over all rows, 5 for the greatest values; computed in integers, to avoid rounding errors."""
         return _SCORES[self.scores](value)
 
 
 def customer_segments(purchases: Purchases, rule: SegmentRule) -> ir.Table:
-    """One row per customer with an order, in the columns of `CustomerSegments`."""
+    """Return one row per customer with an order, in the columns of `CustomerSegments`."""
     orders = purchases.orders
     sums = orders.group_by("customer_id").agg(
         last_order_date=orders.last_order_date.max(),
@@ -80,7 +80,7 @@ def customer_segments(purchases: Purchases, rule: SegmentRule) -> ir.Table:
 
 
 def segment_of(code: ir.IntegerValue) -> ir.StringValue:
-    """Return the segment of three scores, written as a number of three digits."""
+    """Return the segment of three scores, written as a three-digit number."""
     *others, (last, _) = CODES.items()
     return ibis.cases(*((code.isin(codes), name) for name, codes in others), else_=last)
 
@@ -88,7 +88,7 @@ def segment_of(code: ir.IntegerValue) -> ir.StringValue:
 def _by_percent_rank(value: ir.Column) -> ir.IntegerValue:
     below = ibis.rank().over(ibis.window(order_by=value))
     others = value.count().over(ibis.window()) - 1
-    # Of a single customer nobody can be below.
+    # A single customer has no others, and without `below > 0` would reach every step.
     return _steps(lambda step: (QUINTILES * below >= step * others) & (below > 0))
 
 

@@ -1,7 +1,7 @@
-"""The expected value of each customer: METRICS "Segments and value".
+"""The expected value of each customer: METRICS "Value of customers".
 
-The engine reduces orders to four whole numbers and an amount per customer; the models (`customers/bg_nbd.py`,
-`customers/gamma_gamma.py`) are fitted to these in Python, so that the result has the same bits on every engine.
+The engine reduces the orders of each customer to three whole numbers and an amount. The models (`customers/bg_nbd.py`,
+`customers/gamma_gamma.py`) are fitted to these in Python, so that every engine gives the same result, bit for bit.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,12 @@ MOST_DAYS, MOST_MONTHS = 3650, 120
 
 @dataclass(frozen=True)
 class ValueRule:
-    """What is told of each customer beside the chance that they will order again.
+    """How far to look ahead, and the discount rate.
 
-    `horizon_days` (days): `expected_order_count` is of so many; a quarter, in which shops plan. `value_months` (months
-    of 30 days): `lifetime_value_amount` adds up so many; a year, past which a fit to one or two years says little.
-    `discount_rate` (share per year): by which money is worth less a year later; 10 % is what textbooks take.
+    `horizon_days` (days): the span of `expected_order_count`; a quarter by default, because shops plan by quarters.
+    `value_months` (months of 30 days): the span of `lifetime_value_amount`; a year by default, because a fit to one or
+    two years says little about more. `discount_rate` (share per year): how much less money is worth a year later; the
+    default of 10 % is common in textbooks.
     """
 
     horizon_days: int = 90
@@ -41,10 +42,10 @@ class ValueRule:
     discount_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse spans and rates that mean nothing.
+        """Refuse spans and rates that are out of range.
 
         Raises:
-            DefinitionError: A span is not positive or far beyond the data, or the rate is negative.
+            DefinitionError: A span is not positive or too long, or the rate is not between 0 and 1.
         """
         for what, value, most in (
             ("horizon in days", self.horizon_days, MOST_DAYS),
@@ -63,9 +64,9 @@ CENT: Final = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
 
 
 def histories(purchases: Purchases) -> ir.Table:
-    """One row per customer with an order, in the columns of `HISTORY`: what the models know of them.
+    """Return one row per customer with an order, in the columns of `HISTORY`: the input of the models.
 
-    Orders of one day count once: the models are of days.
+    Orders of one day count once, because the models count days with an order.
     """
     orders = purchases.orders.filter(purchases.orders.order_count > 0)
     days = orders.group_by("customer_id", "order_date").agg(shipped_amount=orders.shipped_amount.sum().cast(MONEY))
@@ -85,14 +86,14 @@ def histories(purchases: Purchases) -> ir.Table:
 
 @dataclass(frozen=True)
 class ValueModels:
-    """Both models, each either fitted or the reason why not."""
+    """Both models, each either fitted or the reason why there is none."""
 
     orders: Fitted[BgNbd] | NoFit
     values: Fitted[GammaGamma] | NoFit
 
     @classmethod
     def fit(cls, told: pa.Table) -> "ValueModels":
-        """Fit both to the rows of `histories`, in whatever order these are."""
+        """Fit both models to the rows of `histories`, in any order."""
         x, first_to_last, observed = (_numbers(told, name).astype(np.int64) for name in HISTORY[2:5])
         repeat = _cents(told) / 100
         return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
@@ -102,9 +103,9 @@ def lifetime_value(told: pa.Table, models: ValueModels, rule: ValueRule) -> pa.T
     """Return the rows of `histories` with the other columns of `LifetimeValue`.
 
     Args:
-        told: Rows of `histories`, fetched.
-        models: Fitted to the same, or to others.
-        rule: How far to look ahead, and what later money is worth.
+        told: The fetched rows of `histories`.
+        models: The models, fitted to these rows or to others.
+        rule: How far to look ahead, and the discount rate.
     """
     x = _numbers(told, "repeat_order_count")
     first_to_last, observed = (_numbers(told, f"{name}_days") / WEEK_DAYS for name in ("first_to_last", "observed"))
@@ -124,9 +125,9 @@ def lifetime_value(told: pa.Table, models: ValueModels, rule: ValueRule) -> pa.T
 
 
 def value_correlation(told: pa.Table) -> float | None:
-    """Return how much and how often go together over customers who came again; Gamma-Gamma takes them for unrelated.
+    """Return the correlation between the number and the mean value of repeat orders; Gamma-Gamma assumes none.
 
-    Null where either is the same for all.
+    None if nobody has repeat orders, or if either is the same for all who have.
     """
     x, repeat = _numbers(told, "repeat_order_count"), _cents(told) / 100
     again = x > 0
@@ -138,9 +139,9 @@ def value_correlation(told: pa.Table) -> float | None:
 
 
 def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tuple[Floats, Floats]:
-    """Return orders within the horizon, and discounted ones over all months, of those who still are customers.
+    """Return the orders within the horizon, and the discounted orders over all months, of customers still active.
 
-    Both depend on x and T alone, of which there are few, and the function in them is dear.
+    Both depend only on x and T. Each distinct pair is computed once, because the function is expensive.
     """
     pairs, place = np.unique(np.stack([x, observed]), axis=1, return_inverse=True)
     near = orders.expected_if_alive(pairs[0], pairs[1], rule.horizon_days / WEEK_DAYS)
@@ -154,7 +155,7 @@ def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tu
 
 
 def _told_of(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
-    """Return what is the same on every row: parameters, reasons, definition."""
+    """Return the columns that are the same on every row: parameters, reasons and definition."""
     told: dict[str, Any] = {
         "no_model_reason": models.orders.value if isinstance(models.orders, NoFit) else None,
         "no_order_value_reason": models.values.value if isinstance(models.values, NoFit) else None,
@@ -191,7 +192,7 @@ def _numbers(told: pa.Table, name: str) -> Floats:
 
 
 def _cents(told: pa.Table) -> Floats:
-    """Return the repeat amounts in cents, which are whole numbers on every engine."""
+    """Return the repeat amounts in cents, which are the same whole numbers on every engine."""
     amounts = told["repeat_amount"].cast(pa.decimal128(18, 2))
     hundred = pa.scalar(100, pa.decimal128(3, 0))
     cents: npt.NDArray[np.int64] = pc.multiply(amounts, hundred).cast(pa.int64()).to_numpy()
