@@ -31,7 +31,7 @@ def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
 def quick_answer(
     paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
 ) -> dict[str, Any] | None:
-    """Return INTERFACE's `funnel` of visitors in which no event can be for two steps; None for no rows or too many."""
+    """Return INTERFACE's `funnel` of visitors in which no event can be for two steps; None for no rows, or too many."""
     con = plain_connection(settings.memory_limit)
     files = RecordFiles.open(con, paths, mapping, settings.timezone)
     if not 0 < files.row_count() <= MOST_ROWS:
@@ -39,6 +39,8 @@ def quick_answer(
     coded = CodedFiles(con, files, settings.late_days)
     code, plan = event_code(funnel)
     events = coded.events(code, plan)
+    if events is None:
+        return None
     ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
     times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
     numbers = [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]

@@ -22,6 +22,8 @@ from ecom_assets.warehouse.sql_text import day, select
 Ints = npt.NDArray[np.int64]
 MOST_ROWS: Final = 30_000_000
 """Rows whose numbers are held in memory, of 16 to 24 bytes each."""
+MOST_ANONYMOUS: Final = 50_000
+"""Rows without a user whose visitors are looked for here; of more, the full cleaning finds them in less time."""
 OF_TIME: Final = ("implausible_date", "unparseable_timestamp", "future_timestamp", "too_late")
 """The rules that an event which is surely in time cannot break."""
 UNDECIDED, ANONYMOUS, UNCODED = -100, -101, -102
@@ -88,14 +90,16 @@ class CodedFiles:
     files: RecordFiles
     late_days: int
 
-    def events(self, code: str, plan: Plan) -> CodedEvents:
-        """Read all rows.
+    def events(self, code: str, plan: Plan) -> CodedEvents | None:
+        """Read all rows; return None if too many of them have no user.
 
         Args:
             code: SQL for the code of an event, from 1; NULL for one that is of no use.
             plan: How codes are packed, and the window.
         """
         users, keying = self._find_users(plan)
+        if self._count(f"{SURE} WHERE user_id IS NULL") > MOST_ANONYMOUS:
+            return None
         key = _key_sql(keying, code, plan)
         rows = self._rows(key, code)
         is_coded = rows.keys >= 0
@@ -153,6 +157,10 @@ class CodedFiles:
     @property
     def _is_parquet(self) -> bool:
         return all(file.format == "parquet" for file in self.files.files())
+
+    def _count(self, rows: str) -> int:
+        ((count,),) = self.con.execute(select("count(*)", rows)).fetchall()
+        return int(count)
 
     def _passed_by_all(self) -> Iterator[str]:
         """Yield the rules that nothing breaks by its user or by its type, as the distinct ones tell."""
