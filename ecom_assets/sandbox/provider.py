@@ -1,4 +1,4 @@
-"""The sandbox shop as sources and destinations of the platform: the only way into `ecom_assets/sandbox`."""
+"""The sandbox shop as sources and destinations of the platform."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -31,15 +31,15 @@ from ecom_assets.tables.received import FileRows, SliceOutput
 
 
 class SandboxStock:
-    """The sandbox shop's stock; its today is the last day of the shop."""
+    """The sandbox shop's stock; "today" is the shop's last day."""
 
     def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the settings; `prepare` makes the shop where it is missing."""
+        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
         self._settings = settings
         self._prepare = prepare
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch, if the shop's last day is among the days; else leave all as it is."""
+        """Return the stock, fetched if the shop's last day is among the days; otherwise return nothing."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
@@ -56,7 +56,7 @@ POLL_S = 0.05
 
 
 def bad_order_day() -> Faults:
-    """Return faults of every kind, each as often as a patient client bears."""
+    """Return faults of every kind, each no more often than a client with retries can handle."""
     return Faults(
         latency_s=0.001, retry_after="0", every=12, running_polls=2, failed_reports=1, empty_files=1,
         short_files=1, cut_files=1,
@@ -64,16 +64,16 @@ def bad_order_day() -> Faults:
 
 
 class SandboxOrders:
-    """The sandbox shop's order lines; increments lie in its folder as a real shop's lie in `ECOM_HOME`."""
+    """The sandbox shop's order lines; increments are stored in its folder, those of a real shop in `ECOM_HOME`."""
 
     def __init__(self, reader: OrderReader, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the settings; `prepare` makes the shop where it is missing."""
+        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
         self._reader = reader
         self._settings = settings
         self._prepare = prepare
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch and land the increments of the days."""
+        """Fetch and store the increments of the days, and return their rows."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         with OrderService(folder / "orders.parquet", faults=bad_order_day()) as service:
@@ -89,16 +89,16 @@ class SandboxOrders:
             return self._reader.fetched(self._settings.model_copy(update=there), days)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Rows of the increments that have landed."""
+        """Return the row counts of the days' stored increments; None if there are none."""
         return self._reader.landed_rows(self._settings.sandbox_folder, days)
 
 
 RETRY_BASE_S = 0.1
-"""Nobody needs to be spared by a stand-in."""
+"""Short, because a stand-in does not need to be protected from load."""
 
 
 def bad_customer_day() -> Faults:
-    """Return faults of every kind; the one shift comes first, so that the same records are told every time."""
+    """Return faults of every kind; the only shift comes first, so that every fetch returns the same records."""
     return Faults(
         latency_s=0.002, retry_after="0", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
         conflicting_pages=1, malformed_pages=2,
@@ -106,15 +106,15 @@ def bad_customer_day() -> Faults:
 
 
 class SandboxCustomers:
-    """The sandbox shop's customers; its today is the last day of the shop."""
+    """The sandbox shop's customers; "today" is the shop's last day."""
 
     def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Take the settings; `prepare` makes the shop where it is missing."""
+        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
         self._settings = settings
         self._prepare = prepare
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch, if the shop's last day is among the days; else leave all as it is."""
+        """Return the customers, fetched if the shop's last day is among the days; otherwise return nothing."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
@@ -124,7 +124,7 @@ class SandboxCustomers:
             return customers_received(self._fetched_from(service), today, SANDBOX)
 
     def _fetched_from(self, service: CustomerService) -> CustomerFetch:
-        # Each time the service has another port, so nothing of its answers is worth keeping.
+        # The service has another port each time, so its stored responses would never be used again.
         with TemporaryDirectory() as home:
             there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
             return fetch_customers(
@@ -139,24 +139,24 @@ def last_day(folder: Path) -> date:
 
 
 def ensure_sandbox(settings: Settings) -> None:
-    """Make the sandbox shop's data, unless they are there."""
+    """Create the sandbox shop's data if they are missing."""
     if sandbox_is_missing(settings):
         generate(settings.sandbox_folder)
 
 
 RETRY_S = 0.01
-"""Nobody needs to be spared by a stand-in."""
+"""Short, as `RETRY_BASE_S`."""
 SECRETS = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 RATES = {name for name in Settings.model_fields if name.endswith("_events_per_s")}
-"""The pace of each tool."""
+"""The settings with the sending rate of each tool."""
 
 
 @contextmanager
 def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destination]]:
-    """Serve all tools with faults, and yield the destinations there.
+    """Run stand-ins of all tools, with faults, and yield destinations that send to them.
 
-    They forget what they took when they end; the ledger does not. Simulated records never go to a tool that settings
-    name.
+    The stand-ins forget what they accepted when they stop; the ledger does not. Simulated records are never sent to the
+    tools of the settings.
     """
     with running_receivers(
         faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()
@@ -169,5 +169,5 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
 
 
 def sandbox_now(settings: Settings) -> datetime:
-    """Return the instant at which the sandbox shop is, UTC without zone: the morning after its last day."""
+    """Return the current time in the sandbox shop, in UTC without zone: 06:00 on the day after its last day."""
     return datetime.combine(last_day(settings.sandbox_folder) + timedelta(days=1), time(6))

@@ -1,6 +1,6 @@
-"""Robots in the simulated shop: crawlers that say what they are, scrapers that pretend to be a customer.
+"""Bots in the simulated shop: crawlers that identify themselves, and scrapers that pretend to be a customer.
 
-Both are far busier in one session than any person.
+Both have far more events in one session than any person.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ _KINDS = np.array([r.PRODUCT] * 14 + [r.CATEGORY] * 3 + [r.PAGE] * 3, np.int8)
 
 
 def bot_count(visitors: int) -> int:
-    """Return how many robots a shop of this size has: one per 1,000 people, at least one."""
+    """Return the number of bots in a shop of this size: one per 1,000 people, at least one."""
     return max(1, visitors // VISITORS_PER_BOT)
 
 
 def bot_events(world: World, day: int, visitors: int, first_visit: int, first_number: int) -> Rows:
-    """Return the robots' events of a day: one session for each robot that is active on it."""
+    """Return the events of bots on a day: one session for each bot that is active on that day."""
     bot = np.arange(bot_count(visitors), dtype=np.int64)
     key = bot * 100_000 + day
     is_scraper = bot % 2 == 1
@@ -39,7 +39,7 @@ def bot_events(world: World, day: int, visitors: int, first_visit: int, first_nu
 
 
 def _session(world: World, day: int, who: tuple[int, int, int], number: Ints) -> Rows:
-    """Return one robot's session: mostly product pages, a fresh one every few seconds."""
+    """Return one bot's session: mostly product pages, one every few seconds."""
     bot, visitor, visit = who
     dice, rows = world.dice, r.blank(len(number))
     pause = dice.below(_PAUSE_US, "bot pause", number)

@@ -1,4 +1,4 @@
-"""The products of the simulated shop: names, categories, prices, costs, how popular each is, and stock."""
+"""The products of the simulated shop: names, categories, prices, costs, popularity and stock."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, cumulative, pick
 
 PRODUCTS_PER_CATEGORY = 40
 FIRST_PRODUCT_ID = 1001
-# Category, typical price in whole euros, share of interest, nouns.
+# Category, typical price in whole euros, share of popularity, nouns.
 _CATEGORIES: tuple[tuple[str, int, float, tuple[str, ...]], ...] = (
     ("Shoes", 85, 0.15, ("Sneaker", "Boot", "Loafer", "Sandal", "Runner")),
     ("Jackets", 120, 0.11, ("Parka", "Rain Jacket", "Blazer", "Vest", "Down Jacket")),
@@ -30,38 +30,38 @@ _CATEGORY_BOUNDS = cumulative([share for _, _, share, _ in _CATEGORIES])
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The products, ordered by category; a product's index is its place here."""
+    """The products, ordered by category. A product's index is its position here."""
 
     names: tuple[str, ...]
     category: Ints
     price_cents: Ints
     cost_cents: Ints
     bounds: Floats
-    """Upper bounds of each product's share of [0, 1): popularity, with categories side by side."""
+    """Upper bound of each product's share of [0, 1), by popularity; the shares of a category are adjacent."""
 
     def choose(self, category: Ints, units: Floats) -> Ints:
-        """Pick a product within a category by popularity; a negative category means anywhere."""
+        """Return products chosen by popularity within a category, or from all products if it is negative."""
         low = np.where(category <= 0, 0.0, _CATEGORY_BOUNDS[category - 1])
         high = np.where(category < 0, 1.0, _CATEGORY_BOUNDS[category])
         chosen = pick(self.bounds, low + units * (high - low))
-        # The last bit of low + units * (high - low) may fall on the neighbour's side of a bound.
+        # Rounding of low + units * (high - low) can cross into the next category.
         first = np.where(category < 0, 0, category * PRODUCTS_PER_CATEGORY)
         last = np.where(category < 0, len(self.names) - 1, first + PRODUCTS_PER_CATEGORY - 1)
         return np.clip(chosen, first, last)
 
 
 def choose_category(units: Floats) -> Ints:
-    """Pick categories by interest."""
+    """Return categories chosen by popularity."""
     return pick(_CATEGORY_BOUNDS, units)
 
 
 def make_catalogue(dice: Dice) -> Catalogue:
-    """Make the products of this seed."""
+    """Return the products of a seed."""
     size = len(CATEGORIES) * PRODUCTS_PER_CATEGORY
     product = np.arange(size, dtype=np.int64)
     category = product // PRODUCTS_PER_CATEGORY
     typical = np.array([euros * 100 for _, euros, _, _ in _CATEGORIES], np.int64)[category]
-    # From 0.4 to 2.2 times the typical price, ending in 9 tens of cents as shops like it.
+    # From 0.4 to 2.2 times the typical price, ending in .90 as is common in shops; at least 4.90.
     factor = 0.4 + 1.8 * dice.unit("price", product) ** 2
     price = np.maximum((typical * factor).astype(np.int64) // 100 * 100 + 90, 490)
     cost = (price * (0.4 + 0.3 * dice.unit("cost", product))).astype(np.int64)
@@ -69,12 +69,12 @@ def make_catalogue(dice: Dice) -> Catalogue:
 
 
 def _names() -> tuple[str, ...]:
-    """Return "adjective noun" for every product, each name once."""
+    """Return "adjective noun" for every product; names are unique."""
     return tuple(f"{adjective} {noun}" for _, _, _, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
 
 
 def _popularity(dice: Dice) -> Floats:
-    """Give each category's products a long tail: the k-th most popular gets a weight of 1 / k."""
+    """Return bounds of a long tail per category: the k-th most popular product has a weight of 1 / k."""
     weights: list[float] = []
     for index, (_, _, share, nouns) in enumerate(_CATEGORIES):
         size = len(nouns) * len(_ADJECTIVES)
@@ -85,17 +85,17 @@ def _popularity(dice: Dice) -> Floats:
 
 
 ITEMS_PER_VISITOR_AND_DAY = 0.0087
-"""About as many as `shop_visits` sells."""
+"""About as many items as the simulated visitors buy."""
 SOLD_OUT_RATE = 0.04
 LONGEST_COVER_DAYS = 500
 LEAD_TIMES_DAYS = (3, 5, 7, 10, 14, 21)
 SAFETY = 1.5
-"""More is ordered when what is left lasts this many lead times."""
+"""A product is reordered when its stock lasts for only this many lead times."""
 
 
 @dataclass(frozen=True)
 class Stock:
-    """By product: what is left, below how many more are ordered, and days until they come."""
+    """Per product: the items in stock, the reorder point, and the lead time of a reorder in days."""
 
     count: Ints
     reorder_point: Ints
@@ -103,7 +103,7 @@ class Stock:
 
 
 def make_stock(dice: Dice, catalogue: Catalogue, visitors: int) -> Stock:
-    """Stock the products of a shop to which so many people may come."""
+    """Return the stock of a shop with this many visitors."""
     product = np.arange(len(catalogue.names), dtype=np.int64)
     shares = np.diff(catalogue.bounds, prepend=0.0)
     daily = shares * visitors * ITEMS_PER_VISITOR_AND_DAY

@@ -1,6 +1,6 @@
-"""The customers of the simulated shop as its customer API lists them, flawed as such lists are, and the truth of it.
+"""The customers of the simulated shop as its customer API returns them, with realistic flaws, and the ground truth.
 
-Everybody who may come is a customer: names, cities and ids are those of the orders, ids those of the events.
+Every visitor is a customer. Names, cities and ids match the orders; ids match the events.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from ecom_assets.sandbox.shop.visits import city_of
 
 Record = dict[str, Any]
 DAYS_BEFORE = 400
-"""Customers have registered up to so many days before the first day."""
+"""Customers registered up to this many days before the first day."""
 _DAY_S = 86_400
 _REGIONS = {"New York": "NY", "Chicago": "IL", "Los Angeles": "CA"}
 _MAILBOXES = ("example.com", "mail.example.org", "post.example.net")
@@ -46,20 +46,20 @@ _SHARES = {
     "older_copy": 0.02,
 }
 FLAWS = tuple(_SHARES)
-"""What can be wrong with a customer: one thing at most."""
+"""The flaws of customers; a customer has at most one."""
 
 
 @dataclass(frozen=True)
 class ShopCustomers:
-    """The list as the API has it, and what is true about it."""
+    """The records that the API returns, and their ground truth."""
 
     records: list[Record]
-    """By id; then older copies of some, as an import left them."""
+    """Sorted by id; then older copies of some, as if an import had left them."""
     truth: dict[str, Any]
 
 
 def make_customers(*, seed: int, visitors: int, first_day: date, days: int) -> ShopCustomers:
-    """Return the customers of the shop that `generate` makes from the same arguments."""
+    """Return the customers of the shop that `generate` creates from the same arguments."""
     dice, people = Dice(seed), np.arange(visitors, dtype=np.int64)
     records = _sound(dice, people, first_day, days)
     copies: list[Record] = []
@@ -75,7 +75,7 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int) -> S
 
 
 def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]:
-    """Return everybody without a flaw."""
+    """Return a record for each person, without flaws."""
     begin = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC) - timedelta(days=DAYS_BEFORE)
     created = dice.below(DAYS_BEFORE * _DAY_S, "customer created", people)
     whole_s = (DAYS_BEFORE + days) * _DAY_S
@@ -101,7 +101,7 @@ def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]
 
 
 def _flaws(dice: Dice, people: Ints) -> dict[int, str]:
-    """Return who has which flaw: each flaw's share of the people, one person at least while there are enough."""
+    """Return the flaw of each flawed person: each flaw has its share, and at least one if there are enough people."""
     order = np.argsort(dice.bits("customer flaw", people), kind="stable").tolist()
     flawed: dict[int, str] = {}
     for flaw, share in _SHARES.items():
@@ -156,12 +156,12 @@ _SPOIL: dict[str, Callable[[Record, int], None]] = {
 
 
 def earlier(instant: str, **by: int) -> str:
-    """Return an instant of a record, so much earlier."""
+    """Return a time of a record, moved back by the given `timedelta` arguments."""
     return (datetime.fromisoformat(instant) - timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _older_copy(record: Record) -> Record:
-    """Return the customer as they were a month before: another address."""
+    """Return the customer's record of 30 days earlier, with another address."""
     moved = {"city": "Bremen", "region": None, "country": "DE"}
     return {**record, **moved, "updated_at": earlier(record["updated_at"], days=30)}
 

@@ -1,7 +1,7 @@
-"""What goes wrong between the simulated shop and the landing folders: late, repeated and broken rows.
+"""Faults between the simulated shop and the landing folders: late, duplicate and broken rows.
 
-Broken rows are extra rows, made from a copy of a good one with a new event_id, so that the clean events, and
-every number built on them, are those of the undisturbed shop.
+Broken rows are extra rows: copies of good rows with a new event_id. So they change neither the clean events nor any
+number that is computed from clean events.
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ REASONS = (
     "product_missing",
     "too_late",
 )
-"""Why a row must be quarantined, in the order in which the first that applies counts."""
+"""Reasons to quarantine a row. If several apply, the first one in this order counts."""
 (NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, NEGATIVE, NO_PRODUCT, TOO_LATE) = range(1, len(REASONS) + 1)
 LATE_DAYS = 7
 LATE_RATE, DUPLICATE_RATE, BROKEN_RATE = 0.02, 0.01, 0.001
-"""Shares of the good rows: 1 to 7 days late, delivered again, and with a broken twin (per reason)."""
+"""Shares of the good rows that arrive 1 to 7 days late, are delivered again, and have a broken copy (per reason)."""
 _DELAY_BOUNDS_DAYS = cumulative([40, 22, 13, 9, 7, 5, 4])
 _FUTURE_US = 72 * 365 * r.DAY
 _CORRUPTIBLE = (r.PAGE, r.PRODUCT, r.ADD)
@@ -32,7 +32,7 @@ _REDELIVERIES = np.array([0] + [1] * 5 + [2] * 4, np.int64)
 
 
 def receive(dice: Dice, rows: Rows, end_us: int) -> Rows:
-    """Say when each row arrives: seconds later as a rule, days for a few. Drop what arrives after the end."""
+    """Return the rows that arrive before the end, with arrival times: seconds later for most, days later for a few."""
     number = rows["number"]
     rows["received"] = rows["at"] + 150_000 + (dice.unit("network", number) ** 4 * 5 * r.SECOND).astype(np.int64)
     rows = rows[rows["received"] < end_us]
@@ -45,12 +45,12 @@ def receive(dice: Dice, rows: Rows, end_us: int) -> Rows:
 
 
 def duplicates(dice: Dice, rows: Rows, end_us: int) -> Rows:
-    """Return the further copies of rows that are delivered more than once, none beyond the late limit."""
+    """Return the extra copies of rows that are delivered more than once, at most `LATE_DAYS` days late."""
     number = rows["number"]
     unit = dice.unit("again", number)
     copies = np.concatenate([rows[unit < DUPLICATE_RATE], rows[unit < DUPLICATE_RATE * 0.1]])
     key = copies["number"] * 2 + (np.arange(len(copies)) >= np.count_nonzero(unit < DUPLICATE_RATE))
-    # At the very same instant, within minutes, or on a later day.
+    # At the same instant, within ten minutes, or on a later day.
     how = _REDELIVERIES[dice.below(len(_REDELIVERIES), "again how", key)]
     soon = copies["received"] + dice.below(600 * r.SECOND, "again when", key)
     later_day = copies["received"] // r.DAY + 1 + dice.below(LATE_DAYS, "again day", key)
@@ -60,7 +60,7 @@ def duplicates(dice: Dice, rows: Rows, end_us: int) -> Rows:
 
 
 def broken(dice: Dice, rows: Rows, first_number: int, *, at_least_one: bool) -> Rows:
-    """Return broken rows of every kind, `BROKEN_RATE` of the good rows each."""
+    """Return broken rows: for each reason, `BROKEN_RATE` of the good rows."""
     able = np.flatnonzero(np.isin(rows["type"], _CORRUPTIBLE))
     key = first_number * len(REASONS) + np.arange(len(REASONS), dtype=np.int64)
     sizes = (len(rows) * BROKEN_RATE + dice.unit("broken count", key)).astype(np.int64)
@@ -74,11 +74,11 @@ def broken(dice: Dice, rows: Rows, first_number: int, *, at_least_one: bool) -> 
 
 
 def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
-    """Give copies of good rows the flaws (1 + index in `REASONS`) and the numbers that are named."""
+    """Return copies of good rows with the given flaws (1 + index in `REASONS`) and numbers."""
     twins["number"], twins["flaw"] = number, flaw
     twins["variant"] = dice.below(_VARIANTS, "variant", number)
     twins["received"] = twins["at"] + dice.below(3 * r.SECOND, "broken delay", number)
-    # Far ahead, so that the row is in the future by any reader's clock, not only by received_at.
+    # Far enough ahead to be in the future by any clock, not only compared with received_at.
     twins["at"] += np.where(flaw == FUTURE, _FUTURE_US, 0)
     twins["at"] -= np.where(flaw == TOO_LATE, (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY, 0)
     twins["cents"] = np.where(_is_negative(dice, flaw, number), -1 - dice.below(20_000, "debt", number), twins["cents"])
@@ -89,12 +89,12 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
 
 
 def _is_negative(dice: Dice, flaw: Ints, number: Ints) -> Flags:
-    """A negative value, or one row in eight that has an earlier fault too: only its first reason counts."""
+    """Return which rows get a negative value: those with this flaw, and one in eight with an earlier reason."""
     is_negative: Flags = (flaw == NEGATIVE) | (flaw < NEGATIVE) & dice.chance(0.125, "second fault", number)
     return is_negative
 
 
 def delay_days(rows: Rows) -> Ints:
-    """Return how many UTC days after the event's day each row arrives."""
+    """Return the number of UTC days between each row's event and its arrival."""
     days: Ints = rows["received"] // r.DAY - rows["at"] // r.DAY
     return days

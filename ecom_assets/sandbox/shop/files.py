@@ -1,6 +1,6 @@
-"""The simulated shop's rows as text and as files: codes become Arrow columns, columns Parquet and CSV.
+"""Convert the simulated shop's rows to Arrow tables, and write tables to Parquet and CSV files.
 
-Fixed-width text (ids, instants) is laid out with numpy, some ten times faster than formatting value by value.
+Fixed-width text (ids, times) is formatted with numpy, about ten times faster than value by value.
 """
 
 import csv
@@ -29,10 +29,10 @@ from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, Words
 
 @contextmanager
 def replaced_folder(out: Path, *, made_by: str) -> Iterator[Path]:
-    """Give a temporary folder to write into; it takes the place of `out` if the block ends well.
+    """Yield a temporary folder to write into; it replaces `out` if the block succeeds.
 
-    A killed run leaves `out` as it was, and a hidden `.<name>.partial` beside it that the next run clears.
-    Only an empty folder, or one whose truth.json names `made_by`, is replaced.
+    A killed run leaves a hidden folder `.<name>.partial` beside `out`; the next run restores `out` from it if needed,
+    and clears it. Only an empty folder, or one whose truth.json names `made_by` as its generator, is replaced.
     """
     out = out.absolute()
     _refuse_foreign(out, made_by)
@@ -52,7 +52,7 @@ def replaced_folder(out: Path, *, made_by: str) -> Iterator[Path]:
 
 
 def _refuse_foreign(out: Path, made_by: str) -> None:
-    """Refuse to replace what somebody else put there."""
+    """Raise if `out` is neither missing, nor an empty folder, nor made by `made_by`."""
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir() or out.is_symlink():
@@ -70,7 +70,7 @@ def _maker(truth: Path) -> object:
 
 
 def _claim(partial: Path, out: Path) -> int:
-    """Lock and clear the temporary folder; the system frees the lock of a process that was killed."""
+    """Lock and clear the temporary folder; the operating system releases the lock of a killed process."""
     try:
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial, os.O_RDONLY)
@@ -82,7 +82,7 @@ def _claim(partial: Path, out: Path) -> int:
         os.close(lock)
         raise UsageError(f"Another run is writing {out}; wait for it, or give another folder.") from error
     if (old := partial / "old").is_dir() and not out.exists():
-        old.rename(out)  # killed between the two moves: the earlier shop goes back to its place
+        old.rename(out)  # a run was killed between the two renames: restore the earlier shop
     for left in partial.iterdir():
         shutil.rmtree(left)
     return lock
@@ -91,7 +91,7 @@ def _claim(partial: Path, out: Path) -> int:
 Chars = npt.NDArray[np.uint8]
 _HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), np.uint16)
 _TWO_DIGITS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np.uint8).reshape(100, 2)
-# How a broken value looks, per flaw and column; None is a null. One of each list is taken by `variant`.
+# Broken values by flaw and column; None is a null. `variant` selects one of each tuple.
 _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
     f.NO_ID: {"event_id": (None, "")},
     f.NO_TIME: {"event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")},
@@ -101,7 +101,7 @@ _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
 
 
 class Columns:
-    """Turns rows into an Arrow table; holds the texts that many rows share."""
+    """Converts rows to an Arrow table, and holds the texts of the codes."""
 
     def __init__(self, dice: Dice, pages: t.Pages, product_count: int) -> None:
         self._dice = dice
@@ -113,7 +113,7 @@ class Columns:
         self._properties = pa.array(t.property_texts(), pa.string())
 
     def table(self, rows: Rows) -> pa.Table:
-        """Return the rows in the layout of `ecommerce_events`, all columns text."""
+        """Return the rows with the columns of `ecommerce_events`, all as text."""
         columns = {
             "event_id": self._ids("event", rows["number"]),
             "user_id": _user_ids(rows),
@@ -137,7 +137,7 @@ class Columns:
         return pa.table(columns)
 
     def order_ids(self, numbers: Ints) -> list[str]:
-        """Return the order id of each purchase number, as purchase events carry it in their properties."""
+        """Return the order id of each purchase number, as in the properties of purchase events."""
         ids: list[str] = self._ids("order", numbers).to_pylist()
         return ids
 
@@ -156,13 +156,13 @@ class Columns:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write one file; the Arrow schema stays out of it, readers see plain text columns."""
+    """Write a table to a file, without the Arrow schema, so that readers see plain Parquet types."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
 
 def write_csv(table: pa.Table, path: Path) -> None:
-    """Write a small table as CSV; null is an empty field."""
+    """Write a small table as CSV; a null becomes an empty field."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.column_names)
@@ -180,7 +180,7 @@ def _hex(words: Words, is_null: Flags) -> pa.Array:
 
 
 def _fixed(chars: Chars, is_null: Flags | None = None) -> pa.Array:
-    """Wrap rows of characters, all of one width, as an Arrow string array without copying them."""
+    """Return rows of characters, all of the same width, as an Arrow string array."""
     size, width = chars.shape
     offsets = pa.py_buffer(np.arange(0, (size + 1) * width, width, dtype=np.int32))
     data = pa.py_buffer(np.ascontiguousarray(chars))
@@ -191,7 +191,7 @@ def _fixed(chars: Chars, is_null: Flags | None = None) -> pa.Array:
 
 
 def _instants(instants: Ints) -> pa.Array:
-    """Return microseconds since 1970 as `2026-01-05T13:45:12.123456Z`."""
+    """Return microseconds since 1970 as text like `2026-01-05T13:45:12.123456Z`."""
     days, place = np.unique(instants // r.DAY, return_inverse=True)
     dates = np.array([str(day).encode() for day in days.astype("datetime64[D]")], "S10").view(np.uint8).reshape(-1, 10)
     chars = np.empty((len(instants), 27), np.uint8)
@@ -212,7 +212,7 @@ def _user_ids(rows: Rows) -> pa.Array:
 
 
 def _money(cents: Ints) -> pa.Array:
-    """Return cents as decimal text, `-0.05` included."""
+    """Return cents as decimal text, such as `-0.05`."""
     values, place = np.unique(cents, return_inverse=True)
     texts = [
         None if v == r.NO_MONEY else f"{'-' if v < 0 else ''}{abs(v) // 100}.{abs(v) % 100:02d}"

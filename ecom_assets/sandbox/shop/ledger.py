@@ -1,7 +1,7 @@
-"""What goes wrong between checkout and the order log: one of each cause for which events and orders differ.
+"""Faults between checkout and the order log: one for each cause of differences between events and orders.
 
-Customers who order by phone, and those whose browsers keep the order's id back, have no other fault, so that no order
-can be taken for another's.
+Customers who order by phone, and those whose purchase events have no order id, have no other fault, so that no order
+can be mistaken for another.
 """
 
 from datetime import date, timedelta
@@ -14,26 +14,26 @@ from ecom_assets.sandbox.shop.orders import total_cents
 from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, Rows, joined
 
 (NONE, PHONED, UNRECORDED, DEARER, UNTOLD, SHIFTED) = range(6)
-"""The order's fault: no event, no order, another amount, no refund event, a clock two hours ahead."""
+"""An order's fault: none, no event, no order, another amount, no refund event, or a clock two hours ahead."""
 PHONE_SHARE, NAMELESS_SHARE = 0.06, 0.06
-"""Shares of customers who also order by phone, and whose purchase events name no order."""
+"""Shares of customers who also order by phone, and of those whose purchase events have no order id."""
 UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
 UNTOLD_RATE, SHIFTED_RATE = 0.4, 0.6
-"""Of refunds, those that no event tells; of orders in the last two hours of a day, those that the log dates ahead."""
+"""Shares of refunds without an event, and of orders in a day's last two hours that the log dates two hours ahead."""
 SHIPPING_CENTS = 490
-"""What some events add to the order's amount."""
+"""The shipping costs that some events add to the order's amount."""
 SHIFT_US = 2 * 3600 * r.SECOND
 _RELOAD_US = 40 * r.SECOND
 
 
 class Ledger:
-    """Decides the faults; by person and instant, so that they do not depend on which rows are worked on together."""
+    """Adds the faults. They depend on person and time, not on which rows are processed together."""
 
     def __init__(self, dice: Dice, end_us: int) -> None:
         self._dice, self._end_us = dice, end_us
 
     def disturb(self, events: Rows, orders: Rows, first_number: int) -> tuple[Rows, Rows]:
-        """Return the visits' events and orders with faults; further ones get numbers from the given one on."""
+        """Return the visits' events and orders with faults; added rows are numbered from `first_number`."""
         who, fate = self._who(orders), self._dice.unit("ledger", _key(orders))
         is_plain = (who == _PLAIN) & ~orders["is_refund"]
         lost, dear, again = np.cumsum([UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE])
@@ -49,12 +49,12 @@ class Ledger:
         return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
 
     def untold(self, refunds: Rows) -> Rows:
-        """Mark the refunds of which no event tells."""
+        """Return the refunds, with those marked that get no event."""
         refunds["fault"] = np.where(self._dice.chance(UNTOLD_RATE, "ledger refund", _key(refunds)), UNTOLD, NONE)
         return refunds
 
     def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
-        """Add what events say too much, leave out what they do not say, and repeat some."""
+        """Return the events with faults: higher amounts, missing order ids and repeated purchases."""
         dearer, nameless = (
             orders["number"][chosen] for chosen in (orders["fault"] == DEARER, self._who(orders) == _NAMELESS)
         )
@@ -68,7 +68,7 @@ class Ledger:
         return joined([events, again])
 
     def _phoned(self, orders: Rows, first_number: int) -> Rows:
-        """Return orders that the same people place by phone on the same days."""
+        """Return extra orders that the same people place by phone on the same days."""
         key = _key(orders)
         phoned = orders[self._dice.chance(0.6, "ledger phone", key)]
         second = 9 * 3600 + self._dice.below(8 * 3600, "ledger phone second", _key(phoned))
@@ -78,7 +78,7 @@ class Ledger:
         return phoned[phoned["at"] < self._end_us]
 
     def _who(self, orders: Rows) -> Ints:
-        """Return each order's kind of customer: plain, phoning, or nameless."""
+        """Return each order's kind of customer: plain, orders by phone too, or has events without order ids."""
         unit: Floats = self._dice.unit("ledger customer", orders["visitor"])
         kinds: Ints = np.select([unit < PHONE_SHARE, unit < PHONE_SHARE + NAMELESS_SHARE], [_PHONES, _NAMELESS], _PLAIN)
         return kinds
@@ -88,7 +88,7 @@ _PLAIN, _PHONES, _NAMELESS = range(3)
 
 
 def arrived(events: Rows, orders: Rows) -> tuple[Rows, Rows]:
-    """Return what is left when events came too late for the last day: their orders and repetitions go with them."""
+    """Return the rows without the orders and repeated purchases of events that arrive after the last day."""
     goes = events["is_repeated"] & ~np.isin(events["order"], events["number"])
     by_phone = orders["is_refund"] | (orders["fault"] == PHONED)
     return events[~goes], orders[by_phone | np.isin(orders["number"], events["number"])]
@@ -103,7 +103,7 @@ CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refu
 
 
 class LedgerTally:
-    """Differences by cause and day: how many orders or events, and orders less events in cents."""
+    """The differences of each cause: their number, and the amount of orders minus events in cents by day."""
 
     def __init__(self, *, first_day: date, days: int) -> None:
         self._first_day, self._days = first_day, days
@@ -112,7 +112,7 @@ class LedgerTally:
         self._cents = {cause: np.zeros(days, np.int64) for cause in CAUSES}
 
     def add(self, events: Rows, orders: Rows, catalogue: Catalogue) -> None:
-        """Count what differs among events and orders that arrive; the unrecorded are still among these."""
+        """Count the differences of arrived events and orders; `orders` still includes the unrecorded ones."""
         total = total_cents(catalogue, orders)
         for cause, fault, cents in (
             ("missing_event", PHONED, total),
@@ -129,7 +129,7 @@ class LedgerTally:
         self._add("duplicate", repeated["at"], -repeated["cents"])
 
     def truth(self) -> dict[str, object]:
-        """Return everything, in the shape of `truth.json`; a shift counts once and stands on both its days."""
+        """Return the differences as in `truth.json`; a time shift counts once, with amounts on both of its days."""
         days = [self._first_day + timedelta(days=n) for n in range(self._days)]
         return {
             "by_cause": dict(self._counts),

@@ -1,7 +1,7 @@
-"""The order report of the simulated shop, and which orders come back for a refund.
+"""The order report and the refunds of the simulated shop.
 
-One row per order line in the layout of `user_order_log`: an order is the lines of one customer at one
-instant; `uniq_id` is the order id of the purchase event, a dash and the line, and `-r` if refunded.
+The report has one row per order line, with the columns of `user_order_log`. An order is the lines of one customer at
+one instant. `uniq_id` is the order id of the purchase event, a dash and the line number, then `-r` for a refund.
 """
 
 from pathlib import Path
@@ -49,9 +49,9 @@ _SCHEMA = pa.schema(
 
 
 class Refunds:
-    """Which orders are refunded, and when; at most one a person, never close to one of the person's visits.
+    """Decides which orders are refunded and when: at most one per person, never close to one of the person's visits.
 
-    Both keep the refund event a session of its own, so that the number of sessions stays known.
+    So each refund event is a session of its own, and the number of sessions is known.
     """
 
     def __init__(self, world: World, schedule: Schedule, visitors: int) -> None:
@@ -60,7 +60,7 @@ class Refunds:
         self._due: dict[int, list[Rows]] = {}
 
     def plan(self, orders: Rows) -> None:
-        """Choose among new orders."""
+        """Choose which new orders are refunded."""
         dice, number = self._world.dice, orders["number"]
         at = orders["at"] + (2 + dice.below(18, "refund day", number)) * r.DAY
         at = at // r.DAY * r.DAY + (8 * 3600 + dice.below(10 * 3600, "refund second", number)) * r.SECOND
@@ -75,12 +75,12 @@ class Refunds:
             self._due.setdefault(due, []).append(refunds[day == due])
 
     def of_day(self, day: int) -> Rows:
-        """Return the orders that are refunded on a day, and forget them."""
+        """Return the refunds of a day, and remove them from the plan."""
         return r.joined(self._due.pop(day, []), r.ORDER)
 
 
 def _is_first_of(visitor: Ints, wanted: Flags) -> Flags:
-    """Mark each person's first wanted row."""
+    """Return which rows are the first wanted row of a person."""
     places = np.flatnonzero(wanted)
     first: Flags = np.zeros(len(visitor), np.bool_)
     first[places[np.unique(visitor[places], return_index=True)[1]]] = True
@@ -88,7 +88,7 @@ def _is_first_of(visitor: Ints, wanted: Flags) -> Flags:
 
 
 def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
-    """Return the refund events: made by the shop's staff, so with a user and without a session or a page."""
+    """Return the refund events; the shop's staff makes them, so they have a user but no session and no page."""
     rows = r.blank(len(refunds))
     rows["number"] = first_number + np.arange(len(refunds))
     rows["type"], rows["is_known"] = r.REFUND, True
@@ -100,13 +100,13 @@ def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
 
 
 def total_cents(catalogue: Catalogue, orders: Rows) -> Ints:
-    """Return what each order is worth."""
+    """Return the total of each order in cents."""
     total: Ints = (catalogue.price_cents[orders["products"]] * orders["quantities"]).sum(axis=1)
     return total
 
 
 class OrderReport:
-    """Writes `orders.parquet`, a row group per day."""
+    """Writes `orders.parquet`."""
 
     def __init__(self, world: World, columns: Columns, path: Path) -> None:
         self._world, self._columns = world, columns
@@ -114,14 +114,14 @@ class OrderReport:
         self.rows = 0
 
     def add(self, orders: Rows) -> None:
-        """Add the lines of a day's orders and refunds."""
+        """Write the lines of orders and refunds."""
         if len(orders):
             lines = self._lines(orders)
             self.rows += len(lines)
             self._writer.write_table(lines)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Close the file."""
         self._writer.close()
 
     def _lines(self, orders: Rows) -> pa.Table:
@@ -162,7 +162,7 @@ def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
 
 
 def write_catalogue(catalogue: Catalogue, stock: Stock, path: Path) -> None:
-    """Write `catalogue.parquet`, a row per product."""
+    """Write `catalogue.parquet`, one row per product."""
     size = len(catalogue.names)
     columns = {
         "product_id": [str(FIRST_PRODUCT_ID + i) for i in range(size)],
@@ -178,5 +178,5 @@ def write_catalogue(catalogue: Catalogue, stock: Stock, path: Path) -> None:
 
 
 def euros(cents: Ints) -> pa.Array:
-    """Return cents as exact decimal euros."""
+    """Return cents as euros, in exact decimals."""
     return pa.array([f"{c // 100}.{c % 100:02d}" for c in cents.tolist()], pa.string()).cast(_MONEY)

@@ -1,7 +1,7 @@
-"""When the simulated shop's visitors come: who visits on which day at which second, and who they are.
+"""The visits of the simulated shop: who visits on which day and at which second, and the ids of customers.
 
-Visits of one person start at least `APART_S` apart and a visit ends `LONGEST_VISIT_S` after its start at the
-latest, so no two of them can be one session under an idle timeout of 30 minutes.
+Visits of one person start at least `APART_S` seconds apart, and a visit lasts at most `LONGEST_VISIT_S` seconds. So two
+visits never form one session if the idle timeout is 30 minutes.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from ecom_assets.sandbox.shop.rows import DAY_S, Dice, Flags, Floats, Ints, Rows
 LONGEST_VISIT_S = 8_400
 APART_S = 10_800
 LEAD_DAYS = 28
-"""People are known from up to so many days before the first day, else it would open with strangers only."""
+"""First visits can be up to this many days before the first day; otherwise the first day has only new visitors."""
 MOST_VISITS = 150
 PEOPLE_AT_ONCE = 50_000
-"""Bounds the memory: most drawn visits fall outside of the days and are dropped at once."""
+"""Limits memory: visits are drawn for this many people at a time, and most are dropped as outside the days."""
 VISIT = np.dtype([("visitor", np.int64), ("start_s", np.int64), ("is_first", np.bool_)])
-# Monday to Sunday; evenings and Sundays are when people shop at home.
+# Weights of Monday to Sunday, and of the hours on weekdays and weekends. People shop most in the evening and on Sunday.
 _WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 0.9, 0.86, 1.12)
 _HOURS = (
     (10, 6, 4, 3, 3, 5, 12, 24, 34, 40, 44, 46, 54, 50, 46, 46, 48, 52, 58, 68, 80, 78, 56, 28),
@@ -32,14 +32,14 @@ _HOUR_BOUNDS = np.array([cumulative(hours) for hours in _HOURS])
 
 
 def _visits_table() -> Ints:
-    """Visits per person, long-tailed: a fifth come once or twice, one in fifty comes fifty times and more."""
+    """Return visits per person, long-tailed: one in six comes once or twice, one in eight comes 50 times or more."""
     size = 4096
     counts = [17 / ((i + 0.5) / size) ** 0.66 - 16 for i in range(size)]
     return np.array([min(max(int(count), 1), MOST_VISITS) for count in counts], np.int64)
 
 
 def _gap_table(median_days: float) -> Ints:
-    """Whole days between a person's visits: log-normal."""
+    """Return the whole days between a person's visits, log-normal around a median."""
     size, normal = 4096, NormalDist()
     gaps = [median_days * 2.718281828459045 ** (1.1 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
     return np.array([int(gap) for gap in gaps], np.int64)
@@ -50,16 +50,16 @@ _VISITS, _LONG_GAPS, _SHORT_GAPS = _visits_table(), _gap_table(2.2), _gap_table(
 
 @dataclass(frozen=True)
 class Schedule:
-    """All visits by start, and the index that answers whether a person is away at a given time."""
+    """All visits in order of start, and an index to look up whether a person visits around a given time."""
 
     visits: Rows
     first_of_day: Ints
-    """Where each day's visits begin in `visits`; one more entry than there are days."""
+    """Index in `visits` where each day begins, and the end of the last day."""
     _starts: Ints
     _span_s: int
 
     def is_away(self, visitor: Ints, at_s: Ints) -> Flags:
-        """Say whether the person has no visit that could reach to within half an hour of the second."""
+        """Return whether the person starts no visit within `APART_S` seconds before or after the given second."""
         low = visitor * self._span_s + np.maximum(at_s - APART_S, 0)
         high = visitor * self._span_s + np.minimum(at_s + APART_S, self._span_s - 1)
         away: Flags
@@ -68,7 +68,7 @@ class Schedule:
 
 
 def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> Schedule:
-    """Decide every visit of every person; each has at least one."""
+    """Return all visits of all people; each person has at least one."""
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7
     slabs = [range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)]
     chains = joined([_chains(dice, days, slab, weekday) for slab in slabs], VISIT)
@@ -87,7 +87,7 @@ def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> S
 
 
 def _chains(dice: Dice, days: int, people: range, weekday: Ints) -> Rows:
-    """Draw each person's chain of visit days (in `start_s`, as a day for now); keep those in the window."""
+    """Return each person's visits within the days, drawn as a sequence of gaps; `start_s` holds the day for now."""
     person = np.arange(people.start, people.stop, dtype=np.int64)
     count = from_table(_VISITS, dice.unit("visits", person))
     arrival = dice.below(days + LEAD_DAYS, "arrival", person) - LEAD_DAYS
@@ -103,7 +103,7 @@ def _chains(dice: Dice, days: int, people: range, weekday: Ints) -> Rows:
 
 
 def _with_at_least_one(dice: Dice, visits: Rows, visitors: int, weekday: Ints) -> Rows:
-    """Add one visit for everybody who has none inside the window."""
+    """Add one visit for each person who has none within the days."""
     has_none = np.ones(visitors, np.bool_)
     has_none[visits["visitor"]] = False
     missing = np.flatnonzero(has_none).astype(np.int64)
@@ -129,5 +129,5 @@ def _second_of_day(dice: Dice, key: Ints, is_weekend: Flags) -> Ints:
 
 
 def known_customer_id(visitor: Ints) -> Ints:
-    """Return the shop's number for a person: user_id in events, customer_id in orders."""
+    """Return the shop's id of a person: `user_id` in events, `customer_id` in orders."""
     return visitor + 1_000_001

@@ -1,4 +1,4 @@
-"""How the simulated shop holds an event in memory: one fixed-width record, every text as a code."""
+"""The simulated shop's events and orders in memory: fixed-width records, with codes for texts; and random numbers."""
 
 import zlib
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ EVENT_TYPES = (
 )
 PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND = range(len(EVENT_TYPES))
 SECOND = 1_000_000
-"""Instants are whole microseconds since 1970 (UTC)."""
+"""Times are integer microseconds since 1970 (UTC)."""
 DAY_S = 86_400
 DAY = DAY_S * SECOND
 NOTHING = -1
 """The code of a null in columns whose codes start at 0."""
 NO_MONEY = -(2**62)
-"""The code of a null in `cents`, where a negative number is a fault on purpose."""
+"""The code of a null in `cents`, where small negative numbers are planted faults."""
 CART_LINES = 4
 EVENT = np.dtype(
     [
-        ("number", np.int64),  # unique; what event_id is made of
-        ("visitor", np.int64),  # the person, known to the shop or not
+        ("number", np.int64),  # unique; event_id is derived from it
+        ("visitor", np.int64),  # the person, also if user_id is empty
         ("is_known", np.bool_),  # whether user_id is filled
         ("type", np.int8),
         ("at", np.int64),
@@ -45,10 +45,10 @@ EVENT = np.dtype(
         ("cookie", np.int64),
         ("agent", np.int64),
         ("properties", np.int64),
-        ("order", np.int64),  # the number of the purchase, in purchase and refund rows
-        ("flaw", np.int8),  # 0, or 1 + the index of the reject reason that the row was made for
-        ("variant", np.int8),  # which of several ways to be wrong
-        ("is_repeated", np.bool_),  # a purchase that is told again under another id
+        ("order", np.int64),  # the number of the purchase event, in purchase and refund rows
+        ("flaw", np.int8),  # 0, or 1 + the index of the reason to reject the row
+        ("variant", np.int8),  # selects one of several broken values
+        ("is_repeated", np.bool_),  # a purchase that is sent again with another event_id
     ]
 )
 ORDER = np.dtype(
@@ -61,7 +61,7 @@ ORDER = np.dtype(
         ("lines", np.int64),
         ("properties", np.int64),
         ("is_refund", np.bool_),
-        ("fault", np.int8),  # what goes wrong with it in the order log
+        ("fault", np.int8),  # its difference from the events, see `ledger.py`
     ]
 )
 Rows = npt.NDArray[np.void]
@@ -87,7 +87,7 @@ def blank(size: int) -> Rows:
 
 
 def joined(parts: list[Rows], dtype: np.dtype[Any] = EVENT) -> Rows:
-    """Return the parts as one array; none gives an empty one."""
+    """Return the parts as one array, which is empty if there are none."""
     return np.concatenate(parts) if parts else np.zeros(0, dtype)
 
 
@@ -100,7 +100,7 @@ _MULTIPLIERS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB13
 
 
 class Dice:
-    """All the chance of one simulated shop."""
+    """The random numbers of one simulated shop, which depend only on seed, purpose and key."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -111,21 +111,21 @@ class Dice:
         return _mixed(key.astype(np.uint64) * _ODD + _mixed(start + np.uint64(self.seed % 2**32)))
 
     def unit(self, purpose: str, key: Ints | Words) -> Floats:
-        """Return a number in [0, 1) per key."""
+        """Return a random number in [0, 1) per key."""
         return (self.bits(purpose, key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def chance(self, rate: float | Floats, purpose: str, key: Ints | Words) -> Flags:
-        """Return per key whether something that happens at this rate happens."""
+        """Return per key whether something with this probability happens."""
         happens: Flags = self.unit(purpose, key) < rate
         return happens
 
     def below(self, limit: int, purpose: str, key: Ints | Words) -> Ints:
-        """Return a whole number in [0, limit) per key."""
+        """Return a random integer in [0, limit) per key."""
         return (self.unit(purpose, key) * limit).astype(np.int64)
 
 
 def cumulative(weights: Sequence[float]) -> Floats:
-    """Turn weights into the upper bounds of their shares of [0, 1)."""
+    """Return the upper bound of each weight's share of [0, 1)."""
     sums = np.cumsum(np.array(weights, dtype=np.float64))
     bounds: Floats = sums / sums[-1]
     bounds[-1] = 1.0
@@ -133,18 +133,18 @@ def cumulative(weights: Sequence[float]) -> Floats:
 
 
 def pick(bounds: Floats, units: Floats) -> Ints:
-    """Return, per number in [0, 1), the index of the share that it falls into."""
+    """Return, per number in [0, 1), the index of the share that contains it."""
     return np.searchsorted(bounds, units, side="right").astype(np.int64)
 
 
 def from_table(table: Ints, units: Floats) -> Ints:
-    """Read a table of equally likely values: a distribution without logarithms is alike on every machine."""
+    """Return values from a table of equally likely ones; unlike logarithms, it is the same on every machine."""
     found: Ints = table[(units * len(table)).astype(np.int64)]
     return found
 
 
 def _mixed(words: Words) -> Words:
-    """Scramble 64-bit words one to one (the finalizer of splitmix64)."""
+    """Return 64-bit words mixed one-to-one, with the finalizer of splitmix64."""
     for shift, multiplier in _MULTIPLIERS:
         words = (words ^ (words >> np.uint64(shift))) * multiplier
     return words ^ (words >> np.uint64(31))

@@ -1,7 +1,7 @@
-"""The simulated shop: writes landing folders of events, an order report, a catalogue, and the truth of them.
+"""Simulate a shop: write landing folders of events, an order report, a catalogue and the ground truth.
 
-`generate` is the entry; `people.py`, `visits.py` and `bots.py` decide what happens, `faults.py` and `ledger.py` what
-goes wrong, `files.py` and `orders.py` write, and `truth.py` counts.
+`generate` is the entry point. `people.py`, `visits.py` and `bots.py` decide what happens, `faults.py` and `ledger.py`
+add faults, `files.py` and `orders.py` write files, and `truth.py` counts.
 """
 
 import json
@@ -27,7 +27,7 @@ from ecom_assets.sandbox.shop.visits import World, walk
 
 FIRST_DAY = date(2026, 1, 1)
 VISITS_AT_ONCE = 40_000
-"""Bounds the memory: some 350,000 events in work, whatever the size of the shop."""
+"""Limits memory to about 350,000 events at a time, whatever the size of the shop."""
 _FIRST_YEAR, _LAST_YEAR = 2000, 2080
 SAMPLE_COLUMNS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
@@ -37,7 +37,7 @@ SAMPLE_ROWS = 200
 _SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NEGATIVE)
 
 
-def generate(  # noqa: PLR0913 (a shop has that many sides; all but the place have a default)
+def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     out: Path,
     *,
     days: int = 30,
@@ -46,10 +46,10 @@ def generate(  # noqa: PLR0913 (a shop has that many sides; all but the place ha
     first_day: date = FIRST_DAY,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
-    """Write a simulated shop into `out` and return what is true about it (also in `out/truth.json`).
+    """Write a simulated shop into `out` and return its ground truth, which is also in `out/truth.json`.
 
-    `visitors` people come over `days` days. The same arguments give the same bytes. `out` appears, or is
-    replaced, in one move at the end. `progress` is called with days done and days to do.
+    `visitors` people visit it over `days` days. The same arguments give the same bytes. `out` is created or replaced
+    only at the end. `progress` is called with the number of finished days and the number of all days.
     """
     _check(days=days, visitors=visitors, seed=seed, first_day=first_day)
     with replaced_folder(out, made_by=GENERATOR) as folder:
@@ -60,7 +60,7 @@ def generate(  # noqa: PLR0913 (a shop has that many sides; all but the place ha
 
 
 def write_sample(path: Path) -> None:
-    """Write `sample_event_data.csv`: a morning of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
+    """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
     shop = Shop(days=1, visitors=400, seed=7, first_day=FIRST_DAY)
     rows = shop.people(0, int(shop.schedule.first_of_day[1]))[0]
     rows = rows[np.lexsort((rows["number"], rows["at"]))][: SAMPLE_ROWS - len(_SAMPLE_FLAWS)]
@@ -72,7 +72,7 @@ def write_sample(path: Path) -> None:
 
 
 class Shop:
-    """One simulation: it goes through the days in order and keeps only what is still on its way."""
+    """One simulation. It goes through the days in order and keeps in memory only what later days need."""
 
     def __init__(self, *, days: int, visitors: int, seed: int, first_day: date) -> None:
         first_us = (first_day - date(1970, 1, 1)).days * r.DAY
@@ -93,7 +93,7 @@ class Shop:
         self._on_the_way: dict[int, list[Rows]] = {}
 
     def write(self, folder: Path, progress: Callable[[int, int], None]) -> dict[str, object]:
-        """Write every file but the truth, and return that."""
+        """Write every file except `truth.json`, and return the ground truth."""
         stock = make_stock(self.world.dice, self.world.catalogue, self.visitors)
         write_catalogue(self.world.catalogue, stock, folder / "catalogue.parquet")
         report = OrderReport(self.world, self.columns, folder / "orders.parquet")
@@ -116,13 +116,13 @@ class Shop:
         return events, orders
 
     def _chunks(self, day: int) -> list[tuple[int, int]]:
-        """Cut a day's visits into ranges that fit in memory; a day without visits has one empty range."""
+        """Split a day's visits into ranges that fit in memory; a day without visits has one empty range."""
         begin, end = (int(bound) for bound in self.schedule.first_of_day[day : day + 2])
         starts = range(begin, max(end, begin + 1), VISITS_AT_ONCE)
         return [(start, min(start + VISITS_AT_ONCE, end)) for start in starts]
 
     def _with_others(self, day: int, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
-        """Add what happens beside the visits of people: robots and refunds."""
+        """Add the events of bots and refunds to a day's events, and the refunds to its orders."""
         first_visit = len(self.schedule.visits) + day * bot_count(self.visitors)
         bots = bot_events(self.world, day, self.visitors, first_visit, self._number)
         refunds = self._ledger.untold(self._refunds.of_day(day))
@@ -131,7 +131,7 @@ class Shop:
         return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
 
     def _delivered(self, events: Rows, *, is_first: bool) -> Rows:
-        """Count the good rows and return them with their copies and broken twins."""
+        """Return the good rows with their duplicates and broken copies, and count all of them."""
         dice, end_us = self.world.dice, self.world.end_us
         copies = f.duplicates(dice, events, end_us)
         broken = f.broken(dice, events, self._number, at_least_one=is_first)
@@ -143,14 +143,14 @@ class Shop:
         return joined([events, copies, broken])
 
     def _disturbed(self, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
-        """Let events and orders differ."""
+        """Add differences between events and orders."""
         before = self._number
         events, orders = self._ledger.disturb(events, orders, before)
         self._number = before + len(events) + len(orders)
         return events, orders
 
     def _recorded(self, events: Rows, orders: Rows) -> Rows:
-        """Count what the order log will hold, and return that."""
+        """Return the orders that the order log records; count them and plan their refunds."""
         self._ledger_tally.add(events, orders, self.world.catalogue)
         orders = orders[orders["fault"] != UNRECORDED]
         self._tally.add_orders(orders, self.world.catalogue)
@@ -158,7 +158,7 @@ class Shop:
         return orders
 
     def _land(self, folder: Path, day: int, part: int, rows: Rows) -> None:
-        """Write what arrives today, with what earlier days left for today; keep the rest for its day."""
+        """Write the rows that arrive on this day, also those kept from earlier days; keep rows that arrive later."""
         arrival = (rows["received"] - self.world.first_us) // r.DAY
         for later in np.unique(arrival[arrival > day]).tolist():
             self._on_the_way.setdefault(later, []).append(rows[arrival == later])
@@ -179,7 +179,7 @@ class Shop:
 
 
 def _check(*, days: int, visitors: int, seed: int, first_day: date) -> None:
-    """Refuse settings that make no shop."""
+    """Raise if an argument is out of range."""
     for name, value, most in (("days", days, 3_660), ("visitors", visitors, 20_000_000)):
         if not 1 <= value <= most:
             raise UsageError(

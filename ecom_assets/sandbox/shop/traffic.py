@@ -1,4 +1,4 @@
-"""Where the simulated shop's visitors come from and what they browse with: sources, pages, devices, places."""
+"""The traffic of the simulated shop: its sources, and visitors' cities, devices, search queries and pages."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ SHOP_URL = "https://shop.example.com"
 
 @dataclass(frozen=True)
 class Source:
-    """A source of traffic: its shares of new and of returning visits; warmth shifts the will to buy."""
+    """A traffic source, with its weights among new and returning visits; `warmth` is the chance of an intent to buy."""
 
     name: str
     utm: str
@@ -18,7 +18,7 @@ class Source:
     returning: float
     warmth: float
     landing: tuple[float, float, float]
-    """How often a visit lands on the home page, on a category, on a product."""
+    """Shares of visits that land on the home page, a category page and a product page."""
 
 
 def _utm(source: str, medium: str, campaign: str) -> str:
@@ -52,7 +52,7 @@ SOURCES = (
     Source("banner", _utm("adnetwork", "display", "banner"), "https://news.example.net/", 2, 0.6, 0.15, _MIXED),
     Source("assistant", "", "https://chatgpt.com/", 1, 0.4, 0.6, _DEEP),
 )
-# City, country, share of visitors.
+# City, country, weight among visitors.
 CITIES = (
     ("Berlin", "DE", 9), ("Hamburg", "DE", 6), ("Munich", "DE", 6), ("Cologne", "DE", 4),
     ("Vienna", "AT", 4), ("Zurich", "CH", 3), ("Paris", "FR", 7), ("Lyon", "FR", 3),
@@ -100,9 +100,9 @@ QUERIES = (
 
 
 class Pages:
-    """Every address that can stand in page_url or referrer_url, each with a code.
+    """All URLs that can occur in page_url or referrer_url. The code of a URL is its index in `texts`.
 
-    The shop's pages come first (plain, then once more per UTM tag), then the outside referrers.
+    The shop's pages come first, without UTM parameters and then with those of each source. External referrers follow.
     """
 
     HOME, CART, CHECKOUT, THANKS, ACCOUNT, ABOUT, SHIPPING, SALE = range(8)
@@ -127,7 +127,7 @@ class Pages:
 
 
 def property_texts() -> tuple[str, ...]:
-    """Return the JSON of every mix of device, country and search query, in the order of `property_code`."""
+    """Return the JSON of each property code: every combination of device, country and search query."""
     return tuple(
         f'{{"device":"{device}","country":"{country}"' + (f',"query":"{query}"' if query else "") + "}"
         for device in DEVICES

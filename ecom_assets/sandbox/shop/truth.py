@@ -1,4 +1,4 @@
-"""What the simulated shop planted, counted while it plants: the numbers that the platform must find again.
+"""The ground truth of the simulated shop: the numbers that the platform must reproduce, counted as rows are made.
 
 Nothing here reads the written files or uses the platform's code.
 """
@@ -33,7 +33,7 @@ class Tally:
         self._counts: Counter[str] = Counter()
 
     def add_good(self, rows: Rows) -> None:
-        """Count clean events at their first arrival; every session's events must come in one call."""
+        """Count clean events at their first arrival; all events of a session must be in one call."""
         self._add_received("clean", rows)
         self._add_happened("clean", rows["at"])
         self._types += np.bincount(rows["type"], minlength=len(self._types))
@@ -46,7 +46,7 @@ class Tally:
         self._add_happened("sessions", refunds["at"])
 
     def add_copies(self, rows: Rows) -> None:
-        """Count surplus copies."""
+        """Count duplicates."""
         self._add_received("duplicates", rows)
 
     def add_broken(self, rows: Rows) -> None:
@@ -75,7 +75,7 @@ class Tally:
         np.add.at(self._happened[name], at // r.DAY - self._first, 1 if weight is None else weight)
 
     def _add_sessions(self, rows: Rows) -> None:
-        """Count sessions: each source session is one by construction, whatever the idle rule finds."""
+        """Count sessions. By construction, each session id is one session under the idle timeout."""
         if not len(rows):
             return
         rows = rows[np.argsort(rows["session"], kind="stable")]
@@ -97,7 +97,7 @@ class Tally:
         self._funnel += np.array([np.count_nonzero(seen >> step & 1) for step in FUNNEL])
 
     def truth(self, settings: dict[str, object]) -> dict[str, object]:
-        """Return everything, in the shape of `truth.json`."""
+        """Return all counts, with the structure of `truth.json`."""
         return {
             "generator": GENERATOR,
             "settings": settings,

@@ -1,6 +1,6 @@
-"""What people do in the simulated shop: visits that walk from page to page, and mostly leave before they buy.
+"""Simulate what people do in the shop: they go from page to page, and most leave before they buy.
 
-All visits of a batch take their n-th step together, so the cost is that of a few array operations per step.
+All visits of a batch take their n-th step together, so a step costs only a few array operations.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from ecom_assets.sandbox.shop.people import LONGEST_VISIT_S
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
 
 EXIT = len(r.EVENT_TYPES)
-"""The pseudo action of leaving."""
-# After this event: weights of what comes next, with an empty cart and with a filled one.
+"""The pseudo-action of leaving the shop."""
+# Weights of the next action after each event type, with an empty cart and with a filled one.
 _EMPTY: dict[int, dict[int, float]] = {
     r.PAGE: {r.PAGE: 10, r.CATEGORY: 25, r.SEARCH: 9, r.PRODUCT: 29, EXIT: 24},
     r.CATEGORY: {r.PAGE: 4, r.CATEGORY: 22, r.SEARCH: 4, r.PRODUCT: 58, EXIT: 12},
@@ -43,12 +43,12 @@ _FILLED: dict[int, dict[int, float]] = {
     r.REMOVE: {r.PAGE: 10, r.CATEGORY: 20, r.SEARCH: 5, r.PRODUCT: 25, r.CHECKOUT: 20, EXIT: 20},
     r.CHECKOUT: {r.PAGE: 12, r.PRODUCT: 5, r.REMOVE: 3, r.PURCHASE: 44, EXIT: 36},
 }
-# Those who came to buy do these more (or less) often.
+# Factors on the weights for visitors who intend to buy.
 _WARM = {r.ADD: 2.2, r.CHECKOUT: 1.4, r.PURCHASE: 1.4, EXIT: 0.75}
 
 
 def _bounds(weights: dict[int, float], factors: dict[int, float]) -> Floats:
-    """Return the upper bounds of each action's share; a state that cannot occur leads to the exit."""
+    """Return the upper bound of each action's share; a state that cannot occur leads to the exit."""
     full = [weights.get(action, 0.0) * factors.get(action, 1.0) for action in range(EXIT + 1)]
     return cumulative(full if weights else [0.0] * EXIT + [1.0])
 
@@ -59,11 +59,11 @@ def _flow(factors: dict[int, float]) -> Floats:
 
 
 FLOW: Floats = np.array([_flow({}), _flow(_WARM)])
-"""Indexed by warmth (0 or 1), last event type, and whether something is in the cart."""
+"""Bounds of the next action, by intent to buy (0 or 1), last event type, and whether the cart is filled (0 or 1)."""
 
 
 def _pauses() -> Ints:
-    """Pauses in microseconds: log-normal around 22 s, 25 minutes at most; a few events share an instant."""
+    """Return pauses in microseconds: log-normal around 22 s, at most 25 minutes; a few are 0."""
     size, normal = 65536, NormalDist()
     seconds = [22 * 2.718281828459045 ** (1.15 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
     table = np.array([min(int(s * r.SECOND), 1500 * r.SECOND) for s in seconds], np.int64)
@@ -92,7 +92,7 @@ _STATE = np.dtype(
 
 @dataclass(frozen=True)
 class World:
-    """What stays the same for a whole simulation."""
+    """The constants of a simulation."""
 
     dice: Dice
     catalogue: Catalogue
@@ -102,7 +102,7 @@ class World:
 
 
 def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
-    """Return the events and the orders of these visits; both get numbers from the given ones on."""
+    """Return the events and orders of visits; sessions are numbered from `first_visit`, events from `first_number`."""
     state = _arrive(world, visits, first_visit)
     events, orders, number = [], [], first_number
     for step in range(MOST_STEPS):
@@ -119,7 +119,7 @@ def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tup
 
 
 def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
-    """Make the first page view of each visit."""
+    """Return the state of each visit at its first page view."""
     dice, visitor = world.dice, visits["visitor"]
     state = np.zeros(len(visits), _STATE)
     state["visit"] = visit = first_visit + np.arange(len(visits), dtype=np.int64)
@@ -130,7 +130,7 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
     state["until"] = event["at"] + LONGEST_VISIT_S * r.SECOND
     _equip(dice, state, visitor, visit)
     _land(world, state, visits["is_first"])
-    # Some are still logged in from an earlier visit, some log in on the way; the others do so to check out.
+    # Some are still logged in from an earlier visit, some log in during the visit; the others log in at checkout.
     is_remembered = ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
     login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
     state["login_step"] = np.where(is_remembered, 0, login_step)
@@ -138,7 +138,7 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
 
 
 def _equip(dice: Dice, state: Rows, visitor: Ints, visit: Ints) -> None:
-    """Give each visit its device, browser, cookie and country: mostly those the person always has."""
+    """Set the device, browser, cookie and country of each visit; most visits use the person's usual device."""
     is_other_device = dice.chance(0.12, "other device", visit).astype(np.int64)
     browser = visitor * 2 + is_other_device
     device = pick(cumulative(t.DEVICE_SHARES), dice.unit("device", browser))
@@ -152,7 +152,7 @@ def _equip(dice: Dice, state: Rows, visitor: Ints, visit: Ints) -> None:
 
 
 def _land(world: World, state: Rows, is_first: Flags) -> None:
-    """Choose the source of each visit and the page it lands on."""
+    """Choose the source and the landing page of each visit."""
     dice, visit, event = world.dice, state["visit"], state["event"]
     unit = dice.unit("source", visit)
     source = np.where(is_first, pick(_NEW, unit), pick(_RETURNING, unit))
@@ -171,7 +171,7 @@ def _land(world: World, state: Rows, is_first: Flags) -> None:
 
 
 def _go_on(world: World, state: Rows, step: int) -> Rows:
-    """Take everybody's next step and drop those who leave."""
+    """Return the visits after their next step, without those that end."""
     key = state["visit"] * MOST_STEPS + step
     unit = world.dice.unit("action", key)
     is_filled = (state["lines"] > 0).astype(np.int64)
@@ -190,11 +190,11 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
 
 
 def _browse(world: World, state: Rows, action: Ints, key: Ints) -> None:
-    """Choose what is looked at, and the page it is on."""
+    """Choose the product, category or search query of each action, and its page."""
     unit, event = world.dice.unit("what", key), state["event"]
     category = np.where(action == r.CATEGORY, choose_category(unit), state["category"])
     query = (unit * len(t.QUERIES)).astype(np.int64)
-    # A visit that landed on a product looks at that very product first.
+    # A visit that landed on a product page views that product first.
     is_landed = (action == r.PRODUCT) & (state["product"] >= 0) & (key % MOST_STEPS == 1)
     is_new = (action == r.PRODUCT) & ~is_landed
     anywhere = np.where(world.dice.chance(0.35, "stray", key), -1, category)
@@ -214,9 +214,9 @@ def _browse(world: World, state: Rows, action: Ints, key: Ints) -> None:
 
 
 def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
-    """Put products into carts and take them out; say what a cart is worth where an event is about it.
+    """Add products to carts, remove them, and set the cart value of cart, checkout and purchase events.
 
-    A full cart gives up its last product for the new one.
+    In a full cart, a new product replaces the last one.
     """
     event, each = state["event"], np.arange(len(state))
     slot = np.minimum(state["lines"], r.CART_LINES - 1)
@@ -238,13 +238,13 @@ def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
 
 
 def _identify(state: Rows, step: int) -> None:
-    """Log in those whose moment has come; nobody checks out without an account."""
+    """Log in the visits whose login step this is, and those that check out."""
     event = state["event"]
     event["is_known"] |= (state["login_step"] == step) | (event["type"] == r.CHECKOUT)
 
 
 def _ordered(state: Rows) -> Rows:
-    """Turn this step's purchases into orders, and empty their carts."""
+    """Return this step's purchases as orders, and empty their carts."""
     buys = state["event"]["type"] == r.PURCHASE
     state["event"]["order"][buys] = state["event"]["number"][buys]
     bought = state[buys]
@@ -265,7 +265,7 @@ def city_of(dice: Dice, visitor: Ints) -> Ints:
 
 
 _ON_PRODUCT = 2
-# Where the pages of an event type begin; views of other pages choose among `_OTHER_PAGES`.
+# The first page code of each event type; page views choose from `_OTHER_PAGES`.
 _PAGES = {
     r.PRODUCT: t.Pages.FIRST_PRODUCT,
     r.ADD: t.Pages.FIRST_PRODUCT,
