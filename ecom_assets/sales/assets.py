@@ -1,7 +1,8 @@
 """Assets of sales: the star schema, daily revenue, and customers by week.
 
-Tables that are cut by day compute again every day that a run can change: see docs/adr/0003. City, item and customer are
-computed whole from a few columns of all order lines, because any line may be an item's or a customer's latest.
+Tables partitioned by day recompute every day that a run can change: see docs/adr/0003. City, item and customer are
+always recomputed as a whole, from a few columns of all order lines, because any line may be the latest of its city,
+item or customer.
 """
 
 import ibis.expr.types as ir
@@ -30,19 +31,19 @@ EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 @table_asset(contracts.City, user_order_log=EVERY_LINE)
 def city(user_order_log: ir.Table) -> ir.Table:
-    """Describe the cities."""
+    """Compute the city dimension."""
     return dimensions.city(user_order_log)
 
 
 @table_asset(contracts.Item, user_order_log=EVERY_LINE)
 def item(user_order_log: ir.Table) -> ir.Table:
-    """Describe the items."""
+    """Compute the item dimension."""
     return dimensions.item(user_order_log)
 
 
 @table_asset(contracts.Customer, deps=(city.key,), user_order_log=EVERY_LINE)
 def customer(user_order_log: ir.Table) -> ir.Table:
-    """Describe the customers."""
+    """Compute the customer dimension."""
     return dimensions.customer(user_order_log)
 
 
@@ -52,7 +53,7 @@ def customer(user_order_log: ir.Table) -> ir.Table:
     invalidated_by=days_of_changed_orders,
 )
 def calendar(days: Days) -> ir.Table:
-    """Describe the days."""
+    """Compute the calendar dimension."""
     return compute_calendar(days)
 
 
@@ -67,7 +68,7 @@ def calendar(days: Days) -> ir.Table:
 def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Turn lines into sales."""
+    """Turn order lines into sales with a channel."""
     return compute_sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
 
 
@@ -77,7 +78,7 @@ def sales(
     invalidated_by=days_of_changed_credit,
 )
 def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
-    """Add up each item's day."""
+    """Add up the sales of each item and day."""
     return compute_product_sales_daily(sales, days)
 
 
@@ -87,13 +88,13 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
     invalidated_by=days_of_changed_credit,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
-    """Add up each day, in total and by dimension."""
+    """Add up the sales of each day, in total and by dimension."""
     return compute_revenue_daily(sales, days)
 
 
 @invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)
 def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Return the weeks from the first one that the run can change."""
+    """Return the weeks that the run can change."""
     return changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
 
 
@@ -105,18 +106,18 @@ def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: 
     automation=follows_sales(),
 )
 def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
-    """Count each week's new, returning and refunded customers."""
+    """Count the new, returning and refunded customers of each week."""
     return compute_customer_retention(sales, customer, days)
 
 
 STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
-"""`mart/conversions` come between the two."""
+"""`mart.conversions` is computed between `LINE_ASSETS` and `STAR_ASSETS`."""
 
 
 @table_asset(PurchaseRevenueDaily, events=CleanEvents)
 def purchase_revenue_daily(events: ir.Table) -> ir.Table:
-    """Add up each day's purchases and refunds."""
+    """Add up the purchases and refunds of each day."""
     return compute_purchase_revenue_daily(events)
 
 

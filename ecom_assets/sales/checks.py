@@ -94,7 +94,7 @@ def _both_amounts(sums: ir.Table) -> ir.Table:
 
 
 def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> CheckResult:
-    """Compare rows and money of two tables, per day and part; where one has no row, it has nothing."""
+    """Compare the rows and money of two tables, per day and part; a missing row counts as zero."""
     both = union_all(one.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
     both = of_days(both, "day", days)
     sums = both.group_by("day", "part").agg(
@@ -111,4 +111,4 @@ SALES_CHECKS = [
     dimensions_add_up_to_total,
     new_and_returning_are_all,
 ]
-"""Every invariant of the star schema."""
+"""All checks of the star schema, in addition to the contracts."""

@@ -1,6 +1,6 @@
-"""Which sources the numbers of an answer are counted from, and which days of each are known.
+"""The sources that an answer is counted from, and the known days of each source.
 
-Sales are those of order lines; a shop that gave none has those of its purchase events, and each answer says which.
+Sales are counted from order lines, or from purchase events if a shop has no order lines. Each answer names its source.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from ecom_assets.tables.queries import EVENTS, NOTHING, KnownDays, NoOrdersError
 
 SalesSource = Literal["orders", "purchase_events"]
 Source = Literal["sales", "events", "stock"]
-"""`sales` are order lines, or purchase events where there are none."""
+"""`sales` are order lines, or purchase events if there are none."""
 ORDERS: Final[SalesSource] = "orders"
 PURCHASES: Final[SalesSource] = "purchase_events"
 DEFINITION: Final = {
@@ -21,7 +21,7 @@ DEFINITION: Final = {
 
 
 def sales_source(reading: Reading) -> SalesSource:
-    """Return where sales are counted.
+    """Return the source of sales.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -36,7 +36,7 @@ def sales_source(reading: Reading) -> SalesSource:
 
 
 def find_sales_source(reading: Reading) -> SalesSource | None:
-    """Return the same, None where there is neither."""
+    """Return the source of sales; None if there are neither order lines nor purchase events."""
     if reading.known.get(ORDERS, NOTHING).first is not None:
         return ORDERS
     days = reading.table(PurchaseRevenueDaily).select("event_date").limit(1)
@@ -44,7 +44,7 @@ def find_sales_source(reading: Reading) -> SalesSource | None:
 
 
 def knows_revenue(reading: Reading) -> bool:
-    """Tell whether sales carry money: order lines do; of purchase events a single one has to."""
+    """Return whether sales have amounts: order lines always do, purchase events if at least one has an amount."""
     if sales_source(reading) == ORDERS:
         return True
     days = reading.table(PurchaseRevenueDaily)
@@ -52,10 +52,10 @@ def knows_revenue(reading: Reading) -> bool:
 
 
 def require_orders(reading: Reading) -> None:
-    """Refuse a shop without order lines, where purchase events cannot stand for them.
+    """Refuse a shop without order lines; for numbers that cannot be counted from purchase events instead.
 
     Raises:
-        NoOrdersError: It has none.
+        NoOrdersError: There are no order lines.
     """
     if reading.known.get(ORDERS, NOTHING).first is None:
         raise NoOrdersError(
@@ -64,7 +64,7 @@ def require_orders(reading: Reading) -> None:
 
 
 def known_days(reading: Reading, sources: Iterable[Source]) -> dict[str, KnownDays]:
-    """Return the known days of some sources by their names: none of one that is not there."""
+    """Return the known days of sources, by the source's name; a source without data has no days."""
     names: dict[str, str] = {}
     for source in sources:
         found = (find_sales_source(reading) or ORDERS) if source == "sales" else source

@@ -1,4 +1,4 @@
-"""New, returning and refunded customers by week, category and city: METRICS "Retention", the weekly sales mart."""
+"""New, returning and refunded customers by week, category and city: METRICS "Customers by week"."""
 
 from itertools import product
 
@@ -16,12 +16,12 @@ DAYS_AFTER_MONDAY = 6
 
 
 def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Table:
-    """One row per week, category and city, and the totals of these.
+    """Return one row per week, category and city, with totals over categories and cities.
 
     Args:
         sold: All rows of `Sales`.
         customers: All rows of `Customer`.
-        days: Days whose Mondays say which weeks.
+        days: The weeks whose Monday is among these days are computed.
     """
     sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
     sold = sold.mutate(week_start_date=start_of_week(sold.order_date))
@@ -37,14 +37,15 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
 
 
 def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
-    """Mondays of the weeks that a change of `days` and of the `changed` days can change, in a column `day`.
+    """Return the Mondays of the weeks that can change if orders of `days` or `changed` change, in a column `day`.
 
-    A first order that comes, goes or moves makes later ones returning or new, so that every later week is among them.
+    If a first order is added, removed or moved, later orders become returning or new. So every later week with sales is
+    included.
 
     Args:
         sold: All rows of `Sales`.
-        changed: Further days of order, in a column `day`.
-        days: The run's days.
+        changed: More order days, in a column `day`.
+        days: The days of the run.
     """
     touched = union_all(day_table(days), changed)
     touched = touched.select(day=start_of_week(touched.day)).distinct()
@@ -54,7 +55,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:
-    """One row per cell and customer, in every cell that the customer's lines count for."""
+    """Return one row per cell and customer, for every cell, totals included, that counts the customer's lines."""
     is_refund = sold.status == "refunded"
     orders = sold.group_by(*CELL, "customer_id", "is_new", order_key=order_key(sold)).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),

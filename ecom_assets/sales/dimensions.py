@@ -1,6 +1,6 @@
 """The dimensions of the star schema: days, and cities, items and customers with the attributes of their latest line.
 
-All but days are computed whole, from a few columns of all order lines.
+All but the calendar of days are computed from a few columns of all order lines.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SATURDAY = 6
 
 
 def calendar(days: Days) -> ir.Table:
-    """One row per day."""
+    """Return one row per day."""
     table = day_table(days)
     monday = start_of_week(table.day)
     weekday = table.day.day_of_week.index().cast("int64") + 1
@@ -39,7 +39,7 @@ UNKNOWN = "unknown"
 
 
 def city(lines: ir.Table) -> ir.Table:
-    """One row per city of `UserOrderLog`."""
+    """Return one row per city of `UserOrderLog`."""
     latest = _latest(lines, "city_id", ("city_name", "country"))
     name = latest.city_name.fill_null(UNKNOWN)
     regions = [(known, region) for known, (region, _) in KNOWN_CITIES.items()]
@@ -53,13 +53,13 @@ def city(lines: ir.Table) -> ir.Table:
 
 
 def item(lines: ir.Table) -> ir.Table:
-    """One row per item of `UserOrderLog`."""
+    """Return one row per item of `UserOrderLog`."""
     latest = _latest(lines, "item_id", ("item_name", "item_category"))
     return latest.mutate(item_name=latest.item_name.fill_null(UNKNOWN)).select(*Item.columns)
 
 
 def customer(lines: ir.Table) -> ir.Table:
-    """One row per customer of `UserOrderLog`."""
+    """Return one row per customer of `UserOrderLog`."""
     latest = _latest(lines, "customer_id", ("first_name", "last_name", "city_id"))
     is_shipped = lines.status == "shipped"
     zero = ibis.literal(0, MONEY)
@@ -77,7 +77,7 @@ def customer(lines: ir.Table) -> ir.Table:
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
-    """One row per key with the attributes of its latest line; of several at once, the greatest by the alphabet."""
+    """Return one row per key with the attributes of its latest line; of simultaneous lines, the last alphabetically."""
     seen = lines.group_by(key, *attributes).agg(last_at=lines.ordered_at.max())
     order = [seen.last_at.desc(), *(seen[name].fill_null("").desc() for name in attributes)]
     placed = seen.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=order)))
@@ -114,4 +114,4 @@ KNOWN_CITIES: dict[str, tuple[str, str]] = {
     "Ростов": ("Rostov Oblast", "Russia"),
     "Ярославль": ("Yaroslavl Oblast", "Russia"),
 }
-"""City name: region, country."""
+"""Region and country by city name."""

@@ -1,7 +1,7 @@
-"""Daily revenue from purchase events: the sales of a shop that has no order lines. METRICS "Sales".
+"""Daily revenue from purchase events, for shops without order lines. METRICS "Sales of purchase events".
 
-Each event of type purchase is one order of one item, worth its `cart_value`; each refund takes its own back. Revenue of
-order lines is in `sales/sales.py`.
+Each event of type purchase is one order of one item, worth its `cart_value`; each refund subtracts its own
+`cart_value`. Revenue of order lines is in `sales/sales.py`.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ PLACE_NAMES = {
     "region": ("region", "region_name", "geo_region", "geo_region_name", "state"),
     "city_name": ("city", "city_name", "geo_city"),
 }
-"""Names of JSON values among an event's properties that tell where it happened, at whatever depth."""
+"""Names of JSON values, at any depth of an event's properties, that give the place of the event."""
 DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
 def purchase_revenue_daily(events: ir.Table) -> ir.Table:
-    """Totals of each day, and the same by category and by place, `(all)` standing in what is summed.
+    """Return the totals of each day, and the sums by category and by place, with `(all)` in the other dimensions.
 
     Args:
         events: Rows of `CleanEvents`.
@@ -46,7 +46,7 @@ def purchase_revenue_daily(events: ir.Table) -> ir.Table:
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Counts and amounts of purchases and refunds per unit; an amount is null where no event of a kind tells one."""
+    """Return counts and amounts of purchases and refunds per unit; an amount is null if none of its events has one."""
     events = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     is_refund = events.event_type == REFUND
     money = events.cart_amount.cast(MONEY)
@@ -70,5 +70,5 @@ def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
-    """Return a text among the properties, by a pattern: no engine reads JSON like another."""
+    """Return a text from the properties, found by a pattern, because engines parse JSON differently."""
     return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("").fill_null(UNKNOWN)

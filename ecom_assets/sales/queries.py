@@ -56,7 +56,7 @@ COUNTS: Final = ("order_count", "refund_count", "sold_item_count", "refunded_ite
 AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
 NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 Dimension = Literal["item_category", "sales_channel"]
-"""What sales are told apart by; purchase events tell categories only."""
+"""The dimensions of sales; purchase events have only the category."""
 SALES_DEFINITION: Final = (
     {name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")}
     | {"change": CHANGE}
@@ -65,7 +65,7 @@ SALES_DEFINITION: Final = (
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the numbers of a period, of the one before, and how they changed.
+    """Return the numbers of a period and of the one before, and their change.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -128,14 +128,14 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
 
 
 def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Return the sums of daily rows per unit; amounts that no row tells are null."""
+    """Return the sums of daily rows per unit; an amount is null if no row has it."""
     counts = {name: rows[name].sum().cast("int64") for name in COUNTS}
     amounts = {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
     return rows.group_by(*unit).agg(**counts, **amounts)
 
 
 def numbers(row: Row | None) -> Row:
-    """Return the sums of a row with their mean; zeros where there was no row, as nothing was sold or refunded."""
+    """Return the sums of a row with the average order value; zeros without a row, as nothing was sold or refunded."""
     found: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
     found |= {name: row[name] if row else ZERO for name in AMOUNTS}
     return found | {"average_order_value": mean(found["revenue_amount"], found["order_count"])}
@@ -153,10 +153,10 @@ TREND_DEFINITION: Final = {
 
 
 def revenue_trend(reading: Reading, period: Period, granularity: Granularity) -> list[Row]:
-    """Return a point per part of the period, in order.
+    """Return a point for each part of the period, in order.
 
     Raises:
-        DefinitionError: More days are asked for by the hour than there can be.
+        DefinitionError: The period has too many days for hourly points.
         NoOrdersError: There are neither order lines nor purchase events.
     """
     if granularity == "hour":
@@ -196,12 +196,15 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
 
 
 def _dated(events: ir.Table) -> ir.Table:
-    """Return events with the days and instants of purchases under the names that those of order lines have."""
+    """Return events with the columns of day and time renamed to those of order lines."""
     return events.rename(order_date="event_date", ordered_at="event_at")
 
 
 def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
-    """Return the period's lines, the order's id on its first line of the day only, so that hours add up to the day."""
+    """Return the period's lines; only the first line per order, status and day keeps its order id.
+
+    So an order with lines in several hours counts in one hour, and the hours add up to the day.
+    """
     sold = sold.filter(period.contains(sold.order_date))
     first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
     placed = sold.mutate(place=ibis.row_number().over(first))
@@ -214,7 +217,7 @@ def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
 
 
 def _hours(day: date, timezone: str) -> list[datetime]:
-    """Return the instants at which the hours of a day start, in its own time zone."""
+    """Return the times at which the hours of a day start, in the time zone."""
     zone = ZoneInfo(timezone)
     start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (day, day + ONE_DAY))
     count = -(-int((end - start).total_seconds()) // HOUR_S)
@@ -229,7 +232,7 @@ def _sum(rows: list[Row | None]) -> Row:
 
 
 def _amount(amounts: list[Decimal | None]) -> Decimal | None:
-    """Return the sum of what is told; None where something was sold and nothing is told."""
+    """Return the sum of the known amounts; None if there are amounts and all of them are unknown."""
     told = [amount for amount in amounts if amount is not None]
     return sum(told, ZERO) if told or not amounts else None
 
@@ -243,14 +246,14 @@ STARTS: Final[dict[str, Callable[[date], date]]] = {
     "week": _week,
     "month": lambda day: day.replace(day=1),
 }
-"""The first day of the part that a day is in."""
+"""For each granularity, a function that returns the first day of the part that a day is in."""
 Level = Literal["country", "region", "city"]
 PLACE_COLUMNS: Final = {
     "country": ["country"],
     "region": ["country", "region"],
     "city": ["country", "region", "city_id", "city_name"],
 }
-"""What tells places of a level apart."""
+"""The columns that identify a place of each level."""
 
 
 def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
@@ -258,7 +261,7 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
-        NoSourceError: There are no order lines, and no purchase event tells a place.
+        NoSourceError: There are no order lines, and no purchase event has a place.
     """
     source = sales_source(reading)
     placed = _of_orders(reading) if source == ORDERS else _of_purchases(reading)
@@ -284,7 +287,7 @@ def _of_orders(reading: Reading) -> ir.Table:
 
 
 def _of_purchases(reading: Reading) -> ir.Table:
-    """Return daily rows by place; an event tells no id of a city."""
+    """Return daily rows by place; events have no city id."""
     table = reading.table(PurchaseRevenueDaily)
     rows = table.filter(table.product_category == ALL, table.country != ALL)
     if not reading.state(rows.filter(rows.country != UNKNOWN).select("country").limit(1)):
@@ -304,7 +307,7 @@ CUSTOMER_WEEKS_DEFINITION: Final = {name: one.description for name, one in Custo
 def customer_weeks(
     reading: Reading, period: Period, category: str | None, city_id: str | None, page: Page
 ) -> dict[str, Any]:
-    """Return weeks of a period, of one category or city or of all, and how many there are.
+    """Return the weeks of a period, for one category or city or for all, and the number of weeks.
 
     Raises:
         NoOrdersError: There is not a single order line.
@@ -320,7 +323,7 @@ def customer_weeks(
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
-    """Return the newest week that begins or goes on in a period and has orders, of all categories and cities."""
+    """Return the newest week with order lines that overlaps a period, over all categories and cities."""
     monday = replace(period, start_date=period.start_date - period.start_date.weekday() * ONE_DAY)
     table = reading.table(CustomerRetention)
     weeks = table.filter(in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL)
@@ -329,7 +332,7 @@ def newest_customer_week(reading: Reading, period: Period) -> Row | None:
 
 
 def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
-    """Return the numbers of a source's sales in a period, and how many customers these are of."""
+    """Return the numbers of a source's sales in a period, with the number of customers."""
     is_of_orders = source == ORDERS
     table = reading.table(Sales if is_of_orders else SessionEvents)
     sold = table.filter(in_period(table.order_date if is_of_orders else table.event_date)).mutate(whole=1)
@@ -338,7 +341,7 @@ def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
 
 
 def has_purchases(reading: Reading) -> bool:
-    """Tell whether an event of any day is a purchase or a refund."""
+    """Return whether any event is a purchase or a refund."""
     events = reading.table(SessionEvents)
     return bool(reading.state(events.filter(events.event_type.isin([PURCHASE, REFUND])).select("event_id").limit(1)))
 
@@ -361,10 +364,10 @@ CHANNEL_DEFINITION: Final = {
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
-    """Return each channel that is credited with anything in the period or the one before, most revenue first.
+    """Return each channel with credit in the period or the one before, highest revenue first.
 
     Raises:
-        NoSourceError: There are no events, which tell channels, or neither order lines nor purchase events.
+        NoSourceError: There are no events to take channels from, or neither order lines nor purchase events.
     """
     require(reading, "events")
     source = sales_source(reading)
@@ -376,10 +379,10 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return each sales channel that anything was sold or refunded on in the period or the one before, as above.
+    """Return each sales channel with sales or refunds in the period or the one before, highest revenue first.
 
     Raises:
-        NoSourceError: There are no order lines, which tell sales channels.
+        NoSourceError: There are no order lines to take sales channels from.
     """
     if find_sales_source(reading) != ORDERS:
         raise NoSourceError(

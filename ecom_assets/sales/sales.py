@@ -16,7 +16,7 @@ ORDER = ["order_date", "order_id", "customer_id", "status"]
 
 
 def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
-    """One row per order line of `days`.
+    """Return one row per order line of `days`.
 
     Args:
         lines: All rows of `UserOrderLog`.
@@ -33,7 +33,7 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
 
 
 def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """One row per day of `days` and item.
+    """Return one row per day of `days` and item.
 
     Args:
         sold: All rows of `Sales`.
@@ -44,7 +44,7 @@ def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """The totals of each day of `days`, and the same by each dimension, `(all)` standing in the others.
+    """Return the totals of each day of `days`, and the sums by each dimension, with `(all)` in the other dimensions.
 
     Args:
         sold: All rows of `Sales`.
@@ -61,7 +61,7 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def added_up(sold: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Counts and amounts of order lines per unit; what an order is, `order_key` says."""
+    """Return counts and amounts of order lines per unit; `order_key` defines which lines are one order."""
     is_refund = sold.status == "refunded"
     order = sold.order_id if "order_date" in unit else order_key(sold)
     sums = sold.group_by(*unit).agg(
