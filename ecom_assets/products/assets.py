@@ -29,20 +29,20 @@ def product_performance(
     sales_source: str,
     has_views: bool,  # noqa: FBT001 (what rules offer, by name)
 ) -> ir.Table:
-    """Add up what each product's day came to."""
+    """Add up views, carts and sales of each product and day."""
     return performance.product_performance(session_events, sales, days, sales_source, has_views=has_views)
 
 
 class StockSource(Protocol):
-    """How much there is."""
+    """A source of stock levels."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the stock of the newest of the days, or nothing, so that all stays as it is."""
+        """Return the stock on the newest of the days, or an output that leaves the table unchanged."""
 
 
 @table_asset(RawStock)
 def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
-    """Ask how much there is; rows of other days stay as they were told."""
+    """Fetch the stock from its source; rows of other days do not change."""
     return stock_source.received(days).require_rows("stock")
 
 
@@ -50,10 +50,10 @@ def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     InventoryAlerts, stock=Reads(RawStock, whole=True), product_performance=Reads(ProductPerformance, whole=True)
 )
 def inventory_alerts(stock: ir.Table, product_performance: ir.Table, inventory_rule: InventoryRule) -> ir.Table:
-    """Say which products need attention."""
+    """Find the products whose stock needs attention."""
     return compute_inventory_alerts(stock, product_performance, inventory_rule)
 
 
 STOCK_ASSETS = (raw_stock, inventory_alerts)
-"""Those that need a catalogue with stock."""
+"""The assets that need a catalogue with stock."""
 PRODUCT_ASSETS = (product_performance, *STOCK_ASSETS)

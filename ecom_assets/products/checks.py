@@ -27,7 +27,7 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
     )
     both = of_days(both, "day", days)
     sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
-    # Where events tell what was sold, there may be orders of older days.
+    # A shop that now counts sales from events can have orders of older days.
     sums = sums.semi_join(told, sums.day == told.event_date)
     return result_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
@@ -46,4 +46,4 @@ def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts:
 
 
 PRODUCT_CHECKS = [products_add_up_to_sales, alerts_are_about_the_newest_stock]
-"""Every invariant of products and stock."""
+"""All checks of products and stock, in addition to the contracts."""

@@ -1,8 +1,8 @@
-"""Product performance: what each product was viewed, put into carts, bought and refunded, day by day.
+"""Product performance: how often each product was viewed, added to carts, bought and refunded, by day.
 
-A purchase event names one product of an order and no quantities, so that what was sold is taken from orders where a
-shop has them. Without orders a purchase event is one item of its product, and its amount is the revenue: true of logs
-with an event per bought item, as REES46's.
+A purchase event names one product of an order and no quantities, so sales are taken from orders if a shop has them.
+Without orders, a purchase event counts as one item of its product, and its amount is the revenue. This is right for
+logs with one event per bought item, such as REES46.
 """
 
 import ibis
@@ -24,21 +24,21 @@ COUNTS = (
 )  # fmt: skip
 OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
 PRICED = "priced_count"
-"""How many orders, or events of purchases and refunds, tell an amount."""
+"""Positive if an order, or an event of a purchase or refund, has an amount."""
 AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
 
 
 def product_performance(
     events: ir.Table, sold: ir.Table, days: Days, sales_source: str, *, has_views: bool = True
 ) -> ir.Table:
-    """One row per day of `days` and product.
+    """Return one row per day of `days` and product.
 
     Args:
         events: All rows of `SessionEvents`.
         sold: All rows of `Sales`.
-        days: The days asked for.
+        days: The days to compute.
         sales_source: `orders`, or `events` for a shop without orders.
-        has_views: Whether the shop gave events: without them nobody knows what was viewed.
+        has_views: Whether the shop has events; without them, views are unknown.
     """
     events = events.filter(days.contain(events.event_date))
     unnamed = _unnamed_days(events)
@@ -63,7 +63,7 @@ def product_performance(
 
 
 def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
-    """Return the sums with null for views that nobody told, and for amounts where something sold tells none."""
+    """Return the sums with null for unknown views, and for the amounts of sales without any amount."""
     is_unpriced = (found.purchase_count + found.refunded_item_count > 0) & (found[PRICED] == 0)
     unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), found[name]) for name in AMOUNTS}
     views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
@@ -71,14 +71,14 @@ def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
 
 
 def _unnamed_days(events: ir.Table) -> ir.Table:
-    """Return the days, as `unnamed_date`, with purchases or refunds none of which names a product."""
+    """Return the days, as `unnamed_date`, on which no purchase or refund names a product, although there are some."""
     sold = events.filter(events.event_type.isin(OF_SALES))
     by_day = sold.group_by("event_date").agg(named_count=sold.product_id.count())
     return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")
 
 
 def _without_unnamed(found: ir.Table, unnamed: ir.Table) -> ir.Table:
-    """Return the sums with null for all that was sold on days of which nobody knows what was."""
+    """Return the sums with null for sales on the days that `_unnamed_days` returns."""
     joined = found.left_join(unnamed, found.event_date == unnamed.unnamed_date)
     is_unknown = joined.unnamed_date.notnull()
     unknown = {name: is_unknown.ifelse(ibis.null(found[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
@@ -86,7 +86,7 @@ def _without_unnamed(found: ir.Table, unnamed: ir.Table) -> ir.Table:
 
 
 def _interest(events: ir.Table) -> ir.Table:
-    """Views and carts, which events alone tell."""
+    """Return views and carts, which only events have."""
     events = events.filter(events.event_type.isin(TYPES))
     each = events.group_by("event_date", "product_id", "visitor_id").agg(
         product_category=events.product_category.min(),
@@ -103,7 +103,7 @@ def _interest(events: ir.Table) -> ir.Table:
 
 
 def _sold(sold: ir.Table, days: Days) -> ir.Table:
-    """What order lines tell."""
+    """Return sales from order lines."""
     sold = sold.filter(days.contain(sold.order_date))
     found = added_up(sold, ["order_date", "item_id"])
     found = found.mutate(**{PRICED: ibis.literal(1, "int64")})
@@ -111,7 +111,7 @@ def _sold(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def _bought(events: ir.Table) -> ir.Table:
-    """What events of purchases and refunds tell."""
+    """Return sales from events of purchases and refunds."""
     events = events.filter(events.event_type.isin(OF_SALES))
     is_refund = events.event_type == "refund"
     money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
@@ -130,7 +130,7 @@ def _bought(events: ir.Table) -> ir.Table:
 
 
 def _completed(found: ir.Table) -> ir.Table:
-    """Return the rows with nothing in the columns that they do not tell."""
+    """Return the rows with zero, or null for the category, in the columns that they lack."""
     nothing = {
         **dict.fromkeys((*COUNTS, PRICED), ibis.literal(0, "int64")),
         **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),

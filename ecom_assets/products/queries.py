@@ -1,6 +1,6 @@
-"""Numbers of products: the top ones of a period, one in detail, categories, and stock that needs attention.
+"""Numbers of products: the top products of a period, one product in detail, categories, and inventory alerts.
 
-Sums of `mart.product_performance`, whose purchases are those of orders; without orders, of purchase events.
+Most are sums of `mart.product_performance`, whose purchases come from orders, or from purchase events without orders.
 """
 
 from dataclasses import dataclass, replace
@@ -60,13 +60,14 @@ PRODUCT_DEFINITION: Final = {name: ProductPerformance.columns[name].description 
 def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
     reading: Reading, period: Period, sort_by: SortBy, category: str | None, *, limit: int, offset: int = 0
 ) -> dict[str, Any]:
-    """Return the first products of a period by a number, and how many there are."""
+    """Return the top products of a period, sorted by a number, and the count of all products."""
     table = reading.table(ProductPerformance)
     rows, sold = table.filter(in_period(table.event_date)), _Sold.of(reading)
     ranked = _ranked(reading, rows, sort_by, category)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
-    # Adding up all numbers of all products takes several times as long as one number of all, and all of the first.
+    # Summing one number of all products, and then all numbers of the top ones, is several times faster than summing
+    # all numbers of all products.
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
     named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
@@ -82,7 +83,7 @@ def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
 
 
 def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None) -> ir.Table:
-    """Return each product that is asked for, with the `number` that it is ranked by."""
+    """Return each product, or each of a category, with the `number` that it is ranked by."""
     names = ("purchase_count", "product_view_count") if sort_by == "conversion" else (SORTED_BY[sort_by],)
     sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
     if category is not None:
@@ -101,7 +102,7 @@ def _items(reading: Reading) -> ir.Table:
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
-    """Return a product's numbers, of the period before too, day by day, and what is bought with it; None if unknown."""
+    """Return a product's numbers in the period, the one before and by day, and related products; None if unknown."""
     table, items = reading.table(ProductPerformance), reading.table(Item)
     mine = table.filter(table.product_id == product_id)
     days = reading.rows(_added(with_previous(mine, "event_date"), ["event_date", "is_current"]), period)
@@ -127,14 +128,14 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
 
 
 def related(reading: Reading, product_id: str) -> list[Row]:
-    """Return the products that were shipped most often in the same orders, ties by id."""
+    """Return the products shipped most often in the same orders; ties are sorted by id."""
     sold, items = reading.table(Sales), reading.table(Item)
     shipped = sold.filter(sold.status == "shipped")
     order = ["order_date", "order_id", "customer_id"]
     with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
     together = shipped.select(*order, "item_id").join(with_it, order).distinct()
     counted = together.group_by("item_id").agg(order_count=together.count())
-    # The product itself is in all of its orders, so one row more than are told has it, and tells how many these are.
+    # The product itself is in all of its orders and thus comes first; this extra row has the number of its orders.
     first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
     named = first.limit(MOST_RELATED + 1).left_join(items, "item_id")
     named = named.select("item_id", "item_name", "item_category", "order_count")
@@ -161,7 +162,7 @@ def _sum(rows: list[Row]) -> Row | None:
 
 
 def _total(numbers: list[Any], nothing: Any) -> Any:  # noqa: ANN401 (counts or money)
-    """Return the sum of what is known; None where nothing is."""
+    """Return the sum of the known numbers; None if none is known."""
     known = [one for one in numbers if one is not None]
     return sum(known, nothing) if known else None
 
@@ -177,7 +178,7 @@ def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
 
 
 def _last_category(rows: ir.Table) -> ir.Value:
-    """Return the last by day: one product may carry several categories over time."""
+    """Return the product's category on the newest day, because it can change over time."""
     return rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
 
 
@@ -187,14 +188,14 @@ def _per_view(sums: ir.Table) -> ir.FloatingValue:
 
 @dataclass(frozen=True)
 class _Sold:
-    """Where purchases are counted; `is_told` says whether products can be told apart there."""
+    """The source of purchases; `is_told` is whether the source names the products."""
 
     source: SalesSource | None
     is_told: bool
 
     @classmethod
     def of(cls, reading: Reading) -> "_Sold":
-        """Find it out: events of purchases may be of whole carts, and name no product."""
+        """Read the source from the tables. Purchase events can be of whole carts, without a product."""
         source = find_sales_source(reading)
         if source != PURCHASES:
             return cls(source, source is not None)
@@ -203,7 +204,7 @@ class _Sold:
         return cls(source, bool(reading.state(named.select("product_id").limit(1))))
 
     def numbers(self, row: Row | None, period: Period) -> Row:
-        """Return a product's numbers of a period; None for those whose source knows none of its days."""
+        """Return a product's numbers in a period; None for numbers whose source has none of the days."""
         views: Row = {name: _whole(row[name]) if row else 0 for name in EVENT_COUNTS}
         sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
         sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
@@ -212,7 +213,7 @@ class _Sold:
         return {**found, "purchases_per_view": share(found["purchase_count"], found["product_view_count"])}
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
-        """Return how each number changed, None where its source does not know all days of both."""
+        """Return the change of each number; None if its source does not have all days of both periods."""
         told = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
         unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
         unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
@@ -258,7 +259,7 @@ CATEGORY_DEFINITION: Final = (
 
 
 def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return each category that was looked at or sold, most revenue first, then most looked at."""
+    """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
     sold = category_sales(reading, period.of_source(source)) if source else {}
     table = reading.table(CategoryPerformance)
@@ -293,10 +294,10 @@ COLUMNS: Final = tuple(InventoryAlerts.columns)
 
 
 def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the alerts, the most urgent kind first, within it those that last shortest; and how many of each kind.
+    """Return the alerts, sorted by urgency of the kind, then by days of cover, and the count of each kind.
 
     Raises:
-        NoSourceError: There is no stock.
+        NoSourceError: There are no stock data.
     """
     require(reading, "stock")
     table = reading.table(InventoryAlerts)
@@ -315,13 +316,13 @@ def _alert_counts(reading: Reading) -> dict[str, int]:
 
 
 def definition() -> dict[str, Any]:
-    """Return what an alert means."""
+    """Return the definition of an alert, with its thresholds."""
     rule = InventoryRule()
     return {"alert": InventoryAlerts.columns["alert"].description, **vars(rule)}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:
-    """Return the products of the newest stock, how many of them need attention, and the lines that cannot be read."""
+    """Return the counts of products in the newest stock, of alerts by kind, and of unreadable lines."""
     raw = reading.table(RawStock)
     stock = can_be_null(newest_stock(raw), ["received_date"])
     (counted,) = reading.state(stock.agg(as_of_date=stock.received_date.max(), products=stock.count()))

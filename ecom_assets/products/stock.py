@@ -1,4 +1,4 @@
-"""Stock that needs attention: METRICS "Inventory alert"."""
+"""Stock that needs attention: METRICS "Inventory alerts"."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from ecom_assets.tables.portable import ratio
 
 @dataclass(frozen=True)
 class InventoryRule:
-    """Where too little, too much and too still begin.
+    """Thresholds of the alerts.
 
-    `sales_days` (days, 28): mean daily units are of so many days, the stock's day the last of them: four weeks, so
-    that every weekday counts as often. `overstock_days` (days of cover, 180): more than this lasts too long.
-    `dead_days` (days, 90): who has not sold one in so many days sells none. Where sales reach back less far, means
-    are of the days that there are, and nothing is called dead.
+    `sales_days` (days, 28): mean daily sales are over this many days until the day of the stock; four weeks, so that
+    every weekday counts equally. `overstock_days` (days of cover, 180): more cover is overstock. `dead_days` (days,
+    90): a product without a sale for this long is dead stock. If sales data are shorter than these, means are over the
+    days that there are, and no product is called dead.
     """
 
     sales_days: int = 28
@@ -26,14 +26,18 @@ class InventoryRule:
     dead_days: int = 90
 
     def __post_init__(self) -> None:
-        """Refuse lengths that say nothing."""
+        """Refuse lengths below one day.
+
+        Raises:
+            DefinitionError: A length is below 1.
+        """
         for name in ("sales_days", "overstock_days", "dead_days"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")
 
 
 def newest_stock(raw: ir.Table) -> ir.Table:
-    """Return what the newest day's lines say, one per product; of several the last counts.
+    """Return the stock of the newest day, one row per product: its last valid line.
 
     Args:
         raw: All rows of `RawStock`.
@@ -46,19 +50,22 @@ def newest_stock(raw: ir.Table) -> ir.Table:
 
 
 def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
-    """One row per product that needs attention.
+    """Return one row per product that needs attention.
 
     Args:
         raw: All rows of `RawStock`.
         products: All rows of `ProductPerformance`.
-        rule: Where attention begins.
+        rule: The thresholds.
     """
     judged = stock_levels(raw, products, rule)
     return judged.filter(judged.alert.notnull()).select(*InventoryAlerts.columns)
 
 
 def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
-    """One row per product with stock, with its cover and its `alert`, null where all is well; arguments as above."""
+    """Return one row per product in stock data, with days of cover and `alert`, which is null without an alert.
+
+    The arguments are those of `inventory_alerts`.
+    """
     stock = newest_stock(raw)
     stock = stock.mutate(as_of_date=stock.received_date)
     sold = _sold(stock, products, rule)
@@ -91,7 +98,7 @@ def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.T
 
 
 def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
-    """Items shipped in the days that count, and the last day on which one was."""
+    """Return the items sold within `sales_days` and the last day of a sale, by product."""
     as_of = stock.agg(as_of_date=stock.as_of_date.max())
     until = products.cross_join(as_of)
     until = until.filter(until.event_date <= until.as_of_date, until.sold_item_count > 0)
@@ -103,6 +110,6 @@ def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
 
 
 def _history(products: ir.Table) -> ir.Table:
-    """The first day on which anything was sold: what happened before nobody knows."""
+    """Return the first day on which anything was sold: earlier sales are unknown."""
     sold = products.filter(products.sold_item_count > 0)
     return sold.agg(first_sold_date=sold.event_date.min())
