@@ -1,4 +1,4 @@
-"""Callers and scopes: who may ask what, and the caller that a key or token stands for."""
+"""Callers and scopes: who sends a request, and which scope each path needs."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ SCHEMES: Final = {
 
 
 def document_security(app: FastAPI) -> None:
-    """Have the document name the ways to send a key, and the operations that want one."""
+    """Add the ways to send a key, and the operations that need one, to the OpenAPI document."""
     described = app.openapi
 
     def with_security() -> dict[str, Any]:
@@ -31,15 +31,15 @@ def document_security(app: FastAPI) -> None:
                         operation["security"] = [{name: []} for name in SCHEMES]
         return document
 
-    app.openapi = with_security  # type: ignore[method-assign]  # FastAPI's own way to change the document
+    app.openapi = with_security  # type: ignore[method-assign]  # FastAPI's documented way to change it
 
 
 CALLER = "ecom.caller"
-"""Where a request's scope says who asks."""
+"""The key in the ASGI scope with the caller of a request."""
 PAGE_FILES = "/page-files"
-"""Where the pages that describe the API have their scripts from."""
+"""The path of the scripts and styles of the documentation pages."""
 HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
-"""What load balancers ask all the time: not counted, as a caller behind the same address must not make us look ill."""
+"""Paths without a rate limit: load balancers request them often, and must not be refused because of other clients."""
 OPEN_PATHS = frozenset(
     {
         "/docs",
@@ -53,12 +53,12 @@ OPEN_PATHS = frozenset(
         ),
     }
 )
-"""What is shown to everybody: how to ask, and whether the API is well; no number of the shop."""
+"""Paths that need no key: the documentation and the health checks, without any number of the shop."""
 VERSION_PREFIX = "/v1"
 
 
 class Scope(StrEnum):
-    """What a caller may do: `personal` adds questions about single people to `read`; `admin` may do everything."""
+    """What a caller may do: `personal` adds queries about single people to `read`; `admin` allows everything."""
 
     READ = "read"
     PERSONAL = "personal"
@@ -68,18 +68,18 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: `name` is shown in logs and is never the key itself."""
+    """Who sends a request; `name` is for logs and is never the key itself."""
 
     name: str
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether the caller may do what the scope is for."""
+        """Return whether the caller has a scope, or `admin`."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def scope_for(path: str) -> Scope | None:
-    """Return the scope that a path asks for, None for those that everybody may see; what is unknown is not open."""
+    """Return the scope that a path needs, or None for open paths; unknown paths are not open."""
     inner = _without_version(path)
     if inner in OPEN_PATHS:
         return None
@@ -87,12 +87,12 @@ def scope_for(path: str) -> Scope | None:
 
 
 def is_health(path: str) -> bool:
-    """Tell whether a path asks how the API is."""
+    """Return whether a path is a health check."""
     return _without_version(path) in HEALTH_PATHS
 
 
 def may_see_people(request: Request) -> bool:
-    """Tell whether a request may ask about single people; without any key, who asks is on this machine and may."""
+    """Return whether a request may query single people; if no keys are used, callers are on this machine and may."""
     caller: Caller | None = request.get(CALLER)
     return caller is None or caller.may(Scope.PERSONAL)
 
@@ -102,6 +102,6 @@ def _without_version(path: str) -> str:
 
 
 def name_of_caller(request: Request) -> str:
-    """Return who asks, as logs name them."""
+    """Return the name of the caller for logs; empty if there is none."""
     caller: Caller | None = request.get(CALLER)
     return caller.name if caller else ""

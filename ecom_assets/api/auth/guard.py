@@ -1,4 +1,4 @@
-"""The guard in front of the API: keys and tokens, scopes by path, rates, and a record of refused requests."""
+"""The guard in front of the API: keys and tokens, scopes by path, rate limits, and a log of denied requests."""
 
 import ipaddress
 import json
@@ -27,24 +27,24 @@ from ecom_assets.settings.serving import NO_LIMIT
 
 @dataclass(frozen=True)
 class TooMany:
-    """A rate that is used up."""
+    """An exceeded rate limit."""
 
     rate: str
     retry_after_s: int
 
 
 class Rates:
-    """Counts requests of a kind by name."""
+    """Rate limits per key and per address."""
 
     def __init__(self, per_key: str, per_address: str) -> None:
-        """Take rates such as 600/minute, or `none`."""
+        """Set the limits, such as 600/minute, or `none`."""
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._items = {
             kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate != NO_LIMIT
         }
 
     def count(self, kind: str, name: str) -> TooMany | None:
-        """Count a request; return when to come again if it is one too many."""
+        """Count a request; return the limit if it is exceeded, else None."""
         item = self._items.get(kind)
         if item is None or self._limiter.hit(item, kind, name):
             return None
@@ -64,35 +64,35 @@ _TOKEN_DOTS = 2
 
 
 class Credentials:
-    """What lets callers in."""
+    """The keys and tokens of callers."""
 
     def __init__(self, keys: KeyRing, tokens: TokenReader | None) -> None:
-        """Take the keys, and what reads tokens; None where none are used."""
+        """Set the keys and the reader of tokens; None if tokens are not used."""
         self.keys = keys
         self.tokens = tokens
         self._are_needed = tokens is not None
 
     def are_needed(self) -> bool:
-        """Tell whether anybody was ever given a key, or tokens are set.
+        """Return whether there was ever a key, or tokens are configured.
 
-        What was so once stays so: a file of keys that is gone must not open the door.
+        Once true, this stays true: if the file of keys is lost, the API must not become open.
         """
         if not self._are_needed:
             self._are_needed = not self.keys.is_empty()
         return self._are_needed
 
     async def caller_of(self, credential: str) -> Caller | None:
-        """Return who holds it; None if nobody does any more."""
+        """Return the caller that a key or token identifies; None if it is not valid."""
         if self.tokens is not None and credential.count(".") == _TOKEN_DOTS:
             return await self.tokens.find(credential)
         return self.keys.find(credential)
 
 
 class AuditLog:
-    """Appends a line for each denied request; no header, no query and no body is in it."""
+    """A log with a line for each denied request, without its headers, query and body."""
 
     def __init__(self, home: Path, now: Clock = now_utc) -> None:
-        """Take the folder."""
+        """Create the file in a folder, if it does not exist."""
         home.mkdir(parents=True, exist_ok=True)
         self.path = home / FILE_NAME
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
@@ -102,7 +102,7 @@ class AuditLog:
         )
 
     def denied(self, scope: Request, reason: str, status: int) -> None:
-        """Write down a request that was denied."""
+        """Log a denied request."""
         line = {
             "at": self._now().isoformat(),
             "request_id": scope.get("ecom.request_id", ""),
@@ -122,28 +122,28 @@ class AuditLog:
 
 
 class Guard:
-    """ASGI middleware that lets through who may pass.
+    """ASGI middleware that passes on only allowed requests.
 
-    While no key was ever made, everybody on this machine may read: the API then listens on loopback only, and heeds no
-    request that a web page made under another name for this machine (DNS rebinding).
+    Until the first key exists, everybody on this machine may read. The API then listens on loopback only, and refuses
+    requests that a web page sends under another name for this machine (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, credentials: Credentials, rates: Rates, audit: AuditLog) -> None:
-        """Take what is guarded, who may pass, how often, and where denials are written down."""
+        """Wrap the app with the credentials, the rate limits and the log of denied requests."""
         self._app = app
         self._credentials = credentials
         self._rates = rates
         self._audit = audit
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         refusal = await self._look(scope)
         if refusal is None:
             await self._app(scope, receive, send)
-            if scope.get(REFUSED) == WRONG_SCOPE:  # by a route, of what only the question's body tells
+            if scope.get(REFUSED) == WRONG_SCOPE:  # refused by a route, which knows the query
                 self._audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self._audit.denied(scope, refusal.reason, refusal.status)
@@ -179,19 +179,19 @@ class Guard:
 
 
 def _is_of_this_machine(scope: Request) -> bool:
-    """Tell whether a request came from this machine, and by a name of it for itself; or inside of the process."""
+    """Return whether a request came from this machine under a loopback name, or from inside the process."""
     peer = (scope.get("client") or ("",))[0]
     try:
         if not ipaddress.ip_address(peer.partition("%")[0]).is_loopback:
             return False
     except ValueError:
-        if peer:  # it came over no network: Starlette's test client has a name there
+        if peer:  # not from the network: Starlette's test client has a name here
             return True
     return is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1"))
 
 
 def is_loopback_name(host: str) -> bool:
-    """Tell whether a host, with a port or without, is a name of this machine for itself."""
+    """Return whether a host, with or without a port, is a loopback name or address."""
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
@@ -200,7 +200,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def counted_address(address: str) -> str:
-    """Return what an address is counted by: of IPv6 its network, as a client has 2^64 addresses in it."""
+    """Return the name to count an address by; for IPv6 its /64 network, because a client can use all of it."""
     if ":" not in address:
         return address
     try:
@@ -240,11 +240,11 @@ def _wrong_host() -> Refusal:
 FILE_NAME = "api_audit.jsonl"
 LARGEST_BYTES = 10_000_000
 KEPT_FILES = 5
-"""A flood of denials takes 60 MB of the disk at most."""
+"""Older files that are kept: denied requests take at most 60 MB on disk."""
 LONGEST_PATH = 200
 
 
 class _PrivateFiles(RotatingFileHandler):
-    def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's own annotation names a private generic)
-        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731 (as `open` wants it)
+    def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's annotation uses a private generic)
+        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731 (the signature that `open` needs)
         return open(self.baseFilename, self.mode, encoding=self.encoding, opener=opener)

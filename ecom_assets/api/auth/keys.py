@@ -1,6 +1,6 @@
-"""API keys: made, kept as hashes in a file of `ECOM_HOME`, revoked.
+"""API keys: created, stored as hashes in a file in `ECOM_HOME`, and revoked.
 
-A key is 256 random bits, so SHA-256 keeps it: a slow hash protects what people choose themselves, and would cost each
+A key has 256 random bits, so SHA-256 protects it. A slow hash is for passwords that people choose, and would cost each
 request tens of milliseconds.
 """
 
@@ -20,12 +20,12 @@ from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
 
 SHORTEST_KEY = 20
-"""Characters of a key in the setting: a shorter one can be guessed."""
+"""The minimum number of characters of a key in the setting; a shorter one could be guessed."""
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it is kept: `key_id` names it to people, `sha256` recognizes it, the key itself is nowhere."""
+    """A stored key: `key_id` names it for people, `sha256` identifies it; the key itself is not stored."""
 
     key_id: str
     name: str
@@ -36,15 +36,15 @@ class ApiKey:
 
 
 class KeyFile:
-    """The keys of one `ECOM_HOME`. Several processes may change them; each change is there wholly, or not at all."""
+    """The keys of one `ECOM_HOME`. Several processes may change them; each change is atomic."""
 
     def __init__(self, home: Path, now: Clock = now_utc) -> None:
-        """Take the folder; the file is made with the first key."""
+        """Set the folder; the file is created with the first key."""
         self.path = home / FILE_NAME
         self._now = now
 
     def all(self) -> list[ApiKey]:
-        """Return all, revoked ones too, in the order of their making.
+        """Return all keys in the order of creation, including revoked ones.
 
         Raises:
             WorkError: The file cannot be read.
@@ -61,7 +61,7 @@ class KeyFile:
             ) from error
 
     def create(self, name: str, scopes: tuple[Scope, ...]) -> tuple[ApiKey, str]:
-        """Make a key; the second value is the key itself, which is told this once."""
+        """Create a key; the second value is the key itself, which is not stored."""
         key_id = secrets.token_hex(4)
         secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
         made = ApiKey(key_id, name, scopes, hash_of(secret), self._now())
@@ -70,7 +70,7 @@ class KeyFile:
         return made, secret
 
     def revoke(self, key_id: str) -> ApiKey:
-        """Let a key count no more; it stays listed. To revoke it again changes nothing.
+        """Revoke a key, which stays in the list; revoking it again changes nothing.
 
         Raises:
             UsageError: There is no such key.
@@ -98,7 +98,7 @@ class KeyFile:
 
 @dataclass
 class KeyRing:
-    """Keys by their hash."""
+    """The keys of the file and of the setting, by their hash."""
 
     file: KeyFile
     of_setting: dict[str, Caller] = field(default_factory=dict)
@@ -107,10 +107,10 @@ class KeyRing:
 
     @classmethod
     def read(cls, file: KeyFile, setting: str) -> "KeyRing":
-        """Take the file and the value of `ECOM_API_KEYS`.
+        """Return the keys of a file and of the value of `ECOM_API_KEYS`.
 
         Raises:
-            SettingError: The value names no scopes, or a key that can be guessed.
+            SettingError: The value has an unknown scope, or a key that is too short.
             WorkError: The file cannot be read.
         """
         entries = [part.strip() for part in setting.split(",") if part.strip()]
@@ -119,7 +119,7 @@ class KeyRing:
         return ring
 
     def is_empty(self) -> bool:
-        """Tell whether no key was ever made; who revoked the last one does not mean to let everybody in."""
+        """Return whether there was never a key. Revoked keys count: revoking the last one must not open the API."""
         try:
             self.look()
         except WorkError:
@@ -127,13 +127,13 @@ class KeyRing:
         return not self.of_setting and not self._of_file
 
     def find(self, key: str) -> Caller | None:
-        """Return who holds a key; None for one that is unknown, or revoked up to this moment."""
-        hashed = hash_of(key)  # a look-up by hash tells by its time nothing that helps to guess the key
+        """Return the caller that a key identifies; None if the key is unknown or revoked."""
+        hashed = hash_of(key)  # the time of a look-up by hash does not help to guess a key
         if hashed in self.of_setting:
             return self.of_setting[hashed]
         try:
             self.look()
-        except WorkError:  # a file that cannot be read lets nobody in
+        except WorkError:  # while the file cannot be read, its keys are not valid
             return None
         found = self._of_file.get(hashed)
         if found is None or found.revoked_at is not None:
@@ -144,7 +144,7 @@ class KeyRing:
         """Read the file if it has changed.
 
         Raises:
-            WorkError: It cannot be read.
+            WorkError: The file cannot be read.
         """
         try:
             stat = self.file.path.stat()
@@ -174,12 +174,12 @@ def _of_entry(number: int, entry: str) -> tuple[str, Caller]:
 
 
 PREFIX = "ecom_"
-"""What every key of `ecom api-key create` begins with, so that scanners of repositories find one left there."""
+"""The prefix of every key of `ecom api-key create`, so that secret scanners find keys in repositories."""
 FILE_NAME = "api_keys.json"
 
 
 def hash_of(key: str) -> str:
-    """Return what is kept of a key."""
+    """Return the hash of a key, which is what is stored."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

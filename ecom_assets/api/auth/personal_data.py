@@ -1,4 +1,4 @@
-"""Custom questions that are about single people, and the scope that they need."""
+"""Custom queries about single people, and the scope that they need."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,13 +13,13 @@ from ecom_assets.tables.conditions import columns_of
 from ecom_assets.trends.trend import Trend
 
 PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
-"""Columns of events that the contract marks as personal data."""
+"""The columns of events that the contract marks as personal data."""
 OTHER_NAMES: Final = {"session_id": "source_session_id"}
-"""What a definition may call a column otherwise."""
+"""Other names that a definition may use for a column of the contract."""
 
 
 class ScopeNeededError(EcomError):
-    """The question needs a scope that the caller's key does not have."""
+    """The query needs a scope that the caller's key does not have."""
 
     def __init__(self, message: str, scope: Scope) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class ScopeNeededError(EcomError):
 
 
 def named_by_funnel(definition: Funnel) -> list[str]:
-    """Return the columns that a funnel breaks down by, holds, or compares with a value."""
+    """Return the columns that a funnel breaks down by, holds constant, or compares with a value."""
     conditions = [*definition.steps, *(one.event for one in definition.exclude)]
     named = [column for step in conditions for column in step.where]
     return [*named, *definition.hold, *([definition.by] if definition.by else [])]
@@ -41,14 +41,14 @@ def named_by_trend(definition: Trend) -> list[str]:
 
 
 def require_personal(request: Request, named: Iterable[str]) -> None:
-    """Refuse a question about single people to a key that may see only numbers of many.
+    """Raise if a query names personal data and the key lacks the scope `personal`.
 
     Args:
         request: The request.
-        named: The columns that the question names.
+        named: The columns that the query names.
 
     Raises:
-        ScopeNeededError: One of them is personal data, and the key lacks the scope.
+        ScopeNeededError: A column is personal data, and the key lacks the scope.
     """
     personal = [name for name in named if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
     if personal and not may_see_people(request):

@@ -1,7 +1,7 @@
-"""JSON Web Tokens: who holds one that the settings trust.
+"""JSON Web Tokens: the callers of tokens that the settings trust.
 
-A token must name its issuer, audience and end, and be signed by the one algorithm that is set: what a token says about
-its own algorithm decides nothing (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) holds our scopes among others.
+A token must name its issuer, audience, expiry and subject, and be signed with the configured algorithm: it cannot
+choose another one (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) can contain other scopes besides ours.
 """
 
 import asyncio
@@ -15,24 +15,24 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 
 LEEWAY_S = 30
-"""Seconds by which clocks may differ."""
+"""The seconds by which clocks may differ."""
 KEY_SET_LIFETIME_S = 300
 LEAST_BETWEEN_FETCHES_S = 10
-"""A token with an unknown key id has the key set fetched again, but not more often than this."""
+"""A token with an unknown key id causes a new fetch of the key set, but only after this many seconds."""
 FETCH_TIMEOUT_S = 5
 
 
 class TokenReader:
-    """Reads tokens by the settings `ECOM_JWT_…`."""
+    """Verifies tokens with the settings `ECOM_JWT_…`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read the key that verifies.
+        """Read the key that verifies tokens.
 
         Raises:
             SettingError: The issuer is not set, or the key cannot be read.
         """
         with packages_of("jwt", "A JSON Web Token"):
-            import jwt  # noqa: PLC0415 (only those who set tokens need it)
+            import jwt  # noqa: PLC0415 (needed only if tokens are used)
         self._jwt = jwt
         if not settings.jwt_issuer:
             raise SettingError("ECOM_JWT_ISSUER must be set where tokens are used; set it to the `iss` of your tokens.")
@@ -44,12 +44,12 @@ class TokenReader:
 
     @staticmethod
     def are_used(settings: Settings) -> bool:
-        """Tell whether the settings name anything that verifies tokens."""
+        """Return whether the settings name a secret, a public key or a key set for tokens."""
         named = settings.jwt_secret.get_secret_value(), settings.jwt_public_key_path, settings.jwt_jwks_url
         return any(map(bool, named))
 
     async def find(self, token: str) -> Caller | None:
-        """Return who holds a token; None if it is not valid now, whatever the reason."""
+        """Return the caller that a token identifies; None if it is not valid, for any reason."""
         try:
             key: Any = self._key if self._key_set is None else await self._key_set.key_of(token)
             claims = self._jwt.decode(
@@ -61,13 +61,13 @@ class TokenReader:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except Exception:  # noqa: BLE001 (whatever a stranger's token breaks in its reader, it is not valid)
+        except Exception:  # noqa: BLE001 (whatever fails, the token is not valid)
             return None
         return Caller(f"token:{claims['sub']}", _scopes(claims)) if claims["sub"] else None
 
 
 class _KeySet:
-    """The public keys at an address, fetched in a thread and kept for some minutes."""
+    """The public keys at a URL, fetched in a thread and kept for `KEY_SET_LIFETIME_S` seconds."""
 
     def __init__(self, client: Callable[..., Any], url: str) -> None:
         self._client = client(url, cache_jwk_set=True, lifespan=KEY_SET_LIFETIME_S, timeout=FETCH_TIMEOUT_S)

@@ -1,1 +1,1 @@
-"""Answers that are kept by the version of their data."""
+"""The cache of answers, by the version of their data."""

@@ -1,7 +1,7 @@
-"""The cache of answers: each is kept by the version of the data that it was computed from.
+"""The cache of answers. The version of the data is part of the key.
 
-New data have a new version, so nothing is ever invalidated and nothing old is given. Answers are kept in memory
-(`api/cache/kept.py`) or in Redis (`api/cache/redis.py`).
+New data have a new version, so the cache needs no invalidation and never returns an old answer. Answers are kept in
+memory (`api/cache/kept.py`) and, if configured, in Redis (`api/cache/redis.py`).
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from ecom_assets.api.cache.kept import AnswersInMemory, CachedAnswer, Headers
 from ecom_assets.api.cache.redis import RedisAnswers
 
 CACHE, ROUTE = "ecom.cache", "ecom.route"
-"""Where a request's scope says what the cache did, and the pattern of its route."""
+"""The keys in the ASGI scope with the result of the cache look-up, and with the pattern of the route."""
 _PACKED = "ecom.accept_encoding"
 _KNOWN_TO_VARY = {b"accept-encoding"}
 _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
-"""Headers that belong to one request, not to an answer."""
+"""Headers that belong to one request, so they are not cached."""
 _OK = 200
 
 
 class AnswerCache:
-    """ASGI middleware that keeps answers to GET that carry an ETag and may be stored."""
+    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class AnswerCache:
         memory: AnswersInMemory,
         redis: RedisAnswers | None = None,
     ) -> None:
-        """Take the app, what tells the version of its data (empty where there are none), and where answers are kept."""
+        """Wrap the app; `version` returns the version of its data, or an empty string if there are none."""
         self._app = app
         self._version = version
         self._memory = memory
@@ -39,7 +39,7 @@ class AnswerCache:
         self._under_way: dict[str, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give a kept answer, or have one made."""
+        """Send a cached response, or pass the request on and cache the response."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
@@ -56,7 +56,7 @@ class AnswerCache:
             await self._find_or_make(key, asked, scope, receive, send)
 
     async def _find_or_make(self, key: str, asked: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        while (other := self._under_way.get(key)) is not None:  # many ask the same at once: one is computed
+        while (other := self._under_way.get(key)) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
             if (found := self._memory.get(key)) is not None:
                 scope[CACHE] = "hit"
@@ -76,7 +76,7 @@ class AnswerCache:
             ended.set_result(None)
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
-        # The app is told just what the key says, so that one who takes no gzip is never given another's.
+        # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
         others = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
         scope["headers"] = [*others, (b"accept-encoding", scope[_PACKED])]
         kept = _Recording(send)
@@ -90,7 +90,7 @@ class AnswerCache:
 
 
 class _Recording:
-    """Passes an answer on and keeps a copy."""
+    """Passes a response on and keeps a copy."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -109,7 +109,7 @@ class _Recording:
         await self._send(message)
 
     def answer(self, route: str) -> CachedAnswer | None:
-        """Return the copy, if it is whole and may be kept."""
+        """Return the copy if it is complete and may be cached, else None."""
         if not (self._may_be_kept and self._is_whole):
             return None
         body = b"".join(self._body)
@@ -119,7 +119,7 @@ class _Recording:
 
 
 def _read(scope: Scope, version: str) -> tuple[bytes, str]:
-    """Return the request's If-None-Match, and the key of its answer."""
+    """Return the request's If-None-Match header, and its key in the cache."""
     packed, asked = b"identity", b""
     for name, value in scope["headers"]:
         if name == b"accept-encoding" and takes_gzip(value):
@@ -132,7 +132,7 @@ def _read(scope: Scope, version: str) -> tuple[bytes, str]:
 
 
 def takes_gzip(accepted: bytes) -> bool:
-    """Tell whether an Accept-Encoding takes gzip (RFC 9110, 12.5.3)."""
+    """Return whether an Accept-Encoding header accepts gzip (RFC 9110, 12.5.3)."""
     if b";" not in accepted:
         return b"gzip" in accepted
     for part in accepted.lower().split(b","):
@@ -157,6 +157,6 @@ async def _give(found: CachedAnswer, asked: bytes, scope: Scope, send: Send) -> 
 
 
 def is_same(asked: bytes, etag: bytes) -> bool:
-    """Tell whether an If-None-Match names an ETag, weak or not (RFC 9110, 13.1.2)."""
+    """Return whether an If-None-Match header names an ETag, in weak comparison (RFC 9110, 13.1.2)."""
     tags = {tag.strip().removeprefix(b"W/") for tag in asked.split(b",")}
     return b"*" in tags or etag.removeprefix(b"W/") in tags

@@ -1,4 +1,4 @@
-"""A cached answer: bytes and headers, in memory within a bound, or as bytes for Redis."""
+"""A cached answer with its form in Redis, and the cache in memory with its size limit."""
 
 import json
 from collections import OrderedDict
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 Headers = list[tuple[bytes, bytes]]
 _OVERHEAD_BYTES = 1_000
-"""What an answer takes beside its body and headers, roughly."""
+"""The approximate memory of an answer besides its body and headers."""
 _LARGEST_SHARE = 8
-"""An answer larger than this part of the cache is not kept: it would drive out too many others."""
+"""An answer larger than one eighth of the cache is not kept: it would evict too many others."""
 _OF_NOT_MODIFIED = {b"etag", b"cache-control", b"vary", b"content-location", b"expires", b"last-modified"}
-"""What a 304 repeats (RFC 9110, 15.4.5)."""
+"""The headers that a 304 response repeats (RFC 9110, 15.4.5)."""
 
 
 @dataclass(frozen=True)
 class CachedAnswer:
-    """An answer with status 200; `route` is the route's pattern, for the metrics."""
+    """A response with status 200; `route` is the pattern of its route, for the metrics."""
 
     headers: Headers
     body: bytes
@@ -24,22 +24,22 @@ class CachedAnswer:
 
     @property
     def size(self) -> int:
-        """Return about how many bytes of memory it takes."""
+        """Return the approximate memory that it takes, in bytes."""
         return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _OVERHEAD_BYTES
 
     def short_headers(self) -> Headers:
-        """Return the headers of an answer that says that nothing changed."""
+        """Return the headers of a 304 response."""
         return [one for one in self.headers if one[0] in _OF_NOT_MODIFIED]
 
     def to_bytes(self) -> bytes:
-        """Return what Redis keeps: a line of JSON, then the body."""
+        """Return the bytes for Redis: a line of JSON, then the body."""
         texts = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers]
         head = {"headers": texts, "etag": self.etag.decode("latin-1"), "route": self.route}
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> "CachedAnswer | None":
-        """Read it back; None if it is not what we wrote."""
+        """Return the answer from the bytes in Redis; None if `to_bytes` did not write them."""
         line, newline, body = kept.partition(b"\n")
         try:
             head = json.loads(line)
@@ -52,27 +52,27 @@ class CachedAnswer:
 
 
 class AnswersInMemory:
-    """The answers that were asked for last, up to a number of bytes."""
+    """The most recently used answers, up to a number of bytes."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Take the bound; 0 keeps nothing."""
+        """Set the limit; 0 keeps nothing."""
         self._most_bytes = most_bytes
         self._answers: OrderedDict[str, CachedAnswer] = OrderedDict()
         self.bytes = 0
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of answers."""
         return len(self._answers)
 
     def get(self, key: str) -> CachedAnswer | None:
-        """Return an answer, which then counts as asked for last."""
+        """Return an answer, and mark it as the most recently used."""
         found = self._answers.get(key)
         if found is not None:
             self._answers.move_to_end(key)
         return found
 
     def put(self, key: str, answer: CachedAnswer) -> None:
-        """Keep an answer, in place of those that were asked for longest ago."""
+        """Keep an answer, and evict the least recently used ones to make room."""
         if answer.size + len(key) > self._most_bytes // _LARGEST_SHARE:
             return
         self._drop(key)

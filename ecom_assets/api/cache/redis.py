@@ -1,4 +1,4 @@
-"""Cached answers in Redis, for several processes of the API. A dead Redis costs a little time, and never an answer."""
+"""Cached answers in Redis, shared by several API processes. If Redis fails, answers only take a little longer."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from ecom_assets.optional_imports import packages_of
 
 PREFIX = "ecom:answer:"
 LIFETIME_S = 86_400
-"""Answers of older data are asked for by nobody, so Redis may forget them."""
+"""Redis deletes answers after this many seconds, because nobody requests answers from old data."""
 FAILURES_IN_A_ROW = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 MOST_WRITES_UNDER_WAY = 100
@@ -21,10 +21,10 @@ _log = structlog.get_logger("ecom_assets.api")
 
 
 class CircuitBreaker:
-    """Leaves a service alone for a while after it failed several times in a row; the pauses grow."""
+    """Pauses calls to a service after several failures in a row; each pause is longer, up to a limit."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Take the clock, in seconds."""
+        """Set the clock, in seconds."""
         self._now = now
         self._failures = 0
         self._pause_s = FIRST_PAUSE_S
@@ -32,38 +32,38 @@ class CircuitBreaker:
 
     @property
     def is_closed_to_us(self) -> bool:
-        """Tell whether the service is being left alone."""
+        """Return whether calls are paused now."""
         return self._now() < self._closed_until
 
     def failed(self) -> bool:
-        """Note a failure; tell whether a pause begins with it."""
+        """Record a failure; return whether it starts a pause."""
         self._failures += 1
         if self._failures < FAILURES_IN_A_ROW:
             return False
-        self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure begins the next
+        self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure starts the next
         self._closed_until = self._now() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return True
 
     def worked(self) -> None:
-        """Note that it works."""
+        """Record a success."""
         self._failures, self._pause_s = 0, FIRST_PAUSE_S
 
 
 class RedisAnswers:
-    """Reads and writes within a time bound; what fails counts as not there."""
+    """Reads and writes answers within a time limit; a failed read counts as a missing answer."""
 
     def __init__(self, url: str, timeout_s: float, breaker: CircuitBreaker | None = None) -> None:
-        """Take the address; nothing is connected yet.
+        """Set the URL, without connecting yet.
 
         Raises:
-            SettingError: It is no address of Redis.
+            SettingError: The URL is not one of Redis, or the extra `redis` is not installed.
         """
         with packages_of("redis", "A cache in Redis"):
-            from redis.asyncio import Redis  # noqa: PLC0415 (only those who set ECOM_REDIS_URL need it)
+            from redis.asyncio import Redis  # noqa: PLC0415 (needed only with ECOM_REDIS_URL)
         try:
             self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None)
-        except ValueError as error:  # whose text may hold the password
+        except ValueError as error:  # its text may contain the password
             raise SettingError(
                 "ECOM_REDIS_URL is no address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
             ) from error
@@ -73,20 +73,20 @@ class RedisAnswers:
         self.failures = 0
 
     async def get(self, key: str) -> CachedAnswer | None:
-        """Return an answer; None if there is none, or if Redis does not answer in time."""
+        """Return an answer; None if there is none, or if Redis does not respond in time."""
         if self._breaker.is_closed_to_us:
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
                 kept = await self._redis.get(_name(key))
-        except Exception as error:  # noqa: BLE001 (whatever Redis does, the answer is then computed)
+        except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
             self._failed(error)
             return None
         self._breaker.worked()
         return CachedAnswer.from_bytes(kept) if isinstance(kept, bytes) else None
 
     def put(self, key: str, answer: CachedAnswer) -> None:
-        """Keep an answer, without making anybody wait for it."""
+        """Store an answer in the background."""
         if self._breaker.is_closed_to_us or len(self._writes) >= MOST_WRITES_UNDER_WAY:
             return
         writing = asyncio.create_task(self._put(_name(key), answer.to_bytes()))
@@ -94,11 +94,11 @@ class RedisAnswers:
         writing.add_done_callback(self._writes.discard)
 
     async def close(self) -> None:
-        """Let writes under way end, and hang up."""
+        """Wait for the writes in progress, and close the connection."""
         await asyncio.gather(*self._writes)
         try:
             await self._redis.aclose()
-        except Exception as error:  # noqa: BLE001 (it is over in any case)
+        except Exception as error:  # noqa: BLE001 (the cache is closed in any case)
             self._failed(error)
 
     async def _put(self, name: str, kept: bytes) -> None:
@@ -111,12 +111,12 @@ class RedisAnswers:
     def _failed(self, error: Exception) -> None:
         self.failures += 1
         if self._breaker.failed():
-            # The text of the error may hold the address with its password.
+            # The text of the error may contain the URL with its password.
             _log.warning("redis_left_alone", error=type(error).__name__)
 
 
 def redis_trouble(url: str) -> str:
-    """Return what keeps Redis from answering, in words; empty if it answers, or if none is set.
+    """Return a message if Redis does not respond; empty if it responds or is not configured.
 
     Raises:
         SettingError: The packages of the extra `redis` are not installed.
@@ -128,7 +128,7 @@ def redis_trouble(url: str) -> str:
     try:
         with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
             client.ping()
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is told by its name: the text may hold the password)
+    except Exception as error:  # noqa: BLE001 (only its type is returned: the text may contain the password)
         return f"Redis at ECOM_REDIS_URL does not answer ({type(error).__name__})"
     return ""
 

@@ -1,6 +1,6 @@
-"""Bounds: how large a request may be, how long a client may take for it, and how long an answer may take.
+"""Limits on the size of a request body, the time to send it, and the time to answer.
 
-The time in which a client must send the header lines is bounded by the server (`api/server.py`).
+The server limits the time to send the headers (`api/server.py`).
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Interruption
 
 
 class Bounds:
-    """ASGI middleware that has a request's body read, within bounds, before the app sees the request."""
+    """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, client_timeout_s: float, answer_timeout_s: float) -> None:
-        """Take what is guarded and the bounds."""
+        """Wrap the app with the limits."""
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._client_timeout_s = client_timeout_s
@@ -24,7 +24,7 @@ class Bounds:
         self._ending: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with its whole body, or answer what was out of bounds."""
+        """Pass a request on with its whole body, or refuse it if it exceeds a limit."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -74,7 +74,7 @@ class Bounds:
         if done:
             working.result()
             return
-        # A thread cannot be stopped: what it asks of the store is ended, and what it says from now on is not sent.
+        # A thread cannot be stopped: cancel its queries to the store, and send nothing that it returns from now on.
         answer.is_over = True
         working.cancel()
         working.add_done_callback(_forget)
@@ -97,15 +97,15 @@ class Bounds:
 
 
 class _TooLarge(Exception):  # noqa: N818 (a signal inside this file)
-    """More bytes than may come."""
+    """The body is too large."""
 
 
 class _ClientGoneError(Exception):
-    """The client hung up."""
+    """The client has disconnected."""
 
 
 class _Answer:
-    """What was sent of an answer; nothing more is once it is over."""
+    """Passes a response on; sends nothing more once `is_over` is set."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -132,13 +132,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _end(interruption: Interruption, working: "asyncio.Future[None]") -> None:
-    """Interrupt until the work has ended; in a thread, as an engine may be far away."""
+    """Cancel queries until the work has ended; in a thread, because the engine may be remote."""
     while not working.done():
         await asyncio.to_thread(interruption.end)
         await asyncio.sleep(AGAIN_AFTER_S)
 
 
 def _forget(late: "asyncio.Future[None]") -> None:
-    """Take note of how abandoned work ended, or asyncio would complain that nobody did."""
+    """Retrieve the exception of abandoned work, or asyncio logs that nobody retrieved it."""
     if not late.cancelled():
         late.exception()

@@ -1,4 +1,4 @@
-"""Security headers that every answer gets, unless it has its own."""
+"""Security headers that every response gets, unless it sets them itself; and redirects without the host."""
 
 from typing import Final
 from urllib.parse import quote
@@ -20,7 +20,7 @@ _DOCUMENTS_MAY_LOAD: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; worker-src blob:; frame-ancestors 'none'"
 )
-"""Swagger UI and ReDoc need scripts and styles in their pages, and nothing from elsewhere."""
+"""Swagger UI and ReDoc need inline scripts and styles, and nothing from other sites."""
 _DOCUMENTS: Final = {"/docs", "/redoc"}
 
 
@@ -33,18 +33,18 @@ _OF_DOCUMENTS: Final = _encoded({**_COMMON, "content-security-policy": _DOCUMENT
 
 
 def security_headers(path: str) -> Headers:
-    """Return the headers of an answer to a path: only the pages of the documents may load anything."""
+    """Return the headers for a path; only the documentation pages may load scripts and styles."""
     return _OF_DOCUMENTS if path.removeprefix(VERSION_PREFIX) in _DOCUMENTS else _OF_ANSWERS
 
 
 def location_without_host(request: Request) -> str | None:
-    """Return where a path that is not there is when a slash is taken off or added; None where neither is.
+    """Return the path with its trailing slash added or removed, if that is a route; else None.
 
-    It is relative: a redirect that repeats the request's Host leads to wherever a forged one says.
+    The location is relative: with the Host of the request, a forged Host could redirect anywhere.
     """
     path: str = request.scope["path"]
     other = path[:-1] if path.endswith("/") else f"{path}/"
-    if not other.startswith("/") or other.startswith("//"):  # a browser takes what follows two slashes for a host
+    if not other.startswith("/") or other.startswith("//"):  # browsers read what follows two slashes as a host
         return None
     scope = {**request.scope, "path": other}
     if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):

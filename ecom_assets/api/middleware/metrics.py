@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests by route, cache, refusals, and how fresh the data are."""
+"""Metrics for Prometheus: requests by route, cache look-ups, refusals, and the age of the data."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,22 +13,22 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Snapshot(Protocol):
-    """What the metrics and the health need to know of the data that are served."""
+    """The facts about the served data that metrics and health checks need."""
 
     @property
     def published_at(self) -> datetime:
-        """When they were published."""
+        """Return when they were published."""
 
     @property
     def version(self) -> str:
-        """Their version."""
+        """Return their version."""
 
 
 class ApiMetrics:
     """The metrics of one running API."""
 
     def __init__(self, age_s: Callable[[], float]) -> None:
-        """Take what tells the age of the served data in seconds; NaN, as Prometheus writes it, where there are none."""
+        """Create the metrics; `age_s` returns the age of the served data in seconds, or NaN if there are none."""
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "ecom_api_request_seconds",
@@ -55,7 +55,7 @@ class ApiMetrics:
         self._observers: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Count a request. Routes are patterns, never paths, so that what people type makes no new series."""
+        """Count a request. `route` is a pattern, never a path, so that arbitrary paths create no new series."""
         key = (method if method in _METHODS else "other", route, status)
         observer = self._observers.get(key)
         if observer is None:
@@ -63,12 +63,12 @@ class ApiMetrics:
         observer.observe(took_s)
 
     def before_the_app(self, cache: str, refused: str) -> None:
-        """Count what the cache had, and why a request was refused; empty where neither was asked."""
+        """Count the result of the cache look-up and the reason of a refusal; either may be empty."""
         if cache:
             self._found[cache].inc()
         if refused:
             self._refused.labels(refused).inc()
 
     def text(self) -> bytes:
-        """Return them as Prometheus reads them."""
+        """Return the metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The middleware in front of the app, outside in: log, CORS, guard, cache, bounds."""
+"""The middleware in front of the app, from the outside in: log, tracing, CORS, guard, cache, bounds."""
 
 import asyncio
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
 
 @dataclass(frozen=True)
 class Front:
-    """The app as it is served: an ASGI application that closes what it holds open, once the app has ended."""
+    """The app with its middleware: an ASGI application that closes its resources when the app has shut down."""
 
     inner: ASGIApp
     app: FastAPI
@@ -39,7 +39,7 @@ class Front:
     tracer_provider: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or the beginning and the end of the process."""
+        """Pass a request on, or the startup and shutdown of the app."""
         if scope["type"] != "lifespan":
             await self.inner(scope, receive, send)
             return
@@ -50,14 +50,14 @@ class Front:
                 if self.redis is not None:
                     await self.redis.close()
                 if self.tracer_provider is not None:
-                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends what is still to be sent
+                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends the remaining spans
             await send(message)
 
         await self.inner(scope, receive, ended)
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """Read the keys and what verifies tokens.
+    """Return the keys and the reader of tokens.
 
     Raises:
         EcomError: A setting is wrong, or the keys cannot be read.
@@ -67,10 +67,10 @@ def credentials_of(settings: Settings) -> Credentials:
 
 
 def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
-    """Refuse unauthenticated requests from other machines.
+    """Raise if the API would be open to other machines without a key.
 
     Raises:
-        UsageError: The API would listen beyond this machine, without a key.
+        UsageError: The API would listen beyond loopback, and there is no key.
     """
     if not is_loopback_name(settings.api_host) and not credentials.are_needed():
         raise UsageError(
@@ -80,15 +80,15 @@ def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
 
 
 def build_front(settings: Settings, app: FastAPI | None = None, served: ASGIApp | None = None) -> Front:
-    """Put together what is served.
+    """Return the app wrapped in its middleware.
 
     Args:
-        settings: Who may ask, how much, and what is kept.
-        app: What answers; by default the API.
-        served: What of the app is put behind it; by default the app.
+        settings: The settings of the API.
+        app: The app; by default the API.
+        served: The ASGI application of `app` to wrap; by default `app` itself.
 
     Raises:
-        EcomError: A setting is wrong, or everybody would be let in.
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)

@@ -1,4 +1,4 @@
-"""The log of requests: an id, a line of JSON and the metrics of each."""
+"""The request log: an id, a line of JSON and the metrics for each request."""
 
 import json
 import logging
@@ -25,23 +25,23 @@ REQUEST_ID = "ecom.request_id"
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SERVER_ERROR = 500
 _CLIENT_GONE = 499
-"""As nginx notes a client that hung up before it was answered."""
+"""The status that nginx logs for a client that disconnected before the response."""
 
 
 class RequestLog:
-    """ASGI middleware; the outermost, so that what others refuse is noted too.
+    """ASGI middleware that logs requests; it is the outermost, so that it also logs refused requests.
 
-    The query is not noted: people put secrets there. Nor is a header.
+    It does not log the query, because people put secrets there, nor any header.
     """
 
     def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
-        """Take the app and the metrics."""
+        """Wrap the app; `metrics` counts the requests."""
         self._app = app
         self._metrics = metrics
         self._log = structlog.get_logger("ecom_assets.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and note how it ended."""
+        """Pass a request on, and log how it ended."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -84,7 +84,7 @@ class RequestLog:
 
 
 class _Noted:
-    """Passes an answer on with more headers, and notes its status and size."""
+    """Passes a response on with more headers, and records its status and size."""
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._send = send
@@ -112,27 +112,27 @@ def _request_id(scope: Scope) -> str:
 
 HIDDEN: Final = "***"
 _SIGNS: Final = (PREFIX, "eyJ", "@")
-"""Every secret below has one of them; to look for these is far faster."""
+"""Every secret that `_SECRET` matches contains one of these; searching for them first is much faster."""
 _SECRET: Final = re.compile(rf"{PREFIX}[0-9a-f]{{8}}_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=://)[^/\s@]*@")
 Event = MutableMapping[str, Any]
 
 
 class _Out:
-    """Where lines go; standard error unless told otherwise."""
+    """The output of the log; standard error if `stream` is None."""
 
     stream: TextIO | None = None
 
 
 def hide_secrets(text: str) -> str:
-    """Return a text without keys, tokens, or passwords of addresses, should one have got into it."""
+    """Return a text with its API keys, tokens and passwords in URLs hidden."""
     return _SECRET.sub(HIDDEN, text) if any(sign in text for sign in _SIGNS) else text
 
 
 def write_line(event: Event) -> None:
-    """Write one line: what structlog would, in a quarter of its time, as there is one for each request."""
+    """Write one line as structlog would, but in a quarter of the time, because every request writes one."""
     event["timestamp"] = datetime.now(UTC).isoformat()
     out = _Out.stream or sys.stderr
-    with suppress(OSError, ValueError):  # a full disk or a closed terminal must not keep answers back
+    with suppress(OSError, ValueError):  # a full disk or a closed terminal must not stop responses
         out.write(hide_secrets(json.dumps(event)) + "\n")
         out.flush()
 
@@ -142,13 +142,13 @@ _LOGGERS: Final = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
 
 @contextmanager
 def json_lines(stream: TextIO | None = None) -> Iterator[None]:
-    """Write everything that the API and its server log as JSON, one object a line, and stop at the end.
+    """Write the logs of the API and its server as JSON, one object per line, until the context ends.
 
-    What is set up here is taken back: a handler that logging kept until the process ends would keep
-    alive all that this module imports, and DuckDB reports that as a leak on standard error.
+    The end undoes the setup. Otherwise `logging` would keep a handler, and with it everything that this module imports,
+    until the process ends, and DuckDB reports that as a leak on standard error.
 
     Args:
-        stream: Where lines go; by default standard error.
+        stream: The output; by default standard error.
     """
     before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in _LOGGERS}
     _write_json_lines(stream)
@@ -181,7 +181,7 @@ def _write_json_lines(stream: TextIO | None) -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
-    # Its lines hold the query; ours (`request_log.py`) do not.
+    # Its lines contain the query; those of `RequestLog` do not.
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 

@@ -1,6 +1,6 @@
-"""Traces of requests by OpenTelemetry, where `ECOM_OTEL_ENDPOINT` is set.
+"""Traces of requests with OpenTelemetry, if `ECOM_OTEL_ENDPOINT` is set.
 
-A span has method, route, status and the caller; the query and the headers are in no span.
+A span has the method, route, path, status, caller and cache result, but no query and no headers.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ _SERVER_ERROR: Final = 500
 
 
 def new_tracer_provider(endpoint: str) -> Any:  # noqa: ANN401 (its packages are an extra)
-    """Return what makes spans and sends them, in the background, to an OTLP/HTTP address.
+    """Return a tracer provider that sends spans in the background to an OTLP/HTTP endpoint.
 
     Raises:
         SettingError: The packages of the extra `otel` are not installed.
@@ -32,10 +32,10 @@ def new_tracer_provider(endpoint: str) -> Any:  # noqa: ANN401 (its packages are
 
 
 class Tracing:
-    """ASGI middleware with a span for each request, within the trace that its `traceparent` names."""
+    """ASGI middleware that creates a span for each request, in the trace that its `traceparent` header names."""
 
     def __init__(self, app: ASGIApp, provider: Any) -> None:  # noqa: ANN401 (as above)
-        """Take the app, and what makes spans."""
+        """Wrap the app; `provider` creates the spans."""
         from opentelemetry import propagate, trace  # noqa: PLC0415 (an extra)
 
         self._app = app
@@ -44,7 +44,7 @@ class Tracing:
         self._server, self._error = trace.SpanKind.SERVER, trace.StatusCode.ERROR
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, within its span."""
+        """Pass a request on within its span."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
