@@ -18,6 +18,7 @@ import pytest
 
 from ecom_assets.cli import command
 from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets_tests.known_sql import share_sql
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
 HEADER = (
@@ -81,6 +82,7 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
 
 def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that runs the command: this one's, without its settings."""
+    share_sql(home)
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
     return {**mine, "ECOM_HOME": str(home), **SMALL, **(env or {})}
 

@@ -25,13 +25,13 @@ TEMPORARY = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile SQL once, give children back their Ctrl-C, and a session a folder that no other one cleans."""
-    remember_sql()
     # What a shell starts in the background ignores Ctrl-C, and so would every process that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput") and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-"))
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
+    remember_sql(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "statements.sqlite")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

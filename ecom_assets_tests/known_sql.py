@@ -1,47 +1,27 @@
-"""DuckDB's SQL of each expression, kept for all tests of a process: compiling takes much longer than running.
+"""Statements for DuckDB, kept for all tests of a session: writing them takes much longer than running them.
 
-Warehouses of tests are alike, so that one's SQL is another's: what differs, types and days, stands in the expression.
-Not here: any test.
+Warehouses of tests are alike, so that one's statement is another's; `ecom_assets/warehouse/statements.py` says why no
+kept statement can be wrong.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import shutil
+from pathlib import Path
 
-import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
+from ecom_assets.warehouse.statements import STATEMENTS
 
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-
-_KNOWN: dict[Any, str] = {}
+_SHARED: list[Path] = []
 
 
-def remember_sql() -> None:
-    """Let all connections to DuckDB count as one where expressions are compared, and compile each expression once."""
-    Backend.db_identity = "duckdb"
-    compile_for_engine, compile_for_answer = DuckDBEngine.compile, Backend.compile
-
-    def for_engine(engine: DuckDBEngine, rows: ir.Table) -> str:
-        return _known(("engine", rows.op()), lambda: compile_for_engine(engine, rows))
-
-    def for_answer(
-        con: Backend,
-        expr: ir.Expr,
-        /,
-        *,
-        limit: int | str | None = None,
-        params: Mapping[ir.Expr, Any] | None = None,
-        pretty: bool = False,
-    ) -> str:
-        if params:
-            return str(compile_for_answer(con, expr, limit=limit, params=params, pretty=pretty))
-        key = ("answer", expr.op(), limit, pretty)
-        return _known(key, lambda: compile_for_answer(con, expr, limit=limit, pretty=pretty))
-
-    DuckDBEngine.compile = for_engine  # type: ignore[method-assign, assignment]
-    Backend.compile = for_answer
+def remember_sql(path: Path) -> None:
+    """Keep the statements of this process in a file that all of the session's processes share, and in no other."""
+    _SHARED[:] = [path]
+    STATEMENTS.keep_in(path)
+    STATEMENTS.keep_in = lambda path: None  # type: ignore[method-assign]  # noqa: ARG005 (the names of the method)
 
 
-def _known(key: Any, compile_anew: Callable[[], str]) -> str:
-    if key not in _KNOWN:
-        _KNOWN[key] = compile_anew()
-    return _KNOWN[key]
+def share_sql(home: Path) -> None:
+    """Give a process that will run in `home` the statements that are known by now."""
+    place = home / "statements.sqlite"
+    if _SHARED and home.exists() and _SHARED[0].exists() and not place.exists():
+        shutil.copyfile(_SHARED[0], place)
+        place.chmod(0o600)
