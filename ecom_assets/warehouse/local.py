@@ -20,8 +20,6 @@ from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.statements import STATEMENTS
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
-STREAMING = "streaming 1"
-"""How `streaming` marks a statement; to be counted on when it marks others."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
 
@@ -59,7 +57,7 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
 
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
-        return STATEMENTS.sql(rows, STREAMING, self._write_streaming)
+        return STATEMENTS.sql(rows, "streaming", self._write_streaming)
 
     def _write_streaming(self, rows: ir.Table) -> str:
         return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)

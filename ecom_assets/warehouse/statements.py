@@ -29,10 +29,13 @@ from ibis.expr.operations.relations import Namespace
 
 from ecom_assets.tables.days import ONE_DAY
 
-ADAPTED: Final = 1
-"""To be counted on when `local.py` adapts Ibis' compiler in another way."""
+ADAPTED: Final = blake2b(
+    b"".join(Path(__file__).with_name(name).read_bytes() for name in ("local.py", "json_keys.py", "statements.py")),
+    digest_size=8,
+).hexdigest()
+"""The modules in which Ibis' compiler is adapted, by their source: any edit makes all kept statements unknown."""
 MADE_WITH: Final = (ADAPTED, ibis.__version__, version("sqlglot"), duckdb.__version__)
-"""The packages whose next release may write another statement for the same expression."""
+"""What may write another statement for the same expression."""
 FIRST_STAND_IN: Final = date(9000, 1, 1)
 """The first of the days that stand for dates in a kept statement; no expression with a day after it is kept."""
 STAND_IN: Final = re.compile(r"MAKE_DATE\((9\d{3}), (\d+), (\d+)\)")
