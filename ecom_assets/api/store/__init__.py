@@ -1,1 +1,1 @@
-"""Where the API reads its numbers: the snapshot, or Postgres."""
+"""The stores that the API reads from: the snapshot, or Postgres."""

@@ -1,4 +1,4 @@
-"""From settings to the store that the API reads: the snapshot, or the schema published in Postgres."""
+"""Create the store that the settings name: the snapshot, or the schema published in Postgres."""
 
 from ecom_assets.api.store.store import Store
 from ecom_assets.serving.places import serves_postgres
@@ -6,7 +6,7 @@ from ecom_assets.settings.settings import Settings
 
 
 def open_store(settings: Settings) -> Store:
-    """Return the store that the settings name: the published schema in Postgres where it is set, else the snapshot."""
+    """Return the store that the settings name: the schema published in Postgres, or else the snapshot."""
     if serves_postgres(settings):
         from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
 

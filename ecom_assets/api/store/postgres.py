@@ -1,6 +1,6 @@
-"""The schema that is published in Postgres, read in one transaction per request.
+"""The store that reads the schema published in Postgres, in one transaction per request.
 
-Anyone who reads sees the publication that was there when the request began. It is published by `serving/postgres.py`.
+So a request sees only the publication that was current when it began. `serving/postgres.py` writes the schema.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from ecom_assets.tables.queries import KnownDays, Period, Row
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 
 MOST_IDLE = 4
-"""Connections that are kept open between requests."""
+"""The maximum number of connections that stay open between requests."""
 NOTHING = (
     "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends with publishing "
     "(ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
@@ -39,15 +39,15 @@ SHARED = (
     "event_id", "event_at", "event_date", "visitor_id", "event_type", "product_id", "product_category", "page_url",
     "cart_amount", "is_bot",
 )  # fmt: skip
-"""What the published events have of the clean ones."""
+"""The columns of clean events that are published."""
 NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
 
 
 class PostgresStore:
-    """The newest publication."""
+    """The store of the newest publication."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened yet."""
+        """Set up the store; no connection is opened yet."""
         self._settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
         self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
@@ -56,14 +56,14 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
-        """Return the newest publication; see `Store`."""
+        """Open the newest publication; see `Store`."""
         interruption = interruption or Interruption()
         engine, published = self._begun()
         try:
             yield PostgresReading(engine, published, self, self._settings, interruption)
         finally:
             if interruption.is_over:
-                engine.close()  # a late cancellation would end the next request's question
+                engine.close()  # a late cancellation would hit a query of the next request
             else:
                 self._put_back(engine)
 
@@ -74,7 +74,7 @@ class PostgresStore:
                 self._idle.get_nowait().close()
 
     def _begun(self) -> tuple[PostgresEngine, Published]:
-        """Return a connection in a transaction; one that was lost while it lay idle is replaced."""
+        """Return a connection with an open transaction, and its publication; lost idle connections are replaced."""
         with contextlib.suppress(queue.Empty, ConnectionLostError):
             while True:
                 engine = self._idle.get_nowait()
@@ -122,7 +122,7 @@ class PostgresReading:
         settings: Settings,
         interruption: Interruption,
     ) -> None:
-        """Take a connection in a transaction."""
+        """Set the connection, which has an open transaction."""
         self.published = published
         self.newest_date = published.newest_date
         self.known = published.known
@@ -158,20 +158,20 @@ class PostgresReading:
             return self._engine.query(sql)
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a question about no days; Postgres may hold another state at the next request."""
+        """Return the rows of a query without a period; they are not cached, as the next request may read newer data."""
         return self.rows(question)
 
     def events(self) -> ir.Table:
-        """Return what is published of clean events."""
+        """Return clean events; the columns that are not published are null."""
         return _as_clean(self.table(SessionEvents))
 
     def events_in(self, con: SQLBackend) -> ir.Table:
-        """Return the same on another connection."""
+        """Return the same events on another connection."""
         return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:
-        """Return a connection of its own, whose statements end when their time is over; see `StoreReading`."""
+        """Open a separate connection with a timeout for statements; see `StoreReading`."""
         timeout_s = self._settings.adhoc_timeout_s
         if not self._semaphore.acquire(timeout=timeout_s):
             raise QuestionTooLargeError(

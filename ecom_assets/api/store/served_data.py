@@ -1,4 +1,4 @@
-"""Which published state the API answers from right now, for the cache, the health and the metrics."""
+"""The published state that the API serves now, for the cache, the health checks and the metrics."""
 
 import asyncio
 import time
@@ -16,14 +16,14 @@ from ecom_assets.serving.snapshot import POINTER
 from ecom_assets.settings.settings import Settings
 
 LOOK_EVERY_S = 1.0
-"""How often a published schema in Postgres is asked for its version; a snapshot's file tells it at each request."""
+"""Seconds between reads of the version from Postgres; the pointer file of a snapshot is checked at each request."""
 
 
 class ServedData:
-    """The newest published state; looked up again when it may have changed."""
+    """The newest published state, which is read again when it may have changed."""
 
     def __init__(self, store: Store, settings: Settings, now: Clock = now_utc) -> None:
-        """Take the store that the routes read from."""
+        """Set the store that the routes read from; nothing is read yet."""
         self._store = store
         self._now = now
         self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
@@ -34,35 +34,35 @@ class ServedData:
         self._looking = asyncio.Lock()
 
     async def version(self) -> str:
-        """Return what answers depend on; empty where nothing can be answered."""
+        """Return the version that answers depend on; empty if there is nothing to serve."""
         if self._stamp_now() != self._stamp:
             await self.look()
         published = self._published
         return f"{published.data_version} {published.published_at.timestamp()}" if published else ""
 
     async def look(self) -> None:
-        """Look up the state, in a thread, since a new snapshot has to be opened."""
+        """Read the state, in a thread because this may open a new snapshot."""
         async with self._looking:
-            stamp = self._stamp_now()  # before the look: what changes while we look is looked at again
+            stamp = self._stamp_now()  # taken first, so that a change during the read causes another read
             if stamp != self._stamp:
                 self._published, self._trouble = await asyncio.to_thread(self._read)
                 self._stamp = stamp
 
     @property
     def published(self) -> Published | None:
-        """Return the state as it was looked up last."""
+        """Return the state that was read last."""
         return self._published
 
     @property
     def age_s(self) -> float:
-        """Return the seconds since it was published; NaN, as Prometheus writes it, where nothing is."""
+        """Return the seconds since it was published; NaN if nothing is published."""
         if self._published is None:
             return float("nan")
         return (self._now() - self._published.published_at).total_seconds()
 
     @property
     def complaint(self) -> str:
-        """Return why the data are not fit to be served, in a sentence; empty if they are."""
+        """Return a sentence that says why the data are missing or too old; empty if they are neither."""
         if self._published is None:
             return self._trouble or "Nothing was looked up yet; ask again in a moment."
         if self._now() - self._published.published_at > self._fresh_for:
@@ -79,7 +79,7 @@ class ServedData:
         except EcomError as error:
             structlog.get_logger("ecom_assets.api").warning("nothing_to_serve", reason=str(error))
             return None, public_sentence(error)
-        except Exception as error:  # noqa: BLE001 (a broken store must not break what tells that it is broken)
+        except Exception as error:  # noqa: BLE001 (a broken store must not break the health check)
             return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
 
     def _stamp_now(self) -> object:

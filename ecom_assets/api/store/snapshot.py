@@ -1,6 +1,7 @@
-"""The snapshot in a DuckDB file, opened read-only; a new one is noticed, and the old one closed once nobody reads it.
+"""The store that reads the snapshot, a DuckDB file, opened read-only.
 
-It is published by `serving/snapshot.py`.
+The first request after a new publication opens the new snapshot; the old one is closed when its last reader has
+finished. `serving/snapshot.py` writes snapshots.
 """
 
 import contextlib
@@ -35,15 +36,15 @@ from ecom_assets.tables.queries import KnownDays, Period, Row
 from ecom_assets.warehouse.local import connect, keep_within
 
 TRIES = 5
-"""How often the pointer is read again whose file was gone, as the next snapshots came while it was opened."""
+"""How often to try to open the current snapshot, because newer publications may remove its file in the meantime."""
 NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
 
 
 class SnapshotStore:
-    """The current snapshot of a folder."""
+    """The store of the current snapshot in a folder."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened yet."""
+        """Set up the store; no file is opened yet."""
         self._settings = settings
         self._folder = serving_folder(settings)
         self._lock = threading.Lock()
@@ -52,7 +53,7 @@ class SnapshotStore:
 
     @contextlib.contextmanager
     def reading(self, interruption: Interruption | None = None) -> Iterator["SnapshotReading"]:
-        """Return the current snapshot; see `Store`."""
+        """Open the current snapshot; see `Store`."""
         opened = self._current()
         try:
             yield SnapshotReading(opened, self._settings, self._adhoc, interruption or Interruption())
@@ -60,7 +61,7 @@ class SnapshotStore:
             self._leave(opened)
 
     def close(self) -> None:
-        """Close the file, once its last reader has left."""
+        """Close the file when its last reader has finished."""
         with self._lock:
             self._retire()
 
@@ -89,7 +90,7 @@ class SnapshotStore:
 
 
 class _Opened:
-    """An open snapshot, and how many requests read it."""
+    """An open snapshot, and the number of requests that read it."""
 
     def __init__(self, stamp: tuple[int, int], con: Backend, path: Path, published: Published) -> None:
         self.stamp = stamp
@@ -99,7 +100,7 @@ class _Opened:
         self.readers = 0
         self.compiled = Compiled()
         self.states: dict[str, list[Row]] = {}
-        # Made now, as requests come side by side and a connection answers one question at a time.
+        # Created now, because requests run in parallel and a connection runs one query at a time.
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
 
 
@@ -109,7 +110,7 @@ class SnapshotReading:
     def __init__(
         self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, interruption: Interruption
     ) -> None:
-        """Take the open snapshot."""
+        """Set the open snapshot."""
         self.published = opened.published
         self.newest_date = opened.published.newest_date
         self.known = opened.published.known
@@ -139,7 +140,7 @@ class SnapshotReading:
         return self._asked(sql, question.columns)
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a question about no days; asked once per snapshot, and not by each of its answers."""
+        """Return the rows of a query without a period; it runs once per snapshot, not once per answer."""
         sql = self._opened.compiled.sql(self._opened.con, question, None)
         if sql in self._opened.states:
             self.questions.append(sql)
@@ -158,12 +159,12 @@ class SnapshotReading:
         return self.table(CleanEvents)
 
     def events_in(self, con: SQLBackend) -> ir.Table:
-        """Return the same on another connection."""
+        """Return the same events on another connection."""
         return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:
-        """Return a connection of its own, interrupted when its time is over; see `StoreReading`."""
+        """Open a separate connection, which is interrupted after a time limit; see `StoreReading`."""
         timeout_s = self._settings.adhoc_timeout_s
         if not self._semaphore.acquire(timeout=timeout_s):
             raise QuestionTooLargeError(
@@ -190,18 +191,18 @@ class SnapshotReading:
 
 
 class _Recorded:
-    """A connection that writes down what it is asked."""
+    """A connection that records its statements."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, questions: list[str]) -> None:
         self._con = con
         self._questions = questions
 
     def execute(self, query: str, *args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401 (as DuckDB's)
-        """Pass a statement on."""
+        """Record a statement, and execute it."""
         self._questions.append(query)
         return self._con.execute(query, *args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the connection has)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (any attribute of the connection)
         return getattr(self._con, name)
 
 

@@ -1,6 +1,6 @@
-"""The cache of SQL by the shape of a question: Ibis takes longer to write a statement than DuckDB to answer it.
+"""The cache of compiled SQL by query expression: Ibis takes longer to compile a query than DuckDB to run it.
 
-Questions about days name them by the parameters of `tables/queries.py`, so that one statement serves all days.
+Queries with a period use the parameters of `tables/queries.py`, so that one statement serves all periods.
 """
 
 import re
@@ -14,26 +14,26 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.tables.queries import LAST_DATE, PARAMETERS, Period
 
 MOST: Final = 256
-"""Statements that are kept; those of products' own pages would be without end."""
+"""The maximum number of statements; without it, queries about single products would fill the memory."""
 STANDS_FOR: Final = {one: date(LAST_DATE.year + 1, 1, place) for place, one in enumerate(PARAMETERS, start=1)}
-"""A day for each parameter that nobody can ask about."""
+"""A placeholder date for each parameter, later than any date that a request may use."""
 PLACE: Final = re.compile(rf"MAKE_DATE\({LAST_DATE.year + 1}, 1, (\d+)\)")
-"""How DuckDB and Postgres are told such a day."""
+"""A placeholder date in the SQL of DuckDB and Postgres."""
 
 
 class Compiled:
-    """Statements of one engine; may be shared by threads."""
+    """The compiled statements of one engine; threads may share it."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without statements."""
         self._templates: dict[ops.Node, str] = {}
 
     def __len__(self) -> int:
-        """Return how many statements are kept."""
+        """Return the number of statements."""
         return len(self._templates)
 
     def sql(self, con: SQLBackend, question: ir.Table, period: Period | None) -> str:
-        """Return the statement that asks a question, about some days where it names any."""
+        """Return the SQL of a query, with the days of a period if it uses them."""
         shape = question.op()
         template = self._templates.get(shape)
         if template is None:
@@ -53,7 +53,7 @@ class Compiled:
 
 
 def _has_place(shape: ops.Node) -> bool:
-    """Tell whether somebody asks for a text that looks like the place of a day."""
+    """Return whether a text in the query looks like a placeholder date."""
     texts = (one.value for one in shape.find(ops.Literal))
     return any(isinstance(text, str) and PLACE.search(text) for text in texts)
 

@@ -1,4 +1,4 @@
-"""The interface of stores: the tables of one published state as a `Reading`, and how a question is cancelled.
+"""The interface of stores: the tables of one published state as a `Reading`, and the cancellation of queries.
 
 The stores are `api/store/snapshot.py` and `api/store/postgres.py`.
 """
@@ -19,25 +19,25 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
 
 IN_SCOPE: Final = "ecom_assets.interruption"
-"""Where a request carries its interruption, so that its routes find it."""
+"""The key in the ASGI scope with the `Interruption` of a request."""
 AGAIN_AFTER_S: Final = 0.05
 
 
 class Interruption:
-    """What one request has under way in an engine, and whether it is to end."""
+    """The running queries of one request, which another thread can cancel."""
 
     def __init__(self) -> None:
-        """Begin with nothing under way."""
+        """Start without queries."""
         self._lock = threading.Lock()
         self._under_way: list[Callable[[], object]] = []
         self.is_over = False
 
     @contextmanager
     def during(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """Let what happens inside be ended by calling `interrupt` from another thread.
+        """Let `end` cancel the work inside the context, by calling `interrupt` from another thread.
 
         Raises:
-            QuestionTooLargeError: The time is over before it begins.
+            QuestionTooLargeError: The time is already over.
         """
         with self._lock:
             if self.is_over:
@@ -50,18 +50,18 @@ class Interruption:
                 self._under_way.remove(interrupt)
 
     def end(self) -> None:
-        """Interrupt what is under way, and let nothing begin."""
+        """Cancel the running queries, and refuse new ones."""
         with self._lock:
             self.is_over = True
             for interrupt in self._under_way:
-                # An engine that has just ended, or lost its connection, has nothing to interrupt.
+                # A query that has just ended, or whose connection is lost, cannot be cancelled.
                 with suppress(Exception):
                     interrupt()
 
 
 @contextmanager
 def ended_after(seconds: float, interrupt: Callable[[], object]) -> Iterator[None]:
-    """Interrupt what happens inside once it takes longer, however many questions it consists of."""
+    """Interrupt the work inside the context after a time limit, repeatedly, because it may be several queries."""
     is_done = threading.Event()
 
     def watch() -> None:
@@ -84,23 +84,23 @@ EVENTS, ORDERS = "events", "orders"
 
 
 class NothingPublishedError(EcomError):
-    """There is nothing to answer from yet."""
+    """The data are not published yet."""
 
 
 class QuestionTooLargeError(EcomError):
-    """The question would take more time or memory than is allowed."""
+    """The query needs more time or memory than is allowed."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a published state.
+    """The facts about a published state.
 
     Attributes:
-        data_version: Equal versions are equal tables.
-        published_at: When, in UTC.
-        newest_date: The newest day in the data; where there are none, the day of publication.
-        known: The days that the data of each source hold, see `warehouse.source_days`.
-        tables: What `explain` tells of each table, by its qualified name.
+        data_version: The version of the data; equal versions have equal tables.
+        published_at: When it was published, in UTC.
+        newest_date: The newest day of events or orders; without data, the day of publication.
+        known: The known days of each source; see `serving/source_days.py`.
+        tables: What `explain` shows of each table, by its qualified name.
     """
 
     data_version: str
@@ -113,14 +113,14 @@ class Published:
     def at(
         cls, published_at: datetime, data_version: str, tables: Tables, known: Mapping[str, KnownDays], timezone: str
     ) -> "Published":
-        """Return a state of which these days are known.
+        """Return a state, with its newest day from the known days.
 
         Args:
-            published_at: When, in UTC.
-            data_version: As above.
-            tables: As above.
-            known: As above.
-            timezone: Of the days.
+            published_at: When it was published, in UTC.
+            data_version: The version of the data.
+            tables: What `explain` shows of each table.
+            known: The known days of each source.
+            timezone: The time zone of the days.
         """
         today = published_at.astimezone(ZoneInfo(timezone)).date()
         lasts = [known[source].last for source in (EVENTS, ORDERS) if source in known]
@@ -129,7 +129,7 @@ class Published:
 
 
 class StoreReading(Protocol):
-    """Tables of one published state, for one request; see `answers.reading.Reading`."""
+    """The tables of one published state, for one request; see `Reading` in `tables/queries.py`."""
 
     published: Published
     newest_date: date
@@ -137,49 +137,49 @@ class StoreReading(Protocol):
     timezone: str
     currency: str
     has_kernel: bool
-    """Whether funnels are counted by the kernel here, which has no bound on their steps."""
+    """Whether this store has the kernel, which counts funnels without a limit on their steps."""
     lacking: tuple[str, ...]
-    """Columns of clean events that are always null here, as they are not published."""
+    """The columns of clean events that are always null here, because they are not published."""
     questions: list[str]
-    """The SQL of what was asked so far."""
+    """The SQL of the queries so far."""
     used: list[str]
-    """The tables that were read so far."""
+    """The names of the tables that were read so far."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a small result by column name, in its order; see `answers.reading.Reading`."""
+        """Return the rows of a small result, in order, as dicts by column name."""
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the same of a question that is about no days: all answers from this state share its rows."""
+        """Return the rows of a query without a period; all answers from this state may share them."""
 
     def events(self) -> ir.Table:
         """Return clean events."""
 
     def events_in(self, con: SQLBackend) -> ir.Table:
-        """Return the same for a question on a connection of `adhoc`."""
+        """Return the same events for a query on a connection of `adhoc`."""
 
     def adhoc(self) -> AbstractContextManager[SQLBackend]:
-        """Return a connection of its own for one long question, with bounds on time and memory.
+        """Open a separate connection for one long query, with limits on time and memory.
 
         Raises:
-            QuestionTooLargeError: The question took more than it may.
+            QuestionTooLargeError: The query exceeded a limit, or too many others are running.
         """
 
 
 class Store(Protocol):
-    """What the API holds open."""
+    """The published data that the API reads."""
 
     def reading(self, interruption: "Interruption | None" = None) -> AbstractContextManager[StoreReading]:
-        """Return the newest published state, for as long as the context is open.
+        """Open the newest published state, for as long as the context is open.
 
         Args:
-            interruption: By which what is asked of it can be ended from outside.
+            interruption: Lets another thread cancel the queries of the request.
 
         Raises:
-            NothingPublishedError: There is none.
+            NothingPublishedError: Nothing is published yet.
         """
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close open files and connections."""
