@@ -15,7 +15,7 @@ from ecom_assets.tables.portable import ratio
 class InventoryRule:
     """Thresholds of the alerts.
 
-    `sales_days` (days, 28): mean daily sales are over this many days until the day of the stock; four weeks, so that
+    `sales_days` (days, 28): mean daily sales are over this many days up to the day of the stock; four weeks, so that
     every weekday counts equally. `overstock_days` (days of cover, 180): more cover is overstock. `dead_days` (days,
     90): a product without a sale for this long is dead stock. If sales data are shorter than these, means are over the
     days that there are, and no product is called dead.

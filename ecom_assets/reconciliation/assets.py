@@ -22,7 +22,7 @@ EVERY_EVENT = Reads(CleanEvents, whole=True)
 
 @invalidation(events=CleanEvents, user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
 def days_near_changes(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Return the days near those whose events or orders the run can change."""
+    """Return the days near those with events or orders that the run can change."""
     return reconciled_days(events, user_order_log, changed_order_days, days)
 
 
@@ -35,7 +35,7 @@ def days_near_changes(events: ir.Table, user_order_log: ir.Table, changed_order_
 def order_event_reconciliation(
     events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
 ) -> ir.Table:
-    """Find each difference between orders and events, with its cause."""
+    """Find the differences between orders and events, with their causes."""
     return compute_order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
 
 
@@ -53,20 +53,20 @@ def order_event_reconciliation_daily(
     reconciliation_rule: ReconciliationRule,
     days: Days,
 ) -> ir.Table:
-    """Add up orders, events and differences of each day."""
+    """Add up the orders, events and differences of each day."""
     return reconciliation_daily(events, user_order_log, order_event_reconciliation, reconciliation_rule, days)
 
 
 RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
-"""Those that need events and orders."""
+"""The assets that need both events and orders."""
 
 
 @table_asset(Restatements)
 def logged_restatements(warehouse: Engine) -> SliceOutput:
-    """Tell what the run has logged; the entries are written with the numbers that they are about."""
+    """Report what the run has logged. The entries themselves are written together with the changed numbers."""
     return SliceOutput(warehouse.table(Restatements).filter(NO), Days(()))
 
 
 def restatements(published: Iterable[type[Table]]) -> TableAsset:
-    """Return the asset of the log, which follows every table whose numbers are published."""
+    """Return the asset of the log, downstream of every table with published numbers."""
     return replace(logged_restatements, deps=tuple(asset_key(contract) for contract in published))

@@ -50,7 +50,7 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
     logged = of_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
     in_order = ibis.window(group_by=number, order_by="restatement_number")
-    # Null says that there was no number, and the first entry of a number has none before it.
+    # A null value means that there was no number, so only `is_first` shows that there is no earlier entry.
     logged = logged.mutate(
         is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
     )
@@ -63,4 +63,4 @@ def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Tab
 
 
 RECONCILIATION_CHECKS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
-"""Return the checks about orders against events."""
+"""All checks of reconciliation, in addition to the contracts."""

@@ -1,4 +1,4 @@
-"""Orders against purchase and refund events: which belongs to which, the cause of each difference, and daily totals."""
+"""Orders against purchase and refund events: which belong together, the cause of each difference, and daily totals."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,25 +15,25 @@ from ecom_assets.tables.portable import union_all
 
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
-"""What identifies an order of a day, and an event."""
+"""The columns that identify an order of a day (`ORDER`) and an event (`EVENT`)."""
 CANDIDATE = (*ORDER, "ordered_at", *EVENT, "event_at", "matched_by", "preference")
 
 
 @dataclass(frozen=True)
 class ReconciliationRule:
-    """What makes an event and an order one purchase; both are at most one calendar day apart.
+    """When an event and an order are the same purchase; they are at most one calendar day apart.
 
     Attributes:
-        order_id_keys: Keys of an event's `properties` that may name the order, the first that is there counts; GA4 and
-            many others say transaction_id.
-        line_suffix: What the id of an order's line has behind the id of the order, as a regular expression; events name
+        order_id_keys: Keys of an event's `properties` that may contain the order id; the first one present counts. GA4
+            and many others use transaction_id.
+        line_suffix: A regular expression for what follows the order id in the id of an order line, because events name
             orders, not lines.
-        shift_s: Seconds between an order and an event of one customer and one amount that may be the same purchase: 14
-            hours, the farthest that a clock of another zone than UTC can be off.
-        near_s: Seconds between an order and an event of one customer and different amounts that may be the same
-            purchase: an hour, as nobody buys again so soon as a rule.
-        repeat_s: Seconds within which an event without an order repeats another of the same customer and amount: an
-            hour, in which a thank-you page is loaded again.
+        shift_s: The most seconds between an order and an event with the same customer and amount: 14 hours, the largest
+            offset of a time zone from UTC.
+        near_s: The most seconds between an order and an event with the same customer and different amounts: an hour,
+            because customers rarely buy again so soon.
+        repeat_s: The most seconds between an event without an order and the event with the same customer and amount
+            that it repeats: an hour, in which customers may reload a thank-you page.
     """
 
     order_id_keys: tuple[str, ...] = ("order_id", "transaction_id", "transactionid")
@@ -43,16 +43,16 @@ class ReconciliationRule:
     repeat_s: int = 3600
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the definition as answers carry it."""
+        """Return the rule as it is shown in answers."""
         return asdict(self)
 
 
 def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
-    """One row per order of a day: its shipped lines, or its refunded ones.
+    """Return one row per order of a day, for its shipped lines and for its refunded lines.
 
     Args:
         lines: Rows of `UserOrderLog`.
-        rule: How the ids of lines are made of those of orders.
+        rule: How order ids are found in the ids of lines.
         days: Order days.
     """
     lines = lines.filter(days.contain(lines.order_date))
@@ -69,11 +69,11 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
 
 
 def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
-    """One row per purchase or refund event of `days`, with the order that it names.
+    """Return one row per purchase or refund event of `days`, with the order that it names.
 
     Args:
         events: Rows of `CleanEvents`.
-        rule: Where events name orders.
+        rule: Where events contain order ids.
         days: Event days.
     """
     events = events.filter(days.contain(events.event_date), events.event_type.isin(("purchase", "refund")))
@@ -93,7 +93,7 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
 
 @dataclass(frozen=True)
 class Pairing:
-    """Orders and events of some days, as `orders_of` and `events_of` give them, and who belongs to whom."""
+    """Orders and events of some days, from `orders_of` and `events_of`, and the pairs that are the same purchase."""
 
     orders: ir.Table
     events: ir.Table
@@ -101,12 +101,12 @@ class Pairing:
 
     @cached_property
     def pairs(self) -> ir.Table:
-        """The keys of order and event of each pair, with `matched_by`."""
+        """The keys of the order and the event of each pair, with `matched_by`."""
         return union_all(self._by_id, self._by_customer)
 
     @cached_property
     def repeated(self) -> ir.Table:
-        """The keys of events without an order of their own that repeat another event."""
+        """The keys of events that repeat another event: by the order that they name, or by customer and amount."""
         alone = self.events.anti_join(self.pairs, EVENT)
         counted = self.events.semi_join(self.pairs, EVENT).select(
             "kind", "visitor_id", "event_amount", counted_at="event_at"
@@ -117,7 +117,7 @@ class Pairing:
 
     @cached_property
     def _named(self) -> ir.Table:
-        """Every event with every order near it that it names: by the order's id, or by that of its lines."""
+        """Every event with every order near it that it names, by the id of the order or of its lines."""
         names = union_all(
             self.orders.select(*ORDER, "ordered_at", name="order_id"),
             self.orders.filter(self.orders.line_order_id != self.orders.order_id).select(
@@ -153,13 +153,13 @@ class Pairing:
 
 
 def _numbered(rows: ir.Table, noun: str, order: list[str]) -> ir.Table:
-    """Number purchases of one amount by one customer on one day, so that two equal ones find two."""
+    """Number the purchases of one amount by one customer on one day, so that two equal orders match two events."""
     in_order = ibis.window(group_by=["kind", "visitor_id", "amount", f"{noun}_date"], order_by=order)
     return rows.mutate(**{f"{noun}_place": ibis.row_number().over(in_order)})
 
 
 def _mutual(candidates: ir.Table) -> ir.Table:
-    """Keep those candidates that are the best for both: least preference, then nearest in time, then by id."""
+    """Keep candidates that are best for both sides: lowest `preference`, then nearest, then earliest, then id."""
     apart_s = _apart_s(candidates.event_at, candidates.ordered_at)
     by_order = ibis.window(group_by=[*ORDER], order_by=["preference", apart_s, "event_at", "event_id"])
     by_event = ibis.window(group_by=[*EVENT], order_by=["preference", apart_s, "ordered_at", "order_id"])
@@ -168,7 +168,7 @@ def _mutual(candidates: ir.Table) -> ir.Table:
 
 
 def _days_apart(both: ir.Table) -> ir.IntegerValue:
-    """0 on one day, 1 on neighbouring ones, 2 beyond."""
+    """Return 0 for the same day, 1 for neighbouring days, and 2 for others."""
     before = (both.order_date - ibis.interval(days=1)).cast("date")
     after = (both.order_date + ibis.interval(days=1)).cast("date")
     is_neighbour = (both.event_date == before) | (both.event_date == after)
@@ -180,19 +180,19 @@ def _apart_s(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.IntegerValu
 
 
 REACH_DAYS = 5
-"""Days that a change of one day's orders or events can reach: a match looks a day ahead or back, and so does that of
-the other side, first by order id and then by customer; a repeated event looks at its neighbours' matches."""
+"""Days before and after a changed day whose differences can change. A match looks one day ahead and back, and so do
+the matches it competes with, first by order id, then by customer. A repeated event depends on matches near it."""
 ZERO = ibis.literal(0, MONEY)
 
 
 def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
-    """One row per difference on `days`.
+    """Return one row per difference on `days`.
 
     Args:
-        events: All rows of `CleanEvents`; those near `days` are looked at.
-        lines: All rows of `UserOrderLog`, as above.
-        rule: When both are one purchase.
-        days: The days asked for.
+        events: All rows of `CleanEvents`; only those near `days` are used.
+        lines: All rows of `UserOrderLog`; only those near `days` are used.
+        rule: When an order and an event are the same purchase.
+        days: The days to compute.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
@@ -203,14 +203,14 @@ def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: Reconcil
 def reconciliation_daily(
     events: ir.Table, lines: ir.Table, differences: ir.Table, rule: ReconciliationRule, days: Days
 ) -> ir.Table:
-    """One row per day of `days` with an order or event.
+    """Return one row per day of `days` with an order or event.
 
     Args:
         events: All rows of `CleanEvents`.
         lines: All rows of `UserOrderLog`.
         differences: All rows of `OrderEventReconciliation`.
-        rule: What an order is.
-        days: The days asked for.
+        rule: The rule by which the differences were computed.
+        days: The days to compute.
     """
     orders, bought = orders_of(lines, rule, days), events_of(events, rule, days)
     differences = differences.filter(days.contain(differences.reconciled_date))
@@ -235,17 +235,17 @@ def reconciliation_daily(
 
 
 def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
-    """Days of orders or events whose differences a run over `days` can change, in a column `day`.
+    """Return the days of orders or events whose differences a run over `days` can change, in a column `day`.
 
     Args:
         events: All rows of `CleanEvents`.
         lines: All rows of `UserOrderLog`.
         changed: All rows of `ChangedOrderDays`.
-        days: The days of the run: of events, and of the arrival of order lines.
+        days: The days of the run: event days, and arrival days of order lines.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     moved = changed_days(changed, days)
-    midnight = moved.day.cast("timestamp(6)")  # Ibis takes a day and an interval for a day, and engines do not
+    midnight = moved.day.cast("timestamp(6)")  # to Ibis, a date plus an interval is a date; to engines, it is not
     around = [moved.select(day=(midnight + ibis.interval(days=n)).date()) for n in range(-REACH_DAYS, REACH_DAYS + 1)]
     return union_all(
         *around,
@@ -278,7 +278,7 @@ def _without_order(pairing: Pairing) -> ir.Table:
 
 
 def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
-    """Rows of pairs that differ: in amount, and on both days where these are two."""
+    """Return a row per pair that differs in amount, and two rows, one per day, for each pair on different days."""
     pairs = pairing.pairs.join(pairing.orders, ORDER).join(pairing.events, EVENT)
     said = pairs.event_amount.fill_null(ZERO)
     is_shifted = pairs.event_date != pairs.order_date
@@ -293,7 +293,7 @@ def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
 
 
 def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.DecimalValue) -> ir.Table:
-    """Bring orders, events or pairs into the columns of the contract; what is not there is null."""
+    """Return orders, events or pairs in the columns of the contract; missing columns are null."""
     who = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
     said = {
         "cause": cause,
@@ -319,7 +319,7 @@ def _of(differences: ir.Table, cause: str) -> ir.DecimalValue:
 
 
 def _side_by_side(*parts: ir.Table) -> ir.Table:
-    """One row per day with every number of the parts; zero where a part has no row of the day."""
+    """Return one row per day with the numbers of all parts; zero if a part has no row for the day."""
     names = [name for part in parts for name in part.columns if name != "reconciled_date"]
     kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
     terms = union_all(

@@ -25,10 +25,10 @@ DEFINITION: Final = {name: one.description for name, one in OrderEventReconcilia
 
 
 def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return the sums of a period, each of its days, and how many these are.
+    """Return the sums of a period, its days, and the number of days.
 
     Raises:
-        NoOrdersError: There is not a single order line, so that every purchase would count as missing there.
+        NoOrdersError: There is not a single order line, so every purchase would count as missing from the orders.
     """
     require_orders(reading)
     table = reading.table(OrderEventReconciliationDaily)
@@ -53,7 +53,7 @@ SUMMED: Final = ("order_count", "event_count", "matched_count", "order_amount", 
 def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
     """Return orders, events and their difference over a period, and the differences by cause.
 
-    A shift between two days counts once, on the order's day.
+    A time zone shift has rows on two days and counts once, on the day of the order.
     """
     daily = reading.table(OrderEventReconciliationDaily)
     daily = daily.filter(in_period(daily.reconciled_date))
@@ -67,7 +67,7 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def restatements(reading: Reading, run_id: str) -> dict[str, Any]:
-    """Return how many published numbers a run changed, by cause, and the row of the largest change."""
+    """Return how many published numbers a run changed, by cause, and the largest change."""
     logged = reading.table(Restatements)
     logged = logged.filter(logged.run_id == run_id)
     counts = reading.rows(logged.group_by("cause").agg(n=logged.count()))
@@ -80,8 +80,8 @@ def restatements(reading: Reading, run_id: str) -> dict[str, Any]:
 
 
 def _largest(reading: Reading, logged: ir.Table) -> Row:
-    """Return the change that is largest in the number's own unit; of equal ones the first by day and name."""
-    size = logged["difference"].abs()  # a table has a method of that name
+    """Return the row of the largest change in the number's own unit; of equal changes, the first by day and name."""
+    size = logged["difference"].abs()  # `logged.difference` is a method of the table
     size = size.fill_null(ibis.literal(-1.0))
     keys = ["restated_date", "table_name", "row_key", "column_name", "restatement_number"]
     (row,) = reading.rows(logged.order_by([size.desc(), *keys]).limit(1))

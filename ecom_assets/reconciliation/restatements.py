@@ -1,7 +1,7 @@
-"""The log of restatements: each published number that a run changes, written in the transaction that changes it.
+"""The log of restatements: each change of a published number, written in the same transaction as the change.
 
-So a run that is killed leaves the old numbers and no entry, or the new ones and theirs; what was logged is never logged
-again. See docs/adr/0014.
+So a run that is killed leaves either the old numbers without an entry, or the new numbers with their entries, and no
+change is logged twice. See docs/adr/0014.
 """
 
 import json
@@ -21,15 +21,15 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.sql_text import text
 
 SAMPLE = 5
-"""Ids that are named of the rows that came late."""
+"""How many ids of late rows are logged."""
 TYPE = "event_type"
 Counts = dict[str, dict[str, int]]
-"""Rows of one day, by table and ISO day of arrival."""
+"""Row counts of one day, by table and ISO date of arrival."""
 
 
 @dataclass(frozen=True)
 class Movement:
-    """Rows of one day that arrived or went since; `arrived_on` are the days of arrival of the former, by table."""
+    """Counts of a day's new and removed rows; `arrived_on` has the arrival days of the new rows, by table."""
 
     arrived: int = 0
     withdrawn: int = 0
@@ -37,7 +37,7 @@ class Movement:
 
     @classmethod
     def between(cls, old: Counts, new: Counts) -> "Movement":
-        """Compare the counts of two moments."""
+        """Compare the counts at two points in time."""
         gained = [
             (table, arrival, found - old.get(table, {}).get(arrival, 0))
             for table, by_arrival in new.items()
@@ -56,12 +56,12 @@ class Movement:
 
 
 def as_text(counts: Counts) -> str:
-    """Write counts in one way only."""
+    """Return counts as JSON; equal counts give equal texts."""
     return json.dumps(counts, sort_keys=True, separators=(",", ":"))
 
 
 def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]) -> dict[date, dict[str, int]]:
-    """Return the rows of each day by day of arrival; of events, those of the types, where any are named."""
+    """Return the row counts of each day by arrival day; of events, only those of `types`, if there are any."""
     if not days.dates:
         return {}
     day, arrival = engine.quoted(str(source.day_column)), engine.quoted("received_date")
@@ -78,7 +78,7 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
 def some_ids(
     engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]], types: tuple[str, ...]
 ) -> dict[date, list[str]]:
-    """Return ids of a few rows of each day that arrived on the given days, the first in their order; also."""
+    """Return, for each day, the first few ids of rows that arrived on its `arrivals`; `types` as in `counted`."""
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
     dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in arrivals.items()}
@@ -107,7 +107,7 @@ def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> st
 
 @dataclass(frozen=True)
 class ChangedNumber:
-    """One number of one row of a day; None where there is no row, or nothing to tell."""
+    """A changed number in one row of a day; a value is None if there is no row or it is null."""
 
     day: date
     row_key: str
@@ -118,9 +118,9 @@ class ChangedNumber:
 
 
 def changed_numbers(contract: type[Table], before: pa.Table, after: pa.Table) -> list[ChangedNumber]:
-    """Compare two states of the same days, in the order of days, keys and columns.
+    """Compare two states of the same days, and return the changes sorted by key and column.
 
-    A row that is not there counts as zero, so a row that appears with nothing but zeros changes no count or amount.
+    A missing row counts as zero, so a new row with only zeros changes no count or amount.
     """
     old, new = _by_key(contract, before), _by_key(contract, after)
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
@@ -157,10 +157,10 @@ Row = dict[str, Any]
 
 
 class RestatementLog:
-    """The log of one run: watches published tables being written."""
+    """The log of one run, which watches writes to published tables."""
 
     def __init__(self, engine: Engine, run_id: str) -> None:
-        """Take the open engine, and the run that writes."""
+        """Store the open engine and the id of the run."""
         self.engine = engine
         self.run_id = run_id
         self.causes: dict[str, int] = {}
@@ -168,12 +168,12 @@ class RestatementLog:
         self._written: dict[str, set[date]] = {}
 
     def watching(self, contract: type[Table], days: Days, own: Days) -> "Watch | None":
-        """Return what must see a slice of a table being replaced; None for tables that are not published.
+        """Return a watch to call before and after a slice is replaced; None for tables that are not published.
 
         Args:
             contract: The table.
             days: The days that are replaced.
-            own: The days that the run is about.
+            own: The days of the run.
         """
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
@@ -184,7 +184,7 @@ class RestatementLog:
         return Watch(self, contract, days, own)
 
     def metadata(self, contract: type[Table]) -> dict[str, int]:
-        """Return how many numbers the run changed, by cause, with the table that has them."""
+        """Return how many numbers the run changed, by cause; empty for tables other than `Restatements`."""
         return {f"changed_by_{cause}": n for cause, n in self.causes.items()} if contract is Restatements else {}
 
     def rewritten(self, source: type[Table]) -> set[date]:
@@ -194,7 +194,7 @@ class RestatementLog:
 
 @dataclass
 class Watch:
-    """Sees one slice of a published table being replaced."""
+    """Compares one slice of a published table before and after it is replaced."""
 
     log: RestatementLog
     contract: type[Table]
@@ -204,10 +204,10 @@ class Watch:
     old: pa.Table | None = None
 
     def before(self) -> None:
-        """Take the published days as they are, before they are removed."""
+        """Read the published days before they are deleted."""
         engine = self.log.engine
         counts = engine.day_counts(self.contract, self.days)
-        # Days that something else than a run has emptied, such as a migration, are published again.
+        # Days that were emptied by something other than a run, such as a migration, count as not yet published.
         self.notes = {
             row["published_date"]: row
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
@@ -217,7 +217,7 @@ class Watch:
         self.old = engine.slice_rows(self.contract, Days.of(self.notes)) if self.notes else None
 
     def after(self) -> None:
-        """Compare with what is there now; log what has changed, and note what is published."""
+        """Compare with the new rows, log the changes, and record what is published."""
         engine = self.log.engine
         changes: list[ChangedNumber] = []
         if self.old is not None:
@@ -228,7 +228,7 @@ class Watch:
             self._log(changes, sources)
 
     def _sources(self) -> dict[date, Counts]:
-        """Return what each day is counted from now; days that cannot have changed keep what was noted."""
+        """Return the current source row counts of each day; days that cannot have changed keep the recorded counts."""
         found: dict[date, Counts] = {
             day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
             for day in self.days.dates
@@ -313,14 +313,14 @@ class Watch:
 
 
 def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:
-    """Put a table's notes in the place of those it had; other tables' stay."""
+    """Replace a table's records of these days; those of other tables stay."""
     days = {row["published_date"] for row in fresh}
     kept = [row for row in old.to_pylist() if row["table_name"] != table or row["published_date"] not in days]
     return _table(PublishedDays, [*kept, *fresh])
 
 
 def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
-    """Add entries, numbered after those that the table's day has."""
+    """Append entries, numbered after the existing ones of the same day and table."""
     kept = old.to_pylist()
     last: dict[tuple[date, str], int] = {}
     for row in kept:
