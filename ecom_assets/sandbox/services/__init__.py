@@ -1,1 +1,1 @@
-"""Stand-ins of the customer, order and catalogue APIs."""
+"""Stand-ins for the customer, order and catalogue APIs."""

@@ -1,4 +1,4 @@
-"""A stand-in for the catalogue API: the sandbox shop's products with their stock, by page."""
+"""A stand-in for the catalogue API: the sandbox shop's products with their stock, in pages."""
 
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,23 @@ TOLD = ("product_id", "name", "category", "stock", "reorder_point", "lead_time_d
 
 
 class CatalogueService(Service):
-    """`GET /api/products?page=&per_page=` with a key in `X-API-KEY`."""
+    """Serves `GET /api/products?page=&per_page=`, with the key in `X-API-KEY`."""
 
     def __init__(self, catalogue: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
         """Serve the rows of `catalogue.parquet`."""
         table = pq.read_table(catalogue)
-        told = [name for name in TOLD if name in table.column_names]  # shops made earlier had no reorder points
+        told = [name for name in TOLD if name in table.column_names]  # shops of earlier versions have no reorder points
         self.products: list[dict[str, Any]] = table.select(told).to_pylist()
         self.key = key
         super().__init__(port, faults)
 
     @property
     def api_url(self) -> str:
-        """Return what `ECOM_CATALOGUE_API_URL` is to be."""
+        """Return the value for `ECOM_CATALOGUE_API_URL`."""
         return f"{self.url}{PATH}"
 
     def answer(self, request: Request) -> Answer:
-        """Answer with a page."""
+        """Return a page of products, or an error."""
         if (request.method, request.path) != ("GET", PATH):
             return Answer.json({"error": "not found"}, 404)
         if (key := request.headers.get("x-api-key")) != self.key:

@@ -1,4 +1,4 @@
-"""A stand-in for the customer API: the sandbox shop's customers by page."""
+"""A stand-in for the customer API: the sandbox shop's customers, in pages."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ _MALFORMED: tuple[Any, ...] = (
     {"id": 17, "first_name": 42},
     None,
 )
-"""Records that are none; page n holds the n-th of them."""
+"""Malformed records; page n has the n-th of them."""
 
 
 class CustomerService(Service):
-    """`GET /api/customers?page=&per_page=` with a key in `X-API-KEY`; answers carry an ETag."""
+    """Serves `GET /api/customers?page=&per_page=`, with the key in `X-API-KEY`; responses have an ETag."""
 
     def __init__(self, records: list[Record], port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
         """Serve these records, in this order."""
@@ -35,23 +35,23 @@ class CustomerService(Service):
 
     @property
     def api_url(self) -> str:
-        """Return what `ECOM_CUSTOMER_API_URL` is to be."""
+        """Return the value for `ECOM_CUSTOMER_API_URL`."""
         return f"{self.url}{PATH}"
 
     @property
     def records(self) -> list[Record]:
-        """Return what is served, in its order."""
+        """Return the served records, in order."""
         with self._changes:
             return [dict(record) for record in self._records]
 
     @records.setter
     def records(self, records: list[Record]) -> None:
-        """Serve these from now on."""
+        """Replace the served records."""
         with self._changes:
             self._records = [dict(record) for record in records]
 
     def answer(self, request: Request) -> Answer:
-        """Answer with a page."""
+        """Return a page of customers, or an error."""
         if request.path != PATH:
             return Answer.json({"error": "not found"}, 404)
         if request.method != "GET":

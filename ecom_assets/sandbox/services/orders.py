@@ -1,4 +1,4 @@
-"""A stand-in for the order report API: the sandbox shop's orders, a file per day."""
+"""A stand-in for the order report API: the sandbox shop's orders, one file per day."""
 
 import csv
 import io
@@ -17,10 +17,10 @@ _INCREMENT = "increment-"
 
 
 class OrderService(Service):
-    """`generate_report`, `get_report`, `get_increment` and the files, with nickname, cohort and key in headers."""
+    """Serves `generate_report`, `get_report`, `get_increment` and files; nickname, cohort and key are in headers."""
 
     def __init__(self, orders: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
-        """Serve the rows of `orders.parquet` by their UTC day."""
+        """Serve the rows of `orders.parquet` by UTC day."""
         self._orders = orders
         self._reports = Lock()
         self._polls: dict[str, int] = {}
@@ -30,11 +30,11 @@ class OrderService(Service):
 
     @property
     def api_url(self) -> str:
-        """Return what `ECOM_ORDER_API_URL` is to be."""
+        """Return the value for `ECOM_ORDER_API_URL`."""
         return self.url
 
     def answer(self, request: Request) -> Answer:
-        """Answer a step."""
+        """Return the response to any of the requests, or an error."""
         given = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
         if given != [NICKNAME, COHORT, self.key]:
             return Answer.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
@@ -50,7 +50,7 @@ class OrderService(Service):
         return Answer.json({"error": "not found"}, 404)
 
     def rows_of(self, day: date) -> list[dict[str, Any]]:
-        """Return the orders of a day, in their order."""
+        """Return the order lines of a day, in the order of the file."""
         begin = datetime(day.year, day.month, day.day)  # noqa: DTZ001 (the column has no zone; its times are UTC)
         bounds = [("date_time", ">=", begin), ("date_time", "<", begin + timedelta(days=1))]
         rows: list[dict[str, Any]] = pq.read_table(self._orders, filters=bounds).to_pylist()
@@ -105,7 +105,7 @@ class OrderService(Service):
 
 
 def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
-    """Write rows as the real service does, lines ending in CR LF."""
+    """Return rows as CSV; lines end in CR LF, as from the real service."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(names)

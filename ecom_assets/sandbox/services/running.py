@@ -1,4 +1,4 @@
-"""All stand-ins over one sandbox shop, and the settings to use them by."""
+"""All stand-ins for one sandbox shop, and the settings that connect the platform to them."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ TRUTH, SERVED = "services_truth.json", "served"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each listens; 0 takes a free one. The receivers are Amplitude, Heap, Mixpanel and GA4."""
+    """The port of each stand-in; 0 means a free one. `receivers` are those of Amplitude, Heap, Mixpanel and GA4."""
 
     customers: int = 0
     orders: int = 0
@@ -31,7 +31,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class SandboxServices:
-    """What runs, and what is true about its data."""
+    """The running stand-ins, and the ground truth of their data."""
 
     folder: Path
     customers: CustomerService
@@ -41,7 +41,7 @@ class SandboxServices:
     truth: dict[str, object]
 
     def environment(self) -> dict[str, str]:
-        """Return the settings that make the platform use these services, and the events beside them."""
+        """Return the environment variables that make the platform use these services and the shop's events."""
         return {
             "ECOM_EVENTS": str(self.folder / "events"),
             "ECOM_CUSTOMER_API_URL": self.customers.api_url,
@@ -60,9 +60,9 @@ class SandboxServices:
 def running_services(
     folder: Path, *, ports: Ports | None = None, faults: Faults | None = None
 ) -> Iterator[SandboxServices]:
-    """Serve the sandbox shop in `folder`, with faults or without; the truth goes to `services_truth.json` there.
+    """Serve the sandbox shop in `folder`, and write the ground truth to `services_truth.json` there.
 
-    What the receivers get goes to `served/` there, and they go on from it the next time.
+    The vendor stand-ins keep their request logs in `served/` there, and continue from them the next time.
 
     Raises:
         UsageError: A port is in use.
@@ -91,5 +91,5 @@ def customers_of(folder: Path) -> ShopCustomers:
 
 
 def _orders(folder: Path) -> object:
-    """What the shop counted while it made its orders."""
+    """Return the ground truth of the shop's orders."""
     return json.loads((folder / "truth.json").read_text(encoding="utf-8"))["orders"]

@@ -1,6 +1,6 @@
-"""What the sandbox's stand-ins share: an HTTP server in threads, its faults, and how to steer it while it runs.
+"""The base of the sandbox's stand-ins: a threaded HTTP server with faults, which can be controlled while it runs.
 
-`GET /control/faults` and `PUT /control/faults` show and set faults as JSON, `GET /control/counts` what was asked.
+`GET` and `PUT /control/faults` return and set the faults as JSON, and `GET /control/counts` returns request counts.
 """
 
 import json
@@ -27,7 +27,7 @@ CONTROL = "/control/"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: the path without a slash at its end, the query, the headers in lower case."""
+    """A request; its path has no slash at the end, and header names are in lower case."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered."""
+    """A response."""
 
     status: int
     body: bytes = b""
@@ -46,13 +46,13 @@ class Answer:
 
     @classmethod
     def json(cls, value: object, status: int = 200, **headers: str) -> "Answer":
-        """Return a value as JSON."""
+        """Return a response with a value as JSON."""
         return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a service was asked for: requests in all, the most at one time, requests by path."""
+    """The number of requests to a service: all, the most at the same time, and by path."""
 
     request_count: int
     most_at_once: int
@@ -61,47 +61,47 @@ class Counts:
 
 @dataclass
 class Faults:
-    """Faults to come. A count is of the next requests (or reports, or files) that are hit, and is used up."""
+    """Faults of a service. A count such as `dropped` applies to the next requests, reports or files, and is used up."""
 
     latency_s: float = 0.0
-    """Seconds before every answer."""
+    """Seconds before every response."""
     rate_limited: int = 0
-    """Answers 429."""
+    """Responses with status 429."""
     retry_after: str = "1"
-    """The Retry-After of a 429: seconds, `date` for an HTTP date in a second, or empty for none."""
+    """The Retry-After of a 429: seconds, `date` for an HTTP date one second ahead, or empty for none."""
     server_errors: int = 0
-    """Answers 500."""
+    """Responses with status 500."""
     dropped: int = 0
-    """Connections closed without an answer."""
+    """Connections closed without a response."""
     truncated: int = 0
-    """Bodies that are shorter than their Content-Length."""
+    """Bodies shorter than their Content-Length."""
     unfinished: int = 0
     """Bodies without a Content-Length that end early."""
     every: int = 0
-    """Beside the counts, every so many requests one of these five, in turn; never twice in a row for one address."""
+    """In addition, every n-th request has one of these five faults, in turn; never twice in a row for one address."""
     shift_every: int = 0
-    """After every so many pages the first customer moves to the end, as in a list sorted by last change."""
+    """After every n-th page, the first customer moves to the end, as in a list sorted by last change."""
     shift_count: int = 0
-    """How often that happens."""
+    """The number of such moves."""
     duplicated_pages: int = 0
-    """Pages (from the first) that hold an older copy of their first customer, too."""
+    """Pages, from the first, that also have an older copy of their first customer."""
     conflicting_pages: int = 0
-    """Pages that hold another version of their first customer, of the same time."""
+    """Pages, from the first, that also have another version of their first customer with the same time."""
     malformed_pages: int = 0
-    """Pages that hold a record that is none."""
+    """Pages, from the first, that also have a malformed record."""
     running_polls: int = 0
-    """Polls that each report answers with RUNNING."""
+    """Polls of each report that return RUNNING."""
     failed_reports: int = 0
     empty_files: int = 0
-    """Files of no bytes."""
+    """Files of zero bytes."""
     short_files: int = 0
-    """Files whose last rows are missing."""
+    """Files without their last row."""
     cut_files: int = 0
-    """Files that end in the middle of a line, with a Content-Length that says so."""
+    """Files that end in the middle of a line, with a matching Content-Length."""
 
     @classmethod
     def some_of_all(cls) -> "Faults":
-        """Return faults of every kind, few enough that a patient client gets everything."""
+        """Return faults of almost every kind, few enough that a client with retries gets everything."""
         return cls(
             latency_s=0.005, retry_after="1", every=9, shift_every=4, shift_count=3, duplicated_pages=2,
             conflicting_pages=1, malformed_pages=2, running_polls=2, failed_reports=1, short_files=1, cut_files=1,
@@ -109,10 +109,10 @@ class Faults:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "Faults":
-        """Read faults from JSON.
+        """Return the faults in JSON.
 
         Raises:
-            UsageError: A name or a value is not one of a fault.
+            UsageError: A name is unknown, or a value has the wrong type.
         """
         types = {field.name: field.type for field in fields(cls)}
         for name, value in told.items():
@@ -124,13 +124,13 @@ class Faults:
 
 
 class Service(ABC):
-    """A stand-in that listens on this machine; as a context it stops at the end."""
+    """A stand-in that listens on this machine. As a context manager, it stops on exit."""
 
     def __init__(self, port: int = 0, faults: Faults | None = None) -> None:
-        """Listen on `port`, or on a free one.
+        """Listen on `port`, or on a free port if it is 0.
 
         Raises:
-            UsageError: Something else listens there.
+            UsageError: The port is not available.
         """
         self.plan = FaultPlan(faults)
         self._lock, self._at_once, self._most_at_once = Lock(), 0, 0
@@ -144,27 +144,27 @@ class Service(ABC):
 
     @property
     def url(self) -> str:
-        """Return the address."""
+        """Return the base URL."""
         return f"http://{HOST}:{self._server.server_address[1]}"
 
     @property
     def faults(self) -> Faults:
-        """What is still to go wrong."""
+        """Return the faults that are left."""
         return self.plan.faults
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        """Let these faults come, and no others."""
+        """Replace the faults."""
         self.plan.faults = faults
 
     @property
     def counts(self) -> Counts:
-        """Return what was asked for since the start, or since `forget`."""
+        """Return the request counts since the start, or since `forget`."""
         with self._lock:
             return Counts(self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items())))
 
     def forget(self) -> None:
-        """Count from zero."""
+        """Reset the request counts."""
         with self._lock:
             self._by_path.clear()
             self._most_at_once = self._at_once
@@ -176,7 +176,7 @@ class Service(ABC):
         self._server.close()
 
     def __enter__(self) -> Self:
-        """Go on listening."""
+        """Return the service, which is already running."""
         return self
 
     def __exit__(
@@ -186,15 +186,15 @@ class Service(ABC):
         self.stop()
 
     def wire(self) -> type["Wire"]:
-        """Return what serves a connection."""
+        """Return the class that handles a connection."""
         return Wire
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return what the service says on a good day."""
+        """Return the service's response without faults."""
 
     def handle(self, request: Request, wire: "Wire") -> None:
-        """Answer a request, or have a fault happen to it."""
+        """Respond to a request, or apply a fault to it."""
         if request.path.startswith(CONTROL):
             wire.send(self.control(request))
             return
@@ -204,7 +204,7 @@ class Service(ABC):
 
     @contextmanager
     def counted(self, path: str) -> Iterator[None]:
-        """Count a request, and that it is under way."""
+        """Count a request, and count it as concurrent during the block."""
         with self._lock:
             self._by_path[path] += 1
             self._at_once += 1
@@ -227,7 +227,7 @@ class Service(ABC):
             wire.send(self.answer(request), fault)
 
     def control(self, request: Request) -> Answer:
-        """Show or set what is steered."""
+        """Return the counts, or return or set the faults."""
         if request.path == f"{CONTROL}counts":
             return Answer.json(asdict(self.counts))
         if request.path != f"{CONTROL}faults":
@@ -247,7 +247,7 @@ def _retry_after(said: str) -> dict[str, str]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Knows its connections, so that it can close them."""
+    """Keeps track of its open connections, so that it can close them."""
 
     request_queue_size = 128
 
@@ -265,7 +265,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
-        """A client that goes away in the middle is no news; what else fails is told as usual."""
+        """Ignore clients that disconnect early; report other errors as usual."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -274,27 +274,27 @@ class _Server(ThreadingHTTPServer):
         for connection in list(self._open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the other side has closed it
+            except OSError:  # the client has closed it
                 continue
 
 
 class Wire(BaseHTTPRequestHandler):
-    """One connection."""
+    """The handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # one packet for head and body: two would wait for each other
+    wbufsize = -1  # buffer, so that head and body are one packet: a second one could be delayed
     server: _Server
 
     def do_GET(self) -> None:
-        """Read a request and have it answered."""
+        """Read a request and respond to it."""
         length = int(self.headers.get("Content-Length") or 0)
         self.server.service.handle(self.request_with(self.rfile.read(length) if length else b""), self)
 
     do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
     def request_with(self, body: bytes) -> Request:
-        """Return what was asked, with this body."""
+        """Return the request, with this body."""
         parts = urlsplit(self.path)
         return Request(
             self.command,
@@ -305,7 +305,7 @@ class Wire(BaseHTTPRequestHandler):
         )
 
     def send(self, answer: Answer, fault: str = "") -> None:
-        """Send an answer, or half of its body."""
+        """Send a response, or with a fault only half of its body."""
         body = answer.body[: len(answer.body) // 2] if fault else answer.body
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -318,23 +318,23 @@ class Wire(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def drop(self) -> None:
-        """Close the connection without a word."""
+        """Close the connection without a response."""
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
-        """Say nothing: the counts tell what was asked."""
+        """Log nothing: `counts` has the number of requests."""
 
 
 KINDS = ("rate_limited", "server_errors", "dropped", "truncated", "unfinished")
-"""What can happen to any answer; the field of `Faults` with this name says to how many of the next."""
+"""Faults that any response can have; the field of `Faults` with the same name has their number."""
 
 
 class FaultPlan:
-    """Deals faults out to requests, from whatever thread they come."""
+    """Assigns faults to requests; thread-safe."""
 
     def __init__(self, faults: Faults | None = None) -> None:
-        """Begin with these faults, or none."""
+        """Start with these faults, or none."""
         self._lock = Lock()
         self._faults = faults or Faults()
         self._requests = 0
@@ -343,25 +343,25 @@ class FaultPlan:
 
     @property
     def faults(self) -> Faults:
-        """What is still to come."""
+        """Return the faults that are left."""
         with self._lock:
             return Faults(**asdict(self._faults))
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        """Deal these out from now on, counting from zero."""
+        """Replace the faults, and reset the counts of requests."""
         with self._lock:
             self._faults = Faults(**asdict(faults))
             self._requests = self._dealt = 0
             self._asked.clear()
 
     def take(self, *kinds: str) -> str:
-        """Use up one of the faults of these kinds, and return which; empty if none is left."""
+        """Use up one of the faults of these kinds, and return its kind; empty if none is left."""
         with self._lock:
             return self._take(kinds)
 
     def take_for(self, address: str) -> str:
-        """Return what happens to a request for an address; empty if nothing."""
+        """Return the fault of a request for an address; empty if none."""
         with self._lock:
             self._requests += 1
             self._asked[address] += 1

@@ -1,1 +1,1 @@
-"""Stand-ins of the tools that records are delivered to."""
+"""Stand-ins for the tools to which records are delivered."""

@@ -18,7 +18,7 @@ from ecom_assets.settings.private_files import keep_private
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve, and return the exit code."""
+    """Serve until a signal ends the process, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ecom_assets.sandbox.vendors", description=__doc__)
     parser.add_argument("--journals", type=Path, help="folder of the journals; without it nothing is written")
     parser.add_argument(

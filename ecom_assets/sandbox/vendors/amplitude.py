@@ -1,6 +1,6 @@
-"""A stand-in of Amplitude: HTTP V2, Batch and Identify, and what is wrong with an event by its pages.
+"""A stand-in for Amplitude: HTTP V2, Batch and Identify, which validates events as its documentation describes.
 
-Beside what the pages say, `id_lengths="strict400"` answers short ids as production was seen to.
+Unlike the documentation, `id_lengths="strict400"` refuses short ids, as was observed in production.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ Fields = dict[str, list[int]]
 
 @dataclass
 class Flaws:
-    """What is wrong with the events of a request: per field the positions of the events."""
+    """The errors in the events of a request: for each field, the positions of the events."""
 
     missing: Fields = field(default_factory=dict)
     invalid: Fields = field(default_factory=dict)
@@ -42,17 +42,17 @@ class Flaws:
     no_object: bool = False
 
     def __bool__(self) -> bool:
-        """Tell whether anything is wrong."""
+        """Return whether there is any error."""
         return bool(self.missing or self.invalid or self.short_ids or self.no_object)
 
 
 def note(fields: Fields, name: str, at: int) -> None:
-    """Add an event's position to a field's."""
+    """Add the position of an event to a field."""
     fields.setdefault(name, []).append(at)
 
 
 def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_short_ids: bool) -> None:
-    """Note what is wrong with an event. A short id that is dropped is taken out of the event."""
+    """Add the errors of an event to `flaws`; a short id that is dropped is removed from the event."""
     if not isinstance(event, dict):
         flaws.no_object = True
         return
@@ -95,7 +95,7 @@ def _is_invalid(column: str, value: object) -> bool:
     if column in _OBJECTS and kind is not dict:
         return value is not None
     if kind is str:
-        return column not in _IDS and len(value) > MOST_CHARS  # type: ignore[arg-type]  # a text, by its type
+        return column not in _IDS and len(value) > MOST_CHARS  # type: ignore[arg-type]  # `kind` is str
     if column in _IDS:
         return False
     if kind is dict or kind is list:
@@ -112,7 +112,7 @@ def _too_many_groups(groups: object) -> bool:
 
 
 def identify_flaw(identification: object) -> str:
-    """Return what is wrong with properties of a user; empty if nothing."""
+    """Return the error in an update of user properties; empty if none."""
     if not isinstance(identification, dict):
         return "missing_event"
     user = identification.get("user_id") or identification.get("device_id")
@@ -142,13 +142,13 @@ DEDUP_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class AmplitudeRates:
-    """How much it takes; None: any number.
+    """The rate limits; None: unlimited.
 
-    http_v2_per_s: Events per second of a user or a device, over 30 s.
-    batch_per_s: As much, of Batch.
-    batch_per_day: Events per user or device in 24 hours, of Batch.
-    project_per_s: Events per second of the project: 1,000 on the starter plan, without a number on others.
-    updates_per_hour: Changes of a user's properties; further ones are dropped without a word.
+    http_v2_per_s: Events per second and user or device, over 30 s, for HTTP V2.
+    batch_per_s: The same for Batch.
+    batch_per_day: Events per user or device in 24 hours, for Batch.
+    project_per_s: Events per second of the project: 1,000 on the starter plan; no number is documented for others.
+    updates_per_hour: Updates of a user's properties; further ones are silently dropped.
     """
 
     http_v2_per_s: int | None = 30
@@ -161,17 +161,17 @@ class AmplitudeRates:
 
     @classmethod
     def none(cls) -> "AmplitudeRates":
-        """Return no rates at all."""
+        """Return rates without limits."""
         return cls(None, None, None, None, None)
 
 
 @dataclass(frozen=True)
 class AmplitudeWays:
-    """Where the pages and what was seen differ.
+    """Behaviour in which the documentation and observations differ.
 
-    id_lengths: `drop` takes a short id out of its event, as the pages say; `strict400` refuses the request.
-    names: `documented`: a 400 of HTTP V2 names the first wrong event, one of Batch all; `all`: both name all.
-    silenced_devices: Devices whose events are refused for good.
+    id_lengths: `drop` removes a short id from its event, as documented; `strict400` refuses the request.
+    names: `documented`: a 400 of HTTP V2 names the first invalid event, one of Batch all; `all`: both name all.
+    silenced_devices: Devices whose events are always refused.
     """
 
     id_lengths: Literal["drop", "strict400"] = "strict400"
@@ -180,7 +180,10 @@ class AmplitudeWays:
 
 
 class AmplitudeReceiver(Receiver):
-    """`POST /2/httpapi`, `/batch` and `/identify`; the key is in the body. One event per device and insert_id."""
+    """Serves `POST /2/httpapi`, `/batch` and `/identify`, with the key in the body.
+
+    Events are deduplicated by device and insert_id.
+    """
 
     tool = "amplitude"
     repeat_window_s = DEDUP_S
@@ -205,17 +208,17 @@ class AmplitudeReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at it."""
+        """Return the settings for it."""
         return {"amplitude_url": self.url, "amplitude_api_key": self.key}
 
     def refusal(self, status: int) -> Answer:
-        """Return what it says with a status."""
+        """Return the response with a status."""
         if status in {200, 204}:
             return Answer.json({"code": 200}, 200)
         return Answer.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
 
     def look(self, came: Came) -> Look:
-        """Look at a request."""
+        """Return the response to a request, and the records that are accepted."""
         path = came.request.path
         if came.request.method != "POST" or path not in MOST_BYTES:
             return _bad("Invalid request path")
@@ -227,7 +230,7 @@ class AmplitudeReceiver(Receiver):
         return self._without(came.body, told) or self._events(came, told)
 
     def _without(self, body: bytes, told: object) -> Look | None:
-        """Refuse a request that lacks something, or has the wrong key."""
+        """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
         if not isinstance(told, dict):
             return _bad("Invalid JSON request body" if body else "Missing request body")
         for name in ("api_key", "events"):
@@ -287,7 +290,7 @@ class AmplitudeReceiver(Receiver):
         return Look(Answer(200, b"success"), self.entries(came), told)
 
     def admit(self, came: Came, look: Look) -> Look:
-        """Count events against the rates of users, devices and the project."""
+        """Apply the rate limits of users, devices and the project."""
         path, now_s = came.request.path, came.at_s
         if path == IDENTIFY:
             return self._updated(look, now_s)
@@ -308,7 +311,7 @@ class AmplitudeReceiver(Receiver):
         return look
 
     def _updated(self, look: Look, now_s: float) -> Look:
-        """Drop what is too much for a user, and say nothing."""
+        """Silently drop the updates that exceed a user's limit."""
         dropped = []
         for at, entry in enumerate(look.entries):
             if self._updates.over({entry.user: 1}, now_s):
@@ -341,7 +344,7 @@ class AmplitudeReceiver(Receiver):
 
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
-        """Return events, or properties of users."""
+        """Return events, or updates of user properties."""
         if came.request.path != IDENTIFY:
             return _event_entries(parsed(came.body)["events"])
         told = _identifications(_form(came.body))
@@ -391,7 +394,10 @@ def _identifications(given: dict[str, str]) -> list[Any]:
 
 
 def _event_entries(events: Sequence[Any]) -> list[Entry]:
-    """Return the entries; an event without an insert_id is counted each time, one without a device has its user's."""
+    """Return the entries of events.
+
+    An event without an insert_id is not deduplicated; an event without a device_id is deduplicated by its user_id.
+    """
     entries = []
     for event in events:
         insert_id, user = event.get("insert_id"), event.get("user_id")

@@ -1,6 +1,6 @@
-"""The audit of deliveries: who has what, read from a stand-in's request log after the tool's own rule for repeats.
+"""The audit of deliveries: which records a tool has, by a stand-in's request log and the tool's own deduplication.
 
-Deliveries are checked by this. Nothing that the sender believes goes in.
+It checks deliveries, so it uses nothing that comes from the sender's ledger.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ TOOLS: Mapping[str, type[Receiver]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and the records in it.
+    """A request and the records in it.
 
-    status: What was answered; 0: nothing.
-    is_complete: Whether its body came whole; if not, nobody knows its records.
-    record_ids: Its records, in their order.
-    taken_ids: Those that the tool took.
+    status: The status of the response; 0: no response.
+    is_complete: Whether the whole body was received; if not, its records are unknown.
+    record_ids: Its records, in order.
+    taken_ids: The records that the tool accepted.
     """
 
     at_s: float
@@ -42,14 +42,14 @@ class Asked:
 
 @dataclass
 class WhoHasWhat:
-    """What a tool has of one kind of record.
+    """The records of one kind that a tool has.
 
-    taken: How often the tool took a record.
-    counted: How often it counts it, after its own rule.
-    order: Per user the records in the order in which they were first counted.
-    times: The time that the tool shows a record at, as it has it.
-    profiles: Properties per user, each as it was set last.
-    requests: Every request, in its order.
+    taken: How often the tool accepted each record.
+    counted: How often the tool counts each record, after its own deduplication.
+    order: Each user's records, in the order in which they were first counted.
+    times: The time at which the tool shows each record, in the tool's own format.
+    profiles: Each user's properties, as last set.
+    requests: All requests, in order.
     """
 
     taken: Counter[str] = field(default_factory=Counter)
@@ -61,15 +61,15 @@ class WhoHasWhat:
 
     @property
     def doubled(self) -> dict[str, int]:
-        """Records that are counted more than once."""
+        """Return the records that are counted more than once, with their counts."""
         return {record_id: count for record_id, count in self.counted.items() if count > 1}
 
 
 def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
-    """Judge a receiver's journal.
+    """Return the records that a tool has, from the journal of its stand-in.
 
     Args:
-        journal: Its file.
+        journal: The file of the journal.
         tool: amplitude, heap, mixpanel or ga4.
         kind: `event`, or `profile`.
     """
@@ -96,7 +96,7 @@ def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
 
 
 def _asked(receiver: type[Receiver], received: Received, kind: Kind, taken_ids: tuple[str, ...]) -> Asked:
-    """Return a request with the records in it, taken or not; without them where it can't be read."""
+    """Return a request with its records, accepted or not; without records if its body cannot be parsed."""
     request, sent_ids = received.request(), taken_ids
     if received.is_complete and (not received.is_taken or received.refused):
         try:
@@ -108,6 +108,6 @@ def _asked(receiver: type[Receiver], received: Received, kind: Kind, taken_ids: 
 
 
 def _set_by(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is set: by Amplitude's $set, or plainly."""
+    """Return the properties that are set, by Amplitude's $set or directly."""
     plain = {name: value for name, value in properties.items() if not name.startswith("$")}
     return plain | dict(properties.get("$set", {}))

@@ -1,4 +1,4 @@
-"""JSON as the tools read it: strict, and with how deep it is."""
+"""Requests, the records in them, and JSON as strict as the tools read it."""
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,7 +13,7 @@ Kind = Literal["event", "profile"]
 
 @dataclass(frozen=True)
 class Came:
-    """A request that came whole: with its body unpacked, and the receiver's time in seconds since 1970."""
+    """A complete request, with its decompressed body, and the receiver's time in seconds since 1970."""
 
     request: Request
     body: bytes
@@ -21,15 +21,15 @@ class Came:
 
 
 class Entry(NamedTuple):
-    """A record as the tool knows it.
+    """A record as the tool sees it.
 
-    kind: `event`, or `profile`: properties of a user.
-    user: Whose it is.
-    record_id: What the sender calls it.
+    kind: `event`, or `profile` for properties of a user.
+    user: The user of the record.
+    record_id: The sender's id of the record.
     key: The tool counts one record per key; None: it counts every copy.
     name: The event's name.
-    at: The event's time, as it was sent.
-    properties: What a profile is set to.
+    at: The event's time, as sent.
+    properties: The properties that are set in a profile.
     """
 
     kind: Kind
@@ -43,12 +43,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """What the tool says to a request if nothing goes wrong.
+    """The tool's response to a request without faults.
 
-    answer: What it answers.
-    entries: What it takes, in the request's order.
-    records: What it takes, as it was sent; beside `entries`.
-    refused: Positions of the records that it does not take, where it takes the others.
+    answer: The response.
+    entries: The accepted records, in the order of the request.
+    records: The accepted records as sent, in the same order.
+    refused: Positions of the refused records, if others are accepted.
     """
 
     answer: Answer
@@ -66,7 +66,7 @@ NO_JSON = object()
 
 
 def parsed(body: bytes) -> Any:  # noqa: ANN401 (JSON is anything)
-    """Return JSON; `NO_JSON` where it is none: NaN and Infinity are not."""
+    """Return the parsed JSON, or `NO_JSON` if it is invalid; NaN and Infinity are invalid."""
     try:
         return _DECODER.decode(body.decode())
     except (ValueError, RecursionError):
@@ -74,7 +74,7 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 (JSON is anything)
 
 
 def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[int, bool]:
-    """Return how many objects and lists are in each other, and whether a text in there is too long."""
+    """Return the nesting depth of objects and lists, and whether a text in them is too long."""
     if isinstance(value, str):
         return depth, len(value) > most_chars
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
@@ -92,11 +92,11 @@ def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[in
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value is a number; true and false are none."""
+    """Return whether a value is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def text(record: Mapping[str, Any], name: str) -> str:
-    """Return a value as text; empty where there is none."""
+    """Return a value as text, empty if there is none."""
     value = record.get(name)
     return value if isinstance(value, str) else "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What goes wrong at a stand-in, request by request: by a script, or by seeded chance."""
+"""The faults of a vendor stand-in, request by request: from a script, or random with a seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,13 +18,13 @@ _MOMENTS = (BEFORE, MID_BODY, TAKEN)
 class Step:
     """What happens to one request.
 
-    status: 200: the tool answers as documented. 0: the connection is reset. Else it answers with this status.
-    at: Where a reset or a pause comes: `before` anything of the body is read, `mid_body`, or `taken`: when the tool has
-        the batch and has not answered.
-    takes: Whether the tool takes the batch though it answers with `status`.
-    retry_after: The Retry-After of the answer; empty: none.
-    latency_s: Seconds before the answer.
-    pause_s: Seconds at `at`, or until `PUT /control/resume`.
+    status: 200: the tool responds as documented. 0: the connection is reset. Otherwise, the tool responds with it.
+    at: When a reset or a pause happens: `before` the body is read, `mid_body`, or `taken`, after the tool has accepted
+        the batch and before it responds.
+    takes: Whether the tool accepts the batch although it responds with `status`.
+    retry_after: The Retry-After of the response; empty: none.
+    latency_s: Seconds before the response.
+    pause_s: Seconds of a pause at `at`; `PUT /control/resume` ends it earlier.
     """
 
     status: int = AS_DOCUMENTED
@@ -36,7 +36,7 @@ class Step:
 
     @classmethod
     def read(cls, told: object) -> "Step":
-        """Read a step: a status, one of `STEPS` by its name, or an object with a step's fields.
+        """Return a step from JSON: a status, the name of one of `STEPS`, or an object with a step's fields.
 
         Raises:
             UsageError: It is none of these.
@@ -57,18 +57,18 @@ STEPS = {
     "taken, then 500": Step(500, takes=True),
     "taken, then 502": Step(502, takes=True),
 }
-"""Steps by name, for scripts."""
+"""Named steps, for scripts."""
 _GOOD = Step()
 
 
 @dataclass(frozen=True)
 class RandomFaults:
-    """Faults by chance, the same for the same seed and the same order of requests.
+    """Random faults, the same for the same seed and the same order of requests.
 
-    seed: Of the dice.
-    share: The share of requests that something happens to.
-    retry_after: What some of the 429 say.
-    latency_s: The longest wait before an answer.
+    seed: The seed of the random numbers.
+    share: The share of requests that have a fault.
+    retry_after: The Retry-After of half of the responses with status 429.
+    latency_s: The longest delay before a response, in seconds.
     """
 
     seed: int = 1
@@ -77,17 +77,17 @@ class RandomFaults:
     latency_s: float = 0.0
 
     def kinds(self) -> tuple[Step, ...]:
-        """Return what may happen, each as likely as the others."""
+        """Return the possible faults, which are equally likely."""
         refusals = (Step(429), Step(429, retry_after=self.retry_after), Step(408), Step(500), Step(503))
         return (*refusals, *STEPS.values())
 
 
 @dataclass(frozen=True)
 class ReceiverFaults:
-    """Faults to come: the script's steps for the next requests, in order; then chance.
+    """The faults of a receiver: the script's steps for the next requests, in order; then random faults.
 
-    script: A step per request; see `Step.read`.
-    chance: What happens after the script.
+    script: One step per request; see `Step.read`.
+    chance: The faults after the script.
     """
 
     script: tuple[Step, ...] = ()
@@ -95,15 +95,15 @@ class ReceiverFaults:
 
     @classmethod
     def of(cls, *steps: object) -> "ReceiverFaults":
-        """Return a script."""
+        """Return faults with a script of these steps."""
         return cls(tuple(Step.read(step) for step in steps))
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "ReceiverFaults":
-        """Read faults from JSON.
+        """Return the faults in JSON.
 
         Raises:
-            UsageError: A name or a value is not one of a fault.
+            UsageError: A name is unknown, or a value is invalid.
         """
         if strange := [name for name in told if name not in {"script", "chance"}]:
             raise UsageError(f"{strange[0]} is no fault of a receiver; there are script and chance.")
@@ -113,7 +113,7 @@ class ReceiverFaults:
         return cls(tuple(Step.read(step) for step in script), _read(RandomFaults, told.get("chance", {})))
 
     def told(self) -> dict[str, Any]:
-        """Return the faults as JSON has them."""
+        """Return the faults as a JSON object."""
         return {"script": [asdict(step) for step in self.script], "chance": asdict(self.chance)}
 
 
@@ -121,29 +121,29 @@ NO_FAULTS = ReceiverFaults()
 
 
 class FaultScript:
-    """Deals steps out to requests, from whatever thread they come."""
+    """Assigns steps to requests; thread-safe."""
 
     def __init__(self, faults: ReceiverFaults) -> None:
-        """Begin."""
+        """Start with these faults."""
         self._lock = Lock()
         self.faults = faults
 
     @property
     def faults(self) -> ReceiverFaults:
-        """What is still to come."""
+        """Return the faults that are left."""
         with self._lock:
             return ReceiverFaults(tuple(self._left), self._chance)
 
     @faults.setter
     def faults(self, faults: ReceiverFaults) -> None:
-        """Deal these out from now on."""
+        """Replace the faults."""
         with self._lock:
             self._left, self._chance = list(faults.script), faults.chance
-            self._dice = Random(faults.chance.seed)  # noqa: S311 (chance that repeats, not secrets)
+            self._dice = Random(faults.chance.seed)  # noqa: S311 (repeatable random numbers, not secrets)
             self._kinds: Sequence[Step] = faults.chance.kinds()
 
     def next(self) -> Step:
-        """Return what happens to the next request."""
+        """Return the step for the next request."""
         with self._lock:
             if self._left:
                 return self._left.pop(0)

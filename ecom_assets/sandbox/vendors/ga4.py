@@ -1,4 +1,4 @@
-"""A stand-in of GA4: what it wants of a Measurement Protocol request, as its pages say."""
+"""A stand-in for GA4, which validates Measurement Protocol requests as its documentation describes."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
 NAME_CHARS, VALUE_CHARS = 40, 100
 PROPERTY_NAME_CHARS, PROPERTY_VALUE_CHARS = 24, 36
 LONGER_CHARS = {"page_location": 1000, "page_referrer": 420, "page_title": 300}
-"""Parameters that may be longer."""
+"""Parameters that may be longer than `VALUE_CHARS`."""
 MOST_ITEMS, MOST_CUSTOM_ITEM_PARAMS = 200, 10
 BACK_S = 72 * 3600
 MICROS = 1_000_000
@@ -32,7 +32,7 @@ RESERVED_EVENTS = frozenset(
         "in_app_purchase", "screen_view",
     }
 )  # fmt: skip
-"""The last three are for app streams only; this stands in for a web stream."""
+"""The last three are allowed in app streams only; this is a stand-in for a web stream."""
 RESERVED_PROPERTIES = frozenset(
     {
         "first_open_time", "first_visit_time", "last_deep_link_referrer", "user_id", "first_open_after_install",
@@ -51,7 +51,7 @@ REQUIRED_PARAMS = {"purchase": ("currency", "value", "transaction_id", "items"),
 
 @dataclass(frozen=True)
 class Message:
-    """A remark of the debug server; `event` is the position of the event that it is about, None: the whole request."""
+    """A message of the debug server; `event` is the position of the event concerned, None: the whole request."""
 
     path: str
     words: str
@@ -59,12 +59,12 @@ class Message:
     event: int | None = None
 
     def told(self) -> dict[str, str]:
-        """Return it as the debug server has it."""
+        """Return the message in the format of the debug server."""
         return {"fieldPath": self.path, "description": self.words, "validationCode": self.code}
 
 
 def messages_on(told: object, now_s: float) -> Iterator[Message]:
-    """Yield what is wrong with a body."""
+    """Yield the validation messages for a body."""
     if not isinstance(told, dict):
         yield Message("", "The body is no JSON object.", "VALUE_INVALID")
         return
@@ -86,7 +86,7 @@ def messages_on(told: object, now_s: float) -> Iterator[Message]:
 
 
 def micros_of(told: Mapping[str, Any], event: Mapping[str, Any]) -> float | None:
-    """Return when an event says that it was, or else its request; None if neither says."""
+    """Return the time of an event, or else of its request; None if neither has one."""
     for value in (event.get("timestamp_micros"), told.get("timestamp_micros")):
         if value is not None and (is_number(value) or str(value).isdecimal()):
             return float(value)
@@ -167,7 +167,7 @@ NO_CONTENT = 204
 
 
 class Ga4Receiver(Receiver):
-    """`POST /mp/collect` with measurement_id and api_secret in the query."""
+    """Serves `POST /mp/collect` and `/debug/mp/collect`, with measurement_id and api_secret in the query."""
 
     tool = "ga4"
     takes_gzip = False
@@ -184,7 +184,7 @@ class Ga4Receiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at it."""
+        """Return the settings for it."""
         return {
             "ga4_url": self.url,
             "ga4_measurement_id": self.measurement_id,
@@ -192,11 +192,11 @@ class Ga4Receiver(Receiver):
         }
 
     def refusal(self, status: int) -> Answer:
-        """Return what it says with a status."""
+        """Return the response with a status."""
         return Answer(NO_CONTENT if status == OK else status)
 
     def look(self, came: Came) -> Look:
-        """Look at a request."""
+        """Return the response to a request, and the records that are accepted."""
         request = came.request
         if request.method != "POST" or request.path not in {COLLECT, DEBUG}:
             return Look(self.refusal(404))
@@ -216,7 +216,7 @@ class Ga4Receiver(Receiver):
 
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
-        """Return the events, each with the time that it is shown at, and then the properties of the user."""
+        """Return the events, each with the time at which GA4 shows it, and then the user properties."""
         told = parsed(came.body)
         user = str(told["client_id"])
         entries = [_event_entry(told, event, user, came.at_s) for event in told["events"]]
@@ -227,7 +227,10 @@ class Ga4Receiver(Receiver):
 
 
 def _event_entry(told: dict[str, Any], event: object, user: str, at_s: float) -> Entry:
-    """Know an event by its parameter `event_id`, or its transaction_id, or its bytes; what is too old is shifted."""
+    """Return the entry of an event. Its id is the parameter `event_id`, else the transaction_id, else a hash.
+
+    A time more than `BACK_S` seconds ago is moved to `BACK_S` seconds ago.
+    """
     if not isinstance(event, dict) or not isinstance(params := event.get("params", {}), dict):
         return Entry("event", user, "", None)
     name, transaction_id = str(event.get("name")), params.get("transaction_id")

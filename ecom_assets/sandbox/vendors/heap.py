@@ -1,7 +1,7 @@
-"""A stand-in of Heap: track and add_user_properties, one or in bulk.
+"""A stand-in for Heap: track and add_user_properties, single or in bulk.
 
-Its pages document 200 and 400 only, and no body: a refusal is a text, and names no record of a batch, none of which is
-taken then. How long an idempotency_key is known is not said either: here, always.
+Heap documents only the statuses 200 and 400, and no body. Here, a refusal is a text that names no record, and no record
+of the request is accepted. Heap does not document how long it remembers an idempotency_key: here, forever.
 """
 
 import re
@@ -26,11 +26,11 @@ _DIGITS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True)
 class HeapRates:
-    """How much it takes; None: any number.
+    """The rate limits; None: unlimited.
 
-    user_per_min: Records of bulk requests per identity and minute.
-    app_per_min: Records of bulk requests per minute.
-    single_per_30_s: Requests with a single record per identity and 30 s.
+    user_per_min: Records in bulk requests per identity and minute.
+    app_per_min: Records in bulk requests per minute.
+    single_per_30_s: Requests with a single record per identity in 30 s.
     """
 
     user_per_min: int | None = 1_000
@@ -39,12 +39,15 @@ class HeapRates:
 
     @classmethod
     def none(cls) -> "HeapRates":
-        """Return no rates at all."""
+        """Return rates without limits."""
         return cls(None, None, None)
 
 
 class HeapReceiver(Receiver):
-    """`POST /api/track` and `/api/add_user_properties` with the app_id in the body. One event per idempotency_key."""
+    """Serves `POST /api/track` and `/api/add_user_properties`, with the app_id in the body.
+
+    Events are deduplicated by idempotency_key.
+    """
 
     tool = "heap"
     takes_gzip = False
@@ -64,15 +67,15 @@ class HeapReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at it."""
+        """Return the settings for it."""
         return {"heap_url": self.url, "heap_app_id": self.app_id}
 
     def refusal(self, status: int) -> Answer:
-        """Return what it says with a status."""
+        """Return the response with a status."""
         return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
 
     def look(self, came: Came) -> Look:
-        """Look at a request."""
+        """Return the response to a request, and the records that are accepted."""
         path = came.request.path
         if came.request.method != "POST" or path not in _BULK:
             return Look(self.refusal(404))
@@ -91,10 +94,10 @@ class HeapReceiver(Receiver):
         return Look(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
 
     def admit(self, came: Came, look: Look) -> Look:
-        """Count records against the rates of users and the app."""
+        """Apply the rate limits of users and the app."""
         users, everything = Counter(entry.user for entry in look.entries), Counter({"": len(look.entries)})
         rates = [(self._users, users), (self._app, everything)]
-        if "app_id" in look.records[0]:  # a single record is its own request
+        if "app_id" in look.records[0]:  # a request that is itself the single record
             rates = [(self._singles, users)]
         if any(rate.over(counts, came.at_s) for rate, counts in rates):
             return Look(self.refusal(429))
@@ -104,7 +107,7 @@ class HeapReceiver(Receiver):
 
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
-        """Return events, or properties of users."""
+        """Return events, or updates of user properties."""
         path = came.request.path
         return _entries(path, _records(path, parsed(came.body)))
 
@@ -122,12 +125,12 @@ def _bad(words: str) -> Look:
     return Look(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
 
 
-def _records(path: str, told: dict[str, Any]) -> Any:  # noqa: ANN401 (whatever was sent as a list)
+def _records(path: str, told: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)
     return told.get(_BULK[path], [told])
 
 
 def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
-    """Return the entries; an event without an idempotency_key is counted each time."""
+    """Return the entries of records; events without an idempotency_key are not deduplicated."""
     users = [str(one.get("identity") or one.get("user_id")) for one in records]
     both = zip(users, records, strict=True)
     if path == PROPERTIES:
@@ -140,7 +143,7 @@ def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
 
 
 def _event_flaw(record: object) -> str:
-    """Return what is wrong with an event; empty if nothing."""
+    """Return the error in an event; empty if none."""
     if not isinstance(record, dict):
         return "an event is an object"
     name = record.get("event")
@@ -154,7 +157,7 @@ def _event_flaw(record: object) -> str:
 
 
 def _user_flaw(record: object) -> str:
-    """Return what is wrong with properties of a user; empty if nothing."""
+    """Return the error in an update of user properties; empty if none."""
     if not isinstance(record, dict):
         return "a user is an object"
     properties = record.get("properties")
@@ -188,7 +191,7 @@ def _properties_flaw(properties: object) -> str:
 
 def _is_iso(value: object) -> bool:
     try:
-        datetime.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises
+        datetime.fromisoformat(value)  # type: ignore[arg-type]  # other types raise
     except (TypeError, ValueError):
         return False
     return True

@@ -1,7 +1,7 @@
-"""A stand-in of Mixpanel: /import and /engage, and what is wrong with a record by its pages.
+"""A stand-in for Mixpanel: /import and /engage, which validates records as its documentation describes.
 
-Its pages contradict each other in how many bytes a request may have and in how a refused record is named: both are
-a switch.
+The documentation contradicts itself on the largest size of a request and on how a refused record is named;
+`MixpanelWays` has a switch for each.
 """
 
 import base64
@@ -28,7 +28,7 @@ FIRST_S = 365 * 24 * 3600
 """1971-01-01."""
 AHEAD_S = 3600
 MILLISECONDS_FROM = 100_000_000_000
-"""From here on a time is taken as milliseconds; as seconds it would be the year 5138."""
+"""Times from here on are milliseconds; in seconds, this would be the year 5138."""
 TOO_MANY = 255
 MOST_NESTED = 3
 EVENT_BYTES = 1_000_000
@@ -37,12 +37,12 @@ _INSERT_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
 def seconds(time: float) -> float:
-    """Return a time in seconds since 1970, whichever unit it came in."""
+    """Return a time in seconds or milliseconds as seconds since 1970."""
     return time / 1000 if time >= MILLISECONDS_FROM else time
 
 
 def event_flaw(event: object, now_s: float, *, may_be_large: bool) -> tuple[str, str]:
-    """Return the field of an event that is wrong and what is; empty if nothing."""
+    """Return the invalid field of an event, and the error; empty if none."""
     if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not event["event"]:
         return "event", "event is required: a name"
     properties = event.get("properties")
@@ -97,7 +97,7 @@ def _nested_flaw(value: Any, depth: int) -> str:  # noqa: ANN401 (an object or a
 
 
 def profile_flaw(update: object) -> str:
-    """Return what is wrong with an update of a profile; empty if nothing."""
+    """Return the error in an update of a profile; empty if none."""
     if not isinstance(update, dict):
         return "an update is an object"
     user = update.get("$distinct_id")
@@ -121,7 +121,7 @@ TWO_MB, TEN_MB = 2_097_152, 10_485_760
 
 @dataclass(frozen=True)
 class MixpanelProject:
-    """Who may send: the project's token, or a service account together with the project's id."""
+    """The accepted credentials: the project's token, or a service account together with the project's id."""
 
     token: str = "sandbox-mixpanel-token"  # noqa: S105 (of a stand-in on this machine)
     project_id: str = "1000001"
@@ -130,10 +130,10 @@ class MixpanelProject:
 
 @dataclass(frozen=True)
 class MixpanelRates:
-    """How much it takes; None: any number.
+    """The rate limits; None: unlimited.
 
-    bytes_per_min: Unpacked bytes per minute.
-    events_per_min: 30,000 a second, over a minute.
+    bytes_per_min: Uncompressed bytes per minute.
+    events_per_min: Events per minute, from 30,000 per second over a minute.
     """
 
     bytes_per_min: int | None = 2_000_000_000
@@ -141,16 +141,16 @@ class MixpanelRates:
 
     @classmethod
     def none(cls) -> "MixpanelRates":
-        """Return no rates at all."""
+        """Return rates without limits."""
         return cls(None, None)
 
 
 @dataclass(frozen=True)
 class MixpanelWays:
-    """Where its pages contradict each other.
+    """Behaviour in which the documentation contradicts itself.
 
-    most_bytes: 2 MB as the example of a 413 has it, or 10 MB as the text.
-    id_name: How a refused record's id is called.
+    most_bytes: 2 MB as in the example of a 413, or 10 MB as in the text.
+    id_name: The name of the field with the id of a refused record.
     """
 
     most_bytes: int = TWO_MB
@@ -158,7 +158,10 @@ class MixpanelWays:
 
 
 class MixpanelReceiver(Receiver):
-    """`POST /import` and `/engage`. One event per event, time, distinct_id and $insert_id; the newest copy is shown."""
+    """Serves `POST /import` and `/engage`.
+
+    Events are deduplicated by event, time, distinct_id and $insert_id; Mixpanel shows the newest copy.
+    """
 
     tool = "mixpanel"
 
@@ -178,7 +181,7 @@ class MixpanelReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at it."""
+        """Return the settings for it."""
         return {
             "mixpanel_url": self.url,
             "mixpanel_token": self.project.token,
@@ -186,12 +189,12 @@ class MixpanelReceiver(Receiver):
         }
 
     def refusal(self, status: int) -> Answer:
-        """Return what it says with a status."""
+        """Return the response with a status."""
         error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
         return Answer.json({"code": status, "error": error.format(self.ways.most_bytes), "status": words}, status)
 
     def look(self, came: Came) -> Look:
-        """Look at a request."""
+        """Return the response to a request, and the records that are accepted."""
         request = came.request
         if request.method != "POST" or request.path not in {IMPORT, ENGAGE}:
             return Look(self.refusal(404))
@@ -207,7 +210,7 @@ class MixpanelReceiver(Receiver):
         return self._import(came, records, is_form=is_form)
 
     def _knows(self, request: Request) -> bool:
-        """A service account needs its project; the token is its own user, and a project beside it must be its own."""
+        """Return whether the credentials are valid; only a service account requires the project's id."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         try:
             user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
@@ -221,7 +224,7 @@ class MixpanelReceiver(Receiver):
         return (user, password) == self.project.account and project == self.project.project_id
 
     def _import(self, came: Came, events: list[Any], *, is_form: bool) -> Look:
-        """Take the good ones, whatever the others are."""
+        """Accept the valid events, even if others are invalid."""
         may_be_large = len(came.body) >= EVENT_BYTES
         failed = {}
         for at, event in enumerate(events):
@@ -248,14 +251,14 @@ class MixpanelReceiver(Receiver):
         if tokens != {self.project.token}:
             return Look(self.refusal(401))
         flaws = [flaw for update in updates if (flaw := profile_flaw(update))]
-        if flaws:  # told with 200: who looks at the status alone does not see it
+        if flaws:  # the status is still 200; only the body shows the error
             error = Answer.json({"status": 0, "error": flaws[0]}) if is_verbose else Answer(200, b"0")
             return Look(error)
         answer = Answer.json({"status": 1, "error": None}) if is_verbose else Answer(200, b"1")
         return Look(answer, _profile_entries(updates), updates)
 
     def admit(self, came: Came, look: Look) -> Look:
-        """Count events and bytes against the project's rates."""
+        """Apply the rate limits of the project for events and bytes."""
         rates = ((self._events, {"": len(look.entries)}), (self._bytes, {"": len(came.body)}))
         if any(rate.over(counts, came.at_s) for rate, counts in rates):
             return Look(self.refusal(429))
@@ -265,7 +268,7 @@ class MixpanelReceiver(Receiver):
 
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
-        """Return events, refused ones too, or updates of profiles."""
+        """Return events, including refused ones, or updates of profiles."""
         records = _records(came)[0] or []
         return _profile_entries(records) if came.request.path == ENGAGE else _event_entries(records)
 
@@ -289,7 +292,7 @@ def _insert_id(event: object) -> object:
 
 
 def _records(came: Came) -> tuple[list[Any] | None, bool]:
-    """Return the records of a list, of lines, or of a form's `data`, and whether it was a form."""
+    """Return the records from a JSON list, NDJSON or a form's `data`, None if invalid, and whether it is a form."""
     kind, body = came.request.headers.get("content-type", ""), came.body
     if "ndjson" in kind:
         lines = [parsed(line) for line in body.splitlines() if line.strip()]

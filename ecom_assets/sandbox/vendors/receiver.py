@@ -1,7 +1,8 @@
-"""What the stand-ins of the tools share: faults, the request log, what they hold, a clock that can be put forward.
+"""The base of the vendor stand-ins: faults, the request log, the records, and a clock that can be moved forward.
 
-`GET` and `PUT /control/faults` show and set faults, `PUT /control/clock` puts the clock forward, `GET /control/held`
-says how much there is, `GET /control/paused` where a request waits, `PUT /control/resume` lets it go on.
+`GET` and `PUT /control/faults` return and set the faults, and `PUT /control/clock` moves the clock forward.
+`GET /control/held` returns the numbers of records. `GET /control/paused` returns where a request is paused, and
+`PUT /control/resume` ends the pause.
 """
 
 import gzip
@@ -36,22 +37,22 @@ from ecom_assets.sandbox.vendors.request_log import Journal, Received, head_of, 
 
 
 class Rate:
-    """A most per key in a rolling window. Only what was taken counts, not what was refused.
+    """A limit per key in a rolling window. Only accepted records count.
 
-    The window moves in steps of a thirtieth, so a key's count never needs a list of its records.
+    The window moves in steps of 1/30 of its length, so a key needs only one count per step, not a list of its records.
     """
 
     STEPS = 30
 
     def __init__(self, most: int | None, window_s: float) -> None:
-        """Allow `most` in `window_s` seconds; None: any number."""
+        """Allow `most` in `window_s` seconds, or any number if it is None."""
         self.most = most
         self.window_s = window_s
         self._totals: Counter[str] = Counter()
         self._steps: deque[tuple[int, Counter[str]]] = deque()
 
     def over(self, counts: Mapping[str, int], now_s: float) -> dict[str, int]:
-        """Return the keys that so many more would be too much for, with their count in the window then."""
+        """Return the keys that would exceed the limit with these additional counts, with their totals in the window."""
         most = self.most
         if most is None:
             return {}
@@ -60,7 +61,7 @@ class Rate:
         return {key: count + totals[key] for key, count in counts.items() if count + totals.get(key, 0) > most}
 
     def add(self, counts: Mapping[str, int], now_s: float) -> None:
-        """Count what was taken."""
+        """Count accepted records."""
         if self.most is None:
             return
         step = int(now_s * self.STEPS / self.window_s)
@@ -82,7 +83,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class _HeadKeeper(io.BufferedReader):
-    """Keeps the lines that were read: of a request, these are its head."""
+    """Keeps the lines that are read, which are the head of a request."""
 
     head = b""
 
@@ -93,20 +94,20 @@ class _HeadKeeper(io.BufferedReader):
 
 
 class ReceiverWire(Wire):
-    """One connection."""
+    """The handler of one connection."""
 
     def setup(self) -> None:
-        """Keep what is read."""
+        """Keep the lines that are read."""
         super().setup()
         self.rfile = self.kept = _HeadKeeper(cast("io.BufferedReader", self.rfile).detach())
 
     def handle_one_request(self) -> None:
-        """Serve a request."""
+        """Handle a request."""
         self.kept.head = b""
         super().handle_one_request()
 
     def do_GET(self) -> None:  # noqa: N802 (a name that the library calls)
-        """Read a request, as far as its step allows, and have it answered."""
+        """Read a request, as far as its step allows, and respond to it."""
         receiver = cast("Receiver", self.server.service)
         if self.path.startswith(CONTROL):
             super().do_GET()
@@ -127,7 +128,7 @@ class ReceiverWire(Wire):
     do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
     def _body(self, receiver: "Receiver", step: Step) -> tuple[bytes, bool]:
-        """Return the body, and whether it is whole: all of it, but half for what is to break off in its middle."""
+        """Return the body and whether it is complete; of a request that is reset in mid-body, only half is read."""
         length = int(self.headers.get("Content-Length") or 0)
         if step.at != MID_BODY:
             body = self._read(length)
@@ -141,16 +142,16 @@ class ReceiverWire(Wire):
     def _read(self, length: int) -> bytes:
         try:
             return self.rfile.read(length)
-        except OSError:  # the other side is gone, and what had come with it
+        except OSError:  # the client is gone, and the bytes read so far are lost
             return b""
 
     def say(self, answer: Answer) -> None:
-        """Answer, and send it now."""
+        """Send a response immediately."""
         self.send(answer)
         self.wfile.flush()
 
     def reset(self) -> None:
-        """Close the connection as a machine does that fails: with a reset, not with an end."""
+        """Close the connection with a reset, as a failing machine does."""
         self.close_connection = True
         with socket.socket(fileno=self.connection.detach()) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -161,13 +162,13 @@ OK = 200
 
 @dataclass(frozen=True)
 class Setup:
-    """What every receiver is told.
+    """The settings that all receivers have.
 
-    port: Where it listens; 0 takes a free one.
-    journal: The file of its journal; None: nothing is written, and nothing remembered after it ends.
-    faults: What goes wrong.
-    clock: Its time, in seconds since 1970.
-    refuses: Records, by the tool's name of them, that it finds fault with whatever they are, as with wrong ones.
+    port: The port to listen on; 0 means a free one.
+    journal: The file of its journal; None: nothing is written, and nothing is kept after it stops.
+    faults: Its faults.
+    clock: Returns its time, in seconds since 1970.
+    refuses: Ids of records that it always refuses as invalid.
     """
 
     port: int = 0
@@ -179,7 +180,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Held:
-    """How much a tool has: records in all, those that it counts, and those that it knew already."""
+    """The numbers of a tool's records: accepted, counted, and repeated, which are accepted but not counted."""
 
     taken_count: int
     counted_count: int
@@ -187,15 +188,15 @@ class Held:
 
 
 class Receiver(Service):
-    """A stand-in of a tool. What it takes is decided by one request after the other, in the order of its journal."""
+    """A stand-in for a tool. It decides on one request after another, in the order of its journal."""
 
     tool: ClassVar[str]
     takes_gzip: ClassVar[bool] = True
     repeat_window_s: ClassVar[float | None] = None
-    """Seconds in which a record's key is known again; None: always."""
+    """Seconds in which a repeated key is recognized; None: forever."""
 
     def __init__(self, setup: Setup | None = None) -> None:
-        """Listen; with a journal, go on from what it holds."""
+        """Listen; with a journal, continue from the requests in it."""
         setup = setup or Setup()
         journal = setup.journal
         self.script, self.refuses = FaultScript(setup.faults), setup.refuses
@@ -212,56 +213,56 @@ class Receiver(Service):
 
     @abstractmethod
     def look(self, came: Came) -> Look:
-        """Return what the tool says to a request."""
+        """Return the tool's response to a request, and the records that it accepts."""
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at it, by their names in `Settings`."""
+        """Return the settings for it, by their names in `Settings`."""
 
     @abstractmethod
     def refusal(self, status: int) -> Answer:
-        """Return what the tool says with a status when something goes wrong."""
+        """Return the tool's response with a status."""
 
     @classmethod
     @abstractmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
-        """Return the records of a request that was taken, refused ones among them, in the order of its positions."""
+        """Return the records of an accepted request, including refused ones, in order of position."""
 
-    def admit(self, came: Came, look: Look) -> Look:  # noqa: ARG002 (a tool without rates looks at nothing)
-        """Count what is to be taken against the tool's rates; return what is left of it, or the refusal."""
+    def admit(self, came: Came, look: Look) -> Look:  # noqa: ARG002 (unused by a tool without rates)
+        """Apply the tool's rate limits, and return what it still accepts, or the refusal."""
         return look
 
     @property
     def now_s(self) -> float:
-        """The receiver's time, in seconds since 1970."""
+        """Return the receiver's time, in seconds since 1970."""
         return self._clock() + self.ahead_s
 
     @property
     def held(self) -> Held:
-        """How much there is."""
+        """Return the numbers of records."""
         with self._turn:
             return Held(self._taken, self._counted, self._taken - self._counted)
 
     def wire(self) -> type[Wire]:
-        """Return what serves a connection."""
+        """Return the class that handles a connection."""
         return ReceiverWire
 
     def answer(self, request: Request) -> Answer:
-        """Return what the tool says, and take what it takes, as if it had come over a connection."""
+        """Return the tool's response and accept the records, as if the request had come over a connection."""
         answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
         if self._journal:
             self._journal.wait(number)
         return answer
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and close the journal."""
         self._resume.set()
         super().stop()
         if self._journal:
             self._journal.close()
 
     def pause(self, step: Step) -> None:
-        """Wait where the step says, until told to go on."""
+        """Pause for the step's seconds, or until `PUT /control/resume`."""
         if step.pause_s:
             self._resume.clear()
             self.paused_at = step.at
@@ -269,7 +270,7 @@ class Receiver(Service):
             self.paused_at = ""
 
     def receive(self, request: Request, head: bytes, step: Step, wire: ReceiverWire | None) -> None:
-        """Take a request and answer it; without a wire its body broke off, so that it is only written down."""
+        """Decide on a request and respond to it; if `wire` is None, its body is incomplete, so it is only logged."""
         with self.counted(request.path):
             answer, number = self._decide(request, head, step, is_complete=wire is not None)
             if self._journal:
@@ -285,7 +286,7 @@ class Receiver(Service):
                 wire.say(answer)
 
     def _decide(self, request: Request, head: bytes, step: Step, *, is_complete: bool) -> tuple[Answer, int]:
-        """Take a request, or not, and write it down."""
+        """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
         is_good = step.status == AS_DOCUMENTED
         now_s = self.now_s
         look, came = Look(Answer(NO_ANSWER)), self._came(request, now_s)
@@ -303,7 +304,7 @@ class Receiver(Service):
             return answer, self._journal.add(received) if self._journal else 0
 
     def _came(self, request: Request, now_s: float) -> Came | None:
-        """Return a request with its body unpacked, if the tool unpacks bodies; None if it is damaged."""
+        """Return a request with its body, decompressed if the tool supports gzip; None if the body is damaged."""
         try:
             return Came(request, unpacked(request) if self.takes_gzip else request.body, now_s)
         except (OSError, EOFError, zlib.error):
@@ -330,7 +331,7 @@ class Receiver(Service):
 
     @classmethod
     def taken_of(cls, received: Received) -> Sequence[Entry]:
-        """Return what the tool took of a request of its journal."""
+        """Return the records that the tool accepted from a request in its journal."""
         if not received.is_taken:
             return ()
         request = received.request()
@@ -339,7 +340,7 @@ class Receiver(Service):
         return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
 
     def control(self, request: Request) -> Answer:
-        """Show or set what is steered."""
+        """Return or set what can be controlled."""
         name = request.path.rpartition("/")[2]
         try:
             told = json.loads(request.body) if request.method == "PUT" and request.body else None
@@ -362,10 +363,12 @@ class Receiver(Service):
 
 
 def unpacked(request: Request) -> bytes:
-    """Return a body without its gzip.
+    """Return the body, decompressed if it is gzip.
 
     Raises:
-        OSError: It says that it is gzip and is not; EOFError or zlib.error: it is cut or damaged.
+        OSError: The header says gzip, but the body is not gzip.
+        EOFError: The body is cut off.
+        zlib.error: The body is damaged.
     """
     if "gzip" not in request.headers.get("content-encoding", ""):
         return request.body

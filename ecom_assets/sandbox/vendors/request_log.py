@@ -1,6 +1,6 @@
-"""The request log: every request that reached a stand-in, byte for byte on the disk before it was answered.
+"""The request log: every request that a stand-in has read, saved to disk byte for byte before the response.
 
-A line of JSON says what became of a request and how many bytes follow: its head and its body as they came.
+For each request, a line of JSON has its outcome and the number of bytes that follow: its head and body as received.
 """
 
 import json
@@ -16,15 +16,15 @@ from ecom_assets.sandbox.services.service import Request
 
 @dataclass(frozen=True)
 class Received:
-    """A request, and what became of it.
+    """A request and its outcome.
 
-    at_s: When, on the receiver's clock, in seconds since 1970.
-    status: What was answered; 0: nothing.
-    is_complete: Whether the whole body had come.
-    is_taken: Whether the tool took it, or all of it but `refused`.
-    refused: Positions of records that were not taken.
-    raw: Head and body as they came.
-    body_bytes: How many bytes of `raw` are the body.
+    at_s: When it was received, by the receiver's clock, in seconds since 1970.
+    status: The status of the response; 0: no response.
+    is_complete: Whether the whole body was received.
+    is_taken: Whether the tool accepted its records, except `refused`.
+    refused: Positions of records that were not accepted.
+    raw: Head and body as received.
+    body_bytes: The size of the body in `raw`.
     """
 
     at_s: float
@@ -36,7 +36,7 @@ class Received:
     body_bytes: int
 
     def request(self) -> Request:
-        """Return it as the receiver saw it."""
+        """Return the request as the receiver saw it."""
         head = self.raw[: len(self.raw) - self.body_bytes].decode("latin-1").split("\r\n")
         method, target, *_ = head[0].split(" ")
         parts = urlsplit(target)
@@ -47,10 +47,10 @@ class Received:
 
 
 class Journal:
-    """A file that requests are added to, from whatever thread they come."""
+    """A file to which requests are appended."""
 
     def __init__(self, path: Path) -> None:
-        """Go on with a file, or begin one; what a killed receiver left unfinished at its end is cut off."""
+        """Open or create a file; an incomplete request at its end, from a killed receiver, is cut off."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.path = path
@@ -59,7 +59,7 @@ class Journal:
         self._written = self._synced = 0
 
     def add(self, received: Received) -> int:
-        """Write a request; not yet durable. Callers take turns. Returns what `wait` is to be given."""
+        """Write a request without a sync, and return its number for `wait`. Only one thread may call this at a time."""
         line = {
             "at_s": received.at_s,
             "status": received.status,
@@ -76,7 +76,7 @@ class Journal:
         return self._written
 
     def wait(self, number: int) -> None:
-        """Return when what `add` gave this number is on the disk; one sync serves all that wait."""
+        """Wait until the request with this number is on disk; one sync serves all waiting threads."""
         with self._sync:
             if self._synced < number:
                 written = self._written
@@ -89,20 +89,20 @@ class Journal:
 
 
 def head_of(request: Request) -> bytes:
-    """Return the head that a request would have come with."""
+    """Return the head that a request would have over a connection."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     lines = [f"{request.method} {request.path}{query} HTTP/1.1", *(": ".join(one) for one in request.headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def received_in(path: Path) -> Iterator[Received]:
-    """Read what a receiver got, in the order in which it decided; nothing if there is no file."""
+    """Yield the requests of a journal, in the order in which the receiver decided on them; none if it is missing."""
     if path.exists():
         yield from (received for received, _ in _frames(path))
 
 
 def _frames(path: Path) -> Iterator[tuple[Received, int]]:
-    """Yield what was received with the bytes that it takes in the file, up to an unfinished end."""
+    """Yield each request and its size in the file in bytes, up to an incomplete end."""
     with path.open("rb") as file:
         while line := file.readline():
             if not line.endswith(b"\n"):

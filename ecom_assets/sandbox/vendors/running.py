@@ -1,4 +1,4 @@
-"""All four stand-ins at once, and the settings that point at them."""
+"""All four vendor stand-ins, and the settings that connect the platform to them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
 
 @dataclass(frozen=True)
 class Receivers:
-    """What runs."""
+    """The running stand-ins."""
 
     amplitude: AmplitudeReceiver
     heap: HeapReceiver
@@ -24,20 +24,20 @@ class Receivers:
     ga4: Ga4Receiver
 
     def all(self) -> tuple[Receiver, ...]:
-        """Return the four."""
+        """Return all four."""
         return (self.amplitude, self.heap, self.mixpanel, self.ga4)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that point at them, by their names in `Settings`."""
+        """Return the settings for them, by their names in `Settings`."""
         return {name: value for receiver in self.all() for name, value in receiver.settings().items()}
 
     def environment(self) -> dict[str, str]:
-        """Return the same as variables of the environment."""
+        """Return the same settings as environment variables."""
         return {f"ECOM_{name.upper()}": value for name, value in self.settings().items()}
 
 
 def some_faults() -> ReceiverFaults:
-    """Return faults of every kind by chance, few enough that a patient client delivers everything."""
+    """Return random faults of every kind, few enough that a client with retries delivers everything."""
     return ReceiverFaults(chance=RandomFaults(seed=7, share=0.1, retry_after="0", latency_s=0.005))
 
 
@@ -50,14 +50,14 @@ def running_receivers(
     has_rates: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Receivers]:
-    """Serve all four, in this process.
+    """Run all four in this process.
 
     Args:
-        ports: Of Amplitude, Heap, Mixpanel and GA4; 0 takes a free one.
-        journals: A folder for a journal each (`amplitude.journal`, …), which they go on from; None: they forget.
-        faults: What goes wrong, at each.
-        has_rates: Whether the documented rates hold; a whole shop at once is more than Heap takes in an hour.
-        clock: Their time, in seconds since 1970.
+        ports: Those of Amplitude, Heap, Mixpanel and GA4; 0 means a free one.
+        journals: The folder of their journals (`amplitude.journal`, …), from which they continue; None: no journals.
+        faults: The faults of each.
+        has_rates: Whether the documented rate limits apply; a whole shop at once exceeds what Heap accepts in an hour.
+        clock: Returns their time, in seconds since 1970.
 
     Raises:
         UsageError: A port is in use.
