@@ -1,1 +1,1 @@
-"""The routes, a file per subject."""
+"""The routes, in one file per subject."""

@@ -1,4 +1,4 @@
-"""Customers: new, returning, retained, their value and segments."""
+"""Routes for customers: new, returning and retained customers, their value, and segments."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -21,12 +21,12 @@ NO_ORDERS = documented(409)
 TOLD = customer_queries.DEFINITION
 
 
-def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's own field is of any type)
+def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
     return Field(description=TOLD[name], examples=None if example is None else [example])
 
 
 class CustomerNumbers(BaseModel):
-    """Customers of a period; null where it is not known."""
+    """The counts of customers in a period; null if unknown."""
 
     customer_count: int | None = _told("customer_count", 276)
     new_customer_count: int | None = _told("new_customer_count", 250)
@@ -35,7 +35,7 @@ class CustomerNumbers(BaseModel):
 
 
 class CustomerChange(BaseModel):
-    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
 
     customer_count: float | None = _told("customer_count", 0.1)
     new_customer_count: float | None = _told("new_customer_count")
@@ -44,7 +44,7 @@ class CustomerChange(BaseModel):
 
 
 class CustomerValue(BaseModel):
-    """What all customers are worth as of the newest day."""
+    """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
     revenue_per_customer_amount: Money | None = _told("revenue_per_customer_amount")
@@ -56,7 +56,7 @@ class CustomerValue(BaseModel):
 
 
 class CustomersAnswer(SoldAnswer):
-    """Customers of a period."""
+    """The customers of a period."""
 
     customers: CustomerNumbers = Field(description="Of the period")
     previous: CustomerNumbers | None = Field(description=PREVIOUS)
@@ -65,7 +65,7 @@ class CustomersAnswer(SoldAnswer):
 
 
 class Segment(BaseModel):
-    """Customers who are alike in how lately, how often and for how much they ordered."""
+    """Customers with similar recency, frequency and value of their orders (RFM)."""
 
     segment: str = of(CustomerSegments.segment, "Champions")
     customer_count: int = Field(description="Its customers", examples=[17])
@@ -77,14 +77,14 @@ class Segment(BaseModel):
 
 
 class SegmentsAnswer(SoldAnswer):
-    """Customers by segment as of the newest day."""
+    """The customers by segment, as of the newest day."""
 
     total_count: int = Field(description="How many segments there are", examples=[11])
     segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
 
 
 class CustomerWeek(BaseModel):
-    """Customers of an ISO week."""
+    """The customers of an ISO week."""
 
     week_start_date: date = of(CustomerRetention.week_start_date)
     iso_year_number: int = of(CustomerRetention.iso_year_number, 2026)
@@ -106,14 +106,14 @@ class CustomerWeek(BaseModel):
 
 
 class AskedWeeks(AskedOfDays, Paged):
-    """Which weeks, and of what."""
+    """Which weeks to return, and for which category or city."""
 
     category: str | None = Field(None, max_length=500, description="Only lines of this category")
     city_id: str | None = Field(None, max_length=500, description="Only lines of this city")
 
 
 class CustomerWeeksAnswer(Answer):
-    """Customers by week."""
+    """The customers by week."""
 
     total_count: int = Field(description="How many weeks there are", examples=[5])
     weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
@@ -126,7 +126,7 @@ class CustomerWeeksAnswer(Answer):
     summary="New, returning and retained customers",
 )
 def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
-    """Customers of a period beside the period before, their lifetime value and the risk to lose them."""
+    """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
     period = ask.period(asked, "sales")
     return ask.answer(asked, TOLD, customer_queries.customers(ask.reading, period), period)
 
@@ -138,7 +138,7 @@ def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
     summary="Customers by RFM segment",
 )
 def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
-    """How many customers are in each of eleven segments, and what they brought."""
+    """Return the customers, orders and revenue of each of eleven segments."""
     found = {"source": sales_source(ask.reading), "segments": customer_queries.segments(ask.reading)}
     found = cut(found, "segments", asked.limit, asked.offset)
     return ask.answer(asked, customer_queries.SEGMENTS_DEFINITION, found, "sales")
@@ -151,7 +151,7 @@ def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
     summary="New, returning and refunded customers by week",
 )
 def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[str, Any]:
-    """Customers of each ISO week, of all or of one category or city."""
+    """Return the customers of each ISO week, in total or for one category or city."""
     period = ask.period(asked, "sales")
     found = sales_queries.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
     return ask.answer(asked, sales_queries.CUSTOMER_WEEKS_DEFINITION, found, period)

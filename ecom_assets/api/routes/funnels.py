@@ -1,4 +1,4 @@
-"""Funnels: the daily ones with abandoned carts, and custom ones by POST."""
+"""Routes for funnels: daily funnels with abandoned carts, and custom funnels by POST."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ Order = Literal[
 
 
 class Step(BaseModel):
-    """How many got to a step."""
+    """A step, and the number of units that reached it."""
 
     step: int = of(ConversionFunnel.step, 1)
     event_type: str = of(ConversionFunnel.event_type, "page_view")
@@ -37,7 +37,7 @@ class Step(BaseModel):
 
 
 class LeftBehind(BaseModel):
-    """Carts and checkouts of sessions, and those without a purchase."""
+    """The carts and checkouts of sessions, and those of them without a purchase."""
 
     cart_count: int | None = of(CartAbandonment.cart_count, 1101)
     abandoned_cart_count: int | None = of(CartAbandonment.abandoned_cart_count, 777)
@@ -48,7 +48,7 @@ class LeftBehind(BaseModel):
 
 
 class Abandonment(LeftBehind):
-    """The same with what they were worth."""
+    """The carts and checkouts of sessions, with the amounts of the carts."""
 
     cart_amount: Money | None = of(CartAbandonment.cart_amount)
     abandoned_cart_amount: Money | None = of(CartAbandonment.abandoned_cart_amount)
@@ -65,7 +65,7 @@ class Funnelled(BaseModel):
 
 
 class ConversionChange(BaseModel):
-    """How each rate changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+    """The relative change of each rate; null after a zero, or if not all days of both periods are known."""
 
     conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
     cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate)
@@ -73,7 +73,7 @@ class ConversionChange(BaseModel):
 
 
 class Part(LeftBehind):
-    """The funnel and the carts of one device, channel or category; carts are null for visitors."""
+    """The funnel and the carts of one device, channel or category; carts are null if the unit is visitors."""
 
     value: str = Field(description="The device, channel or category", examples=["mobile"])
     steps: list[Step] = Field(description="The steps in order")
@@ -93,7 +93,7 @@ class ConversionAnswer(Answer, Funnelled):
 
 
 class AskedConversion(SlicedOfDays):
-    """Which funnel, of whom, and by what."""
+    """Which funnel to return, with its unit and breakdown."""
 
     funnel: str | None = Field(
         None, max_length=200, description="Name of a daily funnel; default `default`, or the first by name"
@@ -109,14 +109,14 @@ class AskedConversion(SlicedOfDays):
     summary="Funnel and abandoned carts",
 )
 def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str, Any]:
-    """How far people get from the first page to the purchase, and what is left in carts."""
+    """Return the steps of a daily funnel, from the first page to the purchase, and the abandoned carts."""
     period = ask.period(asked, "events")
     found = funnel_queries.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
     return ask.answer(asked, funnel_queries.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)
 
 
 class StepAsked(BaseModel):
-    """A step: an event type, with conditions."""
+    """A step: an event type with conditions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -130,14 +130,14 @@ class StepAsked(BaseModel):
 
 
 class ExclusionAsked(StepAsked):
-    """An event that may not come between two steps."""
+    """An event that must not occur between two steps."""
 
     after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
     before: int | None = Field(None, ge=2, le=MAX_STEPS, description="The step before which; default the last")
 
 
 class FunnelBody(Body):
-    """A funnel's definition; see docs/metrics.md."""
+    """The definition of a funnel; see docs/metrics.md."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -175,7 +175,7 @@ class FunnelBody(Body):
 
 
 class Bar(BaseModel):
-    """How many took so long."""
+    """A bar of a histogram: the number of units in a range of durations."""
 
     from_s: int = Field(description="From so many seconds on")
     to_s: int | None = Field(description="To so many; null for all that took longer")
@@ -183,7 +183,7 @@ class Bar(BaseModel):
 
 
 class FunnelStepAnswer(BaseModel):
-    """How many got to a step, and how long it took them."""
+    """A step, with the number of units that reached it and the time that they took."""
 
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
@@ -205,7 +205,7 @@ class FunnelPart(BaseModel):
 
 
 class FunnelAnswer(Answer):
-    """A funnel."""
+    """The result of a custom funnel."""
 
     event_count: int = Field(description="Events that were looked at")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
@@ -221,7 +221,7 @@ class FunnelAnswer(Answer):
     responses=documented(400, 409, 413),
 )
 def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
-    """Count a funnel over clean events; what would take too long or too much is refused."""
+    """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
     require_personal(ask.request.scope, named_by_funnel(definition))
     check_columns(definition, ask.reading.lacking)

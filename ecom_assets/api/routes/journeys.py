@@ -1,4 +1,4 @@
-"""Journeys: which step of a session leads to which, and what searches lead to."""
+"""Routes for journeys: transitions between the steps of sessions, and search outcomes."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ MOST_PLACES = 10
 
 
 class Transition(BaseModel):
-    """How often one step led to another."""
+    """The transitions from one step to another."""
 
     from_step: str = of(JourneyTransitions.from_step, "product_view")
     to_step: str = of(JourneyTransitions.to_step, "add_to_cart")
@@ -27,7 +27,7 @@ class Transition(BaseModel):
 
 
 class AskedJourneys(AskedPagesOfDays):
-    """Which transitions."""
+    """Which transitions to return."""
 
     dimension: Dimension = Field("page_type", description="What a step is: an event's type, or its product's category")
     place: int | None = Field(
@@ -36,7 +36,7 @@ class AskedJourneys(AskedPagesOfDays):
 
 
 class JourneysAnswer(Answer):
-    """Transitions of a period."""
+    """The transitions of a period."""
 
     dimension: Dimension = Field(description="What a step is")
     place: int | None = Field(description="After how many steps; null for all places")
@@ -45,7 +45,7 @@ class JourneysAnswer(Answer):
 
 
 class Search(BaseModel):
-    """What searching a term led to."""
+    """The outcomes of searches for one term."""
 
     search_term: str = of(SearchPerformance.search_term, "black boots")
     search_count: int = of(SearchPerformance.search_count, 61)
@@ -58,7 +58,7 @@ class Search(BaseModel):
 
 
 class SearchesAnswer(Answer):
-    """Search terms of a period."""
+    """The search terms of a period."""
 
     total_count: int = Field(description="How many terms there are", examples=[112])
     searches: list[Search] = Field(description="The most searched first, ties by term")
@@ -66,7 +66,7 @@ class SearchesAnswer(Answer):
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
 def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, Any]:
-    """How often one step of a session led to another, and how many of these sessions bought."""
+    """Return how often one step of a session led to another, and how often in sessions with a purchase."""
     period = ask.period(asked, "events")
     found = journey_queries.journeys(ask.reading, period, asked.dimension, asked.place, asked.page)
     return ask.answer(asked, journey_queries.JOURNEY_DEFINITION, found, period)
@@ -74,7 +74,7 @@ def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, An
 
 @router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes")
 def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
-    """How often each term was searched, and whether products were looked at and put into carts after it."""
+    """Return how often each term was searched, and how often a product view or an add to cart followed."""
     period = ask.period(asked, "events")
     found = journey_queries.searches(ask.reading, period, asked.page)
     return ask.answer(asked, journey_queries.SEARCH_DEFINITION, found, period)

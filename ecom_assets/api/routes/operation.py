@@ -1,4 +1,4 @@
-"""What there is to ask, and how the API is: live, ready, and in numbers for Prometheus."""
+"""Routes for operation: the index of all routes, health checks, and metrics for Prometheus."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -18,13 +18,13 @@ _NOT_READY = 503
 
 
 class Live(BaseModel):
-    """The process answers."""
+    """The liveness of the process."""
 
     live: bool = Field(description="Always true: what is not live does not answer", examples=[True])
 
 
 class Health(Live):
-    """Whether the API can do its work."""
+    """The health of the API: whether it can serve fresh data."""
 
     ready: bool = Field(description="Whether there are data, and fresh ones by ECOM_API_FRESH_HOURS")
     reason: str = Field(description="Why it is not ready, in a sentence; else empty")
@@ -34,7 +34,7 @@ class Health(Live):
 
 @router.get("/health/live", response_model=Live, summary="Whether the process answers")
 async def live(response: Response) -> dict[str, Any]:
-    """Answer; what starts processes again asks this."""
+    """Respond; a supervisor that restarts failed processes checks this."""
     response.headers.update(_NO_STORE)
     return {"live": True}
 
@@ -46,7 +46,7 @@ async def live(response: Response) -> dict[str, Any]:
     summary="Whether it may be asked",
 )
 async def ready(request: Request, response: Response) -> dict[str, Any]:
-    """Tell whether there are data and whether they are fresh; what spreads requests over processes asks this."""
+    """Return whether there are data and whether they are fresh; a load balancer checks this."""
     served: ServedData = request.app.state.served
     await served.version()
     complaint, published = served.complaint, served.published
@@ -72,7 +72,7 @@ router.add_api_route(
 
 @router.get("/metrics", response_class=Response, summary="Numbers for Prometheus")
 async def metrics(request: Request) -> Response:
-    """Count requests by route, what the cache had, refusals, and the age of the data."""
+    """Return the metrics: requests by route, cache look-ups, refusals, and the age of the data."""
     counted: ApiMetrics = request.app.state.metrics
     served: ServedData = request.app.state.served
     await served.version()
@@ -80,7 +80,7 @@ async def metrics(request: Request) -> Response:
 
 
 class Endpoint(BaseModel):
-    """A path that can be asked."""
+    """A path of the API."""
 
     method: str = Field(description="GET or POST", examples=["GET"])
     path: str = Field(description="The path", examples=["/analytics/sales"])
@@ -88,7 +88,7 @@ class Endpoint(BaseModel):
 
 
 class Index(BaseModel):
-    """What there is to ask, and of what data."""
+    """The paths of the API, and the data that it serves."""
 
     name: str = Field(description="This API", examples=["ecom_assets analytics"])
     version: str = Field(description="The version of the code")
@@ -100,7 +100,7 @@ class Index(BaseModel):
 
 @index_router.get("/", response_model=Index, summary="What there is")
 def index(ask: Ask, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
-    """List every path, and say how new the data are."""
+    """Return every path, and how new the data are."""
     published = ask.reading.published
     return {
         "name": "ecom_assets analytics",
@@ -113,7 +113,7 @@ def index(ask: Ask, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
 
 
 def endpoints_of(routers: list[APIRouter]) -> list[dict[str, str]]:
-    """Return what the index lists."""
+    """Return the paths of some routers, as the index lists them."""
     return [
         {"method": method, "path": route.path, "summary": route.summary or ""}
         for router in routers

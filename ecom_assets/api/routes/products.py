@@ -1,4 +1,4 @@
-"""Products, categories and stock."""
+"""Routes for products, categories and stock."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -22,13 +22,13 @@ router = APIRouter(tags=["products"])
 
 
 class MaybeSoldAnswer(Answer):
-    """What answers about products carry, of which some know no sales."""
+    """The fields of every answer about products, which may be without sales."""
 
     source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
 
 
 class ProductNumbers(BaseModel):
-    """What a product came to; null where it is not known."""
+    """The numbers of a product; null if unknown."""
 
     product_view_count: int | None = of(ProductPerformance.product_view_count, 812)
     add_to_cart_count: int | None = of(ProductPerformance.add_to_cart_count, 40)
@@ -43,7 +43,7 @@ class ProductNumbers(BaseModel):
 
 
 class ProductChange(BaseModel):
-    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
 
     product_view_count: float | None = of(ProductPerformance.product_view_count, 0.2)
     add_to_cart_count: float | None = of(ProductPerformance.add_to_cart_count)
@@ -58,7 +58,7 @@ class ProductChange(BaseModel):
 
 
 class Named(BaseModel):
-    """Which product."""
+    """The id, name and category of a product."""
 
     product_id: str = of(ProductPerformance.product_id, "P-0042")
     product_name: str | None = Field(description="Its name, where an order line tells it", examples=["Black boots"])
@@ -66,13 +66,13 @@ class Named(BaseModel):
 
 
 class TopProduct(Named, ProductNumbers):
-    """A product among the first."""
+    """A product with its rank."""
 
     rank_number: int = Field(description="Its place, from 1", examples=[1])
 
 
 class TopAnswer(MaybeSoldAnswer):
-    """The first products by a number."""
+    """The top products by a number."""
 
     sort_by: SortBy = Field(description="By which number")
     total_count: int | None = Field(
@@ -82,7 +82,7 @@ class TopAnswer(MaybeSoldAnswer):
 
 
 class AskedTop(AskedOfDays, Paged):
-    """Which products come first."""
+    """Which products to return, and how to rank them."""
 
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
     sort_by: SortBy = Field("revenue", description="By which number; conversion is purchases per view")
@@ -90,13 +90,13 @@ class AskedTop(AskedOfDays, Paged):
 
 
 class ProductDay(ProductNumbers):
-    """A product's day."""
+    """The numbers of a product on one day."""
 
     event_date: date = of(ProductPerformance.event_date)
 
 
 class Related(Named):
-    """What is bought with a product."""
+    """A product that is bought together with another one."""
 
     product_category: str | None = of(Item.item_category, "shoes")
     order_count: int = Field(description="Orders with both", examples=[4])
@@ -115,7 +115,7 @@ class ProductAnswer(MaybeSoldAnswer, Named):
 
 
 class Category(SalesNumbers):
-    """What a category came to."""
+    """The sales and the traffic of a category."""
 
     product_category: str = of(CategoryPerformance.product_category, "shoes")
     category_view_count: int | None = of(CategoryPerformance.category_view_count)
@@ -131,7 +131,7 @@ class Category(SalesNumbers):
 
 
 class CategoriesAnswer(MaybeSoldAnswer):
-    """Categories of a period."""
+    """The categories of a period."""
 
     total_count: int | None = Field(
         description="How many categories there are; null where no day is known", examples=[12]
@@ -143,7 +143,7 @@ class CategoriesAnswer(MaybeSoldAnswer):
 
 
 class AskedCategories(AskedOfDays, Paged):
-    """Which categories."""
+    """Which categories to return."""
 
 
 class Alert(BaseModel):
@@ -165,13 +165,13 @@ class Alert(BaseModel):
 
 
 class AskedAlerts(Paged):
-    """Which alerts."""
+    """Which alerts to return."""
 
     alert: product_queries.Kind | None = Field(None, description="Only alerts of this kind")
 
 
 class AlertsAnswer(Answer):
-    """Stock that needs attention."""
+    """The stock that needs attention."""
 
     counts: dict[str, int] = Field(description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}])
     total_count: int = Field(description="How many there are of what was asked for", examples=[66])
@@ -180,7 +180,7 @@ class AlertsAnswer(Answer):
 
 @router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
 def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
-    """Products by revenue, units, conversion or views."""
+    """Return the top products by revenue, units, conversion or views."""
     period = ask.period(asked, "sales", "events")
     found = product_queries.top_products(
         ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
@@ -197,7 +197,7 @@ def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any
 def product(
     ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: DaysSliced
 ) -> dict[str, Any]:
-    """A product beside the period before, its trend, and what is bought with it."""
+    """Return a product in a period and in the period before, by day, and the products bought together with it."""
     period = ask.period(asked, "sales", "events")
     found = product_queries.product(ask.reading, period, product_id)
     if found is None:
@@ -209,7 +209,7 @@ def product(
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
 def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str, Any]:
-    """What looking at each category led to, and what was sold of it."""
+    """Return the views, carts and sales of each category."""
     period = ask.period(asked, "sales", "events")
     found = product_queries.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
     return ask.answer(asked, product_queries.CATEGORY_DEFINITION, found, period)
@@ -222,6 +222,6 @@ def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str
     summary="Stock that needs attention",
 )
 def inventory_alerts(ask: Ask, asked: Annotated[AskedAlerts, Query()]) -> dict[str, Any]:
-    """Products that are out, run low, last too long or never sell."""
+    """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
     found = product_queries.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
     return ask.answer(asked, product_queries.definition(), found, "stock")

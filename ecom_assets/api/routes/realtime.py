@@ -1,4 +1,4 @@
-"""Real time: the last minutes, from the newest events."""
+"""The real-time route: the last minutes, from the newest events."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from ecom_assets.serving.realtime import NotFilesError, real_time
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
-"""However many ask, the files are read once in so many seconds."""
+"""The minimum seconds between two reads of the events, however many requests there are."""
 _CONFLICT, _UNAVAILABLE = 409, 503
 UNREADABLE: Final = (
     "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
@@ -28,7 +28,7 @@ UNREADABLE: Final = (
 
 
 class ProductNow(BaseModel):
-    """A product that people are looking at."""
+    """A product that visitors viewed, added to a cart or bought in a window."""
 
     product_id: str = Field(description="The product", examples=["sku-17"])
     visitor_count: int = Field(description="Visitors who viewed, added or bought it")
@@ -38,7 +38,7 @@ class ProductNow(BaseModel):
 
 
 class Window(BaseModel):
-    """The minutes that end now."""
+    """A window of minutes that ends now."""
 
     minutes: int = Field(description="Its length", examples=[5])
     start_at: datetime = Field(description="Its beginning in UTC, not included")
@@ -61,7 +61,7 @@ class MinutesCovered(BaseModel):
 
 
 class RealTimeAnswer(BaseModel):
-    """The last minutes."""
+    """The numbers of the last minutes."""
 
     range: MinutesCovered = Field(description="The time that the answer covers")
     data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
@@ -77,16 +77,16 @@ class RealTimeAnswer(BaseModel):
 
 
 class RecentReading:
-    """What was read last, for a moment; one request reads, others wait for it."""
+    """The last numbers, cached for `READ_EVERY_S` seconds; one request reads, and the others wait for it."""
 
     def __init__(self) -> None:
-        """Begin with nothing read."""
+        """Start without numbers."""
         self._lock = threading.Lock()
         self._read_at = -float("inf")
         self._found: dict[str, Any] = {}
 
     def of(self, request: Request) -> dict[str, Any]:
-        """Return the numbers, read now or a moment ago."""
+        """Return the cached numbers, or read them if they are too old."""
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 self._found = real_time(request.app.state.settings, now_utc())
@@ -101,7 +101,7 @@ class RecentReading:
     summary="The last 5 and 30 minutes",
 )
 def realtime(request: Request, response: Response, asked: Annotated[Asked, Query()]) -> object:
-    """Events, visitors, open carts, purchases, revenue and products of right now, with their lag."""
+    """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
         found = request.app.state.recent_reading.of(request)

@@ -1,4 +1,4 @@
-"""Orders beside events, and what was delivered beside what was due."""
+"""Routes for reconciliation: orders compared with events, and the outcomes of deliveries."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ router = APIRouter(tags=["reconciliation"])
 NOT_THERE = documented(409)
 
 
-def _field(column: Column) -> Any:  # noqa: ANN401 (as pydantic takes fields)
+def _field(column: Column) -> Any:  # noqa: ANN401 (a type and a field for `create_model`)
     return (Money | None if column.name.endswith("_amount") else int | None), of(column)
 
 
@@ -37,13 +37,13 @@ DeliveredCounts = create_model(
 
 
 class ReconciledDay(ReconciledNumbers):
-    """A day's orders beside its events."""
+    """The orders of a day compared with its events."""
 
     reconciled_date: date = of(OrderEventReconciliationDaily.reconciled_date)
 
 
 class ReconciliationAnswer(Answer):
-    """Orders beside events."""
+    """Orders compared with purchase and refund events."""
 
     reconciliation: ReconciledNumbers = Field(description="Of the period")
     total_count: int = Field(description="How many days there are", examples=[30])
@@ -51,7 +51,7 @@ class ReconciliationAnswer(Answer):
 
 
 class DeliveredDay(DeliveredCounts):
-    """What became of a day's records at one destination."""
+    """The outcomes of a day's records at one destination."""
 
     reconciled_date: date = of(ReconciliationDaily.reconciled_date)
     destination: str = of(ReconciliationDaily.destination, "amplitude_events")
@@ -60,13 +60,13 @@ class DeliveredDay(DeliveredCounts):
 
 
 class AskedDeliveries(AskedPagesOfDays):
-    """Which deliveries."""
+    """Which deliveries to return."""
 
     destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
 
 
 class DeliveriesAnswer(Answer):
-    """What was delivered."""
+    """The outcomes of deliveries."""
 
     totals: DeliveredCounts = Field(description="Sums over days and destinations")
     total_count: int = Field(description="How many rows there are", examples=[60])
@@ -80,7 +80,7 @@ class DeliveriesAnswer(Answer):
     summary="Orders beside purchase events",
 )
 def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
-    """Both totals of each day, and why they differ."""
+    """Return the totals of orders and of events for each day, and their differences by cause."""
     period = ask.period(asked, "sales", "events")
     found = reconciliation_queries.reconciliation(ask.reading, period, asked.page)
     return ask.answer(asked, reconciliation_queries.DEFINITION, found, period)
@@ -93,8 +93,8 @@ def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dic
     summary="What was delivered to other tools",
 )
 def deliveries(ask: Ask, response: Response, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
-    """What became of each day's records, as the ledger has it right now."""
-    del response.headers["ETag"]  # the ledger changes between publications
+    """Return the outcomes of each day's records, as the ledger has them now."""
+    del response.headers["ETag"]  # the ledger changes between publications, so the ETag would be stale
     response.headers["Cache-Control"] = "no-store"
     period = ask.period(asked, "events")
     found = delivery_queries.deliveries(ask.settings, period, asked.destination)

@@ -1,4 +1,4 @@
-"""Retention: cohorts of visitors, and custom questions by POST."""
+"""Routes for retention: cohorts of visitors, and custom retention by POST."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ questions = APIRouter(tags=["ad hoc"])
 
 
 class CohortPeriod(BaseModel):
-    """A cohort in one period since its start."""
+    """A cohort in one of the periods since its start."""
 
     cohort_date: date = of(RetentionCohorts.cohort_date)
     period_number: int = of(RetentionCohorts.period_number, 1)
@@ -37,14 +37,14 @@ class CohortPeriod(BaseModel):
 
 
 class AskedCohorts(Paged):
-    """Which cohorts."""
+    """Which cohorts to return."""
 
     cohort_by: CohortsBy = Field("first_activity", description="What begins a cohort, and counts as coming back")
     period: Length = Field("week", description="Length of a period")
 
 
 class CohortsAnswer(Answer):
-    """Cohorts of visitors."""
+    """The cohorts of visitors."""
 
     cohort_by: CohortsBy = of(RetentionCohorts.cohort_by)
     period: Length = of(RetentionCohorts.period)
@@ -54,13 +54,13 @@ class CohortsAnswer(Answer):
 
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
 def cohorts(ask: Ask, asked: Annotated[AskedCohorts, Query()]) -> dict[str, Any]:
-    """Who of each day's, week's or month's new visitors came back, and what they paid by then."""
+    """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
     found = retention_queries.cohorts(ask.reading, asked.cohort_by, asked.period, asked.page)
     return ask.answer(asked, retention_queries.DEFINITION, found, "events")
 
 
 class RetentionBody(Body):
-    """What retention is asked for; see docs/metrics.md."""
+    """The definition of retention; see docs/metrics.md."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
 
@@ -88,7 +88,7 @@ class RetentionBody(Body):
 
 
 class Cohort(BaseModel):
-    """Those who began in one period."""
+    """The visitors who started in one period."""
 
     cohort: date = Field(description="First day of the period")
     size: int = Field(description="Visitors")
@@ -99,7 +99,7 @@ class Cohort(BaseModel):
 
 
 class RetentionTotal(BaseModel):
-    """All cohorts that are complete in a period."""
+    """The sums over all cohorts that are complete in a period."""
 
     period: str = Field(description="The period, from 0; or the bracket", examples=["1"])
     cohorts: int = Field(description="Cohorts that are complete")
@@ -111,7 +111,7 @@ class RetentionTotal(BaseModel):
 
 
 class RetentionAnswer(Answer):
-    """Retention of cohorts."""
+    """The result of custom retention."""
 
     event_count: int = Field(description="Events that were looked at")
     total_count: int = Field(description="How many cohorts there are")
@@ -127,7 +127,7 @@ class RetentionAnswer(Answer):
     responses=documented(400, 409, 413),
 )
 def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any]:
-    """Count who came back, over clean events; what would take too long or too much is refused."""
+    """Return custom retention over clean events; queries that need too much time or memory are refused."""
     rule = body.rule()
     zone = ask.reading.timezone
     return answer_question(

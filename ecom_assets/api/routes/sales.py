@@ -1,4 +1,4 @@
-"""Sales: totals, trend, channels, places."""
+"""Routes for sales: totals, trend, channels and places."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ NO_ORDERS = documented(409)
 
 
 class SalesNumbers(BaseModel):
-    """What was sold; null where it is not known."""
+    """The numbers of sales; null if unknown."""
 
     order_count: int | None = of(RevenueDaily.order_count, 331)
     refund_count: int | None = of(RevenueDaily.refund_count, 19)
@@ -35,7 +35,7 @@ class SalesNumbers(BaseModel):
 
 
 class SalesChange(BaseModel):
-    """How each number changed, as a share of its size before; null after a zero, and unless the data hold all days."""
+    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
 
     order_count: float | None = of(RevenueDaily.order_count, 0.12)
     refund_count: float | None = of(RevenueDaily.refund_count)
@@ -48,7 +48,7 @@ class SalesChange(BaseModel):
 
 
 class SalesAnswer(SoldAnswer):
-    """Sales of a period."""
+    """The sales of a period."""
 
     sales: SalesNumbers = Field(description="Of the period")
     previous: SalesNumbers | None = Field(description=PREVIOUS)
@@ -56,7 +56,7 @@ class SalesAnswer(SoldAnswer):
 
 
 class Point(SalesNumbers):
-    """Sales of a part of the period."""
+    """The sales of a part of the period."""
 
     start_date: date = Field(description="First day of the part")
     end_date: date = Field(description="Last day of it")
@@ -65,7 +65,7 @@ class Point(SalesNumbers):
 
 
 class AskedTrend(SlicedOfDays):
-    """How fine a trend is to be."""
+    """The days of a trend, and its granularity."""
 
     granularity: Granularity = Field(
         "day", description=f"Length of a part; `hour` for at most {sales_queries.MOST_HOURLY_DAYS} days"
@@ -73,7 +73,7 @@ class AskedTrend(SlicedOfDays):
 
 
 class TrendAnswer(SoldAnswer):
-    """Sales over time."""
+    """The sales over time."""
 
     granularity: Granularity = Field(description="Length of a part")
     total_count: int = Field(description="How many parts there are", examples=[30])
@@ -81,7 +81,7 @@ class TrendAnswer(SoldAnswer):
 
 
 class Channel(BaseModel):
-    """What a channel is credited with."""
+    """The orders and revenue credited to a channel."""
 
     channel: str = of(ChannelAttribution.channel, "Organic Search")
     order_count: float | None = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
@@ -92,7 +92,7 @@ class Channel(BaseModel):
 
 
 class AskedChannels(SlicedOfDays):
-    """Which channels, and by which model marketing channels are credited."""
+    """Which kind of channels, and which attribution model for marketing channels."""
 
     dimension: sales_queries.ChannelDimension = Field(
         sales_queries.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
@@ -101,7 +101,7 @@ class AskedChannels(SlicedOfDays):
 
 
 class ChannelsAnswer(SoldAnswer):
-    """Revenue by channel."""
+    """The revenue by channel."""
 
     dimension: sales_queries.ChannelDimension = Field(description="Which channels these are")
     model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
@@ -114,7 +114,7 @@ class ChannelsAnswer(SoldAnswer):
 
 
 class Place(SalesNumbers):
-    """Sales of a place; what is finer than the level is null."""
+    """The sales of a place; fields that are finer than the level are null."""
 
     country: str = of(City.country, "Germany")
     region: str | None = of(City.region, "Bavaria")
@@ -124,13 +124,13 @@ class Place(SalesNumbers):
 
 
 class AskedPlaces(AskedOfDays, Paged):
-    """How fine places are to be."""
+    """Which places to return, and at which level."""
 
     level: Level = Field("country", description="What a place is")
 
 
 class PlacesAnswer(SoldAnswer):
-    """Sales by place."""
+    """The sales by place."""
 
     level: Level = Field(description="What a place is")
     total_count: int | None = Field(description="How many places there are; null where no day is known", examples=[9])
@@ -139,7 +139,7 @@ class PlacesAnswer(SoldAnswer):
 
 @router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
 def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
-    """Revenue gross and net, orders, items and the average order value, beside the period before."""
+    """Return gross and net revenue, orders, items and average order value of a period and of the period before."""
     period = ask.period(asked, "sales")
     return ask.answer(asked, sales_queries.SALES_DEFINITION, sales_queries.sales(ask.reading, period), period)
 
@@ -151,7 +151,7 @@ def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     summary="Sales by hour, day, week or month",
 )
 def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
-    """Sales over time; parts without a sale are there too."""
+    """Return the sales over time, including parts of the period without a sale."""
     period = ask.period(asked, "sales")
     points = sales_queries.revenue_trend(ask.reading, period, asked.granularity)
     found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
@@ -166,7 +166,7 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
     summary="Revenue by channel",
 )
 def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
-    """What each marketing channel is credited with, by one of eight models; or what each sales channel sold."""
+    """Return the revenue credited to each marketing channel by one of eight models, or that of each sales channel."""
     if asked.dimension == sales_queries.SALES_CHANNEL:
         period = ask.period(asked, "sales")
         sold = sales_queries.by_sales_channel(ask.reading, period)
@@ -187,7 +187,7 @@ def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> di
     summary="Sales by country, region or city",
 )
 def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
-    """Sales of each place."""
+    """Return the sales of each place."""
     period = ask.period(asked, "sales")
     found = sales_queries.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
     return ask.answer(asked, sales_queries.SALES_DEFINITION, found, period)

@@ -1,4 +1,4 @@
-"""Sessions: engagement, bounces and visitors by day."""
+"""The route for sessions: engagement, bounces and visitors by day."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ router = APIRouter(tags=["behaviour"])
 
 
 class EngagementNumbers(BaseModel):
-    """What the sessions of a period were like; null where none of its days is known."""
+    """The engagement in the sessions of a period; null if none of its days is known."""
 
     session_count: int | None = of(EngagementDaily.session_count, 10999)
     engaged_session_count: int | None = of(EngagementDaily.engaged_session_count, 7204)
@@ -27,7 +27,7 @@ class EngagementNumbers(BaseModel):
 
 
 class EngagementChange(BaseModel):
-    """How each number changed, as a share of its size before; null as `Range.previous_data` says, or after a zero."""
+    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
 
     session_count: float | None = of(EngagementDaily.session_count, 0.12)
     engaged_session_count: float | None = of(EngagementDaily.engaged_session_count)
@@ -39,7 +39,7 @@ class EngagementChange(BaseModel):
 
 
 class EngagementDay(EngagementNumbers):
-    """A day's sessions and visitors."""
+    """The sessions and visitors of a day."""
 
     event_date: date = of(EngagementDaily.event_date)
     pages_per_session: float | None = of(EngagementDaily.pages_per_session, 3.1)
@@ -52,7 +52,7 @@ class EngagementDay(EngagementNumbers):
 
 
 class EngagementAnswer(Answer):
-    """Engagement of a period."""
+    """The engagement of a period."""
 
     engagement: EngagementNumbers = Field(description="Of the period")
     previous: EngagementNumbers | None = Field(description=PREVIOUS)
@@ -63,7 +63,7 @@ class EngagementAnswer(Answer):
 
 @router.get("/analytics/engagement", response_model=EngagementAnswer, summary="Sessions, bounces and visitors by day")
 def engagement(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
-    """What sessions were like, beside the period before, and each day's visitors, weekly and monthly ones."""
+    """Return the engagement of a period and of the period before, and daily, weekly and monthly visitors by day."""
     period = ask.period(asked, "events")
     found = session_queries.engagement(ask.reading, period, asked.page)
     return ask.answer(asked, session_queries.DEFINITION, found, period)

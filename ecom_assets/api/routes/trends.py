@@ -1,4 +1,4 @@
-"""Trends of one's own by POST: what events came to over time."""
+"""The route for custom trends by POST: counts and sums of events over time."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ Conditions = Annotated[
 
 
 class SeriesAsked(BaseModel):
-    """One line: which events, and what is told of them."""
+    """A series: which events, and the measure of them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class SeriesAsked(BaseModel):
 
 
 class TrendBody(Body):
-    """A trend's definition; see docs/metrics.md."""
+    """The definition of a trend; see docs/metrics.md."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
@@ -70,7 +70,7 @@ class TrendBody(Body):
 
 
 class Line(BaseModel):
-    """A series, or one value of its breakdown."""
+    """The values of a series, or of one value of its breakdown."""
 
     name: str = Field(description="What a formula calls the series", examples=["A"])
     event_type: str | None = Field(description="What happens; null for anything")
@@ -84,14 +84,14 @@ class Line(BaseModel):
 
 
 class FormulaLine(BaseModel):
-    """A formula, for one value of the breakdown."""
+    """The values of the formula, for one value of the breakdown."""
 
     breakdown: str | None = Field(description="The value; null where none are told apart")
     values: list[float | None] = Field(description="By period; null where it is not known")
 
 
 class TrendAnswer(Answer):
-    """What events came to over time."""
+    """The result of a custom trend."""
 
     event_count: int = Field(description="Events that were looked at")
     periods: list[date] = Field(description="First day of each period")
@@ -109,7 +109,7 @@ class TrendAnswer(Answer):
     responses=documented(400, 409, 413),
 )
 def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
-    """Count events or visitors over time, or add up what they carry."""
+    """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
     require_personal(ask.request.scope, named_by_trend(definition))
 
