@@ -1,6 +1,6 @@
 """Assets of journeys: the steps of sessions, their transitions, and what searches and categories lead to.
 
-Each computes again the days on which sessions start that a change can touch, as `sessions` does: see docs/adr/0003.
+Each table recomputes the days, by session start, that a change can affect, as `sessions` does: see docs/adr/0003.
 """
 
 import ibis.expr.types as ir
@@ -38,7 +38,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_rule: SessionRule,
     journey_rule: JourneyRule,
 ) -> ir.Table:
-    """Put each session's steps in order."""
+    """Put the steps of each session in order."""
     starts = session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
     return compute_journeys(journey_steps(members, starts, journey_rule), starts, journey_rule)
@@ -60,7 +60,7 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     session_rule: SessionRule,
     journey_rule: JourneyRule,
 ) -> ir.Table:
-    """Count which step led to which."""
+    """Count the transitions between steps."""
     starts = session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
     return compute_journey_transitions(journey_steps(members, starts, journey_rule), starts, journey_rule)
@@ -76,7 +76,7 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
 def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
-    """Count what came of searches."""
+    """Count search outcomes by term."""
     told = session_events.filter(session_events.event_type.isin(SEARCH_TYPES))
     return compute_search_performance(events_of_sessions(told, session_days, days, session_rule))
 
@@ -91,7 +91,7 @@ def search_performance(
 def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
-    """Count what came of looking at categories."""
+    """Count the outcomes of views by category."""
     told = session_events.filter(session_events.event_type.isin(CATEGORY_TYPES))
     return compute_category_performance(events_of_sessions(told, session_days, days, session_rule))
 

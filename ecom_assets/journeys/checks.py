@@ -77,7 +77,7 @@ def _compared(days: Days | None, *sides: ir.Table) -> CheckResult:
 
 
 def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
-    """Add up what is expected and what is found, per day and dimension; a lost day differs, too."""
+    """Add up the expected and the found counts, per day and dimension; a day missing on one side differs, too."""
     columns = ("started_date", "dimension", "expected", "found")
     both = union_all(*(side.select(*columns) for side in sides))
     both = of_days(both, "started_date", days)
@@ -90,4 +90,4 @@ JOURNEY_CHECKS = [
     searches_are_the_sessions_searches,
     no_category_is_seen_more_than_all,
 ]
-"""Every invariant of journeys, and of what searches and categories lead to."""
+"""All checks of journeys, search performance and category performance, in addition to the contracts."""

@@ -1,7 +1,7 @@
-"""Journeys: the steps of each session in order, and from which step sessions go to which. METRICS "Journey".
+"""Journeys: the ordered steps of each session, and the transitions between steps. METRICS "Journeys".
 
-A step is an event's type or its product's category; repeats in a row are one step. Each session begins with a step
-`(start)` of its own, so that those without any other step are counted too.
+A step is an event's type or its product category; consecutive equal steps are one step. Each session begins with a step
+`(start)`, so that sessions without any other step are counted too.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ FIRST_ID = ""
 
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
-    """Return what journeys need to know of the sessions that started on `days`.
+    """Return the sessions that started on `days`, with the columns that journeys need.
 
     Args:
         sessions: All rows of `Sessions`.
@@ -41,17 +41,17 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
 
 
 DIMENSIONS = ("page_type", "category")
-"""What a step of a journey can be."""
+"""What the steps of a journey can be."""
 
 
 @dataclass(frozen=True)
 class JourneyRule:
-    """Which steps make a journey, and to what length it is told step by step.
+    """What the steps of a journey are, and how many of them are kept.
 
-    `dimensions`: `page_type` takes each event's type, so that the same names stand in funnels; `category` takes the
-    product category of the events that carry one, and passes over the others. `most_steps` (steps, 20): a path keeps
-    so many of its steps, then ends in an ellipsis; its length, and every count of transitions, are of all of them.
-    `most_places` (steps, 10): transitions are told by their place in the session up to this one, which stands for all
+    `dimensions`: `page_type` takes the type of each event, with the same names as in funnels; `category` takes the
+    product category of the events that have one, and skips the others. `most_steps` (steps, 20): a longer path keeps
+    this many steps and ends in an ellipsis; its length, and the counts of transitions, include all steps.
+    `most_places` (steps, 10): transitions are counted by their place in the session up to this one, which includes all
     later ones.
     """
 
@@ -60,7 +60,11 @@ class JourneyRule:
     most_places: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse what no journey is made of."""
+        """Refuse unknown dimensions and numbers that are out of range.
+
+        Raises:
+            DefinitionError: A dimension is unknown, or a number is out of range.
+        """
         for dimension in self.dimensions:
             if dimension not in DIMENSIONS:
                 raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, DIMENSIONS)}.")
@@ -71,15 +75,15 @@ class JourneyRule:
 
 
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return every step of every session: `place` from 0, the `step`, and the `next_step` or `(exit)`.
+    """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
 
     Args:
         events: Events with the `session_started_at` of their session, each in one of `sessions`.
-        sessions: Sessions by `visitor_id` and `session_started_at`, with `is_converted`; what else they carry stays.
+        sessions: Sessions, identified by `visitor_id` and `session_started_at`.
         rule: What a step is.
     """
     rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension)]
-    # The start comes before events of the same instant.
+    # The start comes before events at the same time.
     order = ["is_event", "event_at", "event_id"]
     in_order = ibis.window(group_by=list(JOURNEY), order_by=order)
     told = union_all(*rows)
@@ -92,11 +96,11 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
 
 
 def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """One row per session and dimension.
+    """Return one row per session and dimension.
 
     Args:
-        steps: What `journey_steps` returns.
-        sessions: What `session_starts` returns.
+        steps: The result of `journey_steps`.
+        sessions: The result of `session_starts`.
         rule: How many steps of a path are kept.
     """
     told = paths_of(steps, rule).join(sessions, list(SESSION))
@@ -106,7 +110,7 @@ def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table
 def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return `path`, `step_count` and `is_cut` per session and dimension.
 
-    Engines agree on no ordered way to join texts of rows, so each place of a path is a column before it is text.
+    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first.
     """
     kept = {f"step_{n}": steps.step.max(where=steps.place == n) for n in range(1, rule.most_steps + 1)}
     found = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
@@ -119,12 +123,12 @@ def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Count, per day, from which step sessions went to which, by place.
+    """Count the transitions between steps, by day and place.
 
     Args:
-        steps: What `journey_steps` returns.
-        sessions: What `session_starts` returns.
-        rule: Up to which place transitions are told apart.
+        steps: The result of `journey_steps`.
+        sessions: The result of `session_starts`.
+        rule: Up to which place transitions are counted separately.
     """
     found = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
     return found.select(*JourneyTransitions.columns)
@@ -134,9 +138,9 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
     """Count transitions by place, per dimension and `unit`.
 
     Args:
-        steps: What `journey_steps` returns, with `is_converted` of their sessions.
-        rule: Up to which place transitions are told apart.
-        unit: Further columns to count by.
+        steps: The result of `journey_steps`, with `is_converted` of the sessions.
+        rule: Up to which place transitions are counted separately.
+        unit: More columns to count by.
     """
     place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
     return steps.group_by(*unit, "dimension", place=place, from_step=steps.step, to_step=steps.next_step).agg(
@@ -145,7 +149,7 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
 
 
 def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Table, ir.Table]:
-    """Return the starts of all sessions, and the events that can be a step of this dimension."""
+    """Return the starts of all sessions, and the events that can be steps of this dimension."""
     column = events[NODES[dimension]]
     starts = sessions.select(
         *SESSION,
@@ -155,7 +159,7 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
         event_id=ibis.literal(FIRST_ID),
         step=ibis.literal(START),
     )
-    # A category that looks like the text around it would make another path, or another node, of it.
+    # Otherwise a category that contains an arrow or is called `(start)` would look like other steps.
     named = column.replace(ARROW, " > ").replace(CUT, "...")
     named = named.isin((START, EXIT)).ifelse(ibis.literal("'").concat(named).concat("'"), named)
     seen = events.filter(column.notnull()).select(
@@ -170,16 +174,16 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
 
 
 def sessions_of(events: ir.Table) -> ir.Table:
-    """Return what `journey_steps` needs to know of sessions, from all of their events."""
+    """Return the sessions with `is_converted`, computed from all of their events."""
     return events.group_by(*SESSION).agg(is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1)
 
 
 def top_paths(told: ir.Table, most: int) -> ir.Table:
-    """Return the paths that most sessions took: `path`, `is_cut`, `session_count`, `converted_session_count`.
+    """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
 
     Args:
         told: Rows of `Journeys`, of one dimension.
-        most: How many paths at most; equally frequent ones by their text.
+        most: The maximum number of paths; equally frequent ones are sorted by text.
     """
     found = told.group_by("path", "is_cut").agg(
         session_count=told.count(), converted_session_count=told.is_converted.ifelse(1, 0).sum()
@@ -189,12 +193,12 @@ def top_paths(told: ir.Table, most: int) -> ir.Table:
 
 START, EXIT = "(start)", "(exit)"
 ARROW = " → "
-"""Between the steps of a path as text."""
+"""Separates the steps of a path in text form."""
 CUT = "…"
-"""Ends a path of which more steps are known than are kept."""
+"""Ends a path that has more steps than are kept."""
 MOST_STEPS = 40
 
 
 def steps_of(path: str | None) -> list[str]:
-    """Return the steps of a path as text, without the ellipsis of one that goes on."""
+    """Return the steps of a path in text form, without the ellipsis at the end."""
     return [step for step in (path or "").split(ARROW) if step not in {"", CUT}]

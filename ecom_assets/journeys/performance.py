@@ -1,4 +1,4 @@
-"""Search and category performance: what searches and categories lead to inside of a session."""
+"""Search and category performance: what searches and categories lead to within a session."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,17 +10,17 @@ from ecom_assets.tables.portable import ratio
 
 NO_TERM = "(none)"
 SEARCH_TYPES = ("search", "product_view", "add_to_cart")
-"""Types of events that tell what came of a search."""
+"""The event types that search performance is computed from."""
 CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
-"""Types of events that tell what came of a category."""
+"""The event types that category performance is computed from."""
 
 
 def search_performance(events: ir.Table) -> ir.Table:
-    """One row per day and term.
+    """Return one row per day and term.
 
     Args:
-        events: Events with the `session_started_at` and `started_date` of their session, those of `SEARCH_TYPES` at
-            least, and the `search_term` that they carry.
+        events: At least the events of `SEARCH_TYPES`, with their `search_term`, and the `session_started_at` and
+            `started_date` of their session.
     """
     events = events.filter(events.event_type.isin(SEARCH_TYPES))
     so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
@@ -32,7 +32,7 @@ def search_performance(events: ir.Table) -> ir.Table:
         is_in_cart=(after.event_type == "add_to_cart").ifelse(1, 0).max(),
     )
     searches = searches.mutate(search_term=plain_term(searches.search_term).fill_null(NO_TERM))
-    # Sessions of one visitor start at different instants, so the pair tells them apart.
+    # Sessions of one visitor start at different times, so `SESSION` identifies them.
     per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
         search_count=searches.count(),
         clicked_search_count=searches.is_clicked.sum(),
@@ -50,11 +50,11 @@ def search_performance(events: ir.Table) -> ir.Table:
 
 
 def category_performance(events: ir.Table) -> ir.Table:
-    """One row per day and category.
+    """Return one row per day and category.
 
     Args:
-        events: Events with the `session_started_at` and `started_date` of their session, those of `CATEGORY_TYPES` at
-            least.
+        events: At least the events of `CATEGORY_TYPES`, with the `session_started_at` and `started_date` of their
+            session.
     """
     events = events.filter(events.event_type.isin(CATEGORY_TYPES))
     in_order = ibis.window(group_by=list(SESSION), order_by=["event_at", "event_id"])

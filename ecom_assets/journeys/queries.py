@@ -19,7 +19,7 @@ JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTrans
 
 
 def journeys(reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page) -> dict[str, Any]:
-    """Return the transitions of sessions that started in a period, and how many pairs of steps there are."""
+    """Return the transitions in sessions that started in a period, and the number of distinct pairs of steps."""
     table = reading.table(JourneyTransitions)
     rows = table.filter(in_period(table.started_date), table.dimension == dimension)
     rows = rows if place is None else rows.filter(rows.place == place)
@@ -64,7 +64,7 @@ SEARCH_DEFINITION: Final = {name: one.description for name, one in SearchPerform
 
 
 def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return the terms that were searched in sessions of a period, and how many there are."""
+    """Return the terms searched in sessions that started in a period, and the number of terms."""
     table = reading.table(SearchPerformance)
     rows = table.filter(in_period(table.started_date))
     terms = rows.group_by("search_term").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
@@ -83,7 +83,7 @@ def _term(row: Row) -> Row:
 
 
 def search_totals(reading: Reading, period: Period) -> Row:
-    """Return the searches of a period, those with a product viewed after, and their share; null without a search."""
+    """Return the searches of a period, those followed by a product view, and their share; null without a search."""
     table = reading.table(SearchPerformance)
     rows = table.filter(in_period(table.started_date))
     sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
@@ -97,7 +97,7 @@ def search_totals(reading: Reading, period: Period) -> Row:
 
 
 def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
-    """Return the sessions of a period, those with a purchase, and the most frequent paths from type to type."""
+    """Return the sessions of a period, those with a purchase, and the most frequent paths of page types."""
     table, fetch = reading.table(Journeys), partial(reading.rows, period=period)
     mine = table.filter(in_period(table.started_date), table.dimension == "page_type")
     counted = mine.agg(sessions=mine.count(), converted_sessions=mine.is_converted.ifelse(1, 0).sum().fill_null(0))
@@ -106,7 +106,7 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
 
 
 def path_rows(told: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[str, Any]]:
-    """Return the most frequent paths of rows of `Journeys`, of one dimension."""
+    """Return the most frequent paths in rows of `Journeys` of one dimension."""
     (counted,) = fetch(told.agg(n=told.count()))
     total = int(counted["n"])
     return [
