@@ -1,4 +1,4 @@
-"""Formulas over the series of a trend: numbers, A to Z, brackets, and + - * /."""
+"""Formulas over the series of a trend: numbers, A to Z, parentheses, and + - * /."""
 
 import ast
 import operator
@@ -17,13 +17,13 @@ _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]]
 
 
 class Formula:
-    """Arithmetic over series, such as `A / B * 100`; what is unknown, or divided by zero, makes the result unknown."""
+    """Arithmetic over series, such as `A / B * 100`; an unknown value or a division by zero gives an unknown result."""
 
     def __init__(self, text: str) -> None:
-        """Read a formula.
+        """Parse a formula.
 
         Raises:
-            DefinitionError: It is none.
+            DefinitionError: The text is not a formula, or is too long.
         """
         self.text = text.strip()
         try:
@@ -37,7 +37,7 @@ class Formula:
             raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both are written alike."""
+        """Return whether both have the same text."""
         return isinstance(other, Formula) and other.text == self.text
 
     def __hash__(self) -> int:
@@ -45,16 +45,16 @@ class Formula:
         return hash(self.text)
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse names that no series has.
+        """Refuse a formula with names that no series has.
 
         Raises:
-            DefinitionError: It names the first.
+            DefinitionError: A name is unknown; the message has the first.
         """
         for name in sorted(self.names - set(known)):
             raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, known)}.")
 
     def value(self, of: Mapping[str, float | None]) -> float | None:
-        """Return the result for the values of the series in one period."""
+        """Return the result for the values of the series in one period; None if it is unknown."""
         try:
             return _evaluated(self._tree, of)
         except (_UnknownError, ZeroDivisionError, OverflowError):

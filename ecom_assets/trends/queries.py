@@ -1,4 +1,4 @@
-"""Queries about trends: the answer to a question, over any clean events."""
+"""Answers to trend queries, computed from clean events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Lines = dict[str | None, Line]
 
 @dataclass(frozen=True)
 class Range:
-    """The days of a question, both included, and those of which there are data."""
+    """The first and last day of a query, inclusive, and those of the data."""
 
     first: date
     last: date
@@ -41,30 +41,30 @@ class Range:
     known_last: date
 
     def before(self) -> "Range":
-        """Return the range of as many days before this one."""
+        """Return the range of equal length before this one."""
         length = self.last - self.first + ONE_DAY
         return Range(self.first - length, self.last - length, self.known_first, self.known_last)
 
     def starts(self, trend: Trend) -> list[date]:
-        """Return the first day of each period that has a day in the range."""
+        """Return the first day of each period that overlaps the range."""
         found = [period_of(self.first, trend)]
         while (following := _next(found[-1], trend.period)) <= self.last:
             found.append(following)
         return found
 
     def is_whole(self, start: date, trend: Trend) -> bool:
-        """Return whether the range has all days of a period, and data of each; the newest day may still grow."""
+        """Return whether the range and the data have all days of a period; the newest day may still be incomplete."""
         last = _next(start, trend.period) - ONE_DAY
         return max(self.first, self.known_first) <= start and last <= self.last and last < self.known_last
 
     def is_known(self, start: date, trend: Trend) -> bool:
-        """Return whether there are data of any day of a period in the range."""
+        """Return whether there are data for any day of the period within the range."""
         first, last = max(start, self.first), min(_next(start, trend.period) - ONE_DAY, self.last)
         return first <= self.known_last and last >= self.known_first
 
 
 def period_of(day: date, trend: Trend) -> date:
-    """Return the first day of the period that a day is in."""
+    """Return the first day of the period that contains a day."""
     if trend.period == "day":
         return day
     if trend.period == "month":
@@ -81,14 +81,14 @@ def _next(start: date, period: str) -> date:
 def trend_answer(
     con: SQLBackend, events: ir.Table, trend: Trend, known: tuple[date, date], asked: tuple[date | None, date | None]
 ) -> dict[str, Any]:
-    """Return what each series came to in each period.
+    """Return the values of each series in each period.
 
     Args:
-        con: The engine of the events.
+        con: The engine that has the events.
         events: Rows of `CleanEvents`.
         trend: The definition.
         known: The first and the last day of the data.
-        asked: The first and the last day of the question; None for those of the data.
+        asked: The first and the last day of the query; None for those of the data.
 
     Raises:
         DefinitionError: The definition does not fit the events.
@@ -115,12 +115,12 @@ def trend_answer(
 
 
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
-    """Keep the events of the question, which several queries read."""
+    """Store the events of the trend in a temporary table, because several queries read them."""
     return con.create_table(EVENTS, events_of(events, trend, days.first, days.last), temp=True)
 
 
 def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
-    """Return the values that are told apart, those with most events first; None alone where nothing is."""
+    """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
     if not trend.by:
         return [None]
     found = [row["breakdown"] for row in top_values(events, trend.limit + 1).to_pyarrow().to_pylist()]
@@ -132,7 +132,7 @@ def _with_other(events: ir.Table, groups: Sequence[str | None]) -> ir.Table:
 
 
 def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, days: Range) -> list[Lines]:
-    """Return a line of each series for each value that is told, also where nothing happened."""
+    """Return the lines of each series for every value of the breakdown, including values without events."""
     return [
         {group: found.get(group) or _line({}, one, trend, days) for group in groups}
         for one, found in zip(trend.series, lines, strict=True)
@@ -140,7 +140,7 @@ def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, 
 
 
 def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
-    """Return the line of each value of the breakdown that has any events of the series."""
+    """Return the line of each value of the breakdown that has events of the series."""
     rows = values(events, series, by_period=True, first_only=trend.is_cumulative)
     found: dict[str | None, dict[date, float]] = {}
     for row in rows.to_pyarrow().to_pylist():
@@ -161,7 +161,7 @@ def _as_told(value: float, series: Series) -> float:
 
 
 def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
-    """Return what each series came to over all of the range: visitors are distinct there."""
+    """Return the value of each series over the whole range, in which each visitor counts once."""
     found = []
     for one in trend.series:
         rows = values(events, one, by_period=False).to_pyarrow().to_pylist()
@@ -172,7 +172,7 @@ def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
 def _before(
     con: SQLBackend, events: ir.Table, trend: Trend, days: Range, groups: Sequence[str | None]
 ) -> list[Lines] | None:
-    """Return the lines of the range before, with the same values told apart; None if they are not asked for."""
+    """Return the lines of the range before, for the same values of the breakdown; None without a comparison."""
     if not trend.is_compared:
         return None
     earlier, length = days.before(), len(days.starts(trend))
@@ -180,7 +180,7 @@ def _before(
     stored = con.create_table(f"{EVENTS}_before", asked, temp=True)
     found = _with_other(stored, groups)
     lines = _filled([_lines(found, one, trend, earlier) for one in trend.series], groups, trend, earlier)
-    # The two ranges may meet different numbers of weeks or months: the first period stands beside the first.
+    # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]
 
 
@@ -216,7 +216,7 @@ def _formula(trend: Trend, groups: Sequence[str | None], lines: Sequence[Lines])
 
 
 def smoothed(line: Line, length: int) -> Line:
-    """Return the mean of the last `length` periods up to each; None where one of them is unknown, or is not there."""
+    """Return, for each period, the mean of the last `length` periods; None if one of them is unknown or missing."""
     if length == 1:
         return line
     windows = [line[max(0, end - length) : end] for end in range(1, len(line) + 1)]

@@ -1,6 +1,6 @@
-"""Trends: what a series of events came to in each period, as Ibis expressions. METRICS "Trend".
+"""Trends: values of series of events by period, as Ibis expressions. METRICS "Trend".
 
-Sums are exact decimals and percentiles are values that occur, so that no order of rows and no engine changes them.
+Sums are exact decimals and percentiles are values that occur, so they do not depend on the order of rows or the engine.
 """
 
 import re
@@ -25,11 +25,11 @@ COUNTS: Final = ("count", "visitors")
 PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
 MEASURES: Final = (*COUNTS, "sum", "mean", "min", "max", *PERCENTILES)
 ADDITIVE: Final = (*COUNTS, "sum")
-"""Measures that are 0, and not unknown, where nothing happened, and that can be cumulated."""
+"""Measures that are 0, not unknown, without events, and that can be cumulative."""
 MAX_SERIES: Final = 26
 NONE, OTHER = "(none)", "(other)"
 EXACT: Final = "decimal(38, 6)"
-"""The type in which numbers are added up: a sum of doubles depends on their order."""
+"""The type in which numbers are added up, because a sum of doubles depends on their order."""
 _SERIES: Final = re.compile(r"\s*(?P<event>[^:]+?)\s*(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?")
 
 
@@ -38,10 +38,10 @@ class Series:
     """One line of a trend.
 
     Attributes:
-        event_type: The type of the events; None is any.
-        measure: One of `MEASURES`: events, distinct visitors, or what their numbers in `of` come to.
-        of: A number column or `properties.key`; needed by all measures but `count` and `visitors`.
-        where: What else must hold of an event.
+        event_type: The type of the events; None for any type.
+        measure: One of `MEASURES`: a count of events, of distinct visitors, or an aggregate of the numbers in `of`.
+        of: A number column or `properties.key`; required by all measures except `count` and `visitors`.
+        where: More conditions on the events.
     """
 
     event_type: str | None
@@ -50,10 +50,10 @@ class Series:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        """Refuse an unknown measure, and a column too many or too few.
+        """Refuse an unknown measure, or a column that does not fit the measure.
 
         Raises:
-            DefinitionError: It says which.
+            DefinitionError: The measure is unknown, lacks its column, or takes none.
         """
         if self.measure not in MEASURES:
             raise DefinitionError(
@@ -67,10 +67,10 @@ class Series:
 
     @classmethod
     def parse(cls, text: str) -> "Series":
-        """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`; the event `*` is any.
+        """Parse `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`; the event `*` is any event.
 
         Raises:
-            DefinitionError: It is none of these.
+            DefinitionError: The text has none of these forms.
         """
         found = _SERIES.fullmatch(text)
         if not found:
@@ -82,10 +82,10 @@ class Series:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Series":
-        """Read a series of a definition file: a text as for `parse`, or `{event_type, measure, of, where}`.
+        """Build a series from a definition file: a text for `parse`, or `{event_type, measure, of, where}`.
 
         Raises:
-            DefinitionError: It is none.
+            DefinitionError: It is neither, or a key or value does not fit.
         """
         if isinstance(raw, str):
             return cls.parse(raw)
@@ -96,7 +96,7 @@ class Series:
         return cls(raw.get("event_type"), raw.get("measure") or "count", raw.get("of"), where)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return it as a definition file has it."""
+        """Return the series as in a definition file."""
         told: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
         told |= {"of": self.of} if self.of else {}
         return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
@@ -104,19 +104,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Trend:
-    """What is asked for: series over periods, split by a column or not.
+    """The definition of a trend: series by period, with an optional breakdown.
 
     Attributes:
-        series: One to 26; a formula calls them A, B, C and so on.
+        series: 1 to 26 series; a formula refers to them as A, B, C and so on.
         period: `day`, `week` or `month`, in the reporting time zone.
         week_start: The weekday on which weeks begin.
-        by: A column or `properties.key` whose values are told apart; None for none.
-        limit: How many of these values are told, those with most events; the others are `(other)`.
-        where: What must hold of the events of every series.
-        is_cumulative: Whether a period has all that came since the first one; visitors count once.
-        moving_average: A period has the mean of so many periods up to it; 1 for none.
-        is_compared: Whether the same is told for the range of as many days before.
-        formula: Arithmetic over the series, such as `A / B`, told beside them; None for none.
+        by: The column or `properties.key` to break down by; None for no breakdown.
+        limit: How many of its values to show, those with most events; the others are `(other)`.
+        where: Conditions on the events of all series.
+        is_cumulative: Whether a period includes all periods before it; visitors count once.
+        moving_average: The number of periods, up to each, in the moving average; 1 for none.
+        is_compared: Whether to add the values of the range of equal length before.
+        formula: Arithmetic over the series, such as `A / B`, shown in addition to them; None for none.
     """
 
     series: tuple[Series, ...]
@@ -131,10 +131,10 @@ class Trend:
     formula: Formula | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be told.
+        """Refuse a definition that cannot be answered.
 
         Raises:
-            DefinitionError: It says what, and what to do.
+            DefinitionError: A value is unknown or out of range, or a measure or the formula does not fit.
         """
         if not 1 <= len(self.series) <= MAX_SERIES:
             raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
@@ -152,7 +152,7 @@ class Trend:
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> "Trend":
-        """Read a definition file, or the body of a request.
+        """Build a trend from a definition file or the body of a request.
 
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
@@ -187,7 +187,7 @@ class Trend:
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return it as a definition file has it."""
+        """Return the trend as in a definition file."""
         told: dict[str, Any] = {"series": [one.to_mapping() for one in self.series], "period": self.period}
         told |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
         told |= {"moving_average": self.moving_average, "compare": self.is_compared}
@@ -196,12 +196,12 @@ class Trend:
 
 
 def names_of(series: Sequence[Series]) -> tuple[str, ...]:
-    """Return what a formula calls the series: A, B, C and so on."""
+    """Return the names of the series in a formula: A, B, C and so on."""
     return tuple(chr(ord("A") + number) for number in range(len(series)))
 
 
 def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Table:
-    """Return the events of all series, with `breakdown` (null where nothing is told apart) and `period_date`.
+    """Return the events of all series, with `breakdown` (null without a breakdown) and `period_date`.
 
     Args:
         events: Rows of `CleanEvents`.
@@ -210,7 +210,7 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Tab
         last: The last day, included.
 
     Raises:
-        DefinitionError: A column is not there, or holds another kind of value.
+        DefinitionError: A column is missing, or has another kind of value.
     """
     in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
     types = {one.event_type for one in trend.series}
@@ -223,24 +223,24 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Tab
 
 
 def top_values(events: ir.Table, limit: int) -> ir.Table:
-    """Return the values of the breakdown with most events, the first of them in the alphabet among equals."""
+    """Return the values of the breakdown with most events; ties are in alphabetical order."""
     counted = events.group_by("breakdown").agg(event_count=events.count())
     return counted.order_by(ibis.desc("event_count"), "breakdown").limit(limit)
 
 
 def with_other(events: ir.Table, kept: Sequence[str]) -> ir.Table:
-    """Return the events with every value of the breakdown that is not among `kept` as `(other)`."""
+    """Return the events with every value of the breakdown that is not in `kept` replaced by `(other)`."""
     return events.mutate(breakdown=events.breakdown.isin(kept).ifelse(events.breakdown, ibis.literal(OTHER)))
 
 
 def values(events: ir.Table, series: Series, *, by_period: bool, first_only: bool = False) -> ir.Table:
-    """Return what a series came to: `breakdown`, `period_date` (with `by_period`) and `value`.
+    """Return the values of a series: `breakdown`, `period_date` (with `by_period`) and `value`.
 
     Args:
         events: Rows of `events_of`.
         series: The series.
-        by_period: Whether periods are told apart, or all of the range is one.
-        first_only: Whether a visitor counts only in the period of the first event, so that a running sum is of
+        by_period: Whether to return a value for each period, or one for the whole range.
+        first_only: Whether a visitor counts only in the period of their first event, so that a running sum counts
             distinct visitors.
     """
     found = events.filter(_is_of(events, series))
@@ -266,7 +266,7 @@ def _is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
 
 
 def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
-    """Return the nearest-rank percentile: the smallest value that `percent` of all values do not exceed."""
+    """Return the nearest-rank percentile: the smallest value that at least `percent` % of values do not exceed."""
     window = ibis.window(group_by=units, order_by="number")
     ranked = numbers.mutate(
         place=ibis.row_number().over(window) + 1, size=numbers.count().over(ibis.window(group_by=units))
