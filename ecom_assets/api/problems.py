@@ -123,7 +123,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _told_once(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Leave out that a step is not text, if the step is an object and has errors of its own."""
+    """Leave out the error that a step is not text, if the step is an object with errors of its own."""
     objects = {one["loc"][: n + 1] for one in errors for n, part in enumerate(one["loc"][:-1]) if part in OBJECTS}
     return [one for one in errors if one["loc"][-1] != TEXT or not any(o[:-1] == one["loc"][:-1] for o in objects)]
 

@@ -112,7 +112,7 @@ def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
     """
     front = build_front(settings)
     config = new_config(settings, front)
-    # uvicorn stops gracefully, and then raises the signal again for the earlier handlers: these ignore it.
+    # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
     for asked_to_end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_end, lambda *_: None)
     with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -1,8 +1,8 @@
 """The guard in front of Dagster's UI: checks of the host name and the origin of requests, and a login.
 
 Dagster's webserver answers every request that reaches it, whichever page sent it. So any page in a browser that can
-reach the UI could start and delete runs: with a form, a GET request or a WebSocket, or with a host name of its own that
-resolves to this machine (DNS rebinding).
+reach the UI could start and delete runs: with a form, a GET request or a WebSocket, or under a host name of its own
+that resolves to this machine (DNS rebinding).
 """
 
 import json

@@ -119,7 +119,7 @@ class KeyRing:
         return ring
 
     def is_empty(self) -> bool:
-        """Return whether there was never a key. Revoked keys count: revoking the last one must not open the API."""
+        """Return whether there was never a key; revoked keys count, as revoking the last one must not open the API."""
         try:
             self.look()
         except WorkError:

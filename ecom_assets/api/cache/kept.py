@@ -8,7 +8,7 @@ Headers = list[tuple[bytes, bytes]]
 _OVERHEAD_BYTES = 1_000
 """The approximate memory of an answer besides its body and headers."""
 _LARGEST_SHARE = 8
-"""An answer larger than one eighth of the cache is not kept: it would evict too many others."""
+"""The cache keeps no answer larger than its limit divided by this: it would evict too many others."""
 _OF_NOT_MODIFIED = {b"etag", b"cache-control", b"vary", b"content-location", b"expires", b"last-modified"}
 """The headers that a 304 response repeats (RFC 9110, 15.4.5)."""
 

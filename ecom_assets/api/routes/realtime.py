@@ -19,7 +19,7 @@ from ecom_assets.serving.realtime import NotFilesError, real_time
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
-"""The minimum seconds between two reads of the events, however many requests there are."""
+"""The minimum number of seconds between two reads of the events, however many requests there are."""
 _CONFLICT, _UNAVAILABLE = 409, 503
 UNREADABLE: Final = (
     "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
