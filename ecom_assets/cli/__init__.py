@@ -1,4 +1,4 @@
-"""The `ecom` command, a file per subject. Nothing heavy is imported until a command needs it."""
+"""The `ecom` command, one file per subject. Large libraries are imported only when a command needs them."""
 
 import atexit
 import os
@@ -21,7 +21,7 @@ def main() -> None:
 def command() -> None:
     """Run the command line."""
     keep_private()
-    collect_rarely()  # before anything heavy is loaded, which is full of new objects too
+    collect_rarely()  # before large libraries are imported, which creates many objects too
     from ecom_assets.cli.app import run  # noqa: PLC0415 (Typer is loaded for commands only)
 
     run()
@@ -35,10 +35,10 @@ def leave(end: SystemExit) -> NoReturn:
     """
     if not isinstance(end.code, int | None) or threading.active_count() > 1:
         raise end
-    atexit._run_exitfuncs()  # noqa: SLF001 (Python has no other name for it)
+    atexit._run_exitfuncs()  # noqa: SLF001 (there is no public function for it)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # nobody reads on: Python has its own exit code for that
+    except OSError:  # the reader of the output is gone: Python has its own exit code for that
         raise end from None
     os._exit(end.code or 0)

@@ -1,4 +1,4 @@
-"""`ecom api` and its keys: serve the HTTP API; make, list and revoke keys."""
+"""`ecom api` and `ecom api-key`: serve the HTTP API; create, list and revoke its keys."""
 
 import json
 from datetime import datetime
@@ -17,8 +17,8 @@ def api(
 ) -> None:
     """Serve the HTTP API, until Ctrl-C."""
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (beside it)
-    from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (beside it)
+    from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (only needed here)
+    from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (only needed here)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings(api_host=host, api_port=port)
@@ -36,7 +36,7 @@ def create_key(
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show it this once."""
-    from ecom_assets.api.auth.callers import Scope  # noqa: PLC0415 (beside the file)
+    from ecom_assets.api.auth.callers import Scope  # noqa: PLC0415 (only needed here)
 
     scopes = scope or [Scope.READ.value]
     for one in scopes:
@@ -76,7 +76,7 @@ def revoke_key(
     typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} counts no more.")
 
 
-def _file() -> Any:  # noqa: ANN401 (its module loads with the command)
+def _file() -> Any:  # noqa: ANN401 (its type is imported only when called)
     from ecom_assets.api.auth.keys import KeyFile  # noqa: PLC0415 (loads the clock and files)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 

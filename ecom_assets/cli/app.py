@@ -1,6 +1,6 @@
-"""The `ecom` app: which commands there are, and how their errors reach a person.
+"""The `ecom` app: its commands, and how their errors are printed.
 
-A command's file is imported when the command is called: what it needs is then loaded, and nothing else.
+A command's file is imported when the command is called, so only what that command needs is loaded.
 """
 
 import sys
@@ -17,7 +17,7 @@ from ecom_assets.errors import EcomError, WorkError, did_you_mean
 from ecom_assets.gc_tuning import loading
 
 Commands = Mapping[str, tuple[str, str]]
-"""Name of a command: the function behind it, and the first line of its help."""
+"""The function of each command, and the first line of its help, by the command's name."""
 COMMANDS: Final[Commands] = {
     "run": ("ecom_assets.cli.run.run", "Materialize the platform through Dagster."),
     "ui": (
@@ -97,7 +97,7 @@ PLAIN: Final[dict[str, Any]] = {
     "rich_markup_mode": None,
 }
 INTERRUPTED = 130
-"""What shells expect of a program that was stopped from the keyboard, and what Typer makes of it."""
+"""The exit code that shells expect of a program stopped by Ctrl-C, and that Typer uses."""
 
 
 def load_command(path: str, name: str) -> Any:
@@ -152,7 +152,7 @@ class _Ledger(_LazyGroup):
 
 
 def _nothing() -> None:
-    """Make a Typer application a group, though it has no command of its own."""
+    """Do nothing. As a callback, this makes a Typer application a group although it has no commands of its own."""
 
 
 def _group(cls: type[_LazyGroup], text: str) -> typer.Typer:
@@ -175,7 +175,7 @@ def run() -> None:
         _end(str(error), error.exit_code)
     except Exception as error:
         sentence = outside_fault(error)
-        if sentence is None:  # a fault of ours: the trace helps anyone who fixes it
+        if sentence is None:  # a bug in this program: show the traceback
             raise
         _end(sentence, WorkError.exit_code)
     except SystemExit as end:

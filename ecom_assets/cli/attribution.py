@@ -1,4 +1,4 @@
-"""`ecom attribution`: credit for the purchases in files."""
+"""`ecom attribution`: credit channels for the purchases in files."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -33,7 +33,7 @@ from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.days import Days
 
 ALL_TIME_DAYS = 36_500
-"""A file is one period: its chain is made of all paths in it."""
+"""Makes all days of the files one period, so that the Markov chain is built from all paths."""
 NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
 NO_PURCHASES = "There is no purchase to give credit for."
 
@@ -72,7 +72,7 @@ def _definition(rule: AttributionRule, settings: Settings) -> dict[str, Any]:
 
 
 def _prepare(files: FileEvents, settings: Settings, cut_by: SessionRule) -> tuple[ir.Table, ir.Table, Days, bool]:
-    """Return purchases, touches, the last day, and whether anything tells where anybody came from."""
+    """Return purchases, touches, the last day, and whether any session has a known source."""
     rule = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
     placed = session_events(files.clean(), cut_by, by_day=False)
     started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "piece_started_at"]))
@@ -161,8 +161,8 @@ def attribution_command(
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
-    from ecom_assets.attribution.rule import AttributionRule  # noqa: PLC0415 (with it)
-    from ecom_assets.funnels.definition import parse_duration  # noqa: PLC0415 (with it)
+    from ecom_assets.attribution.rule import AttributionRule  # noqa: PLC0415 (only needed here)
+    from ecom_assets.funnels.definition import parse_duration  # noqa: PLC0415 (only needed here)
 
     rule = AttributionRule(
         lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches

@@ -1,4 +1,4 @@
-"""A funnel in lines: the chart with the times of each step, and the breakdown."""
+"""A funnel as text: the chart with the median time of each step, and the breakdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""`ecom copy`: every table from one warehouse to another."""
+"""`ecom copy`: copy every table from one warehouse to another."""
 
 import json
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""`ecom doctor`: what could keep the platform from running, each finding with what fixes it."""
+"""`ecom doctor`: check what the platform needs to run; each problem found has a fix."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders, ope
 from ecom_assets.warehouse.factory import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
-"""Below this a run over a few million events can fill the disk."""
+"""With less free space, a run over a few million events can fill the disk."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _privacy(settings: Settings) -> Finding:
-    """Look for what others on this machine can read: customers, keys, logs."""
+    """Check whether other users of this machine can read customers, keys or logs."""
     secrets = [path for path in (Path(".env").absolute(), settings.snowflake_private_key_path) if path]
     left_open = open_to_others([*own_places(settings), *secrets])
     if not left_open:
@@ -119,7 +119,7 @@ def _privacy(settings: Settings) -> Finding:
 
 
 def _tops(paths: list[Path]) -> list[Path]:
-    """Return the paths that lie in no other of them."""
+    """Return the paths that are not inside another of them."""
     return [path for path in paths if not any(other in path.parents for other in paths)]
 
 
@@ -172,7 +172,7 @@ def _customers(settings: Settings) -> Finding:
 
 def _event_table(settings: Settings) -> Finding:
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only tables need them)
+        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only event tables need the packages)
 
     with opened_table(settings) as table:
         days = table.newest_days
@@ -219,7 +219,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> Finding:
-    from ecom_assets.api.cache.redis import redis_trouble  # noqa: PLC0415 (as above)
+    from ecom_assets.api.cache.redis import redis_trouble  # noqa: PLC0415 (only needed here)
     from ecom_assets.api.middleware.request_context import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
     credentials = credentials_of(settings)

@@ -1,4 +1,4 @@
-"""Errors of disks and databases as one sentence. The platform's own are in `ecom_assets/errors.py`."""
+"""Messages for errors of disks and databases. The platform's own errors are in `ecom_assets/errors.py`."""
 
 
 def outside_fault(error: BaseException) -> str | None:

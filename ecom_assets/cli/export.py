@@ -1,4 +1,4 @@
-"""`ecom export`: a delivery as a real Dagster run of the exports, or the payloads in files."""
+"""`ecom export`: deliver by a Dagster run of the exports, or write the payloads to files."""
 
 import json
 import logging
@@ -43,10 +43,10 @@ class ExportRequest:
     retries_dead_letters: bool
 
     def __post_init__(self) -> None:
-        """Refuse places that there are not.
+        """Check the destinations.
 
         Raises:
-            UsageError: There is no such place, or a file of customers was to be tried without being written.
+            UsageError: A destination is unknown, or a dry run includes customers-json.
         """
         for place in self.places:
             if place not in PLACES:
@@ -82,7 +82,7 @@ def show_export(request: ExportRequest, *, as_json: bool) -> bool:
 
 
 def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
-    """Look at everything that was asked for, before anything is sent."""
+    """Return the settings and the days, after checking the whole request before anything is sent."""
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
@@ -102,7 +102,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
 
 
 def _days(engine: Engine, settings: Settings, asked: AskedDays) -> Days:
-    """Return the days asked for, else all that there are events of."""
+    """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
     found = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
     first = asked.first or found["first"] or asked.last or settings.first_day

@@ -1,4 +1,4 @@
-"""How many rows of files an answer is about, and why the others did not count."""
+"""How many rows of files a result counts, and why it does not count the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class FileRows:
 
 
 DUPLICATE = "duplicate"
-"""The reason of a surplus copy: the row is clean, and another copy of it counts."""
+"""The reason for a duplicate: the row is clean, but another copy of it is counted."""
 
 
 def rows_line(rows: Mapping[str, Any]) -> str:

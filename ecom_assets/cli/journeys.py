@@ -27,7 +27,7 @@ def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int, se
     rule, cut_by = JourneyRule(dimensions=(by,)), SessionRule.preset(session_rule)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
     numbered = session_events(files.clean(), cut_by, by_day=False).rename(session_started_at="piece_started_at")
-    if cut_by.trust_source_session_id:  # two sessions of one visitor may begin at one instant
+    if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
         numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_id", "event_type", "product_category")
     events = files.con.create_table("journey_events", numbered.select(*columns), temp=True)

@@ -1,4 +1,4 @@
-"""`ecom ledger`: back up the ledger of deliveries, rebuild a lost one, begin a new one."""
+"""`ecom ledger`: back up the ledger of deliveries, restore a lost one, or start a new one."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from ecom_assets.errors import UsageError
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
-    from ecom_assets.delivery.ledger.opening import open_store  # noqa: PLC0415 (as above)
+    from ecom_assets.delivery.ledger.opening import open_store  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
@@ -55,7 +55,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Forget what was delivered.")] = False,
 ) -> None:
     """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
-    from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (for this)
+    from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (only here)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 

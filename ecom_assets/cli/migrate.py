@@ -1,4 +1,4 @@
-"""`ecom migrate`: shows what stored tables lack of their contracts, and changes them."""
+"""`ecom migrate`: show how stored tables differ from their contracts, and change them."""
 
 import json
 from dataclasses import asdict

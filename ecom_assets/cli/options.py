@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and how their values are parsed."""
 
 import json
 from collections.abc import Callable
@@ -115,9 +115,9 @@ class Permissions:
     """What a run is told that it may do, which it otherwise would not."""
 
     withdrawal: bool = False
-    """Rows may go that their source no longer has."""
+    """Rows that their source no longer has may be removed."""
     rebuild: bool = False
-    """What is published may lose days, as the warehouse is built again."""
+    """Published data may lose days, because the warehouse is being rebuilt."""
 
     @property
     def tags(self) -> dict[str, str]:

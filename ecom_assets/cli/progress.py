@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, a line per table elsewhere."""
+"""Progress of a run: a line per table, and a progress bar on a terminal."""
 
 from types import TracebackType
 

@@ -1,4 +1,4 @@
-"""The days of a question: `--from`, `--to` and `--last`."""
+"""The days that a command analyses: `--from`, `--to` and `--last`."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`ecom release`: releases a held day, records who did, and computes what is built on it."""
+"""`ecom release`: release a held day, record who released it, and compute the tables downstream of it."""
 
 import getpass
 import json
@@ -114,7 +114,7 @@ def _day(text: str) -> date:
         raise UsageError(f'"{text}" is not a date; use YYYY-MM-DD, such as 2026-01-31.') from None
 
 
-def known_source(source: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 (whatever is known of a source)
+def known_source(source: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 (the values of `known` have any type)
     """Return what belongs to a source that can hold days.
 
     Raises:

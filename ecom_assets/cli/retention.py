@@ -1,4 +1,4 @@
-"""`ecom retention`: its options, and the answer in lines."""
+"""`ecom retention`: its options, and the result as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ def _of_events(
 def _of_orders(
     paths: Sequence[str], settings: Settings, rule: RetentionRule, whole_until: date | None
 ) -> dict[str, Any]:
-    """Orders know purchases and refunds; what is not asked is about purchases."""
+    """Return the retention of orders, whose event types are purchase (the default) and refund."""
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     files = FileOrders.open(paths, settings)
@@ -112,7 +112,7 @@ def retention(
     as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
-    from ecom_assets.retention.rule import RetentionRule, parse_brackets  # noqa: PLC0415 (with it)
+    from ecom_assets.retention.rule import RetentionRule, parse_brackets  # noqa: PLC0415 (only needed here)
 
     if brackets and mode not in {None, "bracket"}:
         raise UsageError(f"--brackets belong to --mode bracket, not to {mode}; leave one of them out.")

@@ -1,4 +1,4 @@
-"""`ecom run`: runs the platform and prints the summary."""
+"""`ecom run`: run the platform and print the summary."""
 
 from typing import Annotated
 

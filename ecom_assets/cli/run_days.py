@@ -1,4 +1,4 @@
-"""Which days a run is over: those asked for, else those that the data cover, as far as there are partitions."""
+"""The days of a run: the requested days, or else the days of the data, within the existing partitions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class DaysOfRun:
     say: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        """Refuse days for which there is no partition.
+        """Check that the requested days have partitions.
 
         Raises:
-            UsageError: A day asked for is before the first partition, or all are after today.
+            UsageError: A requested day is before the first partition, or all are after today.
         """
         earliest = self.asked.first or self.asked.last
         if earliest and earliest < self.settings.first_day:
@@ -61,10 +61,12 @@ class DaysOfRun:
         return Days.between(first, min(last, self.today) + ONE_DAY)
 
     def _newest(self, last: date) -> Days:
-        """Return the days asked for, else those in which late rows arrive: a table or an API may reach back for years.
+        """Return the requested days, by default the last day and the `late_days` days before it.
+
+        The default is not all days, because a table or an API may go back for years.
 
         Args:
-            last: The last day, unless another was asked for.
+            last: The last day, unless another was requested.
         """
         last = self.asked.last or max(last, self.asked.first or last)
         first = self.asked.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
@@ -105,7 +107,7 @@ class DaysOfRun:
         return [one for files in opened for one in days_of_files(files, self.settings.late_days)]
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
-        """Return the files of events and of orders, as far as these come from files; the sandbox's orders do not."""
+        """Return the files of events and of orders; none for a source that is not files, as the sandbox's orders."""
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             opened.append(open_events(con, self.settings, events_place(self.settings)))
@@ -116,7 +118,7 @@ class DaysOfRun:
     def _days_of(self, files: RecordFiles) -> Days:
         if files.mapping.kind is EVENT:
             return days_to_compute(files, self.settings.late_days)
-        # However late an order line comes, a run over the day of its arrival restates the day of the order.
+        # However late an order line arrives, a run over its arrival day recomputes the day of the order.
         return arrival_days(files)
 
     def _asked_of(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
@@ -132,7 +134,7 @@ class DaysOfRun:
         return first, last
 
     def _require_believed(self, opened: list[RecordFiles]) -> None:
-        """Refuse data that are all from before the first day, of which somebody has to say that they are meant."""
+        """Raise if all data are from before the first day; ECOM_FIRST_DAY can include them."""
         if not opened or any(files.has_believed_days() for files in opened):
             return
         found = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
@@ -140,7 +142,7 @@ class DaysOfRun:
             raise self._too_early(min(early))
 
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
-        """Leave out the rows of days before the first that is asked for by ECOM_FIRST_DAY, and say how many."""
+        """Return the first arrival day of rows from `start` on, and report how many earlier rows are left out."""
         found = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
         arrivals: list[date] = [row[0] for row in found if row and row[0]]
         if not arrivals:

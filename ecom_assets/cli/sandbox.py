@@ -1,4 +1,4 @@
-"""`ecom sandbox`: data of the simulated shop, and the stand-ins of outside services."""
+"""`ecom sandbox`: generate the data of the simulated shop, and serve stand-ins for external services."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ def data(
     from ecom_assets.sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
 
     first_day = day_of(first, "--from")
-    assert first_day is not None  # noqa: S101 (a default is given)
+    assert first_day is not None  # noqa: S101 (the option has a default)
     with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
         task = bar.add_task("days", total=days)
         truth = generate(
@@ -55,7 +55,7 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
-    from ecom_assets.sandbox.provider import ensure_sandbox  # noqa: PLC0415 (as above)
+    from ecom_assets.sandbox.provider import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sandbox.services.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 

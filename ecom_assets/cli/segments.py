@@ -48,7 +48,7 @@ def segments(
     as_json: Json = False,
 ) -> None:
     """Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money."""
-    from ecom_assets.customers.segments import SegmentRule  # noqa: PLC0415 (as above)
+    from ecom_assets.customers.segments import SegmentRule  # noqa: PLC0415 (only needed here)
 
     rule = SegmentRule(scores)
     answer = answer_segments(customers_of_files(orders, events, more, mapping, as_of, session_rule), rule, out)

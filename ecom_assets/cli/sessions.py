@@ -1,4 +1,4 @@
-"""`ecom sessions`: the events of files, cut into sessions."""
+"""`ecom sessions`: split the events of files into sessions."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +29,7 @@ def answer_sessions(
         write_rows(files.con, found.order_by("started_at", "session_id"), out)
         found = files.con.read_parquet(out) if out.suffix == ".parquet" else found
     totals = session_totals(found)
-    if session_rule.source_session_alone:  # a session is of one visitor, though several were in it
+    if session_rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = int(files.con.to_pyarrow(events.visitor_id.nunique()).as_py())
     return {"definition": {"rule": rule, **asdict(session_rule)}, **totals, "rows": files.rows.as_json()}
 

@@ -1,4 +1,4 @@
-"""`ecom status`: each table's rows, newest data, last run and failing checks."""
+"""`ecom status`: show each table's rows, newest data, last run and failing checks."""
 
 import json
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import held_withdrawals
 
 WIDTH = 120
-"""Characters that the table needs; a narrower terminal wraps it rather than cut names."""
+"""The least width of the table in characters; a narrower terminal wraps lines, so names are not cut."""
 
 
 def show_status(*, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def _held_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each day whose rows a table keeps although their source no longer has them."""
+    """Return a line for each day whose rows a table keeps although the source no longer has them."""
     return [
         f"{one['source_table']} keeps {one['stored_count']:,} rows of {one['received_date']}, of which its source has "
         f"{one['offered_count']:,} since {one['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with "

@@ -1,4 +1,4 @@
-"""`ecom trend`: its options, and the answer in lines."""
+"""`ecom trend`: its options, and the result as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -75,10 +75,10 @@ def trend(
 
 
 def _asked(definition: Path | None, given: dict[str, Any]) -> Trend:
-    """Return the definition of a file, or of the options; without a series of any event.
+    """Return the definition from a file or from the options; without a series, all events are counted.
 
     Raises:
-        UsageError: There is a file, and options that it would win over.
+        UsageError: There are both a file and options.
     """
     if definition is None:
         return Trend.from_mapping({name: value for name, value in given.items() if value is not None} | _any(given))
@@ -142,14 +142,14 @@ def _rows(found: Sequence[_Line]) -> list[str]:
 
 
 def _sparkline(values: Sequence[float | None]) -> str:
-    """Draw a value as the height of a character; a blank is unknown."""
+    """Return a character per value, as high as the value; a blank means unknown."""
     known = [one for one in values if one is not None]
     largest = max(known, default=0) or 1
     return "".join(" " if one is None else SPARKS[min(7, max(0, int(8 * one / largest)))] for one in values)
 
 
 def _found(answer: dict[str, Any]) -> list[_Line]:
-    """Return the lines of an answer, those of the formula first."""
+    """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     found = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:

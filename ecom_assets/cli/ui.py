@@ -1,4 +1,4 @@
-"""`ecom ui`: Dagster's UI and daemon, with the API beside them."""
+"""`ecom ui`: serve Dagster's UI with its daemon, and the HTTP API."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def start_api(settings: Settings) -> str:
     program = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "api", "--until-parent-ends"]
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        # Dagster takes this process over; the API notices by itself when it ends.
+        # Dagster replaces this process; the API notices by itself when it ends.
         subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
     finally:
         os.close(opened)
@@ -49,15 +49,15 @@ def ui(
     from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
-    door_of(host, settings)  # refuses to let everybody in from everywhere
+    door_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     prepare_dagster_home(settings)
     refuse_taken("UI", host, port)
-    # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
+    # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
     typer.echo(start_api(settings))
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
-    # `dagster dev` advises `dg dev`, which is not part of a small install.
+    # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [
         sys.executable,
         "-W",

@@ -54,7 +54,7 @@ def _answer(
 
 
 def _of_model(fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return parameters, fit and reason; null is what there is not."""
+    """Return parameters, fit and reason; None for what does not exist."""
     model = fitted.model if isinstance(fitted, Fitted) else None
     return {
         "parameters": {name: getattr(model, name, None) for name in names},
@@ -88,7 +88,7 @@ def value(
     as_json: Json = False,
 ) -> None:
     """Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma."""
-    from ecom_assets.customers.value import ValueRule  # noqa: PLC0415 (as above)
+    from ecom_assets.customers.value import ValueRule  # noqa: PLC0415 (only needed here)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings()

@@ -1,1 +1,1 @@
-"""The summary of a run, a file per subject."""
+"""The summary of a run: its numbers, and its text."""

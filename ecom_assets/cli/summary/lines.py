@@ -1,4 +1,4 @@
-"""The summary of a run as people read it: each part of what `cli/summary/run.py` assembles, in lines."""
+"""The summary of a run as text: lines for each part of what `cli/summary/run.py` returns."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -56,7 +56,7 @@ def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Draw each funnel that counts anybody."""
+    """Return a chart of each funnel that has counts."""
     lines = []
     for name, of_units in funnels.items():
         title = "Funnel" if name == DEFAULT_NAME else f"Funnel {name}"
@@ -67,7 +67,7 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]) -> list[str]:
-    """Return both as people read them; nothing where nothing is complete yet."""
+    """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
     for period, told in cohorts.items():
         shares = [f"{period} {one['period']} {percent(one['rate']).strip()}" for one in told]
@@ -89,7 +89,7 @@ def _cart_line(one: Mapping[str, Any]) -> str:
 
 
 def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Write the sales of a run's summary for people."""
+    """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
     held = sales["held_order_days"]
     if not sales["orders"] and week is None:
@@ -117,7 +117,7 @@ def _held_lines(held: list[str] | None) -> list[str]:
 
 
 def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Write revenue by channel for people; nothing where nothing was bought."""
+    """Return the lines of revenue by channel; none if there is no purchase, or if revenue is unknown."""
     models = totals["models"]
     if not models or any(one["revenue_amount"] is None for one in models[MODELS_SHOWN[0]]):
         return []
@@ -132,7 +132,7 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Return the totals as people read them; nothing where there are no customers."""
+    """Return the lines of customers; none if there are no customers."""
     if not totals["count"]:
         return []
     lines = [
@@ -148,7 +148,7 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _hint(totals: Mapping[str, Any]) -> list[str]:
-    """Return what to do where no customer has a field that all are expected to have."""
+    """Return advice if no customer has a valid value of an expected field."""
     lacking = [name for name, count in totals["flawed_fields"].items() if count == totals["count"]]
     if not lacking:
         return []
@@ -159,7 +159,7 @@ def _hint(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _value_lines(told: Mapping[str, Any]) -> list[str]:
-    """Write segments and expected value for people; nothing where nobody ordered."""
+    """Return the lines of segments and expected value; none if nobody ordered."""
     if not told["customers"]:
         return []
     some = [f"{one['segment']} {one['customers']:,}" for one in told["segments"] if one["customers"]]
@@ -197,7 +197,7 @@ def _restatement_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _product_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Write that for people; nothing of what there is nothing of."""
+    """Return the lines of paths, searches and stock, each only if there is data."""
     lines: list[str] = []
     if summary["journeys"] and summary["journeys"]["top_paths"]:
         lines += ["", "Paths through a session", *map(path_line, summary["journeys"]["top_paths"])]
@@ -229,7 +229,7 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Write for people what is not there, and what would bring it."""
+    """Return a line for each missing source, with the settings that add it."""
     return ["", *(f"Left out: {reason}" for reason in summary["missing"].values())] if summary["missing"] else []
 
 
@@ -263,7 +263,7 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _customer_quality_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Return what became of the records that the fetches brought; nothing where nothing was fetched."""
+    """Return the lines of quarantined and duplicate customer records; none if no record was fetched."""
     refused = totals["quarantined"]
     if not totals["received"]:
         return []

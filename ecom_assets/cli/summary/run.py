@@ -1,4 +1,4 @@
-"""The summary of a run as `ecom run --json` prints it: what each subject's `queries.py` returns, by its JSON names."""
+"""The summary of a run as `ecom run --json` prints it: the results of each subject's `queries.py`, by JSON names."""
 
 import json
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "customers": ("customers",),
     "stock": ("inventory",),
 }  # fmt: skip
-"""The parts of the summary that are null without a source."""
+"""The parts of the summary that are null if a source is missing."""
 REASONS: Final = {
     "events": "no events; set ECOM_EVENTS",
     "orders": "no order lines; set ECOM_ORDERS or ECOM_ORDER_API_URL",
@@ -70,7 +70,7 @@ REASONS: Final = {
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
     """Print the numbers of the run, and what went wrong in it."""
-    if not outcome.has_begun:  # what kept it from beginning, such as another run, keeps us from looking too
+    if not outcome.has_begun:  # what prevented its start, such as another run, also prevents reading the warehouse
         _show_nothing(outcome, as_json=as_json)
         return
     engine = new_engine(settings)
@@ -132,7 +132,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
 
 
 def _missing(settings: Settings) -> dict[str, str]:
-    """Return the sources that are not there, and what would bring each."""
+    """Return the missing sources, and the settings that add each."""
     is_there = {
         "events": has_events(settings),
         "orders": has_orders(settings),
@@ -166,10 +166,10 @@ def _cart(row: Row) -> dict[str, Any]:
 
 
 def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, Any]:
-    """Return the sales of a period; of purchase events, no line can be quarantined or held back.
+    """Return the sales of a period; sales from purchase events have no quarantined or held lines.
 
-    `held_days` are the days of arrival that are held back, whichever days are asked for; `held_order_days` are those of
-    the days that are asked for on which held lines were ordered.
+    `held_days` are all arrival days that are held, in or outside the period. `held_order_days` are the days of the
+    period on which held lines were ordered.
     """
     sold = sales_totals(reading, period, source)
     amounts = ("shipped_amount", "refunded_amount", "revenue_amount", "average_order_value")
@@ -234,7 +234,7 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
 
 
 def _segments(reading: Reading, source: SalesSource | None) -> dict[str, Any] | None:
-    """Return customers by segment, and what is expected of all of them; null where nobody can have ordered."""
+    """Return customers by segment, and their expected value; None if there is no customer and no source of sales."""
     found = segment_totals(reading.table(CustomerSegments), reading.state)
     if not found["customers"] and source is None:
         return None
