@@ -134,7 +134,7 @@ class DaysOfRun:
         return first, last
 
     def _require_believed(self, opened: list[RecordFiles]) -> None:
-        """Raise if all data are from before the first day; ECOM_FIRST_DAY can include them."""
+        """Raise if all data are from before the first day; an earlier ECOM_FIRST_DAY includes them."""
         if not opened or any(files.has_believed_days() for files in opened):
             return
         found = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]

@@ -39,7 +39,7 @@ class SandboxStock:
         self._prepare = prepare
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the stock, fetched if the shop's last day is among the days; otherwise return nothing."""
+        """Return the fetched stock if the shop's last day is among the days; otherwise return no rows and no days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
@@ -114,7 +114,7 @@ class SandboxCustomers:
         self._prepare = prepare
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the customers, fetched if the shop's last day is among the days; otherwise return nothing."""
+        """Return the fetched customers if the shop's last day is among the days; otherwise no rows and no days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
         today = last_day(folder)
@@ -155,8 +155,8 @@ RATES = {name for name in Settings.model_fields if name.endswith("_events_per_s"
 def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destination]]:
     """Run stand-ins of all tools, with faults, and yield destinations that send to them.
 
-    The stand-ins forget what they accepted when they stop; the ledger does not. Simulated records are never sent to the
-    tools of the settings.
+    The stand-ins forget what they accepted when they stop; the ledger does not. Simulated records are never sent to
+    tools that are configured in the settings.
     """
     with running_receivers(
         faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()

@@ -109,7 +109,7 @@ class Faults:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "Faults":
-        """Return the faults in JSON.
+        """Return faults from a JSON object.
 
         Raises:
             UsageError: A name is unknown, or a value has the wrong type.

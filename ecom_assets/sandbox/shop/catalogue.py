@@ -40,7 +40,7 @@ class Catalogue:
     """Upper bound of each product's share of [0, 1), by popularity; the shares of a category are adjacent."""
 
     def choose(self, category: Ints, units: Floats) -> Ints:
-        """Return products chosen by popularity within a category, or from all products if it is negative."""
+        """Return products chosen by popularity within each category; a negative category means all products."""
         low = np.where(category <= 0, 0.0, _CATEGORY_BOUNDS[category - 1])
         high = np.where(category < 0, 1.0, _CATEGORY_BOUNDS[category])
         chosen = pick(self.bounds, low + units * (high - low))

@@ -89,7 +89,7 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
 
 
 def _is_negative(dice: Dice, flaw: Ints, number: Ints) -> Flags:
-    """Return which rows get a negative value: those with this flaw, and one in eight with an earlier reason."""
+    """Return which rows get a negative value: those with this flaw, and one in eight with an earlier one."""
     is_negative: Flags = (flaw == NEGATIVE) | (flaw < NEGATIVE) & dice.chance(0.125, "second fault", number)
     return is_negative
 

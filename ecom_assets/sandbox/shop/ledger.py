@@ -88,7 +88,7 @@ _PLAIN, _PHONES, _NAMELESS = range(3)
 
 
 def arrived(events: Rows, orders: Rows) -> tuple[Rows, Rows]:
-    """Return the rows without the orders and repeated purchases of events that arrive after the last day."""
+    """Return the events and orders, without orders and repeats whose purchase event arrives after the last day."""
     goes = events["is_repeated"] & ~np.isin(events["order"], events["number"])
     by_phone = orders["is_refund"] | (orders["fault"] == PHONED)
     return events[~goes], orders[by_phone | np.isin(orders["number"], events["number"])]
@@ -103,7 +103,7 @@ CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refu
 
 
 class LedgerTally:
-    """The differences of each cause: their number, and the amount of orders minus events in cents by day."""
+    """Counts the differences of each cause, and sums the amounts of orders minus events in cents by day."""
 
     def __init__(self, *, first_day: date, days: int) -> None:
         self._first_day, self._days = first_day, days

@@ -1,4 +1,7 @@
-"""The simulated shop's events and orders in memory: fixed-width records, with codes for texts; and random numbers."""
+"""The simulated shop's events and orders in memory, as fixed-width records; and its random numbers.
+
+Records have codes instead of texts, such as the index of an event type.
+"""
 
 import zlib
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""A stand-in for Amplitude: HTTP V2, Batch and Identify, which validates events as its documentation describes.
+"""A stand-in for Amplitude's HTTP V2, Batch and Identify APIs. It validates events as Amplitude documents.
 
-Unlike the documentation, `id_lengths="strict400"` refuses short ids, as was observed in production.
+By default, it refuses short ids, as was observed in production, but not documented; see `AmplitudeWays`.
 """
 
 from collections import Counter
@@ -196,7 +196,7 @@ class AmplitudeReceiver(Receiver):
         ways: AmplitudeWays | None = None,
         key: str = KEY,
     ) -> None:
-        """Listen."""
+        """Start listening."""
         self.key, self.ways = key, ways or AmplitudeWays()
         self.rates = rates = rates or AmplitudeRates()
         window_s = rates.WINDOW_S
@@ -208,11 +208,11 @@ class AmplitudeReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for it."""
+        """Return the settings that make the platform deliver to it."""
         return {"amplitude_url": self.url, "amplitude_api_key": self.key}
 
     def refusal(self, status: int) -> Answer:
-        """Return the response with a status."""
+        """Return the response with this status."""
         if status in {200, 204}:
             return Answer.json({"code": 200}, 200)
         return Answer.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)

@@ -1,6 +1,6 @@
-"""The audit of deliveries: which records a tool has, by a stand-in's request log and the tool's own deduplication.
+"""The audit of deliveries: the records that a tool has, after its own deduplication, from a stand-in's request log.
 
-It checks deliveries, so it uses nothing that comes from the sender's ledger.
+Deliveries are checked against it, so it uses nothing from the sender's ledger.
 """
 
 from collections import Counter

@@ -18,7 +18,7 @@ _MOMENTS = (BEFORE, MID_BODY, TAKEN)
 class Step:
     """What happens to one request.
 
-    status: 200: the tool responds as documented. 0: the connection is reset. Otherwise, the tool responds with it.
+    status: 200: the tool responds as documented. 0: the connection is reset. Otherwise: the status of the response.
     at: When a reset or a pause happens: `before` the body is read, `mid_body`, or `taken`, after the tool has accepted
         the batch and before it responds.
     takes: Whether the tool accepts the batch although it responds with `status`.
@@ -100,7 +100,7 @@ class ReceiverFaults:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "ReceiverFaults":
-        """Return the faults in JSON.
+        """Return faults from a JSON object.
 
         Raises:
             UsageError: A name is unknown, or a value is invalid.

@@ -1,4 +1,4 @@
-"""A stand-in for GA4, which validates Measurement Protocol requests as its documentation describes."""
+"""A stand-in for GA4. It validates Measurement Protocol requests as Google documents."""
 
 import hashlib
 import json
@@ -179,12 +179,12 @@ class Ga4Receiver(Receiver):
         measurement_id: str = MEASUREMENT_ID,
         api_secret: str = API_SECRET,
     ) -> None:
-        """Listen."""
+        """Start listening."""
         self.measurement_id, self.api_secret = measurement_id, api_secret
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for it."""
+        """Return the settings that make the platform deliver to it."""
         return {
             "ga4_url": self.url,
             "ga4_measurement_id": self.measurement_id,
@@ -192,7 +192,7 @@ class Ga4Receiver(Receiver):
         }
 
     def refusal(self, status: int) -> Answer:
-        """Return the response with a status."""
+        """Return the response with this status."""
         return Answer(NO_CONTENT if status == OK else status)
 
     def look(self, came: Came) -> Look:

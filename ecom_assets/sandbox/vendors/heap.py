@@ -1,4 +1,4 @@
-"""A stand-in for Heap: track and add_user_properties, single or in bulk.
+"""A stand-in for Heap's track and add_user_properties APIs, single or in bulk.
 
 Heap documents only the statuses 200 and 400, and no body. Here, a refusal is a text that names no record, and no record
 of the request is accepted. Heap does not document how long it remembers an idempotency_key: here, forever.
@@ -59,7 +59,7 @@ class HeapReceiver(Receiver):
         rates: HeapRates | None = None,
         app_id: str = APP_ID,
     ) -> None:
-        """Listen."""
+        """Start listening."""
         rates = rates or HeapRates()
         self.app_id = app_id
         self._users, self._app = Rate(rates.user_per_min, 60.0), Rate(rates.app_per_min, 60.0)
@@ -67,11 +67,11 @@ class HeapReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for it."""
+        """Return the settings that make the platform deliver to it."""
         return {"heap_url": self.url, "heap_app_id": self.app_id}
 
     def refusal(self, status: int) -> Answer:
-        """Return the response with a status."""
+        """Return the response with this status."""
         return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
 
     def look(self, came: Came) -> Look:
@@ -97,7 +97,7 @@ class HeapReceiver(Receiver):
         """Apply the rate limits of users and the app."""
         users, everything = Counter(entry.user for entry in look.entries), Counter({"": len(look.entries)})
         rates = [(self._users, users), (self._app, everything)]
-        if "app_id" in look.records[0]:  # a request that is itself the single record
+        if "app_id" in look.records[0]:  # the request is itself the single record
             rates = [(self._singles, users)]
         if any(rate.over(counts, came.at_s) for rate, counts in rates):
             return Look(self.refusal(429))

@@ -1,4 +1,4 @@
-"""A stand-in for Mixpanel: /import and /engage, which validates records as its documentation describes.
+"""A stand-in for Mixpanel's /import and /engage APIs. It validates records as Mixpanel documents.
 
 The documentation contradicts itself on the largest size of a request and on how a refused record is named;
 `MixpanelWays` has a switch for each.
@@ -173,7 +173,7 @@ class MixpanelReceiver(Receiver):
         ways: MixpanelWays | None = None,
         project: MixpanelProject | None = None,
     ) -> None:
-        """Listen."""
+        """Start listening."""
         rates = rates or MixpanelRates()
         self.project = project or MixpanelProject()
         self.ways = ways or MixpanelWays()
@@ -181,7 +181,7 @@ class MixpanelReceiver(Receiver):
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for it."""
+        """Return the settings that make the platform deliver to it."""
         return {
             "mixpanel_url": self.url,
             "mixpanel_token": self.project.token,
@@ -189,7 +189,7 @@ class MixpanelReceiver(Receiver):
         }
 
     def refusal(self, status: int) -> Answer:
-        """Return the response with a status."""
+        """Return the response with this status."""
         error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
         return Answer.json({"code": status, "error": error.format(self.ways.most_bytes), "status": words}, status)
 

@@ -217,11 +217,11 @@ class Receiver(Service):
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
-        """Return the settings for it, by their names in `Settings`."""
+        """Return the settings that make the platform deliver to it, by their names in `Settings`."""
 
     @abstractmethod
     def refusal(self, status: int) -> Answer:
-        """Return the tool's response with a status."""
+        """Return the tool's response with this status."""
 
     @classmethod
     @abstractmethod
@@ -340,7 +340,7 @@ class Receiver(Service):
         return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
 
     def control(self, request: Request) -> Answer:
-        """Return or set what can be controlled."""
+        """Respond to a control request."""
         name = request.path.rpartition("/")[2]
         try:
             told = json.loads(request.body) if request.method == "PUT" and request.body else None

@@ -28,7 +28,7 @@ class Receivers:
         return (self.amplitude, self.heap, self.mixpanel, self.ga4)
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for them, by their names in `Settings`."""
+        """Return the settings that make the platform deliver to them, by their names in `Settings`."""
         return {name: value for receiver in self.all() for name, value in receiver.settings().items()}
 
     def environment(self) -> dict[str, str]:
