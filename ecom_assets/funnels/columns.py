@@ -1,6 +1,6 @@
-"""A funnel's conditions, held columns and breakdown as expressions over a table of events.
+"""A funnel's conditions, held columns and breakdown as expressions over an events table.
 
-Columns are checked against the table's types first, so that an engine never compares by a cast of its own.
+Columns are checked against the table's types first, so that no engine compares values by an implicit cast.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from ecom_assets.tables.portable import can_be_null
 
 
 def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
-    """Whether an event matches a step; never null."""
+    """Return whether an event matches a step; never null."""
     tests = [events.event_type == step.event_type]
     tests += [_equals(events, column, value) for column, value in step.where.items()]
     return ibis.and_(*tests).fill_null(ibis.literal(value=False))
 
 
 def text_of(events: ir.Table, column: str) -> ir.StringValue:
-    """The value of a column or a `properties.key` as text; null where there is none."""
+    """Return the value of a column or a `properties.key` as text; null if there is none."""
     keys = json_path(column)
     if not keys:
         return events[column].cast("string")
@@ -33,39 +33,39 @@ def text_of(events: ir.Table, column: str) -> ir.StringValue:
 
 
 def of_units(events: ir.Table, units: Sequence[str]) -> ir.Table:
-    """The events that belong to a unit and have a time; the columns concerned may be null for Ibis from here on."""
+    """Return the events that have a unit and a time; to Ibis, these columns are nullable in the result."""
     present = [events[column].notnull() for column in (*units, "event_at")]
     return can_be_null(events.filter(present), (*units, "event_at"))
 
 
 def with_held(events: ir.Table, funnel: Funnel) -> ir.Table:
-    """The events with every column that the funnel holds as a column of its own, `properties.key` too."""
+    """Return the events with each held `properties.key` as a column."""
     inside = {column: text_of(events, column) for column in funnel.hold if json_path(column)}
     return events.mutate(**inside) if inside else events
 
 
 def unit_columns(funnel: Funnel, unit: str | Sequence[str] | None) -> list[str]:
-    """The columns that name a unit, without those that are held; by default the one that the funnel's `per` names."""
+    """Return the columns that identify a unit, without held ones; by default the column of the funnel's `per`."""
     if unit is None:
         return [funnel.unit_column]
     return [unit] if isinstance(unit, str) else list(unit)
 
 
 def counted_columns(units: Sequence[str], funnel: Funnel) -> list[str]:
-    """The columns that name what is counted: the unit's, and those that are held, each once."""
+    """Return the columns that identify what is counted: those of the unit and the held ones, each once."""
     return list(dict.fromkeys([*units, *funnel.hold]))
 
 
 def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> None:
-    """Refuses a funnel that names columns which are not there, or compares them with what they never hold.
+    """Refuse a funnel that names missing columns, or compares columns with values that they never have.
 
     Args:
         events: Events.
         funnel: The definition.
-        needed: Columns that must be there besides those that the definition names.
+        needed: Columns that are required in addition to those that the definition names.
 
     Raises:
-        DefinitionError: The first column that does not fit.
+        DefinitionError: A column does not fit; the message names the first.
     """
     conditions = [*funnel.steps, *(one.event for one in funnel.exclude)]
     asked = [(column, value) for step in conditions for column, value in step.where.items()]

@@ -1,7 +1,7 @@
-"""What a funnel is: its steps, window, order and unit, and the rules that a definition must keep.
+"""The definition of a funnel: steps, window, order and unit, and the rules for a valid definition.
 
-Nothing heavy is imported, because the `ecom` command reads a definition before it starts an engine. Counts are in
-`funnels/levels.py`, the events behind them in `funnels/chains.py`.
+This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
+`funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
 """
 
 import math
@@ -45,7 +45,7 @@ class FunnelStep:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "FunnelStep":
-        """A step from a definition file: `{event_type: …, where: {…}}`, or the event type alone."""
+        """Build a step from a definition file: `{event_type: …, where: {…}}`, or the event type alone."""
         if isinstance(raw, str):
             return cls(raw)
         if not isinstance(raw, Mapping):
@@ -56,28 +56,28 @@ class FunnelStep:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for steps that the same events match: 2 and 2.0 are one value, 1 and True are not."""
+        """A key that is equal for steps that match the same events: 2 and 2.0 are equal, 1 and True are not."""
         return (self.event_type, *sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items()))
 
     def covers(self, other: "FunnelStep") -> bool:
-        """Whether every event that matches the other step matches this one: the same type, and no condition more."""
+        """Return whether all events that match the other step match this one: same type, no additional condition."""
         return self.event_type == other.event_type and set(self.identity[1:]) <= set(other.identity[1:])
 
     def to_mapping(self) -> dict[str, Any]:
-        """The step as a definition file has it; the inverse of `from_mapping`."""
+        """Return the step as in a definition file; the inverse of `from_mapping`."""
         return {"event_type": self.event_type} | ({"where": dict(self.where)} if self.where else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """An event that may not come between two steps.
+    """An event that must not occur between two steps.
 
-    An event at the very time of either step is not between them.
+    An event at the same time as either step is not between them.
 
     Attributes:
-        event: What may not happen: an event type, with conditions like a step's.
-        after: The step after which it may not happen, from 1; 1, because that is where a try begins.
-        before: The step before which it may not happen; None for the last, so that all of the try is meant.
+        event: The event type, with conditions like those of a step.
+        after: The step after which it must not occur, from 1; by default 1, where an attempt begins.
+        before: The step before which it must not occur; None for the last one, to cover the whole attempt.
     """
 
     event: FunnelStep
@@ -86,7 +86,7 @@ class Exclusion:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Exclusion":
-        """An exclusion from a definition file: `{event_type, where, after, before}`, or the event type alone."""
+        """Build an exclusion from a definition file: `{event_type, where, after, before}`, or the event type alone."""
         if not isinstance(raw, Mapping):
             return cls(FunnelStep.from_mapping(raw))
         event = {key: value for key, value in raw.items() if key not in {"after", "before"}}
@@ -95,14 +95,14 @@ class Exclusion:
         return cls(FunnelStep.from_mapping(event), raw.get("after", 1), raw.get("before"))
 
     def to_mapping(self) -> dict[str, Any]:
-        """The exclusion as a definition file has it; the inverse of `from_mapping`."""
+        """Return the exclusion as in a definition file; the inverse of `from_mapping`."""
         return self.event.to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
 
     def within(self, steps: int) -> "Exclusion":
-        """The exclusion in a funnel of so many steps, with `before` filled in.
+        """Return the exclusion for a funnel with this number of steps, with `before` filled in.
 
         Raises:
-            DefinitionError: The steps that it names are no two steps of the funnel, the earlier one first.
+            DefinitionError: `after` and `before` are not two steps of the funnel, the earlier one first.
         """
         before = steps if self.before is None else self.before
         are_whole = all(isinstance(step, int) and not isinstance(step, bool) for step in (self.after, before))
@@ -115,14 +115,14 @@ class Exclusion:
 
 
 def kind_of(value: Scalar) -> str:
-    """What a value may be compared with: `text`, `number` or `boolean`."""
+    """Return the kind of a value, which must be the kind of the column: `text`, `number` or `boolean`."""
     if isinstance(value, bool):
         return "boolean"
     return "text" if isinstance(value, str) else "number"
 
 
 def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
-    """Refuses a value that a column of this kind (as `kind_of` names it) equals never, or only by a cast."""
+    """Refuse a value that a column of this kind (as in `kind_of`) never equals, or only by a cast."""
     if column_kind != kind_of(value):
         raise DefinitionError(
             f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
@@ -131,7 +131,7 @@ def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
 
 
 def json_path(column: str) -> tuple[str, ...]:
-    """The keys below `properties` that a `where` column names; empty for an ordinary column."""
+    """Return the keys below `properties` that a `where` column names; empty for an ordinary column."""
     head, *keys = column.split(".")
     return tuple(keys) if head == _JSON_COLUMN else ()
 
@@ -141,7 +141,7 @@ def _canonical(value: Scalar) -> Scalar:
 
 
 def check_column(place: str, column: object) -> None:
-    """Refuses what can be no column and no `properties.key`; `place` begins the sentence."""
+    """Refuse a name that is neither a column nor a `properties.key`; `place` begins the error message."""
     if not isinstance(column, str) or not _COLUMN.fullmatch(column):
         raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
     if "." in column and not json_path(column):
@@ -169,9 +169,9 @@ MAX_STEPS: Final = 64
 MAX_WINDOW_S: Final = 100 * 366 * 86_400
 GREATEST_LIMIT: Final = 1_000
 WALKED: Final = ("ordered", "strict_increase", "clickhouse_default")
-"""Orders in which a try takes each next step as early as it can, whatever happens in between."""
+"""Orders in which an attempt takes each next step as early as possible, whatever happens in between."""
 INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
-"""Orders of ClickHouse's in which some event ends a unit's stream."""
+"""Orders of ClickHouse in which certain events end the stream of a unit."""
 ORDERS: Final = (*WALKED, *INTERRUPTED, "any", "exact")
 ORDERS_ELSEWHERE: Final = {
     "strict": "exact",
@@ -184,7 +184,7 @@ ORDERS_ELSEWHERE: Final = {
     "sequential": "ordered (PostHog's word) or exact (Amplitude's)",
     "strict once": "ordered",
 }
-"""What PostHog, Amplitude, Mixpanel and ClickHouse call orders, in lower case and without the word order at the end."""
+"""Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse, in lower case and without "order" at the end."""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -193,9 +193,9 @@ _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution",
 
 
 def parse_duration(text: object) -> int:
-    """Seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; anything else is a DefinitionError.
+    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; anything else is a DefinitionError.
 
-    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible wrong funnel.
+    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but wrong funnel.
     """
     match = re.fullmatch(r"\s*(\d{1,12})\s*([smhdw])\s*", text) if isinstance(text, str) else None
     if match is None:
@@ -207,31 +207,31 @@ def parse_duration(text: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """A funnel: how many units get how far through the steps inside the window.
+    """A funnel: how many units reach each step within the window.
 
     A unit reaches level k if it has distinct events e1 … ek, ei matching step i, at t1 <= t2 <= … <= tk with
     tk - t1 <= `within_s` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
 
     Attributes:
         steps: 2 to 64 steps.
-        within_s: The window from the first step to the last, in seconds, both ends included; seven days,
-            because that is what shops mostly ask for.
-        order: What may lie between steps, and how they may follow each other. `ordered` as above;
-            `strict_increase` demands t1 < t2 < … < tk; `clickhouse_default` lets one event serve several steps that it
-            matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
-            event that ends a unit's stream, see `funnels/chains.py`. `any` asks for any k of the steps in any
-            order, `exact` for events that follow each other without another one between. See docs/adr/0005.
-        per: The unit that is counted: `user` (visitor_id), `session` (session_id), or `totals` (every try of a
-            visitor's; tries that meet in one event are one from there on).
-        hold: Columns that must keep one value throughout. Each value of a unit counts by itself, as with Amplitude;
-            events without a value take no part.
-        exclude: Events that may not come between steps.
-        exclusion_rule: What an excluded event does: `mixpanel` ends the try and keeps the steps before it, `posthog`
-            drops the whole unit.
-        by: The column that numbers are broken down by.
+        within_s: The window from the first step to the last, in seconds, both ends included; seven days by default,
+            because shops mostly ask for that.
+        order: Which events may occur between steps, and how steps may follow each other. `ordered` is as above.
+            `strict_increase` requires t1 < t2 < … < tk. `clickhouse_default` lets one event serve several steps that
+            it matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
+            event that ends the stream of a unit, see `funnels/chains.py`. `any` requires any k of the steps in any
+            order, `exact` requires consecutive events without another one in between. See docs/adr/0005.
+        per: The unit to count: `user` (visitor_id), `session` (session_id), or `totals` (every attempt of a visitor;
+            attempts that share an event are one attempt from there on).
+        hold: Columns that must keep one value throughout. Each value of a unit counts separately, as in Amplitude;
+            events without a value are ignored.
+        exclude: Events that must not occur between steps.
+        exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
+            `posthog` drops the whole unit.
+        by: The column to break the numbers down by.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
-            `all` (the value that all steps share), or `step_2` and the like.
-        limit: So many values stand by themselves, the most frequent ones; the others are "Other".
+            `all` (the value that all steps share), or `step_2` and so on.
+        limit: How many values to show, the most frequent ones; the others are "Other".
     """
 
     steps: tuple[FunnelStep, ...]
@@ -297,10 +297,10 @@ class Funnel:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Funnel":
-        """A funnel from its YAML or JSON definition; the keys are those of `to_mapping`.
+        """Build a funnel from its YAML or JSON definition; the keys are those of `to_mapping`.
 
         Raises:
-            DefinitionError: A key is unknown, a value is wrong, or there are too few steps.
+            DefinitionError: A key is unknown, a value is invalid, or there are too few or too many steps.
         """
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel definition maps {', '.join(_KEYS)} to values; got {raw!r}.")
@@ -317,11 +317,11 @@ class Funnel:
 
     @property
     def unit_column(self) -> str:
-        """The column that `per` names."""
+        """The column that identifies the unit in `per`."""
         return UNIT_COLUMNS[self.per]
 
     def to_mapping(self) -> dict[str, Any]:
-        """The definition as a file has it, choices that change nothing left out; the inverse of `from_mapping`."""
+        """Return the definition as in a file, without choices that have no effect; the inverse of `from_mapping`."""
         steps = [step.to_mapping() for step in self.steps]
         found: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
         if self.hold:

@@ -1,12 +1,11 @@
-"""The funnel as an Ibis expression: events in, the level that each unit reaches out.
+"""The funnel as an Ibis expression from events to the level that each unit reaches.
 
-This is the definition of the metric on every engine; the fast kernel on DuckDB (`funnels/kernel/counts.py`) is tested
-to be equal. Which events took the steps is in `funnels/chains.py`.
+This is the definition of the metric on every engine. Tests check that the fast kernel on DuckDB
+(`funnels/kernel/counts.py`) gives the same result. `funnels/chains.py` finds the events of each step.
 
-The idea: pass k keeps, for each event that can end a chain of k steps, the latest possible start of such a
-chain. A later start is never worse, so one number per event is enough, and the work is linear in events
-times steps. Times stay timestamps throughout: what an engine calls "microseconds since 1970" differs, and
-Spark has no portable name for it.
+Pass k keeps, for each event that can end a chain of k steps, the latest possible start of such a chain. A later start
+is never worse, so one value per event is enough, and the work is linear in events times steps. Times stay timestamps
+throughout, because engines differ in "microseconds since 1970", and Spark has no portable name for it.
 """
 
 from collections.abc import Sequence
@@ -22,15 +21,15 @@ from ecom_assets.funnels.simultaneous import levels_by_instant
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
-    """One row per unit that did step 1: the unit column(s) and `level`, the steps it got through (int64).
+    """Return one row per unit that took step 1: the unit column(s) and `level`, the number of its steps (int64).
 
     Args:
-        events: The unit column(s), `event_at` (timestamp), `event_type`, and what the definition names. Rows
-            without a unit or a time take no part. Equal rows count as two events: deduplicate by `event_id`
+        events: The unit column(s), `event_at` (timestamp), `event_type`, and the columns that the definition names.
+            Rows without a unit or a time are ignored. Equal rows count as two events: deduplicate by `event_id`
             before. Orders other than `ordered`, `strict_increase` and `clickhouse_default`, exclusions and totals
-            need `event_id` too.
-        funnel: The definition. Columns to `hold` are columns of the unit.
-        unit: Column or columns that name the unit; by default what `funnel.per` says.
+            need `event_id`, too.
+        funnel: The definition. Columns in `hold` are added to those of the unit.
+        unit: Column or columns that identify the unit; by default the column of `funnel.per`.
 
     Raises:
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
@@ -53,7 +52,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
 
 def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
-    """With a window of a century, which is none, each step is taken as soon as it can be: no sorting."""
+    """Return levels for a window of a century, which is no limit: take each step as early as possible, unsorted."""
     taken: ir.Table | None = None
     levels = []
     for level, condition in enumerate(matching.conditions, start=1):
@@ -71,7 +70,7 @@ def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, 
 
 
 def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
-    """Each pass sees the chains so far and the events of its own step, in order of time."""
+    """Return levels from one pass per step, over the chains so far and the events of the step in order of time."""
     hits = [matches(events, condition) for condition in matching.conditions]
     if matching.is_disjoint:
         marks = {"step": ibis.cases(*((hit, number) for number, hit in enumerate(hits, start=1)))}
@@ -91,13 +90,13 @@ def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units
 
 
 def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: list[str]) -> ir.Table:
-    """The chains that candidates continue, each with the latest start that was reached by then."""
+    """Return the chains that candidates extend, each with the latest start of a chain up to its time."""
     unknown = ibis.null(chains.start_at.type())
     both = ibis.union(
         chains.select(*units, "event_at", "start_at", is_candidate=ibis.literal(0, "int8")),
         candidates.select(*units, "event_at", start_at=unknown, is_candidate=ibis.literal(1, "int8")),
     )
-    # At one instant the chains stand before the candidates, or after them where time must increase.
+    # Of simultaneous rows, chains come before candidates, or after them if time must increase.
     first = both.is_candidate if funnel.order != "strict_increase" else both.is_candidate.desc()
     so_far = ibis.window(group_by=units, order_by=[both.event_at, first], rows=(None, 0))
     both = both.mutate(latest_at=both.start_at.max().over(so_far))

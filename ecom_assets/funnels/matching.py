@@ -1,8 +1,8 @@
-"""Which steps of a funnel compete for the same event, and how many of them simultaneous events can serve.
+"""Which steps of a funnel can match the same event, and how many of them simultaneous events can serve.
 
-Simultaneous events can stand in any order, so only counts matter there: steps j+1 … k can all be served
-at one instant by distinct events if and only if, for every set X of conditions, the steps among them with a
-condition in X are no more than the events that match at least one condition in X (Hall's marriage theorem).
+Simultaneous events have no order, so only their counts matter: distinct events at one time can serve all of the steps
+j+1 … k if and only if, for every set X of conditions, the steps among them with a condition in X are no more than the
+events that match at least one condition in X (Hall's marriage theorem).
 """
 
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel, FunnelStep, kind_of
 
 MAX_RIVALS: Final = 6
-"""Conditions that may overlap one another: each further one doubles the sets to count."""
+"""The most conditions that may overlap each other: each additional one doubles the number of sets to count."""
 Rivals = frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """The distinct conditions of a funnel and who competes with whom.
+    """The distinct conditions of a funnel, and which of them overlap.
 
     Conditions are numbered from 0, steps from 1.
 
     Attributes:
         conditions: One step per distinct condition, in order of first appearance.
         condition_of: For each step, the number of its condition.
-        groups: Conditions that may match a common event, as connected groups; each condition is in one group.
+        groups: Connected groups of conditions that can match the same event; each condition is in one group.
     """
 
     conditions: tuple[FunnelStep, ...]
@@ -36,7 +36,7 @@ class Matching:
 
     @classmethod
     def of(cls, funnel: Funnel) -> "Matching":
-        """The matching of a funnel's steps."""
+        """Return the matching of a funnel's steps."""
         first: dict[tuple[object, ...], FunnelStep] = {}
         for step in funnel.steps:
             first.setdefault(step.identity, step)
@@ -46,11 +46,11 @@ class Matching:
 
     @property
     def is_disjoint(self) -> bool:
-        """Whether no event can match two steps; then ties need no counting."""
+        """Whether no event can match two steps; if so, simultaneous events need no counting."""
         return len(self.conditions) == len(self.condition_of) == len(self.groups)
 
     def rivalries(self) -> tuple[Rivals, ...]:
-        """The sets of conditions whose counts decide: the connected ones, since the others follow from them.
+        """Return the sets of overlapping conditions whose events are counted: connected sets imply all others.
 
         Raises:
             DefinitionError: More than six conditions overlap one another.
@@ -65,10 +65,10 @@ class Matching:
         return tuple(found for group in self.groups for found in self._connected_sets(group))
 
     def contests(self, step: int) -> Iterator[tuple[Rivals, tuple[int, ...]]]:
-        """For a step: each rivalry it is in, and the steps up to this one, latest first, in that rivalry.
+        """Yield each set of `rivalries` with the step's condition, and its steps up to this one, latest first.
 
-        With c events for a rivalry at an instant, the c latest of those steps can be served there, and the
-        next one must have been reached before.
+        If c simultaneous events match a set, they can serve the c latest of these steps. The step before those must
+        have been reached earlier.
         """
         own = self.condition_of[step - 1]
         for rivals in self.rivalries():
@@ -83,7 +83,7 @@ class Matching:
 
 
 def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
-    """Whether an event could match both: same type, and no column that would need two values at once."""
+    """Return whether an event could match both steps: same type, and no column that would need two values."""
     if one.event_type != other.event_type:
         return False
     shared = one.where.keys() & other.where.keys()

@@ -1,6 +1,6 @@
-"""Funnels whose steps can match the same events: all events of a unit at one instant are one row that counts them.
+"""Funnels whose steps can match the same events: simultaneous events of a unit become one row with counts.
 
-Events at one instant can stand in any order, so counts say what they can serve (`funnels/matching.py`).
+Simultaneous events have no order, so their counts decide which steps they can serve (`funnels/matching.py`).
 """
 
 import datetime as dt
@@ -12,18 +12,18 @@ from ecom_assets.funnels.columns import matches
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.matching import Matching, Rivals
 
-_NEVER = dt.datetime(1, 1, 1)  # noqa: DTZ001  # before any event; it takes the type of the events' own clock
+_NEVER = dt.datetime(1, 1, 1)  # noqa: DTZ001  # before any event; used with the timestamp type of the events
 _STEPS_PER_QUERY = 8
-"""So many steps nest before their rows are named and read twice: deeper SQL overruns the compiler's stack."""
+"""How many steps to nest before their rows become a named subquery: deeper SQL overflows the compiler's stack."""
 
 
 def levels_by_instant(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
-    """One row per unit that did step 1, with its `level`.
+    """Return one row per unit that took step 1, with its `level`.
 
-    `start_at` is the latest start with which steps 1 … k can end at this instant. The instant itself serves
-    as many of the latest steps as every rivalry's count allows; the step before them must have been reached
-    earlier. A step is always reached with a start no earlier than its successor's, so the tightest rivalry
-    is the smallest start.
+    `start_at` is the latest start with which steps 1 … k can end at the row's time. The row's events serve as many of
+    the latest steps as the counts of all overlapping sets allow; the step before those must have been reached earlier.
+    The start of a step is never earlier than that of the next step, so the set that allows the fewest steps has the
+    earliest start.
     """
     rows = instants_of(events, matching, units)
     rows = rows.mutate(start_at=rows.event_at, level=ibis.literal(0, "int64"))
@@ -38,7 +38,7 @@ def levels_by_instant(events: ir.Table, funnel: Funnel, matching: Matching, unit
 
 
 def _after_step(rows: ir.Table, step: int, within_s: int, matching: Matching, units: list[str]) -> ir.Table:
-    """The rows with `start_at` and `level` moved on by a step, and `reached_<step>`, its start before."""
+    """Return the rows with `start_at` and `level` after a step, and `reached_<step>`, its latest earlier start."""
     never = ibis.literal(_NEVER, type=rows.event_at.type())
     starts = [rows.start_at if step == 1 else _served(rows, step - 1, matching)]
     for rivals, contested in matching.contests(step):
@@ -54,12 +54,12 @@ def _after_step(rows: ir.Table, step: int, within_s: int, matching: Matching, un
 
 
 def _served(rows: ir.Table, step: int, matching: Matching) -> ir.Value:
-    """The best start of a chain of `step` steps up to and with this instant, for later steps to use."""
+    """Return the latest start of a chain of `step` steps up to and including the row's time, for later steps."""
     return (rows[count_name(alone(matching, step))] > 0).ifelse(rows.start_at, rows[f"reached_{step}"])
 
 
 def instants_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Table:
-    """One row per unit and instant, with the number of events that match each set of rivals."""
+    """Return one row per unit and time, with the number of events that match each set of overlapping conditions."""
     hits = [matches(events, condition) for condition in matching.conditions]
     marks = {f"condition_{number}": hit.ifelse(1, 0) for number, hit in enumerate(hits)}
     events = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
@@ -71,10 +71,10 @@ def instants_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Ta
 
 
 def count_name(rivals: Rivals) -> str:
-    """The column that counts the events for these rivals."""
+    """Return the name of the column that counts the events of a set of conditions."""
     return "count_" + "_".join(str(number) for number in sorted(rivals))
 
 
 def alone(matching: Matching, step: int) -> Rivals:
-    """The rivals that are a step's own condition and no other."""
+    """Return the set that has only a step's own condition."""
     return frozenset({matching.condition_of[step - 1]})
