@@ -1,7 +1,7 @@
 """Assets of funnels: the daily funnels, in total and by dimension, and abandoned carts.
 
-Each of these tables computes again every day that a change can touch, so that one run leaves nothing behind that
-differs from a computation over all of history: see docs/adr/0003.
+Each of these tables recomputes every day that a change can affect, so that a run gives the same result as a computation
+over all of history: see docs/adr/0003.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     funnels: Sequence[DailyFunnel],
     session_rule: SessionRule,
 ) -> ir.Table:
-    """Count who reached each step of each funnel."""
+    """Count the sessions and visitors that reached each step of each funnel."""
     return compute_conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
 
 
@@ -93,7 +93,7 @@ def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a def
     funnels: Sequence[DailyFunnel],
     session_rule: SessionRule,
 ) -> ir.Table:
-    """Count who reached each step, by what they came with."""
+    """Count the sessions that reached each step, by device, channel and category."""
     visits = dimensions.Visits(events, session_events, session_days, sessions, touches)
     return dimensions.conversion_by_dimension(visits, days, funnels, session_rule)
 

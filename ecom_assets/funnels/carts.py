@@ -1,4 +1,4 @@
-"""Abandoned carts: METRICS "Cart abandonment". Per session, and per visitor's day with horizons."""
+"""Abandoned carts, per session, and per visitor and day with horizons: METRICS "Carts left behind"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,30 +15,31 @@ from ecom_assets.tables.portable import ratio, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 CLOCK_CHANGE_S: Final = 3 * 3600
-"""The most by which clocks go forward within a horizon, so that its end is later by the calendar."""
+"""The most by which clocks can go forward within a horizon, which can move its end to a later day."""
 CART_VALUES: Final = ("cart", "item")
 
 
 @dataclass(frozen=True)
 class CartRule:
-    """When a cart counts as left behind, and what it was worth.
+    """When a cart counts as abandoned, and how its value is computed.
 
     Attributes:
-        horizons_s: Seconds that a visitor may take from an add_to_cart to a purchase, both ends included: an hour for
-            those who look something up, a day for those who sleep on it, a week for those whom a reminder brings back.
-        cart_value: What `cart_value` of an event tells: `cart`, the worth of the whole cart after the event, so that
-            the last one counts (the platform's own layout, Snowplow); `item`, the worth of what was added or removed,
-            so that they are added up (REES46).
+        horizons_s: The most seconds from an add_to_cart to a purchase, both ends included: an hour for visitors who
+            look something up, a day for those who think about it overnight, a week for those who return after a
+            reminder.
+        cart_value: The meaning of `cart_value` in events: `cart`, the value of the whole cart after the event, so the
+            last one counts (the platform's own layout, Snowplow); `item`, the value of what was added or removed, so
+            the values are added up (REES46).
     """
 
     horizons_s: tuple[int, ...] = (3_600, 86_400, 604_800)
     cart_value: str = "cart"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be counted.
+        """Refuse invalid horizons and an unknown `cart_value`.
 
         Raises:
-            DefinitionError: A horizon is no time, or the reading of `cart_value` is unknown.
+            DefinitionError: There are no horizons, one is not positive, or `cart_value` is unknown.
         """
         if not self.horizons_s or min(self.horizons_s) <= 0:
             raise DefinitionError(f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0.")
@@ -48,17 +49,17 @@ class CartRule:
 
     @property
     def longest_days(self) -> int:
-        """Return the days after a cart's own into which its longest horizon can reach."""
+        """Return the number of days after a cart's day that the longest horizon can reach."""
         return days_of(max(self.horizons_s))
 
 
 def days_of(horizon_s: int) -> int:
-    """Return the days after a cart's own into which a horizon can reach, where clocks change too."""
+    """Return the number of days after a cart's day that a horizon can reach, including clock changes."""
     return -(-(horizon_s + CLOCK_CHANGE_S) // 86_400)
 
 
 def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
-    """One row per day of `days` with a cart or checkout, unit and horizon.
+    """Return one row per day of `days` with a cart or checkout, unit and horizon.
 
     Args:
         events: All rows of `SessionEvents`.
@@ -132,7 +133,7 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
 
 
 def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
-    """Carts and checkouts of visitors' days, once per horizon."""
+    """Return the carts and checkouts of each visitor and day, once per horizon."""
     unit = ["visitor_id", "event_date"]
     purchases = _purchases(events, sessions, days, rule)
     told = events.filter(
@@ -147,7 +148,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
             *carts.columns, "is_cart", "is_checkout"
         ),
     )
-    # Engines take small literals for small integers, which overflow when they are multiplied.
+    # Without explicit types, engines give small literals small integer types, which overflow when multiplied.
     horizons = (ibis.literal(one, "int64").name("horizon_s").as_table() for one in rule.horizons_s)
     micros = (ibis.literal(one * 1_000_000, "int64") for one in rule.horizons_s)
     rows = both.cross_join(union_all(*(one.mutate(horizon_us=us) for one, us in zip(horizons, micros, strict=True))))
@@ -165,7 +166,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
 
 
 def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
-    """Purchases that may pay for carts of `days`, each with the start of its session."""
+    """Return the purchases that can pay for carts of `days`, each with the start of its session."""
     near = days.widened(after=rule.longest_days)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
     homes = sessions.filter(sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first))
@@ -184,10 +185,10 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
 
 
 def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days, rule: CartRule) -> ir.Table:
-    """One row per visitor and day with an event of a kind.
+    """Return one row per visitor and day with an event of a kind.
 
-    `wait_us` is the shortest time from such an event of the day to a purchase at or after it, null without one, and
-    `paid_in_session` is 1 if there is a purchase after one in the same session.
+    `wait_us` is the shortest time from such an event of the day to a purchase at or after it, null without one.
+    `paid_in_session` is 1 if a purchase at or after such an event is in the same session.
     """
     starts = events.filter(events.event_type == kind, days.contain(events.event_date))
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
@@ -202,7 +203,7 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
 
 
 def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
-    """Each purchase with the last start before it on its own day; of one instant, the start comes first."""
+    """Return each purchase with the last start at or before it on the same day."""
     columns = ("visitor_id", "event_date", "event_at", "event_id")
     both = union_all(
         starts.select(
@@ -220,7 +221,7 @@ def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
 
 
 def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Table:
-    """Each day's last start with the purchases of later days that lie within the longest horizon."""
+    """Return the last start of each day with each purchase of later days within the longest horizon."""
     closes_at = last.last_at + ibis.interval(seconds=max(rule.horizons_s))
     later = [
         last.visitor_id == purchases.visitor_id,
@@ -237,7 +238,7 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
 
 
 def _worths(told: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
-    """What each unit's cart was worth by its events that carry money."""
+    """Return the value of each unit's cart, computed from its events with an amount."""
     if rule.cart_value == "item":
         signed = (told.event_type == REMOVE).ifelse(-told.cart_amount, told.cart_amount)
         changes = told.mutate(change=signed).filter(told.event_type != CHECKOUT)

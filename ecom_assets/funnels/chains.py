@@ -1,9 +1,8 @@
-"""Which events a funnel counted: for each unit, the event by which it took each step.
+"""The events that a funnel counted: for each unit, the event of each step that it took.
 
-All that a funnel reports comes from these rows: counts, times between steps, breakdowns, and who is at each step. Of
-a unit's attempts the longest counts, of equally long ones the earliest, and in it each step as early as it was taken.
-Of simultaneous events that serve a step, the one with the smallest id stands for it. Counts alone need less work:
-`funnels/levels.py`.
+Everything that a funnel reports is computed from these rows: counts, times between steps, breakdowns, and who is at
+each step. The longest attempt of a unit counts, or of equally long ones the earliest. If several simultaneous events
+match a step, the one with the smallest id is used. `funnels/levels.py` computes counts alone with less work.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,16 +27,16 @@ from ecom_assets.funnels.matching import MAX_RIVALS, Matching
 from ecom_assets.funnels.simultaneous import alone, count_name, instants_of
 
 Follow = Callable[[ir.Table, int], ir.Table]
-"""A try's rows and a step; the same rows with `next_at`, the time at which that step can be taken (null if never)."""
+"""Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Tries, and those that an exclusion touches.
+    """Attempts, and the units with excluded events.
 
     Attributes:
-        tries: A row per try and step: units, `start_at` (which names the try), `step`, `event_at`.
-        tainted: The units in which an excluded event lies inside a try; None without exclusions.
+        tries: One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`.
+        tainted: The units with an excluded event within an attempt; None without exclusions.
     """
 
     tries: ir.Table
@@ -47,15 +46,15 @@ class Walk:
 def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     starts: ir.Table, follow: Follow, settle: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> Walk:
-    """Walk every try through all steps.
+    """Follow every attempt through all steps.
 
     Args:
-        starts: Units, `start_at`, `event_at` (the same), and what `follow` needs.
-        follow: Finds each try's next step.
-        settle: Makes ready for the step after that.
+        starts: Units, `start_at`, `event_at` (the same), and the columns that `follow` needs.
+        follow: Finds the next step of each attempt.
+        settle: Prepares the rows for the step after that.
         funnel: The definition.
-        units: The columns that name a unit.
-        excluded: Units and `event_at` of each exclusion's events.
+        units: The columns that identify a unit.
+        excluded: Units and `event_at` of the events of each exclusion.
     """
     tainted: list[ir.Table] = []
     current = _watched(starts, 1, funnel, units, excluded)
@@ -79,12 +78,11 @@ def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 
 def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
-    """For each row of `current`, the time of the first candidate at or after its `event_at` (strictly: after it).
+    """Return the rows of `current` with `next_at`, the time of the first candidate; null if there is none.
 
-    Returns:
-        The rows of `current` with `next_at`, null where there is none.
+    Candidates count at or after the row's `event_at`, with `strictly` only after it.
     """
-    # In one order of names: to Ibis two selections that differ in nothing but order are the same one.
+    # Sorted, because to Ibis two selections that differ only in the order of names are the same.
     kept = sorted(set(current.columns) - {*units, "event_at"})
     none = {name: ibis.null(current[name].type()) for name in kept}
     clock = current.event_at.type()
@@ -94,7 +92,7 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
             *units, "event_at", **none, candidate_at=candidates.event_at, is_candidate=ibis.literal(1, "int8")
         ),
     )
-    # Looking back from the end; at one instant the candidates are seen first, or last where only later ones count.
+    # The window goes backwards in time. Of simultaneous rows, candidates come first, or last if only later ones count.
     first = both.is_candidate if strictly else both.is_candidate.desc()
     so_far = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), first], rows=(None, 0))
     found = both.mutate(next_at=both.candidate_at.min().over(so_far))
@@ -116,7 +114,7 @@ def _limit(number: int) -> str:
 def _watched(
     current: ir.Table, step: int, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> ir.Table:
-    """The tries with the time of the first excluded event after this step, for the exclusions that begin here."""
+    """Return the attempts with the time of the first excluded event after this step, if an exclusion begins here."""
     for number, one in enumerate(funnel.exclude):
         if one.after == step:
             found = following(current, excluded[number], units, strictly=True)
@@ -125,7 +123,7 @@ def _watched(
 
 
 def _tainted(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
-    """Units of tries in which an excluded event comes before this step, or before the window ends without it."""
+    """Return the units with an excluded event before this step, or before the window ends if the step is not taken."""
     found = []
     for number, one in enumerate(funnel.exclude):
         if one.after < step <= (one.before or 0):
@@ -137,13 +135,13 @@ def _tainted(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str])
 
 
 def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
-    """The events of each unit's longest run of neighbours that are the steps, the earliest such run.
+    """Return the events of each unit's longest run of consecutive events that match the steps, the earliest such run.
 
     Args:
-        events: Units, `event_at`, `event_id`, and what the steps name.
+        events: Units, `event_at`, `event_id`, and the columns that the steps name.
         funnel: The definition.
-        matching: Of the funnel.
-        units: The columns that name a unit.
+        matching: The matching of the funnel.
+        units: The columns that identify a unit.
 
     Returns:
         The columns of `events` with `step`.
@@ -171,7 +169,7 @@ def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequ
 
 
 def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
-    """The events by which each unit took most steps in one window, the window that was complete first.
+    """Return the events by which each unit took the most steps within one window, the earliest such window.
 
     The arguments and the result are those of `neighbours`.
 
@@ -199,7 +197,7 @@ def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequen
 
 
 def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.WindowBuilder) -> ir.IntegerValue:
-    """How many steps the events of a frame can serve, one event for each: all, less what the worst shortage lacks."""
+    """Return how many steps the events of a frame can serve, one event each: all, minus each group's worst shortage."""
     total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
     for group in matching.groups:
         shortages = []
@@ -225,17 +223,18 @@ VALUE = "by_value"
 
 
 def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
-    """One row per unit and step that it took.
+    """Return one row per unit and step that it took.
 
     Args:
-        events: The unit column(s), `event_id`, `event_at`, `event_type`, and what the definition names. For the orders
-            `strict_order`, `allow_reentry` and `exact` all events of a unit, for the others those of its steps.
+        events: The unit column(s), `event_id`, `event_at`, `event_type`, and the columns that the definition names. The
+            orders `strict_order`, `allow_reentry` and `exact` need all events of a unit, the others only those of the
+            steps and exclusions.
         funnel: The definition.
-        unit: Column or columns that name the unit; by default what `funnel.per` says.
+        unit: Column or columns that identify the unit; by default the column of `funnel.per`.
 
     Returns:
-        The unit's columns, those that are held, `start_at` where totals are asked for (it tells a visitor's tries
-        apart), `step` from 1, `event_at`, `event_id`, and `by_value` (text, null without one) if there is a breakdown.
+        The columns of the unit, the held columns, `start_at` for totals (it identifies the attempts of a visitor),
+        `step` from 1, `event_at`, `event_id`, and with a breakdown `by_value` (text, null without a value).
 
     Raises:
         DefinitionError: A column is missing or of the wrong type, or more than six conditions overlap.
@@ -262,7 +261,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
 
 def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Sequence[str]) -> ir.Table:
-    """Each event once for each step that it matches; where strays matter, those that match none as step 0."""
+    """Return each event once for each step that it matches; in orders that need them, others with step 0."""
     columns = [*units, "event_at", "event_id", *value]
     hits = [matches(events, step) for step in funnel.steps]
     if Matching.of(funnel).is_disjoint:
@@ -304,7 +303,7 @@ def _longest(tries: ir.Table, units: Sequence[str]) -> ir.Table:
 
 
 def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
-    """Tries that meet in one event are one from there on: the one that began last, which has most time left."""
+    """Merge attempts that share an event, from there on: keep the one that began last, which has the most time left."""
     return tries.group_by(*units, "step", "event_at").agg(start_at=tries.start_at.max())
 
 
@@ -319,7 +318,7 @@ def _with_events(told: ir.Table, rows: ir.Table, units: Sequence[str], value: Se
 def walk_by_instant(
     events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> Walk:
-    """Walk every try; the arguments and the result are those of `walk`."""
+    """Follow every attempt as in `walk`, for steps that can match the same events."""
     instants = instants_of(events, matching, list(units))
     counts = [count_name(rivals) for rivals in matching.rivalries()]
     starts = instants.filter(instants[count_name(alone(matching, 1))] > 0)
@@ -341,29 +340,29 @@ def walk_by_instant(
 
 
 def _can_stay(current: ir.Table, step: int, matching: Matching) -> ir.BooleanValue:
-    """Whether the events of the instant serve all steps from `served` + 1 to this one."""
+    """Return whether the simultaneous events serve all steps from `served` + 1 to this one."""
     tests = []
     for rivals, contested in matching.contests(step):
         count = current[count_name(rivals)]
-        # With n events, the n latest of the contested steps are served; the next one must be served already.
+        # n events serve the n latest of the overlapping steps; the step before those must be served already.
         needed = ibis.cases(*((count == n, late) for n, late in enumerate(contested)), else_=ibis.literal(0))
         tests.append(needed <= current.served)
     return ibis.and_(*tests)
 
 
 NO_STEP = 0
-"""The step of an event that matches none."""
+"""The step of an event that matches no step."""
 
 
 def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
-    """The steps of tries that were taken before their unit's stream ended.
+    """Return the steps of attempts that were taken before the unit's stream ended.
 
     Args:
-        tries: Units, `start_at`, `step`, `event_at`: as if nothing ended a stream.
-        rows: Units, `event_at`, `event_id` and `step`: each event once for each step that it matches; one that
-            matches none has step 0.
-        order: One of `funnel_definition.INTERRUPTED`.
-        units: The columns that name a unit.
+        tries: Units, `start_at`, `step`, `event_at`, as if no event ended a stream.
+        rows: Units, `event_at`, `event_id` and `step`: each event once for each step that it matches; events that
+            match no step have step 0.
+        order: One of `INTERRUPTED`.
+        units: The columns that identify a unit.
     """
     reached = tries.group_by(*units, "step").agg(reached_at=tries.event_at.min())
     ends = _repeats(rows, reached, units) if order == "strict_deduplication" else _strays(rows, reached, order, units)
@@ -371,7 +370,8 @@ def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str
     ends = ends.mutate(place=ibis.row_number().over(in_order))
     ends = ends.filter(ends.place == 0).select(*units, ends_at="event_at", ends_with="step")
     told = tries.left_join(ends, list(units))
-    # A step cannot end the stream before it was taken, so its own event may stand at the end.
+    # At the time of the end, steps before the ending one still count. In `strict_deduplication` so does the ending one,
+    # because only its second event ends the stream.
     at_end = (told.event_at == told.ends_at) & (told.step <= told.ends_with)
     is_before = told.ends_at.isnull() | (told.event_at < told.ends_at)
     if order != "strict_deduplication":
@@ -380,7 +380,7 @@ def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str
 
 
 def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
-    """Per unit and step, the first event after step 1 that matches no step, or whose step before is not reached."""
+    """Return, per unit and step, the first event after step 1 that matches no step or comes before its turn."""
     begun = reached.filter(reached.step == 1).select(*units, begun_at="reached_at")
     later = rows.join(begun, list(units))
     is_later = ibis.cases(
@@ -397,7 +397,7 @@ def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str])
 
 
 def _repeats(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Table:
-    """Per unit and step beyond the first, the second event of that step from when it was reached."""
+    """Return, per unit and step after the first, the second event of the step since it was reached."""
     again = rows.join(reached.filter(reached.step > 1), [*units, "step"])
     again = again.filter(again.event_at >= again.reached_at)
     in_order = ibis.window(group_by=[*units, "step"], order_by=[again.event_at, again.event_id])

@@ -29,7 +29,7 @@ def dimensions_add_up_to_the_totals(
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
-    """Sessions at each step, as the tables without dimensions have them."""
+    """Return the sessions at each step, from the tables without dimensions."""
     steps = funnels.filter(funnels.unit == "session", funnels.product_category == ALL_CATEGORIES)
     of_funnels = steps.select(*PLACE, total_count="unit_count")
     carts = carts.filter(carts.unit == "session")
@@ -90,4 +90,4 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Check
 
 
 FUNNEL_CHECKS = [steps_never_increase, categories_add_up_to_total, dimensions_add_up_to_the_totals, carts_agree]
-"""Every check about funnels and carts."""
+"""All checks of funnels and carts, in addition to the contracts."""

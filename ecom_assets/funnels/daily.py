@@ -1,4 +1,4 @@
-"""The daily funnels of sessions and visitors, by category and in total."""
+"""The daily funnels of sessions and visitors, by category and in total: METRICS "The daily funnel"."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ LEVEL = ("unit", "cohort_date", "product_category", "level")
 
 @dataclass(frozen=True)
 class DailyFunnel:
-    """A funnel by the day on which it was begun.
+    """A funnel that is counted by the day on which it began.
 
     Attributes:
-        name: By which the table tells funnels apart.
+        name: The name of the funnel in the table.
         funnel: The definition.
-        units: `session`, `visitor` or both. A session has all of itself for its steps where both are counted, because
-            the window is a visitor's; counted alone it has the window.
+        units: `session`, `visitor` or both. With both, the window is that of visitors, and sessions have no window;
+            sessions alone have the window.
     """
 
     name: str
@@ -47,10 +47,10 @@ class DailyFunnel:
             raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")
 
     def check_columns(self, columns: Collection[str]) -> None:
-        """Refuse conditions and held columns that the table of events has not.
+        """Refuse conditions and held columns that are missing from the events table.
 
         Raises:
-            DefinitionError: The first that is not among `columns`.
+            DefinitionError: A column is not in `columns`; the message names the first.
         """
         conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
         for column in (*(column for step in conditions for column in step.where), *self.funnel.hold):
@@ -61,12 +61,12 @@ class DailyFunnel:
 
     @property
     def of_sessions(self) -> Funnel:
-        """The funnel inside a session."""
+        """The funnel within a session."""
         return replace(self.funnel, within_s=MAX_WINDOW_S) if "visitor" in self.units else self.funnel
 
     @property
     def event_types(self) -> set[str] | None:
-        """The event types that matter; None where every event does."""
+        """The event types that the funnel needs; None if it needs all events."""
         if self.funnel.order in {"strict_order", "allow_reentry", "exact"}:
             return None
         conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
@@ -74,7 +74,7 @@ class DailyFunnel:
 
     @property
     def window_days(self) -> int:
-        """The days after a cohort day into which a visitor's window can reach, where clocks change too."""
+        """The number of days after a cohort day that a visitor's window can reach, including clock changes."""
         return -(-(self.funnel.within_s + CLOCK_CHANGE_S) // 86_400)
 
 
@@ -86,15 +86,15 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     funnels: Sequence[DailyFunnel],
     rule: SessionRule,
 ) -> ir.Table:
-    """Units of each day that reached each step of each funnel, by the first category that they saw, and in total.
+    """Return the units of each day that reached each step of each funnel, by the first category seen and in total.
 
     Args:
         events: All rows of `SessionEvents`.
         pieces: All rows of `SessionDays`.
         sessions: All rows of `Sessions`.
-        days: Cohort days: those on which the session, or the visitor's try, started.
+        days: Cohort days: those on which the session, or the visitor's attempt, started.
         funnels: The definitions.
-        rule: The rule that cut the sessions.
+        rule: The rule by which sessions were computed.
     """
     parts = []
     for daily in funnels:
@@ -121,14 +121,14 @@ def _with_totals(reached: ir.Table) -> ir.Table:
 def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
-    """One row per session of `days` that did step 1: its `session_id`, day, first category and `level`."""
+    """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
     candidates = pieces.filter(
         days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
     )
     stitched = stitch(pieces, candidates, rule)
     of_session = ibis.window(group_by=["visitor_id", "session_started_at"])
     stitched = stitched.mutate(started_date=stitched.event_date.min().over(of_session))
-    # Other sessions of these visitors would have events of all history looked through.
+    # Without this filter, the join would search all of history for the events of other sessions of these visitors.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
     stitched = stitched.filter(near).select(
         "event_date", "visitor_id", "session_started_at", piece_started_at="started_at"
@@ -176,7 +176,7 @@ def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: Daily
 
 
 def category_of(found: ir.StringValue) -> ir.StringValue:
-    """Return the category that a unit counts for: a shop's own may not pass for the total."""
+    """Return the category that a unit counts for; `(all)` counts as no category, as it would look like the total."""
     return found.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 
@@ -214,12 +214,12 @@ def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
 
 
 CLOCK_CHANGE_S: Final = 3 * 3600
-"""The most by which clocks go forward in a window, so that its last day is later by the calendar."""
+"""The most by which clocks can go forward within a window, which can move its end to a later day."""
 UNITS: Final = {"session": "session", "user": "visitor"}
-"""What the table calls the units that a definition names."""
+"""The names in the table of the units in a definition."""
 DEFAULT_NAME: Final = "default"
 
 
 def window_days(funnels: Collection[DailyFunnel]) -> int:
-    """The days after a cohort day into which a visitor's window of any of the funnels can reach."""
+    """Return the number of days after a cohort day that a visitor's window can reach in any of the funnels."""
     return max((one.window_days for one in funnels if "visitor" in one.units), default=0)

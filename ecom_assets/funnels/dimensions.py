@@ -18,11 +18,11 @@ TABLETS: Final = ("ipad", "tablet", "kindle", "silk/")
 PHONES: Final = ("iphone", "ipod", "windows phone", "blackberry", "mobi")
 COMPUTERS: Final = ("windows nt", "macintosh", "x11", "cros", "linux")
 ANDROID: Final = "android"
-"""Android's phones say Mobile, its tablets do not."""
+"""Found in the user agents of phones and tablets with Android; only those of phones also have "mobile"."""
 
 
 def device(user_agent: ir.StringValue, is_bot: ir.BooleanValue) -> ir.StringValue:
-    """Return `desktop`, `mobile`, `tablet`, `robot`, or `other` where the browser says nothing of it."""
+    """Return `desktop`, `mobile`, `tablet`, `robot`, or `other` if the user agent does not say which."""
     said = user_agent.fill_null("").lower()
     return ibis.cases(
         (is_bot, "robot"),
@@ -44,7 +44,7 @@ BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
 
 @dataclass(frozen=True)
 class Visits:
-    """What tells of sessions: all rows of `CleanEvents`, `SessionEvents`, `SessionDays`, `Sessions` and `Touches`."""
+    """All rows of `CleanEvents`, `SessionEvents`, `SessionDays`, `Sessions` and `Touches`, in this order."""
 
     clean_events: ir.Table
     events: ir.Table
@@ -54,13 +54,13 @@ class Visits:
 
 
 def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyFunnel], rule: SessionRule) -> ir.Table:
-    """Sessions of each day that reached each step, by device, channel and category.
+    """Return the number of sessions of each day that reached each step, by device, channel and category.
 
     Args:
         visits: The tables.
         days: Days on which the sessions started.
         funnels: The daily funnels; only those of sessions are counted.
-        rule: The rule that cut the sessions.
+        rule: The rule by which sessions were computed.
     """
     described = _described(visits, days)
     parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
@@ -80,7 +80,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
 
 
 def _described(visits: Visits, days: Days) -> ir.Table:
-    """One row per session of `days`: its day, channel, device, first category, and what was done in it."""
+    """Return one row per session of `days`: its day, channel, device, first category and counts of events."""
     mine = visits.sessions.filter(days.contain(visits.sessions.started_date))
     events = visits.clean_events.filter(days.contain(visits.clean_events.event_date))
     is_first = [mine.visitor_id == events.visitor_id, mine.started_at == events.event_at]
@@ -115,7 +115,7 @@ def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
 
 
 def _by(rows: ir.Table, dimensions: Sequence[str]) -> ir.Table:
-    """Every row once per dimension, with its value there."""
+    """Return every row once per dimension, with its value of the dimension."""
     return union_all(*(rows.mutate(dimension=ibis.literal(one), value=rows[one]) for one in dimensions))
 
 

@@ -1,8 +1,8 @@
-"""What a funnel's chains come to: how many took each step, how long it took them, and whose value they count for.
+"""Numbers computed from a funnel's chains: units per step, times between steps, and values of the breakdown.
 
-Everything is counted from the rows of `funnel_chains`, so the list of who is at a step is as long as its number, and
-the values of a breakdown add up to the total. Times are whole microseconds, and quantiles are taken from their ranks,
-so every engine finds the same ones.
+Everything is counted from the rows of `funnel_chains`, so the list of units at a step is as long as the step's count,
+and the values of a breakdown add up to the total. Times are whole microseconds and quantiles are found by rank, so
+every engine gives the same results.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ OTHER: Final = "Other"
 
 
 def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
-    """The chains with `label`, the value of `by` that their unit counts for.
+    """Return the chains with `label`, the value of `by` that their unit counts for.
 
-    The values of most units stand by themselves, `funnel.limit` of them (of equally frequent ones the first in the
-    alphabet); the others are "Other", with any value that is called so.
+    The `funnel.limit` most frequent values are kept (ties in alphabetical order); the others are "Other", together with
+    any value of that name.
 
     Args:
-        chains: What `funnel_chains` returns for a funnel with a breakdown.
+        chains: The result of `funnel_chains` for a funnel with a breakdown.
         funnel: The definition.
     """
     keys = key_columns(chains)
@@ -39,11 +39,11 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
 
 
 def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
-    """One row per label and step: `count`, and for both times the ranks around each quantile and the histogram.
+    """Return one row per label and step with the count, the values around each quantile, and the histogram.
 
     Returns:
-        `label` if it was asked for, `step`, `count`; per time (`from_previous`, `from_start`) and quantile two columns
-        `…_low_us` and `…_high_us`, the values that it lies between; per bar of `from_previous` `bar_<n>_count`.
+        `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and quantile, two columns
+        `…_low_us` and `…_high_us`, between which it lies; for each bar of `from_previous`, `bar_<n>_count`.
     """
     timed = _timed(chains)
     group = [*label, "step"]
@@ -54,7 +54,7 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
     around = {}
     for time in TIMES:
         for name, tenths in TENTHS.items():
-            # The quantile of n values lies at (n - 1) * tenths / 10 of ranks 0 to n - 1.
+            # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
             place, rank = (ranked.unit_count - 1) * tenths, ranked[f"{time}_rank"] * 10
             is_low, is_high = (rank <= place) & (place < rank + 10), (rank >= place) & (place > rank - 10)
             around[f"{time}_{name}_low_us"] = ranked[time].max(where=is_low)
@@ -64,12 +64,12 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
 
 
 def key_columns(chains: ir.Table) -> list[str]:
-    """The columns of chains that name what is counted: units, held columns, and the start of a try in totals."""
+    """Return the columns that identify what is counted: units, held columns, and the start of an attempt for totals."""
     return [name for name in chains.columns if name not in {"step", "event_at", "event_id", VALUE, "label"}]
 
 
 def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
-    """The one value of a unit, as an aggregate over its chain; null where the attribution finds none."""
+    """Return the one value of a unit, as an aggregate over its chain; null if the attribution finds none."""
     value = chains[VALUE]
     has_one = value.notnull()
     if funnel.by_attribution == "first":
@@ -83,7 +83,7 @@ def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
 
 
 def _timed(chains: ir.Table) -> ir.Table:
-    """The chains with the microseconds from the step before (null at step 1) and from step 1."""
+    """Return the chains with the microseconds from the previous step (null at step 1) and from step 1."""
     in_order = ibis.window(group_by=key_columns(chains), order_by=chains.step)
     whole = chains.mutate(
         previous_at=chains.event_at.lag().over(in_order),
