@@ -28,10 +28,10 @@ def command() -> None:
 
 
 def leave(end: SystemExit) -> NoReturn:
-    """Leave the process as Python does, but for taking its memory apart, which takes a second after `ecom run`.
+    """Exit as Python does, but without freeing memory object by object, which takes a second after `ecom run`.
 
     Raises:
-        SystemExit: The given one, to be left the usual way: its code is a message, or a thread is still at work.
+        SystemExit: `end`, for the usual exit: its code is a message, another thread still runs, or output fails.
     """
     if not isinstance(end.code, int | None) or threading.active_count() > 1:
         raise end

@@ -101,7 +101,7 @@ INTERRUPTED = 130
 
 
 def load_command(path: str, name: str) -> Any:
-    """Import the function behind a command and return the command."""
+    """Import the function of a command and return the command."""
     module, _, function = path.rpartition(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
     with loading():
@@ -168,7 +168,7 @@ app.add_typer(_group(_Ledger, "The ledger of deliveries."), name="ledger")
 
 
 def run() -> None:
-    """Run the command line, with one sentence and an exit code for each error."""
+    """Run the command line; an error is printed as one sentence and sets the exit code."""
     try:
         app(prog_name="ecom")
     except EcomError as error:

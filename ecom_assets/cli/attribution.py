@@ -41,7 +41,7 @@ NO_PURCHASES = "There is no purchase to give credit for."
 def answer_attribution(
     paths: list[str], mapping: str | None, model: str, rule: AttributionRule, session_rule: str
 ) -> dict[str, Any]:
-    """Return INTERFACE's `attribution`."""
+    """Return the result of `ecom attribution`."""
     name = model_name(model)
     rule = replace(rule, period_days=ALL_TIME_DAYS)
     cut_by = SessionRule.preset(session_rule)

@@ -7,7 +7,7 @@ BAR_WIDTH = 30
 
 
 def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Draw a funnel, a line per step."""
+    """Return a chart of a funnel, one line per step."""
     largest = max((step["count"] for step in steps), default=0) or 1
     width = max((len(step["event_type"]) for step in steps), default=0)
     lines = []
@@ -22,7 +22,7 @@ def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """Write a share for people."""
+    """Return a share as a percentage."""
     return "    -" if share is None else f"{share:6.1%}"
 
 
@@ -31,14 +31,14 @@ UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
-    """Draw the funnel, with the median time that each step took; in any order a step is so many of them."""
+    """Return the chart with the median time of each step; if the order is any, step n means any n steps."""
     named = [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
     chart = funnel_chart(named)
     return [line + _time(step) for line, step in zip(chart, steps, strict=True)]
 
 
 def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line per value: how many took each step, and the share of those at step 1 who took the last."""
+    """Return a line per value: the count of each step, and the conversion from the first step to the last."""
     if not breakdown:
         return []
     width = max(len(entry["value"]) for entry in breakdown)
@@ -50,7 +50,7 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
 
 
 def duration(seconds: float) -> str:
-    """Write a time for people, in the largest unit of which it has at least one."""
+    """Return a duration as text, in the largest unit in which it is at least 1."""
     for name, size in UNITS:
         if seconds >= size:
             return f"{seconds / size:.1f} {name}"

@@ -22,7 +22,7 @@ def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None
     """Copy and compare every table that the source has.
 
     Raises:
-        UsageError: Both addresses are one, the source is empty, or the target has rows already.
+        UsageError: Both addresses are the same, the source is missing or empty, or the target already has rows.
     """
     if origin == to:
         raise UsageError("--from and --to are the same warehouse; name two.")

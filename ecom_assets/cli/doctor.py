@@ -31,7 +31,7 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is well, what was found, and what fixes it."""
+    """The result of one check: whether it is ok, what was found, and how to fix it."""
 
     subject: str
     ok: bool
@@ -40,7 +40,7 @@ class Finding:
 
 
 def show_diagnosis(*, as_json: bool) -> bool:
-    """Print every finding; return whether all is well."""
+    """Print every finding, and return whether all are ok."""
     findings = diagnose()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -53,7 +53,7 @@ def show_diagnosis(*, as_json: bool) -> bool:
 
 
 def diagnose() -> list[Finding]:
-    """Look at everything that a run needs."""
+    """Check everything that a run needs, and return the findings."""
     try:
         settings = load_settings()
     except EcomError as error:

@@ -2,7 +2,7 @@
 
 
 def outside_fault(error: BaseException) -> str | None:
-    """Return what went wrong outside of this program, or None if the fault may be its own."""
+    """Return a message for an error outside of this program, or None if it may be a bug of this program."""
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
         return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."

@@ -35,7 +35,7 @@ PLACES = (*SETTING_OF, CUSTOMERS)
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What a person asked for."""
+    """The requested export."""
 
     places: tuple[str, ...]
     asked: AskedDays
@@ -56,17 +56,17 @@ class ExportRequest:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the assets."""
+        """Return the names of the export assets."""
         tools = [place for place in self.places if place != CUSTOMERS]
         found = [f"{tool}_{kind}" for tool in tools for kind in ("events", "users")]
         return [*found, *(["customers_json"] if CUSTOMERS in self.places else [])]
 
 
 def show_export(request: ExportRequest, *, as_json: bool) -> bool:
-    """Deliver, or write payloads; print what it came to, and tell whether all went well.
+    """Deliver, or write payloads; print the result, and return whether everything was delivered.
 
     Raises:
-        UsageError: A tool is not set, or there is nothing to deliver.
+        UsageError: A tool is not configured, or there is nothing to deliver.
     """
     settings, days = _prepared(request)
     if request.is_dry:
@@ -195,10 +195,10 @@ def export(
 
 
 def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
-    """Tell places from the last day: both are given as `--to`.
+    """Return the destinations and the last day, both of which `--to` accepts.
 
     Raises:
-        UsageError: There is more than one day, or no place.
+        UsageError: There is more than one day, or no destination.
     """
     days = [one for one in to if LIKE_A_DAY.match(one)]
     places = tuple(dict.fromkeys(one for one in to if one not in days))

@@ -7,18 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileRows:
-    """Rows that were read, and how many of them did not count, by reason; all others did."""
+    """The number of rows that were read, and of those that are not counted, by reason."""
 
     read: int
     rejected: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counted(self) -> int:
-        """Return how many rows the answer is about."""
+        """Return the number of counted rows."""
         return self.read - sum(self.rejected.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Return them as INTERFACE has them, the most frequent reason first."""
+        """Return the numbers as JSON, the most frequent reason first."""
         by_count = sorted(self.rejected.items(), key=lambda one: (-one[1], one[0]))
         return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
 
@@ -28,7 +28,7 @@ DUPLICATE = "duplicate"
 
 
 def rows_line(rows: Mapping[str, Any]) -> str:
-    """Write them for people."""
+    """Return the numbers as a line of text."""
     told = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
     if not told:

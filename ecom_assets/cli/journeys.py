@@ -17,10 +17,10 @@ from ecom_assets.settings.settings import load_settings
 
 
 def answer_journeys(paths: list[str], mapping: str | None, by: str, top: int, session_rule: str) -> dict[str, Any]:
-    """Return sessions, transitions (by place, and in all) and the most frequent paths.
+    """Return sessions, transitions (in total and by position) and the most frequent paths.
 
     Raises:
-        UsageError: No path was given, or no number of paths to tell.
+        UsageError: No files are given, or `top` is less than 1.
     """
     if top < 1:
         raise UsageError(f"--top {top} tells no path; give 1 or more.")
@@ -79,7 +79,7 @@ def journeys(
 
 
 def path_line(path: dict[str, Any]) -> str:
-    """Write a path for people."""
+    """Return a path as a line of text."""
     steps = " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"
     return f"  {path['sessions']:>9,} {path['share']:6.1%}  {steps}"
 

@@ -14,7 +14,7 @@ from ecom_assets.warehouse.migration import Change, changes, migrate
 
 
 def migrate_tables(*, do_it: bool, as_json: bool) -> None:
-    """Print the plan; carry it out where that was asked for."""
+    """Print the plan, after carrying it out if `do_it` is true."""
     engine = new_engine(load_settings())
     if not engine.exists():
         typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; the first run makes it.")

@@ -33,9 +33,9 @@ Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
-    """Print an answer as JSON or in lines; for people its warnings stand on stderr, JSON holds them itself.
+    """Print a result as JSON or as text. As text, warnings go to stderr; the JSON contains them.
 
-    The last line tells how many rows of the files the answer is about.
+    The last line of the text has the number of rows that the result counts.
     """
     if as_json:
         typer.echo(json.dumps(answer))
@@ -46,10 +46,10 @@ def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_j
 
 
 def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
-    """Return every path that was given.
+    """Return all given paths.
 
     Raises:
-        UsageError: Paths without an option in front of them.
+        UsageError: There are paths without an option in front of them.
     """
     if more and not events:
         raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
@@ -57,7 +57,7 @@ def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
 
 
 def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
-    """Return the definition of a question from a file.
+    """Return the definition of an analysis from a file.
 
     Args:
         path: The file, YAML or JSON.
@@ -65,7 +65,7 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
         first_key: A key that each such definition has.
 
     Raises:
-        UsageError: The file cannot be read, or holds no YAML or JSON.
+        UsageError: The file cannot be read, or is not a YAML or JSON object.
     """
     try:
         read = yaml.safe_load(path.read_text())
@@ -78,7 +78,7 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class OwnData:
-    """A shop's own data as a person gave them; what is empty was not given."""
+    """The paths and mappings of a shop's own data; empty or None if not given."""
 
     events: list[str]
     events_mapping: str | None
@@ -93,10 +93,10 @@ class OwnData:
         more: list[str] | None,
         mappings: tuple[str | None, str | None],
     ) -> "OwnData":
-        """Give further paths to the one option that they can belong to; `mappings` are those of events and orders.
+        """Assign further paths to the option that they belong to; `mappings` are those of events and orders.
 
         Raises:
-            UsageError: Paths without an option in front of them, or with two that they may belong to.
+            UsageError: There are paths without an option in front of them, or they may belong to either option.
         """
         if more and events and orders:
             raise UsageError(
@@ -112,7 +112,7 @@ class OwnData:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What a run is told that it may do, which it otherwise would not."""
+    """What a run is allowed to do only on request."""
 
     withdrawal: bool = False
     """Rows that their source no longer has may be removed."""
@@ -121,7 +121,7 @@ class Permissions:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Return the tags by which a run knows; a run that Dagster starts is given the same ones."""
+        """Return the run tags of the permissions; runs that are launched from Dagster use the same tags."""
         given = {"ecom/allow_withdrawal": self.withdrawal, "ecom/rebuild": self.rebuild}
         return {tag: "true" for tag, is_given in given.items() if is_given}
 
@@ -131,17 +131,17 @@ NO_PERMISSIONS = Permissions()
 
 @dataclass(frozen=True)
 class AskedDays:
-    """The days that a person asked for; None where the data decide."""
+    """The requested first and last day; None: taken from the data."""
 
     first: date | None
     last: date | None
 
     @classmethod
     def read(cls, first: str | None, last: str | None) -> "AskedDays":
-        """Read `--from` and `--to`.
+        """Parse `--from` and `--to`.
 
         Raises:
-            UsageError: One is not a date, or they are the wrong way round.
+            UsageError: One is not a date, or `--from` is after `--to`.
         """
         asked = cls(day_of(first, "--from"), day_of(last, "--to"))
         if asked.first and asked.last and asked.last < asked.first:
@@ -150,10 +150,10 @@ class AskedDays:
 
 
 def day_of(value: str | None, option: str) -> date | None:
-    """Read a day.
+    """Parse the value of an option as a day; return None if there is no value.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not a date.
     """
     if value is None:
         return None

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class RunProgress:
-    """Hears from the IO manager when a table begins and ends; see `warehouse.io_manager.Progress`."""
+    """Shows progress as the IO manager reports it; implements `Progress` in `warehouse/io_manager.py`."""
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         """Draw on `console`, unless quiet."""
@@ -31,11 +31,11 @@ class RunProgress:
             self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     def warn(self, sentence: str) -> None:
-        """Print a line that nobody may miss, quiet or not."""
+        """Print a warning, even if quiet."""
         self._console.print(f"ecom: {sentence}", highlight=False, soft_wrap=True, markup=False)
 
     def expect(self, table_count: int) -> None:
-        """Take the number of tables to come."""
+        """Set the number of tables."""
         self._total = table_count
 
     def __enter__(self) -> "RunProgress":
@@ -51,12 +51,12 @@ class RunProgress:
         self._bar.stop()
 
     def began(self, table: str) -> None:
-        """Name the table being computed."""
+        """Show the table that is being computed."""
         if self._task is not None:
             self._bar.update(self._task, description=table)
 
     def ended(self, table: str, row_count: int, took_s: float) -> None:
-        """Count a table as done."""
+        """Show a table as finished."""
         if self._task is not None:
             self._bar.advance(self._task)
         self.say(f"  {table:28} {row_count:>12,} rows {took_s:>7.2f} s")

@@ -22,12 +22,12 @@ MAX_DAYS = 36_600
 
 @dataclass(frozen=True)
 class QuestionDays:
-    """The days that a question is of; None where the data decide.
+    """The days to analyse; None: taken from the data.
 
     Attributes:
         first: The first day.
         last: The last day, included.
-        day_count: How many days up to the last one, if that is asked for instead of the first.
+        day_count: The number of days up to the last one, if given instead of the first.
     """
 
     first: date | None = None
@@ -36,10 +36,10 @@ class QuestionDays:
 
     @classmethod
     def read(cls, first: str | None, to: str | None, last: str | None) -> "QuestionDays":
-        """Read the three options.
+        """Parse the three options.
 
         Raises:
-            UsageError: One is not understood, or they do not go together.
+            UsageError: One is invalid, or they cannot be combined.
         """
         asked = AskedDays.read(first, to)
         if last is None:

@@ -33,7 +33,7 @@ TABLES: dict[str, type[HeldDays]] = {ORDERS: HeldOrderDays}
 
 @dataclass(frozen=True)
 class ReleaseRun:
-    """A held day of a source that is to be let in."""
+    """The release of a held day of a source."""
 
     settings: Settings
     source: str
@@ -41,10 +41,10 @@ class ReleaseRun:
 
     @classmethod
     def of(cls, source: str, day: date) -> "ReleaseRun":
-        """Find out whose data the warehouse holds, where settings do not say.
+        """Return the release, with settings that name the sources of the data in the warehouse.
 
         Raises:
-            UsageError: The source holds no days.
+            UsageError: The source cannot have held days.
             WarehouseError: The warehouse cannot be opened.
         """
         known_source(source, TABLES)
@@ -53,7 +53,7 @@ class ReleaseRun:
             return cls(with_origin(engine, settings), source, day)
 
     def record(self, who: str) -> dict[str, Any]:
-        """Record who lets the day in, and return how it was held.
+        """Record who releases the day, and return its row of held days.
 
         Raises:
             UsageError: The day is not held.
@@ -62,7 +62,7 @@ class ReleaseRun:
             return release(engine, TABLES[self.source], self.source, self.day, who, now_utc_without_zone())
 
     def materialize(self) -> RunOutcome:
-        """Compute the day, and all that is built on it."""
+        """Compute the day in all downstream tables."""
         prepare_dagster_home(self.settings)
         progress = RunProgress(Console(stderr=True), quiet=True)
         definitions = build_definitions(self.settings, progress=progress)
@@ -115,10 +115,10 @@ def _day(text: str) -> date:
 
 
 def known_source(source: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 (the values of `known` have any type)
-    """Return what belongs to a source that can hold days.
+    """Return the value of a source in `known`.
 
     Raises:
-        UsageError: There is no such source.
+        UsageError: The source is not in it.
     """
     if source not in known:
         raise UsageError(f"{source!r} holds no days; {did_you_mean(source, known)}.")

@@ -22,17 +22,17 @@ ORDER_TYPES = ("purchase", "refund")
 
 @dataclass(frozen=True)
 class Asked:
-    """Where events or orders come from, and the last day that they hold whole, if a person says so."""
+    """The files of events or orders, and their last complete day, if given."""
 
     data: OwnData
     whole_until: date | None
 
 
 def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
-    """Return INTERFACE's `retention`.
+    """Return the result of `ecom retention`.
 
     Raises:
-        UsageError: Neither or both of events and orders were given, or orders were asked for another type of event.
+        UsageError: Neither or both of events and orders are given, or orders with an event type that they do not have.
     """
     data = asked.data
     if bool(data.events) == bool(data.orders):
@@ -129,7 +129,7 @@ def retention(
 
 
 def retention_lines(answer: dict[str, Any]) -> list[str]:
-    """Draw cohorts as a triangle of shares, a line each; `*` marks what may still rise."""
+    """Return a triangle of shares, one line per cohort; `*` marks shares that may still rise."""
     rule, cohorts, sums = answer["definition"], answer["cohorts"], answer["totals"]
     began = rule["start"] or "any event"
     if not cohorts:

@@ -22,7 +22,7 @@ from ecom_assets.warehouse.sql_text import day, day_in_zone
 
 @dataclass(frozen=True)
 class DaysOfRun:
-    """The days asked for, held against the partitions there are."""
+    """Selects the days of a run from the requested days, the data and the partitions."""
 
     settings: Settings
     asked: AskedDays
@@ -42,14 +42,14 @@ class DaysOfRun:
 
     @property
     def today(self) -> date:
-        """Return the last day that has begun."""
+        """Return today's date in the shop's timezone."""
         return today_in(self.settings.timezone)
 
     def covered(self) -> Days:
-        """Look at the files, or at the clock where events come from a table, and return the days.
+        """Return the days, from the files, or from today's date if events come from a table.
 
         Raises:
-            UsageError: The data lie outside of the days asked for, or of the partitions.
+            UsageError: The data have none of the requested days, or none within the partitions.
         """
         first, last = self._span()
         if last > self.today:
@@ -90,11 +90,11 @@ class DaysOfRun:
             return first, last
 
     def parts(self, days: Days, stored: Callable[[], Iterable[date]] = tuple) -> list[Days]:
-        """Cut days where weeks have no rows, so that one row of a wrong clock does not cost a run over years.
+        """Split days at gaps of weeks without rows, so that one row with a wrong date does not cause a run over years.
 
         Args:
             days: The days of the run.
-            stored: Returns the days that have rows in the warehouse, which are run over also if the files have none.
+            stored: Returns the days that have rows in the warehouse; they are kept even if the files have none.
         """
         has_files_only = self.settings.has_own_data and not (is_table(self.settings) or self.settings.order_api_url)
         if len(days.dates) <= GAP_DAYS or not has_files_only:

@@ -14,11 +14,11 @@ from ecom_assets.customers.segments import SegmentRule, customer_segments
 
 
 def answer_segments(asked: Customers, rule: SegmentRule, out: Path | None) -> dict[str, Any]:
-    """Return the customers of each segment; write every customer where `out` is given.
+    """Return the customers of each segment, and write every customer to `out` if given.
 
     Args:
-        asked: Whose customers.
-        rule: How scores are given.
+        asked: The files of the customers.
+        rule: How scores are computed.
         out: A Parquet or CSV file.
     """
     check_format("--out", out)

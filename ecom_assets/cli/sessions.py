@@ -19,7 +19,7 @@ from ecom_assets.settings.settings import load_settings
 def answer_sessions(
     paths: list[str], mapping: str | None, rule: str, idle: str | None, out: Path | None
 ) -> dict[str, Any]:
-    """Return the totals of INTERFACE's `sessions`; write the sessions themselves where `out` is given."""
+    """Return the totals of `ecom sessions`, and write the sessions to `out` if given."""
     session_rule = SessionRule.preset(rule, idle_timeout_s=parse_duration(idle) if idle else None)
     check_format("--out", out)
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))

@@ -27,11 +27,11 @@ SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_
 
 
 def answer_trend(paths: list[str], mapping: str | None, trend: Trend, days: QuestionDays) -> dict[str, Any]:
-    """Return what each series came to in each period, over events of files.
+    """Return the values of each series by period, from the events of files.
 
     Raises:
-        UsageError: No path was given.
-        SourceError: The files hold no event that counts.
+        UsageError: No files are given.
+        SourceError: The files have no valid event.
     """
     files = FileEvents.open(paths, load_settings(events_mapping=mapping))
     own = tuple(
@@ -99,7 +99,7 @@ class _Line:
 
 
 def trend_lines(answer: dict[str, Any]) -> list[str]:
-    """Draw one line as bars, a few as columns, and many as a row each; `*` marks a period that is not whole."""
+    """Return one series as bars, a few as columns, and many as one row each; `*` marks incomplete periods."""
     found = _found(answer)
     title = [_title(answer)]
     if answer["definition"]["by"] or len(found) > SHOWN_COLUMNS:

@@ -16,9 +16,9 @@ LOG_NAME = "api.log"
 
 
 def start_api(settings: Settings) -> str:
-    """Start it, to end when this process does, and return what to tell the person.
+    """Start the API, which ends with this process, and return a message for the user.
 
-    If it cannot start, that is told, and the UI comes up without it.
+    If it cannot start, the message says why, and the UI runs without it.
     """
     from ecom_assets.api.middleware.request_context import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
@@ -71,10 +71,10 @@ def ui(
 
 
 def refuse_taken(what: str, host: str, port: int) -> None:
-    """See that a server can listen there.
+    """Raise if a server cannot listen at an address.
 
     Raises:
-        UsageError: Another program does, or the address is not this machine's.
+        UsageError: Another program listens there, or the address is not of this machine.
     """
     try:
         with socket.create_server((host, port)):

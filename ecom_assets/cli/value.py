@@ -16,11 +16,11 @@ from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifet
 
 
 def answer_value(asked: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:
-    """Return INTERFACE's `value`; write every customer where `out` is given.
+    """Return the result of `ecom value`, and write every customer to `out` if given.
 
     Args:
-        asked: Whose customers.
-        rule: How far to look ahead, and what later money is worth.
+        asked: The files of the customers.
+        rule: How many days and months to look ahead, and the discount rate.
         out: A Parquet or CSV file.
     """
     check_format("--out", out)

@@ -21,7 +21,7 @@ WHY: Final = {
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Write a whole summary."""
+    """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
@@ -218,7 +218,7 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Write it for people."""
+    """Return the lines of deliveries and of the file of customers."""
     lines = ["", "Delivered"] if totals["deliveries"] else []
     for name, one in totals["deliveries"].items():
         outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(one["outcomes"].items()))
@@ -299,7 +299,7 @@ def _where_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def plain(value: object) -> str:
-    """Return a value in words: `a 1, b 2` for names and values, `x; y` for several, `none` for nothing."""
+    """Return a value as text: `a 1, b 2` for a mapping, `x; y` for a list, `none` for nothing."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "none"
     if isinstance(value, list | tuple | set | frozenset):

@@ -69,7 +69,7 @@ REASONS: Final = {
 
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
-    """Print the numbers of the run, and what went wrong in it."""
+    """Print the summary of the run, and its errors."""
     if not outcome.has_begun:  # what prevented its start, such as another run, also prevents reading the warehouse
         _show_nothing(outcome, as_json=as_json)
         return
@@ -96,7 +96,7 @@ def _ended(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
-    """Return the numbers of the run's days, as `ecom run --json` prints them."""
+    """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
     source = ORDERS if has_orders(settings) else PURCHASES if has_purchases(reading) else None
@@ -306,7 +306,7 @@ def _row_count(engine: Engine, contract: type[Table]) -> int:
 
 
 def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
-    """Return what each export told of the run: deliveries by destination, and the file of customers."""
+    """Return what the exports report: deliveries by destination, and the file of customers."""
     told = outcome.delivered
     return {
         "deliveries": {
