@@ -161,7 +161,6 @@ def attribution_command(
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
-    from ecom_assets.attribution.rule import AttributionRule  # noqa: PLC0415 (only needed here)
     from ecom_assets.funnels.definition import parse_duration  # noqa: PLC0415 (only needed here)
 
     rule = AttributionRule(

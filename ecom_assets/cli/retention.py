@@ -13,7 +13,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.cells import event_activity, order_activity
 from ecom_assets.retention.queries import Question, answer_activity, check_types, types_in_doubt
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.rule import RetentionRule, parse_brackets
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.records import RecordFiles
 
@@ -112,8 +112,6 @@ def retention(
     as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
-    from ecom_assets.retention.rule import RetentionRule, parse_brackets  # noqa: PLC0415 (only needed here)
-
     if brackets and mode not in {None, "bracket"}:
         raise UsageError(f"--brackets belong to --mode bracket, not to {mode}; leave one of them out.")
     given = {"period": period, "start": start, "returning": returning, "clock": clock, "week_start": week_start}

@@ -48,8 +48,6 @@ def segments(
     as_json: Json = False,
 ) -> None:
     """Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money."""
-    from ecom_assets.customers.segments import SegmentRule  # noqa: PLC0415 (only needed here)
-
     rule = SegmentRule(scores)
     answer = answer_segments(customers_of_files(orders, events, more, mapping, as_of, session_rule), rule, out)
     print_answer(answer, lambda: _segment_lines(answer, out), as_json=as_json)

@@ -88,7 +88,6 @@ def value(
     as_json: Json = False,
 ) -> None:
     """Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma."""
-    from ecom_assets.customers.value import ValueRule  # noqa: PLC0415 (only needed here)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings()
