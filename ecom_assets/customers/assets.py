@@ -99,7 +99,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     market_segments: MarketSegments,
     days: Days,
 ) -> ir.Table:
-    """Describe every version of every customer."""
+    """Compute every version of every customer."""
     return compute_customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
 
 

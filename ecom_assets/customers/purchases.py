@@ -13,7 +13,7 @@ from ecom_assets.tables.portable import union_all
 
 @dataclass(frozen=True)
 class Purchases:
-    """Orders, and the day until which they are complete.
+    """Orders, and the last day that they cover.
 
     `orders`: one row per order, or per session with purchases, with the columns `customer_id`, `order_date`,
     `last_order_date`, `order_count`, `shipped_amount` and `revenue_amount`. A refund without an order has no dates, and

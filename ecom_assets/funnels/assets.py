@@ -27,7 +27,7 @@ from ecom_assets.tables.portable import union_all
 def days_of_changed_carts(
     session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days
 ) -> ir.Table:
-    """Return the days whose sessions changed, and those whose horizons reach into the run's days."""
+    """Return the days whose sessions changed, and those whose carts have horizons that reach into the run's days."""
     open_days = days.widened(before=cart_rule.longest_days)
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
     return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()

@@ -24,9 +24,9 @@ class FunnelStep:
 
     Attributes:
         event_type: The value of `event_type`, compared exactly.
-        where: Column to value; all must hold. `properties.key` names a value in the JSON text column
-            `properties` (a further dot goes one level deeper). Text equals text, numbers equal numbers,
-            true equals true: the JSON text "2" is not the number 2.
+        where: Values by column; all must be equal. `properties.key` names a value in the JSON text column
+            `properties` (each further dot goes one level deeper). Values are equal only to values of the same kind:
+            the JSON text "2" is not the number 2.
     """
 
     event_type: str
@@ -193,7 +193,7 @@ _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution",
 
 
 def parse_duration(text: object) -> int:
-    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; anything else is a DefinitionError.
+    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; raise DefinitionError for anything else.
 
     A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but wrong funnel.
     """
@@ -334,7 +334,7 @@ class Funnel:
         return found
 
 
-def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 (a file says anything)
+def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 (any value of a file)
     found = default if raw.get(key) is None else raw[key]
     if not isinstance(found, list | tuple):
         raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {found!r}.")

@@ -27,7 +27,7 @@ def product_performance(
     sales: ir.Table,
     days: Days,
     sales_source: str,
-    has_views: bool,  # noqa: FBT001 (what rules offer, by name)
+    has_views: bool,  # noqa: FBT001 (passed by name)
 ) -> ir.Table:
     """Add up views, carts and sales of each product and day."""
     return performance.product_performance(session_events, sales, days, sales_source, has_views=has_views)

@@ -71,7 +71,7 @@ def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
 
 
 def _unnamed_days(events: ir.Table) -> ir.Table:
-    """Return the days, as `unnamed_date`, on which no purchase or refund names a product, although there are some."""
+    """Return the days, as `unnamed_date`, with purchases or refunds of which none names a product."""
     sold = events.filter(events.event_type.isin(OF_SALES))
     by_day = sold.group_by("event_date").agg(named_count=sold.product_id.count())
     return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")

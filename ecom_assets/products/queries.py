@@ -57,7 +57,7 @@ PRODUCT_DEFINITION: Final = {name: ProductPerformance.columns[name].description 
 }
 
 
-def top_products(  # noqa: PLR0913 (each is one of the question's parameters)
+def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     reading: Reading, period: Period, sort_by: SortBy, category: str | None, *, limit: int, offset: int = 0
 ) -> dict[str, Any]:
     """Return the top products of a period, sorted by a number, and the count of all products."""
@@ -223,7 +223,7 @@ class _Sold:
         return period.of_source(self.source or ORDERS)
 
 
-def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines give counts as they like)
+def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines return counts in different types)
     return None if number is None else int(number)
 
 

@@ -55,7 +55,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:
-    """Return one row per cell and customer, for every cell, totals included, that counts the customer's lines."""
+    """Return one row per cell and customer, for every cell with lines of the customer, including cells of totals."""
     is_refund = sold.status == "refunded"
     orders = sold.group_by(*CELL, "customer_id", "is_new", order_key=order_key(sold)).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),

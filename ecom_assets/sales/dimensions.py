@@ -1,6 +1,6 @@
 """The dimensions of the star schema: days, and cities, items and customers with the attributes of their latest line.
 
-All but the calendar of days are computed from a few columns of all order lines.
+All but the calendar are computed from a few columns of all order lines.
 """
 
 from collections.abc import Sequence

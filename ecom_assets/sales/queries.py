@@ -257,7 +257,7 @@ PLACE_COLUMNS: Final = {
 
 
 def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the sales of each place, most revenue first, and how many places there are.
+    """Return the sales of each place, highest revenue first, and the number of places.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.

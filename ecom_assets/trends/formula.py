@@ -48,7 +48,7 @@ class Formula:
         """Refuse a formula with names that no series has.
 
         Raises:
-            DefinitionError: A name is unknown; the message has the first.
+            DefinitionError: A name is unknown; the message names the first.
         """
         for name in sorted(self.names - set(known)):
             raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, known)}.")
