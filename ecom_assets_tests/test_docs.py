@@ -131,6 +131,15 @@ def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -
         assert {word for word in words if word.startswith("--") and word != "--help"} <= known, line
 
 
+def test_every_definition_that_the_code_names_has_its_heading() -> None:
+    code = [path.read_text(encoding="utf-8") for path in (ROOT / "ecom_assets").rglob("*.py")]
+    named = {name for text in code for name in re.findall(r'METRICS "([^"]+)"', text)}
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^#+ (.+)$", page, re.MULTILINE))
+    assert len(named) > 15
+    assert named - headings == set()
+
+
 def test_every_folder_of_the_package_is_in_the_recipes() -> None:
     (listed,) = section("CONTRIBUTING.md", "Where things are").tables
     places = {line["place"] for line in listed}

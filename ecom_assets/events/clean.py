@@ -1,6 +1,7 @@
 """Cleaning of received events: reasons to reject a row, surplus copies, and clean rows.
 
-Definitions: METRICS "Clean event". Every received row counts for exactly one day, as clean, quarantined or surplus.
+Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one day, as clean,
+quarantined or surplus.
 `events/identity.py` finds the visitor of an event.
 """
 

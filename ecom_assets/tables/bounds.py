@@ -1,4 +1,6 @@
-"""Upper bounds of the values in one row of a source: METRICS "Clean event". A row above a bound is quarantined.
+"""Upper bounds of the values in one row of a source; a row above a bound is quarantined.
+
+Definitions: METRICS "Clean events and reject reasons".
 
 The widest bounds that the settings accept leave room for nine million such rows on one day, so clean rows never make a
 total overflow.
