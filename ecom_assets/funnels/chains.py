@@ -18,13 +18,13 @@ from ecom_assets.funnels.columns import (
     counted_columns,
     matches,
     of_units,
-    text_of,
     unit_columns,
     with_held,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import MAX_RIVALS, Matching
 from ecom_assets.funnels.simultaneous import alone, count_name, instants_of
+from ecom_assets.tables.columns import text_of
 
 Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""

@@ -4,32 +4,22 @@ Columns are checked against the table's types first, so that no engine compares 
 """
 
 from collections.abc import Sequence
-from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.definition import Funnel, FunnelStep, Scalar, check_comparable, json_path, kind_of
+from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.tables.columns import comparable, kind_of_column, text_of
 from ecom_assets.tables.portable import can_be_null
+from ecom_assets.tables.values import check_comparable, json_path
 
 
 def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
     """Return whether an event matches a step; never null."""
     tests = [events.event_type == step.event_type]
-    tests += [_equals(events, column, value) for column, value in step.where.items()]
+    tests += [comparable(events, column, value) == value for column, value in step.where.items()]
     return ibis.and_(*tests).fill_null(ibis.literal(value=False))
-
-
-def text_of(events: ir.Table, column: str) -> ir.StringValue:
-    """Return the value of a column or a `properties.key` as text; null if there is none."""
-    keys = json_path(column)
-    if not keys:
-        return events[column].cast("string")
-    found = _json_value(events, column, keys)
-    number = ibis.coalesce(found.int.cast("string"), found.float.cast("string"))
-    truth = ibis.cases((found.bool.fill_null(ibis.literal(value=False)), "true"), (found.bool.notnull(), "false"))
-    return ibis.coalesce(found.str, number, truth)
 
 
 def of_units(events: ir.Table, units: Sequence[str]) -> ir.Table:
@@ -76,24 +66,4 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
             raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, events.columns)}.")
     for column, value in asked:
         if not json_path(column):
-            check_comparable(column, _kind_of_column(events[column]), value)
-
-
-def _kind_of_column(column: ir.Value) -> str:
-    kind = column.type()
-    if kind.is_boolean():
-        return "boolean"
-    return "text" if kind.is_string() else "number" if kind.is_numeric() else str(kind)
-
-
-def _equals(events: ir.Table, column: str, value: Scalar) -> ir.BooleanValue:
-    keys = json_path(column)
-    if not keys:
-        return events[column] == value
-    typed = {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
-    return getattr(_json_value(events, column, keys), typed) == value
-
-
-def _json_value(events: ir.Table, column: str, keys: Sequence[str]) -> ir.JSONValue:
-    document = events[column.partition(".")[0]].cast("json")
-    return reduce(lambda json, key: json[key], keys, document)
+            check_comparable(column, kind_of_column(events[column]), value)

@@ -4,18 +4,13 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 `funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-
-Scalar = str | int | float | bool
-_COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-_JSON_COLUMN: Final = "properties"
-_MAX_EXACT_DOUBLE: Final = 2**53
+from ecom_assets.tables.values import Scalar, check_column, check_value, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,49 +109,14 @@ class Exclusion:
         return Exclusion(self.event, self.after, before)
 
 
-def kind_of(value: Scalar) -> str:
-    """Return the kind of a value, which must be the kind of the column: `text`, `number` or `boolean`."""
-    if isinstance(value, bool):
-        return "boolean"
-    return "text" if isinstance(value, str) else "number"
-
-
-def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
-    """Refuse a value that a column of this kind (as in `kind_of`) never equals, or only by a cast."""
-    if column_kind != kind_of(value):
-        raise DefinitionError(
-            f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
-            "write the value in the column's own type, or choose another column."
-        )
-
-
-def json_path(column: str) -> tuple[str, ...]:
-    """Return the keys below `properties` that a `where` column names; empty for an ordinary column."""
-    head, *keys = column.split(".")
-    return tuple(keys) if head == _JSON_COLUMN else ()
-
-
 def _canonical(value: Scalar) -> Scalar:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def check_column(place: str, column: object) -> None:
-    """Refuse a name that is neither a column nor a `properties.key`; `place` begins the error message."""
-    if not isinstance(column, str) or not _COLUMN.fullmatch(column):
-        raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
-    if "." in column and not json_path(column):
-        raise DefinitionError(f"{place} names {column!r}; only {_JSON_COLUMN} has keys, as in {_JSON_COLUMN}.key.")
 
 
 def _check_condition(event_type: str, column: object, value: object) -> None:
     place = f"`where` of the step {event_type!r}"
     check_column(place, column)
-    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
-        raise DefinitionError(f"{place} compares {column} with {value!r}; use one text, number or boolean.")
-    if not isinstance(value, str) and abs(value) > _MAX_EXACT_DOUBLE:
-        raise DefinitionError(
-            f"{place} compares {column} with {value!r}, which engines round; keep such a value as text."
-        )
+    check_value(f"{place} compares {column}", value)
 
 
 def _check_key(key: object, known: tuple[str, ...], place: str) -> None:

@@ -11,7 +11,8 @@ from itertools import combinations
 from typing import Final
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import Funnel, FunnelStep, kind_of
+from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.tables.values import kind_of
 
 MAX_RIVALS: Final = 6
 """The most conditions that may overlap each other: each additional one doubles the number of sets to count."""

@@ -11,15 +11,15 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.columns import text_of
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.definition import Funnel, json_path
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import funnel_times, suits
 from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import (
@@ -35,6 +35,7 @@ from ecom_assets.tables.queries import (
     with_previous,
 )
 from ecom_assets.tables.schema import fetched
+from ecom_assets.tables.values import json_path
 
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:

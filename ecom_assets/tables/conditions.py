@@ -1,28 +1,21 @@
-"""Conditions on rows: the `where` of questions, read from text or JSON, and as Ibis expressions.
+"""Conditions on rows: the `where` of questions, read from text or JSON. `columns.py` has them as expressions.
 
 A condition is never null: a missing value meets no condition but `is_not_set` and the negated ones (`not_equals`,
 `not_one_of`, `not_contains`, `not_matches`), each of which is the exact opposite of the one that it negates.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_, or_
 from typing import Any, Final
 
-import ibis
-import ibis.expr.types as ir
-
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.values import COLUMN, Scalar, check_column, check_value
 
-Scalar = str | int | float | bool
 MAX_DEPTH, MAX_PARTS, MAX_PATTERN = 10, 200, 1_000
 """Bounds on what somebody else may send."""
-_NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|[*+?}]\+")
+_NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|(?<!\\)[*+?}]\+")
 """Look-around, back references and possessive repeats, which engines that match in linear time lack."""
-JSON_COLUMN: Final = "properties"
 NEGATED: Final = {
     "not_equals": "equals",
     "not_one_of": "one_of",
@@ -53,9 +46,8 @@ SYMBOLS: Final = {
 """How operators are written on the command line, longer ones before those that they begin with."""
 _WORDS: Final = "|".join(re.escape(one).replace(r"\ ", r"\s+") for one in SYMBOLS if one[0].isalpha())
 _SIGNS: Final = "|".join(re.escape(one) for one in sorted(SYMBOLS, key=len, reverse=True) if not one[0].isalpha())
-_COLUMN: Final = r'[A-Za-z_]\w*(?:\.(?:"[^"]+"|[\w$-]+))*'
 _WRITTEN: Final = re.compile(
-    rf"\s*({_COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
+    rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
 _VALUE: Final = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^,'"]+?))\s*(?:,|$)""")
 _EXAMPLES: Final = "\"product_category = shoes\", 'cart_amount between 10 and 50' or 'page_url contains /sale'"
@@ -82,8 +74,7 @@ class Condition:
             DefinitionError: It names the column and what is wrong.
         """
         place = f"The condition on {self.column!r}"
-        if not re.fullmatch(_COLUMN, self.column):
-            raise DefinitionError(f"{place} names no column; write a column or properties.key.")
+        check_column("The condition", self.column)
         if self.operator not in OPERATORS:
             raise DefinitionError(
                 f"{place} has the unknown operator {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}."
@@ -95,13 +86,9 @@ class Condition:
         elif len(self.values) != wanted:
             raise DefinitionError(f"{place} ({self.operator}) needs {wanted} values and has {len(self.values)}.")
         for value in self.values:
-            _check_value(place, self.operator, value)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys below `properties`; none for an ordinary column."""
-        found = re.findall(r'\.(?:"([^"]+)"|([\w$-]+))', self.column)
-        return tuple(quoted or plain for quoted, plain in found)
+            check_value(f"{place} compares it", value)
+            if self.operator in {"matches", "not_matches"}:
+                _check_pattern(place, str(value))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -179,140 +166,6 @@ def _where_from(raw: object, depth: int) -> Where:
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _one_from(raw)
     return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
-
-
-def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:
-    """Return whether a row meets the conditions; never null.
-
-    Raises:
-        DefinitionError: A column is not there, or is compared with a value of another kind.
-    """
-    if isinstance(where, Group):
-        parts = [holds(rows, part) for part in where.parts]
-        if not parts:
-            return ibis.literal(value=where.kind == "all_of")
-        return reduce(and_ if where.kind == "all_of" else or_, parts)
-    if plain := NEGATED.get(where.operator):
-        return ~holds(rows, Condition(where.column, plain, where.values))
-    return _test(rows, where).fill_null(ibis.literal(value=False))
-
-
-def value_of(rows: ir.Table, column: str) -> ir.Value:
-    """Return a column, or what stands under `properties.key`: as text, whatever its kind.
-
-    Raises:
-        DefinitionError: The column is not there.
-    """
-    keys = Condition(column, "is_set").keys
-    named = _column(rows, column)
-    if not keys:
-        return named
-    found = _json(named, keys)
-    number = ibis.coalesce(found.int.cast("string"), found.float.cast("string"))
-    truth = ibis.cases((found.bool.fill_null(ibis.literal(value=False)), "true"), (found.bool.notnull(), "false"))
-    return ibis.coalesce(found.str, number, truth)
-
-
-def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
-    """Return a number column, or the number under `properties.key`; null where there is none.
-
-    Raises:
-        DefinitionError: The column is not there, or holds no numbers.
-    """
-    keys, named = Condition(column, "is_set").keys, _column(rows, column)
-    if keys:
-        return ibis.coalesce(_json(named, keys).float, _json(named, keys).int.cast("float64"))
-    if not named.type().is_numeric():
-        raise DefinitionError(f"{column} holds {_kind_of(named)}, not numbers; name a number column.")
-    return named
-
-
-def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
-    """Return a condition that is not negated; null where the value is missing."""
-    keys, named = where.keys, _column(rows, where.column)
-    if where.operator == "is_set":
-        return (value_of(rows, where.column) if keys else named).notnull()
-    if where.operator in {"contains", "matches"}:
-        text = _text(rows, where)
-        (sought,) = (str(value) for value in where.values)
-        return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
-    value = _json_as(named, keys, where.values[0]) if keys else _comparable(named, where)
-    return _compared(value, where)
-
-
-def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)
-    first, last = where.values[0], where.values[-1]
-    tests = {
-        "equals": lambda: value == first,
-        "one_of": lambda: value.isin(where.values),
-        "greater": lambda: value > first,
-        "greater_or_equal": lambda: value >= first,
-        "less": lambda: value < first,
-        "less_or_equal": lambda: value <= first,
-        "between": lambda: (value >= first) & (value <= last),
-    }
-    found: ir.BooleanValue = tests[where.operator]()
-    return found
-
-
-def _column(rows: ir.Table, column: str) -> ir.Value:
-    name = column.partition(".")[0]
-    if name not in rows.columns:
-        raise DefinitionError(f"The events have no column {name!r}; {did_you_mean(name, rows.columns)}.")
-    if "." in column and name != JSON_COLUMN:
-        raise DefinitionError(f"{column!r} names a key of {name}; only {JSON_COLUMN} has keys.")
-    return rows[name]
-
-
-def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
-    found = value_of(rows, where.column)
-    if not found.type().is_string():
-        raise DefinitionError(f"{where.operator} looks into text, and {where.column} holds {_kind_of(found)}.")
-    return found
-
-
-def _comparable(named: ir.Value, where: Condition) -> ir.Value:
-    kind = _kind_of(named)
-    for value in where.values:
-        if kind != kind_of(value):
-            raise DefinitionError(
-                f"The condition compares {where.column}, which holds {kind}, with the {kind_of(value)} {value!r}; "
-                "write the value in the column's own kind, text in quotes."
-            )
-    return named
-
-
-def _json(document: ir.Value, keys: Sequence[str]) -> ir.JSONValue:
-    return reduce(lambda json, key: json[key], keys, document.cast("json"))
-
-
-def _json_as(document: ir.Value, keys: Sequence[str], value: Scalar) -> ir.Value:
-    typed = {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
-    found: ir.Value = getattr(_json(document, keys), typed)
-    return found
-
-
-def kind_of(value: Scalar) -> str:
-    """Return what a value may be compared with: `text`, `number` or `boolean`."""
-    if isinstance(value, bool):
-        return "boolean"
-    return "text" if isinstance(value, str) else "number"
-
-
-def _kind_of(column: ir.Value) -> str:
-    kind = column.type()
-    if kind.is_boolean():
-        return "boolean"
-    return "text" if kind.is_string() else "number" if kind.is_numeric() else str(kind)
-
-
-def _check_value(place: str, operator: str, value: object) -> None:
-    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
-        raise DefinitionError(f"{place} compares with {value!r}; use text, numbers or booleans.")
-    if not isinstance(value, str) and abs(value) > 2**53:
-        raise DefinitionError(f"{place} compares with {value!r}, which engines round; keep such a value as text.")
-    if operator in {"matches", "not_matches"}:
-        _check_pattern(place, str(value))
 
 
 def _check_pattern(place: str, pattern: str) -> None:

@@ -15,7 +15,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.conditions import EVERYTHING, Where, holds, number_of, value_of, where_from
+from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
 from ecom_assets.tables.days import WEEKDAYS, period_start
 from ecom_assets.tables.portable import ratio
 from ecom_assets.trends.formula import Formula
@@ -218,7 +219,7 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Tab
         or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
     )
     found = events.filter(in_range, of_type, holds(events, trend.where))
-    by = value_of(found, trend.by).cast("string").fill_null(NONE) if trend.by else ibis.null("string")
+    by = text_of(found, trend.by).fill_null(NONE) if trend.by else ibis.null("string")
     return found.mutate(breakdown=by, period_date=period_start(found.event_date, trend.period, trend.week_start))
 
 

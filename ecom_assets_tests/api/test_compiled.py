@@ -9,7 +9,7 @@ import pytest
 from ecom_assets.api.store import sql_cache as compiled
 from ecom_assets.api.store.sql_cache import Compiled
 from ecom_assets.tables.queries import LAST_DATE, Period, in_period, with_previous
-from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets.warehouse.local import connect
 
 DAYS = ibis.table({"day": "date", "name": "string"}, name="days")
 WEEKS = (

@@ -56,7 +56,7 @@ def nested(levels: int) -> dict[str, Any]:
         ({"series": ["*"], "where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
         ({"series": ["*"], "where": ["page_url matches (?=a)"]}, "RE2's syntax"),
         ({"series": ["*"], "where": ["brand = x"]}, "no column 'brand'"),
-        ({"series": ["*"], "where": [{"column": {}, "value": 1}]}, "names no column"),
+        ({"series": ["*"], "where": [{"column": {}, "value": 1}]}, "names the column '{}'; write a column"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:

@@ -17,10 +17,10 @@ from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.segments import CODES, SegmentRule, customer_segments, segment_of
 from ecom_assets.errors import DefinitionError
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row
 from ecom_assets_tests.customers.purchase_stories import Ordered, answer, by_customer, sold, visited
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.ibis_duckdb import connect
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 

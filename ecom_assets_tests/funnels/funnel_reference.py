@@ -20,7 +20,7 @@ from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.funnels.kernel.counts import funnel_rows
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets.warehouse.local import connect
 
 EPOCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None)
 SECOND = 1_000_000

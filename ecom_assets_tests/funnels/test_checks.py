@@ -11,8 +11,8 @@ from ecom_assets.funnels.checks import dimensions_add_up_to_the_totals
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, as_table
-from ecom_assets_tests.ibis_duckdb import connect
 
 Rows = list[dict[str, Any]]
 FUNNELS: Rows = [

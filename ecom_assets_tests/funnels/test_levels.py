@@ -5,6 +5,7 @@ Independent references and random streams are in `test_funnel_references.py`, de
 """
 
 import datetime as dt
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import (
     EPOCH,
     SECOND,
@@ -22,7 +24,6 @@ from ecom_assets_tests.funnels.funnel_reference import (
     by_kernel,
     table_of,
 )
-from ecom_assets_tests.ibis_duckdb import connect
 
 EVENTS = ibis.table(
     {
@@ -151,6 +152,23 @@ def test_numbers_and_texts_inside_properties_are_told_apart() -> None:
         asked = funnel(FunnelStep("view", {"properties.size": value}), "cart")
         assert by_expression(table_of(stream), asked) == by_kernel(table_of(stream), asked) == {who: 1}
         assert by_definition(stream, asked) == {who: 1}
+
+
+@pytest.mark.parametrize(
+    ("column", "properties"),
+    [
+        ("properties.$browser", {"$browser": "Safari"}),
+        ('properties."a.b"', {"a.b": "Safari", "a": {"b": "Edge"}}),
+        ("properties.deep.key", {"deep": {"key": "Safari"}}),
+    ],
+)
+def test_a_key_is_one_key_whatever_characters_it_has(column: str, properties: dict[str, Any]) -> None:
+    stream = [
+        Event("Ana", 0, "view", properties=properties),
+        Event("Bo", 0, "view", properties={"browser": "Safari", "b": "Safari", "key": "Safari"}),
+    ]
+    asked = funnel(FunnelStep("view", {column: "Safari"}), "cart")
+    assert by_expression(table_of(stream), asked) == by_kernel(table_of(stream), asked) == {"Ana": 1}
 
 
 def test_the_unit_can_be_several_columns() -> None:

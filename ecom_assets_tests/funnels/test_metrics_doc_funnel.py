@@ -20,7 +20,7 @@ from ecom_assets.funnels.definition import ORDERS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.rules import read_funnels
-from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.test_metrics_doc import tables
 

@@ -20,12 +20,12 @@ from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import WALKED, Exclusion, Funnel, FunnelStep
 from ecom_assets.funnels.queries import fast_numbers
 from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of
 from ecom_assets_tests.funnels.funnel_try_reference import first_longest_chain, streams_of
 from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, seeds, step_lists
 from ecom_assets_tests.funnels.test_funnel_references import random_streams
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.ibis_duckdb import connect
 
 Row = dict[str, Any]
 VIEW_CART = DISJOINT[:2]

@@ -19,8 +19,8 @@ from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
-from ecom_assets_tests.ibis_duckdb import connect
 from ecom_assets_tests.journeys.journey_reference import sessions_with_events, steps
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.platform import Platform

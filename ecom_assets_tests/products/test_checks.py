@@ -19,8 +19,8 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, as_table
-from ecom_assets_tests.ibis_duckdb import connect
 
 Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))

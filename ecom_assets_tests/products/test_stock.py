@@ -14,8 +14,8 @@ from ecom_assets.products import stock as inventory
 from ecom_assets.products.contracts import ProductPerformance
 from ecom_assets.products.stock import InventoryRule
 from ecom_assets.sources.stock import stock_rows
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, as_table
-from ecom_assets_tests.ibis_duckdb import connect
 
 ONE_DAY = timedelta(days=1)
 LAST = DAY_ONE + 200 * ONE_DAY

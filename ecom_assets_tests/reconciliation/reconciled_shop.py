@@ -12,8 +12,8 @@ from ecom_assets.reconciliation.contracts import OrderEventReconciliation, Order
 from ecom_assets.reconciliation.differences import ReconciliationRule, order_event_reconciliation, reconciliation_daily
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, clean_events, received
-from ecom_assets_tests.ibis_duckdb import connect
 from ecom_assets_tests.reconciliation.reconciliation_reference import Difference
 
 RULE = ReconciliationRule()

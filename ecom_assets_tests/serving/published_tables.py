@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecom_assets.serving.postgres import Published, publish
 from ecom_assets.tables.contract import Table, text
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -57,3 +58,8 @@ def places(target: PostgresEngine) -> dict[str, list[tuple[Any, ...]]]:
         name: sorted(target.con.con.execute(f"SELECT ctid::text, xmin::text FROM mart.{name}".encode()).fetchall())
         for name in names
     }
+
+
+def published(source: Engine, target: PostgresEngine) -> Published:
+    """Publish the tables."""
+    return publish(source, target, TABLES, "run-1")

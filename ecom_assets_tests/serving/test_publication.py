@@ -12,15 +12,14 @@ import pytest
 
 from ecom_assets.errors import ContractError, SettingError, WarehouseError
 from ecom_assets.serving.places import publication_target
-from ecom_assets.serving.postgres import Published, is_same_database, newest_publication, publish
+from ecom_assets.serving.postgres import is_same_database, newest_publication, publish
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import count, text
-from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import content_of
 from ecom_assets_tests.postgres_server import fresh_database
-from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, places, seen
+from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, places, published, seen
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside, grown
 
 
@@ -31,17 +30,6 @@ def source(tmp_path: Path) -> Iterator[DuckDBEngine]:
     fill(engine, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
     yield engine
     engine.close()
-
-
-@pytest.fixture
-def target(postgres_url: str) -> Iterator[PostgresEngine]:
-    engine = publication_target(Settings(postgres_url=postgres_url)).open()
-    yield engine
-    engine.close()
-
-
-def published(source: Engine, target: PostgresEngine) -> Published:
-    return publish(source, target, TABLES, "run-1")
 
 
 FIRST = (1, "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva", "Riga, Rom")

@@ -6,7 +6,7 @@ import ibis
 import pytest
 
 from ecom_assets.sessions.search_terms import LONGEST_TERM, plain_term, received_term
-from ecom_assets_tests.ibis_duckdb import connect
+from ecom_assets.warehouse.local import connect
 
 
 @cache

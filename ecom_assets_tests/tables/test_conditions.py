@@ -5,13 +5,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.conditions import NEGATED, Condition, Group, holds, parse_where, where_from
+from ecom_assets.tables.columns import holds
+from ecom_assets.tables.conditions import NEGATED, Condition, Group, parse_where, where_from
+from ecom_assets.tables.values import json_path
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -41,6 +44,7 @@ def met(where: Any) -> list[int]:
         ("page_url contains /sale", [0]),
         ("page_url not contains sale", [1, 2, 3]),
         ("page_url matches ^/p/[0-9]+$", [1]),
+        (r"page_url not matches \++", [0, 1, 2, 3]),
         ("page_url is set", [0, 1, 3]),
         ("page_url is not set", [2]),
         ("amount > 10", [1]),
@@ -95,6 +99,8 @@ def test_a_condition_reads_what_it_writes(text: str) -> None:
         ("page_urll = x", "no column 'page_urll'; did you mean 'page_url'"),
         ("page_url.key = x", "only properties has keys"),
         ("page_url matches [", "no regular expression"),
+        (r"page_url matches a++", "RE2's syntax"),
+        ("""properties."x') OR 1=1 --" = 1""", "is no condition"),
         ("amount between 1", "needs two values"),
         ("page_url is set x", "has more after"),
         ("amount >", "needs 1 values and has 0"),
@@ -120,11 +126,22 @@ def test_what_is_no_condition_in_a_file_is_refused(raw: object) -> None:
         where_from(raw)
 
 
+@pytest.mark.parametrize("key", ["it's", 'a"b', "a\\b", "x') OR (1=1"])
+def test_a_key_that_could_end_its_quotes_is_refused_twice(key: str) -> None:
+    """By the definition, and again where the statement is written, as nothing escapes it there."""
+    with pytest.raises(DefinitionError, match=r"write a column or properties\.key"):
+        Condition(f'properties."{key}"', "is_set")
+    rows = ibis.table({"properties": "string"}, name="rows")
+    with pytest.raises(DefinitionError, match="has a quote or a backslash"):
+        connect().compile(rows.select(value=rows.properties.cast("json")[key].str))
+
+
 def by_hand(row: dict[str, Any], one: Condition) -> bool:
     """Return whether a row meets a condition, in plain Python."""
     if plain := NEGATED.get(one.operator):
         return not by_hand(row, Condition(one.column, plain, one.values))
-    value = row[one.column] if not one.keys else json.loads(row["properties"] or "{}").get(one.keys[0])
+    keys = json_path(one.column)
+    value = json.loads(row["properties"] or "{}").get(keys[0]) if keys else row[one.column]
     if value is None:
         return False
     tests: dict[str, Callable[[], object]] = {

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep, Scalar, check_comparable, json_path, kind_of
+from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
     Contest,
     Ints,
@@ -33,6 +33,7 @@ from ecom_assets.funnels.kernel.passes import (
     together,
 )
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of
 from ecom_assets.warehouse.sql_text import ident, text
 
 if TYPE_CHECKING:
@@ -289,7 +290,8 @@ def _where_sql(step: FunnelStep) -> str:
 
 def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
     """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
-    found = f"CAST({ident(column.partition('.')[0])} AS JSON)" + "".join(f" -> '$.{key}'" for key in keys)
+    paths = [text('$."' + key + '"') for key in keys]
+    found = " -> ".join([f"CAST({ident(column.partition('.')[0])} AS JSON)", *paths])
     target, types = _JSON_TYPES[kind_of(value)]
     read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
     return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"

@@ -7,8 +7,8 @@ import ibis
 import pytest
 
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.funnels.columns import text_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.columns import text_of
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend, SnowflakeEngine
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, from_outside

@@ -1,0 +1,134 @@
+"""Columns and keys of `properties` as expressions, and whether rows meet conditions on them."""
+
+from functools import reduce
+from operator import and_, or_
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
+from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of
+
+_JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
+"""How Ibis names the JSON values of each kind."""
+
+
+def column_of(rows: ir.Table, column: str) -> ir.Value:
+    """Return a column, or the column `properties` for one of its keys.
+
+    Raises:
+        DefinitionError: The column is missing.
+    """
+    name = column.partition(".")[0]
+    if name not in rows.columns:
+        raise DefinitionError(f"The events have no column {name!r}; {did_you_mean(name, rows.columns)}.")
+    return rows[name]
+
+
+def text_of(rows: ir.Table, column: str) -> ir.StringValue:
+    """Return the value of a column or a `properties.key` as text; null if there is none.
+
+    Raises:
+        DefinitionError: The column is missing.
+    """
+    if not json_path(column):
+        return column_of(rows, column).cast("string")
+    value = _json(rows, column)
+    number = ibis.coalesce(value.int.cast("string"), value.float.cast("string"))
+    truth = ibis.cases((value.bool.fill_null(ibis.literal(value=False)), "true"), (value.bool.notnull(), "false"))
+    return ibis.coalesce(value.str, number, truth)
+
+
+def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
+    """Return the number in a column or a `properties.key`; null if there is none.
+
+    Raises:
+        DefinitionError: The column is missing, or is not a number column.
+    """
+    if json_path(column):
+        value = _json(rows, column)
+        return ibis.coalesce(value.float, value.int.cast("float64"))
+    value = column_of(rows, column)
+    if not value.type().is_numeric():
+        raise DefinitionError(f"{column} holds {kind_of_column(value)}, not numbers; name a number column.")
+    return value
+
+
+def kind_of_column(column: ir.Value) -> str:
+    """Return the kind of a column as in `kind_of`; for other types, the name of the type."""
+    kind = column.type()
+    if kind.is_boolean():
+        return "boolean"
+    return "text" if kind.is_string() else "number" if kind.is_numeric() else str(kind)
+
+
+def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
+    """Return a column, or the values of a `properties.key` that have the kind of `value`; null for others.
+
+    Raises:
+        DefinitionError: The column is missing, or has values of another kind.
+    """
+    if json_path(column):
+        typed: ir.Value = getattr(
+            _json(rows, column), {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
+        )
+        return typed
+    found = column_of(rows, column)
+    check_comparable(column, kind_of_column(found), value)
+    return found
+
+
+def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:
+    """Return whether a row meets the conditions; never null.
+
+    Raises:
+        DefinitionError: A column is missing, or is compared with a value of another kind.
+    """
+    if isinstance(where, Group):
+        parts = [holds(rows, part) for part in where.parts]
+        if not parts:
+            return ibis.literal(value=where.kind == "all_of")
+        return reduce(and_ if where.kind == "all_of" else or_, parts)
+    if plain := NEGATED.get(where.operator):
+        return ~holds(rows, Condition(where.column, plain, where.values))
+    return _test(rows, where).fill_null(ibis.literal(value=False))
+
+
+def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
+    """Return a condition that is not negated; null if the value is missing."""
+    if where.operator == "is_set":
+        return (text_of(rows, where.column) if json_path(where.column) else column_of(rows, where.column)).notnull()
+    if where.operator in {"contains", "matches"}:
+        text, sought = _text(rows, where), str(where.values[0])
+        return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
+    for other in where.values[1:]:
+        comparable(rows, where.column, other)
+    return _compared(comparable(rows, where.column, where.values[0]), where)
+
+
+def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)
+    first, last = where.values[0], where.values[-1]
+    tests = {
+        "equals": lambda: value == first,
+        "one_of": lambda: value.isin(where.values),
+        "greater": lambda: value > first,
+        "greater_or_equal": lambda: value >= first,
+        "less": lambda: value < first,
+        "less_or_equal": lambda: value <= first,
+        "between": lambda: (value >= first) & (value <= last),
+    }
+    test: ir.BooleanValue = tests[where.operator]()
+    return test
+
+
+def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
+    named = column_of(rows, where.column)
+    if not json_path(where.column) and not named.type().is_string():
+        raise DefinitionError(f"{where.operator} looks into text, and {where.column} holds {kind_of_column(named)}.")
+    return text_of(rows, where.column)
+
+
+def _json(rows: ir.Table, column: str) -> ir.JSONValue:
+    return reduce(lambda value, key: value[key], json_path(column), column_of(rows, column).cast("json"))

@@ -1,0 +1,73 @@
+"""Values that columns are compared with, and names of columns, in the definitions of questions.
+
+This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
+"""
+
+import math
+import re
+from typing import Final
+
+from ecom_assets.errors import DefinitionError
+
+Scalar = str | int | float | bool
+JSON_COLUMN: Final = "properties"
+"""The column of JSON text, whose keys can be named as `properties.key`."""
+COLUMN: Final = r"""[A-Za-z_]\w*(?:\.(?:"[^"'\\]+"|[\w$-]+))*"""
+"""How a column or a key is written; a key with other characters stands in double quotes.
+
+Quotes and backslashes in keys are refused: engines escape them in different ways, and sqlglot not at all.
+"""
+_KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
+_MAX_EXACT_DOUBLE: Final = 2**53
+
+
+def kind_of(value: Scalar) -> str:
+    """Return the kind of a value, which must be the kind of the column: `text`, `number` or `boolean`."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
+
+
+def check_value(subject: str, value: object) -> None:
+    """Raise if a column cannot be compared with a value; `subject` begins the error message.
+
+    Raises:
+        DefinitionError: It is neither text, number nor boolean, or a number that engines round.
+    """
+    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise DefinitionError(f"{subject} with {value!r}; use one text, number or boolean.")
+    if not isinstance(value, str) and abs(value) > _MAX_EXACT_DOUBLE:
+        raise DefinitionError(f"{subject} with {value!r}, which engines round; keep such a value as text.")
+
+
+def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
+    """Raise if a column of this kind (as in `kind_of`) never equals a value, or only by a cast.
+
+    Raises:
+        DefinitionError: The kinds differ.
+    """
+    if column_kind != kind_of(value):
+        raise DefinitionError(
+            f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
+            "write the value in the column's own type, or choose another column."
+        )
+
+
+def check_column(place: str, column: object) -> None:
+    """Raise if a name is neither a column nor a `properties.key`; `place` begins the error message.
+
+    Raises:
+        DefinitionError: It is not.
+    """
+    if not isinstance(column, str) or not re.fullmatch(COLUMN, column):
+        raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
+    if "." in column and not json_path(column):
+        raise DefinitionError(f"{place} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key.")
+
+
+def json_path(column: str) -> tuple[str, ...]:
+    """Return the keys below `properties` that a column's name has; empty for an ordinary column."""
+    head, _, keys = column.partition(".")
+    if head != JSON_COLUMN:
+        return ()
+    return tuple(quoted or plain for quoted, plain in _KEYS.findall(f".{keys}" if keys else ""))
