@@ -40,6 +40,19 @@ class Range:
     known_first: date
     known_last: date
 
+    @classmethod
+    def of_question(cls, known: tuple[date, date], asked: tuple[date | None, date | None]) -> "Range":
+        """Return the days that are asked for; an end that is not given is that of the data, if it is on its side."""
+        first = asked[0] or min(known[0], asked[1] or known[0])
+        return cls(first, asked[1] or max(known[1], first), *known)
+
+    def warnings(self) -> list[str]:
+        """Return a sentence if there are no data of any of the days."""
+        if self.first <= self.known_last and self.last >= self.known_first:
+            return []
+        asked = f"{self.first} to {self.last}"
+        return [f"The data are of {self.known_first} to {self.known_last}, so nothing is known of {asked}."]
+
     def before(self) -> "Range":
         """Return the range of equal length before this one."""
         length = self.last - self.first + ONE_DAY
@@ -93,7 +106,7 @@ def trend_answer(
     Raises:
         DefinitionError: The definition does not fit the events.
     """
-    days = Range(asked[0] or known[0], asked[1] or known[1], *known)
+    days = Range.of_question(known, asked)
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
     found = _with_other(stored, groups)
@@ -110,7 +123,7 @@ def trend_answer(
         "complete": [days.is_whole(start, trend) for start in starts],
         "series": _series(trend, groups, lines, before, _totals(found, trend)),
         "formula": _formula(trend, groups, lines),
-        "warnings": missing_type_warnings(con, events, warned),
+        "warnings": [*days.warnings(), *missing_type_warnings(con, events, warned)],
     }
 
 

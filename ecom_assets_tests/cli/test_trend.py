@@ -87,6 +87,15 @@ def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
     assert {one["breakdown"]: one["values"] for one in found} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
 
 
+@pytest.mark.parametrize(("option", "day"), [("--from", "2030-01-01"), ("--to", "2018-01-01")])
+def test_days_beyond_the_data_are_not_known_and_warned_of(home: Path, option: str, day: str) -> None:
+    said = ecom("trend", "--events", home.parent / "story.csv", option, day, "--json", home=home)
+    assert (said.json["periods"], said.json["series"][0]["values"], said.json["complete"]) == ([day], [None], [False])
+    assert said.json["warnings"] == [
+        f"The data are of 2026-03-02 to 2026-03-05, so nothing is known of {day} to {day}."
+    ]
+
+
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
