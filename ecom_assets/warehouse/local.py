@@ -25,9 +25,16 @@ LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
-    """Ibis' compiler, with keys of JSON objects taken whole."""
+    """Ibis' compiler, with keys of JSON objects taken whole, and the same statement in every process."""
 
     __slots__ = ()
+
+    def visit_DropColumns(  # noqa: N802 (as Ibis has it)
+        self, op: ops.DropColumns, *, parent: sge.Table, columns_to_drop: frozenset[str]
+    ) -> sge.Select:
+        """Return all columns but some; Ibis names these in the order of a set, which each process has another of."""
+        select: sge.Select = super().visit_DropColumns(op, parent=parent, columns_to_drop=sorted(columns_to_drop))
+        return select
 
 
 class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it

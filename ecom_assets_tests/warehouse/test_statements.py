@@ -130,7 +130,7 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(mon
         return found
 
     monkeypatch.setattr(Statements, "sql", compared)
-    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", Statements())  # another process names sets otherwise
+    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", Statements())  # none kept yet
     platform = Platform()
     days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
     rows: list[dict[str, Any]] = [
