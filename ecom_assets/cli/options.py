@@ -30,6 +30,14 @@ SESSION_RULES = (
 )
 SessionRuleName = Annotated[str, typer.Option("--session-rule", help=SESSION_RULES)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="What must hold of an event, such as 'cart_amount > 20'; give it once for each condition."),
+]
+Timezone = Annotated[
+    str | None,
+    typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),
+]
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:

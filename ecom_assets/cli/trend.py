@@ -7,18 +7,27 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, all_paths, print_answer, read_definition
+from ecom_assets.cli.options import (
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    Timezone,
+    Where,
+    all_paths,
+    print_answer,
+    read_definition,
+)
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.trend import Trend
 
 BAR_WIDTH = 30
 SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
-Where = Annotated[list[str] | None, typer.Option(help="What must hold of an event, such as 'cart_amount > 20'.")]
 SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
     "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. Give it once for each line."
@@ -26,14 +35,14 @@ SERIES_HELP = (
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
 
-def answer_trend(paths: list[str], mapping: str | None, trend: Trend, days: QuestionDays) -> dict[str, Any]:
+def answer_trend(paths: list[str], settings: Settings, trend: Trend, days: QuestionDays) -> dict[str, Any]:
     """Return the values of each series by period, from the events of files.
 
     Raises:
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    files = FileEvents.open(paths, settings)
     own = tuple(
         replace(one, event_type=one.event_type and files.mapping.translate(one.event_type)) for one in trend.series
     )
@@ -59,6 +68,7 @@ def trend(
     to: To = None,
     last: Last = None,
     week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")] = None,
+    timezone: Timezone = None,
     cumulative: Annotated[bool, typer.Option("--cumulative", help="Tell what came since the first period.")] = False,
     moving_average: Annotated[int | None, typer.Option(help="Mean of so many periods up to each.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Tell the range of as many days before, too.")] = False,
@@ -70,7 +80,8 @@ def trend(
     days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"cumulative": cumulative, "moving_average": moving_average, "compare": compare, "formula": formula}
-    answer = answer_trend(all_paths(events, more), mapping, _asked(definition, given), days)
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
 
 

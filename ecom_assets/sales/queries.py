@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -30,7 +29,7 @@ from ecom_assets.sales.purchase_revenue import PURCHASE, REFUND, purchase_totals
 from ecom_assets.sales.sales import DIMENSIONS, added_up
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import ONE_DAY, Days, day_start, day_starts_at
+from ecom_assets.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
 from ecom_assets.tables.queries import (
     CHANGE,
     ZERO,
@@ -143,7 +142,6 @@ def numbers(row: Row | None) -> Row:
 
 Granularity = Literal["hour", "day", "week", "month"]
 MOST_HOURLY_DAYS: Final = 31
-HOUR_S: Final = 3_600
 TREND_DEFINITION: Final = {
     "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
     "that the range cuts hold only its days",
@@ -191,7 +189,7 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     return [
         _point(period, (day, day), at, [found.get((day, number))])
         for day in period.days.dates
-        for number, at in enumerate(_hours(day, reading.timezone))
+        for number, at in enumerate(hours_of(day, reading.timezone))
     ]
 
 
@@ -214,14 +212,6 @@ def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
 def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
     since = sold.ordered_at.epoch_seconds() - day_start(sold.order_date, days, timezone).epoch_seconds()
     return (since.cast("int64") // HOUR_S).cast("int64")
-
-
-def _hours(day: date, timezone: str) -> list[datetime]:
-    """Return the times at which the hours of a day start, in the time zone."""
-    zone = ZoneInfo(timezone)
-    start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (day, day + ONE_DAY))
-    count = -(-int((end - start).total_seconds()) // HOUR_S)
-    return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
 
 
 def _sum(rows: list[Row | None]) -> Row:

@@ -97,6 +97,31 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     return midnight - offset_s.cast("int64").as_interval("s")
 
 
+HOUR_S: Final = 3_600
+
+
+def hour_start(at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampValue:
+    """Return the UTC time at which the hour of a moment starts; hours are counted from the start of the local day.
+
+    Args:
+        at: The moments, in UTC.
+        day: Their days in the time zone.
+        days: As for `day_start`.
+        timezone: The IANA name of the zone.
+    """
+    midnight = day_start(day, days, timezone)
+    since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
+    return midnight + ((since_s // HOUR_S).cast("int64") * HOUR_S).as_interval("s")
+
+
+def hours_of(a_day: date, timezone: str) -> list[datetime]:
+    """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
+    zone = ZoneInfo(timezone)
+    start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (a_day, a_day + ONE_DAY))
+    count = -(-int((end - start).total_seconds()) // HOUR_S)
+    return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
+
+
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
     for a_day in Days.between(first, end + ONE_DAY).dates:

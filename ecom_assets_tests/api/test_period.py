@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.sales.queries import _hours
+from ecom_assets.tables.days import hours_of
 from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, LENGTHS, MOST_DAYS, Period, changes, share
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -51,7 +51,7 @@ def test_days_of_one_s_own_are_taken_or_refused(start: date, end: date) -> None:
     ],
 )
 def test_a_day_has_the_hours_that_its_zone_gives_it(day: date, zone: str, count: int, last: str) -> None:
-    hours = _hours(day, zone)
+    hours = hours_of(day, zone)
     assert len(hours) == count
     assert hours[0].isoformat().startswith(f"{day}T00:00:00")
     assert hours[-1].isoformat() == last

@@ -96,6 +96,14 @@ def test_days_beyond_the_data_are_not_known_and_warned_of(home: Path, option: st
     ]
 
 
+def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
+    """In Auckland, 13 hours ahead, what happened at 11:00 and 12:00 UTC on the 2nd happened on the 3rd."""
+    found = ask(home, "--timezone", "Pacific/Auckland", "--json").json
+    assert (found["periods"][0], found["series"][0]["values"]) == ("2026-03-02", [1, 2, 1, 1])
+    said = ecom("trend", "--events", home.parent / "story.csv", "--timezone", "Mars/Olympus", home=home)
+    assert (said.exit_code, said.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is no IANA")) == (2, True)
+
+
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
