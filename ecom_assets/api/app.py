@@ -15,6 +15,7 @@ from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
     customers,
+    experiments,
     funnels,
     journeys,
     operation,
@@ -45,6 +46,7 @@ ROUTERS: Final[list[APIRouter]] = [
     funnels.questions,
     retention.questions,
     trends.questions,
+    experiments.questions,
     realtime.router,
     operation.router,
 ]

@@ -58,7 +58,7 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dic
     with reading.adhoc() as con:
         found = count(con, within(reading.events_in(con), covered), extent)
     definition = found.pop("definition")
-    rows = next(name for name in ("breakdown", "series", "cohorts") if name in found)
+    rows = next(name for name in ("breakdown", "series", "cohorts", "variants") if name in found)
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)
     return ask.answer(asked, definition, numbers, period)

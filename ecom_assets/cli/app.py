@@ -42,6 +42,10 @@ COMMANDS: Final[Commands] = {
     "sessions": ("ecom_assets.cli.sessions.sessions", "Cut the events of files into sessions."),
     "funnel": ("ecom_assets.cli.funnel.funnel", "Count who got how far through the steps."),
     "trend": ("ecom_assets.cli.trend.trend", "Count events or visitors over time, or add up what they carry."),
+    "experiment": (
+        "ecom_assets.cli.experiment.experiment",
+        "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
+    ),
     "segments": (
         "ecom_assets.cli.segments.segments",
         "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",

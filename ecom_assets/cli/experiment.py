@@ -1,0 +1,205 @@
+"""`ecom experiment`: its options, and the result as text."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.chart import BAR_WIDTH, duration
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, all_paths, print_answer, read_definition
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.tables.event_filter import EventFilter
+
+Variant = Annotated[
+    str | None, typer.Option(help="Column or properties.key that names the variant, such as properties.variant.")
+]
+Goal = Annotated[str | None, typer.Option(help="Event type that counts as success, such as purchase.")]
+GoalWhere = Annotated[
+    list[str] | None, typer.Option(help="What must hold of a goal event, such as 'cart_amount > 20'.")
+]
+Exposure = Annotated[
+    str | None, typer.Option(help="Event type that tells the variant; any event that has one if not given.")
+]
+ExposureWhere = Annotated[
+    list[str] | None, typer.Option(help="What must hold of an exposure, such as 'properties.experiment = checkout'.")
+]
+Shares = Annotated[
+    list[str] | None,
+    typer.Option("--share", help="VARIANT=NUMBER, its planned share; give it for each variant. Equal if not given."),
+]
+Where = Annotated[
+    list[str] | None, typer.Option(help="What must hold of exposures and goals, such as 'cart_amount > 20'.")
+]
+
+
+def answer_experiment(
+    paths: list[str], mapping: str | None, experiment: Experiment, days: QuestionDays
+) -> dict[str, Any]:
+    """Return how the variants of an experiment compare, from the events of files.
+
+    Raises:
+        UsageError: No files are given.
+        SourceError: The files have no valid event.
+    """
+    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    goal, exposure = (_translated(one, files) for one in (experiment.goal, experiment.exposure))
+    clean = files.clean()
+    (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
+    if known["first"] is None:
+        raise SourceError(
+            "None of the rows is an event that counts, so nobody saw a variant; `ecom sessions` says why."
+        )
+    own, asked = replace(experiment, goal=goal, exposure=exposure), days.within(known["last"])
+    return experiment_answer(files.con, clean, own, (known["first"], known["last"]), asked) | {
+        "rows": files.rows.as_json()
+    }
+
+
+def _translated(asked: EventFilter, files: FileEvents) -> EventFilter:
+    return replace(asked, event_type=asked.event_type and files.mapping.translate(asked.event_type))
+
+
+def experiment(
+    more: MorePaths = None,
+    events: Events = None,
+    mapping: Mapping = None,
+    variant: Variant = None,
+    goal: Goal = None,
+    goal_where: GoalWhere = None,
+    exposure: Exposure = None,
+    exposure_where: ExposureWhere = None,
+    control: Annotated[str | None, typer.Option(help="Variant to compare with; control if not given.")] = None,
+    within: Annotated[str | None, typer.Option(help="Time for a goal after the exposure, such as 7d.")] = None,
+    amount: Annotated[str | None, typer.Option(help="Number column of goals whose mean per unit is compared.")] = None,
+    shares: Shares = None,
+    multiple: Annotated[
+        str | None,
+        typer.Option(help="Units that saw several variants: exclude (default), or first for the first seen."),
+    ] = None,
+    where: Where = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
+    planned_units: Annotated[
+        int | None, typer.Option(help="Units at which the sequential interval is narrowest; 5000 if not given.")
+    ] = None,
+    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the variants of an experiment: conversion and mean by variant, and whether they differ."""
+    days = QuestionDays.read(first, to, last)
+    given: dict[str, Any] = {"variant": variant, "goal": _event(goal, goal_where), "within": within, "amount": amount}
+    given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
+    given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
+    answer = answer_experiment(all_paths(events, more), mapping, _asked(definition, given), days)
+    print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
+
+
+def _event(event_type: str | None, where: list[str] | None) -> dict[str, Any] | None:
+    if event_type is None and not where:
+        return None
+    return {"event_type": event_type, "where": where}
+
+
+def _read_shares(texts: list[str] | None) -> dict[str, float] | None:
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, _, number = text.rpartition("=")
+        try:
+            part = float(number)
+        except ValueError:
+            name = ""
+        if not name or name in found:
+            raise UsageError(f"--share {text!r} is not understood; write VARIANT=NUMBER once each, as in control=50.")
+        found[name] = part
+    return found or None
+
+
+def _asked(definition: Path | None, given: dict[str, Any]) -> Experiment:
+    """Return the definition from a file or from the options.
+
+    Raises:
+        UsageError: There are both a file and options.
+    """
+    told = {name: value for name, value in given.items() if value is not None and value != []}
+    if definition is None:
+        return Experiment.from_mapping(told)
+    if told:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in told)
+        raise UsageError(f"--definition says what {names} would; leave one of them out.")
+    return Experiment.from_mapping(read_definition(definition, "experiment", "variant"))
+
+
+def experiment_lines(answer: dict[str, Any]) -> list[str]:
+    """Return a line per variant and metric, how each compares with the control, and whether the split is as planned."""
+    variants, asked = answer["variants"], answer["definition"]
+    within = f" within {duration(int(asked['within'][:-1]))} of the exposure" if asked["within"] else ""
+    goal = asked["goal"]["event_type"] or "any event"
+    lines = [f"{goal}{within} by {asked['variant']}, exposed {asked['first_date']} to {asked['last_date']}"]
+    lines += _metric_lines(variants, "conversion", asked)
+    if asked["amount"]:
+        lines += ["", f"{asked['amount']} per unit", *_metric_lines(variants, "mean", asked)]
+    return [*lines, *_notes(answer)]
+
+
+def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, asked: dict[str, Any]) -> list[str]:
+    width = max((len(one["variant"]) for one in variants), default=0)
+    largest = max((abs(one[metric]["value"] or 0) for one in variants), default=0) or 1
+    lines = []
+    for one in variants:
+        value, chance = one[metric]["value"], one[metric]["probability_best"]
+        bar = "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
+        told = [f"{one['converted_count']:,} of {one['unit_count']:,}"] if metric == "conversion" else []
+        told += [] if chance is None else [f"best {chance:.1%}"]
+        shown = f"{bar:{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(told)}"
+        lines.append(f"  {one['variant']:{width}} {shown}".rstrip())
+    for one in variants:
+        if compared := one[metric]["against_control"]:
+            lines += _comparison(one["variant"], compared, metric, asked)
+    return lines
+
+
+def _comparison(variant: str, compared: dict[str, Any], metric: str, asked: dict[str, Any]) -> list[str]:
+    relative = compared["relative_difference"]
+    share = "" if relative is None else f" ({relative:+.1%})"
+    lines = [f"  {variant} against {asked['control']}: {_value(compared['difference'], metric, '+')}{share}"]
+    level = f"{asked['confidence']:g}"
+    if compared["sequential"]:
+        ends = _ends(compared["sequential"], metric)
+        lines.append(f"    sequential interval {level}: {ends}, p {compared['p_value']:.2g}")
+    if compared["credible"]:
+        ends = _ends(compared["credible"], metric)
+        lines.append(f"    credible interval {level}: {ends}, better with {compared['probability_better']:.1%}")
+    return lines
+
+
+def _value(value: float | None, metric: str, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:{sign}.2%}" if metric == "conversion" else f"{value:{sign},.2f}"
+
+
+def _ends(interval: dict[str, float], metric: str) -> str:
+    return f"{_value(interval['low'], metric, '+')} to {_value(interval['high'], metric, '+')}"
+
+
+def _notes(answer: dict[str, Any]) -> list[str]:
+    """Return lines on the split, on units left out, and on units whose time is not over."""
+    lines, asked = [""], answer["definition"]
+    if ratio := answer["sample_ratio"]:
+        said = "NOT as planned" if ratio["is_mismatch"] else "as planned"
+        lines.append(f"Split: {said} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})")
+    if answer["mixed_count"]:
+        what = "counted for the first" if asked["multiple"] == "first" else "left out"
+        lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {what}")
+    if waiting := sum(one["open_count"] for one in answer["variants"]):
+        lines.append(f"Units whose time for the goal is not over: {waiting:,}")
+    return lines if len(lines) > 1 else []

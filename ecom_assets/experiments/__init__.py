@@ -1,0 +1,1 @@
+"""Experiments: how variants compare, and whether the difference is more than chance."""

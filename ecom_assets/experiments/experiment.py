@@ -1,0 +1,252 @@
+"""Experiments: the definition, and the counts of each variant as an Ibis expression. METRICS "Experiment".
+
+`comparison.py` compares the counts; `queries.py` puts both together.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.definition import parse_duration
+from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
+from ecom_assets.tables.event_filter import ANY_EVENT, EventFilter
+from ecom_assets.tables.values import check_column
+
+MIN_VARIANTS: Final = 2
+MAX_VARIANTS: Final = 20
+MULTIPLE: Final = ("exclude", "first")
+EXACT: Final = "decimal(38, 6)"
+"""The type in which amounts are added up, because a sum of doubles depends on their order."""
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.9999
+MAX_PLANNED: Final = 1_000_000_000
+MAX_WITHIN_S: Final = 100 * 366 * 86_400
+_KEYS: Final = (
+    "variant",
+    "exposure",
+    "control",
+    "goal",
+    "within",
+    "amount",
+    "shares",
+    "multiple",
+    "where",
+    "confidence",
+    "planned_units",
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment: who saw which variant, what counts as success, and how the variants are compared.
+
+    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal event follows at the
+    same time or later.
+
+    Attributes:
+        variant: The column or `properties.key` that names the variant.
+        goal: The events that count as success.
+        exposure: The events that tell the variant; any event that has one by default.
+        control: The variant with which the others are compared.
+        within_s: How long after the first exposure a goal event counts, in seconds, the end included; None for no
+            limit but the last day of the question.
+        amount: The number column or `properties.key` of goal events whose sum per unit is compared too; None for none.
+        shares: The planned share of each variant, in any unit such as percent. Other variants are ignored. Without
+            shares all variants that occur count, and equal shares are expected.
+        multiple: What becomes of units exposed to several variants: `exclude` leaves them out, `first` counts them
+            for the variant that they saw first.
+        where: Conditions on all events, those of exposures and of goals.
+        confidence: The confidence level of all intervals, such as 0.95.
+        planned_units: The number of units at which the sequential interval is narrowest; it is valid at any number.
+    """
+
+    variant: str
+    goal: EventFilter
+    exposure: EventFilter = ANY_EVENT
+    control: str = "control"
+    within_s: int | None = None
+    amount: str | None = None
+    shares: tuple[tuple[str, float], ...] = ()
+    multiple: str = "exclude"
+    where: Where = EVERYTHING
+    confidence: float = 0.95
+    planned_units: int = 5_000
+
+    def __post_init__(self) -> None:
+        """Refuse a definition that cannot be answered.
+
+        Raises:
+            DefinitionError: A value is unknown or out of range.
+        """
+        check_column("The variant of an experiment", self.variant)
+        if self.amount is not None:
+            check_column("The amount of an experiment", self.amount)
+        if self.multiple not in MULTIPLE:
+            known = did_you_mean(self.multiple, MULTIPLE)
+            raise DefinitionError(f"Units exposed to several variants cannot be treated as {self.multiple!r}; {known}.")
+        if self.within_s is not None and not 1 <= self.within_s <= MAX_WITHIN_S:
+            raise DefinitionError(f"`within` of an experiment is 1 s to 100 years; got {self.within_s} s.")
+        if not LEAST_CONFIDENCE <= _number("confidence", self.confidence) <= MOST_CONFIDENCE:
+            raise DefinitionError(
+                f"The confidence of an experiment cannot be {self.confidence}; "
+                f"give {LEAST_CONFIDENCE} to {MOST_CONFIDENCE}, such as 0.95."
+            )
+        if type(self.planned_units) is not int or not 1 <= self.planned_units <= MAX_PLANNED:
+            raise DefinitionError(f"The planned units cannot be {self.planned_units!r}; give 1 to {MAX_PLANNED:,}.")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        names = [name for name, _ in self.shares]
+        if self.shares and not MIN_VARIANTS <= len(names) <= MAX_VARIANTS:
+            raise DefinitionError(
+                f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(names)}; list their shares."
+            )
+        for name, part in self.shares:
+            if names.count(name) > 1:
+                raise DefinitionError(f"The share of the variant {name!r} is given twice; give it once.")
+            if not _number(f"share of the variant {name!r}", part) > 0:
+                raise DefinitionError(f"The share of the variant {name!r} cannot be {part}; give a number above 0.")
+        if self.shares and self.control not in names:
+            raise DefinitionError(f"The control {self.control!r} has no share; {did_you_mean(self.control, names)}.")
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> "Experiment":
+        """Build an experiment from a definition file or the body of a request.
+
+        Raises:
+            DefinitionError: A key is unknown or missing, or a value does not fit.
+        """
+        for key in raw:
+            if key not in _KEYS:
+                raise DefinitionError(f"Unknown key {key!r} in an experiment; {did_you_mean(key, _KEYS)}.")
+        for key, example in (("variant", "properties.variant"), ("goal", "purchase")):
+            if not raw.get(key):
+                raise DefinitionError(f"An experiment needs `{key}`, such as {example}.")
+        shares = raw.get("shares") or {}
+        if not isinstance(shares, Mapping):
+            raise DefinitionError(f"`shares` of an experiment map variants to numbers; got {shares!r}.")
+        plain = ("control", "amount", "multiple", "confidence", "planned_units")
+        return cls(
+            raw["variant"],
+            EventFilter.from_mapping(raw["goal"], "The goal of an experiment"),
+            EventFilter.from_mapping(raw.get("exposure") or "*", "The exposure of an experiment"),
+            within_s=parse_duration(raw["within"]) if raw.get("within") is not None else None,
+            shares=tuple((str(name), part) for name, part in shares.items()),
+            where=where_from(raw["where"]) if raw.get("where") else EVERYTHING,
+            **{name: raw[name] for name in plain if raw.get(name) is not None},
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the experiment as in a definition file; the inverse of `from_mapping`."""
+        told: dict[str, Any] = {
+            "variant": self.variant,
+            "exposure": self.exposure.to_mapping(),
+            "control": self.control,
+            "goal": self.goal.to_mapping(),
+            "within": None if self.within_s is None else f"{self.within_s}s",
+            "amount": self.amount,
+            "shares": dict(self.shares) or None,
+            "multiple": self.multiple,
+            "confidence": self.confidence,
+            "planned_units": self.planned_units,
+        }
+        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DefinitionError(f"The {name} of an experiment is a number; got {value!r}.")
+    return value
+
+
+def variant_counts(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:
+    """Return the counts of each variant.
+
+    Columns: `variant`; `unit_count`; `mixed_count`, units exposed to several variants, which are not among the units
+    unless they count for the first; `converted_count`; `open_count`, units whose time for a goal is not over at the
+    newest event; `amount_sum` and `amount_square_sum` over units. Units that are left out have the variant null.
+
+    Args:
+        events: Rows of `CleanEvents`, also of days after the last one if `within` is given.
+        experiment: The definition.
+        first: The first day of exposures.
+        last: The last day of exposures, included.
+
+    Raises:
+        DefinitionError: A column is missing, or has another kind of value.
+    """
+    units = _outcomes(events, experiment, first, last)
+    if experiment.multiple == "first":
+        units = units.mutate(is_counted=ibis.literal(1))
+    else:
+        is_mixed = units.is_mixed == 1
+        units = units.mutate(
+            variant=is_mixed.ifelse(ibis.null("string"), units.variant), is_counted=is_mixed.ifelse(0, 1)
+        )
+    square = (units.amount * units.amount).cast(EXACT)
+    return units.group_by("variant").agg(
+        unit_count=units.is_counted.sum(),
+        mixed_count=units.is_mixed.sum(),
+        converted_count=units.is_converted.sum(),
+        open_count=units.is_open.sum(),
+        amount_sum=units.amount.sum(),
+        amount_square_sum=square.sum(),
+    )
+
+
+def _outcomes(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:
+    """Return a row per exposed unit: `variant`, and whether it saw several, converted, and may still convert."""
+    exposed = _first_exposures(events, experiment, first, last)
+    goals = events.filter(
+        experiment.goal.matches(events), holds(events, experiment.where), events.event_date >= ibis.literal(first)
+    )
+    if experiment.within_s is None:
+        goals = goals.filter(goals.event_date <= ibis.literal(last))
+    amount = number_of(goals, experiment.amount).cast(EXACT) if experiment.amount else ibis.literal(0).cast(EXACT)
+    after = goals.select("visitor_id", "event_at", amount=amount).join(
+        exposed.select("visitor_id", "exposed_at"), "visitor_id"
+    )
+    after = after.filter(after.event_at >= after.exposed_at)
+    newest = events.event_at.max().as_scalar()
+    is_open = ibis.literal(0)
+    if experiment.within_s is not None:
+        length = ibis.interval(seconds=experiment.within_s)
+        after = after.filter(after.event_at <= after.exposed_at + length)
+        is_open = (exposed.exposed_at + length > newest).ifelse(1, 0)
+    reached = after.group_by("visitor_id").agg(goal_count=after.count(), amount=after.amount.sum())
+    found = exposed.mutate(is_open=is_open).left_join(reached, "visitor_id")
+    return found.select(
+        "visitor_id",
+        "variant",
+        "is_mixed",
+        "is_open",
+        is_converted=found.goal_count.notnull().ifelse(1, 0),
+        amount=found.amount.fill_null(ibis.literal(0).cast(EXACT)).cast(EXACT),
+    )
+
+
+def _first_exposures(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:
+    """Return each exposed visitor's variant, time of first exposure, and whether there were several variants."""
+    in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
+    found = events.filter(in_range, experiment.exposure.matches(events), holds(events, experiment.where))
+    found = found.select("visitor_id", "event_at", "event_id", variant=text_of(found, experiment.variant))
+    found = found.filter(found.variant.notnull())
+    if experiment.shares:
+        found = found.filter(found.variant.isin([name for name, _ in experiment.shares]))
+    is_mixed = (found.variant.min() != found.variant.max()).ifelse(1, 0)
+    units = found.group_by("visitor_id").agg(
+        exposed_at=found.event_at.min(), is_mixed=is_mixed, variant=found.variant.min()
+    )
+    if experiment.multiple == "exclude":
+        return units
+    # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
+    in_order = ibis.window(group_by="visitor_id", order_by=["event_at", "event_id"])
+    ranked = found.mutate(place=ibis.row_number().over(in_order))
+    firsts = ranked.filter(ranked.place == 0).select("visitor_id", "variant")
+    return units.drop("variant").join(firsts, "visitor_id")

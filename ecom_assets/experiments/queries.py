@@ -1,0 +1,235 @@
+"""Answers to questions about experiments, computed from clean events."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.experiments.comparison import (
+    MISMATCH_BELOW,
+    Interval,
+    Posterior,
+    Sample,
+    beta_posterior,
+    credible_difference,
+    credible_interval,
+    normal_posterior,
+    probability_best,
+    sample_ratio,
+    sequential,
+)
+from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, variant_counts
+from ecom_assets.tables.queries import DECIMALS
+from ecom_assets.trends.queries import Range
+
+FEWEST_UNITS = 100
+"""Units per variant below which the intervals, which are approximations for many units, are warned of."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What `variant_counts` says of a variant."""
+
+    variant: str
+    unit_count: int = 0
+    converted_count: int = 0
+    open_count: int = 0
+    amount_sum: Fraction = Fraction(0)
+    amount_square_sum: Fraction = Fraction(0)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Counts":
+        """Return the counts of a row."""
+        return cls(
+            row["variant"],
+            int(row["unit_count"]),
+            int(row["converted_count"]),
+            int(row["open_count"]),
+            Fraction(Decimal(row["amount_sum"])),
+            Fraction(Decimal(row["amount_square_sum"])),
+        )
+
+
+def experiment_answer(
+    con: SQLBackend,
+    events: ir.Table,
+    experiment: Experiment,
+    known: tuple[date, date],
+    asked: tuple[date | None, date | None],
+) -> dict[str, Any]:
+    """Return the counts of each variant, and how it compares with the control.
+
+    Args:
+        con: The engine that has the events.
+        events: Rows of `CleanEvents`.
+        experiment: The definition.
+        known: The first and the last day of the data.
+        asked: The first and the last day of exposures; None for those of the data.
+
+    Raises:
+        DefinitionError: The definition does not fit the events.
+    """
+    days = Range.of_question(known, asked)
+    counted = variant_counts(events, experiment, days.first, days.last)
+    rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
+    variants = _in_order(rows, experiment)
+    named = [one.event_type for one in (experiment.exposure, experiment.goal) if one.event_type]
+    return {
+        "definition": {**experiment.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
+        "variants": _described(variants, experiment),
+        "mixed_count": sum(int(row["mixed_count"]) for row in rows),
+        "sample_ratio": _ratio(variants, experiment),
+        "warnings": [
+            *days.warnings(),
+            *missing_type_warnings(con, events, named),
+            *_warnings(variants, experiment),
+        ],
+    }
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]], experiment: Experiment) -> list[Counts]:
+    """Return the variants, the control first, the others by name."""
+    found = {row["variant"]: Counts.of_row(row) for row in rows if row["variant"] is not None}
+    if len(found) > MAX_VARIANTS:
+        raise DefinitionError(
+            f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is no variant; name those to compare as "
+            "shares, such as control=50 and test=50."
+        )
+    names = [name for name, _ in experiment.shares] or sorted(found)
+    if names and experiment.control not in names:
+        raise DefinitionError(
+            f"No unit was exposed to the control {experiment.control!r}; {did_you_mean(experiment.control, names)}."
+        )
+    in_order = sorted(names, key=lambda name: name != experiment.control)
+    return [found.get(name) or Counts(name) for name in in_order]
+
+
+def _described(variants: Sequence[Counts], experiment: Experiment) -> list[dict[str, Any]]:
+    shares = _shares(variants, experiment)
+    rates = _metric([_conversion(one) for one in variants], experiment)
+    means = _metric([_amounts(one) for one in variants], experiment) if experiment.amount else [None] * len(variants)
+    return [
+        {
+            "variant": one.variant,
+            "unit_count": one.unit_count,
+            "expected_share": _rounded(part),
+            "converted_count": one.converted_count,
+            "open_count": one.open_count,
+            "amount": float(one.amount_sum) if experiment.amount else None,
+            "conversion": rate,
+            "mean": mean,
+        }
+        for one, part, rate, mean in zip(variants, shares, rates, means, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """A metric of a variant: its sample, what is believed of it, and the greatest difference that there can be."""
+
+    sample: Sample | None
+    posterior: Posterior | None
+    most: float = math.inf
+
+
+def _conversion(one: Counts) -> _Metric:
+    sample = Sample.of_successes(one.converted_count, one.unit_count) if one.unit_count else None
+    return _Metric(sample, beta_posterior(one.converted_count, one.unit_count), most=1)
+
+
+def _amounts(one: Counts) -> _Metric:
+    if not one.unit_count:
+        return _Metric(None, None)
+    sample = Sample.of_sums(one.amount_sum, one.amount_square_sum, one.unit_count)
+    return _Metric(sample, normal_posterior(sample))
+
+
+def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str, Any]]:
+    """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
+    believed = [one.posterior for one in metrics if one.posterior]
+    best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
+    found = []
+    for place, (one, chance) in enumerate(zip(metrics, best, strict=True)):
+        credible = credible_interval(one.posterior, experiment.confidence) if one.posterior and one.sample else None
+        told = {"value": _rounded(one.sample.mean) if one.sample else None, "credible": _ends(credible)}
+        told |= {"probability_best": _rounded(chance)}
+        found.append(told | {"against_control": _compared(metrics[0], one, experiment) if place else None})
+    return found
+
+
+def _compared(control: _Metric, other: _Metric, experiment: Experiment) -> dict[str, Any] | None:
+    if not control.sample or not other.sample:
+        return None
+    difference = other.sample.mean - control.sample.mean
+    relative = difference / control.sample.mean if control.sample.mean else None
+    looks = sequential(control.sample, other.sample, experiment.confidence, experiment.planned_units)
+    credible, better = None, None
+    if control.posterior and other.posterior:
+        credible = credible_difference(control.posterior, other.posterior, experiment.confidence)
+        better = probability_best([control.posterior, other.posterior])[1]
+    return {
+        "difference": _rounded(difference),
+        "relative_difference": _rounded(relative),
+        "sequential": _ends(looks.difference.within(control.most) if looks else None),
+        "relative_sequential": _ends(looks.relative if looks else None),
+        "p_value": _probability(looks.p_value) if looks else None,
+        "credible": _ends(credible),
+        "probability_better": _rounded(better),
+    }
+
+
+def _ends(interval: Interval | None) -> dict[str, float | None] | None:
+    return {"low": _rounded(interval.low), "high": _rounded(interval.high)} if interval else None
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a number with as many decimals as are the same on every machine."""
+    return None if value is None or math.isnan(value) else round(value, DECIMALS)
+
+
+def _probability(value: float) -> float:
+    """Return a p-value with its leading digits, because the small ones matter."""
+    return float(f"{value:.{DECIMALS}g}")
+
+
+def _shares(variants: Sequence[Counts], experiment: Experiment) -> list[float]:
+    planned = dict(experiment.shares) or {one.variant: 1.0 for one in variants}
+    return [planned[one.variant] / math.fsum(planned.values()) for one in variants]
+
+
+def _ratio(variants: Sequence[Counts], experiment: Experiment) -> dict[str, Any] | None:
+    found = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
+    if not found:
+        return None
+    told = {"chi_squared": _rounded(found.chi_squared), "p_value": _probability(found.p_value)}
+    return told | {"threshold": MISMATCH_BELOW, "is_mismatch": found.is_mismatch}
+
+
+def _warnings(variants: Sequence[Counts], experiment: Experiment) -> list[str]:
+    """Return a sentence for each reason to doubt the comparison."""
+    if not any(one.unit_count for one in variants):
+        return ["No unit was exposed to a variant on these days."]
+    found = []
+    if len(variants) == 1:
+        found.append(f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to compare.")
+    few = [f"{one.variant} ({one.unit_count})" for one in variants if one.unit_count < FEWEST_UNITS]
+    if few:
+        found.append(
+            f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
+            "those of `credible` for conversion only can be used."
+        )
+    ratio = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
+    if ratio and ratio.is_mismatch:
+        found.append(
+            f"The units are not split as planned (p = {ratio.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
+            "may come from the split; find out who is missing before you trust them."
+        )
+    return found

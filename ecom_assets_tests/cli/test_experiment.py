@@ -1,0 +1,183 @@
+"""`ecom experiment`: variants compared from files, without setting anything up."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import Said, ecom, real_file
+
+HEADER = "event_id,user_id,event_type,event_timestamp,product_id,session_id,cart_value,variant"
+STORY = """\
+a1,ann,page_view,2026-03-02T10:00:00Z,,s1,,control
+a2,ann,purchase,2026-03-02T10:30:00Z,,s1,10,
+b1,bob,page_view,2026-03-02T11:00:00Z,,s2,,test
+b2,bob,purchase,2026-03-04T11:00:00Z,,s3,30,
+c1,cid,page_view,2026-03-02T12:00:00Z,,s4,,test
+d1,dan,purchase,2026-03-02T12:59:00Z,,s5,99,
+d2,dan,page_view,2026-03-02T13:00:00Z,,s5,,control
+e1,eva,page_view,2026-03-02T14:00:00Z,,s6,,control
+e2,eva,page_view,2026-03-03T14:00:00Z,,s7,,test
+x1,,page_view,2026-03-03T14:00:00Z,,,,test
+"""
+"""`x1` is of nobody."""
+MAPPING = """\
+name: story
+description: Events with a variant
+fields: {event_id: event_id, user_id: user_id, event_type: event_type, event_timestamp: event_timestamp,
+  product_id: product_id, session_id: session_id, cart_value: cart_value}
+other_columns: properties
+"""
+QUESTION = ("--variant", "properties.variant", "--goal", "purchase", "--within", "1d")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
+    (tmp_path / "story.yaml").write_text(MAPPING)
+    return tmp_path / "home"
+
+
+def ask(home: Path, *words: str | Path) -> Said:
+    folder = home.parent
+    return ecom("experiment", "--events", folder / "story.csv", "--mapping", folder / "story.yaml", *words, home=home)
+
+
+def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
+    said = ask(home, *QUESTION, "--amount", "cart_amount", "--json")
+    assert (said.exit_code, said.err) == (0, "")
+    found = said.json
+    assert found["definition"] == {
+        "variant": "properties.variant",
+        "exposure": {"event_type": None},
+        "control": "control",
+        "goal": {"event_type": "purchase"},
+        "within": "86400s",
+        "amount": "cart_amount",
+        "shares": None,
+        "multiple": "exclude",
+        "confidence": 0.95,
+        "planned_units": 5_000,
+        "first_date": "2026-03-02",
+        "last_date": "2026-03-04",
+    }
+    control, other = found["variants"]
+    assert control["conversion"] == {
+        "value": 0.5,
+        "credible": {"low": 0.094299, "high": 0.905701},
+        "probability_best": 0.8,
+        "against_control": None,
+    }
+    assert (other["variant"], other["unit_count"], other["converted_count"], other["open_count"]) == ("test", 2, 0, 0)
+    assert other["conversion"]["against_control"]["difference"] == -0.5
+    assert set(other["conversion"]["against_control"]) == {
+        "difference",
+        "relative_difference",
+        "sequential",
+        "relative_sequential",
+        "p_value",
+        "credible",
+        "probability_better",
+    }
+    assert (control["amount"], control["mean"]["value"], other["mean"]["value"]) == (10.0, 5.0, 0.0)
+    assert found["mixed_count"] == 1
+    assert found["sample_ratio"] == {"chi_squared": 0.0, "p_value": 1.0, "threshold": 0.001, "is_mismatch": False}
+    assert found["rows"] == {"read": 10, "counted": 9, "rejected": {"missing_identity": 1}}
+
+
+def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
+    said = ask(home, *QUESTION)
+    assert said.out.splitlines() == [
+        "purchase within 1.0 d of the exposure by properties.variant, exposed 2026-03-02 to 2026-03-04",
+        "  control ██████████████████████████████    50.00%  1 of 2, best 80.0%",
+        "  test                                       0.00%  0 of 2, best 20.0%",
+        "  test against control: -50.00% (-100.0%)",
+        "    sequential interval 0.95: -100.00% to +100.00%, p 1",
+        "    credible interval 0.95: -78.12% to +36.18%, better with 20.0%",
+        "",
+        "Split: as planned (chi-squared 0.00, p 1)",
+        "Units exposed to several variants: 1, left out",
+        "Rows: 10 read, 9 counted; not counted: missing_identity 1",
+    ]
+    assert said.err.startswith("ecom: warning: Some variants have fewer than 100 units: control (2), test (2);")
+
+
+def test_conditions_shares_and_days_go_together(home: Path) -> None:
+    words = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
+    found = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json
+    assert [(one["unit_count"], one["converted_count"]) for one in found["variants"]] == [(3, 0), (2, 0)]
+    assert [one["expected_share"] for one in found["variants"]] == [0.25, 0.75]
+    found = ask(home, *QUESTION[:4], *words, "--json").json
+    assert [one["converted_count"] for one in found["variants"]] == [0, 1]
+    shown = ask(home, *QUESTION, "--exposure", "page_view", "--exposure-where", "properties.variant != test", "--json")
+    assert [one["unit_count"] for one in shown.json["variants"]] == [3]
+    assert shown.json["warnings"][0] == "All units saw the same variant, 'control', so there is nothing to compare."
+
+
+def test_a_definition_says_all_of_it(home: Path) -> None:
+    file = home.parent / "checkout.yaml"
+    file.write_text("variant: properties.variant\ngoal: {event_type: purchase, where: {cart_amount: 10}}\nwithin: 1d\n")
+    found = ask(home, "--definition", file, "--json").json
+    assert [one["converted_count"] for one in found["variants"]] == [1, 0]
+    refused = ask(home, "--definition", file, "--control", "x")
+    assert (refused.exit_code, refused.sentence) == (
+        2,
+        "--definition says what --control would; leave one of them out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--goal", "purchase"), "An experiment needs `variant`, such as properties.variant."),
+        (
+            (*QUESTION, "--share", "control"),
+            "--share 'control' is not understood; write VARIANT=NUMBER once each, as in control=50.",
+        ),
+        ((*QUESTION, "--control", "base"), "No unit was exposed to the control 'base'; Known: control, test."),
+        (("--variant", "brand", "--goal", "purchase"), "The events have no column 'brand'; "),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    said = ask(home, *words)
+    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+
+
+def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
+    """Whoever saw Samsung or Apple, of those who saw only one of them: how many bought, and for how much."""
+    file = real_file("rees46_2019_10_01.csv")
+    asked = ("--variant", "properties.brand", "--exposure", "view", "--goal", "purchase", "--amount", "cart_amount")
+    words = (
+        *asked,
+        "--control",
+        "samsung",
+        "--share",
+        "samsung=1",
+        "--share",
+        "apple=1",
+        "--mapping",
+        "rees46",
+        "--json",
+    )
+    found = ecom("experiment", "--events", file, *words, home=home).json
+    with file.open(newline="") as opened:
+        lines = list({tuple(line.items()): line for line in csv.DictReader(opened)}.values())
+    since: dict[str, str] = {}
+    seen: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        if line["event_type"] == "view" and line["brand"] in {"samsung", "apple"}:
+            seen[line["user_id"]].add(line["brand"])
+            since[line["user_id"]] = min(line["event_time"], since.get(line["user_id"], line["event_time"]))
+    for one in found["variants"]:
+        units = {user for user, brands in seen.items() if brands == {one["variant"]}}
+        bought = [
+            line
+            for line in lines
+            if line["user_id"] in units
+            and line["event_type"] == "purchase"
+            and line["event_time"] >= since[line["user_id"]]
+        ]
+        assert (one["unit_count"], one["converted_count"]) == (len(units), len({line["user_id"] for line in bought}))
+        assert one["amount"] == pytest.approx(sum(float(line["price"]) for line in bought))
+    assert found["mixed_count"] == sum(len(brands) > 1 for brands in seen.values()) == 74

@@ -1,0 +1,102 @@
+"""Experiments by their definition, in plain Python: every event of every visitor is looked at."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.experiments.experiment import Experiment
+
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("visitor_id", pa.string()),
+        ("event_type", pa.string()),
+        ("event_at", pa.timestamp("us", tz="UTC")),
+        ("event_date", pa.date32()),
+        ("product_category", pa.string()),
+        ("cart_amount", pa.decimal128(18, 2)),
+        ("properties", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who did what and when, with which variant and amount."""
+
+    event_id: str
+    visitor_id: str
+    event_type: str
+    event_at: datetime
+    variant: str | None = None
+    cart_amount: Decimal | None = None
+
+    @property
+    def day(self) -> date:
+        """The day on which it happened."""
+        return self.event_at.date()
+
+
+def at(text: str) -> datetime:
+    """Return an instant of March 2026 from its day and time, such as `02 10:00`."""
+    return datetime.fromisoformat(f"2026-03-{text}").replace(tzinfo=UTC)
+
+
+def as_events(acts: Sequence[Act]) -> pa.Table:
+    """Return acts as clean events; the variant is a property."""
+    rows = [
+        {
+            "event_id": one.event_id,
+            "visitor_id": one.visitor_id,
+            "event_type": one.event_type,
+            "event_at": one.event_at,
+            "event_date": one.day,
+            "cart_amount": one.cart_amount,
+            "properties": json.dumps({"variant": one.variant}) if one.variant else None,
+        }
+        for one in acts
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def by_definition(acts: Sequence[Act], experiment: Experiment, first: date, last: date) -> dict[str, Any]:
+    """Return for each variant its units, conversions, open units and amounts; and how many units saw several."""
+    newest = max(one.event_at for one in acts)
+    counts: dict[str, dict[str, Any]] = {}
+    mixed = 0
+    for visitor in {one.visitor_id for one in acts}:
+        own = sorted((one for one in acts if one.visitor_id == visitor), key=lambda one: (one.event_at, one.event_id))
+        seen = [one for one in own if one.variant and _is_exposure(one, experiment) and first <= one.day <= last]
+        if not seen:
+            continue
+        is_mixed = len({one.variant for one in seen}) > 1
+        mixed += is_mixed
+        if is_mixed and experiment.multiple == "exclude":
+            continue
+        goals = [one for one in own if _is_goal(one, seen[0], experiment, last)]
+        found = counts.setdefault(str(seen[0].variant), dict.fromkeys(("units", "converted", "open"), 0) | {"paid": []})
+        found["units"] += 1
+        found["converted"] += bool(goals)
+        found["open"] += experiment.within_s is not None and seen[0].event_at + _time(experiment) > newest
+        found["paid"].append(sum((one.cart_amount or Decimal(0) for one in goals), Decimal(0)))
+    return {"variants": counts, "mixed": mixed}
+
+
+def _is_exposure(one: Act, experiment: Experiment) -> bool:
+    wanted = [name for name, _ in experiment.shares]
+    return experiment.exposure.event_type in {None, one.event_type} and (not wanted or one.variant in wanted)
+
+
+def _is_goal(one: Act, exposure: Act, experiment: Experiment, last: date) -> bool:
+    if one.event_type != experiment.goal.event_type or one.event_at < exposure.event_at:
+        return False
+    return one.day <= last if experiment.within_s is None else one.event_at <= exposure.event_at + _time(experiment)
+
+
+def _time(experiment: Experiment) -> timedelta:
+    return timedelta(seconds=experiment.within_s or 0)

@@ -1,0 +1,268 @@
+"""Counts of experiments against their definition in plain Python and against ClickHouse, and what is refused.
+
+Not here: how variants compare (`test_comparison.py`).
+"""
+
+import json
+import random
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from chdb import session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.event_filter import EventFilter
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at, by_definition
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+
+CHECKOUT = Experiment("properties.variant", EventFilter("purchase"), within_s=7 * 86_400, amount="cart_amount")
+STORY = [
+    Act("a1", "ann", "page_view", at("02 10:00"), "control"),
+    Act("a2", "ann", "purchase", at("02 10:30"), None, Decimal("10.00")),
+    Act("a3", "ann", "purchase", at("03 10:00"), None, Decimal("5.00")),
+    Act("b1", "bob", "page_view", at("02 11:00"), "test"),
+    Act("b2", "bob", "purchase", at("09 11:00"), None, Decimal("30.00")),
+    Act("c1", "cid", "page_view", at("02 12:00"), "test"),
+    Act("d1", "dan", "purchase", at("02 12:59"), None, Decimal("99.00")),
+    Act("d2", "dan", "page_view", at("02 13:00"), "control"),
+    Act("e1", "eva", "page_view", at("02 14:00"), "control"),
+    Act("e2", "eva", "page_view", at("03 14:00"), "test"),
+    Act("e3", "eva", "purchase", at("03 15:00"), None, Decimal("7.00")),
+    Act("f1", "fay", "page_view", at("03 09:00"), "test"),
+    Act("f2", "fay", "purchase", at("10 09:00"), None, Decimal("8.00")),
+]
+"""Dan buys a minute before he is exposed; Eva sees both; Bob and Fay buy exactly seven days after."""
+
+
+def answer(acts: list[Act], experiment: Experiment, first: date | None = None, last: date | None = None) -> Any:
+    """Return the answer about acts, whose first and last days are those of the data."""
+    con = connect()
+    con.con.register("acts", as_events(acts))
+    days = [one.day for one in acts]
+    return experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)), (first, last))
+
+
+def counts(found: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return units and conversions by variant."""
+    return {one["variant"]: (one["unit_count"], one["converted_count"]) for one in found["variants"]}
+
+
+# One story, by hand
+
+
+def test_units_convert_after_their_exposure_and_those_of_several_variants_are_left_out() -> None:
+    found = answer(STORY, CHECKOUT)
+    assert counts(found) == {"control": (2, 1), "test": (3, 2)}
+    assert found["mixed_count"] == 1
+    assert [one["amount"] for one in found["variants"]] == [15.0, 38.0]
+    assert [one["mean"]["value"] for one in found["variants"]] == [7.5, 12.666667]
+
+
+def test_units_of_several_variants_may_count_for_the_first() -> None:
+    found = answer(STORY, replace(CHECKOUT, multiple="first"))
+    assert counts(found) == {"control": (3, 2), "test": (3, 2)}
+    assert found["mixed_count"] == 1
+
+
+@pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
+def test_of_simultaneous_exposures_the_one_whose_id_comes_first_counts(ids: tuple[str, str]) -> None:
+    both = [Act(one, "zoe", "page_view", at("02 10:00"), f"of {one}") for one in ids]
+    experiment = replace(CHECKOUT, multiple="first", control="of x1")
+    assert counts(answer(both, experiment)) == {"of x1": (1, 0)}
+
+
+def test_the_time_for_a_goal_ends_to_the_second() -> None:
+    assert counts(answer(STORY, replace(CHECKOUT, within_s=7 * 86_400 - 1)))["test"] == (3, 0)
+
+
+def test_a_goal_counts_after_the_last_day_of_exposures_only_within_its_time() -> None:
+    ends = (date(2026, 3, 2), date(2026, 3, 2))
+    assert counts(answer(STORY, CHECKOUT, *ends)) == {"control": (3, 2), "test": (2, 1)}, "eva saw control only by then"
+    assert counts(answer(STORY, replace(CHECKOUT, within_s=None), *ends)) == {"control": (3, 1), "test": (2, 0)}
+
+
+def test_units_whose_time_is_not_over_are_told() -> None:
+    """The newest event is of the 10th, 09:00: of an exposure on the 3rd at 09:00 the time is over, of one later not."""
+    late = [*STORY, Act("g1", "gus", "page_view", at("03 09:01"), "test")]
+    assert [one["open_count"] for one in answer(late, CHECKOUT)["variants"]] == [0, 1]
+    assert [one["open_count"] for one in answer(late, replace(CHECKOUT, within_s=None))["variants"]] == [0, 0]
+
+
+def test_variants_that_are_not_listed_are_ignored() -> None:
+    more = [
+        *STORY,
+        Act("h1", "hal", "page_view", at("02 10:00"), "third"),
+        Act("c0", "cid", "search", at("02 09:00"), "third"),
+    ]
+    found = answer(more, replace(CHECKOUT, shares=(("control", 50), ("test", 50), ("fourth", 100))))
+    assert counts(found) == {"control": (2, 1), "test": (3, 2), "fourth": (0, 0)}
+    assert [one["expected_share"] for one in found["variants"]] == [0.25, 0.25, 0.5]
+    assert found["variants"][2]["conversion"]["value"] is None
+
+
+def test_exposures_are_of_one_event_type_and_meet_conditions() -> None:
+    shown = replace(CHECKOUT, exposure=EventFilter.from_mapping({"event_type": "search"}, "It"))
+    found = answer(STORY, shown)
+    assert (found["variants"], found["sample_ratio"]) == ([], None)
+    assert found["warnings"][-1] == "No unit was exposed to a variant on these days."
+
+
+def test_a_small_experiment_is_warned_of() -> None:
+    assert [one.split(":")[0] for one in answer(STORY, CHECKOUT)["warnings"]] == [
+        "Some variants have fewer than 100 units"
+    ]
+
+
+def test_a_split_that_is_not_the_planned_one_is_told() -> None:
+    """Wikipedia's example of a sample ratio mismatch: 600 and 400 where as many were expected, p = 2.54e-10."""
+    acts = [Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), "control" if n < 600 else "test") for n in range(1000)]
+    found = answer(acts, CHECKOUT)
+    assert found["sample_ratio"] == {
+        "chi_squared": 40.0,
+        "p_value": 2.53963e-10,
+        "threshold": 0.001,
+        "is_mismatch": True,
+    }
+    assert "not split as planned (p = 2.5e-10, below 0.001)" in found["warnings"][-1]
+    planned = replace(CHECKOUT, shares=(("control", 3), ("test", 2)))
+    assert answer(acts, planned)["sample_ratio"]["is_mismatch"] is False
+
+
+# Against the definition, and ClickHouse
+
+
+def acts_of(seed: int) -> list[Act]:
+    """Return what a few people did in ten days; several things happen at the same time."""
+    dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
+    found = []
+    for number in range(dice.randint(2, 80)):
+        kind = dice.choice(("page_view", "purchase", "search"))
+        variant = dice.choice(("control", "test", None)) if kind != "search" else dice.choice(("third", None))
+        amount = Decimal(dice.randint(0, 50_000)) / 100 if kind == "purchase" and dice.random() < 0.8 else None
+        moment = at("02 00:00") + timedelta(hours=dice.randint(0, 40) * 6)
+        found.append(Act(f"e{number:03}", f"v{dice.randint(0, 15)}", kind, moment, variant, amount))
+    return [*found, Act("z1", "one", "page_view", at("02 00:00"), "control")]
+
+
+DEFINITIONS = st.builds(
+    Experiment,
+    variant=st.just("properties.variant"),
+    goal=st.just(EventFilter("purchase")),
+    exposure=st.sampled_from([EventFilter(), EventFilter("page_view")]),
+    within_s=st.sampled_from([None, 1, 6 * 3_600, 2 * 86_400]),
+    amount=st.just("cart_amount"),
+    shares=st.sampled_from([(), (("control", 1), ("test", 2))]),
+    multiple=st.sampled_from(["exclude", "first"]),
+)
+
+
+@examples(60)
+@given(seed=st.integers(0, 10_000), experiment=DEFINITIONS, last=st.integers(2, 12))
+def test_counts_are_those_of_the_definition(seed: int, experiment: Experiment, last: int) -> None:
+    acts, days = acts_of(seed), (date(2026, 3, 2), date(2026, 3, last))
+    found, expected = answer(acts, experiment, *days), by_definition(acts, experiment, *days)
+    assert found["mixed_count"] == expected["mixed"]
+    assert {one["variant"] for one in found["variants"]} >= set(expected["variants"])
+    for one in found["variants"]:
+        theirs = expected["variants"].get(one["variant"], {"units": 0, "converted": 0, "open": 0, "paid": []})
+        ours = (one["unit_count"], one["converted_count"], one["open_count"], one["amount"])
+        assert ours == (theirs["units"], theirs["converted"], theirs["open"], float(sum(theirs["paid"])))
+
+
+@examples(20)
+@given(seed=st.integers(0, 10_000), multiple=st.sampled_from(["exclude", "first"]))
+def test_no_order_of_rows_changes_anything(seed: int, multiple: str) -> None:
+    acts, experiment = acts_of(seed), replace(CHECKOUT, multiple=multiple)
+    shuffled = random.Random(seed).sample(acts, len(acts))  # noqa: S311 (streams, not secrets)
+    assert answer(acts, experiment) == answer(shuffled, experiment)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clickhouse_says_the_same(seed: int) -> None:
+    acts = as_events(acts_of(seed))  # noqa: F841 (chDB reads it by its name)
+    asked = """
+        WITH seen AS (
+          SELECT visitor_id, min(event_at) AS since, uniqExact(JSONExtractString(properties, 'variant')) AS n,
+            any(JSONExtractString(properties, 'variant')) AS variant
+          FROM Python(acts) WHERE JSONExtractString(properties, 'variant') != '' GROUP BY visitor_id HAVING n = 1),
+        bought AS (SELECT visitor_id, event_at, cart_amount FROM Python(acts) WHERE event_type = 'purchase')
+        SELECT variant, count() AS units, sum(did) AS converted, sum(paid) AS amount FROM (
+          SELECT visitor_id, variant, toUInt8(countIf(bought.event_at >= since AND bought.visitor_id != '') > 0) AS did,
+            sumIf(cart_amount, bought.event_at >= since) AS paid
+          FROM seen LEFT JOIN bought USING visitor_id GROUP BY visitor_id, variant)
+        GROUP BY variant FORMAT JSONEachRow
+    """
+    clickhouse: Any = session
+    said = {row["variant"]: row for row in map(json.loads, str(clickhouse.Session().query(asked)).splitlines())}
+    found = answer(acts_of(seed), replace(CHECKOUT, within_s=None))
+    assert counts(found) == {name: (int(row["units"]), int(row["converted"])) for name, row in said.items()}
+    theirs = {name: float(row["amount"] or 0) for name, row in said.items()}
+    assert {one["variant"]: one["amount"] for one in found["variants"]} == theirs
+
+
+@pytest.mark.parametrize("multiple", ["exclude", "first"])
+def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
+    experiment = replace(CHECKOUT, multiple=multiple)
+    engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
+    for seed in range(2):
+        acts = acts_of(seed)
+        events = engine.con.create_table("acts", as_events(acts), overwrite=True)
+        days = [one.day for one in acts]
+        found = experiment_answer(engine.con, events, experiment, (min(days), max(days)), (None, None))
+        assert found == answer(acts, experiment)
+    engine.close()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({"goal": "purchase"}, "needs `variant`, such as properties.variant"),
+        ({"variant": "brand"}, "needs `goal`, such as purchase"),
+        ({"variant": "brand", "goal": "purchase", "wihtin": "7d"}, "did you mean 'within'"),
+        ({"variant": "brand", "goal": "purchase", "within": "7"}, "The duration '7' is not understood"),
+        ({"variant": "brand", "goal": {"event": "purchase"}}, "Unknown key 'event' in The goal of an experiment"),
+        ({"variant": "brand", "goal": "purchase", "multiple": "last"}, "Known: exclude, first"),
+        ({"variant": "brand", "goal": "purchase", "confidence": 95}, "give 0.5 to 0.9999"),
+        ({"variant": "brand", "goal": "purchase", "confidence": True}, "is a number; got True"),
+        ({"variant": "brand", "goal": "purchase", "planned_units": 0}, "cannot be 0; give 1 to"),
+        ({"variant": "brand", "goal": "purchase", "shares": {"control": 1}}, "has 2 to 20 variants, not 1"),
+        ({"variant": "brand", "goal": "purchase", "shares": {"control": 1, "b": 0}}, "'b' cannot be 0"),
+        ({"variant": "brand", "goal": "purchase", "shares": {"a": 1, "b": 1}}, "The control 'control' has no share"),
+        ({"variant": "brand x", "goal": "purchase"}, "names the column 'brand x'"),
+    ],
+)
+def test_an_experiment_that_cannot_be_is_refused(raw: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Experiment.from_mapping(raw)
+
+
+def test_a_control_that_nobody_saw_is_named_with_the_variants_that_there_are() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"exposed to the control 'contro'; did you mean 'control'\? Known: control, test"
+    ):
+        answer(STORY, replace(CHECKOUT, control="contro"))
+
+
+def test_a_column_with_too_many_values_is_no_variant() -> None:
+    acts = [Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), f"variant {n}") for n in range(21)]
+    with pytest.raises(DefinitionError, match=r"properties.variant has more than 20 values, so it is no variant"):
+        answer(acts, CHECKOUT)
+
+
+def test_a_definition_reads_what_it_writes() -> None:
+    experiment = replace(CHECKOUT, shares=(("control", 1), ("test", 3)), multiple="first", confidence=0.9)
+    assert Experiment.from_mapping(experiment.to_mapping()) == experiment
