@@ -8,13 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.chart import BAR_WIDTH, duration
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, all_paths, print_answer, read_definition
+from ecom_assets.cli.options import (
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    Timezone,
+    Where,
+    all_paths,
+    print_answer,
+    read_definition,
+)
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.event_filter import EventFilter
 
 Variant = Annotated[
@@ -34,13 +44,10 @@ Shares = Annotated[
     list[str] | None,
     typer.Option("--share", help="VARIANT=NUMBER, its planned share; give it for each variant. Equal if not given."),
 ]
-Where = Annotated[
-    list[str] | None, typer.Option(help="What must hold of exposures and goals, such as 'cart_amount > 20'.")
-]
 
 
 def answer_experiment(
-    paths: list[str], mapping: str | None, experiment: Experiment, days: QuestionDays
+    paths: list[str], settings: Settings, experiment: Experiment, days: QuestionDays
 ) -> dict[str, Any]:
     """Return how the variants of an experiment compare, from the events of files.
 
@@ -48,7 +55,7 @@ def answer_experiment(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
+    files = FileEvents.open(paths, settings)
     goal, exposure = (_translated(one, files) for one in (experiment.goal, experiment.exposure))
     clean = files.clean()
     (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
@@ -87,6 +94,7 @@ def experiment(
     first: From = None,
     to: To = None,
     last: Last = None,
+    timezone: Timezone = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
     planned_units: Annotated[
         int | None, typer.Option(help="Units at which the sequential interval is narrowest; 5000 if not given.")
@@ -99,7 +107,8 @@ def experiment(
     given: dict[str, Any] = {"variant": variant, "goal": _event(goal, goal_where), "within": within, "amount": amount}
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
-    answer = answer_experiment(all_paths(events, more), mapping, _asked(definition, given), days)
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    answer = answer_experiment(all_paths(events, more), settings, _asked(definition, given), days)
     print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
 
 

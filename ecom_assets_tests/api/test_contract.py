@@ -33,7 +33,7 @@ def test_no_request_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) 
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
-@schema.include(method="POST", path_regex="/(retention|trend)$").parametrize()  # funnels: in `make test-all`
+@schema.include(method="POST", path_regex="/(retention|trend|experiment)$").parametrize()  # funnels: in `make test-all`
 @settings(max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True)
 def test_no_question_of_one_s_own_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])

@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
+from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
 from ecom_assets_tests.api.conftest import Asked
@@ -106,6 +107,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     ),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
+    "an experiment": ("/analytics/experiment", experiments.EXPERIMENT, experiments.experiment),
 }
 NOT_OF_THE_SHOP = {
     "/",

@@ -1,0 +1,74 @@
+"""What `docs/metrics.md` says about experiments, recomputed from its own input."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.experiments.comparison import (
+    Sample,
+    beta_posterior,
+    credible_difference,
+    probability_best,
+    sequential,
+)
+from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.experiments.experiment_reference import Act, as_events
+from ecom_assets_tests.markdown import section
+from ecom_assets_tests.test_metrics_doc import PAGE, tables
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+
+
+def test_the_example_is_what_the_page_says() -> None:
+    lines, expected, _ = tables("Experiment")
+    acts = [
+        Act(
+            f"e{number:02}",
+            line["visitor"],
+            line["event_type"],
+            datetime.fromisoformat(line["event_at"]).replace(tzinfo=UTC),
+            line["variant"] or None,
+            Decimal(line["cart_amount"]) if line["cart_amount"] else None,
+        )
+        for number, line in enumerate(lines)
+    ]
+    con = connect()
+    con.con.register("acts", as_events(acts))
+    days = [one.day for one in acts]
+    asked = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
+    found = experiment_answer(
+        con, con.table("acts"), Experiment.from_mapping(asked), (min(days), max(days)), (None, None)
+    )
+    told = [
+        {
+            **{name: str(one[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
+            **{name: f"{one[name]['value']:.4g}" for name in ("conversion", "mean")},
+        }
+        for one in found["variants"]
+    ]
+    assert told == expected
+    assert found["mixed_count"] == 1
+
+
+def test_the_comparison_is_what_the_page_says() -> None:
+    _, _, expected = tables("Experiment")
+    looked = sequential(Sample.of_successes(100, 1_000), Sample.of_successes(130, 1_000), 0.95, 5_000)
+    assert looked is not None
+    assert looked.relative is not None
+    control, other = beta_posterior(100, 1_000), beta_posterior(130, 1_000)
+    credible = credible_difference(control, other, 0.95)
+    told = [
+        {"what": what, "value": value, "low": f"{ends.low:.6f}", "high": f"{ends.high:.6f}"}
+        for what, value, ends in (
+            ("difference, sequential", "0.03", looked.difference),
+            ("relative difference, sequential", "0.3", looked.relative),
+            ("difference, credible", "0.03", credible),
+        )
+    ]
+    assert told == expected
+    text = section(PAGE, "Experiment").text
+    assert f"The p-value is {looked.p_value:.6f}, and" in text
+    assert f"that it is better {probability_best([control, other])[1]:.6f}" in text
