@@ -66,8 +66,7 @@ def _is_plain(funnel: Funnel) -> bool:
     """Whether a few columns will do: no event can serve two steps and only visitors count, so no copy matters."""
     if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
         return False
-    conditions = [*funnel.steps, *(one.event for one in funnel.exclude)]
-    return not (funnel.by or funnel.hold or any(step.where for step in conditions))
+    return not funnel.columns
 
 
 def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:
@@ -83,9 +82,12 @@ def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:
 ORDERS = (
     "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
 )
+STEP_WHERE = "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold."
 BESIDE_A_DEFINITION = {"who", "definition", "as_json", "events", "more", "mapping", "session_rule"}
 Steps = Annotated[str | None, typer.Option(help="Event types, separated by commas.")]
 Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
+Where = Annotated[list[str] | None, typer.Option(help="What must hold of every event, such as 'cart_amount > 20'.")]
+StepWhere = Annotated[list[str] | None, typer.Option(help=STEP_WHERE)]
 Columns = Annotated[str | None, typer.Option(help="Columns that must keep one value, separated by commas.")]
 Excluded = Annotated[
     list[str] | None,
@@ -108,6 +110,8 @@ def funnel(
     within: Within = "7d",
     order: Annotated[str, typer.Option(help=ORDERS)] = "ordered",
     per: Annotated[str, typer.Option(help="user, session or totals.")] = "user",
+    where: Where = None,
+    step_where: StepWhere = None,
     hold: Columns = None,
     exclude: Excluded = None,
     exclusion_rule: ExclusionRule = "mixpanel",
@@ -129,18 +133,30 @@ def funnel(
     rule = SessionRule.preset(session_rule)
     plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
     plain |= {"by": by, "by_attribution": by_attribution}
-    asked = definition_of(definition) if definition else plain | _lists_in(steps, hold, exclude)
+    plain |= {"where": where, "hold": hold and [column.strip() for column in hold.split(",")]}
+    plain |= {"exclude": [_exclusion(text) for text in exclude or []]}
+    asked = definition_of(definition) if definition else plain | {"steps": _steps(steps, step_where)}
     found = answer(all_paths(events, more), mapping, asked, who, rule)
     print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
 
-def _lists_in(steps: str | None, hold: str | None, exclude: list[str] | None) -> dict[str, Any]:
-    """Return what options say in lists as a definition has it."""
-    return {
-        "steps": [step.strip() for step in (steps or "").split(",")],
-        "hold": [column.strip() for column in hold.split(",")] if hold else [],
-        "exclude": [_exclusion(text) for text in exclude or []],
-    }
+def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, Any]]:
+    """Return the steps as a definition has them, each with its conditions.
+
+    Raises:
+        UsageError: A condition does not begin with the number of a step.
+    """
+    found: list[dict[str, Any]] = [{"event_type": step.strip(), "where": []} for step in (steps or "").split(",")]
+    for text in conditions or []:
+        number, colon, condition = text.partition(":")
+        place = int(number) if number.strip().isdecimal() else 0
+        if not colon or not 1 <= place <= len(found):
+            raise UsageError(
+                f"--step-where {text!r} does not begin with the number of a step, 1 to {len(found)}; write it as in "
+                f"'{len(found)}: cart_amount > 10'."
+            )
+        found[place - 1]["where"].append(condition)
+    return found
 
 
 def _refuse_more_than_a_definition(context: typer.Context) -> None:

@@ -16,10 +16,9 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import (
     check_columns,
     counted_columns,
+    counted_events,
     matches,
-    of_units,
     unit_columns,
-    with_held,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import MAX_RIVALS, Matching
@@ -248,7 +247,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
             "Totals cannot tell tries apart where one event can serve two steps; use the order strict_increase, "
             "or count per user."
         )
-    events = of_units(with_held(events, funnel), units)
+    events = counted_events(events, funnel, units)
     value = {VALUE: text_of(events, funnel.by)} if funnel.by else {}
     events = events.mutate(**value)
     if funnel.order in {"exact", "any"}:

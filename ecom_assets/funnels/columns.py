@@ -4,13 +4,15 @@ Columns are checked against the table's types first, so that no engine compares 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.definition import Funnel, FunnelStep
-from ecom_assets.tables.columns import comparable, kind_of_column, text_of
+from ecom_assets.tables.columns import comparable, holds, kind_of_column, text_of
+from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.values import check_comparable, json_path
 
@@ -19,7 +21,41 @@ def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
     """Return whether an event matches a step; never null."""
     tests = [events.event_type == step.event_type]
     tests += [comparable(events, column, value) == value for column, value in step.where.items()]
-    return ibis.and_(*tests).fill_null(ibis.literal(value=False))
+    equal = ibis.and_(*tests).fill_null(ibis.literal(value=False))
+    return equal if step.conditions == EVERYTHING else equal & holds(events, step.conditions)
+
+
+def counted_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the events that take part in a funnel, with each held `properties.key` as a column."""
+    return of_units(with_held(meeting(events, funnel), funnel), units)
+
+
+def meeting(events: ir.Table, funnel: Funnel) -> ir.Table:
+    """Return the events that meet the conditions on all events."""
+    return events if funnel.where == EVERYTHING else events.filter(holds(events, funnel.where))
+
+
+def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
+    """Return the same question with plain equalities only, which is all that the kernel reads.
+
+    Events that do not meet the conditions on all events are gone, and each step's conditions are a boolean column.
+    """
+    events = meeting(events, funnel)
+    # By their text, because to Python the conditions `= 1` and `= true` are equal.
+    distinct = {repr(step.conditions): step.conditions for step in funnel.steps if step.conditions != EVERYTHING}
+    names = {text: f"{FLAG}{number}" for number, text in enumerate(distinct, start=1)}
+
+    def flagged(step: FunnelStep) -> FunnelStep:
+        if step.conditions == EVERYTHING:
+            return step
+        return FunnelStep(step.event_type, {**step.where, names[repr(step.conditions)]: True})
+
+    flags = {name: holds(events, distinct[text]) for text, name in names.items()}
+    plain = replace(funnel, steps=tuple(map(flagged, funnel.steps)), where=EVERYTHING)
+    return (events.mutate(**flags) if flags else events), plain
+
+
+FLAG = "meets_conditions_"
 
 
 def of_units(events: ir.Table, units: Sequence[str]) -> ir.Table:
@@ -57,10 +93,8 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
     Raises:
         DefinitionError: A column does not fit; the message names the first.
     """
-    conditions = [*funnel.steps, *(one.event for one in funnel.exclude)]
-    asked = [(column, value) for step in conditions for column, value in step.where.items()]
-    others = [*funnel.hold, *([funnel.by] if funnel.by else [])]
-    named = [column.partition(".")[0] for column in (*(column for column, _ in asked), *others)]
+    asked = [(column, value) for step in funnel.conditions for column, value in step.where.items()]
+    named = [column.partition(".")[0] for column in funnel.columns]
     for column in (*needed, "event_at", "event_type", *named):
         if column not in events.columns:
             raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, events.columns)}.")

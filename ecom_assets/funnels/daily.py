@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.columns import matches
+from ecom_assets.funnels.columns import matches, meeting
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
@@ -52,8 +52,7 @@ class DailyFunnel:
         Raises:
             DefinitionError: A column is not in `columns`; the message names the first.
         """
-        conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
-        for column in (*(column for step in conditions for column in step.where), *self.funnel.hold):
+        for column in self.funnel.columns:
             if column not in columns:
                 raise DefinitionError(
                     f"The daily funnel {self.name!r} names the column {column!r}; {did_you_mean(column, columns)}."
@@ -69,8 +68,12 @@ class DailyFunnel:
         """The event types that the funnel needs; None if it needs all events."""
         if self.funnel.order in {"strict_order", "allow_reentry", "exact"}:
             return None
-        conditions = [*self.funnel.steps, *(one.event for one in self.funnel.exclude)]
-        return {step.event_type for step in conditions}
+        return {step.event_type for step in self.funnel.conditions}
+
+    def events_of(self, events: ir.Table) -> ir.Table:
+        """Return the events that the funnel needs."""
+        types = self.event_types
+        return meeting(events if types is None else events.filter(events.event_type.isin(sorted(types))), self.funnel)
 
     @property
     def window_days(self) -> int:
@@ -98,8 +101,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     """
     parts = []
     for daily in funnels:
-        types = daily.event_types
-        relevant = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        relevant = daily.events_of(events)
         levels = []
         if "session" in daily.units:
             of_sessions = session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule)

@@ -10,22 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from
 from ecom_assets.tables.values import Scalar, check_column, check_value, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One step: an event of this type whose columns have these values.
+    """One step: an event of this type whose columns have these values, and which meets these conditions.
 
     Attributes:
         event_type: The value of `event_type`, compared exactly.
         where: Values by column; all must be equal. `properties.key` names a value in the JSON text column
             `properties` (each further dot goes one level deeper). Values are equal only to values of the same kind:
             the JSON text "2" is not the number 2.
+        conditions: Conditions of other kinds, which must hold too.
     """
 
     event_type: str
     where: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+    conditions: Where = EVERYTHING
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_type, str) or not self.event_type:
@@ -40,19 +43,28 @@ class FunnelStep:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "FunnelStep":
-        """Build a step from a definition file: `{event_type: …, where: {…}}`, or the event type alone."""
+        """Build a step from a definition file: `{event_type: …, where: …}`, or the event type alone.
+
+        `where` maps columns to values, or is anything that `where_from` takes.
+        """
         if isinstance(raw, str):
             return cls(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
         for key in raw:
             _check_key(key, ("event_type", "where"), "a funnel step")
-        return cls(raw.get("event_type", ""), raw.get("where") or {})
+        return cls(raw.get("event_type", ""), *_equalities(raw.get("where") or {}))
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """A key that is equal for steps that match the same events: 2 and 2.0 are equal, 1 and True are not."""
-        return (self.event_type, *sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items()))
+        """A key that is equal only for steps that match the same events: 2 and 2.0 are equal, 1 and True are not."""
+        equal = sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items())
+        return (self.event_type, *equal, *sorted(map(repr, _parts(self.conditions))))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the step compares, as they are written."""
+        return [*self.where, *columns_of(self.conditions)]
 
     def covers(self, other: "FunnelStep") -> bool:
         """Return whether all events that match the other step match this one: same type, no additional condition."""
@@ -60,7 +72,10 @@ class FunnelStep:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the step as in a definition file; the inverse of `from_mapping`."""
-        return {"event_type": self.event_type} | ({"where": dict(self.where)} if self.where else {})
+        equal = [dict(self.where)] if self.where else []
+        others = [] if self.conditions == EVERYTHING else [self.conditions.to_mapping()]
+        where: list[Any] = [*equal, *others]
+        return {"event_type": self.event_type} | ({"where": where if len(where) > 1 else where[0]} if where else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,11 @@ class Exclusion:
         Raises:
             DefinitionError: `after` and `before` are not two steps of the funnel, the earlier one first.
         """
+        if steps == 1:
+            raise DefinitionError(
+                f"The exclusion of {self.event.event_type!r} is of a funnel of one step, which has nothing between "
+                "steps; leave it out, or add a step."
+            )
         before = steps if self.before is None else self.before
         are_whole = all(isinstance(step, int) and not isinstance(step, bool) for step in (self.after, before))
         if not are_whole or not 1 <= self.after < before <= steps:
@@ -107,6 +127,27 @@ class Exclusion:
                 f"name two of the {steps} steps by their numbers, the earlier one first."
             )
         return Exclusion(self.event, self.after, before)
+
+
+def _equalities(raw: object) -> tuple[Mapping[str, Scalar], Where]:
+    """Return the values that columns must equal, by column, and all other conditions."""
+    if isinstance(raw, Mapping) and not {"operator", "any_of", "all_of"} & set(raw) and set(raw) != {"column", "value"}:
+        return raw, EVERYTHING
+    equal: dict[str, Scalar] = {}
+    others: list[Where] = []
+    for part in _parts(where_from(raw)):
+        if isinstance(part, Condition) and part.operator == "equals" and part.column not in equal:
+            equal[part.column] = part.values[0]
+        else:
+            others.append(part)
+    return equal, others[0] if len(others) == 1 else Group("all_of", tuple(others))
+
+
+def _parts(where: Where) -> list[Where]:
+    """Return the conditions of which all must hold."""
+    if isinstance(where, Group) and where.kind == "all_of":
+        return [part for one in where.parts for part in _parts(one)]
+    return [where]
 
 
 def _canonical(value: Scalar) -> Scalar:
@@ -124,7 +165,7 @@ def _check_key(key: object, known: tuple[str, ...], place: str) -> None:
         raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")
 
 
-MIN_STEPS: Final = 2
+MIN_STEPS: Final = 1
 MAX_STEPS: Final = 64
 MAX_WINDOW_S: Final = 100 * 366 * 86_400
 GREATEST_LIMIT: Final = 1_000
@@ -148,7 +189,9 @@ ORDERS_ELSEWHERE: Final = {
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_KEYS: Final = ("steps", "within", "order", "per", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit")
+_KEYS: Final = (
+    "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
+)  # fmt: skip
 _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit")
 
 
@@ -173,7 +216,7 @@ class Funnel:
     tk - t1 <= `within_s` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
 
     Attributes:
-        steps: 2 to 64 steps.
+        steps: 1 to 64 steps.
         within_s: The window from the first step to the last, in seconds, both ends included; seven days by default,
             because shops mostly ask for that.
         order: Which events may occur between steps, and how steps may follow each other. `ordered` is as above.
@@ -192,6 +235,7 @@ class Funnel:
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.
         limit: How many values to show, the most frequent ones; the others are "Other".
+        where: What must hold of every event that takes part: of steps, exclusions, and what lies in between.
     """
 
     steps: tuple[FunnelStep, ...]
@@ -204,6 +248,7 @@ class Funnel:
     by: str | None = None
     by_attribution: str = "first"
     limit: int = 25
+    where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))
@@ -273,7 +318,19 @@ class Funnel:
         steps = tuple(FunnelStep.from_mapping(step) for step in _list_of(raw, "steps", "a list of event types"))
         given["hold"] = tuple(_list_of(raw, "hold", "a list of columns", default=()))
         excluded = _list_of(raw, "exclude", "a list of event types", default=())
+        given["where"] = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         return cls(steps, exclude=tuple(Exclusion.from_mapping(one) for one in excluded), **given)
+
+    @property
+    def conditions(self) -> list[FunnelStep]:
+        """The steps, and the events of the exclusions."""
+        return [*self.steps, *(one.event for one in self.exclude)]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns and keys that the definition names, apart from those of the unit; with repetitions."""
+        compared = [column for step in self.conditions for column in step.columns]
+        return [*compared, *columns_of(self.where), *self.hold, *([self.by] if self.by else [])]
 
     @property
     def unit_column(self) -> str:
@@ -284,6 +341,8 @@ class Funnel:
         """Return the definition as in a file, without choices that have no effect; the inverse of `from_mapping`."""
         steps = [step.to_mapping() for step in self.steps]
         found: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
+        if self.where != EVERYTHING:
+            found["where"] = self.where.to_mapping()
         if self.hold:
             found["hold"] = list(self.hold)
         if self.exclude:

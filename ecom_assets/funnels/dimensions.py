@@ -67,8 +67,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
     for daily in funnels:
         if "session" not in daily.units:
             continue
-        types = daily.event_types
-        events = visits.events if types is None else visits.events.filter(visits.events.event_type.isin(sorted(types)))
+        events = daily.events_of(visits.events)
         levels = session_levels(events, visits.pieces, visits.sessions, days, daily.of_sessions, rule)
         reached = levels.join(described, "session_id").select(described, levels.level)
         reached = _by(reached, ("channel", "device"))

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.columns import check_columns, counted_columns, matches, of_units, unit_columns, with_held
+from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.simultaneous import levels_by_instant
@@ -43,7 +43,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     check_columns(events, funnel, units)
     units = counted_columns(units, funnel)
     matching = Matching.of(funnel)
-    events = of_units(with_held(events, funnel), units)
+    events = counted_events(events, funnel, units)
     if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:
         return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order != "ordered" or matching.is_disjoint:

@@ -84,7 +84,10 @@ class Matching:
 
 
 def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
-    """Return whether an event could match both steps: same type, and no column that would need two values."""
+    """Return whether an event could match both steps: same type, and no column that would need two values.
+
+    Conditions other than equalities are not compared: with them, steps of one type may overlap.
+    """
     if one.event_type != other.event_type:
         return False
     shared = one.where.keys() & other.where.keys()

@@ -11,6 +11,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.definition import Funnel
@@ -42,7 +43,8 @@ def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequen
     """What `step_numbers` finds, by the kernel; None where that does not count this funnel, or not in this engine."""
     if not has_kernels(con) or not suits(funnel):
         return None
-    times = funnel_times(con.con, str(con.compile(events)), funnel, unit)
+    flagged, plain = with_flags(events, funnel)
+    times = funnel_times(con.con, str(con.compile(flagged)), plain, unit)
     return [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
 
 
@@ -227,9 +229,7 @@ def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
     Raises:
         DefinitionError: The first of them.
     """
-    conditions = [*definition.steps, *(one.event for one in definition.exclude)]
-    asked = [column for step in conditions for column in step.where]
-    for column in (*asked, *definition.hold, *([definition.by] if definition.by else [])):
+    for column in definition.columns:
         name = "source_session_id" if column == "session_id" else column.partition(".")[0]
         if name in lacking:
             raise DefinitionError(f"What is published in Postgres has no {column!r} of events; ask without it.")
@@ -323,9 +323,7 @@ def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
 
 def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
     """Return a sentence for each `properties.key` that a funnel names and no event has."""
-    asked = [column for step in funnel.steps for column in step.where]
-    columns = [*asked, *funnel.hold, *([funnel.by] if funnel.by else [])]
-    inside = [column for column in dict.fromkeys(columns) if json_path(column)]
+    inside = [column for column in dict.fromkeys(funnel.columns) if json_path(column)]
     if inside and not _exists(con, events, events.properties.notnull()):
         return [
             f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."

@@ -22,6 +22,8 @@ ABOUT_PEOPLE = {
     "by the source's session": {**FUNNEL, "by": "session_id"},
     "held": {**FUNNEL, "hold": ["product_id", "user_agent"]},
     "a condition": {"steps": [{"event_type": "product_view", "where": {"user_id": "u01"}}, "purchase"]},
+    "a condition of another kind": {"steps": [{"event_type": "purchase", "where": "user_id contains u0"}]},
+    "a condition on everything": {**FUNNEL, "where": [{"any_of": [{"user_agent": "x"}, "cart_amount > 1"]}]},
     "an exclusion": {**FUNNEL, "exclude": [{"event_type": "purchase", "where": {"source_session_id": "s"}}]},
 }
 

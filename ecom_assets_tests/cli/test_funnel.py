@@ -97,10 +97,36 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         (("--exclude", "remove_from_cart"), [3, 1]),
         (("--exclude", "remove_from_cart:1:2", "--exclusion-rule", "posthog"), [2, 1]),
         (("--within", "1m"), [3, 1]),
+        (("--where", "product_category = hats"), [2, 1]),
+        (("--where", "product_category = hats", "--where", "visitor_id != ann"), [1, 0]),
+        (("--where", "product_category = hats or visitor_id = bob"), [3, 2]),
+        (("--where", "event_type != remove_from_cart", "--order", "exact"), [3, 2]),
+        (("--step-where", "1: product_category in hats, socks"), [2, 1]),
+        (("--step-where", "1: product_id matches ^p[12]$", "--step-where", "2: product_id = p1"), [2, 1]),
+        (("--where", "product_category is set", "--per", "session", "--by", "product_id"), [3, 2]),
     ],
 )
 def test_each_option_is_heeded(home: Path, events: Path, words: tuple[str, ...], expected: list[int]) -> None:
     assert asked(home, events, *words) == expected
+
+
+def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
+    said = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
+    assert counts(said) == [2]
+    said = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--by", "product_id", "--json", home=home)
+    assert [(one["value"], one["steps"][0]["count"]) for one in said.json["breakdown"]] == [("p1", 1), ("p2", 1)]
+
+
+def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
+    definition = events.with_name("funnel.yaml")
+    definition.write_text("""steps:
+  - {event_type: product_view, where: "product_category in hats, socks"}
+  - event_type: add_to_cart
+    where:
+      any_of: ["product_id = p1", {column: page_url, operator: contains, value: checkout}]
+where: ["visitor_id != cid"]
+""")
+    assert counts(ecom("funnel", "--events", events, "--definition", definition, "--json", home=home)) == [1, 1]
 
 
 def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) -> None:
@@ -127,6 +153,8 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
         (("--exclusion-rule", "posthog"), "--exclusion-rule"),
         (("--by-attribution", "last"), "--by-attribution"),
         (("--limit", "3"), "--limit"),
+        (("--where", "product_id is set"), "--where"),
+        (("--step-where", "1: product_id is set"), "--step-where"),
     ],
 )
 def test_what_a_definition_file_says_cannot_be_said_beside_it(
@@ -187,10 +215,18 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--steps", "product_view"), "A funnel has 2 to 64 steps, this one has 1; add a step."),
+        (
+            (*STEPS, "--step-where", "3: product_id = p1"),
+            "--step-where '3: product_id = p1' does not begin with the number of a step, 1 to 2; write it as in '2:",
+        ),
+        ((*STEPS, "--step-where", "product_id = p1"), "does not begin with the number of a step, 1 to 2"),
+        ((*STEPS, "--where", "product_id"), "'product_id' is no condition; write one as in"),
+        ((*STEPS, "--where", "cart_amount > ten"), "compares cart_amount, which holds number, with the text 'ten'"),
+        ((*STEPS, "--step-where", "2: prodct_id is set"), "no column 'prodct_id'; did you mean 'product_id'?"),
+        (("--steps", "product_view", "--exclude", "refund"), "a funnel of one step, which has nothing between steps"),
         (
             ("--steps", ",".join("a" * 65)),
-            "A funnel has 2 to 64 steps, this one has 65; split it into several funnels.",
+            "A funnel has 1 to 64 steps, this one has 65; split it into several funnels.",
         ),
         (
             (*STEPS, "--exclude", "add_to_cart"),

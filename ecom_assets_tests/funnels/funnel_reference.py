@@ -5,21 +5,23 @@ Also how a list of events becomes what each way of counting takes. Not here: any
 
 import datetime as dt
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 from chdb import session
 
 from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.funnels.kernel.counts import funnel_rows
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
 from ecom_assets.warehouse.local import connect
 
 EPOCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None)
@@ -70,7 +72,8 @@ def by_definition(events: Iterable[Event], funnel: Funnel) -> dict[str, int]:
     """Every chain of distinct events is tried; only for short streams."""
     streams: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        streams[event.who].append(event)
+        if meets(event, funnel.where):
+            streams[event.who].append(event)
     levels = {who: _longest_chain(stream, funnel) for who, stream in streams.items()}
     return {who: level for who, level in levels.items() if level}
 
@@ -93,9 +96,9 @@ def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
 
 def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:
     """The DuckDB kernel."""
-    con = duckdb.connect()
-    con.register("events", table)
-    return _as_dict(funnel_rows(con, "SELECT * FROM events", funnel))
+    con = connect()
+    events, plain = with_flags(con.create_table("events", table), funnel)
+    return _as_dict(funnel_rows(con.con, str(con.compile(events)), plain))
 
 
 def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) -> dict[str, int]:
@@ -108,7 +111,7 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
     answer = clickhouse.Session().query(
         f"SELECT visitor_id, windowFunnel({funnel.within_s * SECOND}{quoted})"
         f"(toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_at))), {steps}) AS level "
-        f"FROM file('{file}', Parquet) GROUP BY visitor_id HAVING level > 0",
+        f"FROM file('{file}', Parquet) WHERE {_clickhouse_where(funnel.where)} GROUP BY visitor_id HAVING level > 0",
         "JSONEachRow",
     )
     rows = [json.loads(line) for line in str(answer).splitlines()]
@@ -118,7 +121,30 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
 def _clickhouse_condition(step: FunnelStep) -> str:
     tests = [f"event_type = '{step.event_type}'"]
     tests += [f"ifNull({column} = {value!r}, 0)" for column, value in step.where.items()]
-    return " AND ".join(tests)
+    return " AND ".join([*tests, _clickhouse_where(step.conditions)])
+
+
+def _clickhouse_where(where: Where) -> str:
+    """Conditions in ClickHouse's own SQL; a missing value meets none that is not negated."""
+    if isinstance(where, Group):
+        parts = [f"({_clickhouse_where(part)})" for part in where.parts]
+        return (" AND " if where.kind == "all_of" else " OR ").join(parts) or str(int(where.kind == "all_of"))
+    if plain := NEGATED.get(where.operator):
+        return f"NOT ({_clickhouse_where(Condition(where.column, plain, where.values))})"
+    first, last = (repr(where.values[end]) if where.values else "" for end in (0, -1))
+    test = {
+        "is_set": "{0} IS NOT NULL",
+        "equals": "{0} = {1}",
+        "one_of": f"{{0}} IN ({', '.join(map(repr, where.values))})",
+        "contains": "positionCaseInsensitiveUTF8({0}, {1}) > 0",
+        "matches": "match({0}, {1})",
+        "greater": "{0} > {1}",
+        "greater_or_equal": "{0} >= {1}",
+        "less": "{0} < {1}",
+        "less_or_equal": "{0} <= {1}",
+        "between": "{0} BETWEEN {1} AND {2}",
+    }[where.operator]
+    return f"ifNull({test.format(where.column, first, last)}, 0)"
 
 
 def _longest_chain(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...] = ()) -> int:
@@ -141,12 +167,46 @@ def _follows(stream: Sequence[Event], chain: tuple[int, ...], event: Event, funn
 
 def fits(event: Event, step: FunnelStep) -> bool:
     """Whether an event matches a step."""
-    known = {"category": event.category, "price": event.price}
-    known |= {f"properties.{key}": value for key, value in (event.properties or {}).items()}
-    return event.event_type == step.event_type and all(
-        known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
-        for column, value in step.where.items()
+    known = _known(event)
+    return (
+        meets(event, step.conditions)
+        and event.event_type == step.event_type
+        and all(
+            known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
+            for column, value in step.where.items()
+        )
     )
+
+
+def _known(event: Event) -> dict[str, Any]:
+    known = {"event_type": event.event_type, "category": event.category, "price": event.price}
+    return known | {f"properties.{key}": value for key, value in (event.properties or {}).items()}
+
+
+def meets(event: Event, where: Where) -> bool:
+    """Whether an event meets conditions."""
+    if isinstance(where, Group):
+        return (all if where.kind == "all_of" else any)(meets(event, part) for part in where.parts)
+    if plain := NEGATED.get(where.operator):
+        return not meets(event, Condition(where.column, plain, where.values))
+    value = _known(event).get(where.column)
+    if where.operator == "is_set" or value is None:
+        return value is not None
+    first, last = where.values[0], where.values[-1]
+    if isinstance(value, str) != isinstance(first, str) or isinstance(value, bool) != isinstance(first, bool):
+        return False
+    tests: dict[str, Any] = {
+        "equals": lambda: value == first,
+        "one_of": lambda: value in where.values,
+        "contains": lambda: str(first).lower() in value.lower(),
+        "matches": lambda: re.search(str(first), value) is not None,
+        "greater": lambda: value > first,
+        "greater_or_equal": lambda: value >= first,
+        "less": lambda: value < first,
+        "less_or_equal": lambda: value <= first,
+        "between": lambda: first <= value <= last,
+    }
+    return bool(tests[where.operator]())
 
 
 def _as_dict(levels: pa.Table) -> dict[str, int]:

@@ -7,6 +7,7 @@ import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Exclusion, Funnel, FunnelStep, parse_duration
+from ecom_assets.tables.conditions import Condition, Group
 
 
 def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
@@ -46,14 +47,36 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
     assert Funnel.from_mapping(made.to_mapping()) == made
 
 
+def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
+    steps = [
+        {"event_type": "cart", "where": "price > 10"},
+        {"event_type": "cart", "where": ["price > 10", "category = hats", {"column": "brand", "operator": "is_set"}]},
+        {"event_type": "cart", "where": {"any_of": ["price > 10", "category = hats"]}},
+        {"event_type": "cart", "where": {"column": "category", "value": "hats"}},
+    ]
+    made = Funnel.from_mapping({"steps": steps, "where": ["visitor_id != bot"]})
+    over_10 = Condition("price", "greater", (10,))
+    assert made.steps[0] == FunnelStep("cart", {}, over_10)
+    assert made.steps[1] == FunnelStep(
+        "cart", {"category": "hats"}, Group("all_of", (over_10, Condition("brand", "is_set")))
+    )
+    assert made.steps[3] == FunnelStep("cart", {"category": "hats"})
+    assert made.columns == ["price", "category", "price", "brand", "price", "category", "category", "visitor_id"]
+    assert Funnel.from_mapping(made.to_mapping()) == made
+
+
 def test_what_a_body_leaves_null_is_not_given() -> None:
     raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
     assert Funnel.from_mapping(raw) == Funnel((FunnelStep("view"), FunnelStep("cart")))
 
 
 REFUSED = [
-    ({"steps": ["a"]}, "2 to 64 steps, this one has 1"),
-    ({"steps": [f"e{n}" for n in range(65)]}, "2 to 64 steps, this one has 65"),
+    ({"steps": []}, "1 to 64 steps, this one has 0; add a step"),
+    ({"steps": [f"e{n}" for n in range(65)]}, "1 to 64 steps, this one has 65"),
+    ({"steps": ["a"], "exclude": ["b"]}, "nothing between steps; leave it out, or add a step"),
+    ({"steps": ["a"], "where": "price >"}, "needs 1 values and has 0"),
+    ({"steps": [{"event_type": "a", "where": "price"}]}, "'price' is no condition"),
+    ({"steps": [{"event_type": "a", "where": 5}]}, "A condition is {column, operator, value}"),
     ({"steps": ["a", "b"], "order": "orderd"}, "did you mean 'ordered'"),
     ({"steps": ["a", "b"], "per": "users"}, "did you mean 'user'"),
     ({"steps": ["a", "b"], "withn": "7d"}, "did you mean 'within'"),

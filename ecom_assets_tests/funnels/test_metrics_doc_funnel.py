@@ -115,6 +115,18 @@ def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:
     assert found == expected
 
 
+def test_conditions_count_as_the_page_says(con: Backend) -> None:
+    lines, expected = tables("Conditions of a funnel")
+    events = events_of(con, lines)
+    for line in expected:
+        raw = {"steps": STEPS[:2], "within": "2h", **yaml.safe_load(line["asked for"])}
+        assert shown(asked(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
+    hats = {"where": ["product_category = hats"]}
+    found = [asked(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
+    told = section("docs/metrics.md", "Conditions of a funnel").text
+    assert f"{found[0]} visitors are counted, and {found[1]} of them with `{{where: [product_cat" in told
+
+
 def test_the_file_of_daily_funnels_that_the_page_shows_is_one(tmp_path: Path) -> None:
     path = tmp_path / "funnels.yaml"
     path.write_text(section("docs/metrics.md", "The daily funnel").code[0])

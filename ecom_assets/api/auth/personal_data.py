@@ -29,9 +29,7 @@ class ScopeNeededError(EcomError):
 
 def named_by_funnel(definition: Funnel) -> list[str]:
     """Return the columns that a funnel breaks down by, holds constant, or compares with a value."""
-    conditions = [*definition.steps, *(one.event for one in definition.exclude)]
-    named = [column for step in conditions for column in step.where]
-    return [*named, *definition.hold, *([definition.by] if definition.by else [])]
+    return definition.columns
 
 
 def named_by_trend(definition: Trend) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import named_by_funnel, require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
@@ -19,7 +19,10 @@ from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["conversion"])
 questions = APIRouter(tags=["ad hoc"])
-Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Conditions = Annotated[list[StrictStr | dict[str, Any]], Field(max_length=50)]
+StepConditions = (
+    Conditions | Annotated[dict[Name, Any], Field(max_length=20)] | Annotated[StrictStr, Field(max_length=2_000)]
+)
 Order = Literal[
     "ordered", "strict_increase", "clickhouse_default", "strict_order", "allow_reentry", "strict_deduplication",
     "any", "exact",
@@ -121,10 +124,10 @@ class StepAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     event_type: Name = Field(description="What happens", examples=["product_view"])
-    where: dict[Name, Scalar] = Field(
-        default_factory=dict,
-        max_length=20,
-        description="Values of columns; `properties.key` names a value inside the JSON column",
+    where: StepConditions = Field(
+        default_factory=list,
+        description="Values of columns, or conditions as text such as `cart_amount > 20` or as {column, operator, "
+        "value}; `properties.key` names a value inside the JSON column",
         examples=[{"product_category": "shoes"}],
     )
 
@@ -159,6 +162,7 @@ class FunnelBody(Body):
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
     order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
     per: Literal["user", "session", "totals"] = Field("user", description="What is counted")
+    where: Conditions = Field(default_factory=list, description="What must hold of every event, as text or as JSON")
     hold: list[Name] = Field(default_factory=list, max_length=10, description="Columns that keep one value throughout")
     exclude: list[ExclusionAsked | Name] = Field(
         default_factory=list, max_length=20, description="Events that may not come between steps"

@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, WorkError, did_you_mean
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
     Contest,
@@ -33,6 +33,7 @@ from ecom_assets.funnels.kernel.passes import (
     together,
 )
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of
 from ecom_assets.warehouse.sql_text import ident, text
 
@@ -102,6 +103,7 @@ def funnel_times(
 
 def event_code(funnel: Funnel) -> tuple[str, Plan]:
     """SQL for the step of an event, NULL for none, and the plan, where no event can be for two steps."""
+    _refuse_conditions(funnel)
     matching = Matching.of(funnel)
     code, codes = step_sql(funnel, matching)
     return code, _plan(funnel, matching, codes, is_counted=False)
@@ -125,6 +127,7 @@ def _gathered(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
 ) -> Iterator[tuple[str, Plan, list[str]]]:
     """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
+    _refuse_conditions(funnel)
     units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
     _check_columns(con, events_sql, funnel, units)
     units = list(dict.fromkeys([*units, *funnel.hold]))
@@ -149,6 +152,12 @@ def _gathered(
         yield table, plan, units
     finally:
         con.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+
+def _refuse_conditions(funnel: Funnel) -> None:
+    """Raise where the answer would ignore a condition: the kernel reads plain equalities, `with_flags` all others."""
+    if funnel.where != EVERYTHING or any(step.conditions != EVERYTHING for step in funnel.steps):
+        raise WorkError("The kernel reads plain equalities only; give it the events and the funnel of `with_flags`.")
 
 
 def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
