@@ -111,7 +111,7 @@ def _compared(control: Any, other: Any, spread: Any, most: float) -> Row:
         "sequential": _ends(max(difference - wide, -most), min(difference + wide, most)),
         "relative_sequential": _ends(difference / mean - relative_wide, difference / mean + relative_wide),
         "p_value": near(min(1, value)),
-        "credible": {"low": near(low, 0.01), "high": near(high, 0.01)},
+        "credible": {"low": near(low, 0.01, 0.002), "high": near(high, 0.01, 0.002)},
         "probability_better": near(_average(own_belief, base_belief.cdf)),
     }
 
@@ -146,6 +146,6 @@ def _ends(low: float, high: float) -> Row:
     return {"low": near(low), "high": near(high)}
 
 
-def near(value: Any, by: float = 2e-5) -> Any:
+def near(value: Any, relative: float = 2e-5, absolute: float = 2e-5) -> Any:
     """Return a number that an answer may differ from in its last digits."""
-    return pytest.approx(float(value), rel=by, abs=by / 5)
+    return pytest.approx(float(value), rel=relative, abs=absolute)
