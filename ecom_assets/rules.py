@@ -15,7 +15,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep, parse_duration
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
@@ -31,6 +31,7 @@ from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import has_events, has_orders, judged_days
 from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.source_gate import SourceGate
 
 

@@ -161,7 +161,7 @@ def attribution_command(
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
-    from ecom_assets.funnels.definition import parse_duration  # noqa: PLC0415 (only needed here)
+    from ecom_assets.tables.durations import parse_duration  # noqa: PLC0415 (only needed here)
 
     rule = AttributionRule(
         lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches

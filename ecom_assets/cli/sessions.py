@@ -8,12 +8,12 @@ import typer
 
 from ecom_assets.cli.options import DURATIONS, SESSION_RULES, Events, Json, Mapping, MorePaths, all_paths, print_answer
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
-from ecom_assets.funnels.definition import parse_duration
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.tables.durations import parse_duration
 
 
 def answer_sessions(

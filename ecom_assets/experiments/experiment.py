@@ -13,9 +13,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.definition import parse_duration
 from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
+from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.event_filter import ANY_EVENT, EventFilter
 from ecom_assets.tables.values import check_column
 

@@ -4,13 +4,13 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 `funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from
+from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.values import Scalar, check_column, check_value, kind_of
 
 
@@ -188,24 +188,10 @@ ORDERS_ELSEWHERE: Final = {
 """Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse, in lower case and without "order" at the end."""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _KEYS: Final = (
     "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
 )  # fmt: skip
 _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit")
-
-
-def parse_duration(text: object) -> int:
-    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; raise DefinitionError for anything else.
-
-    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but wrong funnel.
-    """
-    match = re.fullmatch(r"\s*(\d{1,12})\s*([smhdw])\s*", text) if isinstance(text, str) else None
-    if match is None:
-        raise DefinitionError(
-            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h, 7d or 2w."
-        )
-    return int(match[1]) * _SECONDS[match[2]]
 
 
 @dataclass(frozen=True, slots=True)
