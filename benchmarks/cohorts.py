@@ -30,7 +30,7 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     """Return DuckDB, the activity in the file, and the rule."""
     import ibis
 
-    from ecom_assets.retention.cells import event_activity
+    from ecom_assets.retention.activity import event_activity
     from ecom_assets.retention.rule import RetentionRule
     from ecom_assets.warehouse.local import connect
 
@@ -67,11 +67,12 @@ def kernel(file: Path) -> Ask:
 
 def expression(file: Path) -> Ask:
     """Our portable expression, through Ibis on DuckDB."""
-    from ecom_assets.retention.cells import Reach, by_day, retention
+    from ecom_assets.retention.activity import by_period
+    from ecom_assets.retention.cells import Reach, retention
 
     con, activity, rule = question(file)
     newest_date = activity.event_date.max().as_scalar()
-    cells = retention(by_day(activity), rule, 16, Reach(newest_date, newest_date))
+    cells = retention(by_period(activity), rule, 16, Reach(newest_date, newest_date))
     sql = str(con.compile(cells.select("cohort_date", "cell", "returned_count")))
     return lambda: _as_counts(con.con.execute(sql).fetchall())
 

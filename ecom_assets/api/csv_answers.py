@@ -5,7 +5,7 @@ One mechanism serves all routes, so new routes have it too.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -15,8 +15,8 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
 """Fields of every answer that are not rows of its list."""
-SPREAD: Final = {"steps"}
-"""Lists of objects inside a row that become a row per object; other lists of objects stay in their cell, as JSON."""
+SPREAD: Final = {"steps", "cohorts"}
+"""Lists of objects inside a row that become rows per object; other lists of objects beside them are left out."""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """The first character of text that spreadsheets read as a formula, including full-width forms."""
 NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -73,7 +73,7 @@ class _Turned:
 
 def csv_of(answer: Row) -> str:
     """Return the list of an answer as CSV with a header line; an answer without a list becomes one row."""
-    rows = [dict(_cells(row)) for one in _list_of(answer) for row in _spread(one)]
+    rows = [dict(_cells(row)) for one in _list_of(answer) for row in _spread(one, answer.get("periods", ()))]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
@@ -96,23 +96,30 @@ def _list_of(answer: Row) -> list[Row]:
     return [{name: value for name, value in answer.items() if name not in NOT_THE_LIST}]
 
 
-def _spread(row: Row) -> Iterator[Row]:
-    """Yield the CSV rows for one row of the list: one per step, one per period of a cohort, or the row itself."""
+def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the CSV rows for one row of the list: one per step, one per period, or the row itself.
+
+    Args:
+        row: The row.
+        periods: What the periods of the answer are called; without names they are numbered from 0, as of a cohort.
+    """
     inside = next((name for name in row if name in SPREAD), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
     if inside is not None:
-        others = {name: value for name, value in row.items() if name != inside}
-        yield from ({**others, **part} for part in row[inside])
+        others = {name: value for name, value in row.items() if not _has_objects(value)}
+        for part in row[inside]:
+            yield from _spread({**others, **part})
     elif series:
         others = {name: value for name, value in row.items() if name not in series}
         for place in range(max(len(row[name]) for name in series)):
-            yield {**others, "period": place, **{name: (row[name] + [None] * (place + 1))[place] for name in series}}
+            period = periods[place] if place < len(periods) else place
+            yield {**others, "period": period, **{name: (row[name] + [None] * (place + 1))[place] for name in series}}
     else:
         yield row
 
 
-def _has_objects(value: list[Any]) -> bool:
-    return any(isinstance(one, dict) for one in value)
+def _has_objects(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
 
 
 def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,10 @@ Money = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
 ]
 """An amount as a decimal string, in the currency of the answer."""
+PeriodStart = Annotated[
+    str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
+]
+"""The first day of a period; of an hour its start, with the zone's offset."""
 PREVIOUS = "Of the period before; null where the data hold no day of it"
 CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"

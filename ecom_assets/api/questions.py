@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.parameters import Asking, Sliced
 from ecom_assets.api.store.store import QuestionTooLargeError
@@ -16,6 +16,15 @@ from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, r
 
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
+Conditions = Annotated[
+    list[StrictStr | dict[str, Any]],
+    Field(
+        default_factory=list,
+        max_length=50,
+        description="What must hold of an event, as text such as `cart_amount > 20` or as {column, operator, value}",
+        examples=[["product_category = shoes"]],
+    ),
+]
 
 
 class Body(BaseModel):
@@ -34,7 +43,7 @@ class Body(BaseModel):
         return Period.of(newest, self.time_range, self.start_date, self.end_date)
 
 
-def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dict[str, Any]:
+def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, reads_all: bool = False) -> dict[str, Any]:
     """Return the answer to an ad-hoc query, or raise if it covers too many events.
 
     Args:
@@ -42,12 +51,14 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dic
         asked: The parameters of the request.
         body: The definition.
         count: A function that computes the answer from a connection, the events and their extent.
+        reads_all: Whether the function receives the events of all days, not only of those of the body.
     """
     reading = ask.reading
     require(reading, EVENTS)
     known = known_days(reading, [EVENTS])
     covered = body.covered(known[EVENTS].last or reading.newest_date)
-    events = within(reading.events(), covered)
+    read = None if reads_all else covered
+    events = within(reading.events(), read)
     extent = Extent.of(reading, events)
     most = ask.settings.adhoc_most_events
     if extent.event_count > most:
@@ -56,9 +67,9 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count) -> dic
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, within(reading.events_in(con), covered), extent)
+        found = count(con, within(reading.events_in(con), read), extent)
     definition = found.pop("definition")
-    rows = next(name for name in ("breakdown", "series", "cohorts", "variants") if name in found)
+    rows = next(name for name in ("cohorts", "breakdown", "series", "variants") if name in found)
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)
     return ask.answer(asked, definition, numbers, period)

@@ -1,31 +1,72 @@
 """`ecom retention`: its options, and the result as text."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
+import ibis.expr.types as ir
 import typer
+from ibis.backends.duckdb import Backend
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, day_of, print_answer
-from ecom_assets.cli.own_files import FileEvents, FileOrders
+from ecom_assets.cli.options import (
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    Orders,
+    OwnData,
+    Timezone,
+    Where,
+    day_of,
+    print_answer,
+    read_definition,
+)
+from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.retention.cells import event_activity, order_activity
-from ecom_assets.retention.queries import Question, answer_activity, check_types, types_in_doubt
-from ecom_assets.retention.rule import RetentionRule, parse_brackets
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.retention.activity import Between, event_activity, order_activity, within
+from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, types_in_doubt
+from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
+from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.conditions import parse_where
 
 ORDER_TYPES = ("purchase", "refund")
+RANGES_OF = ("starts", "events")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The files of events or orders, and their last complete day, if given."""
+    """What is asked beside the rule: of which files and days, and where the list of visitors goes.
+
+    Attributes:
+        data: The files of events or orders.
+        whole_until: Their last complete day, if given.
+        days: The days that are asked about.
+        range_of: `starts`, on which visitors start; or `events`, so that nothing else is looked at.
+        timezone: The reporting time zone, if not that of the settings.
+        who: The file for the list of who counts in which cell.
+    """
 
     data: OwnData
     whole_until: date | None
+    days: QuestionDays
+    range_of: str = "starts"
+    timezone: str | None = None
+    who: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of files, the name of their day, and how they become activity."""
+
+    con: Backend
+    files: RecordFiles
+    rows: ir.Table
+    day: str
+    build: Build
 
 
 def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
@@ -37,36 +78,57 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     data = asked.data
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
-    if data.orders:
-        settings = load_settings(orders_mapping=data.orders_mapping)
-        return _of_orders(data.orders, settings, rule, asked.whole_until)
-    return _of_events(data.events, load_settings(events_mapping=data.events_mapping), rule, asked.whole_until)
+    check_format("--who", asked.who)
+    return _of_orders(asked, rule) if data.orders else _of_events(asked, rule)
 
 
-def _of_events(
-    paths: Sequence[str], settings: Settings, rule: RetentionRule, whole_until: date | None
-) -> dict[str, Any]:
-    files = FileEvents.open(paths, settings)
+def _of_events(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
+    settings = load_settings(events_mapping=asked.data.events_mapping, timezone=asked.timezone)
+    files = FileEvents.open(asked.data.events, settings)
     start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
     rule = replace(rule, start=start, returning=returning)
     events = files.clean()
-    question = Question(files.con, event_activity(events, rule), rule, settings.timezone, _day_count(files.files))
-    answer = answer_activity(question, whole_until)
-    doubted = types_in_doubt(rule, answer)
-    warnings = missing_type_warnings(files.con, events, doubted, files.mapping.own_words())
-    return answer | {"warnings": warnings, "rows": files.rows.as_json()}
+    answer = _answer(
+        _Rows(files.con, files.files, events, "event_date", event_activity), asked, rule, settings.timezone
+    )
+    missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
+    return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
 
 
-def _of_orders(
-    paths: Sequence[str], settings: Settings, rule: RetentionRule, whole_until: date | None
-) -> dict[str, Any]:
+def _of_orders(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     """Return the retention of orders, whose event types are purchase (the default) and refund."""
+    settings = load_settings(orders_mapping=asked.data.orders_mapping, timezone=asked.timezone)
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
-    files = FileOrders.open(paths, settings)
-    activity = order_activity(files.clean(), rule)
-    question = Question(files.con, activity, rule, settings.timezone, _day_count(files.files))
-    return answer_activity(question, whole_until) | {"warnings": [], "rows": files.rows.as_json()}
+    files = FileOrders.open(asked.data.orders, settings)
+    rows = _Rows(files.con, files.files, files.clean(), "order_date", order_activity)
+    return _answer(rows, asked, rule, settings.timezone) | {"rows": files.rows.as_json()}
+
+
+def _answer(found: _Rows, asked: Asked, rule: RetentionRule, timezone: str) -> dict[str, Any]:
+    between, warnings = _between(found, asked.days)
+    rows = found.rows
+    if asked.range_of == "events":
+        rows, between = within(rows, found.day, between), (None, None)
+    who = asked.who
+    keep = None if who is None else lambda cells: write_rows(found.con, cells, who)
+    question = Question(found.con, rows, rule, timezone, _day_count(found.files), found.build, between, keep)
+    return answer_activity(question, asked.whole_until) | {"warnings": warnings}
+
+
+def _between(found: _Rows, days: QuestionDays) -> tuple[Between, list[str]]:
+    """Return the days that are asked about, and a warning if there are no data of any of them."""
+    if days == QuestionDays():
+        return (None, None), []
+    day = found.rows[found.day]
+    (known,) = found.rows.agg(first=day.min(), last=day.max()).to_pyarrow().to_pylist()
+    if known["last"] is None:
+        return (days.first, days.last), []
+    first, last = days.within(known["last"])
+    if (first or known["first"]) <= known["last"] and (last or known["last"]) >= known["first"]:
+        return (first, last), []
+    told = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
+    return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {told}."]
 
 
 def _day_count(files: RecordFiles) -> int:
@@ -75,22 +137,37 @@ def _day_count(files: RecordFiles) -> int:
 
 
 SHOWN_CELLS = 13
-Period = Annotated[str | None, typer.Option(help="day, week or month; week if not given.")]
+Period = Annotated[str | None, typer.Option(help="hour, day, week or month; week if not given.")]
 Mode = Annotated[
     str | None, typer.Option(help="on (came in exactly that period), on_or_after, or bracket; on if not given.")
 ]
-Start = Annotated[str | None, typer.Option(help="Event type whose first occurrence begins a cohort; any if not given.")]
+Start = Annotated[str | None, typer.Option(help="Event type that puts a visitor into a cohort; any if not given.")]
 Return = Annotated[
     str | None, typer.Option("--return", help="Event type that counts as coming back; any if not given.")
 ]
-Clock = Annotated[str | None, typer.Option(help="calendar, or rolling: 24 h, 7 d or 30 d from each visitor's start.")]
+StartWhere = Annotated[list[str] | None, typer.Option(help="What must hold of a start, as for --where.")]
+ReturnWhere = Annotated[list[str] | None, typer.Option(help="What must hold of a return, as for --where.")]
+Starting = Annotated[
+    str | None,
+    typer.Option(help="first_time (each visitor in one cohort), or recurring (in that of each period with a start)."),
+]
+Clock = Annotated[str | None, typer.Option(help="calendar, or rolling: 1 h, 24 h, 7 d or 30 d from each start.")]
 WeekStart = Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")]
 Brackets = Annotated[str | None, typer.Option(help="Periods counted as one, such as 0,1-3,4-7; for --mode bracket.")]
 Periods = Annotated[int | None, typer.Option(help="Tell periods up to this one; all if not given.")]
-Preset = Annotated[str, typer.Option(help="n_day, amplitude, mixpanel or posthog: their defaults.")]
+Preset = Annotated[str | None, typer.Option(help="n_day, amplitude, mixpanel or posthog: their defaults.")]
 WholeUntil = Annotated[
     str | None, typer.Option(help="Last day that the files hold whole; the day before the newest if not given.")
 ]
+RangeOf = Annotated[
+    str | None,
+    typer.Option(help="What --from, --to and --last limit: starts (later returns count too), or events (all others)."),
+]
+By = Annotated[str | None, typer.Option(help="Column or properties.key of starts whose values are told apart.")]
+Limit = Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")]
+Sum = Annotated[str | None, typer.Option("--sum", help="Number column or properties.key of returns to add up.")]
+Who = Annotated[Path | None, typer.Option(help="Write who counts in which cell to this .parquet or .csv file.")]
+Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but files and days.")]
 
 
 def retention(
@@ -103,53 +180,125 @@ def retention(
     mode: Mode = None,
     start: Start = None,
     returning: Return = None,
+    where: Where = None,
+    start_where: StartWhere = None,
+    return_where: ReturnWhere = None,
+    starting: Starting = None,
     clock: Clock = None,
     week_start: WeekStart = None,
     brackets: Brackets = None,
     periods: Periods = None,
-    preset: Preset = "n_day",
+    by: By = None,
+    limit: Limit = None,
+    sum_of: Sum = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    range_of: RangeOf = None,
+    timezone: Timezone = None,
+    preset: Preset = None,
+    definition: Definition = None,
     whole_until: WholeUntil = None,
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
-    if brackets and mode not in {None, "bracket"}:
-        raise UsageError(f"--brackets belong to --mode bracket, not to {mode}; leave one of them out.")
-    given = {"period": period, "start": start, "returning": returning, "clock": clock, "week_start": week_start}
-    rule = RetentionRule.preset(preset).changed(
-        mode="bracket" if brackets else mode,
-        brackets=parse_brackets(brackets) if brackets else None,
-        last_period=periods,
-        **given,
-    )
+    given: dict[str, Any] = {"period": period, "mode": mode, "start": start, "returning": returning, "where": where}
+    given |= {"start_where": start_where, "returning_where": return_where, "starting": starting, "preset": preset}
+    given |= {"week_start": week_start, "brackets": brackets, "last_period": periods, "by": by, "limit": limit}
+    days = _days(QuestionDays.read(first, to, last), range_of)
     own = OwnData.read(events, orders, more, (mapping, orders_mapping))
-    answer = answer_retention(Asked(own, day_of(whole_until, "--whole-until")), rule)
-    print_answer(answer, lambda: retention_lines(answer), as_json=as_json)
+    asked = Asked(own, day_of(whole_until, "--whole-until"), days, range_of or "starts", timezone, who)
+    _print(asked, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
 
 
-def retention_lines(answer: dict[str, Any]) -> list[str]:
+def _print(asked: Asked, rule: RetentionRule, *, as_json: bool) -> None:
+    answer = answer_retention(asked, rule)
+    print_answer(answer, lambda: retention_lines(answer, asked.who), as_json=as_json)
+
+
+def _days(days: QuestionDays, range_of: str | None) -> QuestionDays:
+    if range_of is not None:
+        check_choice("range", range_of, RANGES_OF)
+        if days == QuestionDays():
+            raise UsageError("--range-of says what --from, --to or --last limit; give one of them, or leave it out.")
+    return days
+
+
+WHERES = ("where", "start_where", "returning_where")
+OTHER_NAMES = {"returning": "return", "returning_where": "return-where", "last_period": "periods", "sum_of": "sum"}
+"""The options that are not called as in a definition."""
+
+
+def _rule(definition: Path | None, options: dict[str, Any]) -> RetentionRule:
+    """Return the rule from a definition file, or from a preset and the options.
+
+    Raises:
+        UsageError: Options do not go together.
+    """
+    given = {name: value for name, value in options.items() if value is not None and value != []}
+    if definition is None:
+        return _from_options(given)
+    if given:
+        told = ", ".join(f"--{OTHER_NAMES.get(name, name).replace('_', '-')}" for name in given)
+        raise UsageError(f"--definition says what {told} would; leave one of them out.")
+    return RetentionRule.from_mapping(read_definition(definition, "retention", "period"))
+
+
+def _from_options(given: dict[str, Any]) -> RetentionRule:
+    if "brackets" in given and given.get("mode", "bracket") != "bracket":
+        raise UsageError(f"--brackets belong to --mode bracket, not to {given['mode']}; leave one of them out.")
+    if "limit" in given and "by" not in given:
+        raise UsageError("--limit says how many values of --by stand by themselves; give --by, or leave it out.")
+    if "brackets" in given:
+        given |= {"mode": "bracket", "brackets": parse_brackets(given["brackets"])}
+    conditions = {name: parse_where(given[name]) for name in WHERES if name in given}
+    return RetentionRule.preset(given.pop("preset", "n_day")).changed(**given | conditions)
+
+
+def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str]:
     """Return a triangle of shares, one line per cohort; `*` marks shares that may still rise."""
     rule, cohorts, sums = answer["definition"], answer["cohorts"], answer["totals"]
     began = rule["start"] or "any event"
+    written = [f"Written to {who}."] if who else []
     if not cohorts:
-        return [f"Nobody began with {began}, so there is no cohort."]
+        return [f"Nobody began with {began}, so there is no cohort.", *written]
+    width = max(10, *(len(one["cohort"]) for one in cohorts))
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
     asked = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
     lines = [f"{asked}: {rule['mode']}, {rule['clock']} clock; * is not whole yet"]
-    lines.append(f"{'cohort':10} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
+    lines.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:
         shares = zip(one["returned"], one["complete"], strict=True)
         shown = [f"{count / one['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]
-        lines.append(f"{one['cohort']:10} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
-    lines.append(_line("whole", "share", [_share(one["rate"]) for one in sums]))
-    if any(one["lifetime_value"] is not None for one in sums):
-        lines.append(_line("per head", "revenue", [_money(one["lifetime_value"]) for one in sums]))
+        lines.append(f"{one['cohort']:{width}} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
+    lines += _total_lines(answer, width)
     if len(sums) > SHOWN_CELLS:
         lines.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json tells all.")
+    return lines + written
+
+
+def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
+    """Return a line per total, and one per value of the breakdown with its share."""
+    sums = answer["totals"]
+    lines = [_line("whole", "share", [_share(one["rate"]) for one in sums], width)]
+    if any(one["lifetime_value"] is not None for one in sums):
+        lines.append(_line("per head", "revenue", [_money(one["lifetime_value"]) for one in sums], width))
+    if any(one.get("sum_per_visitor") is not None for one in sums):
+        lines.append(_line("per head", "sum", [_money(one["sum_per_visitor"]) for one in sums], width))
+    parts = answer.get("breakdown", [])
+    if not parts:
+        return lines
+    width = max(width, *(len(part["value"]) for part in parts))
+    lines.append(f"Of whole cohorts, by {answer['definition']['by']}")
+    for part in parts:
+        size = sum(one["size"] for one in part["cohorts"])
+        lines.append(_line(part["value"], f"{size:,}", [_share(one["rate"]) for one in part["totals"]], width))
     return lines
 
 
-def _line(name: str, what: str, values: list[str]) -> str:
-    return (f"{name:10} {what:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
+def _line(name: str, what: str, values: list[str], width: int) -> str:
+    return (f"{name:{width}} {what:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
 
 
 def _share(rate: float | None) -> str:

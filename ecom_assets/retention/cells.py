@@ -1,28 +1,34 @@
 """Retention and revenue of cohorts: METRICS "Retention". The portable expression for all modes and clocks.
 
-Activity has one row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as a
-return, and the amount paid. The platform's own table of cohorts is in `retention/cohorts.py`.
+Activity and starts are in `retention/activity.py`, the platform's own table of cohorts is in `retention/cohorts.py`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.retention.rule import ROLLING_DAYS, Bracket, RetentionRule
+from ecom_assets.retention.activity import hour_number, numbered, starts
+from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import number_table, period_number, period_start
 from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.trends.trend import EXACT
 
-DAY_US = 86_400_000_000
+SECOND_US = 1_000_000
+SUMS: Final = {"amount": ("revenue_amount", MONEY), "value": ("value_amount", EXACT)}
+"""What is added up: the column of the activity, the name of its sum, and their type."""
 
 
 @dataclass(frozen=True)
 class Reach:
     """How far the data reach: the newest day, and the first day that may be incomplete.
 
-    On the rolling clock, `newest_at` and `open_at` are the same limits as timestamps.
+    On the rolling clock, and for hours, `newest_at` and `open_at` are the same limits as timestamps.
     """
 
     newest_date: ir.DateScalar
@@ -31,66 +37,27 @@ class Reach:
     open_at: ir.TimestampScalar | None = None
 
 
-def event_activity(events: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Return the activity of clean events; the amount paid is the amount of a purchase.
+def retention(
+    activity: ir.Table, rule: RetentionRule, period_count: int, reach: Reach, started: ir.Table | None = None
+) -> ir.Table:
+    """Return one row per non-empty cohort and per cell that has begun for it; with `by`, per value of the breakdown.
 
     Args:
-        events: Rows of `CleanEvents`.
-        rule: The rule with the event types of starts and returns.
-    """
-    return events.select(
-        "visitor_id",
-        "event_date",
-        "event_at",
-        is_start=_is_type(events, rule.start),
-        is_return=_is_type(events, rule.returning),
-        amount=(events.event_type == "purchase").ifelse(events.cart_amount, ibis.null(MONEY)),
-    )
-
-
-def order_activity(lines: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Return activity of clean order lines: a refunded line is a `refund` with a negative amount, else a `purchase`.
-
-    Args:
-        lines: Rows of `UserOrderLog`.
-        rule: The rule with the types of starts and returns.
-    """
-    is_refund = lines.status == "refunded"
-    lines = lines.mutate(event_type=is_refund.ifelse("refund", "purchase"))
-    return lines.select(
-        visitor_id="customer_id",
-        event_date="order_date",
-        event_at="ordered_at",
-        is_start=_is_type(lines, rule.start),
-        is_return=_is_type(lines, rule.returning),
-        amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
-    )
-
-
-def by_day(rows: ir.Table) -> ir.Table:
-    """Return activity with one row per visitor and day, without times: enough for the calendar clock."""
-    return rows.group_by("visitor_id", "event_date").agg(
-        is_start=rows.is_start.max(), is_return=rows.is_return.max(), amount=rows.amount.sum().cast(MONEY)
-    )
-
-
-def retention(activity: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
-    """Return one row per non-empty cohort and per cell that has begun for it.
-
-    Args:
-        activity: The activity; `event_at` is needed on the rolling clock only.
+        activity: The activity; `event_at` is needed on the rolling clock and for a breakdown only.
         rule: The retention rule.
         period_count: At least the number of periods that the data cover, 1 or more.
         reach: How far the data reach.
+        started: The result of `starts`, if it was computed before.
 
     Returns:
-        `cohort_date` (first day of the cohort's period), `cell` from 0, its `first_period` and `last_period`,
-        `visitor_count`, `returned_count`, `is_complete`, `revenue_amount` (paid since the cell before) and
-        `cumulative_revenue_amount`.
+        `label` (with `by`), `cohort_date` (first day of the cohort's period; of an hour its UTC time), `cell` from 0,
+        its `first_period` and `last_period`, `visitor_count`, `returned_count`, `is_complete`, `revenue_amount` (paid
+        since the cell before) and `cumulative_revenue_amount`; with `sum_of`, `value_amount` and
+        `cumulative_value_amount`.
     """
-    starts = _starts(activity, rule)
-    counts = counted(_visits(activity, starts, rule), rule.cells(period_count), rule.mode)
-    return cells_of(_cohorts(starts, rule), counts, rule, period_count, reach)
+    started = starts(activity, rule) if started is None else started
+    counts = counted(_visits(activity, started, rule), rule.cells(period_count), rule.mode, _unit(rule))
+    return cells_of(_cohorts(started, rule), counts, rule, period_count, reach)
 
 
 def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
@@ -98,15 +65,41 @@ def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_co
 
     Args:
         cohorts: cohort_number, visitor_count and start_date, the first day on which a visitor of the cohort started; on
-            the rolling clock also first_start_at and last_start_at.
+            the rolling clock also first_start_at and last_start_at, for hours start_hour, for a breakdown label.
         counts: Rows of `counted`.
         rule: The retention rule.
         period_count: As for `retention`.
         reach: How far the data reach.
     """
-    rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, ["cohort_number"])
+    rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, _unit(rule))
     returned = rows.on_or_after_count if rule.mode == "on_or_after" else rows.on_count
     return rows.mutate(returned_count=returned).drop("on_count", "on_or_after_count", "cohort_number")
+
+
+def members(activity: ir.Table, rule: RetentionRule, period_count: int, started: ir.Table) -> ir.Table:
+    """Return who counts in which cell: one row per visitor and cell, and one without a cell for those in none.
+
+    Args:
+        activity: As for `retention`.
+        rule: The retention rule.
+        period_count: As for `retention`.
+        started: The result of `starts`.
+
+    Returns:
+        `cohort_date`, `label` (with `by`), `visitor_id`, and the cell's `first_period` and `last_period`.
+    """
+    cells, unit = rule.cells(period_count), _unit(rule)
+    came = _came(_visits(activity, started, rule), cells, rule.mode, unit)
+    numbers = cell_table(cells)
+    if rule.mode == "on_or_after":  # who came back last in a cell counts in all before it, too
+        both = came.rename(last_cell="cell").cross_join(numbers)
+        cell_rows = both.filter(both.cell <= both.last_cell).drop("last_cell", "cell")
+    else:
+        cell_rows = came.join(numbers, "cell").drop("cell")
+    who = started.mutate(cohort_date=_cohort_date(started, rule)).select("visitor_id", "cohort_date", *unit)
+    joined = who.left_join(cell_rows, ["visitor_id", *unit])
+    labels = ["label"] if rule.by else []
+    return joined.select("cohort_date", *labels, "visitor_id", "first_period", "last_period")
 
 
 def totals(rows: ir.Table) -> ir.Table:
@@ -117,14 +110,21 @@ def totals(rows: ir.Table) -> ir.Table:
 
     Returns:
         `cell`, `cohort_count`, `visitor_count`, `returned_count`, `retention_rate`, `cumulative_revenue_amount` and
-        `lifetime_value`, which is revenue per visitor; rates and values are null if no cohort is complete.
+        `lifetime_value`, which is revenue per visitor; rates and values are null if no cohort is complete. With a
+        `label`, one row per value of the breakdown and cell; with `sum_of`, `cumulative_value_amount`.
     """
-    whole, nothing = rows.is_complete, ibis.literal(0, MONEY)
-    sums = rows.group_by("cell", "first_period", "last_period").agg(
+    whole = rows.is_complete
+    labels = ["label"] if "label" in rows.columns else []
+    amounts = {
+        name: whole.ifelse(rows[name], ibis.literal(0, kind)).sum().cast(kind)
+        for name, kind in ((f"cumulative_{name}", kind) for name, kind in SUMS.values())
+        if name in rows.columns
+    }
+    sums = rows.group_by(*labels, "cell", "first_period", "last_period").agg(
         cohort_count=whole.ifelse(1, 0).sum(),
         visitor_count=whole.ifelse(rows.visitor_count, 0).sum(),
         returned_count=whole.ifelse(rows.returned_count, 0).sum(),
-        cumulative_revenue_amount=whole.ifelse(rows.cumulative_revenue_amount, nothing).sum().cast(MONEY),
+        **amounts,
     )
     return sums.mutate(
         retention_rate=ratio(sums.returned_count, sums.visitor_count),
@@ -132,39 +132,52 @@ def totals(rows: ir.Table) -> ir.Table:
     )
 
 
-def counted(visits: ir.Table, cells: Sequence[Bracket], mode: str) -> ir.Table:
-    """Return the number of returning visitors and the revenue per cohort and cell.
+def counted(
+    visits: ir.Table, cells: Sequence[Bracket], mode: str, unit: Sequence[str] = ("cohort_number",)
+) -> ir.Table:
+    """Return the number of returning visitors, the revenue and the value per cohort and cell.
 
     Args:
-        visits: visitor_id, cohort_number, place (periods since the start), is_return and amount.
+        visits: visitor_id, the unit, place (periods since the start), is_return, amount and perhaps value.
         cells: The first and last period of each cell.
         mode: As in `RetentionRule`.
+        unit: The columns that identify a cohort.
 
     Returns:
-        cohort_number, cell, on_count, last_count (visitors whose last return is in the cell) and revenue_amount.
+        The unit, cell, on_count, last_count (visitors whose last return is in the cell) and the sums.
     """
-    visits = visits.mutate(cell=_cell_of(visits.place, cells))
-    paid = visits.filter(visits.cell.notnull(), visits.amount.notnull())
-    came = visits.filter(visits.is_return == 1)
-    if mode == "on_or_after":
-        came = came.group_by("cohort_number", "visitor_id").agg(cell=came.cell.fill_null(len(cells) - 1).max())
-    else:
-        came = came.filter(came.cell.notnull())
-        if mode == "bracket":
-            came = came.filter(came.place >= _first_of(came.cell, cells))
-        came = came.select("cohort_number", "visitor_id", "cell").distinct()
-    one, none, nothing = (ibis.literal(1, "int64"), ibis.literal(0, "int64"), ibis.literal(0, MONEY))
+    came = _came(visits, cells, mode, unit)
+    one, none = ibis.literal(1, "int64"), ibis.literal(0, "int64")
     is_last = mode == "on_or_after"
     counts = {"on_count": none if is_last else one, "last_count": one if is_last else none}
+    paid = visits.mutate(cell=_cell_of(visits.place, cells), on_count=none, last_count=none)
+    paid = paid.filter(paid.cell.notnull())
+    sums = {name: (source, kind) for source, (name, kind) in SUMS.items() if source in visits.columns}
+    nothing = {name: ibis.literal(0, kind) for name, (_, kind) in sums.items()}
+    added = {name: paid[source].cast(kind).fill_null(nothing[name]) for name, (source, kind) in sums.items()}
     both = union_all(
-        came.select("cohort_number", "cell", **counts, revenue_amount=nothing),
-        paid.select("cohort_number", "cell", on_count=none, last_count=none, revenue_amount=paid.amount.cast(MONEY)),
+        came.select(*unit, "cell", **counts, **nothing),
+        paid.filter(reduce(or_, (paid[source].notnull() for source, _ in sums.values()))).select(
+            *unit, "cell", "on_count", "last_count", **added
+        ),
     )
-    return both.group_by("cohort_number", "cell").agg(
+    return both.group_by(*unit, "cell").agg(
         on_count=both.on_count.sum(),
         last_count=both.last_count.sum(),
-        revenue_amount=both.revenue_amount.sum().cast(MONEY),
+        **{name: both[name].sum().cast(kind) for name, (_, kind) in sums.items()},
     )
+
+
+def _came(visits: ir.Table, cells: Sequence[Bracket], mode: str, unit: Sequence[str]) -> ir.Table:
+    """Return, once per visitor, the cells in which they came back; with `on_or_after` the last of them only."""
+    visits = visits.mutate(cell=_cell_of(visits.place, cells))
+    came = visits.filter(visits.is_return == 1)
+    if mode == "on_or_after":
+        return came.group_by(*unit, "visitor_id").agg(cell=came.cell.fill_null(len(cells) - 1).max())
+    came = came.filter(came.cell.notnull())
+    if mode == "bracket":
+        came = came.filter(came.place >= _first_of(came.cell, cells))
+    return came.select(*unit, "visitor_id", "cell").distinct()
 
 
 def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Table:
@@ -172,26 +185,26 @@ def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Tab
 
     Args:
         grid: One row per cohort and cell.
-        counts: The on_count, last_count and revenue_amount of some cells.
+        counts: The on_count, last_count and sums of some cells.
         unit: The columns that identify a cohort.
 
     Returns:
-        The grid with on_count, on_or_after_count (last_count of this cell and all after it), revenue_amount and
-        cumulative_revenue_amount.
+        The grid with on_count, on_or_after_count (last_count of this cell and all after it), and each sum, such as
+        revenue_amount, also up to this cell, as cumulative_revenue_amount.
     """
-    nothing = ibis.literal(0, MONEY)
+    sums = {name: kind for name, kind in SUMS.values() if name in counts.columns}
     joined = grid.left_join(counts, [*unit, "cell"])
     rows = joined.select(
         grid,
         on_count=counts.on_count.fill_null(0).cast("int64"),
         last_count=counts.last_count.fill_null(0).cast("int64"),
-        revenue_amount=counts.revenue_amount.fill_null(nothing).cast(MONEY),
+        **{name: counts[name].fill_null(ibis.literal(0, kind)).cast(kind) for name, kind in sums.items()},
     )
     until = ibis.cumulative_window(group_by=unit, order_by="cell")
     since = ibis.cumulative_window(group_by=unit, order_by=ibis.desc("cell"))
     return rows.mutate(
         on_or_after_count=rows.last_count.sum().over(since).cast("int64"),
-        cumulative_revenue_amount=rows.revenue_amount.sum().over(until).cast(MONEY),
+        **{f"cumulative_{name}": rows[name].sum().over(until).cast(kind) for name, kind in sums.items()},
     ).drop("last_count")
 
 
@@ -202,58 +215,63 @@ def cell_table(cells: Sequence[Bracket]) -> ir.Table:
     return numbers.mutate(first_period=_first_of(numbers.cell, cells), last_period=_last_of(numbers.cell, cells))
 
 
-def _is_type(events: ir.Table, event_type: str | None) -> ir.IntegerValue:
-    if event_type is None:
-        return ibis.literal(1, "int64")
-    return (events.event_type == event_type).ifelse(1, 0).cast("int64")
+def _unit(rule: RetentionRule) -> list[str]:
+    return ["label", "cohort_number"] if rule.by else ["cohort_number"]
 
 
-def _starts(activity: ir.Table, rule: RetentionRule) -> ir.Table:
-    """Return one row per visitor who started: when, and in which period."""
-    begun = activity.filter(activity.is_start == 1)
-    when = {"start_date": begun.event_date.min()}
-    if rule.clock == "rolling":
-        when["start_at"] = begun.event_at.min()
-    starts = begun.group_by("visitor_id").agg(**when)
-    return starts.mutate(cohort_number=period_number(starts.start_date, rule.period, rule.week_start))
-
-
-def _visits(activity: ir.Table, starts: ir.Table, rule: RetentionRule) -> ir.Table:
+def _visits(activity: ir.Table, started: ir.Table, rule: RetentionRule) -> ir.Table:
     """Return the activity from each visitor's start on, with its `place`: the number of periods since the start."""
-    joined = activity.join(starts, "visitor_id")
+    values = ["value"] if "value" in activity.columns else []
+    activity = activity.mutate(own_number=numbered(activity, rule)).drop("is_start")
+    activity = activity.drop("label") if "label" in activity.columns else activity
+    joined = activity.join(started.drop("start_date"), "visitor_id")
     if rule.clock == "rolling":
         joined = joined.filter(joined.event_at >= joined.start_at)
         elapsed_us = joined.event_at.delta(joined.start_at, unit="microsecond").cast("int64")
-        place = (elapsed_us // (ROLLING_DAYS[rule.period] * DAY_US)).cast("int64")
+        place = (elapsed_us // (ROLLING_S[rule.period] * SECOND_US)).cast("int64")
     else:
-        place = period_number(joined.event_date, rule.period, rule.week_start) - joined.cohort_number
-    visits = joined.select("visitor_id", "cohort_number", "is_return", "amount", place=place)
+        place = joined.own_number - joined.cohort_number
+    visits = joined.select("visitor_id", *_unit(rule), "is_return", "amount", *values, place=place)
     return visits.filter(visits.place >= 0)
 
 
-def _cohorts(starts: ir.Table, rule: RetentionRule) -> ir.Table:
-    when = {"start_date": starts.start_date.min()}
+def _cohorts(started: ir.Table, rule: RetentionRule) -> ir.Table:
+    when = {"start_date": started.start_date.min()}
     if rule.clock == "rolling":
-        when |= {"first_start_at": starts.start_at.min(), "last_start_at": starts.start_at.max()}
-    return starts.group_by("cohort_number").agg(visitor_count=starts.count(), **when)
+        when |= {"first_start_at": started.start_at.min(), "last_start_at": started.start_at.max()}
+    if rule.period == "hour":
+        when |= {"start_hour": started.start_hour.min()}
+    return started.group_by(_unit(rule)).agg(visitor_count=started.count(), **when)
+
+
+def _cohort_date(cohorts: ir.Table, rule: RetentionRule) -> ir.Value:
+    if rule.period == "hour":
+        return cohorts.start_hour
+    return period_start(cohorts.start_date, rule.period, rule.week_start)
+
+
+def _limits(rule: RetentionRule, reach: Reach) -> tuple[ir.IntegerValue, ir.IntegerValue]:
+    """Return the number of the newest period, and of the first that may be incomplete."""
+    if rule.period == "hour" and reach.newest_at is not None and reach.open_at is not None:
+        return hour_number(reach.newest_at), hour_number(reach.open_at)
+    newest, opened = (period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date))
+    return newest, opened
 
 
 def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
     grid = cohorts.cross_join(cell_table(cells))
-    newest, opened = (period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date))
+    newest, opened = _limits(rule, reach)
     if rule.clock == "rolling":
-        length_s = ROLLING_DAYS[rule.period] * 86_400
+        length_s = ROLLING_S[rule.period]
         begins_at = grid.first_start_at + (grid.first_period * length_s).as_interval("s")
         ends_at = grid.last_start_at + ((grid.last_period + 1) * length_s).as_interval("s")
         begun, is_complete = begins_at <= reach.newest_at, (ends_at <= reach.open_at) & (grid.cohort_number < opened)
     else:
         begun = grid.cohort_number + grid.first_period <= newest
         is_complete = grid.cohort_number + grid.last_period < opened
-    grid = grid.mutate(
-        cohort_date=period_start(grid.start_date, rule.period, rule.week_start), is_complete=is_complete
-    ).filter(begun)
+    grid = grid.mutate(cohort_date=_cohort_date(grid, rule), is_complete=is_complete).filter(begun)
     return grid.select(
-        "cohort_number", "cohort_date", "cell", "first_period", "last_period", "visitor_count", "is_complete"
+        *_unit(rule), "cohort_date", "cell", "first_period", "last_period", "visitor_count", "is_complete"
     )
 
 

@@ -74,8 +74,8 @@ def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
 
 def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
-    starts = "FILTER (is_start = 1)" if rule.start else ""
-    returns = "FILTER (is_return = 1)" if rule.returning else ""
+    starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
+    returns = "" if rule.has_any_return else "FILTER (is_return = 1)"
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {VISITORS} AS
         SELECT visitor_id, min(event_date) {starts} AS start_date, min(event_date) AS first_date,

@@ -4,21 +4,28 @@ This module imports nothing heavy, because the `ecom` command parses a rule befo
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
 from ecom_assets.tables.days import WEEKDAYS
+from ecom_assets.tables.values import check_column
 
-PERIODS: Final = ("day", "week", "month")
+PERIODS: Final = ("hour", "day", "week", "month")
 MODES: Final = ("on", "on_or_after", "bracket")
 CLOCKS: Final = ("calendar", "rolling")
-ROLLING_DAYS: Final = {"day": 1, "week": 7, "month": 30}
-"""The lengths of periods on the rolling clock, in days of 24 hours, as in Amplitude."""
+STARTINGS: Final = ("first_time", "recurring")
+ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+"""The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""
 MAX_PERIOD: Final = 3_660
 """The highest number of a period: ten years of days."""
+MAX_HOURLY_DAYS: Final = 31
+MAX_HOUR: Final = MAX_HOURLY_DAYS * 24 - 1
+"""The last hour that is reported unless another is asked for."""
+MAX_LIMIT: Final = 1_000
 Bracket = tuple[int, int]
 
 
@@ -27,16 +34,24 @@ class RetentionRule:
     """The definition of retention: how many visitors who started in a period came back N periods later.
 
     Attributes:
-        start: The event type whose first occurrence puts a visitor into a cohort; None is any type, so the first event.
+        start: The event type that puts a visitor into a cohort; None is any type.
         returning: The event type that counts as a return; None is any type.
-        period: `day`, `week` or `month`, in the reporting time zone.
+        period: `hour`, `day`, `week` or `month`, in the reporting time zone.
         mode: `on` counts visitors who came in exactly period N (N-day retention), `on_or_after` in N or any later one
             (unbounded retention), `bracket` in any period of a bracket.
-        clock: `calendar` counts calendar periods; `rolling` counts 24 h, 7 x 24 h or 30 x 24 h from the start of each
-            visitor, exact to the microsecond.
+        clock: `calendar` counts calendar periods; `rolling` counts 1 h, 24 h, 7 x 24 h or 30 x 24 h from the start of
+            each visitor, exact to the microsecond.
         week_start: The weekday on which weeks begin; Monday by default, as in ISO 8601.
         brackets: The first and last period of each bracket, both included, for the mode `bracket`.
         last_period: The last period to report; None reports all. `on_or_after` counts later visits in any case.
+        starting: `first_time` puts a visitor into the cohort of their first start event only; `recurring` into the
+            cohort of each period that has one, at the first of that period.
+        start_where: More conditions on start events.
+        returning_where: More conditions on returns.
+        where: Conditions on all events: others are not looked at.
+        by: The column or `properties.key` to break down by: its value in the event of the start.
+        limit: How many of its values to show, those with most visitors; the others are `(other)`.
+        sum_of: A number column or `properties.key` of returns to add up for each cohort; None for none.
     """
 
     start: str | None = None
@@ -47,19 +62,30 @@ class RetentionRule:
     week_start: str = "monday"
     brackets: tuple[Bracket, ...] = ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30))
     last_period: int | None = None
+    starting: str = "first_time"
+    start_where: Where = EVERYTHING
+    returning_where: Where = EVERYTHING
+    where: Where = EVERYTHING
+    by: str | None = None
+    limit: int = 10
+    sum_of: str | None = None
 
     def __post_init__(self) -> None:
         """Raise if the rule is invalid.
 
         Raises:
-            DefinitionError: A choice is unknown, or the brackets are invalid.
+            DefinitionError: A choice is unknown, a number is out of range, or the brackets are invalid.
         """
         check_choice("period", self.period, PERIODS)
         check_choice("mode", self.mode, MODES)
         check_choice("clock", self.clock, CLOCKS)
         check_choice("week start", self.week_start, WEEKDAYS)
-        if self.last_period is not None and not 0 <= self.last_period <= MAX_PERIOD:
-            raise DefinitionError(f"The last period cannot be {self.last_period}; give 0 to {MAX_PERIOD}.")
+        check_choice("starting", self.starting, STARTINGS)
+        _check_number("last period", self.last_period, 0, MAX_PERIOD)
+        _check_number("limit", self.limit, 1, MAX_LIMIT)
+        for place, column in (("`by`", self.by), ("`sum_of`", self.sum_of)):
+            if column is not None:
+                check_column(f"{place} of retention", column)
         if self.mode == "bracket":
             _check_brackets(self.brackets)
 
@@ -73,21 +99,76 @@ class RetentionRule:
         check_choice("preset", name, PRESETS)
         return PRESETS[name]
 
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> "RetentionRule":
+        """Build a rule from a definition file or the body of a request; what it does not name is as by default.
+
+        Raises:
+            DefinitionError: A key is unknown, or a value does not fit.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in raw:
+            if key not in known:
+                raise DefinitionError(f"Unknown key {key!r} in a retention; {did_you_mean(key, known)}.")
+        given = {name: value for name, value in raw.items() if value is not None}
+        for name in ("where", "start_where", "returning_where"):
+            if name in given:
+                given[name] = where_from(given[name]) if given[name] else EVERYTHING
+        for name in ("start", "returning"):
+            if not isinstance(given.get(name, ""), str):
+                raise DefinitionError(f"`{name}` of retention is an event type, not {given[name]!r}.")
+        if "brackets" in given:
+            given["brackets"] = _brackets_from(given["brackets"])
+        return cls(**given)
+
     def changed(self, **given: Any) -> "RetentionRule":  # noqa: ANN401 (as its fields)
         """Return a copy of the rule with some fields replaced; None leaves a field unchanged."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def is_recurring(self) -> bool:
+        """Return whether a visitor can be in several cohorts."""
+        return self.starting == "recurring"
+
+    @property
+    def has_any_start(self) -> bool:
+        """Return whether every event is a start event."""
+        return self.start is None and self.start_where == EVERYTHING
+
+    @property
+    def has_any_return(self) -> bool:
+        """Return whether every event is a return."""
+        return self.returning is None and self.returning_where == EVERYTHING
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns that the rule names, beside those that every rule reads."""
+        conditions = (self.where, self.start_where, self.returning_where)
+        named = [column for where in conditions for column in columns_of(where)]
+        return [*named, *filter(None, (self.by, self.sum_of))]
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
         """Return the first and last period of each cell, for data that cover `period_count` periods."""
         if self.mode == "bracket":
             return self.brackets
-        last = period_count - 1 if self.last_period is None else min(self.last_period, period_count - 1)
+        default = MAX_HOUR if self.period == "hour" else period_count
+        last = min(period_count - 1, default if self.last_period is None else self.last_period)
         return tuple((n, n) for n in range(last + 1))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the rule as a mapping for JSON; it includes the brackets only if the mode uses them."""
-        told = {**asdict(self), "brackets": [list(one) for one in self.brackets]}
-        return told if self.mode == "bracket" else {name: value for name, value in told.items() if name != "brackets"}
+        """Return the rule as a mapping for JSON; what few rules have is named only where it is not as by default."""
+        plain = ("start", "returning", "period", "mode", "clock", "week_start")
+        told: dict[str, Any] = {name: getattr(self, name) for name in plain}
+        if self.mode == "bracket":
+            told["brackets"] = [list(one) for one in self.brackets]
+        told["last_period"] = self.last_period
+        if self.is_recurring:
+            told["starting"] = self.starting
+        for name in ("where", "start_where", "returning_where"):
+            where: Where = getattr(self, name)
+            told |= {name: where.to_mapping()} if where != EVERYTHING else {}
+        told |= {"by": self.by, "limit": self.limit} if self.by else {}
+        return told | ({"sum_of": self.sum_of} if self.sum_of else {})
 
 
 def parse_brackets(text: str) -> tuple[Bracket, ...]:
@@ -102,11 +183,33 @@ def parse_brackets(text: str) -> tuple[Bracket, ...]:
     return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
 
 
+def _brackets_from(raw: object) -> tuple[Bracket, ...]:
+    """Return the brackets of a definition: text as in `parse_brackets`, or pairs of periods."""
+    if isinstance(raw, str):
+        return parse_brackets(raw)
+    pairs = (
+        [tuple(one) if isinstance(one, list | tuple) else one for one in raw] if isinstance(raw, list | tuple) else []
+    )
+    found = [one for one in pairs if isinstance(one, tuple) and [type(end) for end in one] == [int, int]]
+    if len(found) != len(pairs) or not pairs:
+        raise DefinitionError(
+            f"The brackets {raw!r} are not understood; write pairs of periods, as in [[0, 0], [1, 3]]."
+        )
+    if any(min(one) < 0 for one in found):
+        raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
+    return tuple((first, last) for first, last in found)
+
+
 def check_choice(what: str, value: object, known: Iterable[str]) -> None:
     """Raise if a value is not one of the known ones."""
     names = tuple(known)
     if value not in names:
         raise DefinitionError(f"The {what} {value!r} of retention is unknown; {did_you_mean(value, names)}.")
+
+
+def _check_number(what: str, value: object, least: int, most: int) -> None:
+    if value is not None and not (type(value) is int and least <= value <= most):
+        raise DefinitionError(f"The {what} cannot be {value}; give {least} to {most}.")
 
 
 def _check_brackets(brackets: tuple[Bracket, ...]) -> None:

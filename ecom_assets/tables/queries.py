@@ -275,6 +275,11 @@ class Extent:
         (row,) = reading.rows(events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()))
         return cls(**row)
 
+    @property
+    def day_count(self) -> int:
+        """Return the number of days from the first to the last."""
+        return (self.last_date - self.first_date).days + 1 if self.first_date and self.last_date else 0
+
     def period(self, newest: date) -> Period:
         """Return the days of the events; the newest day in the data if there are no events."""
         return Period("custom", self.first_date or newest, self.last_date or newest)

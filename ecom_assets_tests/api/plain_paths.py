@@ -76,23 +76,47 @@ def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
     }
 
 
+RETENTION: Final[Row] = {"period": "week", "by": "product_category", "limit": 1, "sum_of": "cart_amount"}
+
+
 def retention(shop: PlainShop) -> Row:
     """`/analytics/retention` by the week, of any event."""
+    found = _retention(_streams(shop).values(), shop.newest, is_summed=False)
+    numbers = {"total_count": len(found["cohorts"]), **found, "breakdown": []}
+    return {"event_count": len(shop.events), "warnings": [], **numbers}
+
+
+def retention_by_category(shop: PlainShop) -> Row:
+    """`/analytics/retention` as `RETENTION` asks: the category in which most visitors began, and all others."""
+    streams = list(_streams(shop).values())
+    sizes = Counter(events[0]["product_category"] or "(none)" for events in streams)
+    first = min(sizes, key=lambda name: (-sizes[name], name))
+    parts: dict[str, list[list[Row]]] = {first: [], "(other)": []}
+    for events in streams:
+        parts[first if (events[0]["product_category"] or "(none)") == first else "(other)"].append(events)
+    numbers = _retention(streams, shop.newest, is_summed=True)
+    told = [{"value": name, **_retention(own, shop.newest, is_summed=True)} for name, own in parts.items() if own]
+    counts = {"event_count": len(shop.events), "total_count": len(numbers["cohorts"])}
+    return {**counts, **numbers, "breakdown": told, "warnings": []}
+
+
+def _retention(streams: Iterable[list[Row]], newest: date, *, is_summed: bool) -> Row:
+    """Return the cohorts and totals of visitors, with sums of `cart_amount` if asked for."""
     members: dict[date, list[list[Row]]] = defaultdict(list)
-    for events in _streams(shop).values():
+    for events in streams:
         members[_monday(events[0]["at"])].append(events)
-    cohorts = [_cohort(monday, mine, shop.newest) for monday, mine in sorted(members.items())]
-    longest = max(len(cohort["returned"]) for cohort in cohorts)
+    cohorts = [_cohort(monday, mine, newest) for monday, mine in sorted(members.items())]
     totals = []
-    for place in range(longest):
+    for place in range(max(len(cohort["returned"]) for cohort in cohorts)):
         whole = [one for one in cohorts if place < len(one["returned"]) and one["complete"][place]]
         size, came = sum(one["size"] for one in whole), sum(one["returned"][place] for one in whole)
         revenue = sum((Decimal(one["revenue"][place]) for one in whole), ZERO)
         told = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
-        means = {"rate": came / size, "lifetime_value": float(revenue) / size} if size else {}
-        totals.append({**told, "rate": None, "lifetime_value": None, **means, "revenue": f"{revenue:.2f}"})
-    numbers = {"total_count": len(cohorts), "cohorts": cohorts, "totals": totals}
-    return {"event_count": len(shop.events), "warnings": [], **numbers}
+        told |= {"rate": came / size if size else None, "lifetime_value": float(revenue) / size if size else None}
+        carried = sum(one["sum"][place] for one in whole)
+        sums = {"sum": carried, "sum_per_visitor": carried / size if size else None}
+        totals.append({**told, "revenue": f"{revenue:.2f}", **(sums if is_summed else dict.fromkeys(sums))})
+    return {"cohorts": [one if is_summed else {**one, "sum": None} for one in cohorts], "totals": totals}
 
 
 PAID: Final[Row] = {"event_type": "purchase", "measure": "sum", "of": "cart_amount"}
@@ -155,20 +179,17 @@ def _paid(events: Sequence[Row]) -> float:
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:
-    returned, complete, revenue = [], [], []
     starts = [monday + n * WEEK for n in range((newest - monday) // WEEK + 1)]
-    for start in starts:
-        returned.append(sum(any(_monday(event["at"]) == start for event in events) for events in members))
-        complete.append(start + WEEK <= newest)
-        paid = [
-            Decimal(event["cart_value"])
-            for events in members
-            for event in events
-            if event["event_type"] == "purchase" and event["at"].date() < start + WEEK
-        ]
-        revenue.append(f"{sum(paid, ZERO):.2f}")
-    values = [float(amount) / len(members) for amount in revenue]
-    told = {"returned": returned, "complete": complete, "revenue": revenue, "lifetime_value": values}
+    told: Row = {
+        "returned": [sum(any(_monday(one["at"]) == start for one in events) for events in members) for start in starts],
+        "complete": [start + WEEK <= newest for start in starts],
+    }
+    carried = [(one, Decimal(one["cart_value"])) for events in members for one in events if one["cart_value"]]
+    until = [[pair for pair in carried if pair[0]["at"].date() < start + WEEK] for start in starts]
+    paid = [sum((amount for one, amount in own if one["event_type"] == "purchase"), ZERO) for own in until]
+    told["revenue"] = [f"{amount:.2f}" for amount in paid]
+    told["lifetime_value"] = [float(amount) / len(members) for amount in paid]
+    told["sum"] = [float(sum((amount for _, amount in own), ZERO)) for own in until]
     return {"cohort": str(monday), "size": len(members), **told}
 
 

@@ -87,6 +87,27 @@ def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
     ]
 
 
+def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked) -> None:
+    body = {"series": ["*", "purchase"], "time_range": "week", "compare": True}
+    told = api.post("/analytics/trend", body).json()
+    rows = rows_of(api.post("/analytics/trend", body, format="csv").text)
+    assert [(row["name"], row["period"], row["values"], row["previous"]) for row in rows] == [
+        (one["name"], day, f"{value}", f"{before}")
+        for one in told["series"]
+        for day, value, before in zip(told["periods"], one["values"], one["previous"], strict=True)
+    ]
+    asked = {"period": "week", "by": "event_type", "sum_of": "cart_amount"}
+    parts = api.post("/analytics/retention", asked).json()["breakdown"]
+    rows = rows_of(api.post("/analytics/retention", asked, format="csv").text)
+    assert [(row["value"], row["cohort"], row["period"], row["returned"], row["sum"]) for row in rows] == [
+        (part["value"], one["cohort"], str(place), str(count), str(one["sum"][place]))
+        for part in parts
+        for one in part["cohorts"]
+        for place, count in enumerate(one["returned"])
+    ]
+    assert rows
+
+
 def test_a_page_says_how_many_rows_the_whole_has(api: Asked) -> None:
     said = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
     assert len(rows_of(said.text)) == 2

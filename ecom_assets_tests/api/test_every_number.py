@@ -106,6 +106,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
         lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
     ),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
+    "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
     "an experiment": ("/analytics/experiment", experiments.EXPERIMENT, experiments.experiment),
 }

@@ -181,6 +181,19 @@ def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Asked) -> 
     assert (retention["cohorts"], retention["warnings"]) == ([], [sentence])
 
 
+def test_retention_by_the_hour_of_starts_in_a_range(api: Asked) -> None:
+    """Of starts: who came before the 9th of February is in no cohort; of events, everybody of the day begins then."""
+    day = {"start_date": "2026-02-09", "end_date": "2026-02-09", "period": "hour", "last_period": 1}
+    of_events, of_starts = (
+        api.post("/analytics/retention", {**day, "range_of": one}).json() for one in ("events", "starts")
+    )
+    assert of_events["cohorts"][0]["cohort"].startswith("2026-02-09T")
+    sizes = [sum(one["size"] for one in found["cohorts"]) for found in (of_events, of_starts)]
+    assert sizes[0] > sizes[1]
+    assert of_starts["definition"]["first_date"] == "2026-02-09"
+    assert of_starts["event_count"] > of_events["event_count"]
+
+
 def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
     for body, words in (
         ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),

@@ -42,6 +42,19 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
     assert said == {"read": 403, "read+personal": 200}
 
 
+@pytest.mark.parametrize(
+    "body", [{"by": "user_agent"}, {"start_where": ["visitor_id = u01"]}, {"returning_where": [{"user_id": "u01"}]}]
+)
+def test_retention_of_single_people_needs_it_too(keyed: Running, body: dict[str, Any]) -> None:
+    said = {
+        scope: requests.post(
+            f"{keyed.address}/analytics/retention", json=body, headers={"X-API-Key": key}, timeout=60
+        ).status_code
+        for scope, key in KEYS.items()
+    }
+    assert said == {"read": 403, "read+personal": 200}
+
+
 def nested(levels: int) -> dict[str, Any]:
     """Return a condition so many levels deep."""
     return {"any_of": [nested(levels - 1)]} if levels else {"cart_amount": 1}

@@ -200,3 +200,85 @@ def test_online_retail_s_first_cohort_returns_as_its_readme_tells(home: Path) ->
     assert first["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
     assert (first["cohort"], first["size"], first["complete"][-2:]) == ("2010-12-01", 885, [True, False])
     assert sum(one["size"] for one in found["cohorts"]) == 4_338
+
+
+def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
+    assert told(ask(home, "--where", "event_type != search", "--json").json) == {
+        "2026-03-02": [2, 1],
+        "2026-03-09": [1],
+    }
+    words = ("--start-where", "event_type in page_view, purchase", "--return-where", "cart_amount > 20", "--json")
+    found = ask(home, *words).json
+    assert told(found) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
+    returning = {"column": "cart_amount", "operator": "greater", "value": 20}
+    assert found["definition"]["returning_where"] == returning
+
+
+def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
+    """Ann first came on the 2nd; looking at nothing before the 9th, she seems to begin on the 10th."""
+    assert told(ask(home, "--from", "2026-03-09", "--json").json) == {"2026-03-09": [1, 1]}
+    words = ("--from", "2026-03-09", "--to", "2026-03-15", "--json")
+    assert told(ask(home, *words).json) == {"2026-03-09": [1, 1]}
+    assert told(ask(home, *words, "--range-of", "events").json) == {"2026-03-09": [2]}
+    assert told(ask(home, "--last", "1w", "--starting", "recurring", "--json").json) == {
+        "2026-03-09": [2, 1], "2026-03-16": [1]
+    }  # fmt: skip
+    said = ecom("retention", "--events", home.parent / "story.csv", "--to", "2018-01-01", "--json", home=home)
+    assert said.json["cohorts"] == []
+    assert said.json["warnings"] == [
+        "The data are of 2026-03-02 to 2026-03-16, so nothing is known of days up to 2018-01-01."
+    ]
+
+
+def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
+    words = ("--period", "hour", "--periods", "1", "--timezone", "Asia/Kolkata", "--to", "2026-03-03", "--json")
+    assert told(ask(home, *words).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
+
+
+def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
+    out = ask(
+        home, "--by", "properties.plan", "--period", "month", "--sum", "cart_amount", "--whole-until", "2026-03-31"
+    )
+    assert out.out.splitlines()[-5:] == [
+        "per head     revenue    8.50",
+        "per head         sum    8.50",
+        "Of whole cohorts, by properties.plan",
+        "(none)             3  100.0%",
+        "Rows: 5 read, all counted",
+    ]
+
+
+def test_who_is_in_each_cell_is_written(home: Path) -> None:
+    file = home.parent / "who.csv"
+    assert ask(home, "--who", str(file)).out.splitlines()[-2] == f"Written to {file}."
+    assert file.read_text().splitlines() == [
+        "cohort_date,visitor_id,first_period,last_period",
+        "2026-03-02,ann,0,0", "2026-03-02,ann,1,1", "2026-03-02,bob,0,0", "2026-03-09,cid,0,0", "2026-03-09,cid,1,1",
+    ]  # fmt: skip
+
+
+def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
+    file = home.parent / "retention.yaml"
+    file.write_text("period: week\nreturning: purchase\nstart_where: {event_type: page_view}\nby: event_type\n")
+    found = ask(home, "--definition", str(file), "--from", "2026-03-01", "--json").json
+    assert told(found) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
+    assert [part["value"] for part in found["breakdown"]] == ["page_view"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
+        (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
+        (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; Known: starts, events"),
+        (("--starting", "twice"), "The starting 'twice' of retention is unknown; Known: first_time, recurring"),
+        (("--by", "brand"), "The events have no column 'brand'"),
+        (("--sum", "event_type"), "event_type holds text, not numbers; name a number column."),
+        (("--where", "cart_amount >"), "The condition on 'cart_amount' (greater) needs 1 values and has 0."),
+        (("--definition", "x.yaml", "--return", "a"), "--definition says what --return would; leave one of them out."),
+        (("--who", "who.txt"), "--who who.txt is neither .parquet nor .csv; end it in one of them."),
+    ],
+)
+def test_impossible_choices_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    said = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err

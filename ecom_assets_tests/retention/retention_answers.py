@@ -8,7 +8,8 @@ from functools import cache
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.retention.cells import Reach, event_activity, retention, totals
+from ecom_assets.retention.activity import event_activity
+from ecom_assets.retention.cells import Reach, retention, totals
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, local_day

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from chdb import session
 
-from ecom_assets.retention.rule import ROLLING_DAYS, RetentionRule
+from ecom_assets.retention.rule import ROLLING_S, RetentionRule
 from ecom_assets.tables.days import WEEKDAYS
 from ecom_assets_tests.builders import local_day
 
@@ -110,7 +110,7 @@ def moved(period: date, by: int, rule: RetentionRule) -> date:
 def begin_of(start: datetime, place: int, rule: RetentionRule, timezone: str) -> datetime:
     """Return when a visitor's period begins: an instant, or midnight of the calendar's day."""
     if rule.clock == "rolling":
-        return start + place * ROLLING_DAYS[rule.period] * ONE_DAY
+        return start + place * timedelta(seconds=ROLLING_S[rule.period])
     day = moved(period_of(local_day(start, timezone), rule), place, rule)
     return datetime.combine(day, datetime.min.time())
 
@@ -118,7 +118,7 @@ def begin_of(start: datetime, place: int, rule: RetentionRule, timezone: str) ->
 def place_of(start: datetime, at: datetime, rule: RetentionRule, timezone: str) -> int:
     """Return how many periods after the start something was done; below zero before it."""
     if rule.clock == "rolling":
-        return (at - start) // (ROLLING_DAYS[rule.period] * ONE_DAY)
+        return (at - start) // timedelta(seconds=ROLLING_S[rule.period])
     from_period, to_period = (period_of(local_day(one, timezone), rule) for one in (start, at))
     if rule.period == "month":
         return (to_period.year - from_period.year) * 12 + to_period.month - from_period.month

@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from ecom_assets.retention.cells import Reach, by_day, cells_of, event_activity, retention
+from ecom_assets.retention.activity import by_period, event_activity
+from ecom_assets.retention.cells import Reach, cells_of, retention
 from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets_tests.builders import Row
@@ -74,7 +75,7 @@ def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
     given(STORY, "UTC")
     rule = RetentionRule(period="day")
     activity = event_activity(con.table("deeds"), rule)
-    once, again = tally(con, activity, rule), tally(con, by_day(activity), rule)
+    once, again = tally(con, activity, rule), tally(con, by_period(activity), rule)
     assert once is not None
     assert again is not None
     assert sorted_rows(once.counts) == sorted_rows(again.counts)

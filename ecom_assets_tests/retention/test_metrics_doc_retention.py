@@ -1,7 +1,9 @@
 """What `docs/metrics.md` says about cohorts and carts, recomputed from its own input. Not here: events, sales."""
 
+import shlex
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.retention.retention_answers import answer, bought, came, cells, triangle
@@ -43,6 +46,28 @@ def test_each_way_of_counting_gives_what_the_page_says() -> None:
         for name in ("posthog", "amplitude"):
             peer = RetentionRule.preset(name)
             assert (f"--preset {name}" in line["whose default"]) == ((peer.mode, peer.clock) == (rule.mode, rule.clock))
+
+
+def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
+    lines, expected = tables("Who starts, and what else is asked")
+    rows = [
+        f"e{number},{line['visitor']},{line['event_type']},{line['event_at']},,{line['product_category']},,,,"
+        f"{line['cart_amount']}"
+        for number, line in enumerate(lines)
+    ]
+    (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    words = ("--events", str(tmp_path / "story.csv"), "--period", "day", "--json")
+    for asked in dict.fromkeys(line["asked with"] for line in expected):
+        said = ecom("retention", *words, *shlex.split(asked.strip("`")), home=tmp_path / "home")
+        assert (said.exit_code, said.err) == (0, "")
+        cells = [
+            {"asked with": asked, "cohort": one["cohort"], "size": str(one["size"])}
+            | {str(n): str(one["returned"][n]) if n < len(one["returned"]) else "" for n in range(3)}
+            for one in said.json["cohorts"]
+        ]
+        assert cells == [line for line in expected if line["asked with"] == asked]
+    said = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
+    assert said.json["cohorts"][0]["sum"] == [10, 15, 17.5]
 
 
 def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:

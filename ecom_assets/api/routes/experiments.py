@@ -11,8 +11,7 @@ from ecom_assets.api.auth.personal_data import named_by_experiment, require_pers
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, answer_question
-from ecom_assets.api.routes.trends import Conditions
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.sales.coverage import known_days

@@ -3,18 +3,23 @@
 from datetime import date
 from typing import Annotated, Any, Literal
 
+import ibis.expr.types as ir
 from fastapi import APIRouter, Query
+from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.models import Answer, Money, PeriodStart, of
 from ecom_assets.api.parameters import Ask, JustSliced, Paged
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, answer_question
-from ecom_assets.errors import DefinitionError
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question
 from ecom_assets.retention import queries as retention_queries
+from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.contracts import RetentionCohorts
-from ecom_assets.retention.queries import CohortsBy, Length, retention_answer
-from ecom_assets.retention.rule import MAX_PERIOD, RetentionRule
+from ecom_assets.retention.queries import CohortsBy, Length
+from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
+from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.queries import EVENTS, Extent
 
 router = APIRouter(tags=["behaviour"])
 questions = APIRouter(tags=["ad hoc"])
@@ -66,9 +71,9 @@ class RetentionBody(Body):
 
     start: Name | None = Field(None, description="Event type that puts a visitor into a cohort; default any")
     returning: Name | None = Field(None, description="Event type that counts as coming back; default any")
-    period: Literal["day", "week", "month"] = Field("week", description="Length of a period")
+    period: Literal["hour", "day", "week", "month"] = Field("week", description="Length of a period")
     mode: Literal["on", "on_or_after", "bracket"] = Field("on", description="What counts as coming back in N")
-    clock: Literal["calendar", "rolling"] = Field("calendar", description="Periods of the calendar, or of 24 hours")
+    clock: Literal["calendar", "rolling"] = Field("calendar", description="Periods of the calendar, or from each start")
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
@@ -76,26 +81,36 @@ class RetentionBody(Body):
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
     last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")
+    starting: Literal["first_time", "recurring"] = Field(
+        "first_time", description="Whether a visitor is in the cohort of their first start only, or of each"
+    )
+    where: Conditions
+    start_where: Conditions
+    returning_where: Conditions
+    by: Name | None = Field(None, description="Column whose values, in the event of the start, are told apart")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Values that stand by themselves; the others are (other)")
+    sum_of: Name | None = Field(None, description="Number column of returns that is added up")
+    range_of: Literal["starts", "events"] = Field(
+        "events",
+        description="What the days limit: the starts, so that earlier starts and later returns count; or all events",
+    )
 
     def rule(self) -> RetentionRule:
         """Return the definition."""
-        told = self.model_dump(exclude={"time_range", "start_date", "end_date", "brackets"}, exclude_none=True)
-        if self.brackets is not None:
-            if any(min(one) < 0 for one in self.brackets):
-                raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
-            told["brackets"] = tuple(self.brackets)
-        return RetentionRule(**told)
+        told = self.model_dump(exclude={"time_range", "start_date", "end_date", "range_of"}, exclude_none=True)
+        return RetentionRule.from_mapping(told)
 
 
 class Cohort(BaseModel):
     """The visitors who started in one period."""
 
-    cohort: date = Field(description="First day of the period")
+    cohort: PeriodStart = Field(description="First day of the period; start of the hour, with the zone's offset")
     size: int = Field(description="Visitors")
     returned: list[int] = Field(description="Of these, those who came back, by period from 0")
     complete: list[bool] = Field(description="Whether the period is over for all of them")
     revenue: list[Money | None] = Field(description="What they had paid by then; null where events carry no money")
     lifetime_value: list[float | None] = Field(description="The same per visitor")
+    sum: list[float] | None = Field(None, description="The sum of the column by then; null where none is asked for")
 
 
 class RetentionTotal(BaseModel):
@@ -108,6 +123,16 @@ class RetentionTotal(BaseModel):
     rate: float | None = Field(description="The share of these; null where no cohort is complete")
     revenue: Money | None = Field(description="What they had paid by then")
     lifetime_value: float | None = Field(description="The same per visitor")
+    sum: float | None = Field(None, description="The sum of the column by then; null where none is asked for")
+    sum_per_visitor: float | None = Field(None, description="The same per visitor")
+
+
+class RetentionPart(BaseModel):
+    """The retention of one value of the breakdown."""
+
+    value: str = Field(description="The value; (none) for a missing one, (other) for those beyond the limit")
+    cohorts: list[Cohort] = Field(description="By start")
+    totals: list[RetentionTotal] = Field(description="By period")
 
 
 class RetentionAnswer(Answer):
@@ -117,6 +142,7 @@ class RetentionAnswer(Answer):
     total_count: int = Field(description="How many cohorts there are")
     cohorts: list[Cohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
+    breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
@@ -129,7 +155,13 @@ class RetentionAnswer(Answer):
 def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any]:
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
     rule = body.rule()
-    zone = ask.reading.timezone
-    return answer_question(
-        ask, asked, body, lambda con, events, extent: retention_answer(con, events, rule, extent, zone)
-    )
+    require_personal(ask.request.scope, rule.columns)
+    covered = body.covered(known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date)
+    is_of_starts = body.range_of == "starts" and covered is not None
+    between = (covered.start_date, covered.end_date) if covered and is_of_starts else (None, None)
+
+    def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
+        question = Question(con, events, rule, ask.reading.timezone, extent.day_count, between=between)
+        return retention_answer(question)
+
+    return answer_question(ask, asked, body, count, reads_all=is_of_starts)

@@ -1,33 +1,24 @@
 """The route for custom trends by POST: counts and sums of events over time."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, answer_question
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.queries import EVENTS, Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.trend import MAX_SERIES, Trend
 
 questions = APIRouter(tags=["ad hoc"])
-Conditions = Annotated[
-    list[StrictStr | dict[str, Any]],
-    Field(
-        default_factory=list,
-        max_length=50,
-        description="What must hold of an event, as text such as `cart_amount > 20` or as {column, operator, value}",
-        examples=[["product_category = shoes"]],
-    ),
-]
 
 
 class SeriesAsked(BaseModel):

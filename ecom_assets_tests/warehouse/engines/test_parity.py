@@ -15,7 +15,8 @@ from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Exclu
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.registry import ALL
-from ecom_assets.retention.cells import Reach, event_activity, retention
+from ecom_assets.retention.activity import event_activity
+from ecom_assets.retention.cells import Reach, retention
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions

@@ -1,0 +1,171 @@
+"""Activity: who did what when, as retention reads it, and who starts in which cohort. METRICS "Retention".
+
+Activity has one row per event, or per visitor and day: who, when, whether it starts a cohort, whether it counts as a
+return, and the amount paid. Cohorts and cells are counted from it in `retention/cells.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.conditions import EVERYTHING, Where
+from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.days import HOUR_S, Days, hour_start, period_number
+from ecom_assets.trends.trend import EXACT, NONE, OTHER
+
+Between = tuple[date | None, date | None]
+"""The first and last day of a range; None where it has no end."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """What it takes to tell hours: the days of the data, and the time zone that their hours begin in."""
+
+    days: Days
+    timezone: str
+
+
+def event_activity(events: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
+    """Return the activity of clean events; the amount paid is the amount of a purchase.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        rule: The rule with the event types of starts and returns.
+        hours: For periods of an hour.
+
+    Raises:
+        DefinitionError: A column of the rule is missing, or has another kind of value.
+    """
+    paid = (events.event_type == "purchase").ifelse(events.cart_amount, ibis.null(MONEY))
+    return _activity(events.mutate(amount=paid), rule, hours)
+
+
+def order_activity(lines: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
+    """Return activity of clean order lines: a refunded line is a `refund` with a negative amount, else a `purchase`.
+
+    Args:
+        lines: Rows of `UserOrderLog`.
+        rule: The rule with the types of starts and returns.
+        hours: For periods of an hour.
+
+    Raises:
+        DefinitionError: A column of the rule is missing, or has another kind of value.
+    """
+    is_refund = lines.status == "refunded"
+    return _activity(
+        lines.mutate(
+            event_type=is_refund.ifelse("refund", "purchase"),
+            visitor_id=lines.customer_id,
+            event_id=lines.uniq_id,
+            event_date=lines.order_date,
+            event_at=lines.ordered_at,
+            amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
+        ),
+        rule,
+        hours,
+    )
+
+
+def by_period(rows: ir.Table) -> ir.Table:
+    """Return activity with one row per visitor and day or hour, without times: enough for the calendar clock."""
+    unit = [name for name in ("visitor_id", "event_date", "hour_at") if name in rows.columns]
+    sums = {"value": rows["value"].sum().cast(EXACT)} if "value" in rows.columns else {}
+    return rows.group_by(unit).agg(
+        is_start=rows.is_start.max(), is_return=rows.is_return.max(), amount=rows.amount.sum().cast(MONEY), **sums
+    )
+
+
+def starts(activity: ir.Table, rule: RetentionRule, between: Between = (None, None)) -> ir.Table:
+    """Return who starts in which cohort: one row per visitor, or per visitor and cohort if these recur.
+
+    Args:
+        activity: The activity; with times on the rolling clock and for a breakdown.
+        rule: The retention rule.
+        between: The days on which visitors may start; a first start on another day puts them into no cohort.
+
+    Returns:
+        `visitor_id`, `cohort_number`, `start_date`, and as the rule needs them `start_at`, `start_hour` and `label`.
+    """
+    begun = activity.filter(activity.is_start == 1)
+    begun = begun.mutate(cohort_number=numbered(begun, rule))
+    if rule.is_recurring:
+        begun = within(begun, "event_date", between)
+    unit = ["visitor_id", "cohort_number"] if rule.is_recurring else ["visitor_id"]
+    when = {"cohort_number": begun.cohort_number.min(), "start_date": begun.event_date.min()}
+    when |= {"start_hour": begun.hour_at.min()} if rule.period == "hour" else {}
+    when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
+    if rule.by:
+        # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
+        first = ibis.window(group_by=unit, order_by=["event_at", "event_id", "label"])
+        placed = begun.mutate(place=ibis.row_number().over(first))
+        begun = placed.mutate(label=(placed.place == 0).ifelse(placed.label, ibis.null("string")))
+        when |= {"label": begun.label.max()}
+    found = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
+    return within(found, "start_date", between)
+
+
+def top_labels(found: ir.Table, limit: int) -> ir.Table:
+    """Return the values of the breakdown with most starts; ties are in alphabetical order."""
+    counted = found.group_by("label").agg(visitor_count=found.count())
+    return counted.order_by(ibis.desc("visitor_count"), "label").limit(limit)
+
+
+def with_other(found: ir.Table, kept: Sequence[str]) -> ir.Table:
+    """Return starts with every label that is not in `kept` replaced by `(other)`."""
+    return found.mutate(label=found.label.isin(kept).ifelse(found.label, ibis.literal(OTHER)))
+
+
+def within(rows: ir.Table, day: str, between: Between) -> ir.Table:
+    """Return the rows whose day is in a range."""
+    first, last = between
+    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
+    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
+
+
+def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
+    """Return the number of the calendar period of each row."""
+    if rule.period == "hour":
+        return hour_number(activity.hour_at)
+    return period_number(activity.event_date, rule.period, rule.week_start)
+
+
+def hour_number(at: ir.TimestampValue) -> ir.IntegerValue:
+    """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
+    return (at.epoch_seconds().cast("int64") // HOUR_S).cast("int64")
+
+
+def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Table:
+    if rule.where != EVERYTHING:
+        rows = rows.filter(holds(rows, rule.where))
+    is_return = _counts(rows, rule.returning, rule.returning_where)
+    more: dict[str, ir.Value] = {}
+    if rule.by:
+        more |= {"event_id": rows.event_id, "label": text_of(rows, rule.by).fill_null(NONE)}
+    if rule.sum_of:
+        number = number_of(rows, rule.sum_of).cast(EXACT)
+        more["value"] = (is_return == 1).ifelse(number, ibis.null(EXACT))
+    if hours:
+        more["hour_at"] = hour_start(rows.event_at, rows.event_date, hours.days, hours.timezone)
+    return rows.select(
+        "visitor_id",
+        "event_date",
+        "event_at",
+        is_start=_counts(rows, rule.start, rule.start_where),
+        is_return=is_return,
+        amount="amount",
+        **more,
+    )
+
+
+def _counts(rows: ir.Table, event_type: str | None, where: Where) -> ir.IntegerValue:
+    """Return 1 where an event is of a type and meets conditions, else 0."""
+    if event_type is None and where == EVERYTHING:
+        return ibis.literal(1, "int64")
+    is_of_type = ibis.literal(value=True) if event_type is None else rows.event_type == event_type
+    met = is_of_type if where == EVERYTHING else is_of_type & holds(rows, where)
+    return met.ifelse(1, 0).cast("int64")

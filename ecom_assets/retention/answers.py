@@ -1,0 +1,318 @@
+"""Answers to custom retention: which visitors or customers come back, from events or order lines."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.retention.activity import (
+    Between,
+    Hours,
+    by_period,
+    event_activity,
+    numbered,
+    starts,
+    top_labels,
+    with_other,
+)
+from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
+from ecom_assets.retention.kernel import BITS, tally
+from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
+from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
+from ecom_assets.tables.portable import has_kernels
+from ecom_assets.trends.trend import OTHER
+
+ACTIVITY, STARTS = "activity", "cohort_starts"
+DAY_S: Final = 86_400
+Keep = Callable[[ir.Table], object]
+Build = Callable[[ir.Table, RetentionRule, Hours | None], ir.Table]
+"""A function such as `event_activity`."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A retention query.
+
+    Attributes:
+        con: The engine.
+        rows: The rows to look at: clean events or order lines.
+        rule: The retention rule.
+        timezone: The reporting time zone.
+        days: At least the number of days that the rows span.
+        build: How rows become activity.
+        between: The first and last day on which visitors may start; earlier starts and later returns are known.
+        keep: A function that receives the list of who counts in which cell.
+    """
+
+    con: SQLBackend
+    rows: ir.Table
+    rule: RetentionRule
+    timezone: str
+    days: int
+    build: Build = event_activity
+    between: Between = (None, None)
+    keep: Keep | None = None
+
+    @property
+    def activity(self) -> ir.Table:
+        """Return the activity; for hours the rows are read once more, for their days."""
+        if self.rule.period != "hour":
+            return self.build(self.rows, self.rule, None)
+        plain = self.build(self.rows, replace(self.rule, period="day"), None)
+        (span,) = plain.agg(first=plain.event_date.min(), last=plain.event_date.max()).to_pyarrow().to_pylist()
+        first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
+        self._check_hours(self.between[0] or first, self.between[1] or last)
+        return self.build(self.rows, self.rule, Hours(Days.between(first, last + ONE_DAY), self.timezone))
+
+    def _check_hours(self, first: date, last: date) -> None:
+        if (last - first).days >= MAX_HOURLY_DAYS:
+            raise DefinitionError(
+                f"By the hour, visitors can start on at most {MAX_HOURLY_DAYS} days, not {(last - first).days + 1}; "
+                "ask for fewer days, or with another period."
+            )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known about the data before cohorts are counted; the days are None if there are no visitors."""
+
+    newest_date: date | None
+    whole_until: date | None
+    reach: Reach
+    period_count: int
+    has_money: bool
+
+    def days(self) -> dict[str, str | None]:
+        """Return the days as text for JSON."""
+        told = {"newest_date": self.newest_date, "whole_until_date": self.whole_until}
+        return {name: str(day) if day else None for name, day in told.items()}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The cells of a query: of all visitors, and by value of the breakdown."""
+
+    known: Known
+    cells: ir.Table
+    by_label: ir.Table | None = None
+    labels: list[str] = field(default_factory=list)
+
+
+def retention_answer(question: Question) -> dict[str, Any]:
+    """Return `retention` as in INTERFACE for clean events, with warnings."""
+    answer = answer_activity(question)
+    doubted = types_in_doubt(question.rule, answer)
+    return answer | {"warnings": missing_type_warnings(question.con, question.rows, doubted)}
+
+
+def answer_activity(question: Question, whole_until: date | None = None) -> dict[str, Any]:
+    """Return `retention` as in INTERFACE.
+
+    Args:
+        question: The retention query.
+        whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
+    """
+    found = _found(question, whole_until)
+    rule, known = question.rule, found.known
+    told = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
+    answer = {"definition": told, **_answer(question, found, found.cells)}
+    if found.by_label is None:
+        return answer
+    parts = {
+        label: _answer(question, found, found.by_label.filter(found.by_label.label == label).drop("label"))
+        for label in found.labels
+    }
+    return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
+
+
+def check_types(asked: Iterable[str], known: Iterable[str]) -> None:
+    """Raise if an event type is unknown.
+
+    Raises:
+        DefinitionError: An event type is unknown; the message names the first.
+    """
+    names = dict.fromkeys(known)
+    for name in asked:
+        if name not in names:
+            raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
+
+
+def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
+    """Return the requested event types that, judging by the answer, may have no events."""
+    cohorts = answer["cohorts"]
+    start = [] if cohorts else [rule.start]
+    returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.returning]
+    return [name for name in (*start, *returning) if name]
+
+
+def _range(between: Between) -> dict[str, str | None]:
+    """Return the days on which visitors start; nothing if all days count."""
+    if between == (None, None):
+        return {}
+    first, last = (str(day) if day else None for day in between)
+    return {"range_of": "starts", "first_date": first, "last_date": last}
+
+
+def _found(question: Question, whole_until: date | None) -> Found:
+    """Return the cells; use the kernel if it knows the question and the periods fit into it."""
+    con, rule = question.con, question.rule
+    quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
+    if quick:
+        return quick
+    # All further queries read this table, so that files are read only once.
+    needs_times = rule.clock == "rolling" or rule.by is not None
+    asked = question.activity if needs_times else by_period(question.activity)
+    activity = con.create_table(ACTIVITY, asked, temp=True)
+    known = _known(activity, question, whole_until)
+    started = con.create_table(STARTS, starts(activity, rule, question.between), temp=True)
+    plain = replace(rule, by=None)
+    cells = retention(activity, plain, known.period_count, known.reach, started)
+    labels, named = _labels(started, rule)
+    if question.keep:
+        question.keep(_ordered(members(activity, rule, known.period_count, named)))
+    by_label = retention(activity, rule, known.period_count, known.reach, named) if rule.by else None
+    return Found(known, cells, by_label, labels)
+
+
+def _suits_kernel(question: Question) -> bool:
+    rule = question.rule
+    is_plain = rule.clock == "calendar" and rule.period != "hour" and not (rule.by or rule.sum_of or rule.is_recurring)
+    fits = question.days * DAY_S < BITS * ROLLING_S[rule.period]
+    return has_kernels(question.con) and fits and is_plain and not question.keep and question.between == (None, None)
+
+
+def _by_kernel(question: Question, whole_until: date | None) -> Found | None:
+    con, rule = question.con, question.rule
+    counted = tally(con, question.activity, rule) if has_kernels(con) else None
+    if counted is None:
+        return None
+    known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
+    for name, rows in (("cohorts", counted.cohorts), ("counts", counted.counts)):
+        con.con.register(name, rows)
+    cells = cells_of(con.table("cohorts"), con.table("counts"), rule, known.period_count, known.reach)
+    return Found(replace(known, has_money=counted.has_money), cells)
+
+
+def _labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+    """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
+    if not rule.by:
+        return [], started
+    found = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
+    kept = found[: rule.limit]
+    return [*kept, *([OTHER] if len(found) > len(kept) else [])], with_other(started, kept)
+
+
+def _ordered(who: ir.Table) -> ir.Table:
+    labels = ["label"] if "label" in who.columns else []
+    who = who.order_by("cohort_date", *labels, "visitor_id", "first_period")
+    return who.rename(breakdown="label") if labels else who
+
+
+def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
+    rule = question.rule
+    at = _moment(activity, rule)
+    numbers = numbered(activity, rule)
+    asked = activity.agg(
+        span=numbers.max() - numbers.min(),
+        first_date=activity.event_date.min(),
+        newest_date=activity.event_date.max(),
+        newest_at=ibis.null("timestamp(6)") if at is None else at.max(),
+        money=activity.amount.count(),
+    )
+    row = asked.to_pyarrow().to_pylist()[0]
+    if row["newest_date"] is None:
+        nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
+        return Known(None, whole_until, nothing, 1, has_money=False)
+    # There are more months of 30 days than calendar months.
+    more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
+    known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
+    return replace(known, has_money=row["money"] > 0)
+
+
+def _moment(activity: ir.Table, rule: RetentionRule) -> ir.TimestampValue | None:
+    """Return the column by which the data reach further than days tell; None if days are enough."""
+    if rule.clock == "rolling":
+        return activity.event_at
+    return activity.hour_at if rule.period == "hour" else None
+
+
+def _reached(
+    newest_date: date, newest_at: datetime | None, period_count: int, question: Question, whole_until: date | None
+) -> Known:
+    """Return how far the data reach: to the newest day, or to `whole_until` if that is later."""
+    more = max((whole_until - newest_date).days, 0) if whole_until else 0
+    newest_date += more * ONE_DAY
+    open_date = whole_until + ONE_DAY if whole_until else newest_date
+    reach = Reach(ibis.literal(newest_date, "date"), ibis.literal(open_date, "date"))
+    if newest_at is not None:
+        open_at = day_starts_at(open_date, question.timezone) if whole_until else newest_at
+        reach = replace(reach, newest_at=_instant(max(newest_at, open_at)), open_at=_instant(open_at))
+    more *= 25 if question.rule.period == "hour" else 1
+    return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
+
+
+def _instant(moment: datetime) -> ir.TimestampScalar:
+    return ibis.literal(moment, "timestamp(6)")
+
+
+def _answer(question: Question, found: Found, cells: ir.Table) -> dict[str, Any]:
+    rows = cells.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
+    sums = totals(cells).order_by("cell").to_pyarrow().to_pylist()
+    has_money = found.known.has_money
+    return {
+        "cohorts": _cohorts(rows, question.timezone, has_money=has_money),
+        "totals": [_total(row, has_money=has_money) for row in sums],
+    }
+
+
+def _cohorts(cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool) -> list[dict[str, Any]]:
+    cohorts: dict[date, dict[str, Any]] = {}
+    for cell in cells:
+        told = _cell(cell, has_money=has_money)
+        new = {"cohort": cohort_text(cell["cohort_date"], timezone), "size": int(cell["visitor_count"])}
+        cohort = cohorts.setdefault(cell["cohort_date"], new | {name: [] for name in told})
+        for name, value in told.items():
+            cohort[name].append(value)
+    return list(cohorts.values())
+
+
+def cohort_text(start: date, timezone: str) -> str:
+    """Return the start of a cohort as text: its day, or its hour with the zone's offset."""
+    if isinstance(start, datetime):
+        return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+    return str(start)
+
+
+def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
+    size, paid = int(cell["visitor_count"]), cell["cumulative_revenue_amount"]
+    told: dict[str, Any] = {
+        "returned": int(cell["returned_count"]),
+        "complete": bool(cell["is_complete"]),
+        "revenue": f"{paid:.2f}" if has_money else None,
+        "lifetime_value": float(paid) / size if has_money else None,
+    }
+    return told | ({"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {})
+
+
+def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
+    first, last, size = int(row["first_period"]), int(row["last_period"]), int(row["visitor_count"])
+    told = {
+        "period": str(first) if first == last else f"{first}-{last}",
+        "cohorts": int(row["cohort_count"]),
+        "size": size,
+        "returned": int(row["returned_count"]),
+        "rate": row["retention_rate"],
+        "revenue": f"{row['cumulative_revenue_amount']:.2f}" if has_money else None,
+        "lifetime_value": row["lifetime_value"] if has_money else None,
+    }
+    if "cumulative_value_amount" not in row:
+        return told
+    total = float(row["cumulative_value_amount"])
+    return told | {"sum": total, "sum_per_visitor": total / size if size else None}

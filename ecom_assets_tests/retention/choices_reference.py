@@ -1,0 +1,157 @@
+"""Retention with all its choices in plain Python: each visitor, each start, each cell is looked at by itself.
+
+Not here: the platform's own cohorts, nor the modes by themselves (`retention_reference.py`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.retention.rule import ROLLING_S, RetentionRule
+from ecom_assets.tables.days import day_starts_at
+from ecom_assets_tests.builders import local_day
+from ecom_assets_tests.retention.retention_reference import moved, period_of
+
+HOUR = timedelta(hours=1)
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("visitor_id", pa.string()),
+        ("event_at", pa.timestamp("us")),
+        ("event_date", pa.date32()),
+        ("event_type", pa.string()),
+        ("product_category", pa.string()),
+        ("cart_amount", pa.decimal128(18, 2)),
+        ("properties", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a visitor did: an event with the columns that conditions and breakdowns name."""
+
+    event_id: str
+    visitor_id: str
+    event_at: datetime
+    event_type: str
+    product_category: str | None = None
+    cart_amount: Decimal | None = None
+
+
+Test = Callable[[Act], bool]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A rule, whose conditions are Python functions here, and the days on which visitors may start."""
+
+    rule: RetentionRule
+    timezone: str = "UTC"
+    where: Test = lambda _: True
+    start_where: Test = lambda _: True
+    returning_where: Test = lambda _: True
+    between: tuple[date | None, date | None] = (None, None)
+
+
+def as_events(acts: Iterable[Act], timezone: str) -> pa.Table:
+    """Return acts as clean events."""
+    rows = [vars(act) | {"event_date": local_day(act.event_at, timezone), "properties": None} for act in acts]
+    return pa.Table.from_pylist([{name: row[name] for name in SCHEMA.names} for row in rows], schema=SCHEMA)
+
+
+def place_starts(asked: Asked, at: datetime) -> Any:
+    """Return the start of the period of a moment: a day, or the UTC time of an hour."""
+    day = local_day(at, asked.timezone)
+    if asked.rule.period != "hour":
+        return period_of(day, asked.rule)
+    midnight = day_starts_at(day, asked.timezone)
+    return midnight + (at - midnight) // HOUR * HOUR
+
+
+def place_of(asked: Asked, start: datetime, at: datetime) -> int:
+    """Return how many periods after a start something happened."""
+    if asked.rule.clock == "rolling":
+        return (at - start) // timedelta(seconds=ROLLING_S[asked.rule.period])
+    first, second = place_starts(asked, start), place_starts(asked, at)
+    if asked.rule.period == "hour":
+        return int((second - first) / HOUR)
+    place = 0
+    while moved(first, place, asked.rule) < second:
+        place += 1
+    return place if first <= second else -1
+
+
+def starts_of(acts: Iterable[Act], asked: Asked) -> list[tuple[Any, Act]]:
+    """Return each start: its cohort, and the event."""
+    rule = asked.rule
+    begun = [act for act in acts if rule.start in {None, act.event_type} and asked.start_where(act)]
+    begun.sort(key=lambda act: (act.event_at, act.event_id))
+    if rule.starting == "recurring":
+        begun = [act for act in begun if _is_in(asked, act)]
+        firsts: dict[Any, Act] = {}
+        for act in begun:
+            firsts.setdefault(place_starts(asked, act.event_at), act)
+        return list(firsts.items())
+    return [(place_starts(asked, act.event_at), act) for act in begun[:1] if _is_in(asked, act)]
+
+
+def _is_in(asked: Asked, act: Act) -> bool:
+    first, last = asked.between
+    day = local_day(act.event_at, asked.timezone)
+    return (first is None or day >= first) and (last is None or day <= last)
+
+
+def members_of(acts: Sequence[Act], asked: Asked) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
+    """Return for each cohort, value of the breakdown and visitor the cells in which they count, and their sum."""
+    rule, streams = asked.rule, defaultdict(list)
+    acts = [act for act in acts if asked.where(act)]
+    for act in acts:
+        streams[act.visitor_id].append(act)
+    cells = rule.cells(1_000)
+    found = {}
+    for who, stream in streams.items():
+        for cohort, start in starts_of(stream, asked):
+            later = [act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at]
+            returns = [
+                (place_of(asked, start.event_at, act.event_at), act)
+                for act in later
+                if rule.returning in {None, act.event_type} and asked.returning_where(act)
+            ]
+            places = {place for place, _ in returns if place >= 0}
+            until = max(places, default=-1) if rule.mode == "on_or_after" else None
+            came = {
+                number
+                for number, (first, last) in enumerate(cells)
+                if (until is not None and until >= first) or any(first <= place <= last for place in places)
+            }
+            paid = sum((act.cart_amount or Decimal(0) for place, act in returns if place >= 0), Decimal(0))
+            found[cohort, start.product_category or "(none)", who] = (came, paid)
+    return found
+
+
+def by_definition(acts: Sequence[Act], asked: Asked) -> dict[Any, tuple[int, Counter[int], Decimal]]:
+    """Return by cohort how many started, how many count in each cell, and the sum of all that they returned with."""
+    cohorts: dict[Any, tuple[int, Counter[int], Decimal]] = {}
+    for (cohort, _, _), (came, paid) in members_of(acts, asked).items():
+        size, counts, total = cohorts.get(cohort, (0, Counter(), Decimal(0)))
+        cohorts[cohort] = (size + 1, counts + Counter(came), total + paid)
+    return cohorts
+
+
+def by_value(acts: Sequence[Act], asked: Asked) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
+    """Return the same for each value of the breakdown that is shown, the most frequent first, then `(other)`."""
+    found = members_of(acts, asked)
+    sizes = Counter(label for _, label, _ in found)
+    kept = sorted(sizes, key=lambda label: (-sizes[label], label))[: asked.rule.limit]
+    parts: dict[str, dict[Any, tuple[int, Counter[int], Decimal]]] = {label: {} for label in kept}
+    for (cohort, label, _), (came, paid) in found.items():
+        cohorts = parts.setdefault(label if label in kept else "(other)", {})
+        size, counts, total = cohorts.get(cohort, (0, Counter(), Decimal(0)))
+        cohorts[cohort] = (size + 1, counts + Counter(came), total + paid)
+    return parts

@@ -1,0 +1,365 @@
+"""Retention's choices: recurring starts, hours, conditions, ranges, breakdowns, sums and who is in each cell.
+
+By story, against plain Python, and against ClickHouse. Not here: the modes and clocks by themselves (`test_cells.py`).
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from chdb import session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.retention.answers import Question, answer_activity
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.days import day_starts_at
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+from ecom_assets_tests.retention.choices_reference import Act, Asked, as_events, by_definition, by_value, members_of
+
+TYPES, SHELVES = ("page_view", "purchase", "search"), ("hats", "shoes", "bags", None)
+ZONES = (("UTC", date(2026, 3, 2)), ("Europe/Berlin", date(2026, 3, 26)), ("Asia/Kolkata", date(2026, 2, 27)))
+FIRST = date(2026, 3, 1)
+Row = dict[str, Any]
+
+
+def act(number: int, who: str, at: str, kind: str = "page_view", **more: str) -> Act:
+    """Return one event of a story in March 2026, with its `shelf` and what was `paid`."""
+    amount = Decimal(more["paid"]) if "paid" in more else None
+    return Act(f"e{number}", who, datetime.fromisoformat(f"2026-03-{at}"), kind, more.get("shelf"), amount)
+
+
+STORY = [
+    act(1, "anna", "01 09:10", shelf="hats"),
+    act(2, "anna", "01 09:50", "purchase", shelf="shoes", paid="10.00"),
+    act(3, "anna", "02 09:00", "purchase", shelf="hats", paid="5.00"),
+    act(4, "ben", "01 10:30", shelf="shoes"),
+    act(5, "ben", "02 10:00", "search"),
+    act(6, "ben", "03 10:00", "purchase", shelf="shoes", paid="2.50"),
+    act(7, "cara", "03 12:00"),
+]
+DAILY = RetentionRule(period="day")
+
+
+def answer(acts: Sequence[Act], asked: Asked, keep: list[pa.Table] | None = None) -> Row:
+    """Return the answer about acts; append to `keep` who is in which cell."""
+    con = connect()
+    con.con.register("acts", as_events(acts, asked.timezone))
+    kept = None if keep is None else keeper(keep)
+    days = 400 if asked.rule.period == "month" else 45
+    question = Question(con, con.table("acts"), asked.rule, asked.timezone, days, between=asked.between, keep=kept)
+    return answer_activity(question)
+
+
+def keeper(kept: list[pa.Table]) -> Callable[[ir.Table], None]:
+    """Return a function that appends the rows that it receives."""
+    return lambda rows: kept.append(rows.to_pyarrow())
+
+
+def triangle(found: Row) -> dict[str, list[int]]:
+    """Return how many returned, by cohort."""
+    return {one["cohort"]: one["returned"] for one in found["cohorts"]}
+
+
+# By story
+
+
+def test_a_recurring_visitor_is_in_the_cohort_of_each_day_with_a_start() -> None:
+    """Anna comes on the 1st and 2nd, Ben on the 1st, 2nd and 3rd, Cara on the 3rd."""
+    found = answer(STORY, Asked(replace(DAILY, starting="recurring")))
+    assert triangle(found) == {"2026-03-01": [2, 2, 1], "2026-03-02": [2, 1], "2026-03-03": [2]}
+    assert triangle(answer(STORY, Asked(DAILY))) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
+
+
+def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
+    hourly = RetentionRule(period="hour", last_period=2)
+    found = answer(STORY[:4], Asked(hourly))
+    assert triangle(found) == {"2026-03-01T09:00+00:00": [1, 0, 0], "2026-03-01T10:00+00:00": [1, 0, 0]}
+    begun = [act(1, "anna", "01 09:50"), act(2, "anna", "01 10:10"), act(3, "anna", "01 11:00")]
+    assert list(triangle(answer(begun, Asked(hourly))).values()) == [[1, 1, 1]]
+    assert list(triangle(answer(begun, Asked(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
+
+
+def test_hours_begin_with_the_local_day_and_are_told_with_its_offset() -> None:
+    """In India, where clocks are 5 h 30 min ahead, 09:10 UTC is 14:40, and 09:50 is 15:20: another hour."""
+    found = answer(STORY[:2], Asked(RetentionRule(period="hour"), "Asia/Kolkata"))
+    assert triangle(found) == {"2026-03-01T14:00+05:30": [1, 1]}
+
+
+def test_conditions_hold_of_starts_of_returns_and_of_everything() -> None:
+    of_shoes = replace(DAILY, start_where=parse_where(["product_category = shoes"]))
+    assert triangle(answer(STORY, Asked(of_shoes))) == {"2026-03-01": [2, 2, 1]}
+    paying = replace(DAILY, returning_where=parse_where(["cart_amount >= 5"]))
+    assert triangle(answer(STORY, Asked(paying))) == {"2026-03-01": [1, 1, 0], "2026-03-03": [0]}
+    only = replace(DAILY, where=parse_where(["event_type != page_view"]))
+    assert triangle(answer(STORY, Asked(only))) == {"2026-03-01": [1, 1, 0], "2026-03-02": [1, 1]}
+
+
+def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known() -> None:
+    """On the 2nd nobody starts for the first time; recurring, Anna and Ben do, and Ben comes back on the 3rd."""
+    second = (date(2026, 3, 2), date(2026, 3, 2))
+    assert triangle(answer(STORY, Asked(DAILY, between=second))) == {}
+    found = answer(STORY, Asked(replace(DAILY, starting="recurring"), between=second))
+    assert triangle(found) == {"2026-03-02": [2, 1]}
+    assert found["definition"]["first_date"] == found["definition"]["last_date"] == "2026-03-02"
+    assert triangle(answer(STORY, Asked(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
+
+
+def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
+    by_shelf = replace(DAILY, by="product_category", limit=2)
+    found = answer(STORY, Asked(by_shelf))
+    told = [(part["value"], triangle(part)) for part in found["breakdown"]]
+    assert told == [
+        ("(none)", {"2026-03-03": [1]}), ("hats", {"2026-03-01": [1, 1, 0]}), ("(other)", {"2026-03-01": [1, 1, 1]})
+    ]  # fmt: skip
+    assert triangle(found) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
+    tied = [act(2, "dora", "01 09:00", shelf="shoes"), act(1, "dora", "01 09:00", shelf="hats")]
+    assert [part["value"] for part in answer(tied, Asked(by_shelf))["breakdown"]] == ["hats"]
+
+
+def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
+    summed = replace(DAILY, start="page_view", returning="purchase", sum_of="cart_amount")
+    found = answer(STORY, Asked(summed))
+    assert [one["sum"] for one in found["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
+    assert [(one["sum"], one["sum_per_visitor"]) for one in found["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
+
+
+def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
+    kept: list[pa.Table] = []
+    answer(STORY, Asked(replace(DAILY, returning="purchase")), kept)
+    assert [tuple(str(cell) for cell in row.values()) for row in kept[0].to_pylist()] == [
+        ("2026-03-01", "anna", "0", "0"), ("2026-03-01", "anna", "1", "1"), ("2026-03-01", "ben", "2", "2"),
+        ("2026-03-03", "cara", "None", "None"),
+    ]  # fmt: skip
+
+
+# Against plain Python
+
+
+def acts_of(seed: int, zone: tuple[str, date], people: int = 6) -> list[Act]:
+    """Return a few people's acts of two weeks, many on the edges of hours and days, some at one instant."""
+    dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
+    timezone, first = zone
+    found = []
+    for number in range(dice.randint(1, 40)):
+        day = first + timedelta(days=dice.choice((0, 0, 1, 2, 7, 8, dice.randint(0, 14))))
+        second = dice.choice((0, 1, 1_799, 1_800, 3_599, 3_600, 7_200, 86_399, dice.randint(0, 86_399)))
+        amount = Decimal(dice.randint(1, 999)) / 100 if dice.random() < 0.5 else None
+        at = day_starts_at(day, timezone) + timedelta(seconds=second)
+        who = f"v{dice.randint(0, people - 1)}"
+        found.append(Act(f"e{number:02}", who, at, dice.choice(TYPES), dice.choice(SHELVES), amount))
+    return found
+
+
+RULES = st.builds(
+    RetentionRule,
+    start=st.sampled_from([None, "page_view"]),
+    returning=st.sampled_from([None, "purchase"]),
+    period=st.sampled_from(["hour", "day", "week", "month"]),
+    mode=st.sampled_from(["on", "on_or_after", "bracket"]),
+    clock=st.sampled_from(["calendar", "rolling"]),
+    brackets=st.just(((0, 0), (1, 3), (5, 30))),
+    last_period=st.sampled_from([None, 2]),
+    starting=st.sampled_from(["first_time", "recurring"]),
+    sum_of=st.just("cart_amount"),
+)
+DAYS = st.sampled_from([None, FIRST, FIRST + timedelta(days=3), FIRST + timedelta(days=28)])
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple[list[Act], Asked]:
+    """Return acts, and a question about them whose conditions are written and coded alike."""
+    zone = draw(st.sampled_from(ZONES))
+    rule = draw(RULES)
+    asked = Asked(rule, zone[0], between=(draw(DAYS), draw(DAYS)))
+    if draw(st.booleans()):
+        rule = replace(rule, start_where=parse_where(["product_category in hats, shoes"]))
+        asked = replace(asked, start_where=lambda one: one.product_category in {"hats", "shoes"})
+    if draw(st.booleans()):
+        rule = replace(rule, returning_where=parse_where(["cart_amount > 3"]))
+        asked = replace(asked, returning_where=lambda one: one.cart_amount is not None and one.cart_amount > 3)
+    if draw(st.booleans()):
+        rule = replace(rule, where=parse_where(["product_category != bags"]))
+        asked = replace(asked, where=lambda one: one.product_category != "bags")
+    return acts_of(draw(st.integers(0, 10_000)), zone), replace(asked, rule=rule)
+
+
+def cohort_of(start: date, timezone: str) -> str:
+    """Return the start of a cohort as the answer has it."""
+    if not isinstance(start, datetime):
+        return str(start)
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 (of hours only)
+
+    return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+
+
+def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], asked: Asked) -> None:
+    """Compare the cohorts of an answer with those of the definition, cell by cell."""
+    assert [one["cohort"] for one in cohorts] == [cohort_of(start, asked.timezone) for start in sorted(expected)]
+    for one, (_, (size, counts, _)) in zip(cohorts, sorted(expected.items()), strict=True):
+        assert one["size"] == size
+        assert one["returned"] == [counts[number] for number in range(len(one["returned"]))]
+        assert max(counts, default=0) < len(one["returned"])
+
+
+@examples(120)
+@given(questions())
+def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) -> None:
+    acts, asked = question
+    found, expected = answer(acts, asked), by_definition(acts, asked)
+    same(found["cohorts"], expected, asked)
+    if asked.rule.last_period is None and asked.rule.mode == "on":
+        assert [Decimal(str(one["sum"][-1])) for one in found["cohorts"]] == [
+            total for _, (_, _, total) in sorted(expected.items())
+        ]
+
+
+@examples(60)
+@given(questions(), st.integers(1, 3))
+def test_breakdowns_and_their_members_are_those_of_the_definition(
+    question: tuple[list[Act], Asked], limit: int
+) -> None:
+    acts, asked = question
+    asked = replace(asked, rule=replace(asked.rule, by="product_category", limit=limit))
+    kept: list[pa.Table] = []
+    found, expected = answer(acts, asked, kept), by_value(acts, asked)
+    assert [part["value"] for part in found["breakdown"]] == list(expected)
+    for part in found["breakdown"]:
+        same(part["cohorts"], expected[part["value"]], asked)
+    same(found["cohorts"], by_definition(acts, asked), asked)
+    listed = Counter((row["cohort_date"], row["visitor_id"]) for row in kept[0].to_pylist())
+    assert listed == Counter(
+        {(cohort, who): max(len(came), 1) for (cohort, _, who), (came, _) in members_of(acts, asked).items()}
+    )
+
+
+@examples(20)
+@given(questions(), st.randoms(use_true_random=False))
+def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Asked], dice: random.Random) -> None:
+    acts, asked = question
+    asked = replace(asked, rule=replace(asked.rule, by="product_category", limit=2))
+    shuffled = dice.sample(acts, len(acts))
+    kept: list[pa.Table] = []
+    assert answer(acts, asked, kept) == answer(shuffled, asked, kept)
+    assert kept[0] == kept[1]
+
+
+# Against others
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int, tmp_path: Path) -> None:
+    acts = [
+        replace(one, visitor_id=f"{n}{one.visitor_id}") for n in range(9) for one in acts_of(9 * seed + n, ZONES[0])
+    ]
+    pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")
+    clickhouse: Any = session
+    for period, start in (("hour", "toStartOfHour"), ("day", "toDate")):
+        said = clickhouse.Session().query(f"""
+            SELECT toString({start}(s.event_at)) AS cohort,
+                dateDiff('{period}', {start}(s.event_at), {start}(r.event_at)) AS place,
+                uniqExact(s.visitor_id) AS returned
+            FROM (SELECT visitor_id, assumeNotNull(event_at) AS event_at FROM file('{tmp_path}/acts.parquet')
+                WHERE event_type = 'page_view') AS s
+            JOIN (SELECT visitor_id, assumeNotNull(event_at) AS event_at FROM file('{tmp_path}/acts.parquet')
+                WHERE cart_amount > 3) AS r ON s.visitor_id = r.visitor_id
+            WHERE place >= 0 GROUP BY cohort, place FORMAT JSONEachRow
+        """)
+        rows = [json.loads(line) for line in str(said).splitlines()]
+        theirs = {(row["cohort"][:13], int(row["place"])): int(row["returned"]) for row in rows}
+        where = parse_where(["cart_amount > 3"])
+        rule = RetentionRule(start="page_view", period=period, starting="recurring", returning_where=where)
+        ours = {
+            (one["cohort"].replace("T", " ")[:13], place): count
+            for one in answer(acts, Asked(rule))["cohorts"]
+            for place, count in enumerate(one["returned"])
+            if count
+        }
+        assert ours == theirs
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
+    acts, timezone = acts_of(seed, ZONES[1]), ZONES[1][0]
+    engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
+    events = engine.con.create_table("acts", as_events(acts, timezone))
+    for number, (period, clock, mode) in enumerate(
+        (("hour", "calendar", "on"), ("day", "rolling", "on_or_after"), ("week", "calendar", "bracket"))
+    ):
+        rule = RetentionRule(
+            period=period, clock=clock, mode=mode, starting=("recurring", "first_time")[number % 2],
+            by="product_category", limit=2, sum_of="cart_amount", where=parse_where(["product_category != bags"]),
+        )  # fmt: skip
+        asked = Asked(rule, timezone, between=(date(2026, 3, 27), None))
+        ours: list[pa.Table] = []
+        expected = answer(acts, asked, ours)
+        question = Question(
+            engine.con,
+            events,
+            rule,
+            timezone,
+            45,
+            between=asked.between,
+            keep=keeper(ours),
+        )
+        assert answer_activity(question) == expected
+        assert ours[1] == ours[0]
+        for name in ("activity", "cohort_starts"):
+            engine.con.drop_table(name)
+    engine.close()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({"starting": "second_time"}, "The starting 'second_time' of retention is unknown; Known: first_time"),
+        ({"begin": "purchase"}, "Unknown key 'begin' in a retention"),
+        ({"start": 5}, "`start` of retention is an event type, not 5"),
+        ({"limit": 0}, "The limit cannot be 0; give 1 to 1000"),
+        ({"by": "a b"}, "`by` of retention names the column 'a b'"),
+        ({"brackets": [[0, True]], "mode": "bracket"}, "are not understood; write pairs of periods"),
+        ({"brackets": [[-1, 0]], "mode": "bracket"}, "counted from 0"),
+        ({"where": ["cart_amount >"]}, "needs 1 values and has 0"),
+    ],
+)
+def test_a_definition_that_cannot_be_is_refused(raw: Row, why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        RetentionRule.from_mapping(raw)
+
+
+def test_hours_of_many_days_and_columns_that_are_not_there_are_refused() -> None:
+    long = [*STORY, act(8, "dora", "31 12:00"), replace(STORY[0], event_at=datetime.fromisoformat("2026-04-01 09:00"))]
+    with pytest.raises(DefinitionError, match="on at most 31 days, not 32; ask for fewer days"):
+        answer(long, Asked(RetentionRule(period="hour")))
+    assert answer(long, Asked(RetentionRule(period="hour"), between=(None, date(2026, 3, 31))))["cohorts"]
+    with pytest.raises(DefinitionError, match="no column 'brand'"):
+        answer(STORY, Asked(replace(DAILY, by="brand")))
+    with pytest.raises(DefinitionError, match="product_category holds text, not numbers"):
+        answer(STORY, Asked(replace(DAILY, sum_of="product_category")))
+
+
+def test_a_definition_reads_what_it_writes() -> None:
+    rule = RetentionRule(
+        mode="bracket", brackets=((0, 0), (1, 3)), starting="recurring", by="product_category", sum_of="cart_amount",
+        where=parse_where(["cart_amount > 2 or product_category is set"]),
+    )  # fmt: skip
+    assert RetentionRule.from_mapping(rule.to_mapping()) == rule
