@@ -147,6 +147,7 @@ def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: P
     assert list(tmp_path.iterdir()) == [], "loading writes nothing"
 
 
+@pytest.mark.slow
 def test_dg_checks_the_definitions(tmp_path: Path) -> None:
     done = in_a_process(BIN / "dg", "check", "defs", home=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -160,6 +161,7 @@ def test_dg_lists_every_table(tmp_path: Path) -> None:
     assert sorted(asset["asset_key"] for asset in listed["assets"]) == KEYS.read_text().split()
 
 
+@pytest.mark.slow
 def test_dg_launches_a_day(tmp_path: Path) -> None:
     small_shop(tmp_path, days=1, visitors=20)
     done = in_a_process(

@@ -38,6 +38,7 @@ def test_what_only_refers_to_itself_goes_after_as_many_new_objects() -> None:
     assert lost() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entrance", ENTRANCES)
 def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None:
     program = (

@@ -97,6 +97,7 @@ def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
     shop.close()
 
 
+@pytest.mark.slow
 @given(events(), lines())
 @examples(12)
 def test_no_set_of_clean_rows_makes_a_table_fail(happened: list[Row], ordered: list[Row]) -> None:

@@ -15,7 +15,13 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom
     ("setting", "address", "extra", "missing"),
     [
         ("ECOM_WAREHOUSE", "postgres://h/shop", "postgres", ["psycopg"]),
-        ("ECOM_WAREHOUSE", "snowflake://u@a/SHOP", "snowflake", ["snowflake", "snowflake.connector"]),
+        pytest.param(
+            "ECOM_WAREHOUSE",
+            "snowflake://u@a/SHOP",
+            "snowflake",
+            ["snowflake", "snowflake.connector"],
+            marks=pytest.mark.slow,
+        ),
         ("ECOM_WAREHOUSE", "spark://local", "spark", ["pyspark", "py4j", "py4j.protocol"]),
         ("ECOM_EVENTS", "snowflake://u@a/SHOP/EVENTS", "snowflake", ["snowflake", "snowflake.connector"]),
     ],

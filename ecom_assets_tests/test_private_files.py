@@ -31,6 +31,7 @@ def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tm
     assert open_files(home) == []
 
 
+@pytest.mark.slow
 def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_path: Path) -> None:
     home, mine = tmp_path / "home", tmp_path / "home" / "clicks.csv"
     home.mkdir()

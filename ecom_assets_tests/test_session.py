@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 A_CHILD = (sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)")
 A_TEST = f"""
 import subprocess, sys
+
+import pytest
 
 def test_who_listens(tmp_path, pytestconfig):
     out = subprocess.run({A_CHILD!r}, capture_output=True, text=True, check=True).stdout
@@ -14,6 +18,7 @@ def test_who_listens(tmp_path, pytestconfig):
 """
 
 
+@pytest.mark.slow
 def test_a_session_from_the_background_starts_children_that_hear_ctrl_c_and_has_its_files_to_itself(
     tmp_path: Path,
 ) -> None:

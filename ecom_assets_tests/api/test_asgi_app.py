@@ -46,6 +46,7 @@ def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tup
     assert "Traceback" not in said.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
     with uvicorn_process(settings, *WAYS[way], ECOM_API_KEYS=f"read:{HELD}") as (port, _):

@@ -145,6 +145,7 @@ def test_a_held_line_that_came_again_later_is_not_waited_for(home: Path, reports
         assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "20.00")
 
 
+@pytest.mark.slow
 def test_a_day_whose_report_is_missing_is_not_a_day_without_sales(home: Path, reports: Path) -> None:
     report(reports, BAD, "")
     ecom(*RUN, "--orders", reports, home=home)

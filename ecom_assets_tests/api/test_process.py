@@ -120,6 +120,7 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, words: tuple
     assert sentence in said.sentence
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_process_that_started_it(home: Path) -> None:
     port = free_port()
     starter = (

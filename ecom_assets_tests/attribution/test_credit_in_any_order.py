@@ -86,6 +86,7 @@ def check(seed: int, at_a_time: int = 1) -> None:
         assert as_they_came[table] == rows, f"{table} of story {seed}"
 
 
+@pytest.mark.slow
 def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
     check(1, at_a_time=2)
 

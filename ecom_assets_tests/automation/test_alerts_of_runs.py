@@ -61,6 +61,7 @@ def test_a_table_that_breaks_its_contract_is_told_by_the_sensor(
     )
 
 
+@pytest.mark.slow
 def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
     home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
     assert mailbox.recipients == [[ANN, "bob@shop.example"]]
 
 
+@pytest.mark.slow
 def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
     home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

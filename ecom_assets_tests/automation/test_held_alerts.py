@@ -61,6 +61,7 @@ def test_held_days_are_one_message_a_day_however_many_runs_see_them(
     assert len(mailbox.messages) == 2, "the day after, also by a run over another day"
 
 
+@pytest.mark.slow
 def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
     tmp_path: Path, mailbox: Mailbox, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

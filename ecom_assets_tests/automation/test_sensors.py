@@ -121,6 +121,7 @@ def test_the_sandbox_is_watched_where_nothing_else_is_set(tmp_path: Path) -> Non
     assert "does not exist" in reason(found)
 
 
+@pytest.mark.slow
 def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
     landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
     (request,) = landing.look().run_requests or ()

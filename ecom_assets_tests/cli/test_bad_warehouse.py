@@ -49,6 +49,7 @@ def holder(home: Path) -> Iterator[int]:
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("run",), ("status",)])
 def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(
     home: Path, holder: int, command: tuple[str, ...]
@@ -108,6 +109,7 @@ def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Pat
     assert_rebuilt(ecom("run", "--json", *FEW_TABLES, home=home), home, finished)
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_read_is_found_by_the_run_that_reads_it(home: Path, finished: Path) -> None:
     garble_a_part_that_holds_rows(warehouse(home))
     assert ecom("doctor", "--json", home=home).json[3]["ok"], "the file opens"

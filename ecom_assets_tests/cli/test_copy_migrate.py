@@ -36,6 +36,7 @@ def copied(home: Path, origin: str, to: str, *more: str) -> Said:
     return ecom("copy", "--from", origin, "--to", to, *more, home=home)
 
 
+@pytest.mark.slow
 def test_a_warehouse_is_copied_there_and_back_with_equal_counts_and_checksums(
     home: Path, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -139,6 +139,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ROWS)
 @examples(40)
 def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list[tuple[str, ...]]) -> None:

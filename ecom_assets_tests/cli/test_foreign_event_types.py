@@ -86,6 +86,7 @@ def test_sessions_retention_and_journeys_know_every_type(home: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_run_keeps_every_type_and_warns_of_one_that_is_new(home: Path) -> None:
     files = ("--events", home.parent / "events.csv", "--events-mapping", home.parent / "posthog.yaml")
     first = ecom("run", "--json", *files, *FEW_TABLES, home=home)

@@ -36,6 +36,7 @@ def test_every_path_of_the_page_is_a_route(tmp_path: Path) -> None:
     assert {f"/v1{path}" for path in paths} <= routes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["user_order_log_inc.csv", "user_orders_log_inc.csv"])
 def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: str) -> None:
     landed = tmp_path / "reports" / "increment_date=2022-12-05" / name

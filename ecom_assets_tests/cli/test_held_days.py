@@ -56,6 +56,7 @@ def of_table(said: Said, name: str) -> Any:
     return row
 
 
+@pytest.mark.slow
 def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: Path, reports: Path) -> None:
     first = ecom(*RUN, "--orders", reports, "--from", "2026-03-02", "--to", BAD, home=home)
     assert first.exit_code == 1
@@ -94,6 +95,7 @@ def test_better_data_let_a_day_in_and_it_ends_as_if_it_had_never_been_bad(
     assert contents(home) == contents(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_status_lists_held_days_in_text_and_json(home: Path, reports: Path) -> None:
     ecom(*RUN, "--orders", reports, home=home)
     [day] = of_table(ecom("status", "--json", home=home), "staging.user_order_log")["held_days"]
@@ -114,6 +116,7 @@ def test_a_day_that_is_not_held_is_not_released(home: Path, reports: Path) -> No
     assert "'stock' holds no days" in ecom("release", "stock", BAD, home=home).sentence
 
 
+@pytest.mark.slow
 def test_a_day_whose_report_is_missing_is_told_until_somebody_says_that_there_was_none(
     home: Path, reports: Path
 ) -> None:
@@ -127,11 +130,13 @@ def test_a_day_whose_report_is_missing_is_told_until_somebody_says_that_there_wa
     assert ecom(*RUN, "--orders", reports, home=home).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_report_of_a_header_alone_was_not_generated(home: Path, reports: Path) -> None:
     report(reports, BAD, "")
     assert held(ecom(*RUN, "--orders", reports, home=home)) == [(BAD, "report_missing", 0)]
 
 
+@pytest.mark.slow
 def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_path: Path) -> None:
     report(reports, BAD, "efgh")
     report(reports, "2026-03-08", "abcd")
@@ -145,6 +150,7 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
     assert days[0] == "2026-03-06", "a day that has ended does"
 
 
+@pytest.mark.slow
 def test_one_file_of_many_days_is_judged_as_one_unless_days_are_asked_for(home: Path, tmp_path: Path) -> None:
     rows = [orders_csv(tmp_path / f"{day}.csv", day, who) for day, who in (("2026-03-02", "abcd"), (BAD, "ef"))]
     lines = [HEADER, *(line for path in rows for line in path.read_text().splitlines()[1:])]
@@ -156,6 +162,7 @@ def test_one_file_of_many_days_is_judged_as_one_unless_days_are_asked_for(home: 
     assert (whole.exit_code, rows_by_table(whole)["mart.sales"]) == (0, 6)
 
 
+@pytest.mark.slow
 def test_copies_of_a_held_day_leave_the_earlier_copy_in_force(home: Path, reports: Path) -> None:
     ecom(*RUN, "--orders", reports, "--to", "2026-03-02", home=home)
     path = report(reports, BAD, "ef")

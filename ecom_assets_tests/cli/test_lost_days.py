@@ -150,6 +150,7 @@ def remove(home: Path) -> None:
     (home / "warehouse.duckdb").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [spoil, remove])
 def test_a_warehouse_that_is_gone_is_built_whole_before_anything_is_published(
     landing: Path, home: Path, loss: object
@@ -196,6 +197,7 @@ def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(lan
     assert not (home / "exports" / "customers.json").exists()
 
 
+@pytest.mark.slow
 def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home: Path) -> None:
     run(landing, home, select=SERVED)
     take_away(landing, "2026-01-02")
@@ -204,6 +206,7 @@ def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home:
     assert built_on(home) == {"raw.events": [["2026-01-01", "2026-01-01"], ["2026-01-03", "2026-01-03"]]}
 
 
+@pytest.mark.slow
 def test_a_stray_row_is_asked_about_and_then_costs_its_own_day_only(
     landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
     assert told["sessions"]["events"] == 2
 
 
+@pytest.mark.slow
 def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path, tmp_path: Path) -> None:
     said = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
     sales, channels = said.json["sales"], said.json["channels"]["models"]["last"]
@@ -77,6 +78,7 @@ def test_cohorts_are_worth_what_purchases_tell(home: Path, tmp_path: Path, amoun
     assert [(one["period"], one["size"], one["lifetime_value"]) for one in told] == [(1, 1, value)]
 
 
+@pytest.mark.slow
 def test_orders_alone_say_nothing_of_sessions_and_views(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
     assert said.json["success"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -39,6 +39,7 @@ def publications(postgres_url: str) -> list[tuple[int, int]]:
     return [(number, written) for number, written in found]
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, postgres_url: str) -> None:
     small_shop(home)
     said = ecom("run", "--json", home=home, env={"ECOM_POSTGRES_URL": postgres_url})

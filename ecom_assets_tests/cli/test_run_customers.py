@@ -76,6 +76,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(folder / "home", said)
 
 
+@pytest.mark.slow
 def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(shop: Shop) -> None:
     assert shop.said.exit_code == 0, shop.said.err
     told = shop.said.json["customers"]
@@ -87,6 +88,7 @@ def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(sho
     assert tables["raw.customers"] == 7
 
 
+@pytest.mark.slow
 def test_what_text_ids_did_and_bought_is_theirs(shop: Shop) -> None:
     rows = {row["customer_id"]: row for row in shop.rows(Customers)}
     assert sorted(rows) == IDS
@@ -122,6 +124,7 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
 
 
+@pytest.mark.slow
 def test_the_native_mapping_tells_that_an_api_lacks_fields_and_what_to_do(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, twelve()) as api:

@@ -138,6 +138,7 @@ def rows_by_table(said: Said) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_orders_alone_skip_the_tables_of_behaviour_and_say_so(home: Path, tmp_path: Path) -> None:
     said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
     assert said.exit_code == 0
@@ -149,6 +150,7 @@ def test_orders_alone_skip_the_tables_of_behaviour_and_say_so(home: Path, tmp_pa
     assert "Funnel" not in said.out
 
 
+@pytest.mark.slow
 def test_events_alone_skip_the_tables_of_sales_and_say_so(home: Path, tmp_path: Path) -> None:
     said = ecom("run", "--events", page_views(tmp_path / "e.csv", "2026-01-02"), home=home)
     assert said.exit_code == 0
@@ -167,6 +169,7 @@ def test_events_and_orders_together_cover_the_days_of_both(home: Path, tmp_path:
     assert (said.json["sales"]["orders"], said.json["sessions"]["sessions"]) == (4, 1)
 
 
+@pytest.mark.slow
 def test_gzip_folders_and_globs_will_do(home: Path, tmp_path: Path) -> None:
     plain = orders_csv(tmp_path / "plain.csv", "2026-01-02", "abcd")
     (tmp_path / "landed").mkdir()
@@ -189,6 +192,7 @@ def test_a_selection_of_tables_without_data_is_refused(home: Path, tmp_path: Pat
     assert "selects no table that has data" in said.sentence
 
 
+@pytest.mark.slow
 def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
     small_shop(home)
     assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
@@ -203,6 +207,7 @@ def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home
 # Gates
 
 
+@pytest.mark.slow
 def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home: Path, tmp_path: Path) -> None:
     env = {"ECOM_ORDER_CUSTOMERS_OVER": "3"}
     words = ("run", "--json", *FEW_SALES, "--orders")
@@ -218,6 +223,7 @@ def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home:
     assert rows_by_table(enough)["mart.sales"] == 4
 
 
+@pytest.mark.slow
 def test_the_limit_of_customers_is_a_setting(home: Path, tmp_path: Path) -> None:
     orders = orders_csv(tmp_path / "o.csv", "2026-01-02", "abc")
     said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "2"})
@@ -232,6 +238,7 @@ def test_an_empty_report_is_refused_before_anything_runs(home: Path, tmp_path: P
     assert "user_order_log_inc.csv is empty (0 bytes)" in said.sentence
 
 
+@pytest.mark.slow
 def test_a_report_that_comes_again_corrected_replaces_the_one_before(home: Path, tmp_path: Path) -> None:
     report = tmp_path / "reports" / "increment_date=2026-01-02" / "user_order_log_inc.csv"
     orders_csv(report, "2026-01-02", "abcd")

@@ -42,6 +42,7 @@ def test_otto_gives_its_862_events(home: Path) -> None:
     assert said.json["sessions"]["visitors"] == 20
 
 
+@pytest.mark.slow
 def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02", "2026-01-03")
     words = ("run", "--json", "--events", events, *FEW_TABLES)
@@ -76,6 +77,7 @@ def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
     assert f"\n{today} to {today}\n" in said.out
 
 
+@pytest.mark.slow
 def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "1970-01-01", "2026-01-01")
     said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=home)
@@ -105,6 +107,7 @@ def test_days_that_cannot_be_are_refused_before_anything_is_written(
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2008-05-01")
     refused = ecom("run", "--events", events, home=home)
@@ -115,6 +118,7 @@ def test_data_from_before_the_first_day_are_taken_once_the_setting_allows_them(h
     assert ecom("run", "--events", events, *FEW_TABLES, home=home, env={"ECOM_FIRST_DAY": "2008-05-01"}).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("cli_origin")
 def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
     small_shop(home, days=1, visitors=100)
@@ -138,6 +142,7 @@ def _rows(home: Path) -> Row:
     return {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}
 
 
+@pytest.mark.slow
 def test_own_data_without_a_customer_api_leave_the_customer_tables_out_and_say_so(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     said = ecom("run", "--events", events, home=home)
@@ -150,6 +155,7 @@ def test_own_data_without_a_customer_api_leave_the_customer_tables_out_and_say_s
     assert refused.sentence.startswith("--select 'raw/customers' selects no table that has data; there are ")
 
 
+@pytest.mark.slow
 def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
     yesterday = str(today - timedelta(days=1))

@@ -91,6 +91,7 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_both_do_their_work(home: Path) -> None:
     started = [
         subprocess.Popen(

@@ -43,6 +43,15 @@ def one_of(shop: Platform, **changed: Any) -> Row:
     return row
 
 
+def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
+    """Return what becomes of as many customers, each the perfect one with other changes, fetched on day one."""
+    ids = [f"{n:06d}" for n in range(len(changes))]
+    shop.receive_customers([PERFECT | change | {"id": one} for change, one in zip(changes, ids, strict=True)], DAY_ONE)
+    shop.run(Days((DAY_ONE,)), only=["customers", "quarantined_customers"])
+    rows = {row["customer_id"]: row for row in shop.rows(Customers)}
+    return [rows[one] for one in ids]
+
+
 @contextmanager
 def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
     """A shop that gave a customer API and these sources, and no others."""

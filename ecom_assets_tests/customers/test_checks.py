@@ -57,14 +57,17 @@ def opened() -> Iterator[OrderPlatform]:
     one.run(
         DAYS, only=("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "customer", "sales")
     )
+    fill(one)
     yield one
     one.close()
 
 
 @pytest.fixture
-def shop(opened: OrderPlatform) -> OrderPlatform:
-    fill(opened)
-    return opened
+def shop(opened: OrderPlatform) -> Iterator[OrderPlatform]:
+    """A good shop; what a test damages is whole again after it."""
+    opened.engine.execute("BEGIN")
+    yield opened
+    opened.engine.execute("ROLLBACK")
 
 
 def fill(shop: Platform) -> None:

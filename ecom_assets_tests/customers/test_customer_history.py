@@ -8,6 +8,8 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, journeys
@@ -41,6 +43,7 @@ def by_hand(told: Told) -> list[tuple[str, str, date, date | None]]:
     return [(str(who), city, begin, end) for who, own in sorted(versions.items()) for city, begin, end in own]
 
 
+@pytest.mark.slow
 def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() -> None:
     shop = Platform()
     for seed in range(PLANS):

@@ -2,12 +2,15 @@
 
 from threading import enumerate as threads
 
+import pytest
+
 from ecom_assets.delivery.tools.all import opened_destinations
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.mart_rows import one_batch, visits
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
 
 
+@pytest.mark.slow
 def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> None:
     before = set(threads())
     with opened_destinations(Settings(heap_app_id="1234", heap_url=far_side.url)) as opened:

@@ -13,6 +13,7 @@ import pytest
 from ecom_assets_tests.delivery.killing import PHASES, Deliverer, Killed, Killer, most_in_doubt, receivers
 
 TOOLS = ("amplitude", "heap", "mixpanel", "ga4")
+FIRST_ONLY = [TOOLS[0], *(pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS[1:])]
 pytestmark = pytest.mark.xdist_group("killed_deliveries")
 
 
@@ -37,13 +38,14 @@ def check(tool: str, said: Killed) -> None:
     assert len(said.in_doubt) <= most_in_doubt(said.kills)
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", FIRST_ONLY)
 def test_five_killed_deliveries_lose_and_double_nothing(tool: str, tmp_path: Path, deliverer: Deliverer) -> None:
     said = killed(tool, len(PHASES), tmp_path, deliverer, seed=1)
     check(tool, said)
     assert sum(said.kills.values()) == len(PHASES)
 
 
+@pytest.mark.slow
 def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: Path, deliverer: Deliverer) -> None:
     said = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
     assert (said.lost, said.in_doubt) == (set(), set())

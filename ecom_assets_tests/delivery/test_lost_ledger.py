@@ -127,6 +127,7 @@ class Shop:
         return self.tools.amplitude.held.taken_count
 
 
+@pytest.mark.slow
 def test_a_lost_ledger_stops_deliveries_until_it_is_rebuilt_and_nothing_goes_twice(
     tmp_path: Path, tools: Receivers
 ) -> None:
@@ -168,6 +169,7 @@ def test_an_old_backup_is_noticed_and_completed_from_the_copy(tmp_path: Path, to
     assert (shop.export().exit_code, shop.sent) == (0, 4)
 
 
+@pytest.mark.slow
 def test_who_means_to_begin_anew_says_so(tmp_path: Path, tools: Receivers) -> None:
     shop = Shop(tmp_path, tools)
     shop.has(days=2)

@@ -50,6 +50,7 @@ def worker_of(web: Webserver, run_id: str) -> int:
     pytest.fail("the run does not say which process it is")
 
 
+@pytest.mark.slow
 def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(running: Layout) -> None:
     web = running.webserver
     killed = web.launch(*LONG, FEW)

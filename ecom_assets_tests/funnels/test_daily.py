@@ -76,6 +76,7 @@ def test_each_day_on_which_a_visitor_starts_is_a_try_of_its_own(shop: Platform) 
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 0], [1, 1, 0]]
 
 
+@pytest.mark.slow
 def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
     people: dict[str, list[Step]] = {
         "anna": [("09:00", "page_view"), ("09:01", "product_view", HATS), ("09:02", "add_to_cart", SHOES)],
@@ -231,6 +232,7 @@ def test_thousands_of_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
     check(WORLDS[name], range(5000, 6000))
 
 
+@pytest.mark.slow
 def test_a_step_that_comes_back_later_in_the_funnel_counts_on_later_days_too() -> None:
     steps = tuple(FunnelStep(kind) for kind in ("page_view", "add_to_cart", "page_view"))
     platform = Platform(funnels=[DailyFunnel("default", Funnel(steps, within_s=7 * 86_400))])

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.funnels.definition import Funnel, FunnelStep
@@ -23,6 +23,7 @@ from ecom_assets_tests.funnels.funnel_reference import (
     by_kernel,
     table_of,
 )
+from ecom_assets_tests.hypothesis_settings import examples
 
 REAL_FILES = Path(__file__).parents[2].parent / "shared" / "data"
 REES46 = REAL_FILES / "rees46_2019_10_01.csv"
@@ -62,7 +63,7 @@ def random_streams(seed: int, streams: int, longest: int = 7, micros: int = 1) -
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(funnel=funnels, seed=st.integers(0, 2**32), micros=st.sampled_from([1, 3]))
 def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int, micros: int) -> None:
     events = random_streams(seed, streams=60, micros=micros)

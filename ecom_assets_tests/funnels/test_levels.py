@@ -192,6 +192,7 @@ def test_the_unit_can_be_several_columns() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_sixty_four_steps_work_and_the_last_one_counts() -> None:
     names = [f"step {number}" for number in range(64)]
     story = [(number, name) for number, name in enumerate(names)]
@@ -199,6 +200,7 @@ def test_sixty_four_steps_work_and_the_last_one_counts() -> None:
     assert level_of_long(funnel(*names), story[:-1]) == 63
 
 
+@pytest.mark.slow
 def test_sixty_four_times_the_same_step_works() -> None:
     story = [(number // 2, "view") for number in range(64)]
     assert level_of_long(funnel(*["view"] * 64), story) == 64

@@ -126,6 +126,7 @@ def check(seed: int) -> None:
         assert after_the_plan[table] == rows, f"{table} of plan {seed}"
 
 
+@pytest.mark.slow
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
     for seed in range(2):
         check(seed)

@@ -67,19 +67,31 @@ DAMAGE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def opened() -> Iterator[OrderPlatform]:
+def good_shop() -> Iterator[OrderPlatform]:
     one = OrderPlatform()
+    one.receive(ROWS, DAYS)
+    one.run(DAYS)
     yield one
     one.close()
 
 
+@pytest.fixture(scope="module")
+def opened() -> Iterator[OrderPlatform]:
+    yield from good_shop()
+
+
 @pytest.fixture
-def shop(opened: OrderPlatform) -> OrderPlatform:
-    opened.clear()
-    opened.receive(ROWS, DAYS)
-    opened.run(DAYS)
-    return opened
+def shop(opened: OrderPlatform) -> Iterator[OrderPlatform]:
+    """A good shop; what a test damages is whole again after it."""
+    opened.engine.execute("BEGIN")
+    yield opened
+    opened.engine.execute("ROLLBACK")
+
+
+@pytest.fixture
+def own_shop() -> Iterator[OrderPlatform]:
+    """A good shop for a test that runs it again."""
+    yield from good_shop()
 
 
 def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) -> CheckResult:
@@ -112,40 +124,40 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
 
 
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
-def test_a_report_needs_more_customers_than_the_limit(shop: OrderPlatform, customers: int, *, passes: bool) -> None:
-    shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)
-    result = evaluated(shop, ORDER_CHECKS[1])
+def test_a_report_needs_more_customers_than_the_limit(own_shop: OrderPlatform, customers: int, *, passes: bool) -> None:
+    own_shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)
+    result = evaluated(own_shop, ORDER_CHECKS[1])
     assert (result.broken_count == 0) is passes
     assert (result.observed, result.limit) == (customers, 3)
 
 
-def test_a_report_must_be_there(shop: OrderPlatform) -> None:
-    assert evaluated(shop, ORDER_CHECKS[0]).broken_count == 0
-    shop.receive([], DAYS)
-    result = evaluated(shop, ORDER_CHECKS[0])
+def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
+    assert evaluated(own_shop, ORDER_CHECKS[0]).broken_count == 0
+    own_shop.receive([], DAYS)
+    result = evaluated(own_shop, ORDER_CHECKS[0])
     assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
 
 
-def test_held_days_are_told_and_their_neighbours_go_on(shop: OrderPlatform) -> None:
+def test_held_days_are_told_and_their_neighbours_go_on(own_shop: OrderPlatform) -> None:
     [held, accounted] = order_checks(1, by_day=True)
     assert not held.blocking
     few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
     many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]
-    shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
-    shop.receive([*few, *many], DAYS)
-    shop.run(DAYS)
-    result = evaluated(shop, held)
+    own_shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
+    own_shop.receive([*few, *many], DAYS)
+    own_shop.run(DAYS)
+    result = evaluated(own_shop, held)
     assert (result.broken_count, result.looked_at_count) == (2, 7)
     assert [(one["day"], one["reason"], one["observed_count"], one["held_row_count"]) for one in result.examples] == [
         ("2026-03-09", "too_few_customers", 1, 1),
         ("2026-03-11", "report_missing", 0, 0),
     ]
-    assert evaluated(shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
-    assert evaluated(shop, accounted).broken_count == 0
-    assert {row["uniq_id"] for row in shop.rows(Sales)} == {"p-0", "p-1"}
-    shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
-    assert evaluated(shop, accounted).broken_count == 1
-    shop.rules["order_gate"] = NO_GATE
+    assert evaluated(own_shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
+    assert evaluated(own_shop, accounted).broken_count == 0
+    assert {row["uniq_id"] for row in own_shop.rows(Sales)} == {"p-0", "p-1"}
+    own_shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
+    assert evaluated(own_shop, accounted).broken_count == 1
+    own_shop.rules["order_gate"] = NO_GATE
 
 
 def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:

@@ -137,6 +137,7 @@ def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
     assert sightings.states == [OLD, NEW]
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_middle_comes_back_with_the_old_and_takes_the_new(
     source: DuckDBEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def wait_until_back(target: PostgresEngine) -> None:
     pytest.fail("the server did not come back within ten seconds")
 
 
+@pytest.mark.slow
 def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path: Path) -> None:
     names = ("ann", "bob", "eva")
     sources = [DuckDBEngine(tmp_path / f"{name}.duckdb") for name in names]

@@ -73,6 +73,7 @@ def test_a_fetch_replaces_its_own_day_and_no_other(shop: Shop, customer_api: Cus
     assert shop.told() == {BEFORE: [*"123456"], TODAY: [*"1234"]}
 
 
+@pytest.mark.slow
 def test_an_older_day_that_is_run_again_keeps_what_was_received_then(shop: Shop, customer_api: CustomerService) -> None:
     shop.today = BEFORE
     shop.run(BEFORE)

@@ -46,6 +46,7 @@ def a_year_from_now() -> date:
     return datetime.now().date() + timedelta(days=365)  # noqa: DTZ005 (years)
 
 
+@pytest.mark.slow
 def test_rows_from_before_the_first_day_are_in_raw_and_quarantined(tmp_path: Path) -> None:
     # Clocks that lost their power begin again with 2000: received then, happened then, or both.
     old = "2000-01-01T00:00:00Z"
@@ -57,6 +58,7 @@ def test_rows_from_before_the_first_day_are_in_raw_and_quarantined(tmp_path: Pat
     assert said.json["quarantined"] == {"implausible_date": 2, "too_late": 2}
 
 
+@pytest.mark.slow
 def test_rows_from_before_a_first_day_that_was_set_are_not_asked_for_and_counted(tmp_path: Path) -> None:
     days = [event(n, f"2026-01-0{n}T10:00:00Z", f"2026-01-0{n}T10:00:05Z") for n in (1, 2, 3, 4)]
     events = write(tmp_path / "e.csv", csv_text([*days, event(5, "2026-01-02T11:00:00Z", LONG_AGO)]))
@@ -71,6 +73,7 @@ def test_rows_from_before_a_first_day_that_was_set_are_not_asked_for_and_counted
     assert again.json["tables"]["raw.events"] == 2
 
 
+@pytest.mark.slow
 def test_a_first_day_before_the_usual_one_is_believed(tmp_path: Path) -> None:
     old = "2005-01-01T00:00:00Z"
     events = write(tmp_path / "e.csv", csv_text([event(1, at=old, received=old)]))
@@ -83,6 +86,7 @@ def test_a_first_day_before_the_usual_one_is_believed(tmp_path: Path) -> None:
     assert (said.exit_code, said.json["tables"]["staging.events"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_rows_of_a_landing_folder_of_a_day_to_come_have_their_own_days(tmp_path: Path) -> None:
     write(tmp_path / "in" / f"received_date={a_year_from_now()}" / "e.csv", csv_text([event(1)]))
     write(tmp_path / "in" / "received_date=2005-01-01" / "e.csv", csv_text([event(2)]))
@@ -103,6 +107,7 @@ def test_a_file_that_says_it_was_written_in_a_time_to_come_is_of_the_day_it_came
     assert [row["received_date"] for row in read(file)] == [date(2026, 1, 2)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["received_date=1970-01-01", "received_date=2999-01-01"])
 def test_rows_of_a_landing_folder_of_a_day_that_cannot_be_have_their_own_days(
     tmp_path: Path, read: Read, folder: str
@@ -133,6 +138,7 @@ def test_a_file_from_an_archive_without_times_keeps_the_days_of_its_rows(tmp_pat
     assert [row["received_date"] for row in read(file)] == [date(2026, 1, 2)] * 2
 
 
+@pytest.mark.slow
 def test_an_order_of_1970_is_in_raw_and_quarantined(tmp_path: Path) -> None:
     header = (
         "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"

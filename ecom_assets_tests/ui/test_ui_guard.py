@@ -207,6 +207,7 @@ def test_an_address_that_guesses_is_stopped(home: Path) -> None:
         assert ui.ask("GET", "/", Authorization=f"Bearer {key}") == 200, "who holds a key is not kept out by it"
 
 
+@pytest.mark.slow
 def test_behind_a_proxy_with_a_login_names_and_pages_are_still_looked_at(home: Path) -> None:
     with running(home, EVERYWHERE, ECOM_UI_LOGIN="proxy", ECOM_UI_HOSTS="ui.shop.example") as ui:
         assert [ui.ask("GET", "/", Host=name) for name in ("ui.shop.example", ui.own, "evil.example")] == [

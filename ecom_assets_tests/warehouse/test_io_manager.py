@@ -55,6 +55,7 @@ def metadata(materialized: Materialized, key: str) -> dict[str, Any]:
     return {name: value.value for name, value in materialized[key][-1].metadata.items()}
 
 
+@pytest.mark.slow
 def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
         days = [one.partition for one in materialized[key]]
