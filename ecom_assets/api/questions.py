@@ -9,10 +9,13 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.parameters import Asking, Sliced
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.sales.coverage import known_days
+from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
+from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -35,12 +38,46 @@ class Body(BaseModel):
     time_range: TimeRange | None = Field(None, description="Days whose events are looked at; default all")
     start_date: date | None = Field(None, description="First of them, for custom")
     end_date: date | None = Field(None, description="Last of them, for custom")
+    segment: Name | dict[str, Any] | None = Field(
+        None,
+        exclude=True,
+        description="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS "
+        "declares, or a definition; see docs/metrics.md",
+        examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+    )
 
     def covered(self, newest: date) -> Period | None:
         """Return the days; None for all days."""
         if self.time_range is None and self.start_date is None and self.end_date is None:
             return None
         return Period.of(newest, self.time_range, self.start_date, self.end_date)
+
+
+def segment_of(ask: Asking, body: Body) -> VisitorSegment | None:
+    """Return the visitor segment that a query names or defines; None for all visitors."""
+    return None if body.segment is None else visitor_segment(body.segment, ask.settings.visitor_segments)
+
+
+def named_by_segment(ask: Asking, body: Body) -> list[str]:
+    """Return the columns that the visitor segment of a query names."""
+    segment = segment_of(ask, body)
+    return columns_named(segment) if segment else []
+
+
+def told_segment(ask: Asking, body: Body) -> dict[str, Any]:
+    """Return the visitor segment of a query as its definition tells it; nothing for all visitors."""
+    segment = segment_of(ask, body)
+    return {"segment": segment.to_mapping()} if segment else {}
+
+
+def seen_events(ask: Asking, body: Body, con: SQLBackend) -> ir.Table:
+    """Return the events of all days of the visitors that a query is about, on a connection."""
+    events, segment = ask.reading.events_in(con), segment_of(ask, body)
+    if segment is None:
+        return events
+    newest = known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date
+    covered = body.covered(newest)
+    return in_segment(events, segment, covered.end_date if covered else newest)
 
 
 def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, reads_all: bool = False) -> dict[str, Any]:
@@ -55,6 +92,7 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, rea
     """
     reading = ask.reading
     require(reading, EVENTS)
+    require_personal(ask.request.scope, named_by_segment(ask, body))
     known = known_days(reading, [EVENTS])
     covered = body.covered(known[EVENTS].last or reading.newest_date)
     read = None if reads_all else covered
@@ -67,8 +105,8 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, rea
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, within(reading.events_in(con), read), extent)
-    definition = found.pop("definition")
+        found = count(con, within(seen_events(ask, body, con), read), extent)
+    definition = found.pop("definition") | told_segment(ask, body)
     rows = next(name for name in ("cohorts", "breakdown", "series", "variants") if name in found)
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)

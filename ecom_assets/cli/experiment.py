@@ -21,6 +21,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.visitor_segments import AskedSegment, Segment
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
@@ -47,7 +48,7 @@ Shares = Annotated[
 
 
 def answer_experiment(
-    paths: list[str], settings: Settings, experiment: Experiment, days: QuestionDays
+    paths: list[str], settings: Settings, experiment: Experiment, days: QuestionDays, segment: str | None = None
 ) -> dict[str, Any]:
     """Return how the variants of an experiment compare, from the events of files.
 
@@ -64,9 +65,10 @@ def answer_experiment(
             "None of the rows is an event that counts, so nobody saw a variant; `ecom sessions` says why."
         )
     own, asked = replace(experiment, goal=goal, exposure=exposure), days.within(known["last"])
-    return experiment_answer(files.con, clean, own, (known["first"], known["last"]), asked) | {
-        "rows": files.rows.as_json()
-    }
+    only = AskedSegment.read(segment, files)
+    events = only.events(clean, asked[1] or known["last"])
+    answer = experiment_answer(files.con, events, own, (known["first"], known["last"]), asked)
+    return only.told(answer, clean) | {"rows": files.rows.as_json()}
 
 
 def _translated(asked: EventFilter, files: FileEvents) -> EventFilter:
@@ -91,6 +93,7 @@ def experiment(
         typer.Option(help="Units that saw several variants: exclude (default), or first for the first seen."),
     ] = None,
     where: Where = None,
+    segment: Segment = None,
     first: From = None,
     to: To = None,
     last: Last = None,
@@ -108,7 +111,7 @@ def experiment(
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_experiment(all_paths(events, more), settings, _asked(definition, given), days)
+    answer = answer_experiment(all_paths(events, more), settings, _asked(definition, given), days, segment)
     print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
 
 

@@ -20,6 +20,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.visitor_segments import AskedSegment, Segment
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.trends.queries import trend_answer
@@ -35,7 +36,9 @@ SERIES_HELP = (
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
 
-def answer_trend(paths: list[str], settings: Settings, trend: Trend, days: QuestionDays) -> dict[str, Any]:
+def answer_trend(
+    paths: list[str], settings: Settings, trend: Trend, days: QuestionDays, segment: str | None = None
+) -> dict[str, Any]:
     """Return the values of each series by period, from the events of files.
 
     Raises:
@@ -50,9 +53,10 @@ def answer_trend(paths: list[str], settings: Settings, trend: Trend, days: Quest
     (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
     if known["first"] is None:
         raise SourceError("None of the rows is an event that counts, so there is no trend; `ecom sessions` says why.")
-    asked = days.within(known["last"])
-    answer = trend_answer(files.con, clean, replace(trend, series=own), (known["first"], known["last"]), asked)
-    return answer | {"rows": files.rows.as_json()}
+    asked, only = days.within(known["last"]), AskedSegment.read(segment, files)
+    events = only.events(clean, asked[1] or known["last"])
+    answer = trend_answer(files.con, events, replace(trend, series=own), (known["first"], known["last"]), asked)
+    return only.told(answer, clean) | {"rows": files.rows.as_json()}
 
 
 def trend(
@@ -64,6 +68,7 @@ def trend(
     by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are told apart.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
+    segment: Segment = None,
     first: From = None,
     to: To = None,
     last: Last = None,
@@ -81,7 +86,7 @@ def trend(
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"cumulative": cumulative, "moving_average": moving_average, "compare": compare, "formula": formula}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days)
+    answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
 
 

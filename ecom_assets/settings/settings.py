@@ -99,6 +99,9 @@ class Settings(
     cart_value: Literal["cart", "item"] = Field(
         "cart", description="What an event's cart_value tells: the worth of the whole cart, or of the item"
     )
+    visitor_segments: Path | None = Field(
+        None, description="YAML or JSON file that declares visitor segments, a name to each definition"
+    )
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",

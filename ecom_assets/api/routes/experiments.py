@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import named_by_experiment, require_pers
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, seen_events
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.sales.coverage import known_days
@@ -143,7 +143,7 @@ def experiment(ask: Ask, asked: JustSliced, body: ExperimentBody) -> dict[str, A
         days = extent.period(ask.reading.newest_date)
         reach = (known.first or days.start_date, known.last or days.end_date)
         # A goal can follow after the last day of exposures.
-        seen = events if definition.within_s is None else ask.reading.events_in(con)
+        seen = events if definition.within_s is None else seen_events(ask, body, con)
         return experiment_answer(con, seen, definition, reach, asked_days)
 
     return answer_question(ask, asked, body, compare)

@@ -12,7 +12,7 @@ from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, seen_events
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.queries import EVENTS, Extent
 from ecom_assets.trends.queries import trend_answer
@@ -111,7 +111,7 @@ def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         days = extent.period(ask.reading.newest_date)
         reach = (known.first or days.start_date, known.last or days.end_date)
-        seen = ask.reading.events_in(con) if definition.is_compared else events
+        seen = seen_events(ask, body, con) if definition.is_compared else events
         return trend_answer(con, seen, definition, reach, asked_days)
 
     return answer_question(ask, asked, body, count)

@@ -1,0 +1,56 @@
+"""The option `--segment`: questions about the visitors of one visitor segment."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+
+import ibis.expr.types as ir
+import typer
+
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.sources.visitor_segments import visitor_segment_of_text
+from ecom_assets.visitor_segments.segment import VisitorSegment, event_types, in_segment
+
+Segment = Annotated[
+    str | None,
+    typer.Option(
+        "--segment",
+        help="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
+        "a file with one, or FILE#NAME.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class AskedSegment:
+    """The visitor segment of a question about files; None for all visitors."""
+
+    files: FileEvents
+    segment: VisitorSegment | None
+
+    @classmethod
+    def read(cls, asked: str | None, files: FileEvents) -> "AskedSegment":
+        """Return the visitor segment that the option names, in the platform's words.
+
+        Raises:
+            DefinitionError: There is no such segment, or its definition is wrong.
+        """
+        if asked is None:
+            return cls(files, None)
+        found = visitor_segment_of_text(asked, files.settings.visitor_segments)
+        return cls(files, found.translated(files.mapping.translate))
+
+    def events(self, clean: ir.Table, as_of: date) -> ir.Table:
+        """Return the events of the visitors in the segment as of a day; all events without one."""
+        return clean if self.segment is None else in_segment(clean, self.segment, as_of)
+
+    def told(self, answer: dict[str, Any], clean: ir.Table) -> dict[str, Any]:
+        """Return an answer that tells the segment, and warns of event types of it that no event has."""
+        if self.segment is None:
+            return answer
+        doubted = missing_type_warnings(
+            self.files.con, clean, event_types(self.segment), self.files.mapping.own_words()
+        )
+        definition = {**answer["definition"], "segment": self.segment.to_mapping()}
+        return answer | {"definition": definition, "warnings": [*answer["warnings"], *doubted]}

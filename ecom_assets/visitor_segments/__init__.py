@@ -1,0 +1,1 @@
+"""Visitor segments: named groups of visitors, by what they did and when they were first seen."""

@@ -1,0 +1,118 @@
+"""`--segment`: questions about the visitors of one segment, from files."""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+
+STORY = """\
+a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
+a2,ann,purchase,2026-03-02T12:00:00Z,,,s1,https://shop.example/,,25.50
+a3,ann,purchase,2026-03-04T12:00:00Z,,,s2,https://shop.example/,,5.00
+b1,bob,page_view,2026-03-02T11:00:00Z,,,s3,https://shop.example/,,
+c1,cid,purchase,2026-03-05T10:00:00Z,,,s4,https://shop.example/,,10.00
+"""
+SEGMENTS = """\
+loyal: {did: purchase, at_least: 2}
+lookers:
+  - did: page_view
+  - not: {did: purchase}
+"""
+COUNTS = ("--series", "*:visitors", "--series", "purchase", "--period", "month", "--json")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
+    (tmp_path / "segments.yaml").write_text(SEGMENTS)
+    (tmp_path / "one.yaml").write_text("loyal: {did: purchase, at_least: 2}\n")
+    return tmp_path / "home"
+
+
+def ask(home: Path, *words: str | Path, env: dict[str, str] | None = None) -> Said:
+    return ecom("trend", "--events", home.parent / "story.csv", *COUNTS, *words, home=home, env=env)
+
+
+def values(said: Said) -> list[list[float]]:
+    assert (said.exit_code, said.err) == (0, "")
+    return [one["values"] for one in said.json["series"]]
+
+
+def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> None:
+    folder = home.parent
+    assert values(ask(home)) == [[3], [3]]
+    assert values(ask(home, "--segment", folder / "one.yaml")) == [[1], [2]]
+    assert values(ask(home, "--segment", f"{folder}/segments.yaml#lookers")) == [[1], [0]]
+
+
+def test_the_answer_tells_the_segment_in_full(home: Path) -> None:
+    told = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
+    assert told == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
+    assert "segment" not in ask(home).json["definition"]
+
+
+def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
+    declared = {"ECOM_VISITOR_SEGMENTS": str(home.parent / "segments.yaml")}
+    assert values(ask(home, "--segment", "loyal", env=declared)) == [[1], [2]]
+    said = ask(home, "--segment", "loyel", env=declared)
+    assert (said.exit_code, said.sentence) == (
+        2,
+        "No visitor segment 'loyel' is declared; did you mean 'loyal'? Known: loyal, lookers.",
+    )
+
+
+def test_a_segment_is_as_of_the_last_day_of_the_question(home: Path) -> None:
+    """On the 3rd Ann had bought once only."""
+    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-03")) == [[0], [0]]
+    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-04")) == [[1], [2]]
+
+
+def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
+    (home.parent / "odd.yaml").write_text("odd: {not: {did: purchas}}\n")
+    said = ask(home, "--segment", home.parent / "odd.yaml").json
+    assert said["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
+
+
+@pytest.mark.parametrize(
+    ("segment", "text", "sentence"),
+    [
+        (
+            "loyal",
+            None,
+            "No visitor segment 'loyal' is declared; set ECOM_VISITOR_SEGMENTS to a file",
+        ),
+        ("segments.yaml", None, "segments.yaml declares loyal, lookers; write segments.yaml#NAME for one of them."),
+        ("absent.yaml", None, "absent.yaml cannot be read as YAML or JSON: [Errno 2] No such file or directory: "),
+        ("odd.yaml", "- did: purchase", "odd.yaml declares no visitor segments; give 1 to 200 names, each with its"),
+        ("odd.yaml", "5: {did: purchase}", "odd.yaml names a visitor segment 5; a name is a text."),
+        (
+            "odd.yaml",
+            "a: {done: purchase}",
+            "odd.yaml: The visitor segment 'a' cannot be: a part is one of did,",
+        ),
+    ],
+)
+def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, text: str | None, sentence: str) -> None:
+    if text:
+        (home.parent / segment).write_text(text)
+    said = ask(home, "--segment", segment)
+    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+
+
+def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
+    words = ("--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json")
+    story = ("experiment", "--events", home.parent / "story.csv", *words)
+    counts = [
+        [one["unit_count"] for one in ecom(*story, *more, home=home).json["variants"]]
+        for more in ((), ("--segment", home.parent / "one.yaml"))
+    ]
+    assert counts == [[2, 1], [1]]
+
+
+def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path) -> None:
+    """19 users bought at least twice in that morning, 40 times in all."""
+    (home.parent / "buyers.yaml").write_text("buyers: {did: purchase, at_least: 2, within: 1d}\n")
+    words = ("--mapping", "rees46", "--segment", home.parent / "buyers.yaml", *COUNTS)
+    found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home)
+    assert values(found) == [[19], [40]]

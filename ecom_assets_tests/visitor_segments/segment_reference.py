@@ -1,0 +1,46 @@
+"""Visitor segments by their definition, in plain Python: every event of every visitor is looked at for every part."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from ecom_assets.tables.conditions import Condition
+from ecom_assets.visitor_segments.segment import Combined, Did, FirstSeen, Latest, Not, Rule
+from ecom_assets_tests.experiments.experiment_reference import Act
+
+
+def members(acts: Sequence[Act], rule: Rule, as_of: date) -> set[str]:
+    """Return the visitors in a segment."""
+    seen = [one for one in acts if one.day <= as_of]
+    return {
+        who
+        for who in {one.visitor_id for one in seen}
+        if _holds(rule, [one for one in seen if one.visitor_id == who], as_of)
+    }
+
+
+def _holds(rule: Rule, own: Sequence[Act], as_of: date) -> bool:
+    if isinstance(rule, Not):
+        return not _holds(rule.part, own, as_of)
+    if isinstance(rule, Combined):
+        return (all if rule.kind == "all_of" else any)(_holds(part, own, as_of) for part in rule.parts)
+    if isinstance(rule, Did):
+        return _did(rule, own, as_of)
+    if isinstance(rule, FirstSeen):
+        first = min(one.day for one in own)
+        begin = as_of - timedelta(days=rule.within_days - 1) if rule.within_days else rule.first or date.min
+        return begin <= first <= (rule.last or date.max)
+    return _latest(rule, own)
+
+
+def _did(rule: Did, own: Sequence[Act], as_of: date) -> bool:
+    begin = as_of - timedelta(days=rule.within_days - 1) if rule.within_days else date.min
+    count = sum(one.day >= begin and rule.event.event_type in {None, one.event_type} for one in own)
+    return rule.at_least <= count and (rule.at_most is None or count <= rule.at_most)
+
+
+def _latest(rule: Latest, own: Sequence[Act]) -> bool:
+    """Return whether the newest variant is the one of the condition; the only condition that the tests ask for."""
+    assert isinstance(rule.where, Condition)
+    known = [one for one in own if one.variant]
+    newest = max((one.event_at for one in known), default=None)
+    return any(one.event_at == newest and one.variant == rule.where.values[0] for one in known)

@@ -1,0 +1,53 @@
+"""What `docs/metrics.md` says about visitor segments, recomputed from its own input."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from ecom_assets.visitor_segments.segment import PARTS, VisitorSegment, visitors_in
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.experiments.experiment_reference import SCHEMA
+from ecom_assets_tests.markdown import section
+from ecom_assets_tests.test_metrics_doc import PAGE, tables
+
+pytestmark = pytest.mark.xdist_group("metrics_doc")
+
+
+def test_the_example_is_what_the_page_says() -> None:
+    _, lines, expected = tables("Visitor segments")
+    rows = []
+    for number, line in enumerate(lines):
+        at = datetime.fromisoformat(line["event_at"]).replace(tzinfo=UTC)
+        properties = json.dumps({"plan": line["plan"]}) if line["plan"] else None
+        amount = Decimal(line["cart_amount"]) if line["cart_amount"] else None
+        row: dict[str, Any] = {
+            "event_id": f"e{number}",
+            "visitor_id": line["visitor"],
+            "event_type": line["event_type"],
+        }
+        rows.append(row | {"event_at": at, "event_date": at.date(), "cart_amount": amount, "properties": properties})
+    con = connect()
+    con.con.register("acts", pa.Table.from_pylist(rows, schema=SCHEMA))
+    (text,) = section(PAGE, "Visitor segments").code
+    told = []
+    for name, raw in yaml.safe_load(text).items():
+        found = visitors_in(con.table("acts"), VisitorSegment.from_definition(name, raw), date(2026, 3, 9))
+        names = sorted(found.to_pyarrow()["visitor_id"].to_pylist())
+        told.append({"segment": name, "visitors": ", ".join(names)})
+    assert told == expected
+
+
+def test_every_part_stands_on_the_page_and_can_be_read() -> None:
+    shown, _, _ = tables("Visitor segments")
+    written = " ".join(line["part"] for line in shown)
+    assert [one for one in PARTS if f"{one}:" not in written] == []
+    for line in shown[:4]:
+        for part in line["part"].split("}, {"):
+            whole = "{" * (not part.startswith("{")) + part
+            whole += "}" * (whole.count("{") - whole.count("}"))
+            VisitorSegment.from_definition("shown", yaml.safe_load(whole))
