@@ -1,19 +1,12 @@
 """A `requests` session per API with timeouts and retries, whose errors are one clear sentence."""
 
-import logging
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from requests import Response, Session, exceptions
-from requests_cache import CachedSession
-from requests_cache.backends.sqlite import SQLiteCache
 
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.http.retry import (
@@ -27,85 +20,6 @@ from ecom_assets.http.retry import (
 from ecom_assets.http.waiting import Pause, through
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-
-FOLDER = "http_cache"
-KEPT = timedelta(days=30)
-"""Cached responses older than this are deleted, so that data of former customers do not stay forever."""
-SECRET_HEADERS = ("X-API-KEY", "Authorization", "Cookie", "Set-Cookie", "X-Nickname", "X-Cohort")
-_logger = logging.getLogger(__name__)
-
-
-class _OneAtATime(SQLiteCache):
-    """An SQLite cache that one thread at a time uses.
-
-    The library shares one connection and reads without a lock, which has crashed the interpreter (its issue 1008).
-    An error of the cache never fails the fetch; it only costs time.
-    """
-
-    def get_response(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 (the library's types)
-        try:
-            with self.responses._lock:  # noqa: SLF001 (the lock that its writers take)
-                return super().get_response(key, default)
-        except sqlite3.Error as error:
-            _logger.warning("the cache of answers cannot be read (%s); all is asked again", error)
-            return default
-
-    def save_response(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
-        try:
-            with self.responses._lock:  # noqa: SLF001 (as above)
-                super().save_response(*args, **kwargs)
-        except sqlite3.Error as error:
-            _logger.warning("the cache of answers cannot be written (%s); going on without", error)
-
-    def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
-        with self.responses._lock:  # noqa: SLF001 (as above)
-            super().delete(*args, **kwargs)
-
-
-def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
-    """Return a session that caches responses in `<home>/http_cache/<name>.sqlite`.
-
-    The headers in `secret_headers` and `SECRET_HEADERS` are not stored. Only the owner can read the folder, because
-    responses contain personal data. A damaged file is regenerated.
-
-    Raises:
-        SettingError: The folder cannot be written.
-    """
-    path = (home / FOLDER / f"{name}.sqlite").absolute()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        path.touch()
-    except OSError as error:
-        raise SettingError(
-            f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to another folder."
-        ) from error
-    try:
-        session = _open(path, secret_headers)
-        session.cache.delete(older_than=KEPT)
-    except sqlite3.DatabaseError:
-        _logger.warning("%s was damaged and is regenerated", path)
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink()
-        session = _open(path, secret_headers)
-    return session
-
-
-def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
-    return CachedSession(
-        backend=_OneAtATime(path, wal=True, busy_timeout=10_000),
-        always_revalidate=True,
-        allowable_codes=(200,),
-        ignored_parameters=(*SECRET_HEADERS, *secret_headers),
-        filter_fn=_is_worth_keeping,
-        stale_if_error=False,
-    )
-
-
-def _is_worth_keeping(response: Response) -> bool:
-    """Return whether a response can be revalidated; `PatientAdapter` has already checked that it is complete."""
-    return "ETag" in response.headers or "Last-Modified" in response.headers
-
 
 UNAUTHORIZED = (401, 403)
 NOT_FOUND = 404

@@ -9,7 +9,7 @@ import pytest
 from requests_cache.backends.sqlite import SQLiteDict
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.http import session as http_cache
+from ecom_assets.http import response_cache as http_cache
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sources.customer_api.api import fetch_customers
