@@ -28,6 +28,7 @@ def thresholds() -> Iterator[None]:
     gc.set_threshold(*before)
 
 
+@pytest.mark.slow
 def test_what_only_refers_to_itself_goes_after_as_many_new_objects() -> None:
     collect_rarely()
     gc.collect()
@@ -48,6 +49,7 @@ def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None
     assert done.stdout.splitlines()[-1] == str(NEW_OBJECTS)
 
 
+@pytest.mark.slow
 def test_what_a_command_loads_is_never_looked_at_again() -> None:
     program = (
         "import gc\nfrom ecom_assets.gc_tuning import loading\n"

@@ -63,6 +63,7 @@ def sold(api: Asked, **days: str) -> dict[str, Any]:
     return api.json("/analytics/sales", **days)
 
 
+@pytest.mark.slow
 def test_an_answer_says_which_days_are_held_and_has_their_numbers_once_they_are_released(
     api: Asked, home: Path
 ) -> None:

@@ -147,6 +147,7 @@ def _die(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_readers_beside_many_publications_see_each_whole(tmp_path: Path, shop: Shop) -> None:
     shop.sell(0, 100)
     shop.publish()

@@ -45,6 +45,7 @@ def open_files(folder: Path) -> set[str]:
     return {path.name for path in paths if path.parent == folder and path.suffix == ".db"}
 
 
+@pytest.mark.slow
 def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogStorage) -> None:
     runs = [f"run-{number}" for number in range(3 * OPEN_FILES)]
     for run in runs:
@@ -52,6 +53,7 @@ def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogS
     assert {run: heard(storage, run) for run in runs} == {run: [f"of {run}"] for run in runs}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell which files are open")
 def test_a_few_files_stay_open_until_the_history_is_given_back(
     storage: BatchingEventLogStorage, tmp_path: Path

@@ -208,6 +208,7 @@ def fill(disk: Path) -> None:
             filler.write(b"x" * 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["ECOM_HOME", "ECOM_WAREHOUSE"])
 def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
     home: Path, finished: Path, tiny_disk: Path, place: str

@@ -69,6 +69,7 @@ def test_what_cannot_be_exported_is_one_sentence(home: Path, words: list[str], s
     assert said.sentence.startswith(sentence)
 
 
+@pytest.mark.slow
 def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert ecom("export", "--to", "heap", home=home).sentence.startswith("There is no warehouse yet")

@@ -75,6 +75,7 @@ def test_orders_are_looked_at_in_the_same_way(landing: Path, home: Path) -> None
     assert "_events.csv has a name that begins with '_'" in said.sentence
 
 
+@pytest.mark.slow
 def test_a_landing_folder_that_is_a_link_is_loaded(landing: Path, home: Path) -> None:
     before = contents(home / "warehouse.duckdb")
     (landing / "received_date=2026-01-02").rename(landing.parent / "another disk")

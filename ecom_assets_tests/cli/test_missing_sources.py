@@ -35,6 +35,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Path) -> None:
     told = run(home, "--json", "--events", events_of(tmp_path / "e.csv", "69.80")).json
     assert told["sales"] == {

@@ -53,6 +53,7 @@ def test_other_commands_warn_of_nothing(home: Path, events: Path, words: tuple[s
     assert said.out
 
 
+@pytest.mark.slow
 def test_doctor_warns_of_nothing(home: Path) -> None:
     assert ecom_process("doctor", home=home).err == ""
 

@@ -164,6 +164,7 @@ def test_the_doctor_names_the_mapping_and_refuses_a_wrong_one(tmp_path: Path) ->
     assert "FAIL customers  ECOM_MARKET_SEGMENTS: nowhere.yaml cannot be read" in said.out
 
 
+@pytest.mark.slow
 def test_a_mapping_that_does_not_fit_stops_what_is_built_on_customers(tmp_path: Path) -> None:
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, [{"uuid": one} for one in IDS]) as api:

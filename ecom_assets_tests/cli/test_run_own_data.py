@@ -68,6 +68,7 @@ def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -
     assert rest.json["tables"]["mart.sessions"] == 0
 
 
+@pytest.mark.slow
 def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
     events = page_views(tmp_path / "own.csv", str(today))
@@ -171,6 +172,7 @@ def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) ->
     assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in said.out
 
 
+@pytest.mark.slow
 def test_an_api_that_refuses_fails_its_tables_and_no_others(home: Path, tmp_path: Path) -> None:
     today = str(datetime.now(UTC).date())
     events = page_views(tmp_path / "own.csv", today)

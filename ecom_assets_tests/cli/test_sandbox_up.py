@@ -24,6 +24,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
     with subprocess.Popen(

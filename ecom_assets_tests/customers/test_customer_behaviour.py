@@ -44,6 +44,7 @@ def spans(shop: Platform) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in names) for row in shop.rows(Customers)]
 
 
+@pytest.mark.slow
 def test_a_move_begins_a_version_and_a_sign_in_does_not(shop: Platform) -> None:
     days = [DAY_ONE + timedelta(days=n) for n in (0, 1, 2, 4)]
     for moment, city in zip(days, ("Berlin", "Berlin", "Rome", "Berlin"), strict=True):

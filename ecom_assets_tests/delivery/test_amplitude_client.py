@@ -162,6 +162,7 @@ def test_a_tool_that_is_not_there_has_nothing() -> None:
     assert (answer.verdict, answer.reason, answer.attempts) == (POSTPONED, "busy", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_date", [False, True])
 def test_retry_after_is_waited_for_in_seconds_and_as_a_date(far_side: ScriptedTool, as_date: bool) -> None:  # noqa: FBT001 (a parameter of the test)
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1.5), usegmt=True) if as_date else "1"

@@ -107,6 +107,7 @@ def stored(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, batch_
     )
 
 
+@pytest.mark.slow
 def test_events_written_together_are_those_written_one_by_one(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def test_an_infinite_timestamp_is_refused_without_a_crash(shop: Platform, text: 
     assert reasons == [expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("received_date", "midnight"),
     [

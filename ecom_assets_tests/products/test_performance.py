@@ -186,6 +186,7 @@ def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform)
         assert (row["viewing_visitor_count"], row["cart_visitor_count"]) == (len(viewers), len(carters))
 
 
+@pytest.mark.slow
 def test_days_in_any_order_and_late_lines_end_as_all_at_once(shop: ProductPlatform) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)
     lines = [order_line(f"o-{n}", DAY_ONE + (n % 3) * ONE_DAY, item_id=f"{n % 3}", quantity=n + 1) for n in range(8)]

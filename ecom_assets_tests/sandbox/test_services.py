@@ -184,6 +184,7 @@ def test_the_truth_lies_beside_the_shop(services: SandboxServices, folder: Path)
 # Faults
 
 
+@pytest.mark.slow
 def test_with_some_of_all_faults_everything_still_comes(folder: Path, tmp_path: Path) -> None:
     days = [FIRST_DAY + timedelta(days=n) for n in range(DAYS)]
     with running_services(folder, faults=Faults.some_of_all()) as running:

@@ -103,6 +103,7 @@ def test_daily_weekly_and_monthly_visitors_are_those_of_sets(shop: Platform, see
     assert {row["event_date"]: row for row in shop.rows(EngagementDaily)} == days
 
 
+@pytest.mark.slow
 def test_a_visitor_withdrawn_from_one_day_leaves_the_weeks_and_months_that_reach_back_to_it(shop: Platform) -> None:
     people = {"anna": [("09:00", "page_view")], "ben": [(f"+{n} 09:00", "page_view") for n in range(32)]}
     engagement(shop, people, 32)

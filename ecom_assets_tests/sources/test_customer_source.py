@@ -62,6 +62,7 @@ def shop(customer_api: CustomerService, tmp_path: Path) -> Shop:
     return Shop(customer_api, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_fetch_replaces_its_own_day_and_no_other(shop: Shop, customer_api: CustomerService) -> None:
     shop.today = BEFORE
     shop.run(BEFORE)

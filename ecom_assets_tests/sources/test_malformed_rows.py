@@ -133,6 +133,7 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
     assert len(malformed) == sum(isinstance(line, bytes) for line in lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
@@ -153,6 +154,7 @@ def test_rows_and_malformed_lines_are_the_lines_of_ndjson(tmp_path: Path, lines:
     assert len(malformed) == sum(isinstance(line, bytes) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_path: Path) -> None:
     # 200,000 lines, every 1,000th cut off: 200 malformed, 199,800 rows.
     lines = [f"{n},view" if n % 1000 == 0 else f'{n},"view, {n}",2026-01-01' for n in range(200_000)]

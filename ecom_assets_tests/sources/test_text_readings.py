@@ -214,6 +214,7 @@ def test_many_brackets_side_by_side_are_not_deep(tmp_path: Path, read: Read) -> 
     assert [(row["event_id"], row["malformed_row"]) for row in rows] == [("e1", None), (None, deep)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [10, 60_000])
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.ndjson.gz"])
 def test_a_gzip_file_that_gunzip_refuses_is_refused_whatever_its_size(

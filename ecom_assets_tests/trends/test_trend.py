@@ -200,6 +200,7 @@ def test_clickhouse_says_the_same(seed: int) -> None:
         assert ours[2:] == near([None if ours[2] is None else float(row["least"]), float(row["paid"] or 0)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     deeds = deeds_of(seed)

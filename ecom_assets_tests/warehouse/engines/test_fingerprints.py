@@ -90,6 +90,7 @@ def fingerprint(engine: Engine, *rows: Row) -> tuple[int, str]:
     return found[WHOLE].row_count, found[WHOLE].hash_sum
 
 
+@pytest.mark.slow
 def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> None:
     second = {**ORDER, "order_id": "o-2", "city": "Oslo"}
     told = fingerprint(engine, ORDER, second)

@@ -125,6 +125,7 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
     return Left(settings, stored_tables(settings), checks)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgres_url: str, tmp_path: Path) -> None:
     here = everything_on("", shop, tmp_path / "here", RANGES[:1])
