@@ -15,7 +15,7 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
 """Fields of every answer that are not rows of its list."""
-SPREAD: Final = {"steps", "cohorts"}
+SPREAD: Final = {"steps", "cohorts", "visitors"}
 """Lists of objects inside a row that become rows per object; other lists of objects beside them are left out."""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """The first character of text that spreadsheets read as a formula, including full-width forms."""
@@ -85,14 +85,14 @@ def csv_of(answer: Row) -> str:
 
 
 def _list_of(answer: Row) -> list[Row]:
-    """Return the list of an answer: its breakdown if it has rows, else its first list of objects."""
+    """Return the list of an answer: its breakdown if it has rows, else its first list of objects that has any."""
     lists = {
         name: value
         for name, value in answer.items()
         if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(one, dict) for one in value)
     }
     if lists:
-        return lists.get("breakdown") or next(iter(lists.values()))
+        return lists.get("breakdown") or next((one for one in lists.values() if one), [])
     return [{name: value for name, value in answer.items() if name not in NOT_THE_LIST}]
 
 

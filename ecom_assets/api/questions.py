@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -17,6 +17,8 @@ from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
+PAGED: Final = ("cohorts", "breakdown", "series", "stickiness", "lifecycle", "variants")
+"""The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Conditions = Annotated[
@@ -107,7 +109,8 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, rea
     with reading.adhoc() as con:
         found = count(con, within(seen_events(ask, body, con), read), extent)
     definition = found.pop("definition") | told_segment(ask, body)
-    rows = next(name for name in ("cohorts", "breakdown", "series", "variants") if name in found)
+    names = [name for name in PAGED if name in found]
+    rows = next((name for name in names if found[name]), names[0])
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)
     return ask.answer(asked, definition, numbers, period)

@@ -24,7 +24,9 @@ from ecom_assets.cli.visitor_segments import AskedSegment, Segment
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import Trend
+from ecom_assets.trends.visitors import STATES
 
 BAR_WIDTH = 30
 SHOWN_COLUMNS = 6
@@ -33,6 +35,11 @@ SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
     "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. Give it once for each line."
 )
+KIND_HELP = (
+    "trend (values by period), stickiness (visitors by the number of periods in which they did it) or lifecycle (new, "
+    "returning, resurrecting and dormant visitors by period); trend if not given."
+)
+Kind = Annotated[str | None, typer.Option(help=KIND_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
 
@@ -55,7 +62,8 @@ def answer_trend(
         raise SourceError("None of the rows is an event that counts, so there is no trend; `ecom sessions` says why.")
     asked, only = days.within(known["last"]), AskedSegment.read(segment, files)
     events = only.events(clean, asked[1] or known["last"])
-    answer = trend_answer(files.con, events, replace(trend, series=own), (known["first"], known["last"]), asked)
+    reach = Range.of_question((known["first"], known["last"]), asked, settings.timezone)
+    answer = trend_answer(files.con, events, replace(trend, series=own), reach)
     return only.told(answer, clean) | {"rows": files.rows.as_json()}
 
 
@@ -64,7 +72,8 @@ def trend(
     events: Events = None,
     mapping: Mapping = None,
     series: SeriesOption = None,
-    period: Annotated[str | None, typer.Option(help="day, week or month; day if not given.")] = None,
+    period: Annotated[str | None, typer.Option(help="hour, day, week or month; day if not given.")] = None,
+    kind: Kind = None,
     by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are told apart.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
@@ -84,7 +93,8 @@ def trend(
     """Count events or visitors over time, or add up what they carry."""
     days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
-    given |= {"cumulative": cumulative, "moving_average": moving_average, "compare": compare, "formula": formula}
+    given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
+    given |= {"compare": compare, "formula": formula}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
@@ -116,11 +126,29 @@ class _Line:
 
 def trend_lines(answer: dict[str, Any]) -> list[str]:
     """Return one series as bars, a few as columns, and many as one row each; `*` marks incomplete periods."""
-    found = _found(answer)
     title = [_title(answer)]
+    if answer["definition"].get("kind") == "stickiness":
+        return [*title, *_sticky(answer)]
+    found = _found(answer)
     if answer["definition"]["by"] or len(found) > SHOWN_COLUMNS:
         return [*title, *_rows(found)]
     return [*title, *(_columns(found, answer) if len(found) > 1 else _bars(found[0], answer))]
+
+
+def _sticky(answer: dict[str, Any]) -> list[str]:
+    """Return, for each series and value, a bar for each number of periods that somebody came to."""
+    lines, period = [], answer["definition"]["period"]
+    for one in answer["stickiness"]:
+        lines.append(f"{_title_of(_name(one), one['breakdown'])}, {one['visitor_count']:,} visitors")
+        rows = [row for row in one["visitors"] if row["at_least"]]
+        width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
+        largest = max((row["exactly"] for row in rows), default=0) or 1
+        lines += [
+            f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):6} {row['exactly']:>{width},}  "
+            f"{'█' * round(BAR_WIDTH * row['exactly'] / largest)}".rstrip()
+            for row in rows
+        ]
+    return lines
 
 
 def _starts(answer: dict[str, Any]) -> list[str]:
@@ -139,7 +167,8 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
 
 def _columns(found: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
     widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in found]
-    lines = [" " * 12 + "  ".join(f"{one.title:>{width}}" for one, width in zip(found, widths, strict=True))]
+    margin = " " * (len(_starts(answer)[0]) + 1)
+    lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(found, widths, strict=True))]
     for start, values in zip(_starts(answer), zip(*(one.values for one in found), strict=True), strict=True):
         lines.append(
             f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
@@ -167,6 +196,13 @@ def _sparkline(values: Sequence[float | None]) -> str:
 def _found(answer: dict[str, Any]) -> list[_Line]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
+    lives = [
+        _Line(state if len(answer["lifecycle"]) == 1 else f"{one['name']} {state}", one[state])
+        for one in answer.get("lifecycle", [])
+        for state in STATES
+    ]
+    if lives:
+        return lives
     found = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:
         title = _title_of(_name(one), one["breakdown"])
@@ -188,12 +224,16 @@ def _name(series: dict[str, Any]) -> str:
 
 def _title(answer: dict[str, Any]) -> str:
     asked = answer["definition"]
-    named = dict.fromkeys(_name(one) for one in answer["series"])
-    more = [f"by {asked['by']}"] if asked["by"] else []
+    kind = asked.get("kind", "trend")
+    listed = answer["series" if kind == "trend" else kind]
+    named = dict.fromkeys(_name(one) for one in listed)
+    more = [] if kind == "trend" else [kind]
+    more += [f"by {asked['by']}"] if asked["by"] else []
     more += ["cumulated"] if asked["cumulative"] else []
     more += [f"mean of {asked['moving_average']}"] if asked["moving_average"] > 1 else []
     span = f"{asked['first_date']} to {asked['last_date']}"
-    return f"{', '.join(named)} per {asked['period']}, {', '.join([*more, span])}; * is not whole"
+    what = f"{', '.join(named)} per {asked['period']}, {', '.join([*more, span])}"
+    return what if kind == "stickiness" else f"{what}; * is not whole"
 
 
 def _number(value: float | None) -> str:

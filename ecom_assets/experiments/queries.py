@@ -28,7 +28,7 @@ from ecom_assets.experiments.comparison import (
 )
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, variant_counts
 from ecom_assets.tables.queries import DECIMALS
-from ecom_assets.trends.queries import Range
+from ecom_assets.trends.range import Range
 
 FEWEST_UNITS = 100
 """Units per variant below which the intervals, which are approximations for many units, are warned of."""

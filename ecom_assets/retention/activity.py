@@ -15,7 +15,7 @@ from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import HOUR_S, Days, hour_start, period_number
+from ecom_assets.tables.days import Days, hour_number, hour_start, period_number
 from ecom_assets.trends.trend import EXACT, NONE, OTHER
 
 Between = tuple[date | None, date | None]
@@ -132,11 +132,6 @@ def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
     if rule.period == "hour":
         return hour_number(activity.hour_at)
     return period_number(activity.event_date, rule.period, rule.week_start)
-
-
-def hour_number(at: ir.TimestampValue) -> ir.IntegerValue:
-    """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
-    return (at.epoch_seconds().cast("int64") // HOUR_S).cast("int64")
 
 
 def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Table:

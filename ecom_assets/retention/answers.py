@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -25,7 +24,7 @@ from ecom_assets.retention.activity import (
 from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
 from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
-from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
+from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.trends.trend import OTHER
 
@@ -276,18 +275,11 @@ def _cohorts(cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool)
     cohorts: dict[date, dict[str, Any]] = {}
     for cell in cells:
         told = _cell(cell, has_money=has_money)
-        new = {"cohort": cohort_text(cell["cohort_date"], timezone), "size": int(cell["visitor_count"])}
+        new = {"cohort": period_text(cell["cohort_date"], timezone), "size": int(cell["visitor_count"])}
         cohort = cohorts.setdefault(cell["cohort_date"], new | {name: [] for name in told})
         for name, value in told.items():
             cohort[name].append(value)
     return list(cohorts.values())
-
-
-def cohort_text(start: date, timezone: str) -> str:
-    """Return the start of a cohort as text: its day, or its hour with the zone's offset."""
-    if isinstance(start, datetime):
-        return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
-    return str(start)
 
 
 def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:

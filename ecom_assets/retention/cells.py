@@ -12,10 +12,10 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.retention.activity import hour_number, numbered, starts
+from ecom_assets.retention.activity import numbered, starts
 from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import number_table, period_number, period_start
+from ecom_assets.tables.days import hour_number, number_table, period_number, period_start
 from ecom_assets.tables.portable import ratio, union_all
 from ecom_assets.trends.trend import EXACT
 

@@ -122,6 +122,18 @@ def hours_of(a_day: date, timezone: str) -> list[datetime]:
     return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
 
 
+def period_text(start: date, timezone: str) -> str:
+    """Return the start of a period as text: its day; of an hour, given as UTC, its time with the zone's offset."""
+    if isinstance(start, datetime):
+        return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+    return str(start)
+
+
+def hour_number(at: ir.TimestampValue) -> ir.IntegerValue:
+    """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
+    return (at.epoch_seconds().cast("int64") // HOUR_S).cast("int64")
+
+
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
     for a_day in Days.between(first, end + ONE_DAY).dates:

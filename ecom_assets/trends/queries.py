@@ -1,7 +1,6 @@
 """Answers to trend queries, computed from clean events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 from typing import Any
@@ -10,7 +9,8 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.tables.days import ONE_DAY, WEEKDAYS
+from ecom_assets.tables.days import period_text
+from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
     ADDITIVE,
     COUNTS,
@@ -23,113 +23,110 @@ from ecom_assets.trends.trend import (
     values,
     with_other,
 )
+from ecom_assets.trends.visitors import STATES, lifecycle, stickiness
 
 EVENTS = "trend_events"
 Line = list[float | None]
 """A value for each period; None where it is unknown."""
 Lines = dict[str | None, Line]
 """Lines by value of the breakdown."""
+Found = tuple[dict[str, Any], list[str]]
+"""A part of an answer, and the event types that no event has."""
 
 
-@dataclass(frozen=True)
-class Range:
-    """The first and last day of a query, inclusive, and those of the data."""
-
-    first: date
-    last: date
-    known_first: date
-    known_last: date
-
-    @classmethod
-    def of_question(cls, known: tuple[date, date], asked: tuple[date | None, date | None]) -> "Range":
-        """Return the days that are asked for; an end that is not given is that of the data, if it is on its side."""
-        first = asked[0] or min(known[0], asked[1] or known[0])
-        return cls(first, asked[1] or max(known[1], first), *known)
-
-    def warnings(self) -> list[str]:
-        """Return a sentence if there are no data of any of the days."""
-        if self.first <= self.known_last and self.last >= self.known_first:
-            return []
-        asked = f"{self.first} to {self.last}"
-        return [f"The data are of {self.known_first} to {self.known_last}, so nothing is known of {asked}."]
-
-    def before(self) -> "Range":
-        """Return the range of equal length before this one."""
-        length = self.last - self.first + ONE_DAY
-        return Range(self.first - length, self.last - length, self.known_first, self.known_last)
-
-    def starts(self, trend: Trend) -> list[date]:
-        """Return the first day of each period that overlaps the range."""
-        found = [period_of(self.first, trend)]
-        while (following := _next(found[-1], trend.period)) <= self.last:
-            found.append(following)
-        return found
-
-    def is_whole(self, start: date, trend: Trend) -> bool:
-        """Return whether the range and the data have all days of a period; the newest day may still be incomplete."""
-        last = _next(start, trend.period) - ONE_DAY
-        return max(self.first, self.known_first) <= start and last <= self.last and last < self.known_last
-
-    def is_known(self, start: date, trend: Trend) -> bool:
-        """Return whether there are data for any day of the period within the range."""
-        first, last = max(start, self.first), min(_next(start, trend.period) - ONE_DAY, self.last)
-        return first <= self.known_last and last >= self.known_first
-
-
-def period_of(day: date, trend: Trend) -> date:
-    """Return the first day of the period that contains a day."""
-    if trend.period == "day":
-        return day
-    if trend.period == "month":
-        return day.replace(day=1)
-    return day - (day.weekday() - WEEKDAYS.index(trend.week_start)) % 7 * ONE_DAY
-
-
-def _next(start: date, period: str) -> date:
-    if period == "month":
-        return (start.replace(day=28) + 4 * ONE_DAY).replace(day=1)
-    return start + (7 if period == "week" else 1) * ONE_DAY
-
-
-def trend_answer(
-    con: SQLBackend, events: ir.Table, trend: Trend, known: tuple[date, date], asked: tuple[date | None, date | None]
-) -> dict[str, Any]:
-    """Return the values of each series in each period.
+def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
+    """Return the values of each series in each period; of other kinds, numbers of visitors.
 
     Args:
         con: The engine that has the events.
-        events: Rows of `CleanEvents`.
+        events: Rows of `CleanEvents`; for a lifecycle those of all days.
         trend: The definition.
-        known: The first and the last day of the data.
-        asked: The first and the last day of the query; None for those of the data.
+        days: The days of the query and of the data.
 
     Raises:
-        DefinitionError: The definition does not fit the events.
+        DefinitionError: The definition does not fit the events or the days.
     """
-    days = Range.of_question(known, asked)
+    days.check(trend)
+    starts = days.starts(trend)
+    count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
+    found, without_events = count(con, events, trend, days)
+    return {
+        "definition": {**trend.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
+        "periods": [period_text(start, days.timezone) for start in starts],
+        "complete": [days.is_whole(start, trend) for start in starts],
+        **found,
+        "warnings": [*days.warnings(), *missing_type_warnings(con, events, without_events)],
+    }
+
+
+def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
     found = _with_other(stored, groups)
-    starts = days.starts(trend)
     known_lines = [_lines(found, one, trend, days) for one in trend.series]
-    warned = [
-        one.event_type for one, line in zip(trend.series, known_lines, strict=True) if one.event_type and not line
-    ]
     lines = _filled(known_lines, groups, trend, days)
     before = _before(con, events, trend, days, groups)
-    return {
-        "definition": {**trend.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
-        "periods": [str(start) for start in starts],
-        "complete": [days.is_whole(start, trend) for start in starts],
+    told = {
         "series": _series(trend, groups, lines, before, _totals(found, trend)),
         "formula": _formula(trend, groups, lines),
-        "warnings": [*days.warnings(), *missing_type_warnings(con, events, warned)],
     }
+    return told, _without_events(trend, known_lines)
+
+
+def _without_events(trend: Trend, found: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Return the event types of the series for which nothing was found."""
+    return [one.event_type for one, part in zip(trend.series, found, strict=True) if one.event_type and not part]
 
 
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
     """Store the events of the trend in a temporary table, because several queries read them."""
-    return con.create_table(EVENTS, events_of(events, trend, days.first, days.last), temp=True)
+    return con.create_table(EVENTS, events_of(events, trend, days.first, days.last, days.timezone), temp=True)
+
+
+def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
+    """Return, for each series and value of the breakdown, the visitors by the number of periods."""
+    stored = _stored(con, events, trend, days)
+    groups = _groups(stored, trend)
+    found = _with_other(stored, groups)
+    length, told, by_series = len(days.starts(trend)), [], []
+    for name, one in zip(names_of(trend.series), trend.series, strict=True):
+        counts: dict[str | None, dict[int, int]] = {}
+        for row in stickiness(found, one).to_pyarrow().to_pylist():
+            counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
+        by_series.append(counts)
+        of_series = {"name": name, **one.to_mapping()}
+        told += [{**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)} for group in groups]
+    return {"series": [], "formula": None, "stickiness": told}, _without_events(trend, by_series)
+
+
+def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
+    exactly = [counts.get(number, 0) for number in range(1, length + 1)]
+    at_least = list(accumulate(reversed(exactly)))[::-1]
+    rows = [
+        {"period_count": number, "exactly": one, "at_least": more}
+        for number, (one, more) in enumerate(zip(exactly, at_least, strict=True), start=1)
+    ]
+    return {"visitor_count": sum(exactly), "visitors": rows}
+
+
+def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
+    """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
+    stored = _stored(con, events, trend, days.since_ever(trend))
+    starts, told, by_series = days.starts(trend), [], []
+    first = number_of(days.known_start(trend), trend)
+    for name, one in zip(names_of(trend.series), trend.series, strict=True):
+        rows = lifecycle(stored, one, trend).to_pyarrow().to_pylist()
+        counts = {(int(row["number"]), row["state"]): int(row["visitor_count"]) for row in rows}
+        by_series.append(counts)
+        lines: dict[str, list[int | None]] = {state: [] for state in STATES}
+        for start in starts:
+            number, is_known = number_of(start, trend), days.is_known(start, trend)
+            for state, line in lines.items():
+                # Who was active before the first period of the data is not known.
+                is_told = is_known and (state != "dormant" or number > first)
+                line.append(counts.get((number, state), 0) if is_told else None)
+        told.append({"name": name, **one.to_mapping(), **lines})
+    return {"series": [], "formula": None, "lifecycle": told}, _without_events(trend, by_series)
 
 
 def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
@@ -189,7 +186,7 @@ def _before(
     if not trend.is_compared:
         return None
     earlier, length = days.before(), len(days.starts(trend))
-    asked = events_of(events, trend, earlier.first, earlier.last)
+    asked = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
     stored = con.create_table(f"{EVENTS}_before", asked, temp=True)
     found = _with_other(stored, groups)
     lines = _filled([_lines(found, one, trend, earlier) for one in trend.series], groups, trend, earlier)

@@ -17,11 +17,13 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
-from ecom_assets.tables.days import WEEKDAYS, period_start
+from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.portable import ratio
 from ecom_assets.trends.formula import Formula
 
-PERIODS: Final = ("day", "week", "month")
+PERIODS: Final = ("hour", "day", "week", "month")
+KINDS: Final = ("trend", "stickiness", "lifecycle")
+MAX_HOURLY_DAYS: Final = 31
 COUNTS: Final = ("count", "visitors")
 PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
 MEASURES: Final = (*COUNTS, "sum", "mean", "min", "max", *PERCENTILES)
@@ -109,7 +111,7 @@ class Trend:
 
     Attributes:
         series: 1 to 26 series; a formula refers to them as A, B, C and so on.
-        period: `day`, `week` or `month`, in the reporting time zone.
+        period: `hour`, `day`, `week` or `month`, in the reporting time zone.
         week_start: The weekday on which weeks begin.
         by: The column or `properties.key` to break down by; None for no breakdown.
         limit: How many of its values to show, those with most events; the others are `(other)`.
@@ -118,6 +120,8 @@ class Trend:
         moving_average: The number of periods, up to each, in the moving average; 1 for none.
         is_compared: Whether to add the values of the range of equal length before.
         formula: Arithmetic over the series, such as `A / B`, shown in addition to them; None for none.
+        kind: `trend` for values by period; `stickiness` for visitors by the number of periods in which they did it;
+            `lifecycle` for new, returning, resurrecting and dormant visitors by period.
     """
 
     series: tuple[Series, ...]
@@ -130,6 +134,7 @@ class Trend:
     moving_average: int = 1
     is_compared: bool = False
     formula: Formula | None = None
+    kind: str = "trend"
 
     def __post_init__(self) -> None:
         """Refuse a definition that cannot be answered.
@@ -139,7 +144,8 @@ class Trend:
         """
         if not 1 <= len(self.series) <= MAX_SERIES:
             raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
-        for name, value, known in (("period", self.period, PERIODS), ("week start", self.week_start, WEEKDAYS)):
+        choices = {"period": PERIODS, "week start": WEEKDAYS, "kind": KINDS}
+        for (name, known), value in zip(choices.items(), (self.period, self.week_start, self.kind), strict=True):
             if value not in known:
                 raise DefinitionError(f"The {name} {value!r} of a trend is unknown; {did_you_mean(value, known)}.")
         for name, number, most in (("limit", self.limit, 1_000), ("moving average", self.moving_average, 1_000)):
@@ -150,6 +156,19 @@ class Trend:
             raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
         if self.formula:
             self.formula.check(names_of(self.series))
+        if self.kind != "trend":
+            self._check_visitors()
+
+    def _check_visitors(self) -> None:
+        """Refuse what the kinds that count visitors do not have."""
+        measured = [one.measure for one in self.series if one.measure not in COUNTS]
+        others = {f"{measured[0]} of a series": True} if measured else {}
+        others |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
+        others |= {"running total": self.is_cumulative, "comparison": self.is_compared}
+        others["breakdown"] = self.by is not None and self.kind == "lifecycle"
+        for name, is_asked in others.items():
+            if is_asked:
+                raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> "Trend":
@@ -169,13 +188,14 @@ class Trend:
             "moving_average",
             "compare",
             "formula",
+            "kind",
         )
         _check_keys(raw, known, "a trend")
         if not isinstance(raw.get("series"), list | tuple):
             raise DefinitionError("A trend needs `series`, a list.")
         given: dict[str, Any] = {
             name: raw[name]
-            for name in ("period", "week_start", "by", "limit", "moving_average")
+            for name in ("period", "week_start", "by", "limit", "moving_average", "kind")
             if raw.get(name) is not None
         }
         return cls(
@@ -193,6 +213,7 @@ class Trend:
         told |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
         told |= {"moving_average": self.moving_average, "compare": self.is_compared}
         told["formula"] = self.formula.text if self.formula else None
+        told |= {"kind": self.kind} if self.kind != "trend" else {}
         return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
 
 
@@ -201,14 +222,17 @@ def names_of(series: Sequence[Series]) -> tuple[str, ...]:
     return tuple(chr(ord("A") + number) for number in range(len(series)))
 
 
-def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Table:
+def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone: str = "UTC") -> ir.Table:
     """Return the events of all series, with `breakdown` (null without a breakdown) and `period_date`.
+
+    By the hour, `period_date` is the UTC time at which the hour starts.
 
     Args:
         events: Rows of `CleanEvents`.
         trend: The definition.
         first: The first day.
         last: The last day, included.
+        timezone: The reporting time zone, in which hours begin.
 
     Raises:
         DefinitionError: A column is missing, or has another kind of value.
@@ -220,6 +244,9 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date) -> ir.Tab
     )
     found = events.filter(in_range, of_type, holds(events, trend.where))
     by = text_of(found, trend.by).fill_null(NONE) if trend.by else ibis.null("string")
+    if trend.period == "hour":
+        days = Days.between(first, last + ONE_DAY)
+        return found.mutate(breakdown=by, period_date=hour_start(found.event_at, found.event_date, days, timezone))
     return found.mutate(breakdown=by, period_date=period_start(found.event_date, trend.period, trend.week_start))
 
 
@@ -244,7 +271,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
         first_only: Whether a visitor counts only in the period of their first event, so that a running sum counts
             distinct visitors.
     """
-    found = events.filter(_is_of(events, series))
+    found = events.filter(is_of(events, series))
     units = ["breakdown", "period_date"] if by_period else ["breakdown"]
     if series.measure == "visitors" and first_only:
         found = found.group_by("breakdown", "visitor_id").agg(period_date=found.period_date.min())
@@ -261,7 +288,8 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
     return numbers.group_by(units).agg(value=sums[series.measure].cast("float64"))
 
 
-def _is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
+def is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
+    """Return whether an event belongs to a series."""
     also = holds(events, series.where)
     return also if series.event_type is None else also & (events.event_type == series.event_type)
 

@@ -157,8 +157,63 @@ def trend(shop: PlainShop) -> Row:
         "complete": [day < shop.newest for day in span.days],
         "series": series,
         "formula": [_ratios(*pair) for pair in zip(series[2:], series[:2], strict=True)],
+        "stickiness": None,
+        "lifecycle": None,
         "warnings": [],
     }
+
+
+BOUGHT: Final[Row] = {"event_type": "purchase", "where": ["cart_amount > 20"]}
+STICKY: Final[Row] = {"series": [BOUGHT], "kind": "stickiness", "time_range": "week", "by": "event_type"}
+LIVES: Final[Row] = {"series": [BOUGHT], "kind": "lifecycle", "time_range": "week"}
+
+
+def stickiness(shop: PlainShop) -> Row:
+    """`/analytics/trend` as `STICKY` asks: on how many of the last seven days visitors bought for more than 20."""
+    span = Span(shop.newest - 6 * DAY, shop.newest)
+    sizes = [len({day for day in days if span.has(day)}) for days in _large_purchases(shop).values()]
+    rows = [
+        {"period_count": n, "exactly": sizes.count(n), "at_least": sum(size >= n for size in sizes)}
+        for n in range(1, 8)
+    ]
+    told = {
+        **_OF_PURCHASES,
+        "breakdown": "purchase",
+        "visitor_count": sum(size > 0 for size in sizes),
+        "visitors": rows,
+    }
+    seen = sum(span.has(event["at"].date()) for event in shop.events)
+    return {**_kind(shop, span), "event_count": seen, "stickiness": [told], "lifecycle": None}
+
+
+def lifecycle(shop: PlainShop) -> Row:
+    """`/analytics/trend` as `LIVES` asks: who bought for more than 20 for the first time, again, or no longer."""
+    span = Span(shop.newest - 6 * DAY, shop.newest)
+    lines: dict[str, list[int]] = {}
+    for day in span.days:
+        counts: Counter[str] = Counter()
+        for days in _large_purchases(shop).values():
+            was, before = day - DAY in days, min(days) < day
+            state = ("returning" if was else "resurrecting" if before else "new") if day in days else "dormant" * was
+            counts[state] += 1
+        for state in ("new", "returning", "resurrecting", "dormant"):
+            lines.setdefault(state, []).append(counts[state])
+    told = {"event_count": len(shop.events), "stickiness": None, "lifecycle": [{**_OF_PURCHASES, **lines}]}
+    return {**_kind(shop, span), **told}
+
+
+def _kind(shop: PlainShop, span: Span) -> Row:
+    days = {"periods": [str(day) for day in span.days], "complete": [day < shop.newest for day in span.days]}
+    return {**days, "series": [], "formula": None, "total_count": 1, "warnings": []}
+
+
+def _large_purchases(shop: PlainShop) -> dict[str, set[date]]:
+    """Return the days on which each visitor bought for more than 20."""
+    found: dict[str, set[date]] = defaultdict(set)
+    for event in shop.events:
+        if event["event_type"] == "purchase" and event["cart_value"] and Decimal(event["cart_value"]) > 20:
+            found[event["user_id"]].add(event["at"].date())
+    return found
 
 
 def _ratios(parts: Row, wholes: Row) -> Row:
@@ -167,6 +222,9 @@ def _ratios(parts: Row, wholes: Row) -> Row:
 
 
 WHERE: Final[Row] = {"all_of": [{"column": "cart_amount", "operator": "greater", "value": 20}]}
+
+
+_OF_PURCHASES: Final[Row] = {"name": "A", "event_type": "purchase", "measure": "count", "where": WHERE}
 
 
 def _people(events: Sequence[Row]) -> int:

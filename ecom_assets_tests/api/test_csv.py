@@ -96,6 +96,15 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
         for one in told["series"]
         for day, value, before in zip(told["periods"], one["values"], one["previous"], strict=True)
     ]
+    sticky = {"series": ["*"], "time_range": "week", "kind": "stickiness"}
+    (one,) = api.post("/analytics/trend", sticky).json()["stickiness"]
+    rows = rows_of(api.post("/analytics/trend", sticky, format="csv").text)
+    assert [(int(row["period_count"]), int(row["exactly"])) for row in rows] == [
+        (row["period_count"], row["exactly"]) for row in one["visitors"]
+    ]
+    lives = rows_of(api.post("/analytics/trend", {**sticky, "kind": "lifecycle"}, format="csv").text)
+    assert [row["period"] for row in lives] == told["periods"]
+    assert {"new", "returning", "resurrecting", "dormant"} <= set(lives[0])
     asked = {"period": "week", "by": "event_type", "sum_of": "cart_amount"}
     parts = api.post("/analytics/retention", asked).json()["breakdown"]
     rows = rows_of(api.post("/analytics/retention", asked, format="csv").text)

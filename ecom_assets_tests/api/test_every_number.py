@@ -108,6 +108,8 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
+    "stickiness": ("/analytics/trend", paths.STICKY, paths.stickiness),
+    "a lifecycle": ("/analytics/trend", paths.LIVES, paths.lifecycle),
     "an experiment": ("/analytics/experiment", experiments.EXPERIMENT, experiments.experiment),
 }
 NOT_OF_THE_SHOP = {

@@ -104,6 +104,30 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     assert (said.exit_code, said.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is no IANA")) == (2, True)
 
 
+def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:
+    hours = ask(home, "--period", "hour", "--to", "2026-03-02", "--series", "page_view").out.splitlines()
+    assert hours[11:13] == [
+        "2026-03-02T10:00+00:00  1  ██████████████████████████████",
+        "2026-03-02T11:00+00:00  1  ██████████████████████████████",
+    ]
+    assert ask(home, "--kind", "stickiness").out.splitlines() == [
+        "any event per day, stickiness, 2026-03-02 to 2026-03-05",
+        "any event, 3 visitors",
+        "    1 day    2  ██████████████████████████████",
+        "    2 days   1  ███████████████",
+        "Rows: 6 read, 5 counted; not counted: missing_identity 1",
+    ]
+    assert ask(home, "--kind", "lifecycle").out.splitlines()[:5] == [
+        "any event per day, lifecycle, 2026-03-02 to 2026-03-05; * is not whole",
+        "            new  returning  resurrecting  dormant",
+        "2026-03-02    2          0             0        -",
+        "2026-03-03    0          0             0        2",
+        "2026-03-04    1          0             0        0",
+    ]
+    said = ecom("trend", "--events", home.parent / "story.csv", "--kind", "lifecycle", "--by", "x", home=home)
+    assert said.sentence == "A lifecycle counts visitors, so it has no breakdown; leave it out."
+
+
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
@@ -125,7 +149,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
             "--last and --from both say where the days begin; leave one of them out.",
         ),
         (("--limit", "0"), "The limit of a trend cannot be 0; give 1 to 1,000."),
-        (("--period", "hour"), "The period 'hour' of a trend is unknown; Known: day, week, month."),
+        (("--period", "year"), "The period 'year' of a trend is unknown; Known: hour, day, week, month."),
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],
 )

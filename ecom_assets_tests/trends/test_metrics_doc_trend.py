@@ -2,13 +2,16 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from ecom_assets.tables.conditions import SYMBOLS
 from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import Series, Trend
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.test_metrics_doc import tables
 from ecom_assets_tests.trends.trend_reference import Deed, as_events
 
@@ -16,9 +19,9 @@ pytestmark = pytest.mark.xdist_group("metrics_doc")
 SERIES = ("purchase", "*:visitors", "purchase:sum(cart_amount)", "purchase:median(cart_amount)")
 
 
-def test_the_example_is_what_the_page_says() -> None:
-    lines, expected = tables("Trend")
-    deeds = [
+def deeds_of(lines: list[Line]) -> list[Deed]:
+    """Return the deeds of the page's example."""
+    return [
         Deed(
             line["visitor"],
             line["event_type"],
@@ -28,11 +31,19 @@ def test_the_example_is_what_the_page_says() -> None:
         )
         for line in lines
     ]
+
+
+def answer(deeds: list[Deed], trend: Trend) -> dict[str, Any]:
+    """Return the answer about deeds, over all of their days."""
     con = connect()
     con.con.register("deeds", as_events(deeds))
     days = [one.event_date for one in deeds]
-    trend = Trend(tuple(Series.parse(one) for one in SERIES))
-    found = trend_answer(con, con.table("deeds"), trend, (min(days), max(days)), (None, None))
+    return trend_answer(con, con.table("deeds"), trend, Range.of_question((min(days), max(days)), (None, None)))
+
+
+def test_the_example_is_what_the_page_says() -> None:
+    lines, expected, _, _ = tables("Trend")
+    found = answer(deeds_of(lines), Trend(tuple(Series.parse(one) for one in SERIES)))
     told = [
         {
             "period": period,
@@ -48,6 +59,17 @@ def test_the_example_is_what_the_page_says() -> None:
     ]
     assert told == expected
     assert found["series"][1]["total"] == 3
+
+
+def test_lifecycle_and_stickiness_are_those_of_the_page() -> None:
+    lines, _, lived, stuck = tables("Trend")
+    found = answer(deeds_of(lines), Trend((Series(None),), kind="lifecycle"))
+    states = [found["lifecycle"][0][name] for name in ("new", "returning", "resurrecting", "dormant")]
+    told = [["" if cell is None else str(cell) for cell in row] for row in zip(found["periods"], *states, strict=True)]
+    assert told == [list(line.values()) for line in lived]
+    found = answer(deeds_of(lines), Trend((Series(None),), kind="stickiness"))
+    rows = found["stickiness"][0]["visitors"]
+    assert [{name: str(cell) for name, cell in row.items()} for row in rows] == stuck
 
 
 def test_every_operator_stands_on_the_page() -> None:

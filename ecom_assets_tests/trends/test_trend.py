@@ -16,6 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
+from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import MEASURES, Series, Trend
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
@@ -45,7 +46,7 @@ def answer(deeds: list[Deed], trend: Trend, first: date | None = None, last: dat
     con = connect()
     con.con.register("deeds", as_events(deeds))
     days = [one.event_date for one in deeds]
-    return trend_answer(con, con.table("deeds"), trend, (min(days), max(days)), (first, last))
+    return trend_answer(con, con.table("deeds"), trend, Range.of_question((min(days), max(days)), (first, last)))
 
 
 def line(found: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
@@ -209,7 +210,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
     days = [one.event_date for one in deeds]
-    found = trend_answer(engine.con, events, trend, (min(days), max(days)), (None, None))
+    found = trend_answer(engine.con, events, trend, Range.of_question((min(days), max(days)), (None, None)))
     engine.close()
     assert found == answer(deeds, trend)
 

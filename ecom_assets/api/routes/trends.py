@@ -1,6 +1,5 @@
 """The route for custom trends by POST: counts and sums of events over time."""
 
-from datetime import date
 from typing import Any, Literal
 
 import ibis.expr.types as ir
@@ -9,13 +8,14 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
-from ecom_assets.api.models import Answer
+from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, answer_question, seen_events
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.queries import EVENTS, Extent
 from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import MAX_SERIES, Trend
 
 questions = APIRouter(tags=["ad hoc"])
@@ -42,7 +42,10 @@ class TrendBody(Body):
     series: list[SeriesAsked | Name] = Field(
         min_length=1, max_length=MAX_SERIES, description="Lines, also as text such as purchase:sum(cart_amount)"
     )
-    period: Literal["day", "week", "month"] = Field("day", description="Length of a period")
+    period: Literal["hour", "day", "week", "month"] = Field("day", description="Length of a period")
+    kind: Literal["trend", "stickiness", "lifecycle"] = Field(
+        "trend", description="Values by period, visitors by number of periods, or visitors by state and period"
+    )
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
@@ -81,15 +84,50 @@ class FormulaLine(BaseModel):
     values: list[float | None] = Field(description="By period; null where it is not known")
 
 
+class StickyVisitors(BaseModel):
+    """The visitors who did something in a number of periods."""
+
+    period_count: int = Field(description="In so many periods", examples=[3])
+    exactly: int = Field(description="Visitors who did it in so many periods")
+    at_least: int = Field(description="Visitors who did it in so many periods or more")
+
+
+class Stickiness(BaseModel):
+    """In how many periods visitors did something, for a series and a value of its breakdown."""
+
+    name: str = Field(description="Name of the series", examples=["A"])
+    event_type: str | None = Field(description="What happens; null for anything")
+    measure: str = Field(description="As asked; visitors are counted in any case")
+    where: Any = Field(None, description="What must hold of an event")
+    breakdown: str | None = Field(description="The value; null where none are told apart")
+    visitor_count: int = Field(description="Visitors who did it at all")
+    visitors: list[StickyVisitors] = Field(description="From one period to all of the range")
+
+
+class Lifecycle(BaseModel):
+    """Visitors by state, for a series."""
+
+    name: str = Field(description="Name of the series", examples=["A"])
+    event_type: str | None = Field(description="What happens; null for anything")
+    measure: str = Field(description="As asked; visitors are counted in any case")
+    where: Any = Field(None, description="What must hold of an event")
+    new: list[int | None] = Field(description="By period: visitors who do it for the first time in the data")
+    returning: list[int | None] = Field(description="Those who did it in the period before, too")
+    resurrecting: list[int | None] = Field(description="Those who did it earlier, but not in the period before")
+    dormant: list[int | None] = Field(description="Those who did it in the period before and not in this one")
+
+
 class TrendAnswer(Answer):
     """The result of a custom trend."""
 
     event_count: int = Field(description="Events that were looked at")
-    periods: list[date] = Field(description="First day of each period")
+    periods: list[PeriodStart] = Field(description="First day of each period; start of each hour")
     complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
     total_count: int = Field(description="How many lines there are")
     series: list[Line] = Field(description="By series, then by value, the most frequent first")
     formula: list[FormulaLine] | None = Field(description="By value; null where no formula is asked for")
+    stickiness: list[Stickiness] | None = Field(None, description="By series, then by value; null for another kind")
+    lifecycle: list[Lifecycle] | None = Field(None, description="By series; null for another kind")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
@@ -112,6 +150,6 @@ def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
         days = extent.period(ask.reading.newest_date)
         reach = (known.first or days.start_date, known.last or days.end_date)
         seen = seen_events(ask, body, con) if definition.is_compared else events
-        return trend_answer(con, seen, definition, reach, asked_days)
+        return trend_answer(con, seen, definition, Range.of_question(reach, asked_days, ask.reading.timezone))
 
-    return answer_question(ask, asked, body, count)
+    return answer_question(ask, asked, body, count, reads_all=definition.kind == "lifecycle")

@@ -1,0 +1,303 @@
+"""Hours, stickiness and lifecycles of trends: by story, against plain Python, and against ClickHouse and Postgres."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from chdb import session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.days import ONE_DAY, day_starts_at, hours_of
+from ecom_assets.trends.formula import Formula
+from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.range import Range
+from ecom_assets.trends.trend import Series, Trend
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import local_day
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+from ecom_assets_tests.trends.trend_reference import start_of
+
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("visitor_id", pa.string()),
+        ("event_at", pa.timestamp("us")),
+        ("event_date", pa.date32()),
+        ("event_type", pa.string()),
+        ("product_category", pa.string()),
+    ]
+)
+PLACES = (("UTC", date(2026, 3, 2)), ("Europe/Berlin", date(2026, 3, 20)), ("Asia/Kolkata", date(2026, 2, 20)))
+PERIODS = ("hour", "day", "week", "month")
+Act = tuple[str, str, datetime]
+"""Who did what when, in UTC; the shelf is that of the type's first letter."""
+STORY: list[Act] = [
+    (who, "page_view", datetime.fromisoformat(f"2026-03-{day} {clock}"))
+    for who, day, clock in (
+        ("anna", "02", "10:10"),
+        ("anna", "02", "10:50"),
+        ("anna", "03", "09:00"),
+        ("anna", "05", "09:00"),
+        ("ben", "02", "11:00"),
+        ("ben", "04", "11:00"),
+        ("cara", "03", "12:00"),
+    )
+]
+"""Anna comes on the 2nd, 3rd and 5th, Ben on the 2nd and 4th, Cara on the 3rd; the 5th is the newest day."""
+
+
+def as_events(acts: Sequence[Act], timezone: str) -> pa.Table:
+    """Return acts as clean events."""
+    rows = [(f"e{n}", who, at, local_day(at, timezone), kind, kind[0]) for n, (who, kind, at) in enumerate(acts)]
+    return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
+
+
+def answer(acts: Sequence[Act], trend: Trend, timezone: str = "UTC", *ends: date | None) -> Any:
+    """Return the answer about acts, whose first and last days are those of the data."""
+    con = connect()
+    con.con.register("acts", as_events(acts, timezone))
+    days = [local_day(at, timezone) for _, _, at in acts]
+    first, last = ends or (None, None)
+    reach = Range.of_question((min(days), max(days)), (first, last), timezone)
+    return trend_answer(con, con.table("acts"), trend, reach)
+
+
+# By story
+
+
+def test_hours_are_those_of_the_local_day() -> None:
+    found = answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 2), date(2026, 3, 2))
+    assert (len(found["periods"]), found["periods"][10]) == (24, "2026-03-02T10:00+00:00")
+    assert found["series"][0]["values"][9:12] == [0, 2, 1]
+    india = answer(STORY[:2], Trend((Series(None),), "hour"), "Asia/Kolkata")
+    told = dict(zip(india["periods"], india["series"][0]["values"], strict=True))
+    assert {name: count for name, count in told.items() if count} == {
+        "2026-03-02T15:00+05:30": 1, "2026-03-02T16:00+05:30": 1
+    }  # fmt: skip
+
+
+def test_the_day_of_a_clock_change_has_23_hours() -> None:
+    acts = [("anna", "page_view", datetime.fromisoformat("2026-03-29 01:30"))]
+    found = answer(acts, Trend((Series(None),), "hour"), "Europe/Berlin")
+    assert (len(found["periods"]), found["periods"][2]) == (23, "2026-03-29T03:00+02:00")
+    assert found["series"][0]["values"][2] == 1
+
+
+def test_stickiness_counts_visitors_by_their_days() -> None:
+    found = answer(STORY, Trend((Series(None),), kind="stickiness"))
+    (one,) = found["stickiness"]
+    assert one["visitor_count"] == 3
+    assert [(row["exactly"], row["at_least"]) for row in one["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
+
+
+def test_a_lifecycle_adds_up() -> None:
+    (one,) = answer(STORY, Trend((Series(None),), kind="lifecycle"))["lifecycle"]
+    assert one["new"] == [2, 1, 0, 0]
+    assert one["returning"] == [0, 1, 0, 0]
+    assert one["resurrecting"] == [0, 0, 1, 1]
+    assert one["dormant"] == [None, 1, 2, 1]
+
+
+def test_a_lifecycle_knows_the_days_before_its_range() -> None:
+    found = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4))
+    (one,) = found["lifecycle"]
+    assert (one["new"], one["resurrecting"], one["dormant"]) == ([1, 0], [0, 1], [1, 2])
+    (later,) = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 5), date(2026, 3, 7))[
+        "lifecycle"
+    ]
+    assert later["resurrecting"] == [1, None, None]
+
+
+# Against plain Python
+
+
+def acts_of(seed: int, place: tuple[str, date]) -> list[Act]:
+    """Return a few people's acts of six weeks, many on the edges of hours, days and weeks."""
+    dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
+    timezone, first = place
+    found = []
+    for _ in range(dice.randint(1, 50)):
+        day = first + timedelta(days=dice.choice((0, 1, 2, 7, 8, 14, dice.randint(0, 29))))
+        second = dice.choice((0, 1_800, 3_599, 3_600, 86_399, dice.randint(0, 86_399)))
+        at = day_starts_at(day, timezone) + timedelta(seconds=second)
+        found.append((f"v{dice.randint(0, 6)}", dice.choice(("page_view", "purchase")), at))
+    return found
+
+
+def periods_between(first: date, last: date, period: str, timezone: str) -> list[date]:
+    """Return the starts of all periods that have one of the days, by walking through them."""
+    days = [first + n * ONE_DAY for n in range((last - first).days + 1)]
+    if period == "hour":
+        return [at.astimezone(UTC).replace(tzinfo=None) for day in days for at in hours_of(day, timezone)]
+    return list(dict.fromkeys(start_of(day, period) for day in days))
+
+
+def start_at(at: datetime, period: str, timezone: str) -> date:
+    """Return the start of the period of a moment."""
+    day = local_day(at, timezone)
+    if period != "hour":
+        return start_of(day, period)
+    midnight = day_starts_at(day, timezone)
+    return midnight + (at - midnight) // timedelta(hours=1) * timedelta(hours=1)
+
+
+def lives(acts: Sequence[Act], starts: Sequence[date], period: str, timezone: str) -> dict[str, list[int | None]]:
+    """Ask each visitor in each period which state they are in."""
+    came: dict[str, set[date]] = {}
+    for who, _, at in acts:
+        came.setdefault(who, set()).add(start_at(at, period, timezone))
+    lines: dict[str, list[int | None]] = {name: [] for name in ("new", "returning", "resurrecting", "dormant")}
+    for place, start in enumerate(starts):
+        counts: Counter[str] = Counter()
+        for own in came.values():
+            was = place > 0 and starts[place - 1] in own
+            if start in own:
+                counts["returning" if was else "resurrecting" if min(own) < start else "new"] += 1
+            elif was:
+                counts["dormant"] += 1
+        for name, line in lines.items():
+            line.append(None if name == "dormant" and not place else counts[name])
+    return lines
+
+
+@examples(60)
+@given(seed=st.integers(0, 10_000), place=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
+def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tuple[str, date], period: str) -> None:
+    acts, timezone = acts_of(seed, place), place[0]
+    days = [local_day(at, timezone) for _, _, at in acts]
+    starts = periods_between(min(days), max(days), period, timezone)
+    (found,) = answer(acts, Trend((Series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
+    expected = lives(acts, starts, period, timezone)
+    assert {name: found[name] for name in expected} == expected
+    active = [sum(found[name][n] for name in ("new", "returning", "resurrecting")) for n in range(len(starts))]
+    assert active == [len({w for w, _, at in acts if start_at(at, period, timezone) == one}) for one in starts]
+    for n in range(1, len(starts)):
+        assert active[n] == active[n - 1] - found["dormant"][n] + found["new"][n] + found["resurrecting"][n]
+
+
+@examples(40)
+@given(seed=st.integers(0, 10_000), place=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
+def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tuple[str, date], period: str) -> None:
+    acts, timezone = acts_of(seed, place), place[0]
+    trend = Trend((Series("purchase"), Series(None)), period, by="product_category", kind="stickiness")
+    found = answer(acts, trend, timezone)
+    for one in found["stickiness"]:
+        own = [act for act in acts if act[1][0] == one["breakdown"] and one["event_type"] in {None, act[1]}]
+        periods: dict[str, set[date]] = {}
+        for who, _, at in own:
+            periods.setdefault(who, set()).add(start_at(at, period, timezone))
+        sizes = Counter(len(mine) for mine in periods.values())
+        assert {row["period_count"]: row["exactly"] for row in one["visitors"] if row["exactly"]} == sizes
+        assert one["visitor_count"] == len(periods)
+    if period == "hour":
+        zone = ZoneInfo(timezone)
+        hours = [start_at(at, "hour", timezone) for _, _, at in acts]
+        counts = Counter(at.replace(tzinfo=UTC).astimezone(zone) for at in hours if isinstance(at, datetime))
+        told = answer(acts, Trend((Series(None),), "hour"), timezone)
+        values = dict(zip(told["periods"], told["series"][0]["values"], strict=True))
+        assert {name: n for name, n in values.items() if n} == {
+            at.isoformat(timespec="minutes"): n for at, n in counts.items()
+        }
+
+
+@examples(15)
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(["stickiness", "lifecycle", "trend"]))
+def test_no_order_of_rows_changes_anything(seed: int, kind: str) -> None:
+    acts = acts_of(seed, PLACES[1])
+    shuffled = random.Random(seed).sample(acts, len(acts))  # noqa: S311 (streams, not secrets)
+    trend = Trend((Series(None), Series("purchase")), "hour", kind=kind)
+    assert answer(acts, trend, PLACES[1][0]) == answer(shuffled, trend, PLACES[1][0])
+
+
+# Against others
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
+    acts = acts_of(seed, PLACES[0])
+    pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")
+    weeks = "toMonday(assumeNotNull(event_date)) AS week"
+    source = f"(SELECT assumeNotNull(visitor_id) AS who, {weeks} FROM file('{tmp_path}/acts.parquet'))"
+    clickhouse: Any = session
+    asked = clickhouse.Session()
+    said = asked.query(
+        f"SELECT n, count() AS visitors FROM (SELECT uniqExact(week) AS n FROM {source} GROUP BY who) "
+        "GROUP BY n FORMAT JSONEachRow"
+    )
+    theirs = {int(row["n"]): int(row["visitors"]) for row in map(json.loads, str(said).splitlines())}
+    (sticky,) = answer(acts, Trend((Series(None),), "week", kind="stickiness"))["stickiness"]
+    assert {row["period_count"]: row["exactly"] for row in sticky["visitors"] if row["exactly"]} == theirs
+    said = asked.query(
+        "SELECT toString(week) AS w, countIf(week = first) AS new, countIf(has(weeks, week - 7)) AS returning, "
+        "countIf(week > first AND NOT has(weeks, week - 7)) AS resurrecting FROM (SELECT who, min(week) AS first, "
+        f"groupUniqArray(week) AS weeks FROM {source} GROUP BY who) ARRAY JOIN weeks AS week GROUP BY w "
+        "FORMAT JSONEachRow"
+    )
+    found = answer(acts, Trend((Series(None),), "week", kind="lifecycle"))
+    (life,) = found["lifecycle"]
+    by_week = {row["w"]: row for row in map(json.loads, str(said).splitlines())}
+    for place, week in enumerate(found["periods"]):
+        for state in ("new", "returning", "resurrecting"):
+            assert life[state][place] == int(by_week.get(week, {}).get(state, 0))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
+    acts, timezone = acts_of(seed, PLACES[1]), PLACES[1][0]
+    engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
+    events = engine.con.create_table("acts", as_events(acts, timezone))
+    days = [local_day(at, timezone) for _, _, at in acts]
+    reach = Range.of_question((min(days), max(days)), (None, None), timezone)
+    for period in PERIODS:
+        for kind in ("trend", "stickiness", "lifecycle"):
+            trend = Trend((Series(None), Series("purchase")), period, kind=kind, where=parse_where(["event_id != e1"]))
+            assert trend_answer(engine.con, events, trend, reach) == answer(acts, trend, timezone)
+            engine.con.drop_table("trend_events")
+    engine.close()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"kind": "sticky"}, "The kind 'sticky' of a trend is unknown; did you mean 'stickiness'"),
+        (
+            {"kind": "lifecycle", "by": "event_type"},
+            "A lifecycle counts visitors, so it has no breakdown; leave it out",
+        ),
+        ({"kind": "stickiness", "formula": Formula("A / 2")}, "so it has no formula"),
+        ({"kind": "stickiness", "is_compared": True}, "so it has no comparison"),
+        ({"kind": "lifecycle", "is_cumulative": True}, "so it has no running total"),
+        ({"kind": "lifecycle", "moving_average": 7}, "so it has no moving average"),
+        ({"kind": "lifecycle", "series": (Series(None, "sum", "cart_amount"),)}, "so it has no sum of a series"),
+    ],
+)
+def test_kinds_refuse_what_they_do_not_have(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Trend(**{"series": (Series(None),), **given})
+
+
+def test_hours_of_more_than_a_month_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="By the hour a trend has at most 31 days, not 32"):
+        answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 1), date(2026, 4, 1))
+
+
+def test_a_definition_reads_what_it_writes() -> None:
+    trend = Trend((Series("purchase"),), "hour", kind="lifecycle")
+    assert Trend.from_mapping(trend.to_mapping()) == trend
