@@ -24,6 +24,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.visitor_segments import AskedSegment, Segment
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.activity import Between, event_activity, order_activity, within
@@ -32,6 +33,7 @@ from ecom_assets.retention.rule import RetentionRule, check_choice, parse_bracke
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.days import ONE_DAY
 
 ORDER_TYPES = ("purchase", "refund")
 RANGES_OF = ("starts", "events")
@@ -48,6 +50,7 @@ class Asked:
         range_of: `starts`, on which visitors start; or `events`, so that nothing else is looked at.
         timezone: The reporting time zone, if not that of the settings.
         who: The file for the list of who counts in which cell.
+        segment: The visitor segment that is asked about; None for all visitors.
     """
 
     data: OwnData
@@ -56,6 +59,7 @@ class Asked:
     range_of: str = "starts"
     timezone: str | None = None
     who: Path | None = None
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     data = asked.data
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
+    if data.orders and asked.segment is not None:
+        raise UsageError("--segment is about what visitors did, which orders do not tell; ask with --events PATH.")
     check_format("--who", asked.who)
     return _of_orders(asked, rule) if data.orders else _of_events(asked, rule)
 
@@ -87,12 +93,23 @@ def _of_events(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     files = FileEvents.open(asked.data.events, settings)
     start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
     rule = replace(rule, start=start, returning=returning)
-    events = files.clean()
-    answer = _answer(
-        _Rows(files.con, files.files, events, "event_date", event_activity), asked, rule, settings.timezone
-    )
+    events, only = files.clean(), AskedSegment.read(asked.segment, files)
+    rows, asked = _of_segment(only, events, asked)
+    answer = _answer(_Rows(files.con, files.files, rows, "event_date", event_activity), asked, rule, settings.timezone)
+    answer = only.told(answer, events)
     missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
     return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
+
+
+def _of_segment(only: AskedSegment, events: ir.Table, asked: Asked) -> tuple[ir.Table, Asked]:
+    """Return the events of the visitors in question; how far the data reach is what all events say."""
+    (known,) = events.agg(newest=events.event_date.max()).to_pyarrow().to_pylist() if only.segment else ({},)
+    if not known.get("newest"):
+        return events, asked
+    first, last = asked.days.within(known["newest"])
+    whole_until = asked.whole_until or known["newest"] - ONE_DAY
+    rows = only.events(events, last or known["newest"])
+    return rows, replace(asked, days=QuestionDays(first, last), whole_until=whole_until)
 
 
 def _of_orders(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
@@ -194,6 +211,7 @@ def retention(
     first: From = None,
     to: To = None,
     last: Last = None,
+    segment: Segment = None,
     range_of: RangeOf = None,
     timezone: Timezone = None,
     preset: Preset = None,
@@ -208,7 +226,7 @@ def retention(
     given |= {"week_start": week_start, "brackets": brackets, "last_period": periods, "by": by, "limit": limit}
     days = _days(QuestionDays.read(first, to, last), range_of)
     own = OwnData.read(events, orders, more, (mapping, orders_mapping))
-    asked = Asked(own, day_of(whole_until, "--whole-until"), days, range_of or "starts", timezone, who)
+    asked = Asked(own, day_of(whole_until, "--whole-until"), days, range_of or "starts", timezone, who, segment)
     _print(asked, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
 
 

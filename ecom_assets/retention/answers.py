@@ -104,9 +104,9 @@ class Found:
     labels: list[str] = field(default_factory=list)
 
 
-def retention_answer(question: Question) -> dict[str, Any]:
-    """Return `retention` as in INTERFACE for clean events, with warnings."""
-    answer = answer_activity(question)
+def retention_answer(question: Question, whole_until: date | None = None) -> dict[str, Any]:
+    """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
+    answer = answer_activity(question, whole_until)
     doubted = types_in_doubt(question.rule, answer)
     return answer | {"warnings": missing_type_warnings(question.con, question.rows, doubted)}
 

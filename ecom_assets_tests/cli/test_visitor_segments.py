@@ -110,6 +110,20 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     assert counts == [[2, 1], [1]]
 
 
+def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
+    """Bob came on the 2nd only; the data go on to the 5th, which may still grow."""
+    (home.parent / "bob.yaml").write_text("bob: {did: purchase, at_most: 0}\n")
+    words = ("retention", "--events", home.parent / "story.csv", "--period", "day", "--json")
+    (cohort,) = ecom(*words, "--segment", home.parent / "bob.yaml", home=home).json["cohorts"]
+    assert (cohort["cohort"], cohort["size"], cohort["returned"][:3]) == ("2026-03-02", 1, [1, 0, 0])
+    assert cohort["complete"][:3] == [True, True, True]
+    everybody = ecom(*words, home=home).json["cohorts"]
+    assert [one["size"] for one in everybody] == [2, 1]
+    assert ecom("retention", "--orders", "x.csv", "--segment", "bob", home=home).sentence == (
+        "--segment is about what visitors did, which orders do not tell; ask with --events PATH."
+    )
+
+
 def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path) -> None:
     """19 users bought at least twice in that morning, 40 times in all."""
     (home.parent / "buyers.yaml").write_text("buyers: {did: purchase, at_least: 2, within: 1d}\n")

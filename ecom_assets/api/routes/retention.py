@@ -19,6 +19,7 @@ from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
 from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.queries import EVENTS, Extent
 
 router = APIRouter(tags=["behaviour"])
@@ -162,6 +163,8 @@ def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         question = Question(con, events, rule, ask.reading.timezone, extent.day_count, between=between)
-        return retention_answer(question)
+        # The visitors of a segment may all have gone before the newest day of the data.
+        last = None if body.segment is None else extent.last_date
+        return retention_answer(question, last and last - ONE_DAY)
 
     return answer_question(ask, asked, body, count, reads_all=is_of_starts)
