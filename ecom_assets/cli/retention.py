@@ -47,7 +47,7 @@ class Asked:
         data: The files of events or orders.
         whole_until: Their last complete day, if given.
         days: The days that are asked about.
-        range_of: `starts`, on which visitors start; or `events`, so that nothing else is looked at.
+        range_of: `starts` or None, on which visitors start; or `events`, so that nothing else is looked at.
         timezone: The reporting time zone, if not that of the settings.
         who: The file for the list of who counts in which cell.
         segment: The visitor segment that is asked about; None for all visitors.
@@ -56,7 +56,7 @@ class Asked:
     data: OwnData
     whole_until: date | None
     days: QuestionDays
-    range_of: str = "starts"
+    range_of: str | None = None
     timezone: str | None = None
     who: Path | None = None
     segment: str | None = None
@@ -224,9 +224,8 @@ def retention(
     given: dict[str, Any] = {"period": period, "mode": mode, "start": start, "returning": returning, "where": where}
     given |= {"start_where": start_where, "returning_where": return_where, "starting": starting, "preset": preset}
     given |= {"week_start": week_start, "brackets": brackets, "last_period": periods, "by": by, "limit": limit}
-    days = _days(QuestionDays.read(first, to, last), range_of)
-    own = OwnData.read(events, orders, more, (mapping, orders_mapping))
-    asked = Asked(own, day_of(whole_until, "--whole-until"), days, range_of or "starts", timezone, who, segment)
+    own, until = OwnData.read(events, orders, more, (mapping, orders_mapping)), day_of(whole_until, "--whole-until")
+    asked = Asked(own, until, _days(QuestionDays.read(first, to, last), range_of), range_of, timezone, who, segment)
     _print(asked, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
 
 
