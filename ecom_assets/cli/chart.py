@@ -49,6 +49,41 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
     return lines
 
 
+def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line per period of entry, as in a breakdown; `*` marks those whose window is still open."""
+    if not cohorts:
+        return []
+    lines = ["", f"By {definition['over']} of entry"]
+    for cohort in cohorts:
+        counts = " ".join(f"{step['count']:>10,}" for step in cohort["steps"])
+        mark = " " if cohort["complete"] else "*"
+        lines.append(f"  {cohort['start']}{mark} {counts}  {percent(cohort['steps'][-1]['conversion_from_start'])}")
+    open_count = sum(not cohort["complete"] for cohort in cohorts)
+    return lines + (["  * still open: the data end before the window does"] if open_count else [])
+
+
+def times_lines(times: Mapping[str, Any] | None) -> list[str]:
+    """Return the time to convert: a line per bin, and the average with the quantiles."""
+    if times is None:
+        return []
+    lines = ["", f"Time from step {times['from_step']} to step {times['to_step']}"]
+    if not times["count"]:
+        return [*lines, "  nobody took both"]
+    largest = max(one["count"] for one in times["bins"])
+    names = [
+        f"{duration(one['from_s'])} to {duration(one['to_s'])}"
+        if one["to_s"] is not None
+        else f"{duration(one['from_s'])} or more"
+        for one in times["bins"]
+    ]
+    width = max(map(len, names))
+    for name, one in zip(names, times["bins"], strict=True):
+        bar = "█" * round(BAR_WIDTH * one["count"] / largest)
+        lines.append(f"  {name:{width}} {bar:{BAR_WIDTH}} {one['count']:>10,}")
+    told = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
+    return [*lines, f"  {told}"]
+
+
 def duration(seconds: float) -> str:
     """Return a duration as text, in the largest unit in which it is at least 1."""
     for name, size in UNITS:

@@ -13,13 +13,16 @@ from ecom_assets.cli.options import (
     Mapping,
     MorePaths,
     SessionRuleName,
+    Timezone,
+    Where,
     all_paths,
     print_answer,
     read_definition,
 )
 from ecom_assets.cli.quick_funnel import cleans_by_default, quick_answer
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep, TimeToConvert
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.sessions.rule import SessionRule
@@ -37,12 +40,19 @@ def definition_of(path: Path) -> dict[str, Any]:
 
 
 def answer(
-    paths: list[str], mapping: str | None, definition: dict[str, Any], who: Path | None, session_rule: SessionRule
+    paths: list[str],
+    mapping: str | None,
+    definition: dict[str, Any],
+    who: Path | None,
+    session_rule: SessionRule,
+    days: QuestionDays | None = None,
+    timezone: str | None = None,
 ) -> dict[str, Any]:
     """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
     funnel = Funnel.from_mapping(definition)
-    settings = load_settings(events_mapping=mapping)
-    if paths and who is None:
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    days = days or QuestionDays()
+    if paths and who is None and days == QuestionDays() and not (funnel.over or funnel.time_to_convert):
         words = load_mapping(settings.events_mapping)
         asked = in_platform_words(funnel, words)
         is_quick = suits(asked) and _is_plain(asked) and cleans_by_default(settings, words)
@@ -50,6 +60,7 @@ def answer(
         if found is not None:
             return found
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
 
     check_format("--who", who)
@@ -58,7 +69,9 @@ def answer(
     files = files.with_few_columns() if who is None and _is_plain(funnel) else files
     events = files.clean()
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
-    found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=files.mapping.own_words())
+    limits = Limits(days.first, days.last, days.day_count, settings.timezone)
+    own = files.mapping.own_words()
+    found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
     return found | {"rows": files.rows.as_json()}
 
 
@@ -83,10 +96,18 @@ ORDERS = (
     "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
 )
 STEP_WHERE = "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold."
-BESIDE_A_DEFINITION = {"who", "definition", "as_json", "events", "more", "mapping", "session_rule"}
+BESIDE_A_DEFINITION = {
+    "who", "definition", "as_json", "events", "more", "mapping", "session_rule", "first", "to", "last", "timezone",
+}  # fmt: skip
+OVER = "A cohort for each hour, day, week or month of entry, with a funnel of its own."
+TIMES = "The time between two steps in bins, such as 1:3."
+BINS = "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; chosen if not given."
+Over = Annotated[str | None, typer.Option(help=OVER)]
+TimesOption = Annotated[str | None, typer.Option("--time-to-convert", help=TIMES)]
+Bins = Annotated[str | None, typer.Option(help=BINS)]
+WeekStart = Annotated[str, typer.Option(help="Weekday on which weeks begin.")]
 Steps = Annotated[str | None, typer.Option(help="Event types, separated by commas.")]
 Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
-Where = Annotated[list[str] | None, typer.Option(help="What must hold of every event, such as 'cart_amount > 20'.")]
 StepWhere = Annotated[list[str] | None, typer.Option(help=STEP_WHERE)]
 Columns = Annotated[str | None, typer.Option(help="Columns that must keep one value, separated by commas.")]
 Excluded = Annotated[
@@ -118,6 +139,14 @@ def funnel(
     by: By = None,
     by_attribution: ByAttribution = "first",
     limit: Limit = 25,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    timezone: Timezone = None,
+    over: Over = None,
+    week_start: WeekStart = "monday",
+    time_to_convert: TimesOption = None,
+    bins: Bins = None,
     who: Who = None,
     definition: Definition = None,
     session_rule: SessionRuleName = "ga4",
@@ -132,11 +161,13 @@ def funnel(
         _refuse_more_than_a_definition(context)
     rule = SessionRule.preset(session_rule)
     plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
-    plain |= {"by": by, "by_attribution": by_attribution}
+    plain |= {"by": by, "by_attribution": by_attribution, "over": over, "week_start": week_start}
+    plain |= {"time_to_convert": _times(time_to_convert, bins)}
     plain |= {"where": where, "hold": hold and [column.strip() for column in hold.split(",")]}
     plain |= {"exclude": [_exclusion(text) for text in exclude or []]}
     asked = definition_of(definition) if definition else plain | {"steps": _steps(steps, step_where)}
-    found = answer(all_paths(events, more), mapping, asked, who, rule)
+    days = QuestionDays.read(first, to, last)
+    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone)
     print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
 
@@ -157,6 +188,23 @@ def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, An
             )
         found[place - 1]["where"].append(condition)
     return found
+
+
+def _times(steps: str | None, bins: str | None) -> object:
+    """Return the time to convert as a definition has it.
+
+    Raises:
+        UsageError: There are bins, but no steps, or the steps are not two numbers.
+    """
+    if steps is None:
+        if bins is not None:
+            raise UsageError("--bins are those of --time-to-convert; name its two steps, as in --time-to-convert 1:2.")
+        return None
+    found = TimeToConvert.from_raw(steps)
+    if bins is None:
+        return found.to_mapping()
+    given: object = bins.split(",") if "," in bins else int(bins) if bins.strip().isdecimal() else bins
+    return found.to_mapping() | {"bins": given}
 
 
 def _refuse_more_than_a_definition(context: typer.Context) -> None:
@@ -189,10 +237,17 @@ def _exclusion(text: str) -> dict[str, Any]:
 
 
 def _lines(found: dict[str, Any], who: Path | None) -> list[str]:
-    from ecom_assets.cli.chart import breakdown_lines, step_lines  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.cli.chart import (  # noqa: PLC0415 (loads Ibis)
+        breakdown_lines,
+        cohort_lines,
+        step_lines,
+        times_lines,
+    )
 
     lines = [
         *step_lines(found["definition"], found["steps"]),
         *breakdown_lines(found["definition"], found["breakdown"]),
+        *cohort_lines(found["definition"], found.get("cohorts", ())),
+        *times_lines(found.get("time_to_convert")),
     ]
     return lines + ([f"Written to {who}."] if who else [])

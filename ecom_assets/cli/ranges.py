@@ -9,7 +9,6 @@ import typer
 
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.errors import UsageError
-from ecom_assets.tables.days import ONE_DAY
 
 From = Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; the first of the data if not given.")]
 To = Annotated[str | None, typer.Option("--to", help="Last day, included; the newest of the data if not given.")]
@@ -57,4 +56,4 @@ class QuestionDays:
         if self.day_count is None:
             return self.first, self.last
         end = self.last or newest
-        return end - timedelta(days=self.day_count) + ONE_DAY, end
+        return end - timedelta(days=self.day_count - 1), end

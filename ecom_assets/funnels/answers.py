@@ -4,6 +4,7 @@ Nothing heavy is imported, because the `ecom` command answers with these alone w
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -38,8 +39,9 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
 
 
 def _times(row: Row | None, within_s: int) -> Row:
-    """Quantiles in seconds, between two ranks in proportion; and the histogram of times from the step before."""
-    times = {f"{name}_s_{time}": row and _quantile_s(row, time, name) for time in TIMES for name in TENTHS}
+    """Quantiles and averages in seconds, and the histogram of times from the step before."""
+    times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
+    times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
     ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
     bars = (
         [
@@ -53,7 +55,14 @@ def _times(row: Row | None, within_s: int) -> Row:
     return {**times, "histogram_from_previous": bars}
 
 
-def _quantile_s(row: Row, time: str, name: str) -> float:
+def average_s(total_us: Decimal | int, count: int) -> float:
+    """Return the mean in seconds of times whose exact sum is known."""
+    # Division of whole numbers, because the sum as a float would be rounded before.
+    return int(total_us) / (count * 1_000_000)
+
+
+def quantile_s(row: Row, time: str, name: str) -> float:
+    """Return a quantile in seconds, between the two values around it in proportion."""
     low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
     part = (row["count"] - 1) * TENTHS[name] % 10
     return float(low * (10 - part) + high * part) / 10e6
@@ -64,6 +73,8 @@ def step_row(step: int, times: StepTimes) -> Row:
     row: Row = {"step": step, "count": len(times.from_start[step - 1])}
     for time in TIMES:
         values = np.sort(getattr(times, time)[step - 1])
+        # In two parts, because the sum of microseconds can exceed 64 bits.
+        row[f"{time}_total_us"] = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
         for name, tenths in TENTHS.items():
             place = (len(values) - 1) * tenths
             for end, rank in (("low", place // 10), ("high", -(-place // 10))):

@@ -14,10 +14,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import (
+    ENTRY,
     check_columns,
     counted_columns,
     counted_events,
     matches,
+    may_begin,
     unit_columns,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
@@ -150,7 +152,7 @@ def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequ
     rows = events.mutate(place=ibis.row_number().over(in_order), **hits)
     in_order = ibis.window(group_by=list(units), order_by=rows.place)
     deadline = rows.event_at + ibis.interval(seconds=funnel.within_s)
-    reached = rows[f"hit_{matching.condition_of[0]}"] == 1
+    reached = (rows[f"hit_{matching.condition_of[0]}"] == 1) & may_begin(rows)
     level = reached.ifelse(1, 0)
     for further, condition in enumerate(matching.condition_of[1:], start=1):
         is_hit = rows[f"hit_{condition}"].lead(further).over(in_order) == 1
@@ -181,7 +183,10 @@ def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequen
     in_window = ibis.window(
         group_by=list(units), order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0)
     )
-    ends = rows.mutate(level=_steps_taken(rows, matching, in_window))
+    # Events at which an attempt may begin come before all others, so a window with one of them begins with one.
+    begins = {"begins": rows[ENTRY].ifelse(1, 0).max().over(in_window)} if ENTRY in rows.columns else {}
+    ends = rows.mutate(level=_steps_taken(rows, matching, in_window), **begins)
+    ends = ends.filter(ends.begins == 1) if begins else ends
     best_first = ibis.window(group_by=list(units), order_by=[ends.level.desc(), ends.event_at, ends.event_id])
     ends = ends.mutate(rank=ibis.row_number().over(best_first))
     ends = ends.filter(ends.rank == 0).select(*units, ended_at="event_at")
@@ -261,7 +266,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
 def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Sequence[str]) -> ir.Table:
     """Return each event once for each step that it matches; in orders that need them, others with step 0."""
-    columns = [*units, "event_at", "event_id", *value]
+    columns = [*units, "event_at", "event_id", *value, *({ENTRY} & set(events.columns))]
     hits = [matches(events, step) for step in funnel.steps]
     if Matching.of(funnel).is_disjoint:
         step = ibis.cases(*((hit, n) for n, hit in enumerate(hits, start=1)), else_=NO_STEP)
@@ -285,7 +290,7 @@ def _tries(events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching,
 
 
 def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> Walk:
-    begun = rows.filter(rows.step == 1)
+    begun = rows.filter(rows.step == 1, may_begin(rows))
     starts = begun.select(*units, "event_at", start_at=begun.event_at).distinct()
 
     def follow(current: ir.Table, step: int) -> ir.Table:
@@ -321,6 +326,9 @@ def walk_by_instant(
     instants = instants_of(events, matching, list(units))
     counts = [count_name(rivals) for rivals in matching.rivalries()]
     starts = instants.filter(instants[count_name(alone(matching, 1))] > 0)
+    if ENTRY in events.columns:
+        begun = events.filter(may_begin(events), matches(events, funnel.steps[0]))
+        starts = starts.semi_join(begun, [*units, "event_at"])
     starts = starts.mutate(start_at=starts.event_at, served=ibis.literal(0, "int64"))
 
     def follow(current: ir.Table, step: int) -> ir.Table:

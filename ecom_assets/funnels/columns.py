@@ -38,7 +38,8 @@ def meeting(events: ir.Table, funnel: Funnel) -> ir.Table:
 def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     """Return the same question with plain equalities only, which is all that the kernel reads.
 
-    Events that do not meet the conditions on all events are gone, and each step's conditions are a boolean column.
+    Events that do not meet the conditions on all events are gone, and each step's conditions are a boolean column. If
+    attempts begin at certain events only, being one of these is a condition on step 1.
     """
     events = meeting(events, funnel)
     # By their text, because to Python the conditions `= 1` and `= true` are equal.
@@ -51,11 +52,22 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
         return FunnelStep(step.event_type, {**step.where, names[repr(step.conditions)]: True})
 
     flags = {name: holds(events, distinct[text]) for text, name in names.items()}
-    plain = replace(funnel, steps=tuple(map(flagged, funnel.steps)), where=EVERYTHING)
+    first, *others = map(flagged, funnel.steps)
+    if ENTRY in events.columns:
+        first = FunnelStep(first.event_type, {**first.where, ENTRY: True})
+    plain = replace(funnel, steps=(first, *others), where=EVERYTHING)
     return (events.mutate(**flags) if flags else events), plain
 
 
 FLAG = "meets_conditions_"
+ENTRY = "is_entry"
+"""A column that events may have: if they do, attempts begin only at those for which it is true."""
+
+
+def may_begin(rows: ir.Table) -> ir.BooleanValue:
+    """Return whether an attempt may begin at an event."""
+    entry: ir.BooleanValue = rows[ENTRY] if ENTRY in rows.columns else ibis.literal(value=True)
+    return entry
 
 
 def of_units(events: ir.Table, units: Sequence[str]) -> ir.Table:

@@ -42,6 +42,9 @@ class DailyFunnel:
             raise DefinitionError(f"{place} counts totals, which days do not have; count per user or per session.")
         if self.funnel.by is not None:
             raise DefinitionError(f"{place} has `by`; leave it out, the table breaks down by the first category.")
+        for name in ("over", "time_to_convert"):
+            if getattr(self.funnel, name) is not None:
+                raise DefinitionError(f"{place} has `{name}`; leave it out, days are cohorts already.")
         if self.funnel.order not in WALKED and "visitor" in self.units:
             known = ", ".join(WALKED)
             raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")

@@ -4,14 +4,16 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 `funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from
 from ecom_assets.tables.durations import parse_duration
-from ecom_assets.tables.values import Scalar, check_column, check_value, kind_of
+from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,79 @@ UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": 
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 _KEYS: Final = (
     "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
+    "over", "week_start", "time_to_convert",
 )  # fmt: skip
-_AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit")
+_AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit", "over", "week_start")
+PERIODS: Final = ("hour", "day", "week", "month")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToConvert:
+    """The time between two steps of the units that took both, counted in bins.
+
+    Attributes:
+        first: The earlier step.
+        last: The later step.
+        bins: How many bins of equal width; None to choose.
+        edges_s: Where bins end, rising; the last bin has no end. One edge is the width of all bins, from 0 on, with
+            `is_width`.
+        is_width: Whether `edges_s` is the width of all bins.
+    """
+
+    first: int
+    last: int
+    bins: int | None = None
+    edges_s: tuple[int, ...] = ()
+    is_width: bool = False
+
+    @classmethod
+    def from_raw(cls, raw: object) -> "TimeToConvert":
+        """Build it from a definition: `"1:3"`, or `{from, to, bins}` with bins such as 12, 1h or [1m, 10m, 1h].
+
+        Raises:
+            DefinitionError: It is neither, or the bins are none of these.
+        """
+        text = re.fullmatch(r"\s*(\d{1,3})\s*:\s*(\d{1,3})\s*", raw) if isinstance(raw, str) else None
+        given = {"from": int(text[1]), "to": int(text[2])} if text else raw
+        if not isinstance(given, Mapping) or not {"from", "to"} <= set(given):
+            raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {raw!r}.")
+        for key in given:
+            _check_key(key, ("from", "to", "bins"), "`time_to_convert`")
+        bins = given.get("bins")
+        if isinstance(bins, int) or bins is None:
+            return cls(given["from"], given["to"], bins)
+        edges = tuple(parse_duration(edge) for edge in (bins if isinstance(bins, list | tuple) else [bins]))
+        return cls(given["from"], given["to"], None, edges, not isinstance(bins, list | tuple))
+
+    def check(self, steps: int) -> None:
+        """Refuse steps that the funnel does not have, and bins that cannot be.
+
+        Raises:
+            DefinitionError: One of them is wrong.
+        """
+        numbers = (self.first, self.last)
+        if any(type(number) is not int for number in numbers) or not 1 <= self.first < self.last <= steps:
+            raise DefinitionError(
+                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two of the {steps} steps "
+                "by their numbers, the earlier one first."
+            )
+        if self.bins is not None and (type(self.bins) is not int or not 1 <= self.bins <= MAX_BINS):
+            raise DefinitionError(f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}.")
+        is_rising = all(low < high for low, high in pairwise((0, *self.edges_s)))
+        if not is_rising or len(self.edges_s) >= MAX_BINS:
+            raise DefinitionError(
+                f"The ends of the bins of `time_to_convert` have to rise, and be fewer than {MAX_BINS}; write them as "
+                "in 1m, 10m, 1h."
+            )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as in a definition file; the inverse of `from_raw`."""
+        edges = [f"{edge}s" for edge in self.edges_s]
+        bins = self.bins or (edges[0] if self.is_width else edges)
+        return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})
+
+
+MAX_BINS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +295,9 @@ class Funnel:
             `all` (the value that all steps share), or `step_2` and so on.
         limit: How many values to show, the most frequent ones; the others are "Other".
         where: What must hold of every event that takes part: of steps, exclusions, and what lies in between.
+        over: The length of the periods of entry, each of which is a cohort with a funnel of its own; None for none.
+        week_start: The weekday on which weeks begin.
+        time_to_convert: Two steps, the time between which is counted in bins; None for none.
     """
 
     steps: tuple[FunnelStep, ...]
@@ -235,6 +311,9 @@ class Funnel:
     by_attribution: str = "first"
     limit: int = 25
     where: Where = EVERYTHING
+    over: str | None = None
+    week_start: str = "monday"
+    time_to_convert: TimeToConvert | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))
@@ -257,6 +336,17 @@ class Funnel:
         if not isinstance(self.limit, int) or not 1 <= self.limit <= GREATEST_LIMIT:
             raise DefinitionError(f"`limit` is a number of values from 1 to {GREATEST_LIMIT}; got {self.limit!r}.")
         self._check_order()
+        self._check_over()
+        if self.time_to_convert:
+            self.time_to_convert.check(len(self.steps))
+
+    def _check_over(self) -> None:
+        _check_choice("week_start", self.week_start, WEEKDAYS)
+        if self.over is None:
+            return
+        _check_choice("over", self.over, PERIODS)
+        if self.by is not None:
+            raise DefinitionError("A funnel is broken down by a column or over time; leave out `by` or `over`.")
 
     def _check_steps(self) -> None:
         if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:
@@ -304,6 +394,8 @@ class Funnel:
         steps = tuple(FunnelStep.from_mapping(step) for step in _list_of(raw, "steps", "a list of event types"))
         given["hold"] = tuple(_list_of(raw, "hold", "a list of columns", default=()))
         excluded = _list_of(raw, "exclude", "a list of event types", default=())
+        if raw.get("time_to_convert") is not None:
+            given["time_to_convert"] = TimeToConvert.from_raw(raw["time_to_convert"])
         given["where"] = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         return cls(steps, exclude=tuple(Exclusion.from_mapping(one) for one in excluded), **given)
 
@@ -336,6 +428,10 @@ class Funnel:
             found["exclusion_rule"] = self.exclusion_rule
         if self.by is not None:
             found |= {"by": self.by, "by_attribution": self.by_attribution, "limit": self.limit}
+        if self.over is not None:
+            found |= {"over": self.over} | ({"week_start": self.week_start} if self.over == "week" else {})
+        if self.time_to_convert is not None:
+            found["time_to_convert"] = self.time_to_convert.to_mapping()
         return found
 
 

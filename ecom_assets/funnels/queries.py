@@ -13,8 +13,10 @@ from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.conversion_time import conversion_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
 from ecom_assets.funnels.kernel.counts import funnel_times, suits
 from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
@@ -208,9 +210,11 @@ def _left_behind(rows: list[Row], unit: Unit) -> Row:
     return told
 
 
-def funnel_answer(con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule) -> dict[str, Any]:
+def funnel_answer(
+    con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule, limits: Limits | None = None
+) -> dict[str, Any]:
     """Return INTERFACE's `funnel` of some events, by a connection to where they are."""
-    return answer_funnel(con, events, definition, rule=rule)
+    return answer_funnel(con, events, definition, rule=rule, limits=limits)
 
 
 MOST_COMPILED_STEPS: Final = 16
@@ -219,7 +223,8 @@ MOST_COMPILED_STEPS: Final = 16
 
 def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
     """Tell whether an engine can be asked the funnel: long ones only where the kernel counts them."""
-    is_counted = has_kernel and definition.by is None and suits(definition)
+    is_plain = definition.by is None and definition.over is None and definition.time_to_convert is None
+    is_counted = has_kernel and is_plain and suits(definition)
     return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
 
 
@@ -248,8 +253,9 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
     rule: SessionRule | None = None,
     keep: Keep | None = None,
     words: Words | None = None,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
-    """Answer with the definition, a number and times per step, the breakdown if one is asked for, and warnings.
+    """Answer with the definition, a number and times per step, what else is asked for, and warnings.
 
     Args:
         con: The engine in which the events are.
@@ -258,36 +264,72 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
         rule: When a session ends, for a funnel per session; GA4's by default.
         keep: Called with the list of who is at each step: a row per unit and step, in order.
         words: The source's own words for event types, for the warnings.
+        limits: The days of entry, and the time zone of days; by default all days, in UTC.
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
+    limits = limits or Limits()
+    known = _entries(con, events, limits) if limits.are_given or funnel.over else None
     events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
-    numbers, breakdown = _numbers(con, events, funnel, unit, keep)
+    numbers, parts = _numbers(con, with_entries(events, known) if known else events, funnel, unit, keep)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
-        "breakdown": breakdown,
+        **parts,
+        **({"entries": known.as_json(funnel)} if known else {}),
+        **({"cohorts": _cohorts(con, events, funnel, unit, known) if known else []} if funnel.over else {}),
         "warnings": [
+            *(known.warnings() if known else []),
             *missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words),
             *missing_property_warnings(con, events, funnel),
         ],
     }
 
 
+def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
+    """Return the days of entry; None if there are no events."""
+    days, times = events.event_date, events.event_at
+    (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
+    if row["first"] is None:
+        return None
+    return Entries.of_question((row["first"], row["last"]), row["newest_at"], limits)
+
+
+def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries) -> Rows:
+    """Return the funnel of each period of entry, in order."""
+    cohorts = cohorts_of(funnel, entries)
+    own = by_cohort(events, funnel, unit, entries)
+    by_key: dict[object, Rows] = {}
+    for row in found_rows(con, step_numbers(funnel_chains(own, funnel, [*unit, COHORT]), [COHORT])):
+        by_key.setdefault(key_of(row[COHORT]), []).append(row)
+    return [
+        {
+            "start": one.start,
+            "complete": entries.are_complete(funnel, one.end),
+            "steps": step_answers(funnel, by_key.get(one.key, ())),
+        }
+        for one in cohorts
+    ]
+
+
 def _numbers(
     con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], keep: Keep | None
-) -> tuple[Rows, Rows]:
-    """Return a row per step, and the breakdown; let `keep` have the list of who is at each step."""
-    numbers = None if funnel.by or keep else fast_numbers(con, events, funnel, unit)
+) -> tuple[Rows, dict[str, Any]]:
+    """Return a row per step, and the breakdown and times; let `keep` have the list of who is at each step."""
+    needs_chains = funnel.by or keep or funnel.time_to_convert
+    numbers = None if needs_chains else fast_numbers(con, events, funnel, unit)
     if numbers is not None:
-        return numbers, []
+        return numbers, {"breakdown": []}
     chains = funnel_chains(events, funnel, unit)
     with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
         by_label = found_rows(con, step_numbers(found, ["label"])) if funnel.by else []
+        parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
+        if funnel.time_to_convert:
+            parts["time_to_convert"] = conversion_times(con, found, funnel.time_to_convert)
         if keep:
             keep(found.order_by("step", *key_columns(found)))
-        return found_rows(con, step_numbers(found)), _breakdown(funnel, by_label)
+        return found_rows(con, step_numbers(found)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:

@@ -17,6 +17,8 @@ from ecom_assets.funnels.definition import Funnel
 
 NO_VALUE: Final = "(none)"
 OTHER: Final = "Other"
+EXACT: Final = "decimal(38, 0)"
+"""The type in which microseconds are added up, because many years of many units exceed 64 bits."""
 
 
 def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
@@ -43,7 +45,8 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
 
     Returns:
         `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and quantile, two columns
-        `…_low_us` and `…_high_us`, between which it lies; for each bar of `from_previous`, `bar_<n>_count`.
+        `…_low_us` and `…_high_us`, between which it lies; for each time its sum, `…_total_us`; for each bar of
+        `from_previous`, `bar_<n>_count`.
     """
     timed = _timed(chains)
     group = [*label, "step"]
@@ -54,13 +57,22 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
     around = {}
     for time in TIMES:
         for name, tenths in TENTHS.items():
-            # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
-            place, rank = (ranked.unit_count - 1) * tenths, ranked[f"{time}_rank"] * 10
-            is_low, is_high = (rank <= place) & (place < rank + 10), (rank >= place) & (place > rank - 10)
-            around[f"{time}_{name}_low_us"] = ranked[time].max(where=is_low)
-            around[f"{time}_{name}_high_us"] = ranked[time].max(where=is_high)
+            for end, value in around_quantile(ranked, ranked[time], ranked[f"{time}_rank"], tenths).items():
+                around[f"{time}_{name}_{end}_us"] = value
+    totals = {f"{time}_total_us": ranked[time].cast(EXACT).sum() for time in TIMES}
     bars = {f"bar_{n}_count": _is_in_bar(ranked.from_previous, n).ifelse(1, 0).sum() for n in range(len(EDGES_S) + 1)}
-    return ranked.group_by(group).agg(count=ranked.count(), **around, **bars)
+    return ranked.group_by(group).agg(count=ranked.count(), **around, **totals, **bars)
+
+
+def around_quantile(
+    ranked: ir.Table, value: ir.IntegerColumn, rank: ir.IntegerColumn, tenths: int
+) -> dict[str, ir.IntegerScalar]:
+    """Return the two values between which a quantile lies, as aggregates; `unit_count` is the number of values."""
+    # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
+    place, ten_ranks = (ranked.unit_count - 1) * tenths, rank * 10
+    is_low = (ten_ranks <= place) & (place < ten_ranks + 10)
+    is_high = (ten_ranks >= place) & (place > ten_ranks - 10)
+    return {"low": value.max(where=is_low), "high": value.max(where=is_high)}
 
 
 def key_columns(chains: ir.Table) -> list[str]:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.tables import values
 from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
@@ -194,7 +195,7 @@ def _moved(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
     return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
 
 
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS: Final = values.WEEKDAYS
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 AHEAD_WEEKS = 110_000

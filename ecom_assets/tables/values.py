@@ -18,6 +18,7 @@ COLUMN: Final = r"""[A-Za-z_]\w*(?:\.(?:"[^"'\\]+"|[\w$-]+))*"""
 Quotes and backslashes in keys are refused: engines escape them in different ways, and sqlglot not at all.
 """
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MAX_EXACT_DOUBLE: Final = 2**53
 
 

@@ -34,6 +34,24 @@ def test_parts_add_up_to_one_step(api: Asked) -> None:
     assert sum(part["steps"][0]["count"] for part in whole["breakdown"]) == whole["steps"][0]["count"]
 
 
+def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
+    found = api.post(
+        "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
+    )
+    told = found.json()
+    assert sum(one["count"] for one in told["time_to_convert"]["bins"]) == told["steps"][1]["count"] > 0
+    assert [one["complete"] for one in told["cohorts"]] == sorted(
+        (one["complete"] for one in told["cohorts"]), reverse=True
+    )
+    for cohort in told["cohorts"][:3]:
+        day = {"from": cohort["start"], "to": cohort["start"]}
+        alone = api.post("/analytics/funnel", {"steps": [VIEW, CART], **day}).json()
+        assert alone["steps"] == cohort["steps"]
+        assert (alone["entries"]["first_date"], alone["entries"]["complete"]) == (cohort["start"], cohort["complete"])
+    last = api.post("/analytics/funnel", {"steps": [VIEW], "last": "1d"}).json()
+    assert last["entries"]["first_date"] == last["entries"]["last_date"] == told["entries"]["last_date"]
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -42,6 +60,12 @@ def test_parts_add_up_to_one_step(api: Asked) -> None:
         ({"where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
         ({"steps": [{"event_type": VIEW, "where": "cart_amount > ten"}]}, "holds number, with the text 'ten'"),
         ({"steps": [{"event_type": VIEW, "where": {"column": "page_url", "operator": "like"}}]}, "operator 'like'"),
+        ({"from": "2026-02-02", "to": "2026-02-01"}, "from=2026-02-02 is after to=2026-02-01; swap them"),
+        ({"from": "2026-02-02", "last": "30d"}, "both say where the days begin"),
+        ({"last": "36h"}, "whole days; write d (days) or w (weeks)"),
+        ({"last": "30d", "time_range": "week"}, "leave all events of other days out; give only one kind"),
+        ({"over": "day", "by": "product_id"}, "leave out `by` or `over`"),
+        ({"time_to_convert": {"from": 1, "to": 3}}, "name two of the 2 steps by their numbers"),
         ({"steps": [VIEW], "exclude": ["search"]}, "a funnel of one step"),
     ],
 )

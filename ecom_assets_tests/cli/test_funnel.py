@@ -32,6 +32,8 @@ STEP = {
     "p90_s_from_previous": float,
     "median_s_from_start": float,
     "p90_s_from_start": float,
+    "average_s_from_previous": float,
+    "average_s_from_start": float,
     "histogram_from_previous": [{"from_s": int, "to_s": int, "count": int}],
 }
 
@@ -104,10 +106,54 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         (("--step-where", "1: product_category in hats, socks"), [2, 1]),
         (("--step-where", "1: product_id matches ^p[12]$", "--step-where", "2: product_id = p1"), [2, 1]),
         (("--where", "product_category is set", "--per", "session", "--by", "product_id"), [3, 2]),
+        (("--from", "2026-01-01", "--to", "2026-01-01"), [3, 2]),
+        (("--from", "2026-01-02"), [0, 0]),
+        (("--last", "1d", "--order", "exact"), [3, 1]),
+        (("--last", "1d", "--per", "session"), [3, 2]),
+        (("--to", "2026-01-01", "--timezone", "Asia/Tokyo"), [3, 2]),
+        (("--to", "2026-01-01", "--timezone", "Pacific/Auckland"), [1, 1]),  # where Bob came at midnight
     ],
 )
 def test_each_option_is_heeded(home: Path, events: Path, words: tuple[str, ...], expected: list[int]) -> None:
     assert asked(home, events, *words) == expected
+
+
+def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None:
+    said = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--over", "hour", "--last", "1d", home=home)
+    start = said.out.splitlines().index("By hour of entry")
+    assert [line.split() for line in said.out.splitlines()[start + 11 : -1]] == [
+        ["2026-01-01T10:00+00:00", "1", "1", "100.0%"],
+        ["2026-01-01T11:00+00:00*", "1", "1", "100.0%"],
+        ["2026-01-01T12:00+00:00*", "1", "0", "0.0%"],
+        ["*", "still", "open:", "the", "data", "end", "before", "the", "window", "does"],
+    ]
+    said = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--json", home=home)
+    assert said.json["entries"] == {
+        "first_date": "2026-01-01", "last_date": "2026-01-01", "timezone": "UTC", "complete": False,
+    }  # fmt: skip
+    assert [(one["start"], one["complete"], one["steps"][0]["count"]) for one in said.json["cohorts"]] == [
+        ("2026-01-01", False, 3)
+    ]
+    assert said.json["cohorts"][0]["steps"] == said.json["steps"]
+
+
+@pytest.mark.parametrize(
+    ("bins", "expected"),
+    [
+        ((), [(0, 151, 1), (151, 302, 1)]),  # the cube root of 2, rounded up
+        (("--bins", "3"), [(0, 101, 1), (101, 202, 0), (202, 303, 1)]),
+        (("--bins", "4m"), [(0, 240, 1), (240, 480, 1)]),
+        (("--bins", "1s,5m,1h"), [(0, 1, 1), (1, 300, 0), (300, 3600, 1), (3600, None, 0)]),
+    ],
+)
+def test_the_time_to_convert_stands_in_bins(
+    home: Path, events: Path, bins: tuple[str, ...], expected: list[tuple[int, int | None, int]]
+) -> None:
+    words = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
+    found = ecom(*words, "--json", home=home).json["time_to_convert"]
+    assert [(one["from_s"], one["to_s"], one["count"]) for one in found.pop("bins")] == expected
+    assert found == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
+    assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*words, home=home).out
 
 
 def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
@@ -220,6 +266,18 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
             "--step-where '3: product_id = p1' does not begin with the number of a step, 1 to 2; write it as in '2:",
         ),
         ((*STEPS, "--step-where", "product_id = p1"), "does not begin with the number of a step, 1 to 2"),
+        ((*STEPS, "--from", "2026-02-01", "--to", "2026-01-01"), "--from 2026-02-01 is after --to 2026-01-01"),
+        ((*STEPS, "--last", "30"), "--last '30' is not understood"),
+        ((*STEPS, "--over", "year"), "The funnel's `over` 'year' is unknown"),
+        ((*STEPS, "--over", "week", "--week-start", "mon"), "The funnel's `week_start` 'mon' is unknown"),
+        ((*STEPS, "--over", "day", "--by", "product_id"), "leave out `by` or `over`"),
+        ((*STEPS, "--timezone", "Mars"), "Mars"),
+        ((*STEPS, "--time-to-convert", "2:1"), "from step 2 to step 1; name two of the 2 steps by their numbers"),
+        ((*STEPS, "--time-to-convert", "cart"), "`time_to_convert` names two steps, as in 1:3"),
+        ((*STEPS, "--time-to-convert", "1:2", "--bins", "0"), "The bins of `time_to_convert` are 1 to 100, not 0."),
+        ((*STEPS, "--time-to-convert", "1:2", "--bins", "5m,1m"), "have to rise"),
+        ((*STEPS, "--time-to-convert", "1:2", "--bins", "1s"), "so bins of 1 s would be 301; ask for wider ones"),
+        ((*STEPS, "--bins", "5m"), "--bins are those of --time-to-convert"),
         ((*STEPS, "--where", "product_id"), "'product_id' is no condition; write one as in"),
         ((*STEPS, "--where", "cart_amount > ten"), "compares cart_amount, which holds number, with the text 'ten'"),
         ((*STEPS, "--step-where", "2: prodct_id is set"), "no column 'prodct_id'; did you mean 'product_id'?"),

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
+from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.funnels.kernel.passes import Keying
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.files.coded_events import CodedFiles
@@ -60,7 +61,9 @@ FILES = st.lists(
     min_size=1,
     max_size=4,
 )
-STEPS = st.sampled_from((["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"]))
+STEPS = st.sampled_from(
+    (["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"], ["page_view"])
+)
 
 
 def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
@@ -93,6 +96,25 @@ def test_it_answers_as_the_full_cleaning_does(
             assert quick == asked(Path(made), steps, within)
         with patch.object(command, "cleans_by_default", return_value=False):
             assert quick == asked(Path(made), steps, within)
+
+
+def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> None:
+    rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
+    write(tmp_path / "a.csv", [(*row, *[None] * 7) for row in rows])
+    steps: list[Any] = ["page_view", "purchase"]
+    rule = SessionRule.preset("ga4")
+    for more, days in (
+        ({"where": ["page_url is not set"]}, None),
+        ({"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]}, None),
+        ({"over": "day"}, None),
+        ({"time_to_convert": "1:2"}, None),
+        ({}, QuestionDays(day_count=1)),
+    ):
+        definition = {"steps": steps, "within": "1h"} | more
+        with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
+            found = command.answer([str(tmp_path)], None, definition, None, rule, days)
+        assert not read.called, more
+        assert [step["count"] for step in found["steps"]] == [1, 1]
 
 
 def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Nothing is shared with the expressions but the definition of a funnel. Not here:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from ecom_assets.funnels.definition import Funnel
@@ -22,9 +22,12 @@ def streams_of(events: Iterable[Event]) -> dict[str, list[Event]]:
     return {who: sorted(stream, key=lambda event: event.at) for who, stream in streams.items()}
 
 
-def first_longest_chain(stream: Sequence[Event], funnel: Funnel) -> Times:
+def first_longest_chain(
+    stream: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], bool] = lambda _at: True
+) -> Times:
     """The times of the longest chain; of several the one that begins first, then has the earliest second step."""
     chains = [tuple(stream[n].at for n in chain) for chain in _chains(stream, funnel, ())]
+    chains = [times for times in chains if may_begin(times[0])]
     return min(chains, key=lambda times: (-len(times), times), default=())
 
 

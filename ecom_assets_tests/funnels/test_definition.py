@@ -39,6 +39,8 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         "exclusion_rule": "posthog",
         "by": "properties.plan",
         "by_attribution": "step_2",
+        "where": {"any_of": ["price > 1", "gift = true"]},
+        "time_to_convert": {"from": 1, "to": 2, "bins": "1h"},
     }
     made = Funnel.from_mapping(raw)
     assert made.unit_column == "session_id"
@@ -46,6 +48,12 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
     assert made.steps == (FunnelStep("view"), FunnelStep("cart", {"price": 2}))
     assert made.exclude[0] == Exclusion(FunnelStep("refund"), after=1, before=2)
     assert Funnel.from_mapping(made.to_mapping()) == made
+    for bins in (None, 12, ["60s", "1h"]):
+        over = Funnel.from_mapping(
+            {"steps": ["a", "b"], "over": "week", "week_start": "sunday"}
+            | {"time_to_convert": {"from": 1, "to": 2, "bins": bins}}
+        )
+        assert Funnel.from_mapping(over.to_mapping()) == over
 
 
 def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:

@@ -4,10 +4,11 @@ Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `fu
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
@@ -17,12 +18,15 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import ORDERS, Funnel
+from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.queries import answer_funnel
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.rules import read_funnels
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.test_metrics_doc import tables
+from ecom_assets_tests.trends.trend_reference import Deed, as_events
 
 STEPS = ["product_view", "add_to_cart", "purchase"]
 NONE: list[str | None] = [None]
@@ -125,6 +129,39 @@ def test_conditions_count_as_the_page_says(con: Backend) -> None:
     found = [asked(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
     told = section("docs/metrics.md", "Conditions of a funnel").text
     assert f"{found[0]} visitors are counted, and {found[1]} of them with `{{where: [product_cat" in told
+
+
+def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> None:
+    lines, ranges, cohorts, bins = tables("Days of entry")
+    con.con.register("entered", as_events([_deed(line) for line in lines]))
+    columns = {"event_at": [datetime.fromisoformat(line["event_at"]) for line in lines]}
+    times = pa.table({**columns, "event_id": [f"e{n}" for n in range(len(lines))]})
+    events = con.table("entered").join(con.create_table("entry_times", times, overwrite=True), "event_id")
+    events = events.mutate(source_session_id=ibis.null("string"))
+    asked_for = {
+        "all": Limits(),
+        "up to 2026-03-02": Limits(last=date(2026, 3, 2)),
+        "of 2026-03-03": Limits(date(2026, 3, 3), date(2026, 3, 3)),
+        "from 2026-03-04": Limits(date(2026, 3, 4)),
+        "last 1d": Limits(day_count=1),
+    }
+    raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
+    found = {name: answer_funnel(con, events, Funnel.from_mapping(raw), limits=one) for name, one in asked_for.items()}
+    assert [{"entries": name, **shown(one["steps"])} for name, one in found.items()] == ranges
+    told = found["all"]
+    assert [
+        {"cohort": one["start"], **shown(one["steps"]), "complete": str(one["complete"]).lower()}
+        for one in told["cohorts"]
+    ] == cohorts
+    took = told["time_to_convert"]
+    assert [{name: str(value) for name, value in one.items()} for one in took["bins"]] == bins
+    text = section("docs/metrics.md", "Days of entry").text
+    assert f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
+    assert told["steps"][1]["average_s_from_start"] == took["average_s"]
+
+
+def _deed(line: Line) -> Deed:
+    return Deed(line["visitor"], line["event_type"], date.fromisoformat(line["event_at"][:10]))
 
 
 def test_the_file_of_daily_funnels_that_the_page_shows_is_one(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Routes for funnels: daily funnels with abandoned carts, and custom funnels by POST."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.personal_data import named_by_funnel, require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
@@ -11,9 +12,11 @@ from ecom_assets.api.parameters import Ask, JustSliced, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Name, answer_question
 from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
+from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, By, Unit, check_columns, funnel_answer, is_small_enough
 from ecom_assets.tables.queries import cut
 
@@ -118,6 +121,10 @@ def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str
     return ask.answer(asked, funnel_queries.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)
 
 
+Duration = Annotated[str, Field(max_length=30)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
 class StepAsked(BaseModel):
     """A step: an event type with conditions."""
 
@@ -137,6 +144,18 @@ class ExclusionAsked(StepAsked):
 
     after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
     before: int | None = Field(None, ge=2, le=MAX_STEPS, description="The step before which; default the last")
+
+
+class TimesAsked(BaseModel):
+    """Two steps, and the bins of the time between them."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    first: int = Field(alias="from", ge=1, le=MAX_STEPS, description="The earlier step")
+    last: int = Field(alias="to", ge=1, le=MAX_STEPS, description="The later step")
+    bins: StrictInt | Duration | list[Duration] | None = Field(
+        None, description="A number of bins, the width of each, such as 1h, or where they end; default chosen"
+    )
 
 
 class FunnelBody(Body):
@@ -171,11 +190,40 @@ class FunnelBody(Body):
     by: Name | None = Field(None, description="Column of the breakdown")
     by_attribution: str = Field("first", max_length=10, description="first, last, all or step_2 and the like")
     limit: int = Field(25, ge=1, le=1_000, description="Values that stand by themselves; the others are Other")
+    first: date | None = Field(None, alias="from", description="First day of entry; later steps may follow any time")
+    last_day: date | None = Field(None, alias="to", description="Last day of entry, included")
+    last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
+    over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
+    week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
+    time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
 
     def funnel(self) -> Funnel:
         """Return the definition."""
-        told = self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
-        return Funnel.from_mapping(told)
+        days = {"time_range", "start_date", "end_date", "first", "last_day", "last"}
+        return Funnel.from_mapping(self.model_dump(exclude=days, exclude_none=True, by_alias=True))
+
+    def limits(self, timezone: str) -> Limits:
+        """Return the days of entry.
+
+        Raises:
+            DefinitionError: They cannot be combined, with each other or with the days whose events are looked at.
+        """
+        limits = Limits.read(self.first, self.last_day, self.last, timezone)
+        if limits.are_given and (self.time_range or self.start_date or self.end_date):
+            raise DefinitionError(
+                "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
+                "other days out; give only one kind."
+            )
+        return limits
+
+
+class Entered(BaseModel):
+    """The days on which units entered."""
+
+    first_date: date = Field(description="First day of entry")
+    last_date: date = Field(description="Last day of entry")
+    timezone: str = Field(description="The time zone of the days")
+    complete: bool = Field(description="Whether the window of every entry is over in the data")
 
 
 class Bar(BaseModel):
@@ -198,6 +246,8 @@ class FunnelStepAnswer(BaseModel):
     p90_s_from_previous: float | None = Field(description="90th percentile of these")
     median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
     p90_s_from_start: float | None = Field(description="90th percentile of these")
+    average_s_from_previous: float | None = Field(description="Mean of the seconds since the step before")
+    average_s_from_start: float | None = Field(description="Mean of the seconds since step 1")
     histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
 
 
@@ -208,6 +258,26 @@ class FunnelPart(BaseModel):
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
 
 
+class CohortOfEntry(BaseModel):
+    """The funnel of those who entered in one period."""
+
+    start: str = Field(description="When the period begins", examples=["2026-03-02"])
+    complete: bool = Field(description="Whether the window of every entry is over in the data")
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+
+
+class ConversionTimes(BaseModel):
+    """How long units took between two steps."""
+
+    from_step: int = Field(description="The earlier step")
+    to_step: int = Field(description="The later step")
+    count: int = Field(description="Units that took both")
+    average_s: float | None = Field(description="Mean of the seconds")
+    median_s: float | None = Field(description="Median of the seconds")
+    p90_s: float | None = Field(description="90th percentile of the seconds")
+    bins: list[Bar] = Field(description="How many took so long; half-open")
+
+
 class FunnelAnswer(Answer):
     """The result of a custom funnel."""
 
@@ -215,6 +285,9 @@ class FunnelAnswer(Answer):
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
     total_count: int = Field(description="How many values the breakdown has")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
+    entries: Entered | None = Field(None, description="Days of entry, where they are asked for or cohorts are")
+    cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
+    time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is asked for")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
@@ -231,9 +304,10 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     check_columns(definition, ask.reading.lacking)
     if not is_small_enough(definition, has_kernel=ask.reading.has_kernel):
         raise QuestionTooLargeError(
-            f"A funnel with a breakdown, exclusions or this order has at most {MOST_COMPILED_STEPS} steps here, "
-            f"not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
+            f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
+            f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
+    limits = body.limits(ask.reading.timezone)
     return answer_question(
-        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, ask.session_rule)
+        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, ask.session_rule, limits)
     )

@@ -1,0 +1,105 @@
+"""How long units take between two steps of a funnel: the distribution in bins, with average and quantiles."""
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.answers import TENTHS, average_s, quantile_s
+from ecom_assets.funnels.definition import MAX_BINS, TimeToConvert
+from ecom_assets.funnels.report import EXACT, around_quantile, key_columns
+
+MOST_CHOSEN_BINS = 60
+SECOND_US = 1_000_000
+Bin = tuple[int, int | None]
+"""From so many seconds on, up to so many; None for no end."""
+
+
+def conversion_times(con: SQLBackend, chains: ir.Table, asked: TimeToConvert) -> dict[str, Any]:
+    """Return the number of units that took both steps, the average, quantiles and bins of their times.
+
+    Args:
+        con: The engine of the chains.
+        chains: The result of `funnel_chains`.
+        asked: The steps and bins.
+
+    Raises:
+        DefinitionError: Bins of the width that is asked for would be more than a hundred.
+    """
+    times = took(chains, asked)
+    (row,) = con.to_pyarrow(time_numbers(times)).to_pylist()
+    told: dict[str, Any] = {"from_step": asked.first, "to_step": asked.last, "count": row["count"]}
+    if not row["count"]:
+        return told | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
+    told["average_s"] = average_s(row["took_total_us"], row["count"])
+    told |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
+    bins = bins_of(asked, row["count"], row["least_us"], row["most_us"])
+    (counts,) = con.to_pyarrow(bin_counts(times, bins)).to_pylist()
+    shown = [{"from_s": low, "to_s": high, "count": counts[f"bin_{n}"] or 0} for n, (low, high) in enumerate(bins)]
+    return told | {"bins": shown}
+
+
+def took(chains: ir.Table, asked: TimeToConvert) -> ir.Table:
+    """Return `took_us`, the time from the one step to the other, for each unit that took both."""
+    both = chains.group_by(key_columns(chains)).agg(
+        from_at=chains.event_at.max(where=chains.step == asked.first),
+        to_at=chains.event_at.max(where=chains.step == asked.last),
+    )
+    both = both.filter(both.to_at.notnull())
+    return both.select(took_us=both.to_at.delta(both.from_at, unit="microsecond").cast("int64"))
+
+
+def time_numbers(times: ir.Table) -> ir.Table:
+    """Return one row: `count`, `least_us`, `most_us`, `took_total_us`, and the values around each quantile."""
+    everything = ibis.window()
+    ranked = times.mutate(
+        unit_count=times.count().over(everything),
+        took_rank=ibis.row_number().over(ibis.window(order_by=times.took_us)),
+    )
+    around = {
+        f"took_{name}_{end}_us": value
+        for name, tenths in TENTHS.items()
+        for end, value in around_quantile(ranked, ranked.took_us, ranked.took_rank, tenths).items()
+    }
+    least, most, total = ranked.took_us.min(), ranked.took_us.max(), ranked.took_us.cast(EXACT).sum()
+    return ranked.agg(count=ranked.count(), least_us=least, most_us=most, took_total_us=total, **around)
+
+
+def bin_counts(times: ir.Table, bins: list[Bin]) -> ir.Table:
+    """Return one row with the number of times in each bin, `bin_<n>`."""
+    counts = {}
+    for number, (low, high) in enumerate(bins):
+        inside = times.took_us >= low * SECOND_US
+        inside = inside if high is None else inside & (times.took_us < high * SECOND_US)
+        counts[f"bin_{number}"] = inside.ifelse(1, 0).sum()
+    return times.agg(**counts)
+
+
+def bins_of(asked: TimeToConvert, count: int, least_us: int, most_us: int) -> list[Bin]:
+    """Return the bins, half-open, that hold all of `count` times between the least and the most.
+
+    Without a choice there are as many as the cube root of the number of times, rounded up, at most 60, of one width in
+    whole seconds, from the shortest time to the longest.
+
+    Raises:
+        DefinitionError: Bins of the width that is asked for would be more than a hundred.
+    """
+    if asked.is_width:
+        (width_s,) = asked.edges_s
+        number = most_us // (width_s * SECOND_US) + 1
+        if number > MAX_BINS:
+            raise DefinitionError(
+                f"Times are up to {most_us // SECOND_US} s, so bins of {width_s} s would be {number:,}; ask for wider "
+                f"ones, at most {MAX_BINS}."
+            )
+        return [(n * width_s, (n + 1) * width_s) for n in range(number)]
+    if asked.edges_s:
+        return list(zip((0, *asked.edges_s), (*asked.edges_s, None), strict=True))
+    number = asked.bins or next(n for n in range(1, MOST_CHOSEN_BINS + 1) if n**3 >= count or n == MOST_CHOSEN_BINS)
+    first_s = least_us // SECOND_US
+    span_us = most_us - first_s * SECOND_US
+    width_s = span_us // (number * SECOND_US) + 1
+    number = asked.bins or span_us // (width_s * SECOND_US) + 1
+    return [(first_s + n * width_s, first_s + (n + 1) * width_s) for n in range(number)]

@@ -1,0 +1,224 @@
+"""Which attempts of a funnel count by when they began: those of a range of days, and those of each period.
+
+A unit enters by the event that begins an attempt: of step 1, or in the order `any` of whichever step comes first. Only
+entries are limited: later steps count for as long as the window is open. Each cohort is the answer to the same question
+about the entries of its period, so a unit is in the cohort of each period in which it entered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.columns import ENTRY, matches, meeting, of_units
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, day_starts_at, hour_start, hours_of, period_start
+from ecom_assets.tables.durations import parse_days
+
+COHORT: Final = "cohort_start"
+MAX_COHORTS: Final = 1_000
+HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 744}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The days of entry that are asked for; None for those of the data.
+
+    Attributes:
+        first: The first day.
+        last: The last day, included.
+        day_count: The number of days up to the last one, if given instead of the first.
+        timezone: The time zone of the days.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    day_count: int | None = None
+    timezone: str = "UTC"
+
+    @classmethod
+    def read(cls, first: date | None, last: date | None, length: str | None, timezone: str) -> "Limits":
+        """Return limits from a first and a last day, or a length such as 30d instead of the first day.
+
+        Raises:
+            DefinitionError: They cannot be combined, or the length is not whole days.
+        """
+        if first and last and last < first:
+            raise DefinitionError(f"from={first} is after to={last}; swap them.")
+        if length is None:
+            return cls(first, last, timezone=timezone)
+        if first:
+            raise DefinitionError("`last` and `from` both say where the days begin; leave one of them out.")
+        return cls(None, last, parse_days(length), timezone)
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any of the days is asked for."""
+        return (self.first, self.last, self.day_count) != (None, None, None)
+
+    def within(self, newest: date) -> tuple[date | None, date | None]:
+        """Return the first and the last day, given the newest day of the data."""
+        if self.day_count is None:
+            return self.first, self.last
+        end = self.last or newest
+        return end - timedelta(days=self.day_count - 1), end
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The days on which units may enter, both included, and how far the data reach.
+
+    Attributes:
+        first: The first day.
+        last: The last day.
+        known: The first and the last day of the data.
+        newest_at: The time of the newest event, in UTC.
+        timezone: The time zone of the days.
+    """
+
+    first: date
+    last: date
+    known: tuple[date, date]
+    newest_at: datetime
+    timezone: str = "UTC"
+
+    @classmethod
+    def of_question(cls, known: tuple[date, date], newest_at: datetime, limits: Limits) -> "Entries":
+        """Return the entries that are asked for; an end that is not given is that of the data."""
+        asked = limits.within(known[1])
+        first = asked[0] or min(known[0], asked[1] or known[0])
+        naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
+        return cls(first, asked[1] or max(known[1], first), known, naive, limits.timezone)
+
+    def warnings(self) -> list[str]:
+        """Return a sentence if there are no data of any of the days."""
+        if self.first <= self.known[1] and self.last >= self.known[0]:
+            return []
+        return [
+            f"The data are of {self.known[0]} to {self.known[1]}, so nobody entered from {self.first} to {self.last}."
+        ]
+
+    def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
+        """Return whether the window of every entry before `end`, by default of all, is over in the data."""
+        last = day_starts_at(self.last + ONE_DAY, self.timezone)
+        window_s = funnel.within_s if len(funnel.steps) > 1 else 0
+        return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
+
+    def as_json(self, funnel: Funnel) -> dict[str, Any]:
+        """Return the days as an answer has them."""
+        return {
+            "first_date": str(self.first),
+            "last_date": str(self.last),
+            "timezone": self.timezone,
+            "complete": self.are_complete(funnel),
+        }
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A period of entry: its key in the rows of an answer, how it is written, and when it begins and ends, in UTC."""
+
+    key: date | datetime
+    start: str
+    begins_at: datetime
+    end: datetime
+
+
+def with_entries(events: ir.Table, entries: Entries) -> ir.Table:
+    """Return the events from the first day of entry on, with `is_entry`: whether an attempt may begin at this one."""
+    kept = events.filter(events.event_date >= ibis.literal(entries.first))
+    return kept.mutate(**{ENTRY: kept.event_date <= ibis.literal(entries.last)})
+
+
+def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: Entries) -> ir.Table:
+    """Return the events of each cohort of each unit, with `cohort_start` and `is_entry`.
+
+    An event is in the cohort of each period in which its unit entered, from the first entry to the end of the window of
+    the last one: so a funnel of `units` and `cohort_start` is all cohorts at once.
+    """
+    events = of_units(meeting(events, funnel), units)
+    kept = with_entries(events, entries)
+    kept = kept.mutate(own_period=_period(kept, funnel, entries))
+    begins = _can_begin(kept, funnel)
+    begun = kept.filter(begins, kept[ENTRY])
+    tries = begun.group_by(*units, "own_period").agg(first_at=begun.event_at.min(), last_at=begun.event_at.max())
+    tries = tries.mutate(closes_at=tries.last_at + ibis.interval(seconds=funnel.within_s))
+    tries = tries.select(*units, "first_at", "closes_at", **{COHORT: tries.own_period})
+    same = [kept[unit] == tries[unit] for unit in units]
+    joined = kept.join(tries, [*same, kept.event_at >= tries.first_at, kept.event_at <= tries.closes_at])
+    is_entry = joined[ENTRY] & (joined.own_period == joined[COHORT])
+    return joined.select(*events.columns, COHORT, **{ENTRY: is_entry})
+
+
+def cohorts_of(funnel: Funnel, entries: Entries) -> list[Cohort]:
+    """Return every period that overlaps the days of entry and begins in the data, those without an entry too.
+
+    Raises:
+        DefinitionError: There are more than about a thousand.
+    """
+    days = (entries.last - entries.first).days + 1
+    if days * 24 > MAX_COHORTS * HOURS[str(funnel.over)]:
+        raise DefinitionError(
+            f"From {entries.first} to {entries.last} there are more than {MAX_COHORTS:,} cohorts by {funnel.over}; ask "
+            "for fewer days, or for longer periods."
+        )
+    found = _hours(entries) if funnel.over == "hour" else _periods(funnel, entries)
+    return [one for one in found if one.begins_at <= entries.newest_at]
+
+
+def _hours(entries: Entries) -> list[Cohort]:
+    days = Days.between(entries.first, entries.last + ONE_DAY).dates
+    starts = [at for day in days for at in hours_of(day, entries.timezone)]
+    ends = [*starts[1:], day_starts_at(entries.last + ONE_DAY, entries.timezone).replace(tzinfo=UTC)]
+    return [
+        Cohort(_naive(at), at.isoformat(timespec="minutes"), _naive(at), _naive(end))
+        for at, end in zip(starts, ends, strict=True)
+    ]
+
+
+def key_of(value: object) -> object:
+    """Return a cohort's start as engines give it, as `Cohort` has it: a day, or a time in UTC without a zone."""
+    return _naive(value) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
+    start, found = _first_day(entries.first, funnel), []
+    while start <= entries.last:
+        following = (
+            (start.replace(day=28) + 4 * ONE_DAY).replace(day=1)
+            if funnel.over == "month"
+            else start + (7 if funnel.over == "week" else 1) * ONE_DAY
+        )
+        begins_at, end = (day_starts_at(day, entries.timezone) for day in (start, following))
+        found.append(Cohort(start, str(start), begins_at, end))
+        start = following
+    return found
+
+
+def _first_day(day: date, funnel: Funnel) -> date:
+    if funnel.over == "month":
+        return day.replace(day=1)
+    return day - (day.weekday() - WEEKDAYS.index(funnel.week_start)) % 7 * ONE_DAY if funnel.over == "week" else day
+
+
+def _period(events: ir.Table, funnel: Funnel, entries: Entries) -> ir.Value:
+    if funnel.over == "hour":
+        days = Days.between(entries.first, entries.last + 2 * ONE_DAY)
+        return hour_start(events.event_at, events.event_date, days, entries.timezone)
+    return period_start(events.event_date, str(funnel.over), funnel.week_start)
+
+
+def _can_begin(events: ir.Table, funnel: Funnel) -> ir.BooleanValue:
+    """Return whether an attempt can begin at an event."""
+    steps = funnel.steps if funnel.order == "any" else funnel.steps[:1]
+    return reduce(or_, [matches(events, step) for step in steps])

@@ -1,0 +1,217 @@
+"""Funnels of a range of entries and by period of entry, against plain Python, and each cohort against its range."""
+
+import datetime as dt
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.answers import step_answers
+from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep
+from ecom_assets.funnels.entries import Entries, Limits, cohorts_of, with_entries
+from ecom_assets.funnels.queries import answer_funnel, fast_numbers
+from ecom_assets.funnels.report import step_numbers
+from ecom_assets.tables.conditions import EVERYTHING, parse_where
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.funnel_reference import EPOCH, SECOND, Event, by_clickhouse, fits, meets, table_of
+from ecom_assets_tests.funnels.funnel_try_reference import (
+    Times,
+    first_longest_chain,
+    most_in_a_window,
+    neighbouring,
+    streams_of,
+)
+from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
+from ecom_assets_tests.hypothesis_settings import examples
+
+EIGHT_HOURS = 8 * 3_600
+FIRST = EPOCH.date()
+DAYS = [FIRST + dt.timedelta(days=n) for n in range(3)]
+steps = st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=4).map(tuple)
+seeds = st.integers(0, 2**32)
+
+
+def days_of_streams(seed: int, streams: int = 30) -> list[Event]:
+    """Streams with an event every eight hours or none, over three days."""
+    return [event._replace(at=event.at * EIGHT_HOURS) for event in random_streams(seed, streams)]
+
+
+def day_of(at: int) -> dt.date:
+    return (EPOCH + dt.timedelta(microseconds=at)).date()
+
+
+def _is_on(day: dt.date, at: int) -> bool:
+    return day_of(at) == day
+
+
+def clean(events: Sequence[Event]) -> pa.Table:
+    """Events with their day, and what else a funnel may name."""
+    table = table_of(events)
+    days = pa.array([day_of(event.at) for event in events], pa.date32())
+    none = pa.nulls(len(events), pa.string())
+    table = table.append_column("event_date", days).append_column("source_session_id", none)
+    return table.append_column("cart_amount", pa.nulls(len(events), pa.decimal128(18, 2)))
+
+
+def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], bool]) -> list[int]:
+    """How many units took each step by an attempt that began when it may, in plain Python."""
+    found: Counter[int] = Counter()
+    kept = [event for event in events if meets(event, funnel.where)]
+    for stream in streams_of(kept).values():
+        if funnel.order == "any":
+            usable = [event for event in stream if any(fits(event, step) for step in funnel.steps)]
+            starts = [n for n, event in enumerate(usable) if may_begin(event.at)]
+            level = max((_most_from(usable, n, funnel) for n in starts), default=0)
+        elif funnel.order == "exact":
+            runs = [neighbouring_from(stream, n, funnel) for n, event in enumerate(stream) if may_begin(event.at)]
+            level = max(map(len, runs), default=0)
+        else:
+            level = len(first_longest_chain(stream, funnel, may_begin))
+        for step in range(1, level + 1):
+            found[step] += 1
+    return [found[step] for step in range(1, len(funnel.steps) + 1)]
+
+
+def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
+    """The most steps that one window from an event on can serve."""
+    first = usable[start].at
+    return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within_s * SECOND], funnel)
+
+
+def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:
+    """The run of neighbours from one event on."""
+    found = neighbouring(stream[start:], funnel)
+    return found if found[:1] == (stream[start].at,) and fits(stream[start], funnel.steps[0]) else ()
+
+
+def asked(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
+    con = connect()
+    return answer_funnel(con, con.create_table("events", clean(events)), funnel, limits=limits)
+
+
+def counts(steps: Sequence[dict[str, Any]]) -> list[int]:
+    return [step["count"] for step in steps]
+
+
+@examples(24)
+@given(
+    steps=steps,
+    within=st.integers(1, 6),
+    order=st.sampled_from([*WALKED, "any", "exact"]),
+    where=st.sampled_from([EVERYTHING, parse_where(["price is set"])]),
+    seed=seeds,
+)
+def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
+    steps: tuple[FunnelStep, ...], within: int, order: str, where: Any, seed: int
+) -> None:
+    events = days_of_streams(seed)
+    funnel = Funnel(steps, within * EIGHT_HOURS, order, where=where, over="day")
+    found = asked(events, funnel)
+    ends = [day_of(event.at) for event in events]
+    expected = {
+        str(day): by_hand(events, funnel, partial(_is_on, day)) for day in DAYS if min(ends) <= day <= max(ends)
+    }
+    assert {cohort["start"]: counts(cohort["steps"]) for cohort in found["cohorts"]} == expected
+    limited = asked(events, Funnel(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
+    assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
+
+
+@examples(20)
+@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(ORDERS), seed=seeds)
+def test_in_every_order_a_cohort_is_the_funnel_of_its_range(
+    steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
+) -> None:
+    events = days_of_streams(seed)
+    cohorts = asked(events, Funnel(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
+    random.Random(seed).shuffle(events)  # noqa: S311 (streams, not secrets)
+    for cohort in cohorts:
+        day = dt.date.fromisoformat(cohort["start"])
+        found = asked(events, Funnel(steps, within * EIGHT_HOURS, order), Limits(day, day))
+        if order != "exact":  # there, simultaneous events stand in order of their ids
+            assert found["steps"] == cohort["steps"]
+        assert counts(found["steps"])[0] >= counts(found["steps"])[-1]
+
+
+@examples(12)
+@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(WALKED), seed=seeds)
+def test_kernel_and_expression_agree_on_a_range(
+    steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
+) -> None:
+    con = connect()
+    events = con.create_table("events", clean(days_of_streams(seed, 60)))
+    range_of = Entries(DAYS[0], DAYS[1], (DAYS[0], DAYS[2]), EPOCH)
+    entered = with_entries(events, range_of)
+    funnel = Funnel(steps, within * EIGHT_HOURS, order)
+    fast = fast_numbers(con, entered, funnel, ["visitor_id"])
+    slow = con.to_pyarrow(step_numbers(funnel_chains(entered, funnel))).to_pylist()
+    assert fast is not None
+    assert step_answers(funnel, fast) == step_answers(funnel, slow)
+
+
+@pytest.mark.parametrize("order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"])
+def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
+    modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(order, (order,))
+    events = days_of_streams(7, 1_500)
+    funnel = Funnel((CONDITIONS[0], CONDITIONS[4], CONDITIONS[6]), 4 * EIGHT_HOURS, order)
+    later = [event for event in events if day_of(event.at) >= DAYS[1]]
+    levels = by_clickhouse(table_of(later), funnel, tmp_path, *modes)
+    expected = [sum(level >= step for level in levels.values()) for step in (1, 2, 3)]
+    assert counts(asked(events, funnel, Limits(DAYS[1], None))["steps"]) == expected
+
+
+def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
+    # Ann views late on the 1st and carts on the 2nd; Bo views on the 2nd.
+    hour = 3_600 * SECOND
+    events = [Event("Ann", 23 * hour, "view"), Event("Ann", 25 * hour, "cart"), Event("Bo", 25 * hour, "view")]
+    for within_s, expected in ((2 * 3_600, [1, 1]), (3_600, [1, 0])):
+        funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s)
+        found = asked(events, funnel, Limits(DAYS[0], DAYS[0]))
+        assert counts(found["steps"]) == expected
+        # The window of an entry at midnight is over at 02:00, and the data end at 01:00.
+        assert found["entries"]["complete"] is (within_s == 3_600)
+    found = asked(events, Funnel((FunnelStep("view"),)), Limits(day_count=1))
+    assert counts(found["steps"]) == [1], "Bo's day is the last one of the data"
+
+
+def test_a_range_without_data_is_warned_of() -> None:
+    events = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")]
+    found = asked(events, Funnel((FunnelStep("view"), FunnelStep("cart"))), Limits(dt.date(2027, 1, 1), None))
+    assert counts(found["steps"]) == [0, 0]
+    assert found["warnings"][0] == (
+        "The data are of 2026-03-01 to 2026-03-01, so nobody entered from 2027-01-01 to 2027-01-01."
+    )
+    assert asked([], Funnel((FunnelStep("view"),), over="day"))["cohorts"] == []
+
+
+def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
+    entries = Entries.of_question(
+        (dt.date(2026, 10, 25), dt.date(2026, 10, 25)),
+        dt.datetime(2027, 1, 1, tzinfo=dt.UTC),
+        Limits(timezone="Europe/Berlin"),
+    )
+    hours = cohorts_of(Funnel((FunnelStep("view"),), over="hour"), entries)
+    assert [one.start for one in hours][1:5] == [
+        "2026-10-25T01:00+02:00", "2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00",
+    ]  # fmt: skip
+    assert len(hours) == 25
+    (week,) = cohorts_of(Funnel((FunnelStep("view"),), over="week", week_start="sunday"), entries)
+    assert (week.start, week.end) == ("2026-10-25", EPOCH.replace(month=10, day=31, hour=23))
+    (month,) = cohorts_of(Funnel((FunnelStep("view"),), over="month"), entries)
+    assert (month.start, month.begins_at) == ("2026-10-01", EPOCH.replace(month=9, day=30, hour=22))
+
+
+def test_too_many_cohorts_are_refused() -> None:
+    days = (dt.date(2020, 1, 1), dt.date(2026, 1, 1))
+    entries = Entries.of_question(days, EPOCH, Limits())
+    with pytest.raises(DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"):
+        cohorts_of(Funnel((FunnelStep("view"),), over="day"), entries)
+    assert len(cohorts_of(Funnel((FunnelStep("view"),), over="month"), entries)) == 73
