@@ -204,12 +204,24 @@ def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> No
 
 def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     clicks, mapping, *_ = section("docs/own_data.md", "Your own data").code
-    (definition,) = section("docs/commands.md", "Commands").code
+    *_, definition = section("docs/commands.md", "Commands").code
     for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
         (tmp_path / name).write_text(text)
     words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
     said = ecom(*words, home=tmp_path / "home", cwd=tmp_path)
     assert [step["count"] for step in said.json["steps"]] == [2, 1, 1]
+
+
+def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
+    header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+    rows = [f"2019-10-01 0{n}:00:00 UTC,{kind},1,1,a,b,20,7,s" for n, kind in enumerate(("view", "cart", "purchase"))]
+    (tmp_path / "clicks.csv").write_text("\n".join([header, *rows]))
+    shown = [block for block in section("docs/commands.md", "Commands").code if block.startswith("ecom funnel")]
+    lines = [line for block in shown for line in block.splitlines()]
+    assert len(lines) >= 6
+    for line in lines:
+        said = ecom(*shlex.split(line)[1:], home=tmp_path / "home", cwd=tmp_path)
+        assert (said.exit_code, said.err) == (0, ""), line
 
 
 # What all pages point to
