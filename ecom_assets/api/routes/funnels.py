@@ -283,7 +283,7 @@ class FunnelAnswer(Answer):
 
     event_count: int = Field(description="Events that were looked at")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
-    total_count: int = Field(description="How many values the breakdown has")
+    total_count: int = Field(description="How many values the breakdown has, or with `over` how many cohorts there are")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
     entries: Entered | None = Field(None, description="Days of entry, where they are asked for or cohorts are")
     cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
