@@ -153,22 +153,30 @@ def funnel(
     as_json: Json = False,
 ) -> None:
     """Count who got how far through the steps."""
-    from ecom_assets.sessions.rule import SessionRule  # noqa: PLC0415 (with it)
+    given = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per, "where": where}
+    given |= {"hold": hold, "exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit}
+    given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start}
+    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "bins": bins})
+    rule, days = SessionRule.preset(session_rule), QuestionDays.read(first, to, last)
+    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone)
+    print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
-    if (steps is None) == (definition is None):
+
+def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition from a file, or what options say as a definition has it.
+
+    Raises:
+        UsageError: There are neither steps nor a file, or both.
+    """
+    if (given["steps"] is None) == (definition is None):
         raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
     if definition is not None:
         _refuse_more_than_a_definition(context)
-    rule = SessionRule.preset(session_rule)
-    plain = {"within": within, "order": order, "per": per, "exclusion_rule": exclusion_rule, "limit": limit}
-    plain |= {"by": by, "by_attribution": by_attribution, "over": over, "week_start": week_start}
-    plain |= {"time_to_convert": _times(time_to_convert, bins)}
-    plain |= {"where": where, "hold": hold and [column.strip() for column in hold.split(",")]}
-    plain |= {"exclude": [_exclusion(text) for text in exclude or []]}
-    asked = definition_of(definition) if definition else plain | {"steps": _steps(steps, step_where)}
-    days = QuestionDays.read(first, to, last)
-    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone)
-    print_answer(found, lambda: _lines(found, who), as_json=as_json)
+        return definition_of(definition)
+    steps, hold = _steps(given["steps"], given.pop("step_where")), given["hold"]
+    times = _times(given["time_to_convert"], given.pop("bins"))
+    lists = {"steps": steps, "hold": hold and [column.strip() for column in hold.split(",")], "time_to_convert": times}
+    return given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
 
 
 def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, Any]]:
