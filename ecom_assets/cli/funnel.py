@@ -153,9 +153,9 @@ def funnel(
     as_json: Json = False,
 ) -> None:
     """Count who got how far through the steps."""
-    given = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per, "where": where}
+    given: dict[str, Any] = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per}
     given |= {"hold": hold, "exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit}
-    given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start}
+    given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where}
     asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "bins": bins})
     rule, days = SessionRule.preset(session_rule), QuestionDays.read(first, to, last)
     found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone)
