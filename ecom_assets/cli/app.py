@@ -42,6 +42,10 @@ COMMANDS: Final[Commands] = {
     "sessions": ("ecom_assets.cli.sessions.sessions", "Cut the events of files into sessions."),
     "funnel": ("ecom_assets.cli.funnel.funnel", "Count who got how far through the steps."),
     "trend": ("ecom_assets.cli.trend.trend", "Count events or visitors over time, or add up what they carry."),
+    "correlation": (
+        "ecom_assets.cli.correlation.correlation",
+        "Tell which event types and properties go with the conversion of a funnel.",
+    ),
     "experiment": (
         "ecom_assets.cli.experiment.experiment",
         "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",

@@ -1,0 +1,129 @@
+"""`ecom correlation`: its options, and the result as text."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.funnel import in_platform_words
+from ecom_assets.cli.options import (
+    DURATIONS,
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    Timezone,
+    Where,
+    all_paths,
+    print_answer,
+    read_definition,
+)
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.visitor_segments import AskedSegment, Segment
+from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.correlation.queries import correlation_answer
+from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.settings.settings import Settings, load_settings
+
+Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
+Within = Annotated[str | None, typer.Option(help=f"From the first step to the last, 7d if not given: {DURATIONS}.")]
+Properties = Annotated[
+    list[str] | None,
+    typer.Option("--property", help="Column or properties.key of the first step; give it once for each."),
+]
+
+
+def answer_correlation(
+    paths: list[str], settings: Settings, correlation: Correlation, days: QuestionDays, segment: str | None = None
+) -> dict[str, Any]:
+    """Return what goes with conversion, from the events of files.
+
+    Raises:
+        UsageError: No files are given.
+        SourceError: The files have no valid event.
+    """
+    files = FileEvents.open(paths, settings)
+    own = replace(correlation, funnel=in_platform_words(correlation.funnel, files.mapping))
+    clean = files.clean()
+    (known,) = clean.agg(newest=clean.event_date.max()).to_pyarrow().to_pylist()
+    if known["newest"] is None:
+        raise SourceError("None of the rows is an event that counts, so nobody entered; `ecom sessions` says why.")
+    first, last = days.within(known["newest"])
+    only = AskedSegment.read(segment, files)
+    events = only.events(clean, last or known["newest"])
+    events = events.filter(events.event_date >= first) if first else events
+    events = events.filter(events.event_date <= last) if last else events
+    answer = correlation_answer(files.con, events, own)
+    answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
+    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+
+
+def correlation(
+    more: MorePaths = None,
+    events: Events = None,
+    mapping: Mapping = None,
+    steps: Steps = None,
+    within: Within = None,
+    order: Annotated[str | None, typer.Option(help="Order of the steps, as for ecom funnel.")] = None,
+    properties: Properties = None,
+    where: Where = None,
+    segment: Segment = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    timezone: Timezone = None,
+    limit: Annotated[int | None, typer.Option(help="How many to show, 20 if not given.")] = None,
+    confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
+    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell which event types and properties go with the conversion of a funnel."""
+    days = QuestionDays.read(first, to, last)
+    named = steps and [step.strip() for step in steps.split(",")]
+    funnel = {"steps": named, "within": within, "order": order, "where": where}
+    given = {"properties": properties, "limit": limit, "confidence": confidence}
+    asked = _asked(definition, _given(funnel), _given(given))
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    answer = answer_correlation(all_paths(events, more), settings, asked, days, segment)
+    print_answer(answer, lambda: correlation_lines(answer), as_json=as_json)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None and value != []}
+
+
+def _asked(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> Correlation:
+    """Return the definition from a file or from the options.
+
+    Raises:
+        UsageError: There are both a file and options, or neither.
+    """
+    if definition is None:
+        if "steps" not in funnel:
+            raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
+        return Correlation.from_mapping({"funnel": funnel, **given})
+    if told := ", ".join(f"--{name}" for name in {**funnel, **given}):
+        raise UsageError(f"--definition says what {told} would; leave one of them out.")
+    return Correlation.from_mapping(read_definition(definition, "correlation", "funnel"))
+
+
+def correlation_lines(answer: dict[str, Any]) -> list[str]:
+    """Return a line for each event type or value: its odds ratio with the interval, and the counts."""
+    converted, others = answer["converted_count"], answer["other_count"]
+    steps = " > ".join(step["event_type"] for step in answer["definition"]["funnel"]["steps"])
+    entered = converted + others
+    share = f" ({converted / entered:.1%})" if entered else ""
+    lines = [f"{steps}: of {entered:,} visitors who entered, {converted:,} converted{share}"]
+    rows = answer["correlations"]
+    if not rows:
+        return [*lines, "Nothing else happened that could go with it."]
+    names = [f"{row['property']} = {row['value']}" if row["property"] else row["value"] for row in rows]
+    width = max(len(name) for name in names)
+    lines.append(f"Odds ratio with its interval {answer['definition']['confidence']:g}; * has too few visitors")
+    for name, row in zip(names, rows, strict=True):
+        ratio = f"{row['odds_ratio']:>8.2f}{' ' if row['is_enough'] else '*'} {row['low']:.2f} to {row['high']:.2f}"
+        counts = f"{row['converted_count']:,} of {converted:,} converted, {row['other_count']:,} of {others:,} others"
+        lines.append(f"  {name:{width}} {ratio:26} {counts}")
+    return lines

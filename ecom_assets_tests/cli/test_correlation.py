@@ -1,0 +1,115 @@
+"""`ecom correlation`: what goes with conversion, from files, without setting anything up."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+
+STORY = """\
+a1,ann,page_view,2026-03-02T10:00:00Z,,hats,s1,https://shop.example/,,
+a2,ann,search,2026-03-02T10:05:00Z,,,s1,https://shop.example/,,
+a3,ann,purchase,2026-03-02T12:00:00Z,,,s1,https://shop.example/,,25.50
+b1,bob,page_view,2026-03-02T11:00:00Z,,shoes,s2,https://shop.example/,,
+b2,bob,search,2026-03-03T11:00:01Z,,,s3,https://shop.example/,,
+c1,cid,page_view,2026-03-04T10:00:00Z,,hats,s4,https://shop.example/,,
+"""
+QUESTION = ("--steps", "page_view,purchase", "--within", "1d", "--property", "product_category")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
+    return tmp_path / "home"
+
+
+def ask(home: Path, *words: str | Path) -> Said:
+    return ecom("correlation", "--events", home.parent / "story.csv", *words, home=home)
+
+
+def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
+    said = ask(home, *QUESTION, "--json")
+    assert (said.exit_code, said.err) == (0, "")
+    found = said.json
+    assert found["definition"]["properties"] == ["product_category"]
+    assert found["definition"]["funnel"]["within"] == "86400s"
+    assert (found["converted_count"], found["other_count"]) == (1, 2)
+    assert found["correlations"][1] == {
+        "property": None,
+        "value": "search",
+        "converted_count": 1,
+        "other_count": 0,
+        "odds_ratio": 15.0,
+        "low": 0.182012,
+        "high": 1236.18,
+        "is_enough": False,
+    }
+    assert found["rows"]["counted"] == 6
+
+
+def test_each_line_has_the_ratio_and_the_counts(home: Path) -> None:
+    assert ask(home, *QUESTION).out.splitlines() == [
+        "page_view > purchase: of 3 visitors who entered, 1 converted (33.3%)",
+        "Odds ratio with its interval 0.95; * has too few visitors",
+        "  product_category = hats      3.00* 0.06 to 151.19   1 of 1 converted, 1 of 2 others",
+        "  search                      15.00* 0.18 to 1236.18  1 of 1 converted, 0 of 2 others",
+        "  product_category = shoes     0.33* 0.01 to 16.80    0 of 1 converted, 1 of 2 others",
+        "Rows: 6 read, all counted",
+    ]
+
+
+def test_days_conditions_and_segments_go_together(home: Path) -> None:
+    (home.parent / "hats.yaml").write_text("hats: {did: {where: [product_category = hats]}}\n")
+    found = ask(home, *QUESTION, "--segment", home.parent / "hats.yaml", "--json").json
+    assert (found["converted_count"], found["other_count"]) == (1, 1)
+    found = ask(home, *QUESTION, "--from", "2026-03-03", "--json").json
+    assert (found["converted_count"], found["other_count"]) == (0, 1)
+    assert found["warnings"][-1] == "Nobody who entered the funnel converted, so there is nothing to compare."
+
+
+def test_a_definition_says_all_of_it(home: Path) -> None:
+    file = home.parent / "asked.yaml"
+    file.write_text("funnel: {steps: [page_view, purchase], within: 1d}\nlimit: 1\n")
+    found = ask(home, "--definition", file, "--json").json
+    assert [row["value"] for row in found["correlations"]] == ["search"]
+    refused = ask(home, "--definition", file, "--limit", "2")
+    assert (refused.exit_code, refused.sentence) == (
+        2,
+        "--definition says what --limit would; leave one of them out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "A correlation needs either --steps a,b or --definition FILE; give one of them."),
+        ((*QUESTION, "--limit", "0"), "The limit of a correlation cannot be 0; give 1 to 1,000."),
+        ((*QUESTION, "--property", "brand"), "The events have no column 'brand'; "),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    said = ask(home, *words)
+    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+
+
+def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
+    """Of the 4,504 users 192 bought after they had viewed something; the brand is that of the view that counts."""
+    file = real_file("rees46_2019_10_01.csv")
+    words = ("--steps", "view,purchase", "--mapping", "rees46", "--limit", "1000", "--json")
+    found = ecom("correlation", "--events", file, *words, home=home).json
+    assert (found["converted_count"], found["other_count"]) == (192, 4_504 - 192)
+    times: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    with file.open(newline="") as opened:
+        for line in csv.DictReader(opened):
+            times[line["user_id"]][line["event_type"]].append(line["event_time"])
+    carted = [0, 0]
+    for own in times.values():
+        start = min(own["view"], default="9999")
+        buys = [moment for moment in own["purchase"] if moment >= start]
+        end = min(buys, default="9999")
+        if any(start < moment < end for moment in own["cart"]):
+            carted[0 if buys else 1] += 1
+    (cart,) = [row for row in found["correlations"] if row["value"] == "add_to_cart"]
+    assert [cart["converted_count"], cart["other_count"]] == carted

@@ -1,0 +1,212 @@
+"""Correlation against its definition in plain Python and on Postgres, and what is refused."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.correlation.queries import correlation_answer
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.postgres_server import fresh_database
+
+HOURS = 6
+FUNNEL = Funnel.from_mapping({"steps": ["page_view", "purchase"], "within": f"{HOURS}h"})
+ASKED = Correlation(FUNNEL, ("properties.variant",), limit=1_000)
+STORY = [
+    Act("a0", "ann", "search", at("02 09:00")),
+    Act("a1", "ann", "page_view", at("02 10:00"), "mobile"),
+    Act("a2", "ann", "review", at("02 10:05")),
+    Act("a3", "ann", "review", at("02 10:06")),
+    Act("a4", "ann", "purchase", at("02 11:00")),
+    Act("a5", "ann", "rating", at("02 11:00")),
+    Act("b1", "bob", "page_view", at("02 10:00"), "mobile"),
+    Act("b2", "bob", "search", at("02 15:59")),
+    Act("b3", "bob", "review", at("02 16:00")),
+    Act("c1", "cid", "page_view", at("02 10:00"), "desktop"),
+    Act("d1", "dan", "purchase", at("02 10:00")),
+]
+"""Ann reads reviews and buys; of Bob only the search is within his six hours; Dan never enters."""
+
+
+def events_of(acts: list[Act]) -> pa.Table:
+    """Return acts as clean events with the column that funnels may name."""
+    return as_events(acts).append_column("source_session_id", pa.nulls(len(acts), pa.string()))
+
+
+def answer(acts: list[Act], asked: Correlation = ASKED) -> dict[str, Any]:
+    """Return the answer about acts."""
+    con = connect()
+    con.con.register("acts", events_of(acts))
+    return correlation_answer(con, con.table("acts"), asked)
+
+
+def counts(found: dict[str, Any]) -> dict[tuple[str | None, str], tuple[int, int]]:
+    """Return the counts of those who converted and of the others, by property and value."""
+    return {
+        (row["property"], row["value"]): (row["converted_count"], row["other_count"]) for row in found["correlations"]
+    }
+
+
+def test_what_happens_between_entering_and_converting_is_counted_once_for_each_visitor() -> None:
+    found = answer(STORY)
+    assert (found["converted_count"], found["other_count"]) == (1, 2)
+    assert counts(found) == {
+        (None, "review"): (1, 0),
+        (None, "search"): (0, 1),
+        ("properties.variant", "mobile"): (1, 1),
+        ("properties.variant", "desktop"): (0, 1),
+    }
+
+
+def test_what_all_of_them_have_says_nothing_and_is_left_out() -> None:
+    acts = [replace(one, variant="mobile") if one.event_type == "page_view" else one for one in STORY]
+    assert [row["value"] for row in answer(acts)["correlations"]] == ["review", "search"]
+
+
+def test_a_value_that_is_missing_is_none() -> None:
+    acts = [replace(one, variant=None) if one.visitor_id == "cid" else one for one in STORY]
+    assert counts(answer(acts))["properties.variant", "(none)"] == (0, 1)
+
+
+def crowd(kinds: dict[tuple[str, bool, bool], int]) -> list[Act]:
+    """Return visitors by device, whether they search, and whether they buy."""
+    acts = []
+    for number, ((device, searches, buys), size) in enumerate(kinds.items()):
+        for one in range(size):
+            who = f"v{number}-{one}"
+            acts.append(Act(f"{who}-1", who, "page_view", at("02 10:00"), device))
+            acts += [Act(f"{who}-2", who, "search", at("02 10:10"))] if searches else []
+            acts += [Act(f"{who}-3", who, "purchase", at("02 10:20"))] if buys else []
+    return acts
+
+
+def test_the_strongest_comes_first_and_the_rare_last() -> None:
+    """Of 60 searching 30 buy, of 140 others 20: 30 · 120 / (30 · 20) = 6. Devices are as even as can be, but one."""
+    acts = crowd(
+        {
+            ("mobile", True, True): 15, ("mobile", True, False): 15, ("mobile", False, True): 10,
+            ("mobile", False, False): 60, ("desktop", True, True): 15, ("desktop", True, False): 15,
+            ("desktop", False, True): 10, ("desktop", False, False): 57, ("watch", False, False): 3,
+        }
+    )  # fmt: skip
+    rows = answer(acts)["correlations"]
+    assert [(row["value"], row["is_enough"]) for row in rows] == [
+        ("search", True),
+        ("desktop", True),
+        ("mobile", True),
+        ("watch", False),
+    ]
+    assert (rows[0]["odds_ratio"], rows[0]["converted_count"], rows[0]["other_count"]) == (6.0, 30, 30)
+    assert rows[0]["low"] < 6 < rows[0]["high"]
+    assert [row["value"] for row in answer(acts, replace(ASKED, limit=1))["correlations"]] == ["search"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "why"),
+    [
+        ({("mobile", True, True): 3}, "Everybody who entered the funnel converted"),
+        ({("mobile", True, False): 3}, "Nobody who entered the funnel converted"),
+    ],
+)
+def test_where_all_did_the_same_it_is_said(kinds: dict[tuple[str, bool, bool], int], why: str) -> None:
+    assert answer(crowd(kinds))["warnings"][-1] == f"{why}, so there is nothing to compare."
+
+
+# Against the definition
+
+
+def acts_of(seed: int) -> list[Act]:
+    """Return what a few people did in two days; several things happen at the same time."""
+    dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
+    kinds = ("page_view", "purchase", "search", "review", "rating")
+    found = [Act("z", "one", "page_view", at("02 00:00"), "mobile")]
+    for number in range(dice.randint(2, 120)):
+        moment = at("02 00:00") + timedelta(hours=dice.randint(0, 40))
+        device = dice.choice(("mobile", "desktop", None))
+        found.append(Act(f"e{number:03}", f"v{dice.randint(0, 12)}", dice.choice(kinds), moment, device, Decimal(1)))
+    return found
+
+
+def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | None, str], list[int]]]:
+    """Return how many converted and how many did not, and the counts of each event type and device."""
+    totals, found = [0, 0], dict[tuple[str | None, str], list[int]]()
+    for who in {one.visitor_id for one in acts}:
+        own = sorted((one for one in acts if one.visitor_id == who), key=lambda one: (one.event_at, one.event_id))
+        starts = [one for one in own if one.event_type == "page_view"]
+        if not starts:
+            continue
+        window = timedelta(hours=HOURS)
+        tries = [
+            (start, [b for b in own if b.event_type == "purchase" and start.event_at <= b.event_at]) for start in starts
+        ]
+        done = [(start, buys[0]) for start, buys in tries if buys and buys[0].event_at <= start.event_at + window]
+        start, end = (done[0][0], done[0][1].event_at) if done else (starts[0], starts[0].event_at + window)
+        totals[0 if done else 1] += 1
+        kinds = {
+            (None, one.event_type)
+            for one in own
+            if start.event_at < one.event_at < end and one.event_type not in {"page_view", "purchase"}
+        }
+        for key in (*kinds, ("properties.variant", start.variant or "(none)")):
+            found.setdefault(key, [0, 0])[0 if done else 1] += 1
+    return (totals[0], totals[1]), found
+
+
+@examples(60)
+@given(seed=st.integers(0, 10_000))
+def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> None:
+    acts = acts_of(seed)
+    found, (totals, expected) = answer(acts), by_definition(acts)
+    assert (found["converted_count"], found["other_count"]) == totals
+    assert counts(found) == {key: tuple(both) for key, both in expected.items() if tuple(both) != totals}
+    assert answer(random.Random(seed).sample(acts, len(acts))) == found  # noqa: S311 (streams, not secrets)
+
+
+def test_postgres_says_the_same(postgres_server: str) -> None:
+    engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
+    acts = acts_of(11)
+    found = correlation_answer(engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
+    engine.close()
+    assert found == answer(acts)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({"funnel": {"steps": ["a", "b"], "per": "session"}}, "counts users, without `by` and `hold`"),
+        ({"funnel": {"steps": ["a", "b"], "by": "brand"}}, "counts users, without `by` and `hold`"),
+        ({"funnel": {"steps": ["a", "b"]}, "property": ["brand"]}, "did you mean 'properties'"),
+        ({"funnel": {"steps": ["a", "b"]}, "properties": "brand"}, "is a list of columns; got 'brand'"),
+        ({"funnel": {"steps": ["a", "b"]}, "properties": ["a b"]}, "names the column 'a b'"),
+        (
+            {"funnel": {"steps": ["a", "b"]}, "properties": [f"p{n}" for n in range(11)]},
+            "at most 10 properties, not 11",
+        ),
+        ({"funnel": {"steps": ["a", "b"]}, "limit": 0}, "cannot be 0; give 1 to 1,000"),
+        ({"funnel": {"steps": ["a", "b"]}, "confidence": 95}, "give 0.5 to 0.9999"),
+        ({"properties": ["brand"]}, "A funnel definition maps"),
+    ],
+)
+def test_a_correlation_that_cannot_be_is_refused(raw: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Correlation.from_mapping(raw)
+
+
+def test_a_definition_reads_what_it_writes() -> None:
+    assert Correlation.from_mapping(ASKED.to_mapping()) == ASKED
