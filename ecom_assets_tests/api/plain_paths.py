@@ -73,6 +73,51 @@ def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
         "total_count": len(in_order),
         "breakdown": [{"value": value, "steps": _timed_steps(parts[value], steps)} for value in in_order],
         "warnings": [],
+        **dict.fromkeys(("entries", "cohorts", "time_to_convert")),
+    }
+
+
+OVER_TIME: Final[Row] = {"steps": STEPS[1:3], "over": "day", "last": "10d"}
+OVER_TIME["time_to_convert"] = {"from": 1, "to": 2, "bins": ["1m", "1h"]}
+
+
+def funnel_over_time(shop: PlainShop) -> Row:
+    """`/analytics/funnel` as `OVER_TIME` asks: a visitor's longest try of each of the last ten days of events."""
+    steps, streams = OVER_TIME["steps"], _streams(shop).values()
+    newest_at = max(event["at"] for event in shop.events)
+    days = [newest_at.date() - n * DAY for n in range(9, -1, -1)]
+    by_day = {day: [_best_try(events, steps, day) for events in streams] for day in days}
+    whole = [max(tries, key=len) for tries in zip(*by_day.values(), strict=True)]
+    cohorts = [
+        {
+            "start": str(day),
+            "complete": datetime.combine(day + DAY, datetime.min.time()) + WEEK <= newest_at.replace(tzinfo=None),
+            "steps": _timed_steps(tries, steps),
+        }
+        for day, tries in by_day.items()
+    ]
+    took = sorted((one[1]["at"] - one[0]["at"]).total_seconds() for one in whole if len(one) > 1)
+    ends = ((0, 60), (60, 3_600), (3_600, None))
+    return {
+        "event_count": len(shop.events),
+        "steps": _timed_steps(whole, steps),
+        "total_count": len(cohorts),
+        "breakdown": [],
+        "warnings": [],
+        "entries": {"first_date": str(days[0]), "last_date": str(days[-1]), "timezone": "UTC", "complete": False},
+        "cohorts": cohorts,
+        "time_to_convert": {
+            "from_step": 1,
+            "to_step": 2,
+            "count": len(took),
+            "average_s": sum(took) / len(took),
+            "median_s": _quantile(took, 0.5),
+            "p90_s": _quantile(took, 0.9),
+            "bins": [
+                {"from_s": low, "to_s": high, "count": sum(low <= time < (high or float("inf")) for time in took)}
+                for low, high in ends
+            ],
+        },
     }
 
 
@@ -285,13 +330,14 @@ def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
             "step": place + 1,
             "event_type": kind,
             "count": counts[place],
-            "conversion_from_start": counts[place] / counts[0],
-            "conversion_from_previous": counts[place] / counts[max(place - 1, 0)],
+            "conversion_from_start": counts[place] / counts[0] if counts[0] else None,
+            "conversion_from_previous": counts[place] / before if (before := counts[max(place - 1, 0)]) else None,
         }
-        for name, before in (("previous", place - 1), ("start", 0)):
-            times = sorted((one[place]["at"] - one[before]["at"]).total_seconds() for one in there if place)
+        for name, since in (("previous", place - 1), ("start", 0)):
+            times = sorted((one[place]["at"] - one[since]["at"]).total_seconds() for one in there if place)
             step[f"median_s_from_{name}"] = _quantile(times, 0.5)
             step[f"p90_s_from_{name}"] = _quantile(times, 0.9)
+            step[f"average_s_from_{name}"] = sum(times) / len(times) if times else None
             if name == "previous":
                 step["histogram_from_previous"] = _histogram(times)
         told.append(step)
