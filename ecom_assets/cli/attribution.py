@@ -1,7 +1,7 @@
 """`ecom attribution`: credit channels for the purchases in files."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import ibis
@@ -22,14 +22,20 @@ from ecom_assets.cli.options import (
     Mapping,
     MorePaths,
     SessionRuleName,
+    Timezone,
     all_paths,
     print_answer,
 )
+from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.tables.columns import holds
+from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.tables.days import Days
 
 ALL_TIME_DAYS = 36_500
@@ -38,31 +44,56 @@ NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsew
 NO_PURCHASES = "There is no purchase to give credit for."
 
 
-def answer_attribution(
-    paths: list[str], mapping: str | None, model: str, rule: AttributionRule, session_rule: str
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked beside the rule: of which files, conditions and days, by which model, and how sessions are cut."""
+
+    paths: list[str]
+    settings: Settings
+    model: str
+    session_rule: str
+    where: Where
+    days: QuestionDays
+
+
+def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
     """Return the result of `ecom attribution`."""
-    name = model_name(model)
+    name, settings = model_name(asked.model), asked.settings
     rule = replace(rule, period_days=ALL_TIME_DAYS)
-    cut_by = SessionRule.preset(session_rule)
-    settings = load_settings(events_mapping=mapping)
-    files = FileEvents.open(paths, settings)
-    bought, touched, days, is_told = _prepare(files, settings, cut_by)
-    counted = bought.agg(
-        conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0),
-        refunds=bought.is_refund.ifelse(1, 0).sum().fill_null(0),
-    )
+    files = FileEvents.open(asked.paths, settings)
+    clean = files.clean()
+    ends, warnings = ends_of(clean, "event_date", asked.days)
+    clean = clean if asked.where == EVERYTHING else clean.filter(holds(clean, asked.where))
+    found = _prepare(files.con, clean, settings, SessionRule.preset(asked.session_rule), ends)
+    bought = of_days(found.bought, "converted_date", ends)
+    counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     numbers = files.con.to_pyarrow(counted).to_pylist()[0]
-    channels = _credit(files.con, bought, touched, name, rule, days) if numbers["conversions"] else []
+    channels = _credit(files.con, found, name, rule) if numbers["conversions"] else []
     notes = [] if numbers["conversions"] else [NO_PURCHASES]
     return {
         "model": name,
-        "definition": {**_definition(rule, settings), "session_rule": session_rule},
+        "definition": {**_definition(rule, settings), "session_rule": asked.session_rule, **_told(asked, ends)},
         "conversions": int(numbers["conversions"]),
         "channels": channels,
-        "notes": notes + ([] if is_told else [NO_ADDRESSES]),
+        "notes": notes + ([] if found.is_told else [NO_ADDRESSES]),
+        **({"warnings": warnings} if warnings else {}),
         "rows": files.rows.as_json(),
     }
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Purchases, touches, the last day, whether any session has a known source, and the days to give credit on."""
+
+    bought: ir.Table
+    touched: ir.Table
+    last: Days
+    is_told: bool
+    ends: Ends
+
+
+def _told(asked: Asked, ends: Ends) -> dict[str, Any]:
+    return told_days(ends) | ({"where": asked.where.to_mapping()} if asked.where != EVERYTHING else {})
 
 
 def _definition(rule: AttributionRule, settings: Settings) -> dict[str, Any]:
@@ -71,19 +102,19 @@ def _definition(rule: AttributionRule, settings: Settings) -> dict[str, Any]:
     return told | {"source_lists": lists, "ai_assistants": settings.ai_assistant_channel}
 
 
-def _prepare(files: FileEvents, settings: Settings, cut_by: SessionRule) -> tuple[ir.Table, ir.Table, Days, bool]:
-    """Return purchases, touches, the last day, and whether any session has a known source."""
+def _prepare(con: Backend, clean: ir.Table, settings: Settings, cut_by: SessionRule, ends: Ends) -> _Prepared:
+    """Return what credit is computed from; sessions that started after the last day asked for are not looked at."""
     rule = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
-    placed = session_events(files.clean(), cut_by, by_day=False)
+    placed = session_events(clean, cut_by, by_day=False)
     started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "piece_started_at"]))
     names = ("event_id", "visitor_id", "event_at", "piece_started_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = _kept(files.con, "placed", placed)
-    arrived = _kept(files.con, "arrived", whole_arrivals(placed, rule))
-    touched = _kept(files.con, "touched", touches(_sessions(placed), arrived, rule))
-    last = files.con.to_pyarrow(placed.event_date.max()).as_py()
-    is_told = bool(files.con.to_pyarrow(arrived.count()).as_py())
-    return _kept(files.con, "bought", purchases(placed)), touched, Days((last,) if last else ()), is_told
+    placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
+    arrived = _kept(con, "arrived", whole_arrivals(placed, rule))
+    touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
+    last = con.to_pyarrow(placed.event_date.max()).as_py()
+    is_told = bool(con.to_pyarrow(arrived.count()).as_py())
+    return _Prepared(_kept(con, "bought", purchases(placed)), touched, Days((last,) if last else ()), is_told, ends)
 
 
 def _sessions(placed: ir.Table) -> ir.Table:
@@ -104,23 +135,22 @@ def _kept(con: Backend, name: str, rows: ir.Table) -> ir.Table:
     return con.create_table(name, rows, temp=True)
 
 
-def _credit(
-    con: Backend, bought: ir.Table, touched: ir.Table, model: str, rule: AttributionRule, last: Days
-) -> list[dict[str, Any]]:
-    everything = last.widened(before=ALL_TIME_DAYS)
-    walked = _kept(con, "walked", credit.paths(bought, touched, rule, everything))
+def _credit(con: Backend, found: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
+    everything = found.last.widened(before=ALL_TIME_DAYS)
+    # A refund on the days that are asked for may be of an earlier purchase, so the days are chosen from the result.
+    paths = of_days(credit.paths(found.bought, found.touched, rule, everything), "converted_date", found.ends)
+    walked = _kept(con, "walked", paths)
     if model == "markov":
-        return _by_markov(con, walked, bought, touched, rule, last)
+        return _by_markov(con, walked, found, rule)
     units = credit.shared(walked, rule, [model])
     sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
     rows = con.to_pyarrow(sums).to_pylist()
     return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
 
 
-def _by_markov(
-    con: Backend, walked: ir.Table, bought: ir.Table, touched: ir.Table, rule: AttributionRule, last: Days
-) -> list[dict[str, Any]]:
-    spans = _kept(con, "spans", step_spans(bought, touched, rule, last))
+def _by_markov(con: Backend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
+    last = prepared.last
+    spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
     found = removal_effects(counts, credit.UNITS_OF_ONE)
@@ -158,6 +188,11 @@ def attribution_command(
         str, typer.Option(help="position and j of two visits: normalised (Mixpanel) or split (Amplitude).")
     ] = "normalised",
     session_rule: SessionRuleName = "ga4",
+    where: Conditions = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    timezone: Timezone = None,
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
@@ -166,7 +201,10 @@ def attribution_command(
     rule = AttributionRule(
         lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches
     )
-    answer = answer_attribution(all_paths(events, more), mapping, model, rule, session_rule)
+    condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    asked = Asked(all_paths(events, more), settings, model, session_rule, condition, days)
+    answer = answer_attribution(asked, rule)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

@@ -24,10 +24,11 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.row_days import ends_of, of_days
 from ecom_assets.cli.visitor_segments import AskedSegment, Segment
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.retention.activity import Between, event_activity, order_activity, within
+from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, types_in_doubt
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
@@ -123,29 +124,14 @@ def _of_orders(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
 
 
 def _answer(found: _Rows, asked: Asked, rule: RetentionRule, timezone: str) -> dict[str, Any]:
-    between, warnings = _between(found, asked.days)
+    between, warnings = ends_of(found.rows, found.day, asked.days)
     rows = found.rows
     if asked.range_of == "events":
-        rows, between = within(rows, found.day, between), (None, None)
+        rows, between = of_days(rows, found.day, between), (None, None)
     who = asked.who
     keep = None if who is None else lambda cells: write_rows(found.con, cells, who)
     question = Question(found.con, rows, rule, timezone, _day_count(found.files), found.build, between, keep)
     return answer_activity(question, asked.whole_until) | {"warnings": warnings}
-
-
-def _between(found: _Rows, days: QuestionDays) -> tuple[Between, list[str]]:
-    """Return the days that are asked about, and a warning if there are no data of any of them."""
-    if days == QuestionDays():
-        return (None, None), []
-    day = found.rows[found.day]
-    (known,) = found.rows.agg(first=day.min(), last=day.max()).to_pyarrow().to_pylist()
-    if known["last"] is None:
-        return (days.first, days.last), []
-    first, last = days.within(known["last"])
-    if (first or known["first"]) <= known["last"] and (last or known["last"]) >= known["first"]:
-        return (first, last), []
-    told = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
-    return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {told}."]
 
 
 def _day_count(files: RecordFiles) -> int:

@@ -1,37 +1,83 @@
 """`ecom sessions`: split the events of files into sessions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import ibis.expr.types as ir
 import typer
+from ibis.backends.duckdb import Backend
 
-from ecom_assets.cli.options import DURATIONS, SESSION_RULES, Events, Json, Mapping, MorePaths, all_paths, print_answer
+from ecom_assets.cli.options import (
+    DURATIONS,
+    SESSION_RULES,
+    Events,
+    Json,
+    Mapping,
+    MorePaths,
+    Timezone,
+    all_paths,
+    print_answer,
+)
+from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
+from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.columns import holds
+from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.tables.durations import parse_duration
+from ecom_assets.tables.portable import union_all
 
 
-def answer_sessions(
-    paths: list[str], mapping: str | None, rule: str, idle: str | None, out: Path | None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked: of which files, conditions and days, how sessions are cut, and where they are written."""
+
+    paths: list[str]
+    settings: Settings
+    where: Where
+    days: QuestionDays
+    rule: str
+    idle: str | None
+    out: Path | None
+
+
+def answer_sessions(asked: Asked) -> dict[str, Any]:
     """Return the totals of `ecom sessions`, and write the sessions to `out` if given."""
-    session_rule = SessionRule.preset(rule, idle_timeout_s=parse_duration(idle) if idle else None)
+    idle_s, out = parse_duration(asked.idle) if asked.idle else None, asked.out
+    session_rule = SessionRule.preset(asked.rule, idle_timeout_s=idle_s)
     check_format("--out", out)
-    files = FileEvents.open(paths, load_settings(events_mapping=mapping))
-    events = files.clean()
-    found = whole_sessions(events, session_rule).select(*Sessions.columns)
+    files = FileEvents.open(asked.paths, asked.settings)
+    events, told = files.clean(), {}
+    ends, warnings = ends_of(events, "event_date", asked.days)
+    if asked.where != EVERYTHING:
+        events, told = events.filter(holds(events, asked.where)), {"where": asked.where.to_mapping()}
+    found = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
     if out is not None:
         write_rows(files.con, found.order_by("started_at", "session_id"), out)
         found = files.con.read_parquet(out) if out.suffix == ".parquet" else found
     totals = session_totals(found)
     if session_rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
-        totals["visitors"] = int(files.con.to_pyarrow(events.visitor_id.nunique()).as_py())
-    return {"definition": {"rule": rule, **asdict(session_rule)}, **totals, "rows": files.rows.as_json()}
+        totals["visitors"] = _visitor_count(files.con, events, found, ends)
+    definition = {"rule": asked.rule, **asdict(session_rule), **told, **told_days(ends)}
+    noted = {"warnings": warnings} if warnings else {}
+    return {"definition": definition, **totals, **noted, "rows": files.rows.as_json()}
+
+
+def _visitor_count(con: Backend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
+    """Return the number of visitors in sessions that may have several."""
+    if ends == (None, None):
+        return int(con.to_pyarrow(events.visitor_id.nunique()).as_py())
+    by_source = events.filter(events.source_session_id.notnull())
+    started = by_source.group_by("source_session_id").agg(started_date=by_source.event_date.min())
+    mine = by_source.semi_join(of_days(started, "started_date", ends), "source_session_id").select("visitor_id")
+    everybody = union_all(mine, sessions.select("visitor_id"))
+    return int(con.to_pyarrow(everybody.visitor_id.nunique()).as_py())
 
 
 def sessions(
@@ -41,15 +87,24 @@ def sessions(
     session_rule: Annotated[str, typer.Option("--session-rule", "--rule", help=SESSION_RULES)] = "ga4",
     idle: Annotated[str | None, typer.Option(help=f"Silence that ends a session: {DURATIONS}.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the sessions to this .parquet or .csv file.")] = None,
+    where: Conditions = None,
+    first: From = None,
+    to: To = None,
+    last: Last = None,
+    timezone: Timezone = None,
     as_json: Json = False,
 ) -> None:
     """Cut the events of files into sessions; print totals, or write the sessions."""
-    answer = answer_sessions(all_paths(events, more), mapping, session_rule, idle, out)
+    settings = load_settings(events_mapping=mapping, timezone=timezone)
+    condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
+    answer = answer_sessions(Asked(all_paths(events, more), settings, condition, days, session_rule, idle, out))
     print_answer(answer, lambda: _session_lines(answer, out), as_json=as_json)
 
 
 def _session_lines(answer: dict[str, Any], out: Path | None) -> list[str]:
-    lines = [f"{name:18} {_plain(value)}" for name, value in answer.items() if name not in {"definition", "rows"}]
+    lines = [
+        f"{name:18} {_plain(value)}" for name, value in answer.items() if name not in {"definition", "rows", "warnings"}
+    ]
     return lines + ([f"Written to {out}."] if out else [])
 
 

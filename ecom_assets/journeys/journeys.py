@@ -16,7 +16,7 @@ from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
-NODES = {"page_type": "event_type", "category": "product_category"}
+NODES = {"page_type": "event_type", "category": "product_category", "page": "page"}
 """The column of events that each dimension takes its steps from."""
 JOURNEY = ("dimension", *SESSION)
 FIRST_ID = ""
@@ -41,6 +41,8 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
 
 
 DIMENSIONS = ("page_type", "category")
+"""What the steps of the platform's journeys are."""
+CHOICES = (*DIMENSIONS, "page")
 """What the steps of a journey can be."""
 
 
@@ -49,7 +51,8 @@ class JourneyRule:
     """What the steps of a journey are, and how many of them are kept.
 
     `dimensions`: `page_type` takes the type of each event, with the same names as in funnels; `category` takes the
-    product category of the events that have one, and skips the others. `most_steps` (steps, 20): a longer path keeps
+    product category of the events that have one, and skips the others; `page` takes the column `page`, which queries
+    add. `most_steps` (steps, 20): a longer path keeps
     this many steps and ends in an ellipsis; its length, and the counts of transitions, include all steps.
     `most_places` (steps, 10): transitions are counted by their place in the session up to this one, which includes all
     later ones.
@@ -66,8 +69,8 @@ class JourneyRule:
             DefinitionError: A dimension is unknown, or a number is out of range.
         """
         for dimension in self.dimensions:
-            if dimension not in DIMENSIONS:
-                raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, DIMENSIONS)}.")
+            if dimension not in CHOICES:
+                raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, CHOICES)}.")
         if not 1 <= self.most_steps <= MOST_STEPS:
             raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
         if self.most_places < 1:

@@ -94,3 +94,19 @@ def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> Non
     assert said.json["conversions"] == 214
     assert said.json["channels"] == [{"channel": "Direct", "credit": 214.0, "revenue": 59442.63}]
     assert said.json["notes"], "it names no addresses, and the answer says so"
+
+
+@pytest.mark.parametrize("model", ["j", "markov"])
+def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events: Path, model: str) -> None:
+    """Anna's letter was on the 1st, her purchase of 30 on the 8th, and the refund of 15 on the 10th."""
+
+    def revenue(*words: str) -> dict[str, float]:
+        said = ecom("attribution", "--model", model, "--events", events, *words, "--json", home=home)
+        assert said.exit_code == 0, said.err
+        return {one["channel"]: one["revenue"] for one in said.json["channels"]}
+
+    assert sum(revenue("--from", "2026-03-08", "--to", "2026-03-09").values()) == 30
+    assert set(revenue("--from", "2026-03-08")) == {"Email", "Organic Search"}
+    assert sum(revenue("--from", "2026-03-08").values()) == 15
+    assert revenue("--to", "2026-03-07") == {}
+    assert set(revenue("--where", "page_url not contains letter")) == {"Organic Search"}

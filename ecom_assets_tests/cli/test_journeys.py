@@ -144,7 +144,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
     [
         (
             ("--by", "pagetype"),
-            "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category.",
+            "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category, page.",
         ),
         (("--top", "0"), "--top 0 tells no path; give 1 or more."),
     ],
@@ -175,3 +175,67 @@ def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
         {"from": "(start)", "to": "product_view", "count": answer["sessions"] - 1, "converted": 192},
         {"from": "(start)", "to": "purchase", "count": 1, "converted": 1},
     ]
+
+
+PAGES = """\
+a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
+a2,ann,page_view,2026-01-01T10:01:00Z,,,s1,https://shop.example/product/1?x=1,,
+a3,ann,scroll,2026-01-01T10:02:00Z,,,s1,https://shop.example/product/1,,
+a4,ann,page_view,2026-01-01T10:03:00Z,,,s1,https://shop.example/product/2/,,
+a5,ann,purchase,2026-01-01T10:04:00Z,,,s1,https://shop.example/cart,,20
+b1,bob,page_view,2026-01-02T10:00:00Z,,,s2,https://shop.example/product/9,,
+b2,bob,page_view,2026-01-02T10:01:00Z,,,s2,https://shop.example/,,
+"""
+
+
+def paths_of(said: Said) -> list[tuple[str, int]]:
+    """Return the paths and the sessions that took them."""
+    return [(" ".join(one["path"]), one["sessions"]) for one in said.json["top_paths"]]
+
+
+def test_pages_are_steps_that_patterns_group(home: Path) -> None:
+    said = asked(home, PAGES, "--by", "page", "--group", "/product/*", "--json")
+    assert paths_of(said) == [("/ /product/* /cart", 1), ("/product/* /", 1)]
+    said = asked(home, PAGES, "--by", "page", "--group", "/product/*", "--from-step", "/product/*", "--json")
+    assert paths_of(said) == [("/product/* /", 1), ("/product/* /cart", 1)]
+    assert said.json["definition"]["from_step"] == "/product/*"
+
+
+def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
+    said = asked(home, STORY, "--from-step", "product_view", "--to-step", "purchase")
+    assert said.out.splitlines()[:4] == [
+        "1 sessions from product_view to purchase, 1 of them with a purchase",
+        "",
+        "Paths of all sessions",
+        "          1 100.0%  product_view → purchase",
+    ]
+    found = asked(home, PAGES, "--exclude", "scroll", "--min-count", "2", "--json").json
+    assert pairs(found) == {("(start)", "page_view"): 2}
+
+
+def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
+    assert paths_of(asked(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
+        ("page_view purchase", 1)
+    ]
+    assert paths_of(asked(home, PAGES, "--last", "1d", "--json")) == [("page_view", 1)]
+    said = asked(home, PAGES, "--where", "page_url contains /product/", "--by", "page", "--json")
+    assert paths_of(said) == [("/product/1 /product/2", 1), ("/product/9", 1)]
+    late = asked(home, STORY, "--from", "2026-01-02", "--json")
+    assert late.json["sessions"] == 0  # Bob's session began on the day before, and is one
+    assert asked(home, STORY, "--from", "2027-01-01", "--json").json["warnings"] == [
+        "The data are of 2026-01-01 to 2026-01-02, so nothing is known of days from 2027-01-01 on."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--group", "/a/*"), "Patterns group pages, and steps are by page_type; ask by page, or leave them out."),
+        (("--from-step", "(start)"), "Every session has (start); name another step, or leave it out."),
+        (("--min-count", "0"), "A transition that counts 0 times is none; give 1 or more."),
+        (("--where", "brand = x"), "The events have no column 'brand'"),
+    ],
+)
+def test_choices_that_do_not_go_together_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    refused = asked(home, STORY, *words)
+    assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)

@@ -125,3 +125,23 @@ def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
     assert found["events"] == said.json["events"]["clean"]
     again = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, home=home)
     assert "Next: ecom run --events" in again.err
+
+
+def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> None:
+    events.write_text(
+        events.read_text() + "c1,cid,search,2026-01-02T23:55:00Z,,,s3,,,\nc2,cid,search,2026-01-03T00:05:00Z,,,s3,,,\n"
+    )
+    counts = {
+        words: ecom("sessions", "--events", events, *words, "--json", home=home).json["sessions"]
+        for words in (
+            (), ("--to", "2026-01-01"), ("--from", "2026-01-03"), ("--last", "2d"), ("--where", "event_type = search"),
+            ("--from", "2026-01-03", "--timezone", "Europe/Berlin"),
+        )
+    }  # fmt: skip
+    assert list(counts.values()) == [4, 3, 0, 1, 1, 1]
+    said = ecom("sessions", "--events", events, "--rule", "source", "--to", "2026-01-01", "--json", home=home).json
+    assert (said["visitors"], said["sessions"], said["definition"]["last_date"]) == (2, 2, "2026-01-01")
+    later = ecom("sessions", "--events", events, "--from", "2027-01-01", home=home)
+    assert later.err == (
+        "ecom: warning: The data are of 2026-01-01 to 2026-01-03, so nothing is known of days from 2027-01-01 on.\n"
+    )

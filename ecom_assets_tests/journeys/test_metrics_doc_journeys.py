@@ -3,10 +3,12 @@
 Not here: events, sessions, sales.
 """
 
+import shlex
 from collections import Counter
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 
 from ibis.backends.duckdb import Backend
 
@@ -21,6 +23,7 @@ from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
+from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.journeys.journey_reference import sessions_with_events, steps
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.platform import Platform
@@ -39,7 +42,7 @@ def run(platform: Platform, rows: list[Row]) -> None:
 
 
 def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> None:
-    lines, paths, transitions, _ = tables("Journeys")
+    lines, paths, transitions, *_ = tables("Journeys")
     run(platform, rows_of(lines))
     rows = sorted(platform.rows(Journeys), key=lambda row: (row["visitor_id"], row["dimension"], row["started_at"]))
     assert as_shown(rows, paths) == paths
@@ -56,8 +59,25 @@ def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> N
     assert +sums == {key: count for key, count in expected.items() if count}
 
 
+def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
+    lines, *_, expected = tables("Journeys")
+    rows = [
+        f"e{n},{one['visitor']},{one['event_type']},{one['event_at']},p1,{one['product_category']},,,,"
+        for n, one in enumerate(lines)
+    ]
+    (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    for asked in dict.fromkeys(line["asked with"] for line in expected):
+        words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(asked.strip("`")))
+        said = ecom("journeys", *words, home=tmp_path / "home")
+        told = [
+            {"asked with": asked, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
+            for one in said.json["top_paths"]
+        ]
+        assert told == [line for line in expected if line["asked with"] == asked]
+
+
 def test_what_others_would_say_of_a_transition() -> None:
-    lines, *_, others = tables("Journeys")
+    lines, *_, others, _ = tables("Journeys")
     rows = [row | {"visitor_id": row["user_id"]} for row in rows_of(lines)]
     cut = [row | {"visitor_id": f"{row['user_id']} {row['event_date']}"} for row in rows]
 

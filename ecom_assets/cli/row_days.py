@@ -1,0 +1,46 @@
+"""The rows of the days that a command analyses."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.cli.ranges import QuestionDays
+
+Ends = tuple[date | None, date | None]
+"""The first and the last day; None where there is no such end."""
+
+
+def ends_of(rows: ir.Table, day: str, days: QuestionDays) -> tuple[Ends, list[str]]:
+    """Return the days that are asked about, and a warning if there are no rows of any of them.
+
+    Args:
+        rows: All rows of the data.
+        day: The column of their day.
+        days: The options.
+    """
+    if days == QuestionDays():
+        return (None, None), []
+    (known,) = rows.agg(first=rows[day].min(), last=rows[day].max()).to_pyarrow().to_pylist()
+    if known["last"] is None:
+        return (days.first, days.last), []
+    first, last = days.within(known["last"])
+    if (first or known["first"]) <= known["last"] and (last or known["last"]) >= known["first"]:
+        return (first, last), []
+    told = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
+    return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {told}."]
+
+
+def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
+    """Return the rows of some days."""
+    first, last = ends
+    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
+    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
+
+
+def told_days(ends: Ends) -> dict[str, str | None]:
+    """Return the days for the definition of an answer; nothing if all days count."""
+    if ends == (None, None):
+        return {}
+    first, last = (str(day) if day else None for day in ends)
+    return {"first_date": first, "last_date": last}
