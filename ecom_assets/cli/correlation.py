@@ -13,6 +13,7 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    SegmentName,
     Timezone,
     Where,
     all_paths,
@@ -21,7 +22,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment, Segment
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.errors import SourceError, UsageError
@@ -69,7 +70,7 @@ def correlation(
     order: Annotated[str | None, typer.Option(help="Order of the steps, as for ecom funnel.")] = None,
     properties: Properties = None,
     where: Where = None,
-    segment: Segment = None,
+    segment: SegmentName = None,
     first: From = None,
     to: To = None,
     last: Last = None,

@@ -13,6 +13,7 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    SegmentName,
     Timezone,
     Where,
     all_paths,
@@ -21,7 +22,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment, Segment
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
@@ -93,7 +94,7 @@ def experiment(
         typer.Option(help="Units that saw several variants: exclude (default), or first for the first seen."),
     ] = None,
     where: Where = None,
-    segment: Segment = None,
+    segment: SegmentName = None,
     first: From = None,
     to: To = None,
     last: Last = None,

@@ -12,6 +12,7 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    SegmentName,
     SessionRuleName,
     Timezone,
     Where,
@@ -47,12 +48,14 @@ def answer(
     session_rule: SessionRule,
     days: QuestionDays | None = None,
     timezone: str | None = None,
+    segment: str | None = None,
 ) -> dict[str, Any]:
     """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
     funnel = Funnel.from_mapping(definition)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = days or QuestionDays()
-    if paths and who is None and days == QuestionDays() and not (funnel.over or funnel.time_to_convert):
+    is_whole = who is None and days == QuestionDays() and segment is None
+    if paths and is_whole and not (funnel.over or funnel.time_to_convert):
         words = load_mapping(settings.events_mapping)
         asked = in_platform_words(funnel, words)
         is_quick = suits(asked) and _is_plain(asked) and cleans_by_default(settings, words)
@@ -60,19 +63,21 @@ def answer(
         if found is not None:
             return found
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.cli.visitor_segments import AskedSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
 
     check_format("--who", who)
     files = FileEvents.open(paths, settings)
     funnel = in_platform_words(funnel, files.mapping)
-    files = files.with_few_columns() if who is None and _is_plain(funnel) else files
-    events = files.clean()
+    files = files.with_few_columns() if who is None and segment is None and _is_plain(funnel) else files
+    clean, only = files.clean(), AskedSegment.read(segment, files)
+    events, days = only.events_of(clean, days)
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     limits = Limits(days.first, days.last, days.day_count, settings.timezone)
     own = files.mapping.own_words()
     found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
-    return found | {"rows": files.rows.as_json()}
+    return only.told(found, clean) | {"rows": files.rows.as_json()}
 
 
 def _is_plain(funnel: Funnel) -> bool:
@@ -98,6 +103,7 @@ ORDERS = (
 STEP_WHERE = "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold."
 BESIDE_A_DEFINITION = {
     "who", "definition", "as_json", "events", "more", "mapping", "session_rule", "first", "to", "last", "timezone",
+    "segment",
 }  # fmt: skip
 OVER = "A cohort for each hour, day, week or month of entry, with a funnel of its own."
 TIMES = "The time between two steps in bins, such as 1:3."
@@ -139,6 +145,7 @@ def funnel(
     by: By = None,
     by_attribution: ByAttribution = "first",
     limit: Limit = 25,
+    segment: SegmentName = None,
     first: From = None,
     to: To = None,
     last: Last = None,
@@ -158,7 +165,7 @@ def funnel(
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where}
     asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "bins": bins})
     rule, days = SessionRule.preset(session_rule), QuestionDays.read(first, to, last)
-    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone)
+    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone, segment)
     print_answer(found, lambda: _lines(found, who), as_json=as_json)
 
 

@@ -34,6 +34,14 @@ Where = Annotated[
     list[str] | None,
     typer.Option(help="What must hold of an event, such as 'cart_amount > 20'; give it once for each condition."),
 ]
+SegmentName = Annotated[
+    str | None,
+    typer.Option(
+        "--segment",
+        help="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
+        "a file with one, or FILE#NAME.",
+    ),
+]
 Timezone = Annotated[
     str | None,
     typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),

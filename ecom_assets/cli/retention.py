@@ -16,6 +16,7 @@ from ecom_assets.cli.options import (
     MorePaths,
     Orders,
     OwnData,
+    SegmentName,
     Timezone,
     Where,
     day_of,
@@ -25,7 +26,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import ends_of, of_days
-from ecom_assets.cli.visitor_segments import AskedSegment, Segment
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.activity import event_activity, order_activity
@@ -197,7 +198,7 @@ def retention(
     first: From = None,
     to: To = None,
     last: Last = None,
-    segment: Segment = None,
+    segment: SegmentName = None,
     range_of: RangeOf = None,
     timezone: Timezone = None,
     preset: Preset = None,

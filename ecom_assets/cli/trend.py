@@ -12,6 +12,7 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    SegmentName,
     Timezone,
     Where,
     all_paths,
@@ -20,7 +21,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment, Segment
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.trends.queries import trend_answer
@@ -77,7 +78,7 @@ def trend(
     by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are told apart.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
-    segment: Segment = None,
+    segment: SegmentName = None,
     first: From = None,
     to: To = None,
     last: Last = None,

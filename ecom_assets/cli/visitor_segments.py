@@ -1,25 +1,16 @@
-"""The option `--segment`: questions about the visitors of one visitor segment."""
+"""Questions about the visitors of one visitor segment, which `--segment` names."""
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import ibis.expr.types as ir
-import typer
 
 from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.sources.visitor_segments import visitor_segment_of_text
 from ecom_assets.visitor_segments.segment import VisitorSegment, event_types, in_segment
-
-Segment = Annotated[
-    str | None,
-    typer.Option(
-        "--segment",
-        help="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
-        "a file with one, or FILE#NAME.",
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,19 @@ class AskedSegment:
     def events(self, clean: ir.Table, as_of: date) -> ir.Table:
         """Return the events of the visitors in the segment as of a day; all events without one."""
         return clean if self.segment is None else in_segment(clean, self.segment, as_of)
+
+    def events_of(self, clean: ir.Table, days: QuestionDays) -> tuple[ir.Table, QuestionDays]:
+        """Return the events of the visitors in the segment as of the last of some days, and these days.
+
+        The days are fixed by all events, because those of the segment may end earlier.
+        """
+        if self.segment is None:
+            return clean, days
+        (known,) = clean.agg(newest=clean.event_date.max()).to_pyarrow().to_pylist()
+        if known["newest"] is None:
+            return clean, days
+        first, last = days.within(known["newest"])
+        return in_segment(clean, self.segment, last or known["newest"]), QuestionDays(first, last)
 
     def told(self, answer: dict[str, Any], clean: ir.Table) -> dict[str, Any]:
         """Return an answer that tells the segment, and warns of event types of it that no event has."""

@@ -110,6 +110,16 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     assert counts == [[2, 1], [1]]
 
 
+def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
+    """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers, with it the other."""
+    words = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")
+    both, loyal = (ecom(*words, *more, home=home).json for more in ((), ("--segment", home.parent / "one.yaml")))
+    assert [[step["count"] for step in one["steps"]] for one in (both, loyal)] == [[2, 1], [1, 1]]
+    assert ("segment" in both["definition"], loyal["definition"]["segment"]["name"]) == (False, "loyal")
+    early = ecom(*words, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home).json
+    assert [step["count"] for step in early["steps"]] == [0, 0], "on the 3rd Ann had bought once only"
+
+
 def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     """Bob came on the 2nd only; the data go on to the 5th, which may still grow."""
     (home.parent / "bob.yaml").write_text("bob: {did: purchase, at_most: 0}\n")
