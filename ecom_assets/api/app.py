@@ -14,6 +14,7 @@ from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
+    correlation,
     customers,
     experiments,
     funnels,
@@ -47,6 +48,7 @@ ROUTERS: Final[list[APIRouter]] = [
     retention.questions,
     trends.questions,
     experiments.questions,
+    correlation.questions,
     realtime.router,
     operation.router,
 ]

@@ -17,7 +17,7 @@ from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
-PAGED: Final = ("cohorts", "breakdown", "series", "stickiness", "lifecycle", "variants")
+PAGED: Final = ("cohorts", "breakdown", "series", "stickiness", "lifecycle", "variants", "correlations")
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -54,6 +54,11 @@ class Body(BaseModel):
             return None
         return Period.of(newest, self.time_range, self.start_date, self.end_date)
 
+    def as_of(self, newest: date) -> date:
+        """Return the last day, as of which a visitor segment is."""
+        covered = self.covered(newest)
+        return covered.end_date if covered else newest
+
 
 def segment_of(ask: Asking, body: Body) -> VisitorSegment | None:
     """Return the visitor segment that a query names or defines; None for all visitors."""
@@ -77,9 +82,9 @@ def seen_events(ask: Asking, body: Body, con: SQLBackend) -> ir.Table:
     events, segment = ask.reading.events_in(con), segment_of(ask, body)
     if segment is None:
         return events
-    newest = known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date
-    covered = body.covered(newest)
-    return in_segment(events, segment, covered.end_date if covered else newest)
+    return in_segment(
+        events, segment, body.as_of(known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date)
+    )
 
 
 def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, reads_all: bool = False) -> dict[str, Any]:

@@ -24,6 +24,7 @@ LISTS = {
 """The list of each answer that has one."""
 WITHOUT = {"/analytics/sales", "/analytics/customers"}
 FORMULA = "'=1+1"
+ASKED_BY_POST = ("/funnel", "/retention", "analytics/trend", "/experiment", "/correlation")
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -38,7 +39,8 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
     paths = {
         path
         for path in CASES.values()
-        if not path.endswith(("/funnel", "/retention", "analytics/trend", "/experiment")) or "customers" in path
+        if not path.endswith(("/funnel", "/retention", "analytics/trend", "/experiment", "/correlation"))
+        or "customers" in path
     }
     assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
 

@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
+from ecom_assets_tests.api import plain_correlation as correlated
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
@@ -111,6 +112,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
     "stickiness": ("/analytics/trend", paths.STICKY, paths.stickiness),
     "a lifecycle": ("/analytics/trend", paths.LIVES, paths.lifecycle),
+    "a correlation": ("/analytics/correlation", correlated.CORRELATION, correlated.correlation),
     "an experiment": ("/analytics/experiment", experiments.EXPERIMENT, experiments.experiment),
 }
 NOT_OF_THE_SHOP = {
@@ -131,6 +133,7 @@ NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/funnel": {"warnings"},
     "/analytics/retention": {"warnings"},
     "/analytics/trend": {"warnings"},
+    "/analytics/correlation": {"warnings"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
 has."""

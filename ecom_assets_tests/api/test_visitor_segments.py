@@ -19,6 +19,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "/analytics/trend": {"series": ["*:visitors"], "period": "month"},
     "/analytics/funnel": {"steps": ["page_view", "product_view"], "within": "60d"},
     "/analytics/retention": {"period": "month"},
+    "/analytics/correlation": {"funnel": {"steps": ["page_view", "product_view"], "within": "60d"}},
     "/analytics/experiment": {"variant": "event_type", "control": "page_view", "multiple": "first", "goal": "purchase"},
 }
 
@@ -40,13 +41,15 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
         return int(answer["series"][0]["total"])
     if path.endswith("funnel"):
         return int(answer["steps"][0]["count"])
+    if path.endswith("correlation"):
+        return int(answer["converted_count"] + answer["other_count"])
     name, count = ("cohorts", "size") if path.endswith("retention") else ("variants", "unit_count")
     return sum(one[count] for one in answer[name])
 
 
 @pytest.mark.parametrize("path", QUESTIONS)
 def test_every_question_is_about_the_visitors_of_the_segment(api: Asked, shop: PlainShop, path: str) -> None:
-    """Everybody begins a visit with a page view, so all four count the same people."""
+    """Everybody begins a visit with a page view, so all five count the same people."""
     bought = Counter(event["user_id"] for event in shop.events if event["event_type"] == "purchase")
     everybody = {event["user_id"] for event in shop.events}
     loyal = {who for who, count in bought.items() if count >= 2}

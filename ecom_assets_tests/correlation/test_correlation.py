@@ -189,6 +189,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
+        ({"funnel": {"steps": ["a"]}}, "two steps or more"),
         ({"funnel": {"steps": ["a", "b"], "per": "session"}}, "counts users, without `by` and `hold`"),
         ({"funnel": {"steps": ["a", "b"], "by": "brand"}}, "counts users, without `by` and `hold`"),
         ({"funnel": {"steps": ["a", "b"]}, "property": ["brand"]}, "did you mean 'properties'"),

@@ -197,6 +197,10 @@ class FunnelBody(Body):
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
 
+    def as_of(self, newest: date) -> date:
+        """Return the last day of entry, as of which a visitor segment is."""
+        return self.last_day or super().as_of(newest)
+
     def funnel(self) -> Funnel:
         """Return the definition."""
         days = {"time_range", "start_date", "end_date", "first", "last_day", "last"}

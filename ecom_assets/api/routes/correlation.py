@@ -1,0 +1,95 @@
+"""The route for correlation by POST: what goes with the conversion of a funnel."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecom_assets.api.auth.personal_data import named_by_funnel, require_personal
+from ecom_assets.api.models import Answer
+from ecom_assets.api.parameters import Ask, JustSliced
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question
+from ecom_assets.api.routes.funnels import ExclusionAsked, Order, StepAsked
+from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
+from ecom_assets.correlation.queries import correlation_answer
+from ecom_assets.funnels.definition import MIN_STEPS
+from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, check_columns
+
+questions = APIRouter(tags=["ad hoc"])
+
+
+class FunnelAsked(BaseModel):
+    """The funnel of a correlation, per visitor."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MOST_COMPILED_STEPS, description="In order")
+    within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
+    order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
+    where: Conditions
+    exclude: list[ExclusionAsked | Name] = Field(
+        default_factory=list, max_length=20, description="Events that may not come between steps"
+    )
+    exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
+
+
+class CorrelationBody(Body):
+    """The definition of a correlation; see docs/metrics.md."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"funnel": {"steps": ["product_view", "purchase"]}, "properties": ["product_category"]}]
+        }
+    )
+
+    funnel: FunnelAsked = Field(description="Whose conversion is looked at")
+    properties: list[Name] = Field(
+        default_factory=list, max_length=MAX_PROPERTIES, description="Columns or properties.key of the first step"
+    )
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many event types and values are told")
+    confidence: float = Field(0.95, ge=0.5, le=0.9999, description="Confidence of intervals")
+
+    def correlation(self) -> Correlation:
+        """Return the definition."""
+        return Correlation.from_mapping(
+            self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
+        )
+
+
+class Correlated(BaseModel):
+    """An event type, or a value of a property, and how it goes with conversion."""
+
+    property: str | None = Field(description="The property; null for an event type")
+    value: str = Field(description="Its value, or the event type", examples=["search"])
+    converted_count: int = Field(description="Visitors with it who converted")
+    other_count: int = Field(description="Visitors with it who entered and did not convert")
+    odds_ratio: float = Field(description="How many times as high the odds to convert are with it")
+    low: float = Field(description="Lower end of its interval")
+    high: float = Field(description="Upper end of its interval")
+    is_enough: bool = Field(description="Whether there are enough data for the interval to hold")
+
+
+class CorrelationAnswer(Answer):
+    """The result of a correlation."""
+
+    event_count: int = Field(description="Events that were looked at")
+    converted_count: int = Field(description="Visitors who converted")
+    other_count: int = Field(description="Visitors who entered and did not convert")
+    total_count: int = Field(description="How many event types and values are told")
+    correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
+    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+
+
+@questions.post(
+    "/analytics/correlation",
+    response_model=CorrelationAnswer,
+    summary="What goes with the conversion of a funnel",
+    responses=documented(400, 409, 413),
+)
+def correlation(ask: Ask, asked: JustSliced, body: CorrelationBody) -> dict[str, Any]:
+    """Return which event types and properties go with conversion, by odds ratios."""
+    definition = body.correlation()
+    require_personal(ask.request.scope, [*named_by_funnel(definition.funnel), *definition.properties])
+    check_columns(definition.funnel, ask.reading.lacking)
+    return answer_question(ask, asked, body, lambda con, events, _: correlation_answer(con, events, definition))
