@@ -42,7 +42,8 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
     if not breakdown:
         return []
     width = max(len(entry["value"]) for entry in breakdown)
-    lines = ["", f"By {definition['by']} ({definition['by_attribution']})"]
+    by = definition["by"] if isinstance(definition["by"], str) else ", ".join(definition["by"])
+    lines = ["", f"By {by} ({definition['by_attribution']})"]
     for entry in breakdown:
         counts = " ".join(f"{step['count']:>10,}" for step in entry["steps"])
         lines.append(f"  {entry['value']:{width}} {counts}  {percent(entry['steps'][-1]['conversion_from_start'])}")

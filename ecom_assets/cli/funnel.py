@@ -121,7 +121,8 @@ Excluded = Annotated[
     typer.Option(help="An event type that may not come between the steps; `a:2:3` only between steps 2 and 3."),
 ]
 ExclusionRule = Annotated[str, typer.Option(help="mixpanel keeps the steps before an excluded event, posthog none.")]
-By = Annotated[str | None, typer.Option(help="Break down by this column, or by properties.key.")]
+BY = "Break down by this column, or by properties.key; give it again for further columns."
+By = Annotated[list[str] | None, typer.Option(help=BY)]
 ByAttribution = Annotated[str, typer.Option(help="Whose value counts: first, last, all, step_1, step_2, …")]
 Limit = Annotated[int, typer.Option(help="So many values stand by themselves; the rest is Other.")]
 Who = Annotated[Path | None, typer.Option(help="Write who is at each step to this .parquet or .csv file.")]

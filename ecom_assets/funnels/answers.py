@@ -91,6 +91,7 @@ def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list
     return [name for name in asked if name not in seen]
 
 
+NO_VALUE: Final = "(none)"
 TIMES: Final = ("from_previous", "from_start")
 TENTHS: Final = {"median": 5, "p90": 9}
 """Quantiles by the tenths of units that were no slower."""

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.answers import NO_VALUE
 from ecom_assets.funnels.columns import (
     ENTRY,
     check_columns,
@@ -224,6 +225,8 @@ def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, 
 
 
 VALUE = "by_value"
+SEPARATOR = "\x1f"
+"""Between the values of several columns: the separator of units, which no text of people holds."""
 
 
 def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
@@ -253,7 +256,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
             "or count per user."
         )
     events = counted_events(events, funnel, units)
-    value = {VALUE: text_of(events, funnel.by)} if funnel.by else {}
+    value = {VALUE: value_of(events, funnel.by_columns)} if funnel.by else {}
     events = events.mutate(**value)
     if funnel.order in {"exact", "any"}:
         found = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
@@ -262,6 +265,15 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     tries = _tries(events, rows, funnel, matching, units)
     told = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
     return _with_events(told, rows, units, list(value))
+
+
+def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
+    """Return the value of a breakdown as text, those of several columns with a separator; null if all are missing."""
+    first, *others = texts = [text_of(events, column) for column in columns]
+    if not others:
+        return first
+    joined: ir.StringValue = ibis.literal(SEPARATOR).join([text.fill_null(NO_VALUE) for text in texts])
+    return ibis.coalesce(*texts).isnull().ifelse(ibis.null("string"), joined)
 
 
 def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Sequence[str]) -> ir.Table:

@@ -169,6 +169,7 @@ def _check_key(key: object, known: tuple[str, ...], place: str) -> None:
 
 MIN_STEPS: Final = 1
 MAX_STEPS: Final = 64
+MAX_BY: Final = 5
 MAX_WINDOW_S: Final = 100 * 366 * 86_400
 GREATEST_LIMIT: Final = 1_000
 WALKED: Final = ("ordered", "strict_increase", "clickhouse_default")
@@ -290,7 +291,7 @@ class Funnel:
         exclude: Events that must not occur between steps.
         exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
             `posthog` drops the whole unit.
-        by: The column to break the numbers down by.
+        by: The column to break the numbers down by, or several.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.
         limit: How many values to show, the most frequent ones; the others are "Other".
@@ -307,7 +308,7 @@ class Funnel:
     hold: tuple[str, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
     exclusion_rule: str = "mixpanel"
-    by: str | None = None
+    by: str | tuple[str, ...] | None = None
     by_attribution: str = "first"
     limit: int = 25
     where: Where = EVERYTHING
@@ -331,14 +332,21 @@ class Funnel:
         self._check_exclusions()
         for column in self.hold:
             check_column("`hold`", column)
-        if self.by is not None:
-            check_column("`by`", self.by)
+        self._check_by()
         if not isinstance(self.limit, int) or not 1 <= self.limit <= GREATEST_LIMIT:
             raise DefinitionError(f"`limit` is a number of values from 1 to {GREATEST_LIMIT}; got {self.limit!r}.")
         self._check_order()
         self._check_over()
         if self.time_to_convert:
             self.time_to_convert.check(len(self.steps))
+
+    def _check_by(self) -> None:
+        columns = self.by_columns
+        for column in columns:
+            check_column("`by`", column)
+        if (self.by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(columns)) < len(columns):
+            raise DefinitionError(f"`by` is 1 to {MAX_BY} different columns; got {self.by!r}.")
+        object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
 
     def _check_over(self) -> None:
         _check_choice("week_start", self.week_start, WEEKDAYS)
@@ -405,10 +413,15 @@ class Funnel:
         return [*self.steps, *(one.event for one in self.exclude)]
 
     @property
+    def by_columns(self) -> tuple[str, ...]:
+        """The columns of `by`; none without a breakdown."""
+        return tuple(self.by) if isinstance(self.by, list | tuple) else () if self.by is None else (self.by,)
+
+    @property
     def columns(self) -> list[str]:
         """The columns and keys that the definition names, apart from those of the unit; with repetitions."""
         compared = [column for step in self.conditions for column in step.columns]
-        return [*compared, *columns_of(self.where), *self.hold, *([self.by] if self.by else [])]
+        return [*compared, *columns_of(self.where), *self.hold, *self.by_columns]
 
     @property
     def unit_column(self) -> str:
@@ -427,7 +440,8 @@ class Funnel:
             found["exclude"] = [one.to_mapping() for one in self.exclude]
             found["exclusion_rule"] = self.exclusion_rule
         if self.by is not None:
-            found |= {"by": self.by, "by_attribution": self.by_attribution, "limit": self.limit}
+            by = self.by if isinstance(self.by, str) else list(self.by_columns)
+            found |= {"by": by, "by_attribution": self.by_attribution, "limit": self.limit}
         if self.over is not None:
             found |= {"over": self.over} | ({"week_start": self.week_start} if self.over == "week" else {})
         if self.time_to_convert is not None:

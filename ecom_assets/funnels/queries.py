@@ -9,8 +9,8 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_types import Words, missing_type_warnings
-from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
-from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.answers import NO_VALUE, step_answers, step_row, types_in_doubt
+from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.conversion_time import conversion_times
@@ -360,7 +360,18 @@ def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
         by_label.setdefault(row["label"], []).append(row)
     sizes = {label: sum(row["count"] for row in found if row["step"] == 1) for label, found in by_label.items()}
     in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
-    return [{"value": label, "steps": step_answers(funnel, by_label[label])} for label in in_order]
+    return [
+        {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
+        for label in in_order
+        for values in [_values(funnel, label)]
+    ]
+
+
+def _values(funnel: Funnel, label: str) -> list[str]:
+    """Return the values of a label: one for each column of `by`, or "Other" alone."""
+    if label == NO_VALUE:
+        return [NO_VALUE] * len(funnel.by_columns)
+    return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
 
 
 def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:

@@ -11,11 +11,10 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.answers import EDGES_S, TENTHS, TIMES
+from ecom_assets.funnels.answers import EDGES_S, NO_VALUE, TENTHS, TIMES
 from ecom_assets.funnels.chains import VALUE
 from ecom_assets.funnels.definition import Funnel
 
-NO_VALUE: Final = "(none)"
 OTHER: Final = "Other"
 EXACT: Final = "decimal(38, 0)"
 """The type in which microseconds are added up, because many years of many units exceed 64 bits."""

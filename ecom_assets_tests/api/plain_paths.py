@@ -71,7 +71,9 @@ def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
         "event_count": len(shop.events),
         "steps": _timed_steps(tries, steps),
         "total_count": len(in_order),
-        "breakdown": [{"value": value, "steps": _timed_steps(parts[value], steps)} for value in in_order],
+        "breakdown": [
+            {"value": value, "values": [value], "steps": _timed_steps(parts[value], steps)} for value in in_order
+        ],
         "warnings": [],
         **dict.fromkeys(("entries", "cohorts", "time_to_convert")),
     }

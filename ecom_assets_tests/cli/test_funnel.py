@@ -244,6 +244,18 @@ def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Pa
     assert said.out.splitlines()[-1] == "Rows: 6 read, all counted"
 
 
+def test_several_columns_are_broken_down_together(home: Path, events: Path) -> None:
+    words = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
+    said = ecom("funnel", "--events", events, *STEPS, *words, home=home)
+    assert "By product_category, visitor_id (first)" in said.out
+    found = ecom("funnel", "--events", events, *STEPS, *words, "--json", home=home).json["breakdown"]
+    assert [(one["value"], one["values"], [step["count"] for step in one["steps"]]) for one in found] == [
+        ("hats / ann", ["hats", "ann"], [1, 1]),
+        ("hats / cid", ["hats", "cid"], [1, 0]),
+        ("Other", ["Other"], [1, 1]),
+    ]
+
+
 def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
     said = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
     assert [line.split()[:3] for line in said.out.splitlines()[:-1]] == [["1", "any", "1"], ["2", "any", "2"]]

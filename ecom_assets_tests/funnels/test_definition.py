@@ -56,6 +56,13 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         assert Funnel.from_mapping(over.to_mapping()) == over
 
 
+def test_one_column_in_a_list_is_that_column() -> None:
+    assert Funnel.from_mapping({"steps": ["a"], "by": ["c"]}).to_mapping()["by"] == "c"
+    both = Funnel.from_mapping({"steps": ["a"], "by": ["c", "properties.d"]})
+    assert both.to_mapping()["by"] == ["c", "properties.d"]
+    assert Funnel.from_mapping(both.to_mapping()) == both
+
+
 def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
     steps = [
         {"event_type": "cart", "where": "price > 10"},
@@ -93,6 +100,9 @@ REFUSED = [
     ({"steps": ["a", "b"], "hold": "session_id"}, "needs `hold`, a list of columns"),
     ({"steps": ["a", "b"], "hold": ["x.y"]}, "only properties has keys"),
     ({"steps": ["a", "b"], "by": 5}, "names the column 5; write a column"),
+    ({"steps": ["a", "b"], "by": ["c", "c"]}, "`by` is 1 to 5 different columns"),
+    ({"steps": ["a", "b"], "by": [*"cdefgh"]}, "`by` is 1 to 5 different columns"),
+    ({"steps": ["a", "b"], "by": []}, "`by` is 1 to 5 different columns"),
     ({"steps": ["a", "b"], "by": "c", "by_attribution": "step_3"}, "did you mean 'step_2'"),
     ({"steps": ["a", "b"], "by": "c", "limit": 0}, "from 1 to 1000; got 0"),
     ({"steps": ["a", "b"], "exclude": "c"}, "needs `exclude`, a list of event types"),

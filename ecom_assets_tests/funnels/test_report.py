@@ -138,6 +138,29 @@ def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
     }  # fmt: skip
 
 
+@examples(12)
+@given(within_s=st.integers(1, 6), seed=seeds)
+def test_several_columns_are_broken_down_together(within_s: int, seed: int) -> None:
+    drawn = random_streams(seed, streams=40, micros=SECOND)
+    events = [*{(event.who, event.at): event for event in drawn}.values()]  # no two at one time
+    funnel = Funnel(DISJOINT, within_s, by=("category", "price"), by_attribution="step_1", limit=1_000)
+    expected: dict[str, list[int]] = defaultdict(lambda: [0] * len(DISJOINT))
+    for stream in streams_of(events).values():
+        times = first_longest_chain(stream, funnel)
+        for step in range(len(times)):
+            (first,) = (event for event in stream if event.at == times[0])
+            parts = [first.category or "(none)", "(none)" if first.price is None else str(first.price)]
+            expected["(none)" if parts == ["(none)"] * 2 else "\x1f".join(parts)][step] += 1
+    assert counts_by_label(events, funnel) == dict(expected)
+
+
+def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> None:
+    # PostHog's breakdown by "all events": Ann counts for hats and for shoes, and carts shoes only.
+    events = [Event("Ann", 0, "view", "hats"), Event("Ann", 1, "view", "shoes"), Event("Ann", 2, "cart", "shoes")]
+    funnel = Funnel(VIEW_CART, hold=("category",), by="category")
+    assert counts_by_label(events, funnel) == {"hats": [1, 0], "shoes": [1, 1]}
+
+
 @examples(6)
 @given(
     steps=step_lists,

@@ -187,7 +187,7 @@ class FunnelBody(Body):
         default_factory=list, max_length=20, description="Events that may not come between steps"
     )
     exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
-    by: Name | None = Field(None, description="Column of the breakdown")
+    by: Name | list[Name] | None = Field(None, max_length=500, description="Column of the breakdown, or up to 5")
     by_attribution: str = Field("first", max_length=10, description="first, last, all or step_2 and the like")
     limit: int = Field(25, ge=1, le=1_000, description="Values that stand by themselves; the others are Other")
     first: date | None = Field(None, alias="from", description="First day of entry; later steps may follow any time")
@@ -259,6 +259,7 @@ class FunnelPart(BaseModel):
     """The funnel of one value of the breakdown."""
 
     value: str | None = Field(description="The value; Other for those beyond the limit")
+    values: list[str] = Field(description="The value of each column of the breakdown; Other alone")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
 
 
