@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh_tridiagonal
-from scipy.special import digamma, expit, gammaln
+import scipy
 
 from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_limits, rounded, top_of
 
@@ -54,7 +53,7 @@ class BgNbd:
 
     def alive_probability(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return the probability that each customer is still active; 1 for those without a repeat order."""
-        return np.asarray(expit(-self._log_odds_left(orders, first_to_last, observed)), dtype=np.float64)
+        return np.asarray(scipy.special.expit(-self._log_odds_left(orders, first_to_last, observed)), dtype=np.float64)
 
     def expected_if_alive(self, orders: Floats, observed: Floats, ahead: float) -> Floats:
         """Return the expected orders in the next `ahead` weeks of customers who are still active.
@@ -80,8 +79,18 @@ class BgNbd:
 
     def _log_likelihoods(self, told: Histories) -> Floats:
         r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, told.orders
-        rate = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + told.observed)
-        stay = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+        rate = (
+            scipy.special.gammaln(r + x)
+            - scipy.special.gammaln(r)
+            + r * np.log(alpha)
+            - (r + x) * np.log(alpha + told.observed)
+        )
+        stay = (
+            scipy.special.gammaln(a + b)
+            + scipy.special.gammaln(b + x)
+            - scipy.special.gammaln(b)
+            - scipy.special.gammaln(a + b + x)
+        )
         left = np.logaddexp(0, self._log_odds_left(x, told.first_to_last, told.observed))
         return np.asarray(rate + stay + left, dtype=np.float64)
 
@@ -89,12 +98,17 @@ class BgNbd:
         """Return the derivatives of the log-likelihood with respect to r, alpha, a and b."""
         r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, told.orders
         until_now, until_last = alpha + told.observed, alpha + told.first_to_last
-        left = expit(self._log_odds_left(x, told.first_to_last, told.observed))
-        together = digamma(a + b) - digamma(a + b + x)
-        by_r = digamma(r + x) - digamma(r) + np.log(alpha / until_now) + left * np.log(until_now / until_last)
+        left = scipy.special.expit(self._log_odds_left(x, told.first_to_last, told.observed))
+        together = scipy.special.digamma(a + b) - scipy.special.digamma(a + b + x)
+        by_r = (
+            scipy.special.digamma(r + x)
+            - scipy.special.digamma(r)
+            + np.log(alpha / until_now)
+            + left * np.log(until_now / until_last)
+        )
         by_alpha = r / alpha - (r + x) / until_now + left * (r + x) * (1 / until_now - 1 / until_last)
         by_a = together + left / a
-        by_b = together + digamma(b + x) - digamma(b) - left / (b + np.maximum(x, 1) - 1)
+        by_b = together + scipy.special.digamma(b + x) - scipy.special.digamma(b) - left / (b + np.maximum(x, 1) - 1)
         return np.array([by @ told.customers for by in (by_r, by_alpha, by_a, by_b)])
 
 
@@ -123,14 +137,14 @@ def fit_bg_nbd(told: Histories) -> "Fitted[BgNbd] | NoFit":
 
 
 def _parameters(place: Floats) -> tuple[float, float, float, float]:
-    rate, r, leave, total = np.exp(place[0]), np.exp(place[1]), expit(place[2]), np.exp(place[3])
+    rate, r, leave, total = np.exp(place[0]), np.exp(place[1]), scipy.special.expit(place[2]), np.exp(place[3])
     return float(r), float(r / rate), float(leave * total), float((1 - leave) * total)
 
 
 def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
     model = BgNbd(*_parameters(place))
     by_r, by_alpha, by_a, by_b = model.slope(told)
-    leave, total = expit(place[2]), model.a + model.b
+    leave, total = scipy.special.expit(place[2]), model.a + model.b
     slope = [
         -model.alpha * by_alpha,
         model.r * by_r + model.alpha * by_alpha,
@@ -153,7 +167,7 @@ def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
     middle = np.array([(a - b) / (a + b), *(a - b) * (a + b - 2) / (sizes * (sizes + 2))])
     first = 4 * a * b / ((a + b) ** 2 * (a + b + 1))
     squares = np.array([first, *4 * n * (n + a - 1) * (n + b - 1) * (n + a + b - 2) / over])
-    places, vectors = eigh_tridiagonal(middle, np.sqrt(squares))
+    places, vectors = scipy.linalg.eigh_tridiagonal(middle, np.sqrt(squares))
     leave = (1 + places) / 2
     return np.where(leave == 0, np.finfo(np.float64).tiny, leave), vectors[0] ** 2
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma, gammaln
+import scipy
 
 from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_limits, rounded, top_of
 
@@ -32,7 +32,7 @@ class GammaGamma:
         """Return the log-likelihood of customers with these orders and total amounts: the note's equation 1a."""
         p, q, v = self.p, self.q, self.v
         shape = p * orders
-        gammas = gammaln(shape + q) - gammaln(shape) - gammaln(q)
+        gammas = scipy.special.gammaln(shape + q) - scipy.special.gammaln(shape) - scipy.special.gammaln(q)
         logs = q * np.log(v) + shape * np.log(amount) - np.log(amount / orders) - (shape + q) * np.log(amount + v)
         return float((gammas + logs).sum())
 
@@ -40,8 +40,10 @@ class GammaGamma:
         """Return the derivatives of the log-likelihood with respect to p, q and v."""
         p, q, v = self.p, self.q, self.v
         shape = p * orders
-        by_p = orders * (digamma(shape + q) - digamma(shape) + np.log(amount) - np.log(amount + v))
-        by_q = digamma(shape + q) - digamma(q) + np.log(v) - np.log(amount + v)
+        by_p = orders * (
+            scipy.special.digamma(shape + q) - scipy.special.digamma(shape) + np.log(amount) - np.log(amount + v)
+        )
+        by_q = scipy.special.digamma(shape + q) - scipy.special.digamma(q) + np.log(v) - np.log(amount + v)
         by_v = q / v - (shape + q) / (amount + v)
         return np.array([by_p.sum(), by_q.sum(), by_v.sum()])
 

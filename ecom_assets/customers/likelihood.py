@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import scipy  # loads scipy.optimize where it is called first; most processes fit nothing
 
 Floats = npt.NDArray[np.float64]
 Model = TypeVar("Model")
@@ -63,7 +63,9 @@ def top_of(
         return -height / weight, -slope / weight
 
     options: Any = {"maxiter": 1000, "ftol": 1e-15, "gtol": STEEPEST}
-    place: Floats = minimize(downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    place: Floats = scipy.optimize.minimize(
+        downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
     free = np.array([low < one < high for one, (low, high) in zip(place, bounds, strict=True)])
     place = _on_top(lambda here: downhill(here)[1], place, free)
     inside = all(low <= one <= high for one, (low, high) in zip(place, bounds, strict=True))

@@ -60,7 +60,6 @@ class ValueRule:
 WEEK_DAYS = 7
 DECIMALS = 6
 HISTORY = ("customer_id", "as_of_date", "repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
-CENT: Final = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
 
 
 def histories(purchases: Purchases) -> ir.Table:
@@ -205,4 +204,5 @@ def _rounded(numbers: Floats) -> Floats:
 
 def _money(amounts: Floats) -> pa.Array:
     cents = pa.array(np.round(amounts * 100).astype(np.int64)).cast(pa.decimal128(19, 0))
-    return pc.multiply(cents, CENT).cast(pa.decimal128(18, 2))
+    cent = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
+    return pc.multiply(cents, cent).cast(pa.decimal128(18, 2))
