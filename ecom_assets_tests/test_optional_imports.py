@@ -23,6 +23,7 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom
             marks=pytest.mark.slow,
         ),
         ("ECOM_WAREHOUSE", "spark://local", "spark", ["pyspark", "py4j", "py4j.protocol"]),
+        ("ECOM_WAREHOUSE", "spark://local", "spark", ["deltalake"]),
         ("ECOM_EVENTS", "snowflake://u@a/SHOP/EVENTS", "snowflake", ["snowflake", "snowflake.connector"]),
     ],
 )

@@ -1,14 +1,15 @@
 """The files of a Spark table, found as any program finds them. Not here: tests."""
 
-import json
 from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
 
 from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 
 
 def live_files(engine: SparkEngine) -> list[Path]:
-    """Return the files of visits as any program finds them: those of the manifest with the highest number."""
+    """Return the files of visits, as Delta lists them, in the order of their paths."""
     folder = engine.where_spark_is.folder / "mart" / "visits"
-    newest = max((folder / "_log").glob("*.json"))
-    slices = json.loads(newest.read_text())["slices"]
-    return [folder / name for part in slices.values() for name in part["files"]]
+    listed = pa.table(DeltaTable(folder).get_add_actions())["path"].to_pylist()
+    return [folder / path for path in sorted(listed)]

@@ -5,7 +5,9 @@ Not here: the log of which files count (`test_spark_log.py`), faults (`test_spar
 
 import duckdb
 import ibis
+import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from ecom_assets.errors import ContractError
 from ecom_assets.settings.settings import Settings
@@ -43,16 +45,25 @@ def test_spark_starts_once_however_often_it_is_opened(spark_settings: Settings, 
     assert stored(spark_engine) == [(ONE, "ann")], "a session that was there sees what another one committed"
 
 
-def test_any_program_finds_the_live_files_in_the_newest_manifest(spark_engine: SparkEngine) -> None:
+def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engine: SparkEngine) -> None:
     spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
     files = [str(path) for path in live_files(spark_engine)]
     assert len(files) == 2, "one file a day"
-    found = duckdb.connect().execute(
+    wanted = [(ONE, "ann"), (TWO, "eva")]
+    by_duckdb = duckdb.connect().execute(
         "SELECT visit_date, visitor_id FROM read_parquet($files, hive_partitioning = true) ORDER BY ALL",
         {"files": files},
     )
-    assert found.fetchall() == [(ONE, "ann"), (TWO, "eva")]
+    assert by_duckdb.fetchall() == wanted
+    folder = str(spark_engine.where_spark_is.folder / "mart" / "visits")
+    assert pl.scan_delta(folder).sort("visit_date").collect().rows() == wanted
+    table = DeltaTable(folder)
+    assert sorted(table.to_pyarrow_table().to_pylist(), key=str) == [
+        {"visit_date": day, "visitor_id": who} for day, who in wanted
+    ]
+    before = DeltaTable(folder, version=table.version() - 1)
+    assert sorted(before.to_pyarrow_table()["visitor_id"].to_pylist()) == ["ann", "bob"], "for those who began before"
 
 
 def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(spark_engine: SparkEngine) -> None:

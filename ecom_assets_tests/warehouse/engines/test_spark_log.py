@@ -1,78 +1,122 @@
 """The log of which files count: one writer wins whole, transactions are all or nothing, and old files go in time.
 
-Not here: writing files (`test_spark.py`).
+Files are Arrow's here, so that no Spark has to start. Not here: writing by Spark (`test_spark.py`).
 """
 
+import json
 import os
 import threading
 import time
+import uuid
+from datetime import date
 from pathlib import Path
 
+import ibis
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
-from ecom_assets.atomic_files import create_once
 from ecom_assets.errors import ConnectionLostError, WarehouseError
-from ecom_assets.warehouse.engines.spark import log as slice_log
-from ecom_assets.warehouse.engines.spark.log import KEEP_S, Change, Manifest, Part, SliceLog, commit
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.warehouse.engines.spark import commits as spark_commits
+from ecom_assets.warehouse.engines.spark import log as spark_log
+from ecom_assets.warehouse.engines.spark.commits import PENDING, TRANSACTIONS, Commits
+from ecom_assets.warehouse.engines.spark.log import KEEP_HOURS, Change, DataFile, Snapshot, TableLog
 
 ONE, TWO = "2026-03-01", "2026-03-02"
+COLUMNS = ibis.schema({"visit_date": "date", "visitor_id": "string"})
+HOUR_S = 3600
 
 
-def table(root: Path, name: str = "visits") -> SliceLog:
+def table(root: Path, name: str = "visits") -> TableLog:
     """Return the log of an empty table."""
-    log = SliceLog(root / "mart" / name, root / "_transactions")
-    log.publish(lambda newest: newest or Manifest({"visit_date": "date"}, "visit_date"))
+    log = TableLog(root / "mart" / name)
+    log.create(COLUMNS, "visit_date")
     return log
 
 
-def newest(log: SliceLog) -> Manifest:
+def written(log: TableLog, day: str, who: str) -> DataFile:
+    """Write a file of one visitor, which counts for nothing yet."""
+    path = log.folder / f"visit_date={day}" / f"{who}-{uuid.uuid4().hex[:4]}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"visitor_id": [who]}), path)
+    return DataFile(path.relative_to(log.folder).as_posix(), path.stat().st_size, 1, {"visitor_id": 0})
+
+
+def change(log: TableLog, *days: str, to: str) -> Change:
+    """Begin to replace days with a visitor each."""
+    return Change(log, newest(log), days, {day: (written(log, day, to),) for day in days})
+
+
+def newest(log: TableLog) -> Snapshot:
     found = log.current()
     assert found is not None
     return found
 
 
-def change(log: SliceLog, *days: str, to: str) -> Change:
-    """Begin to replace days with a file each, named `to`."""
-    return Change(log, newest(log), days, {day: Part(1, (f"version={to}/{day}.parquet",)) for day in days})
-
-
-def files(log: SliceLog) -> list[str]:
-    return sorted(newest(log).files)
+def visitors(log: TableLog) -> list[tuple[str, str]]:
+    """Return what another reader of Delta finds."""
+    found = pl.scan_delta(str(log.folder)).select("visit_date", "visitor_id").sort(pl.all()).collect()
+    return [(str(day), who) for day, who in found.rows()]
 
 
 def test_writers_of_different_days_both_stay(tmp_path: Path) -> None:
-    log = table(tmp_path)
-    first, second = change(log, ONE, to="a"), change(log, TWO, to="b")
-    commit([first], tmp_path)
-    commit([second], tmp_path)
-    assert files(log) == [f"version=a/{ONE}.parquet", f"version=b/{TWO}.parquet"]
+    log, commits = table(tmp_path), Commits(tmp_path)
+    first, second = change(log, ONE, to="ann"), change(log, TWO, to="bob")
+    commits.commit([first])
+    commits.commit([second])
+    assert visitors(log) == [(ONE, "ann"), (TWO, "bob")]
 
 
 def test_of_two_that_began_on_one_day_the_later_must_begin_anew(tmp_path: Path) -> None:
-    log = table(tmp_path)
-    paused, quick = change(log, ONE, TWO, to="a"), change(log, TWO, to="b")
-    commit([quick], tmp_path)
+    log, commits = table(tmp_path), Commits(tmp_path)
+    paused, quick = change(log, ONE, TWO, to="ann"), change(log, TWO, to="bob")
+    commits.commit([quick])
     with pytest.raises(ConnectionLostError, match="Another run replaced the same days"):
-        commit([paused], tmp_path)
-    assert files(log) == [f"version=b/{TWO}.parquet"]
-    commit([change(log, ONE, TWO, to="c")], tmp_path)
-    assert files(log) == [f"version=c/{ONE}.parquet", f"version=c/{TWO}.parquet"]
+        commits.commit([paused])
+    assert visitors(log) == [(TWO, "bob")]
+    commits.commit([change(log, ONE, TWO, to="eva")])
+    assert visitors(log) == [(ONE, "eva"), (TWO, "eva")]
 
 
 def test_a_whole_table_is_in_conflict_with_any_of_its_days(tmp_path: Path) -> None:
-    log = table(tmp_path)
+    log, commits = table(tmp_path), Commits(tmp_path)
     emptied = Change(log, newest(log), None, {})
-    commit([change(log, ONE, to="a")], tmp_path)
+    commits.commit([change(log, ONE, to="ann")])
     with pytest.raises(ConnectionLostError):
-        commit([emptied], tmp_path)
-    assert files(log) == [f"version=a/{ONE}.parquet"]
+        commits.commit([emptied])
+    assert visitors(log) == [(ONE, "ann")]
 
 
-def test_an_empty_slice_takes_its_day_out(tmp_path: Path) -> None:
-    log = table(tmp_path)
-    commit([change(log, ONE, TWO, to="a")], tmp_path)
-    commit([Change(log, newest(log), (ONE,), {})], tmp_path)
-    assert files(log) == [f"version=a/{TWO}.parquet"]
+def test_an_empty_slice_takes_its_day_out_and_is_no_commit_where_there_is_none(tmp_path: Path) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
+    commits.commit([change(log, ONE, TWO, to="ann")])
+    commits.commit([Change(log, newest(log), (ONE,), {})])
+    assert visitors(log) == [(TWO, "ann")]
+    version = newest(log).version
+    commits.commit([Change(log, newest(log), (ONE,), {})])
+    assert newest(log).version == version
+
+
+def test_another_program_that_commits_in_between_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
+    mine = change(log, ONE, to="ann")
+    theirs = table(tmp_path)
+    other = change(theirs, TWO, to="bob")
+    ask = Change.require_untouched
+
+    def overtaken(asked: Change, seen: Snapshot) -> None:
+        ask(asked, seen)
+        if asked is mine:
+            monkeypatch.setattr(Change, "require_untouched", ask)
+            theirs.put(other)  # without the lock, as a program does that knows only Delta
+
+    monkeypatch.setattr(Change, "require_untouched", overtaken)
+    commits.commit([mine])
+    assert visitors(log) == [(ONE, "ann"), (TWO, "bob")]
 
 
 def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -80,108 +124,190 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     days = [f"2026-03-{n:02}" for n in range(1, 21)]
 
     def write(day: str) -> None:
-        own = SliceLog(log.folder, tmp_path / "_transactions")
-        commit([change(own, day, to=day)], tmp_path)
+        own = TableLog(log.folder)
+        Commits(tmp_path).commit([change(own, day, to=f"v{day}")])
 
     writers = [threading.Thread(target=write, args=(day,)) for day in days]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert sorted(newest(log).slices) == days
-    assert newest(log).number == 21
+    assert visitors(log) == [(day, f"v{day}") for day in days]
+    assert newest(log).version == 20
 
 
 @pytest.fixture
-def two_tables(tmp_path: Path) -> tuple[SliceLog, SliceLog]:
+def two_tables(tmp_path: Path) -> tuple[TableLog, TableLog]:
     """Two tables with a day each."""
     logs = (table(tmp_path, "visits"), table(tmp_path, "sessions"))
     for log in logs:
-        commit([change(log, ONE, to="old")], tmp_path / "_transactions")
+        Commits(tmp_path).commit([change(log, ONE, to="old")])
     return logs
 
 
-def test_a_transaction_over_two_tables_shows_in_both_or_in_neither(
-    two_tables: tuple[SliceLog, SliceLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def seen_by_us(root: Path, *logs: TableLog) -> list[str]:
+    """Return whose files a session of ours reads, table by table."""
+    Commits(root).settle()
+    return [Path(path).name.partition("-")[0] for log in logs for path in newest(log).files]
+
+
+def test_a_transaction_over_two_tables_shows_in_both(two_tables: tuple[TableLog, TableLog], tmp_path: Path) -> None:
+    Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
+    assert [visitors(log) for log in two_tables] == [[(ONE, "new")]] * 2
+    assert not (tmp_path / TRANSACTIONS / PENDING).exists()
+
+
+def test_a_transaction_that_was_overtaken_in_one_table_changes_none(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path
 ) -> None:
     visits, sessions = two_tables
-    seen: list[list[str]] = []
-
-    def looking(path: Path, text: str) -> bool:
-        seen.append([*files(visits), *files(sessions)])
-        return create_once(path, text)
-
-    monkeypatch.setattr(slice_log, "create_once", looking)
-    commit([change(log, ONE, to="new") for log in two_tables], tmp_path / "_transactions")
-    assert seen == [[f"version=old/{ONE}.parquet"] * 2] * 3, "two manifests and the mark that makes them count"
-    assert [*files(visits), *files(sessions)] == [f"version=new/{ONE}.parquet"] * 2
+    slow = [change(log, ONE, to="slow") for log in (visits, sessions)]
+    Commits(tmp_path).commit([change(sessions, ONE, to="quick")])
+    with pytest.raises(ConnectionLostError):
+        Commits(tmp_path).commit(slow)
+    assert seen_by_us(tmp_path, visits, sessions) == ["old", "quick"]
 
 
-def test_a_writer_that_dies_within_a_transaction_changed_nothing_and_is_in_nobodys_way(
-    two_tables: tuple[SliceLog, SliceLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_writer_that_dies_before_its_transaction_counts_changed_nothing(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spark_commits, "replacing_text", dying)
+        with pytest.raises(KeyboardInterrupt):
+            Commits(tmp_path).commit([change(log, ONE, to="never") for log in two_tables])
+    assert seen_by_us(tmp_path, *two_tables) == ["old", "old"]
+
+
+def test_a_writer_that_dies_between_two_tables_is_finished_by_who_comes_next(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visits, sessions = two_tables
+    put = TableLog.put
 
-    def dying(path: Path, text: str) -> bool:
-        if path.parent.name == "_transactions":
+    def dying(log: TableLog, one: Change, *, is_decided: bool = False) -> None:
+        if log.folder == sessions.folder:
             raise KeyboardInterrupt
-        return create_once(path, text)
+        put(log, one, is_decided=is_decided)
 
-    monkeypatch.setattr(slice_log, "create_once", dying)
-    with pytest.raises(KeyboardInterrupt):
-        commit([change(log, ONE, to="never") for log in two_tables], tmp_path / "_transactions")
-    monkeypatch.setattr(slice_log, "create_once", create_once)
-    assert [*files(visits), *files(sessions)] == [f"version=old/{ONE}.parquet"] * 2
-    commit([change(visits, TWO, to="next")], tmp_path / "_transactions")
-    assert files(visits) == [f"version=next/{TWO}.parquet", f"version=old/{ONE}.parquet"]
+    with monkeypatch.context() as patched:
+        patched.setattr(TableLog, "put", dying)
+        with pytest.raises(KeyboardInterrupt):
+            Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
+    assert [visitors(log) for log in two_tables] == [[(ONE, "new")], [(ONE, "old")]], "as others see it meanwhile"
+    assert seen_by_us(tmp_path, sessions, visits) == ["new", "new"], "whoever of us reads finishes it first"
+    Commits(tmp_path).commit([change(visits, TWO, to="next")])
+    assert visitors(visits) == [(ONE, "new"), (TWO, "next")]
 
 
-def test_a_transaction_that_was_overtaken_cannot_commit_any_more(
-    two_tables: tuple[SliceLog, SliceLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_transaction_that_counts_and_cannot_be_finished_says_so(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visits, sessions = two_tables
-    slow = [change(log, ONE, to="slow") for log in two_tables]
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    def overtaken(path: Path, text: str) -> bool:
-        if path.parent.name == "_transactions" and text == slice_log.COMMITTED:
-            monkeypatch.setattr(slice_log, "create_once", create_once)
-            commit([change(visits, TWO, to="quick")], tmp_path / "_transactions")
-        return create_once(path, text)
-
-    monkeypatch.setattr(slice_log, "create_once", overtaken)
-    with pytest.raises(ConnectionLostError, match="nothing was changed"):
-        commit(slow, tmp_path / "_transactions")
-    assert files(visits) == [f"version=old/{ONE}.parquet", f"version=quick/{TWO}.parquet"]
-    assert files(sessions) == [f"version=old/{ONE}.parquet"]
+    with monkeypatch.context() as patched:
+        patched.setattr(TableLog, "put", full)
+        with pytest.raises(WarehouseError, match=r"counts, but could not be finished .*No space left"):
+            Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
+    assert seen_by_us(tmp_path, *two_tables) == ["new", "new"]
 
 
-def test_replaced_files_stay_a_day_for_those_who_read_them(tmp_path: Path) -> None:
+def test_a_commit_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark_commits, "PATIENCE_S", 0.02)
     log = table(tmp_path)
-    for name in ("a", "b"):
-        path = log.folder / f"version={name}" / f"{ONE}.parquet"
-        path.parent.mkdir()
-        path.write_text(name)
-        commit([change(log, ONE, to=name)], tmp_path)
-    half_written = log.folder / "version=c" / "part.parquet"
-    half_written.parent.mkdir()
-    half_written.write_text("another writer is at it")
+    mine = change(log, ONE, to="ann")
+    with (
+        Commits(tmp_path).alone(),
+        pytest.raises(WarehouseError, match=r"in use by another commit.*_transactions/lock"),
+    ):
+        Commits(tmp_path).commit([mine])
+
+
+def test_replaced_files_stay_a_day_for_those_who_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
     now_s = time.time()
-    age_s = now_s - KEEP_S / 2
-    for path in [*log.folder.rglob("*.parquet"), *log.folder.rglob("*.json")]:
-        os.utime(path, (age_s, age_s))
-    log.withdraw_old(now_s)
-    assert len(list(log.folder.rglob("*.parquet"))) == 3
-    os.utime(half_written, (now_s, now_s))
-    log.withdraw_old(now_s + KEEP_S * 0.6)
-    left = sorted(path.parent.name for path in log.folder.rglob("*.parquet"))
-    assert left == ["version=a", "version=b", "version=c"], "the last manifest but one may be read still"
-    commit([change(log, TWO, to="b")], tmp_path)
-    log.withdraw_old(now_s + KEEP_S * 0.6)
-    assert sorted(path.parent.name for path in log.folder.rglob("*.parquet")) == ["version=b", "version=c"]
+    for who, age_h in (("ann", 50), ("bob", KEEP_HOURS + 1), ("eva", KEEP_HOURS - 1)):
+        monkeypatch.setattr(spark_log, "now_ms", lambda at_s=now_s - age_h * HOUR_S: int(at_s * 1000))
+        commits.commit([change(log, ONE, to=who)])
+    for path in log.folder.rglob("*.parquet"):
+        os.utime(path, (now_s - 100 * HOUR_S,) * 2)
+    (log.folder / "_incoming-gone").mkdir()
+    os.utime(log.folder / "_incoming-gone", (now_s - 100 * HOUR_S,) * 2)
+    (log.folder / "_incoming-busy").mkdir()
+    half_written = written(log, TWO, "kim")
+    log.withdraw_old()
+    left = sorted(path.name.partition("-")[0] for path in log.folder.rglob("*.parquet"))
+    assert left == ["bob", "eva", "kim"], "ann went when bob came, 25 hours ago; bob when eva came, 23 hours ago"
+    assert (log.folder / half_written.path).exists(), "another writer is at it"
+    assert [path.name for path in log.folder.glob("_incoming-*")] == ["_incoming-busy"]
+    assert visitors(log) == [(ONE, "eva")]
 
 
-def test_a_damaged_manifest_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_long_log_is_summed_up(tmp_path: Path) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
+    for n in range(1, 45):
+        commits.commit([change(log, ONE, to=f"v{n}")])
+    assert len(list((log.folder / "_delta_log").glob("*.checkpoint.parquet"))) == 2
+    assert visitors(TableLog(log.folder)) == [(ONE, "v44")]
+
+
+def test_a_table_that_was_made_anew_by_another_process_is_seen(tmp_path: Path) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
+    for who in ("ann", "bob"):
+        commits.commit([change(log, ONE, to=who)])
+    assert newest(log).version == 2
+    log.folder.rename(tmp_path / "gone")
+    assert log.current() is None
+    commits.commit([change(table(tmp_path), TWO, to="eva")])
+    assert list(newest(log).slices) == [TWO]
+
+
+def test_a_column_is_added_at_the_end_and_twice_is_once(tmp_path: Path) -> None:
     log = table(tmp_path)
-    (log.folder / "_log" / "0000000001.json").write_text("{")
-    with pytest.raises(WarehouseError, match=r"0000000001.json is damaged; move the folder .*visits away"):
-        SliceLog(log.folder, tmp_path).current()
+    wider = ibis.schema({"visit_date": "date", "city": "string", "visitor_id": "string"})
+    for _ in range(2):
+        log.add_column("city", wider)
+    assert list(newest(log).columns) == ["visit_date", "visitor_id", "city"]
+    assert newest(log).version == 1
+
+
+def test_delta_keeps_the_types_of_every_contract(tmp_path: Path) -> None:
+    for contract in (*ALL, *NOTES):
+        log = TableLog(tmp_path / contract.qualified_name())
+        log.create(schema_of(contract), contract.day_column)
+        wanted = [(name, kind_of(kind)) for name, kind in schema_of(contract).items()]
+        assert list(newest(log).columns.items()) == wanted, contract.qualified_name()
+
+
+def test_statistics_tell_readers_what_they_may_skip(tmp_path: Path) -> None:
+    log, commits = table(tmp_path), Commits(tmp_path)
+    commits.commit([change(log, ONE, to="ann")])
+    (added,) = pa.table(DeltaTable(log.folder).get_add_actions(flatten=True)).to_pylist()
+    assert (added["num_records"], added["null_count.visitor_id"]) == (1, 0)
+    assert added["partition.visit_date"] == date(2026, 3, 1)
+
+
+def test_a_folder_with_signs_and_spaces_is_one_like_any(tmp_path: Path) -> None:
+    log = table(tmp_path / "our shop #1 é")
+    Commits(tmp_path).commit([change(log, ONE, to="ann")])
+    assert [path.partition("/")[0] for path in newest(TableLog(log.folder)).files] == [f"visit_date={ONE}"]
+
+
+def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path) -> None:
+    log = table(tmp_path)
+    (log.folder / "_delta_log" / f"{0:020}.json").write_text("{")
+    with pytest.raises(WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away") as told:
+        TableLog(log.folder).current()
+    assert "\n" not in str(told.value)
+
+
+def test_a_table_of_an_earlier_version_is_told_of(tmp_path: Path) -> None:
+    folder = tmp_path / "mart" / "visits"
+    (folder / "_log").mkdir(parents=True)
+    (folder / "_log" / "0000000001.json").write_text(json.dumps({"columns": {}}))
+    with pytest.raises(WarehouseError, match=rf"form of an earlier version.*move the folder {tmp_path} away") as told:
+        TableLog(folder).current()
+    assert "run again" in str(told.value)

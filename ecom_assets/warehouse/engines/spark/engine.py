@@ -21,6 +21,7 @@ from ecom_assets.tables.schema import conform, in_their_types
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
 from ecom_assets.warehouse.engines.spark.catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.engines.spark.files import FileTables
+from ecom_assets.warehouse.engines.spark.log import EARLIER_LOG, LOG
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, connected, fetch
 
@@ -57,7 +58,9 @@ class SparkEngine(Engine):
 
     def exists(self) -> bool:
         """Tell whether there are tables yet; what a catalog has is only known by asking it."""
-        return self._settings.spark_table_format != "parquet" or any(self.where_spark_is.folder.glob("*/*/_log"))
+        return self._settings.spark_table_format != "parquet" or any(
+            any(self.where_spark_is.folder.glob(f"*/*/{log}")) for log in (LOG, EARLIER_LOG)
+        )
 
     def has(self, contract: type[Table]) -> bool:
         """Tell whether the table exists."""
@@ -90,7 +93,7 @@ class SparkEngine(Engine):
         self.tables.add_column(contract, name)
 
     def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return what would create the table in another Spark; here a manifest does."""
+        """Return what would create the table in another Spark; here Delta's log does."""
         return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
 
     def name_of(self, contract: type[Table]) -> str:

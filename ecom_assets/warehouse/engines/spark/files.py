@@ -1,10 +1,10 @@
-"""Tables as Parquet files in a folder, cut by day, with a log of which files count. See docs/adr/0010."""
+"""Tables as Parquet files in a folder, cut by day, with Delta's log of which files count. See docs/adr/0022."""
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from ecom_assets.errors import WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.engines.spark.log import TRANSACTIONS, Change, Manifest, Part, SliceLog, commit
+from ecom_assets.warehouse.engines.spark.commits import Commits
+from ecom_assets.warehouse.engines.spark.log import INCOMING, LOG, Change, Slices, Snapshot, TableLog, rows_in
 from ecom_assets.warehouse.engines.spark.slice import FileSlice, plain_file_errors
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, view_name
 
@@ -29,7 +30,8 @@ class FileTables:
         """Take the session, and the folder; it must be the same one for this process and for Spark's."""
         self._con = con
         self._root = root
-        self._logs: dict[str, SliceLog] = {}
+        self._commits = Commits(root)
+        self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
         self._staged: dict[str, Change] | None = None
 
@@ -39,47 +41,37 @@ class FileTables:
 
     def schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the table's columns, or None where there is no table."""
-        manifest = self.log(contract.layer, contract.name).current()
-        return ibis.schema(dict(manifest.columns)) if manifest else None
+        found = self._current(contract.layer, contract.name)
+        return found.columns if found else None
 
     def create(self, contract: type[Table]) -> None:
         """Create the table, empty."""
-        made = Manifest(_columns(contract), contract.day_column)
         with plain_file_errors(self._root):
-            self.log(contract.layer, contract.name).publish(lambda newest: newest or made)
+            self.log(contract.layer, contract.name).create(schema_of(contract), contract.day_column)
 
     def add_column(self, contract: type[Table], name: str) -> None:
-        """Add a column, null in the rows that there are, in its place in the contract's order."""
-        wanted = _columns(contract)
-
-        def widened(newest: Manifest | None) -> Manifest:
-            found = {name: wanted[name], **(newest.columns if newest else {})}
-            return replace(
-                newest or Manifest({}, contract.day_column), columns={n: found[n] for n in wanted if n in found}
-            )
-
-        with plain_file_errors(self._root):
-            self.log(contract.layer, contract.name).publish(widened)
+        """Add a column, null in the rows that there are, after those that the table has."""
+        with plain_file_errors(self._root), self._commits.alone():
+            self.log(contract.layer, contract.name).add_column(name, schema_of(contract))
 
     @contextlib.contextmanager
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator[FileSlice]:
         """Begin to replace a slice: what is written into it becomes the table's with the transaction."""
         log = self.log(contract.layer, contract.name)
-        folder = log.folder / f"version={uuid.uuid4().hex}"
-        new = FileSlice(contract, self.manifest(contract), folder, days)
+        new = FileSlice(contract, self.snapshot(contract), log.folder / f"{INCOMING}{uuid.uuid4().hex}", days)
         try:
             with self.transaction(), plain_file_errors(self._root):
                 yield new
-                self._stage(Change(log, new.seen, None if days is None else tuple(map(str, days.dates)), new.parts()))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+                new.move_to(log.folder)
+                self._stage(Change(log, new.seen, None if days is None else tuple(map(str, days.dates)), new.slices))
+        finally:
+            shutil.rmtree(new.incoming, ignore_errors=True)
 
     def empty(self, contracts: Iterable[type[Table]]) -> None:
         """Empty the tables, all or none."""
         with self.transaction():
             for contract in contracts:
-                self._stage(Change(self.log(contract.layer, contract.name), self.manifest(contract), None, {}))
+                self._stage(Change(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
 
     def drop(self, contract: type[Table]) -> None:
         """Remove the table, if it is there."""
@@ -94,12 +86,13 @@ class FileTables:
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Let one table's rows and columns take the place of another's, all or nothing."""
         source, log = self.log(fresh.layer, fresh.name), self.log(contract.layer, contract.name)
-        new = self.manifest(fresh)
-        with plain_file_errors(self._root):
+        new = self.snapshot(fresh)
+        with plain_file_errors(self._root), self._commits.alone():
             for name in new.files:
                 (log.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (log.folder / name).hardlink_to(source.folder / name)
-            log.publish(lambda _newest: new)
+                os.utime(log.folder / name)  # a file of nobody's that is old would be withdrawn
+            log.become(new)
         self.drop(fresh)
 
     @contextlib.contextmanager
@@ -113,40 +106,45 @@ class FileTables:
             yield
             changes = list(self._staged.values())
             with plain_file_errors(self._root):
-                commit(changes, self._root / TRANSACTIONS)
+                self._commits.commit(changes)
         finally:
             self._staged = None
         for change in changes:
-            with contextlib.suppress(OSError):  # another process may do so at the same time
+            with contextlib.suppress(OSError, WarehouseError):  # another process may do so at the same time
                 change.log.withdraw_old()
 
-    def manifest(self, contract: type[Table]) -> Manifest:
+    def snapshot(self, contract: type[Table]) -> Snapshot:
         """Return what the table consists of.
 
         Raises:
             WarehouseError: There is no table.
         """
-        manifest = self.log(contract.layer, contract.name).current()
-        if manifest is None:
+        found = self._current(contract.layer, contract.name)
+        if found is None:
             raise WarehouseError(f"{self._root} has no table {contract.qualified_name()}; run `ecom run`.")
-        return manifest
+        return found
+
+    def _current(self, layer: str, name: str) -> Snapshot | None:
+        with plain_file_errors(self._root):
+            self._commits.settle()
+            return self.log(layer, name).current()
 
     def row_count(self, contract: type[Table]) -> int:
-        """Return the rows of the whole table, as its files say."""
-        return self.manifest(contract).row_count
+        """Return the rows of the whole table, as its log says."""
+        return self.snapshot(contract).row_count
 
     def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
         """Return a few rows of a slice, read without Spark."""
-        manifest = self.manifest(contract)
+        snapshot = self.snapshot(contract)
         folder = self.log(contract.layer, contract.name).folder
-        wanted = manifest.slices if days is None else [str(day) for day in days.dates]
+        wanted = snapshot.slices if days is None else [str(day) for day in days.dates]
         found: list[dict[str, Any]] = []
         for day in wanted:
-            for name in manifest.slices.get(day, Part(0, ())).files:
+            for one in snapshot.slices.get(day, ()):
                 if len(found) < limit:
-                    with pq.ParquetFile(folder / name) as file:
+                    with pq.ParquetFile(folder / one.path) as file:
                         batch = next(file.iter_batches(limit - len(found)), None)
-                    own = {str(manifest.day_column): date.fromisoformat(day)} if day else {}
+                    own = {str(snapshot.day_column): date.fromisoformat(day)} if day else {}
                     found += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
         return [{name: row.get(name) for name in contract.columns} for row in found]
 
@@ -154,9 +152,10 @@ class FileTables:
         """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
         schema = schema_of(contract).to_pyarrow()
         found = [schema.empty_table()]
-        for day, part in self._slices(contract, days).items():
-            for name in part.files:
-                with pq.ParquetFile(self.log(contract.layer, contract.name).folder / name) as file:
+        folder = self.log(contract.layer, contract.name).folder
+        for day, files in self._slices(contract, days).items():
+            for one_file in files:
+                with pq.ParquetFile(folder / one_file.path) as file:
                     rows = file.read()
                 own = {str(contract.day_column): pa.scalar(date.fromisoformat(day), pa.date32())}
                 columns = [
@@ -171,47 +170,46 @@ class FileTables:
         return pa.concat_tables(found)
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the rows of each of some days that has any, as the files say; also."""
-        return {date.fromisoformat(day): part.row_count for day, part in self._slices(contract, days).items()}
+        """Return the rows of each of some days that has any, as the log says; also."""
+        return {date.fromisoformat(day): rows_in(files) for day, files in self._slices(contract, days).items()}
 
-    def _slices(self, contract: type[Table], days: Days) -> dict[str, Part]:
-        manifest = self.manifest(contract)
+    def _slices(self, contract: type[Table], days: Days) -> Slices:
+        snapshot = self.snapshot(contract)
         staged = (self._staged or {}).get(str(self.log(contract.layer, contract.name).folder))
-        slices = (staged.onto(manifest) if staged else manifest).slices
+        slices = (staged.onto(snapshot) if staged else snapshot).slices
         return {str(day): slices[str(day)] for day in days.dates if str(day) in slices}
 
     def show(self, layer: str, name: str) -> None:
         """Let the session see the newest state of a table, if there is one."""
-        log, view = self.log(layer, name), view_name(layer, name)
-        manifest = log.current()
-        if manifest is None or self._shown.get(view) == manifest.number:
+        view, snapshot = view_name(layer, name), self._current(layer, name)
+        if snapshot is None or self._shown.get(view) == snapshot.version:
             return
-        types = {column: SparkTypes.to_string(ibis.dtype(kind)) for column, kind in manifest.columns.items()}
-        if manifest.row_count:
-            schema = ", ".join(f"`{column}` {kind}" for column, kind in types.items())
-            reader = self._con.session.read.schema(f"{schema}, `version` STRING")
-            files = sorted(f"file://{log.folder / name}" for name in manifest.files)
-            rows = reader.option("basePath", f"file://{log.folder}").parquet(*files).select(*types)
+        types = {column: SparkTypes.to_string(kind) for column, kind in snapshot.columns.items()}
+        if snapshot.row_count:
+            folder = self.log(layer, name).folder
+            reader = self._con.session.read.schema(", ".join(f"`{column}` {kind}" for column, kind in types.items()))
+            files = sorted(f"file://{folder / path}" for path in snapshot.files)
+            rows = reader.option("basePath", f"file://{folder}").parquet(*files).select(*types)
         else:
             nothing = ", ".join(f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in types.items())
             rows = self._con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
         rows.createOrReplaceTempView(f"`{view}`")
-        self._shown[view] = manifest.number
+        self._shown[view] = snapshot.version
 
     def show_all(self) -> None:
         """Let the session see the newest state of every table."""
-        for folder in self._root.glob("*/*/_log"):
+        for folder in self._root.glob(f"*/*/{LOG}"):
             self.show(folder.parts[-3], folder.parts[-2])
 
     def forget_shown(self) -> None:
         """Know that the session is a new one, or that files may have gone."""
         self._shown.clear()
 
-    def log(self, layer: str, name: str) -> SliceLog:
+    def log(self, layer: str, name: str) -> TableLog:
         """Return the log of a table."""
         key = f"{layer}/{name}"
         if key not in self._logs:
-            self._logs[key] = SliceLog(self._root / layer / name, self._root / TRANSACTIONS)
+            self._logs[key] = TableLog(self._root / layer / name)
         return self._logs[key]
 
     def _stage(self, change: Change) -> None:
@@ -219,7 +217,3 @@ class FileTables:
         if self._staged is None or key in self._staged:
             raise WarehouseError(f"{key} can be replaced only in a transaction, and once in each.")
         self._staged[key] = change
-
-
-def _columns(contract: type[Table]) -> dict[str, str]:
-    return {name: column.type for name, column in contract.columns.items()}

@@ -1,9 +1,9 @@
 """New Parquet files for a slice of a table: written by Spark or from outside, and checked by their own footers."""
 
 import contextlib
-from collections import defaultdict
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import kind_of, schema_of
-from ecom_assets.warehouse.engines.spark.log import WHOLE, Manifest, Part
+from ecom_assets.warehouse.engines.spark.log import WHOLE, DataFile, Snapshot, rows_in
 from ecom_assets.warehouse.engines.spark.sql import SparkTypes, staged
 
 OPEN_FILES = 64
@@ -30,14 +30,18 @@ NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """What Spark and Arrow call the folder of rows whose day is null."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileSlice:
-    """New files for a slice of a table; `seen` is what the table consisted of when they were begun."""
+    """New files for a slice of a table; `seen` is what the table consisted of when they were begun.
+
+    They are written into a folder of their own, `incoming`, and then moved to the table's.
+    """
 
     contract: type[Table]
-    seen: Manifest
-    folder: Path
+    seen: Snapshot
+    incoming: Path
     days: Days | None
+    slices: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
 
     def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
         """Write what a query returns; one file a day, more where a day is large."""
@@ -48,53 +52,67 @@ class FileSlice:
         with staged(session, query, scratch) as found:
             rows = found.selectExpr(*columns).hint("rebalance", *([day] if day else []))
             writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-            (writer.partitionBy(day) if day else writer).parquet(f"file://{self.folder}")
+            (writer.partitionBy(day) if day else writer).parquet(f"file://{self.incoming}")
 
     def fill_from(self, batches: pa.RecordBatchReader) -> None:
         """Write rows from outside, a batch at a time."""
-        write_batches(self.contract, batches, self.folder, by_day=True)
+        write_batches(self.contract, batches, self.incoming, by_day=True)
 
     @property
     def row_count(self) -> int:
         """Return the rows written."""
-        return sum(part.row_count for part in self.parts().values())
+        return sum(map(rows_in, self.slices.values()))
 
-    def parts(self) -> dict[str, Part]:
-        """Return what was written, by day.
+    def move_to(self, folder: Path) -> None:
+        """Move what was written into the table's folder, where it counts for nothing yet.
 
         Raises:
             ContractError: A column that must not be null is, or a day is none of the slice's.
         """
-        files: dict[str, list[str]] = defaultdict(list)
-        counts: dict[str, int] = defaultdict(int)
-        for path in sorted(self.folder.rglob("*.parquet")):
-            day = path.parent.name.partition("=")[2] if self.contract.day_column else WHOLE
-            self._require_day(day)
-            counts[day] += self._checked_rows(path)
-            files[day].append(path.relative_to(self.folder.parent).as_posix())
-        return {day: Part(counts[day], tuple(names)) for day, names in files.items()}
+        written = [(path, self._day_of(path)) for path in sorted(self.incoming.rglob("*.parquet"))]
+        found = [(path, day, self._checked(path)) for path, day in written]  # all, before the first is moved
+        for path, day, file in found:
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            path.rename(folder / file.path)
+            self.slices[day] = (*self.slices.get(day, ()), file)
 
-    def _require_day(self, day: str) -> None:
+    def _day_of(self, path: Path) -> str:
+        if not self.contract.day_column:
+            return WHOLE
+        day = path.parent.name.partition("=")[2]
         if day == NO_DAY:
             raise self._refused(f"{self.contract.day_column} is missing in some")
-        if day and self.days is not None and date.fromisoformat(day) not in self.days.dates:
+        if self.days is not None and date.fromisoformat(day) not in self.days.dates:
             raise self._refused(f"some are of {day}, which is none of the days to replace")
+        return day
 
-    def _checked_rows(self, path: Path) -> int:
+    def _checked(self, path: Path) -> DataFile:
         sync_file(path)
         found = pq.read_metadata(path)
-        for group in map(found.row_group, range(found.num_row_groups)):
-            for column in map(group.column, range(group.num_columns)):
-                kind = self.contract.columns[column.path_in_schema]
-                if not kind.nullable and (column.statistics is None or column.statistics.null_count):
-                    raise self._refused(f"{kind.name} is missing in some")
-        return int(found.num_rows)
+        nulls = _null_counts(found)
+        for kind in self.contract.columns.values():
+            if not kind.nullable and kind.name != self.contract.day_column and found.num_rows and nulls[kind.name] != 0:
+                raise self._refused(f"{kind.name} is missing in some")
+        known = {name: count for name, count in nulls.items() if count is not None}
+        name = path.relative_to(self.incoming).as_posix()
+        return DataFile(name, path.stat().st_size, int(found.num_rows), known)
 
     def _refused(self, why: str) -> ContractError:
         return ContractError(
             f"The new rows of {self.contract.qualified_name()} break the table's contract ({why}); the old rows were "
             "kept: correct the source."
         )
+
+
+def _null_counts(footer: pq.FileMetaData) -> dict[str, int | None]:
+    """Return how many values of each column a file lacks; None where it does not say."""
+    counts: dict[str, int | None] = {}
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            said, before = column.statistics, counts.get(column.path_in_schema, 0)
+            is_known = said is not None and said.has_null_count and before is not None
+            counts[column.path_in_schema] = before + said.null_count if is_known else None
+    return counts
 
 
 def write_batches(contract: type[Table], batches: pa.RecordBatchReader, folder: Path, *, by_day: bool) -> None:
@@ -110,7 +128,7 @@ def write_batches(contract: type[Table], batches: pa.RecordBatchReader, folder: 
         partitioning=ds.partitioning(pa.schema(day), flavor="hive"),
         max_partitions=MANY,
         max_open_files=OPEN_FILES,
-        basename_template="part-{i}.parquet",
+        basename_template=f"part-{{i}}-{uuid.uuid4().hex}.parquet",
     )
 
 
