@@ -63,7 +63,7 @@ class Settings(
     warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
     memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
-        "parquet", description="How Spark keeps tables; iceberg and delta need a catalog in ECOM_SPARK_CONF"
+        "parquet", description="Spark's tables: Delta in a folder; or iceberg or delta, in a catalog of ECOM_SPARK_CONF"
     )
     spark_conf: SecretStr = Field(
         SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value"

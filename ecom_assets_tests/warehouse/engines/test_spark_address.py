@@ -38,6 +38,7 @@ def test_addresses(url: str, master: str, folder: str) -> None:
         ("spark://node", "names no Spark"),
         ("spark://local[two]", "names no Spark"),
         ("spark://local/data[1]", "as a pattern"),
+        ("spark://local/100%25", "/100% has a sign that Delta tables cannot have; name a folder without %"),
         ("spark://node:7077/data?conect=true", "takes only"),
         ("spark://local?connect=true", "takes only"),
     ],

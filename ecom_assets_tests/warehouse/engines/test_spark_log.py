@@ -243,6 +243,8 @@ def test_replaced_files_stay_a_day_for_those_who_read_them(tmp_path: Path, monke
     assert left == ["bob", "eva", "kim"], "ann went when bob came, 25 hours ago; bob when eva came, 23 hours ago"
     assert (log.folder / half_written.path).exists(), "another writer is at it"
     assert [path.name for path in log.folder.glob("_incoming-*")] == ["_incoming-busy"]
+    DeltaTable(log.folder).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    assert [path.name.partition("-")[0] for path in log.folder.rglob("*.parquet")] == ["eva"], "when asked, at once"
     assert visitors(log) == [(ONE, "eva")]
 
 

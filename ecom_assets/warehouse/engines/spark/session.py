@@ -27,6 +27,8 @@ EXECUTOR_TIMEOUT_S = 60.0
 FORMS = "spark://local, spark://local[2]/folder, spark://HOST:7077/folder or spark://HOST:15002/folder?connect=true"
 SECRET = re.compile("secret|password|token|access.?key|credential", re.IGNORECASE)
 GLOB_SIGNS = set("*?[]{}")
+ESCAPE = "%"
+"""In a folder's name delta-rs takes it for the beginning of an escaped sign, and finds no table there."""
 SCRATCH = "_spark"
 
 
@@ -74,6 +76,10 @@ class SparkAddress:
         if GLOB_SIGNS & set(str(folder)):
             raise SettingError(
                 f"ECOM_WAREHOUSE: Spark reads signs of {folder} as a pattern; name a folder without *?[]{{}}."
+            )
+        if ESCAPE in str(folder):
+            raise SettingError(
+                f"ECOM_WAREHOUSE: {folder} has a sign that Delta tables cannot have; name a folder without %."
             )
         if options or (is_local and connects):
             raise SettingError(f"ECOM_WAREHOUSE: Spark's address takes only ?connect=true after a host; write {FORMS}.")
