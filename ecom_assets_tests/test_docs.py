@@ -204,7 +204,7 @@ def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> No
 
 def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     clicks, mapping, *_ = section("docs/own_data.md", "Your own data").code
-    *_, definition = section("docs/commands.md", "Commands").code
+    *_, definition = section("docs/commands.md", "Funnels").code
     for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
         (tmp_path / name).write_text(text)
     words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
