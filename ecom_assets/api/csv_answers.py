@@ -15,6 +15,8 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
 """Fields of every answer that are not rows of its list."""
+PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
+"""Lists that an answer has instead of its first one, if they have rows."""
 SPREAD: Final = {"steps", "cohorts", "visitors"}
 """Lists of objects inside a row that become rows per object; other lists of objects beside them are left out."""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -85,14 +87,14 @@ def csv_of(answer: Row) -> str:
 
 
 def _list_of(answer: Row) -> list[Row]:
-    """Return the list of an answer: its breakdown if it has rows, else its first list of objects that has any."""
+    """Return the list of an answer: one of `PREFERRED` if it has rows, else its first list of objects."""
     lists = {
         name: value
         for name, value in answer.items()
         if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(one, dict) for one in value)
     }
     if lists:
-        return lists.get("breakdown") or next((one for one in lists.values() if one), [])
+        return next((lists[name] for name in PREFERRED if lists.get(name)), next(iter(lists.values())))
     return [{name: value for name, value in answer.items() if name not in NOT_THE_LIST}]
 
 
@@ -103,7 +105,7 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
         row: The row.
         periods: What the periods of the answer are called; without names they are numbered from 0, as of a cohort.
     """
-    inside = next((name for name in row if name in SPREAD), None)
+    inside = next((name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
     if inside is not None:
         others = {name: value for name, value in row.items() if not _has_objects(value)}

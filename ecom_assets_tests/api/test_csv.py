@@ -119,6 +119,11 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
     assert rows
 
 
+def test_a_page_behind_the_last_cohort_is_empty(api: Asked) -> None:
+    said = api.post("/analytics/retention", {"period": "week"}, format="csv", offset=1_000)
+    assert (said.status_code, said.text) == (200, "")
+
+
 def test_a_page_says_how_many_rows_the_whole_has(api: Asked) -> None:
     said = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
     assert len(rows_of(said.text)) == 2
