@@ -6,12 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
@@ -181,6 +182,17 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     found = correlation_answer(engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
     engine.close()
     assert found == answer(acts)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
+def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
+    events = ibis.table(ibis.memtable(events_of(STORY)).schema(), name="events")
+    entered = entrants(events, FUNNEL)
+    for counted in (
+        event_type_counts(events, entered, FUNNEL),
+        property_counts(events, entered, FUNNEL, "properties.variant"),
+    ):
+        assert "converted_count" in str(ibis.to_sql(counted, dialect=dialect))
 
 
 # What is refused

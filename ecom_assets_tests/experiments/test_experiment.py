@@ -10,13 +10,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import ibis
 import pytest
 from chdb import session
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.experiment import Experiment, variant_counts
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.event_filter import EventFilter
@@ -222,6 +223,14 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
         found = experiment_answer(engine.con, events, experiment, (min(days), max(days)), (None, None))
         assert found == answer(acts, experiment)
     engine.close()
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
+def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
+    events = ibis.table(ibis.memtable(as_events(STORY)).schema(), name="events")
+    for multiple in ("exclude", "first"):
+        counted = variant_counts(events, replace(CHECKOUT, multiple=multiple), date(2026, 3, 2), date(2026, 3, 9))
+        assert "variant" in str(ibis.to_sql(counted, dialect=dialect))
 
 
 # What is refused
