@@ -21,6 +21,9 @@ QUESTIONS = (
     ("/analytics/funnel", FUNNEL),
     ("/analytics/funnel", {**FUNNEL, "per": "session", "time_range": "week"}),
     ("/analytics/funnel", {**FUNNEL, "by": "product_category"}),
+    ("/analytics/funnel", {**FUNNEL, "by": ["product_category", "product_id"], "where": ["product_id != p1"]}),
+    ("/analytics/funnel", {**FUNNEL, "over": "day", "time_to_convert": {"from": 1, "to": 2, "bins": 5}}),
+    ("/analytics/funnel", {**FUNNEL, "over": "hour", "last": "2d", "order": "any"}),
     ("/analytics/retention", {"period": "week", "start": "purchase"}),
     ("/analytics/retention", {"period": "day", "clock": "rolling", "last_period": 3}),
 )

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep
-from ecom_assets.funnels.entries import Entries, Limits, cohorts_of, with_entries
+from ecom_assets.funnels.conversion_time import bin_counts, time_numbers, took
+from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep, TimeToConvert
+from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
 from ecom_assets.funnels.queries import answer_funnel, fast_numbers
 from ecom_assets.funnels.report import step_numbers
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
@@ -215,3 +217,32 @@ def test_too_many_cohorts_are_refused() -> None:
     with pytest.raises(DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"):
         cohorts_of(Funnel((FunnelStep("view"),), over="day"), entries)
     assert len(cohorts_of(Funnel((FunnelStep("view"),), over="month"), entries)) == 73
+
+
+EVENTS = ibis.table(
+    {
+        "visitor_id": "string",
+        "event_id": "string",
+        "event_at": "timestamp('UTC', 6)",
+        "event_date": "date",
+        "event_type": "string",
+        "price": "decimal(18, 2)",
+        "properties": "string",
+    },
+    name="events",
+)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
+@pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])
+def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:
+    entries = Entries(dt.date(2026, 3, 1), dt.date(2026, 3, 31), (DAYS[0], DAYS[2]), EPOCH, "Europe/Berlin")
+    where = parse_where(["properties.plan matches ^pro or price between 1 and 2"])
+    funnel = Funnel(
+        (FunnelStep("view", {}, where), FunnelStep("view")), order=order, over=over, where=parse_where(["price > 1"])
+    )
+    own = by_cohort(EVENTS, funnel, ["visitor_id"], entries)
+    chains = funnel_chains(own, funnel, ["visitor_id", COHORT])
+    times = took(chains, TimeToConvert(1, 2))
+    for asked_for in (step_numbers(chains, [COHORT]), time_numbers(times), bin_counts(times, [(0, 60), (60, None)])):
+        assert "SELECT" in ibis.to_sql(asked_for, dialect=dialect)
