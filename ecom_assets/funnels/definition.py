@@ -350,6 +350,8 @@ class Funnel:
 
     def _check_over(self) -> None:
         _check_choice("week_start", self.week_start, WEEKDAYS)
+        if self.week_start != WEEKDAYS[0] and self.over != "week":
+            raise DefinitionError("`week_start` is of cohorts by week; leave it out, or ask with `over` week.")
         if self.over is None:
             return
         _check_choice("over", self.over, PERIODS)
