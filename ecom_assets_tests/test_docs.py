@@ -216,7 +216,7 @@ def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
     header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
     rows = [f"2019-10-01 0{n}:00:00 UTC,{kind},1,1,a,b,20,7,s" for n, kind in enumerate(("view", "cart", "purchase"))]
     (tmp_path / "clicks.csv").write_text("\n".join([header, *rows]))
-    shown = [block for block in section("docs/commands.md", "Commands").code if block.startswith("ecom funnel")]
+    shown = [block for block in section("docs/commands.md", "Funnels").code if block.startswith("ecom funnel")]
     lines = [line for block in shown for line in block.splitlines()]
     assert len(lines) >= 6
     for line in lines:
