@@ -270,7 +270,8 @@ def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str
     width = max(10, *(len(one["cohort"]) for one in cohorts))
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
     asked = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
-    lines = [f"{asked}: {rule['mode']}, {rule['clock']} clock; * is not whole yet"]
+    how = ", ".join([rule["mode"], *([rule["starting"]] if "starting" in rule else []), f"{rule['clock']} clock"])
+    lines = [f"{asked}: {how}; * is not whole yet"]
     lines.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:
         shares = zip(one["returned"], one["complete"], strict=True)

@@ -248,6 +248,14 @@ def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
     ]
 
 
+def test_people_read_that_cohorts_recur(home: Path) -> None:
+    assert (
+        ask(home, "--starting", "recurring")
+        .out.splitlines()[0]
+        .endswith(": on, recurring, calendar clock; * is not whole yet")
+    )
+
+
 def test_who_is_in_each_cell_is_written(home: Path) -> None:
     file = home.parent / "who.csv"
     assert ask(home, "--who", str(file)).out.splitlines()[-2] == f"Written to {file}."
