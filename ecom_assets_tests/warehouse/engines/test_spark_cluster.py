@@ -1,18 +1,24 @@
-"""A real cluster of one worker: the driver in one process, the executor in another, which is killed in the middle.
+"""Real clusters of one worker and of two, each part a process of its own, of which one is killed in the middle.
 
 Not here: local Spark (`test_spark.py`).
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyspark
 import pytest
+from deltalake import DeltaTable
+
+from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom_process, environment, small_shop
 
 SPARK = Path(pyspark.__file__).parent
 PATIENCE_S = 60.0
@@ -49,33 +55,50 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def started(role: str, *words: str, folder: Path) -> "subprocess.Popen[bytes]":
+def started(role: str, *words: str, log: Path) -> "subprocess.Popen[bytes]":
     """Start a part of Spark's own cluster."""
-    with (folder / f"{role}.log").open("w") as log:
+    with log.open("w") as file:
         return subprocess.Popen(
             [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", *words],
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             env={**os.environ, "SPARK_HOME": str(SPARK), "SPARK_DAEMON_MEMORY": "200m", "PYTHONPATH": ""},
         )
+
+
+@contextmanager
+def running_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[int]]]:
+    """Give the address of a cluster's master, and the processes of its workers."""
+    port = free_port()
+    address = f"spark://127.0.0.1:{port}"
+    host = ("--host", "127.0.0.1", "--webui-port", "0")
+    parts = [started("Master", *host, "--port", f"{port}", log=folder / "Master.log")]
+    try:
+        for number in range(workers):
+            size = ("--cores", "1", "--memory", "1g", "--work-dir", f"{folder / f'work{number}'}")
+            parts.append(started("Worker", *host, *size, address, log=folder / f"Worker{number}.log"))
+        deadline = time.monotonic() + PATIENCE_S
+        while (folder / "Master.log").read_text().count("Registering worker") < workers:
+            assert time.monotonic() < deadline, (folder / "Worker0.log").read_text()
+            time.sleep(0.2)
+        yield address, [part.pid for part in parts[1:]]
+    finally:
+        for part in reversed(parts):
+            part.terminate()
+            part.wait(timeout=PATIENCE_S)
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, int]]:
     """Address of a cluster's master, and the process of its one worker."""
-    port = free_port()
-    master = started("Master", "--host", "127.0.0.1", "--port", f"{port}", "--webui-port", "0", folder=tmp_path)
-    address = f"spark://127.0.0.1:{port}"
-    size = ("--cores", "1", "--memory", "1g", "--work-dir", f"{tmp_path / 'work'}", "--webui-port", "0")
-    worker = started("Worker", "--host", "127.0.0.1", *size, address, folder=tmp_path)
-    deadline = time.monotonic() + PATIENCE_S
-    while "Registering worker" not in (tmp_path / "Master.log").read_text():
-        assert time.monotonic() < deadline, (tmp_path / "Worker.log").read_text()
-        time.sleep(0.2)
-    yield address, worker.pid
-    for process in (worker, master):
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
+    with running_cluster(tmp_path, 1) as (address, (worker,)):
+        yield address, worker
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started and that live."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
 
 
 @pytest.mark.slow
@@ -91,3 +114,54 @@ def test_a_lost_executor_is_replaced_and_the_slice_written(cluster: tuple[str, i
         timeout=240,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+OF_A_RUN = {"run_id", "published_at"}
+"""Columns that differ between any two runs."""
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, name: str) -> list[tuple[object, ...]]:
+    """Return the rows of a table or a registered one, sorted, its columns by name."""
+    columns = sorted({row[0] for row in con.execute(f"DESCRIBE {name}").fetchall()} - OF_A_RUN)
+    return con.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY ALL").fetchall()
+
+
+def tables_in(folder: Path) -> set[Path]:
+    """Return the folders of the tables that there are."""
+    return {log.parent for log in folder.glob("*/*/_delta_log")}
+
+
+def killed_in_the_middle(run: "subprocess.Popen[bytes]", tables: Path, workers: list[int]) -> set[Path]:
+    """Kill a worker with its executor when a run has made some tables, and return these."""
+    while run.poll() is None and len(list(tables.glob("staging/*/_delta_log"))) < 2:
+        time.sleep(0.05)
+    executors = [children(worker) for worker in workers]
+    assert [len(found) for found in executors] == [1, 1], "both workers are at it"
+    for process in (workers[0], *executors[0]):
+        os.kill(process, signal.SIGKILL)
+    return tables_in(tables)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_worker_that_is_lost_in_the_middle_of_a_run_changes_no_table(tmp_path: Path) -> None:
+    for home in ("by_duckdb", "by_spark"):
+        small_shop(tmp_path / home)
+    undisturbed = ecom_process("run", *FEW_TABLES, home=tmp_path / "by_duckdb")
+    tables, log = tmp_path / "tables", tmp_path / "run.log"
+    conf = {"ECOM_SPARK_CONF": "spark.executor.memory=500m,spark.driver.host=127.0.0.1"}
+    with running_cluster(tmp_path, 2) as (address, workers), log.open("w") as file:
+        env = environment(tmp_path / "by_spark", {**conf, "ECOM_WAREHOUSE": f"{address}{tables}"})
+        run = subprocess.Popen([*ECOM, "run", *FEW_TABLES], env=env, cwd=tmp_path, stdout=file, stderr=file)
+        try:
+            made = killed_in_the_middle(run, tables, workers)
+            assert run.wait(timeout=900) == undisturbed.exit_code, log.read_text()
+        finally:
+            run.kill()
+    assert tables_in(tables) > made, "tables were made after the worker was gone"
+    con = duckdb.connect(str(tmp_path / "by_duckdb" / "warehouse.duckdb"), read_only=True)
+    for table in tables_in(tables):
+        con.register("by_spark", DeltaTable(table).to_pyarrow_table())
+        name = f"{table.parent.name}.{table.name}"
+        assert rows_of(con, "by_spark") == rows_of(con, name), name
+    assert len(rows_of(con, "mart.sessions")) > 100
