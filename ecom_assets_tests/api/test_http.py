@@ -145,7 +145,7 @@ def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
 
 
 BODIES = {
-    "one step": ({"steps": ["page_view"]}, 422, "at least 2"),
+    "no step": ({"steps": []}, 422, "at least 1"),
     "too many steps": ({"steps": ["page_view"] * 65}, 422, "at most 64"),
     "too many steps to plan": ({"steps": ["page_view"] * 17, "by": "product_id"}, 413, "at most 16 steps"),
     "unknown column": ({"steps": ["page_view", "purchase"], "by": "colour"}, 422, "no column 'colour'"),

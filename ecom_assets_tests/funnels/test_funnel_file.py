@@ -77,7 +77,7 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
     [
         ("steps: [a, b", "cannot be read as YAML or JSON"),
         ("[]", "declares no funnels"),
-        ("a: {steps: [page_view]}", "funnel 'a': A funnel has 2 to 64 steps"),
+        ("a: {steps: []}", "funnel 'a': A funnel has 1 to 64 steps"),
         ("7: {steps: [a, b]}", "names a funnel 7; a name is a text"),
         ("a: {steps: [a, b], per: totals}", "counts totals, which days do not have"),
         ("a: {steps: [a, b], by: product_id}", "has `by`; leave it out"),
