@@ -12,13 +12,16 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    PresetName,
     SegmentName,
     SessionRuleName,
     Timezone,
     Where,
     all_paths,
+    is_typed,
     print_answer,
     read_definition,
+    session_rule_of,
 )
 from ecom_assets.cli.quick_funnel import cleans_by_default, quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
@@ -158,16 +161,21 @@ def funnel(
     who: Who = None,
     definition: Definition = None,
     session_rule: SessionRuleName = "ga4",
+    preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Count who got how far through the steps."""
     given: dict[str, Any] = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per}
     given |= {"hold": hold, "exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit}
-    given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where}
-    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "bins": bins})
-    rule, days = SessionRule.preset(session_rule), QuestionDays.read(first, to, last)
-    found = answer(all_paths(events, more), mapping, asked, who, rule, days, timezone, segment)
-    print_answer(found, lambda: _lines(found, who), as_json=as_json)
+    given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
+    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset})
+    rule, days = session_rule_of(context, asked.get("preset"), session_rule), QuestionDays.read(first, to, last)
+    found = answer(all_paths(events, more), mapping, asked, who, SessionRule.preset(rule), days, timezone, segment)
+    print_answer(_with_rule(found, rule), lambda: _lines(found, who), as_json=as_json)
+
+
+def _with_rule(found: dict[str, Any], session_rule: str) -> dict[str, Any]:
+    return found | ({"session_rule": session_rule} if found["definition"]["per"] == "session" else {})
 
 
 def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +192,9 @@ def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any
     steps, hold = _steps(given["steps"], given.pop("step_where")), given["hold"]
     times = _times(given["time_to_convert"], given.pop("bins"))
     lists = {"steps": steps, "hold": hold and [column.strip() for column in hold.split(",")], "time_to_convert": times}
-    return given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
+    asked = given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
+    # An option that is not typed leaves its value to the preset, or to what a definition takes by default.
+    return {name: value for name, value in asked.items() if name in lists or is_typed(context, name)}
 
 
 def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, Any]]:
@@ -230,8 +240,7 @@ def _refuse_more_than_a_definition(context: typer.Context) -> None:
         UsageError: The first of them.
     """
     for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in BESIDE_A_DEFINITION and source is not None and source.name == "COMMANDLINE":
+        if name not in BESIDE_A_DEFINITION and is_typed(context, name):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(
                 f"{option} is given beside --definition, whose file says it; write it there, or leave it out."

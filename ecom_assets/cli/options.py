@@ -12,6 +12,7 @@ import yaml
 
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
+from ecom_assets.sessions.rule import TOOL_RULES
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -46,6 +47,19 @@ Timezone = Annotated[
     str | None,
     typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),
 ]
+PRESET = "What this tool does where no option says otherwise: posthog, amplitude, mixpanel, clickhouse or ga4."
+PresetName = Annotated[str | None, typer.Option("--preset", help=PRESET)]
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option, or its variable of the environment, says something itself."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:
+    """Return `--session-rule` if it is typed; else that of the preset's tool, if it has sessions."""
+    return session_rule if is_typed(context, "session_rule") else TOOL_RULES.get(str(preset), session_rule)
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.funnels.presets import filled
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, kind_of
@@ -193,7 +194,7 @@ UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": 
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 _KEYS: Final = (
     "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
-    "over", "week_start", "time_to_convert",
+    "over", "week_start", "time_to_convert", "preset",
 )  # fmt: skip
 _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit", "over", "week_start")
 PERIODS: Final = ("hour", "day", "week", "month")
@@ -388,7 +389,7 @@ class Funnel:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Funnel":
-        """Build a funnel from its YAML or JSON definition; the keys are those of `to_mapping`.
+        """Build a funnel from its YAML or JSON definition: the keys of `to_mapping`, and the `preset` of a tool.
 
         Raises:
             DefinitionError: A key is unknown, a value is invalid, or there are too few or too many steps.
@@ -398,6 +399,7 @@ class Funnel:
         for key in raw:
             if key not in _KEYS:
                 raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, _KEYS)}.")
+        raw = filled(raw)
         given: dict[str, Any] = {key: raw[key] for key in _AS_THEY_ARE if raw.get(key) is not None}
         if raw.get("within") is not None:
             given["within_s"] = parse_duration(raw["within"])

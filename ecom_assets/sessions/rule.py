@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ecom_assets.errors import DefinitionError, nearest
+from ecom_assets.tables.presets import check_preset
 
 ONE_DAY_S = 86_400
 SHORTEST_DAY_S = 20 * 3600
@@ -80,3 +81,22 @@ PRESETS = {
     "source": SessionRule(trust_source_session_id=True, source_session_alone=True),
 }
 """The rules of other tools (for Amplitude, its rule for the web), and the source's own session ids."""
+
+TOOL_RULES = {
+    # posthog.com/docs/data/sessions: its library sets $session_id, a new one after 30 minutes of silence or 24 hours
+    "posthog": "source",
+    "amplitude": "amplitude",  # amplitude-docs instrument-track-sessions: 30 minutes on the web
+    "mixpanel": "mixpanel",  # mixpanel/docs features/sessions: 30 minutes, and midnight of the project's time zone
+    "ga4": "ga4",  # support.google.com/analytics/answer/12798876: 30 minutes
+}
+"""The session rule of each tool that has sessions."""
+
+
+def tool_rule(tool: object) -> str:
+    """Return the name of the session rule that a tool's preset sets.
+
+    Raises:
+        DefinitionError: The tool is unknown, or has no sessions.
+    """
+    check_preset(TOOL_RULES, tool, "sessions")
+    return TOOL_RULES[str(tool)]

@@ -72,3 +72,15 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
 def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
     said = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
     assert (said.status_code, why in said.json()["detail"]) == (422, True), said.text
+
+
+def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
+    steps = [VIEW, CART]
+    told = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
+    asked = told["definition"]
+    assert (asked["within"], asked["by_attribution"]) == ("86400s", "step_1")
+    assert [one["count"] for one in told["steps"]] == counts(api, steps=steps, within="1d")
+    usual = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}).json()
+    assert usual["definition"]["within"] == "604800s"
+    assert counts(api, steps=steps, preset="mixpanel", per="session")[0] >= counts(api, steps=steps, per="session")[0]
+    assert api.post("/analytics/funnel", {"steps": steps, "preset": "heap"}).status_code == 422

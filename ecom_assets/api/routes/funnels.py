@@ -18,6 +18,7 @@ from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, By, Unit, check_columns, funnel_answer, is_small_enough
+from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["conversion"])
@@ -196,6 +197,9 @@ class FunnelBody(Body):
     over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
+    preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
+        None, description="What this tool would do wherever the body says nothing"
+    )
 
     def as_of(self, newest: date) -> date:
         """Return the last day of entry, as of which a visitor segment is."""
@@ -204,7 +208,19 @@ class FunnelBody(Body):
     def funnel(self) -> Funnel:
         """Return the definition."""
         days = {"time_range", "start_date", "end_date", "first", "last_day", "last"}
-        return Funnel.from_mapping(self.model_dump(exclude=days, exclude_none=True, by_alias=True))
+        said = self.model_fields_set - days
+        return Funnel.from_mapping(self.model_dump(include=said, exclude_none=True, by_alias=True))
+
+    def session_rule(self, ask: Ask) -> SessionRule:
+        """Return the session rule of the preset's tool, if it has sessions; else that of the settings.
+
+        Raises:
+            DefinitionError: The rule needs the session ids of the source, which are not published.
+        """
+        rule = SessionRule.preset(TOOL_RULES[self.preset]) if self.preset in TOOL_RULES else ask.session_rule
+        if self.per == "session" and rule.trust_source_session_id and "source_session_id" in ask.reading.lacking:
+            raise DefinitionError("What is published in Postgres has no session ids of the source; ask per user.")
+        return rule
 
     def limits(self, timezone: str) -> Limits:
         """Return the days of entry.
@@ -312,7 +328,7 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
             f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    limits = body.limits(ask.reading.timezone)
+    limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
     return answer_question(
-        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, ask.session_rule, limits)
+        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, rule, limits)
     )

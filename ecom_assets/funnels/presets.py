@@ -1,0 +1,49 @@
+"""What other tools take for a funnel where nothing else is said, by the keys of a definition.
+
+What is not named is as by default: the tool has no such choice, its documents do not say, or they say the same.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ecom_assets.tables.presets import Preset, with_preset
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "posthog": {
+        "within": "14d",  # posthog.com/docs/product-analytics/funnels: conversion window
+        "order": "ordered",  # same page: sequential
+        "exclusion_rule": "posthog",  # same page: an excluded event removes the person from the entire funnel
+        "by_attribution": "first",  # same page: first touchpoint
+        "limit": 25,  # PostHog/posthog posthog/hogql/constants.py BREAKDOWN_VALUES_LIMIT
+        "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
+    },
+    "amplitude": {
+        "within": "1d",  # amplitude-docs funnel-analysis: 24 hours from step 1
+        "order": "ordered",  # same pages: this order
+        "by_attribution": "step_1",  # same pages: a group-by applies to the first step only
+    },
+    "mixpanel": {
+        "within": "7d",  # mixpanel/docs reports/funnels: conversion window
+        "order": "ordered",  # same page: specific order
+        "exclusion_rule": "mixpanel",  # same page: a user keeps the steps before the exclusion
+        "by_attribution": "first",  # same page: First Step Defined, the first step that has a value
+    },
+    "clickhouse": {
+        # windowFunnel without a mode; its window is an argument that has no default
+        "order": "clickhouse_default",
+        "week_start": "sunday",  # toStartOfWeek(t): mode 0
+    },
+    "ga4": {
+        # A closed funnel has no limit of time: 100 years, the longest window here.
+        "within": "36600d",
+        "order": "ordered",  # support.google.com funnel exploration: steps are followed indirectly
+    },
+}
+
+
+def filled(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition of a funnel with the values of its `preset` wherever it says nothing itself."""
+    found = with_preset(PRESETS, raw, "funnel")
+    if raw.get("preset") and raw.get("week_start") is None and raw.get("over") != "week":
+        found.pop("week_start", None)  # only cohorts by week have one
+    return found
