@@ -1,8 +1,8 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
 The picture of the asset graph, the data dictionary, the statements that create tables, the page of settings, the
-API's table of paths, and the conditions of cleaning as SQL. Tests compare what lies here with what this would write.
-Not here: documents that people write.
+API's table of paths, what presets set, and the conditions of cleaning as SQL. Tests compare what lies here with what
+this would write. Not here: documents that people write.
 """
 
 import re
@@ -16,6 +16,7 @@ from ibis.backends.postgres import Backend as PostgresBackend
 from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.text import Text
+from tool_presets import with_preset_table
 
 from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
@@ -27,6 +28,7 @@ from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
 from ecom_assets.sources.files import compiled
+from ecom_assets.tables.presets import TOOLS as PRESET_TOOLS
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 
@@ -39,6 +41,7 @@ SUMMARY = ROOT / "docs" / "summary.svg"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 API = ROOT / "docs" / "api.md"
+TOOL_PAGES = {tool: ROOT / "docs" / f"from_{tool}.md" for tool in PRESET_TOOLS}
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 
 SETTINGS_OPENING = """# Settings
@@ -70,6 +73,8 @@ def main() -> None:
     POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
     SETTINGS.write_text(settings_page(), encoding="utf-8")
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
+    for tool, page in TOOL_PAGES.items():
+        page.write_text(with_preset_table(page.read_text(encoding="utf-8"), tool), encoding="utf-8")
     SUMMARY.write_text(summary_picture(), encoding="utf-8")
     compiled.PATH.write_text(compiled.compiled_text(), encoding="utf-8")
 

@@ -93,6 +93,12 @@ def test_the_page_of_the_api_has_every_path_and_no_other(make_docs: ModuleType) 
     assert page == make_docs.with_paths(page), "run `make docs`"
 
 
+def test_the_pages_about_other_tools_say_what_their_presets_set(make_docs: ModuleType) -> None:
+    for tool, path in make_docs.TOOL_PAGES.items():
+        page = path.read_text(encoding="utf-8")
+        assert page == make_docs.with_preset_table(page, tool), "run `make docs`"
+
+
 def test_the_picture_of_the_summary_is_that_of_the_first_run(make_docs: ModuleType) -> None:
     assert make_docs.SUMMARY.read_text(encoding="utf-8") == make_docs.summary_picture(), "run `make docs`"
 

@@ -1,9 +1,12 @@
 """The attribution rule: which touches count for a conversion, and how each model shares its credit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.presets import Preset
 
 ONE_DAY_S = 86_400
 LONGEST_LOOKBACK_S = 366 * ONE_DAY_S
@@ -11,6 +14,24 @@ ALIASES = {"u": "position", "u_shape": "position", "j_shape": "j"}
 SHAPES = {"position": (40, 40), "j": (20, 60)}
 """Percentages of the first and the last touch; the touches between them share the rest."""
 TWO_TOUCHES = ("normalised", "split")
+PRESETS: Final[Mapping[str, Preset]] = {
+    # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no default of the model
+    # or of the look-back is known
+    "amplitude": {"two_touches": "split", "session_rule": "amplitude"},
+    # mixpanel/docs features/computed-properties: last touch, 30 days; time decay halves in 7 days; shapes keep the
+    # proportion of two touches
+    "mixpanel": {
+        "model": "last",
+        "lookback": "30d",
+        "half_life": "7d",
+        "two_touches": "normalised",
+        "session_rule": "mixpanel",
+    },
+    # "Paid and organic last click" passes Direct by; its default is data-driven, which nobody else can compute.
+    # Analytics Admin API AttributionSettings.otherConversionEventLookbackWindow: 90 days
+    "ga4": {"model": "last_non_direct", "lookback": "90d", "session_rule": "ga4"},
+}
+"""What other tools take for attribution where nothing else is said, by the names of the command's options."""
 
 
 @dataclass(frozen=True)

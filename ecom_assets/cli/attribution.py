@@ -13,7 +13,7 @@ from ecom_assets.attribution import credit
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
-from ecom_assets.attribution.rule import AttributionRule, model_name
+from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
 from ecom_assets.attribution.touches import touches, whole_arrivals
 from ecom_assets.cli.options import (
     DURATIONS,
@@ -21,10 +21,12 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    PresetName,
     SessionRuleName,
     Timezone,
     all_paths,
     print_answer,
+    with_preset_values,
 )
 from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
@@ -173,6 +175,7 @@ def _shown(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[st
 
 
 def attribution_command(
+    context: typer.Context,
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -193,17 +196,20 @@ def attribution_command(
     to: To = None,
     last: Last = None,
     timezone: Timezone = None,
+    preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
     from ecom_assets.tables.durations import parse_duration  # noqa: PLC0415 (only needed here)
 
-    rule = AttributionRule(
-        lookback_s=parse_duration(lookback), half_life_s=parse_duration(half_life), two_touches=two_touches
-    )
+    given: dict[str, Any] = {"model": model, "lookback": lookback, "half_life": half_life, "two_touches": two_touches}
+    given |= {"session_rule": session_rule, "preset": preset}
+    used = with_preset_values(context, PRESETS, "attribution", given)
+    windows = {f"{name}_s": parse_duration(used[name]) for name in ("lookback", "half_life")}
+    rule = AttributionRule(**windows, two_touches=used["two_touches"])
     condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = Asked(all_paths(events, more), settings, model, session_rule, condition, days)
+    asked = Asked(all_paths(events, more), settings, used["model"], used["session_rule"], condition, days)
     answer = answer_attribution(asked, rule)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 

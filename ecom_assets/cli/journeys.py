@@ -11,17 +11,19 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    PresetName,
     SessionRuleName,
     Timezone,
     Where,
     all_paths,
     print_answer,
+    with_preset_values,
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
 from ecom_assets.errors import UsageError
-from ecom_assets.journeys.choices import JourneyChoices, part_of, step_events
+from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
 from ecom_assets.journeys.queries import path_rows
 from ecom_assets.sessions.rule import SessionRule
@@ -155,6 +157,7 @@ MinCount = Annotated[int, typer.Option(help="Tell transitions that are taken at 
 
 
 def journeys(
+    context: typer.Context,
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -171,16 +174,24 @@ def journeys(
     last: Last = None,
     timezone: Timezone = None,
     session_rule: SessionRuleName = "ga4",
+    preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Show which steps sessions take one after another, and which paths end in a purchase."""
     condition = parse_where(where) if where else EVERYTHING
-    choices = JourneyChoices(
-        by, tuple(group or ()), tuple(exclude or ()), from_step, to_step, min_count=min_count, where=condition
-    )
+    given: dict[str, Any] = {
+        "top": top,
+        "session_rule": session_rule,
+        "preset": preset,
+        "most_steps": JourneyChoices.most_steps,
+    }
+    used = with_preset_values(context, PRESETS, "journeys", given)
+    pages, excluded, most = tuple(group or ()), tuple(exclude or ()), used["most_steps"]
+    choices = JourneyChoices(by, pages, excluded, from_step, to_step, min_count, condition, most)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = QuestionDays.read(first, to, last)
-    answer = answer_journeys(Asked(all_paths(events, more), settings, days, top, session_rule), choices)
+    asked = Asked(all_paths(events, more), settings, days, used["top"], used["session_rule"])
+    answer = answer_journeys(asked, choices)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

@@ -15,8 +15,10 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    PresetName,
     Timezone,
     all_paths,
+    is_typed,
     print_answer,
 )
 from ecom_assets.cli.options import Where as Conditions
@@ -25,7 +27,7 @@ from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
-from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.rule import SessionRule, tool_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.columns import holds
@@ -81,6 +83,7 @@ def _visitor_count(con: Backend, events: ir.Table, sessions: ir.Table, ends: End
 
 
 def sessions(
+    context: typer.Context,
     more: MorePaths = None,
     events: Events = None,
     mapping: Mapping = None,
@@ -92,10 +95,13 @@ def sessions(
     to: To = None,
     last: Last = None,
     timezone: Timezone = None,
+    preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Cut the events of files into sessions; print totals, or write the sessions."""
     settings = load_settings(events_mapping=mapping, timezone=timezone)
+    of_tool = tool_rule(preset) if preset else session_rule
+    session_rule = session_rule if is_typed(context, "session_rule") else of_tool
     condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
     answer = answer_sessions(Asked(all_paths(events, more), settings, condition, days, session_rule, idle, out))
     print_answer(answer, lambda: _session_lines(answer, out), as_json=as_json)

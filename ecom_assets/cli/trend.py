@@ -12,6 +12,7 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
+    PresetName,
     SegmentName,
     Timezone,
     Where,
@@ -89,13 +90,14 @@ def trend(
     compare: Annotated[bool, typer.Option("--compare", help="Tell the range of as many days before, too.")] = False,
     formula: Annotated[str | None, typer.Option(help="Arithmetic over the series A, B, …, such as 'A / B'.")] = None,
     definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Count events or visitors over time, or add up what they carry."""
     days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
-    given |= {"compare": compare, "formula": formula}
+    given |= {"compare": compare, "formula": formula, "preset": preset}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)

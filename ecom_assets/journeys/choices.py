@@ -4,8 +4,9 @@ METRICS "Journeys".
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -13,8 +14,18 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.journeys.journeys import CHOICES, EXIT, JOURNEY, START, JourneyRule
 from ecom_assets.tables.conditions import EVERYTHING, Where
+from ecom_assets.tables.presets import Preset
 
 MAX_PATTERNS = 100
+PRESETS: Final[Mapping[str, Preset]] = {
+    # docs/metrics.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
+    "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
+    # Of the others only the session rule is known, see `sessions/rule.py`.
+    "amplitude": {"session_rule": "amplitude"},
+    "mixpanel": {"session_rule": "mixpanel"},
+    "ga4": {"session_rule": "ga4"},
+}
+"""What other tools take for journeys where nothing else is said; ClickHouse has no sessions, and so no journeys."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,7 @@ class JourneyChoices:
         to_step: The step at whose first occurrence (after `from_step`) paths end; None for the end of sessions.
         min_count: The least count of the transitions to report.
         where: Conditions on events: others are not looked at.
+        most_steps: How many steps of a path are kept.
     """
 
     by: str = "page_type"
@@ -38,6 +50,7 @@ class JourneyChoices:
     to_step: str | None = None
     min_count: int = 1
     where: Where = EVERYTHING
+    most_steps: int = JourneyRule.most_steps
 
     def __post_init__(self) -> None:
         """Refuse choices that do not go together.
@@ -62,7 +75,7 @@ class JourneyChoices:
     @property
     def rule(self) -> JourneyRule:
         """Return what the steps are, and how many of them are kept."""
-        return JourneyRule(dimensions=(self.by,))
+        return JourneyRule(dimensions=(self.by,), most_steps=self.most_steps)
 
 
 def step_events(events: ir.Table, choices: JourneyChoices) -> ir.Table:

@@ -101,16 +101,19 @@ class RetentionRule:
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> "RetentionRule":
-        """Build a rule from a definition file or the body of a request; what it does not name is as by default.
+        """Build a rule from a definition file or the body of a request.
+
+        What it does not name is as in its `preset`, the name of a tool; without one, as by default.
 
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        known = [field.name for field in fields(cls)]
+        known = [*(field.name for field in fields(cls)), "preset"]
         for key in raw:
             if key not in known:
                 raise DefinitionError(f"Unknown key {key!r} in a retention; {did_you_mean(key, known)}.")
         given = {name: value for name, value in raw.items() if value is not None}
+        preset = cls.preset(given.pop("preset", "n_day"))
         for name in ("where", "start_where", "returning_where"):
             if name in given:
                 given[name] = where_from(given[name]) if given[name] else EVERYTHING
@@ -119,7 +122,7 @@ class RetentionRule:
                 raise DefinitionError(f"`{name}` of retention is an event type, not {given[name]!r}.")
         if "brackets" in given:
             given["brackets"] = _brackets_from(given["brackets"])
-        return cls(**given)
+        return replace(preset, **given)
 
     def changed(self, **given: Any) -> "RetentionRule":  # noqa: ANN401 (as its fields)
         """Return a copy of the rule with some fields replaced; None leaves a field unchanged."""
@@ -224,8 +227,15 @@ def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
 
 PRESETS: Final = {
     "n_day": RetentionRule(),
+    # amplitude-docs retention-analysis/{calculation,time}: Return On or After, windows of 24 hours
     "amplitude": RetentionRule(period="day", mode="on_or_after", clock="rolling"),
+    # mixpanel/docs reports/retention: On or After, periods from each user's start
     "mixpanel": RetentionRule(period="day", mode="on_or_after", clock="rolling"),
-    "posthog": RetentionRule(period="day", mode="on"),
+    # posthog.com product-analytics/retention: days, on; PostHog/posthog issue 25841: its weeks begin on Sunday
+    "posthog": RetentionRule(period="day", mode="on", week_start="sunday"),
+    # The function `retention` takes conditions, usually on dates; toStartOfWeek(t): mode 0, Sunday.
+    "clickhouse": RetentionRule(period="day", mode="on", week_start="sunday"),
+    # Cohort exploration: a user is in the cohort of their first visit; each period is counted by itself.
+    "ga4": RetentionRule(mode="on", starting="first_time"),
 }
 """The defaults of other tools. Amplitude also rounds times down to the hour before it counts; this preset does not."""

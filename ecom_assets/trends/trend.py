@@ -19,6 +19,7 @@ from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.portable import ratio
+from ecom_assets.tables.presets import Preset, with_preset
 from ecom_assets.trends.formula import Formula
 
 PERIODS: Final = ("hour", "day", "week", "month")
@@ -34,6 +35,18 @@ NONE, OTHER = "(none)", "(other)"
 EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up, because a sum of doubles depends on their order."""
 _SERIES: Final = re.compile(r"\s*(?P<event>[^:]+?)\s*(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?")
+PRESETS: Final[Mapping[str, Preset]] = {
+    "posthog": {
+        "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
+        "limit": 25,  # PostHog/posthog posthog/hogql/constants.py BREAKDOWN_VALUES_LIMIT
+    },
+    "clickhouse": {"week_start": "sunday"},  # toStartOfWeek(t): mode 0
+    # No default of theirs is known that differs from ours.
+    "amplitude": {},
+    "mixpanel": {},
+    "ga4": {},
+}
+"""What other tools take for a trend where nothing else is said, by the keys of a definition."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +185,7 @@ class Trend:
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> "Trend":
-        """Build a trend from a definition file or the body of a request.
+        """Build a trend from a definition file or the body of a request; it may name the `preset` of a tool.
 
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
@@ -189,8 +202,10 @@ class Trend:
             "compare",
             "formula",
             "kind",
+            "preset",
         )
         _check_keys(raw, known, "a trend")
+        raw = with_preset(PRESETS, raw, "trend")
         if not isinstance(raw.get("series"), list | tuple):
             raise DefinitionError("A trend needs `series`, a list.")
         given: dict[str, Any] = {

@@ -88,3 +88,28 @@ def test_a_condition_on_everything_is_one_on_each_series(api: Asked) -> None:
 def test_lines_come_a_page_at_a_time(api: Asked) -> None:
     said = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
     assert (len(said.json()["series"]), said.json()["total_count"] > 2) == (1, True)
+
+
+def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
+    body = {"series": ["purchase"], "period": "week", "preset": "posthog"}
+    told = api.post("/analytics/trend", body).json()
+    assert (told["definition"]["week_start"], told["definition"]["limit"]) == ("sunday", 25)
+    own = api.post("/analytics/trend", {**body, "week_start": "monday"}).json()
+    assert (own["definition"]["week_start"], own["definition"]["limit"]) == ("monday", 25)
+    plain = api.post("/analytics/trend", {"series": ["purchase"], "period": "week", "week_start": "sunday"}).json()
+    assert plain["series"] == told["series"]
+    assert api.post("/analytics/trend", {**body, "preset": "heap"}).status_code == 422
+
+
+def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
+    def definition(**body: Any) -> dict[str, Any]:
+        said = api.post("/analytics/retention", body)
+        assert said.status_code == 200, said.text
+        found: dict[str, Any] = said.json()["definition"]
+        return found
+
+    used = definition(preset="amplitude")
+    assert (used["period"], used["mode"], used["clock"]) == ("day", "on_or_after", "rolling")
+    used = definition(preset="amplitude", period="week", mode="on")
+    assert (used["period"], used["mode"], used["clock"]) == ("week", "on", "rolling")
+    assert definition()["period"] == "week"

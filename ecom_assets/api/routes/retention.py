@@ -91,6 +91,9 @@ class RetentionBody(Body):
     by: Name | None = Field(None, description="Column whose values, in the event of the start, are told apart")
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Values that stand by themselves; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
+    preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
+        None, description="What this tool would do wherever the body says nothing"
+    )
     range_of: Literal["starts", "events"] = Field(
         "events",
         description="What the days limit: the starts, so that earlier starts and later returns count; or all events",
@@ -98,8 +101,8 @@ class RetentionBody(Body):
 
     def rule(self) -> RetentionRule:
         """Return the definition."""
-        told = self.model_dump(exclude={"time_range", "start_date", "end_date", "range_of"}, exclude_none=True)
-        return RetentionRule.from_mapping(told)
+        said = self.model_fields_set - {"time_range", "start_date", "end_date", "range_of"}
+        return RetentionRule.from_mapping(self.model_dump(include=said, exclude_none=True))
 
 
 class Cohort(BaseModel):

@@ -56,11 +56,14 @@ class TrendBody(Body):
     moving_average: int = Field(1, ge=1, le=1_000, description="Mean of so many periods up to each")
     compare: bool = Field(default=False, description="Whether the range of as many days before stands beside it")
     formula: str | None = Field(None, max_length=200, description="Arithmetic over the series A, B and so on")
+    preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
+        None, description="What this tool would do wherever the body says nothing"
+    )
 
     def trend(self) -> Trend:
         """Return the definition."""
-        told = self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
-        return Trend.from_mapping(told)
+        said = self.model_fields_set - {"time_range", "start_date", "end_date"}
+        return Trend.from_mapping(self.model_dump(include=said, exclude_none=True))
 
 
 class Line(BaseModel):

@@ -1,0 +1,156 @@
+"""`--preset` of sessions, retention, journeys, attribution and trend: it sets what the tool would do, and options win.
+
+Over `docs/example_events.csv`. Not here: funnels (`funnels/test_presets.py`), what is printed (`test_tool_pages.py`).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.tables.presets import TOOLS
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.markdown import ROOT
+
+EVENTS = str(ROOT / "docs" / "example_events.csv")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def answer(home: Path, command: str, *words: str) -> Any:
+    said = ecom(command, "--events", EVENTS, *words, "--json", home=home)
+    assert said.exit_code == 0, said.err
+    return said.json
+
+
+def credit(home: Path, *words: str) -> dict[str, float]:
+    return {one["channel"]: one["credit"] for one in answer(home, "attribution", *words)["channels"]}
+
+
+def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
+    def sessions(*words: str) -> int:
+        return int(answer(home, "sessions", *words)["sessions"])
+
+    found = {tool: sessions("--preset", tool) for tool in TOOLS if tool != "clickhouse"}
+    # Mixpanel splits Hana's at midnight; PostHog's ids hold Anna's and Ivan's together over silences.
+    assert found == {"ga4": 18, "amplitude": 18, "mixpanel": 19, "posthog": 16}
+    assert sessions("--preset", "posthog", "--session-rule", "ga4") == 18
+    assert answer(home, "sessions", "--preset", "posthog")["definition"]["rule"] == "source"
+
+
+def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
+    def returned(day: str, *words: str) -> list[int]:
+        found = answer(home, "retention", *words, "--from", day, "--to", day)["cohorts"]
+        return list(found[0]["returned"][:3])
+
+    # Kim is back after 23 hours and 40 minutes: on the next day, and within her first 24 hours.
+    found = {tool: returned("2026-03-10", "--preset", tool) for tool in TOOLS if tool != "ga4"}
+    assert found == {
+        "posthog": [1, 1, 0], "clickhouse": [1, 1, 0], "amplitude": [1, 0, 0], "mixpanel": [1, 0, 0],
+    }  # fmt: skip
+    # Cara is back after ten days, which is on or after each day before.
+    assert returned("2026-03-03", "--preset", "posthog") == [1, 0, 0]
+    assert returned("2026-03-03", "--preset", "amplitude") == [1, 1, 1]
+    assert returned("2026-03-03", "--preset", "amplitude", "--mode", "on") == [1, 0, 0]
+    assert answer(home, "retention", "--preset", "ga4")["definition"]["period"] == "week"
+
+
+def test_weeks_begin_on_sunday_in_posthog_and_clickhouse(home: Path) -> None:
+    for tool, first in (("posthog", "2026-03-01"), ("clickhouse", "2026-03-01"), ("mixpanel", "2026-02-23")):
+        words = ("--preset", tool, "--period", "week")
+        assert answer(home, "retention", *words)["cohorts"][0]["cohort"] == first
+        assert answer(home, "trend", "--series", "purchase", *words)["periods"][0] == first
+        monday = answer(home, "trend", "--series", "purchase", *words, "--week-start", "monday")
+        assert monday["periods"][0] == "2026-02-23"
+
+
+def test_a_trend_has_as_many_values_as_the_tool_shows(home: Path) -> None:
+    def limit(*words: str) -> int:
+        return int(answer(home, "trend", "--by", "event_type", *words)["definition"]["limit"])
+
+    assert [limit(), limit("--preset", "posthog"), limit("--preset", "posthog", "--limit", "10")] == [10, 25, 10]
+
+
+def test_paths_are_those_of_the_tool_s_sessions(home: Path) -> None:
+    kim = ("--from", "2026-03-10", "--to", "2026-03-10", "--preset")
+    (path,) = answer(home, "journeys", *kim, "posthog")["top_paths"]
+    assert (len(path["path"]), path["is_cut"]) == (5, True)
+    (path,) = answer(home, "journeys", *kim, "mixpanel")["top_paths"]
+    assert (len(path["path"]), path["is_cut"]) == (7, False)
+    found = {tool: answer(home, "journeys", "--preset", tool)["sessions"] for tool in ("posthog", "mixpanel", "ga4")}
+    assert found == {"posthog": 16, "mixpanel": 19, "ga4": 18}
+    assert answer(home, "journeys", "--preset", "posthog", "--session-rule", "ga4")["sessions"] == 18
+    assert len(answer(home, "journeys", "--preset", "posthog", "--top", "1")["top_paths"]) == 1
+
+
+def test_jane_s_letter_of_forty_days_ago_counts_in_ga4_only(home: Path) -> None:
+    assert credit(home, "--preset", "ga4")["Email"] == 3  # Anna, Hana and Jane
+    assert credit(home, "--preset", "ga4", "--lookback", "30d")["Email"] == 2
+    assert credit(home, "--preset", "mixpanel") == {"Direct": 9}  # the last touch of all, with midnight in Hana's visit
+    assert credit(home, "--preset", "mixpanel", "--session-rule", "ga4") == {"Direct": 8, "Email": 1}
+    assert credit(home, "--preset", "mixpanel", "--model", "last-non-direct")["Email"] == 2
+
+
+def test_a_j_of_two_touches_is_split_in_amplitude(home: Path) -> None:
+    # Ben and Cara came by a search and bought on a direct visit: 30 and 70 percent, or 25 and 75.
+    assert credit(home, "--preset", "amplitude", "--model", "j")["Organic Search"] == pytest.approx(0.6)
+    assert credit(home, "--preset", "mixpanel", "--model", "j")["Organic Search"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["retention", "trend"])
+def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(home: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "plain.json").write_text(json.dumps({"preset": "posthog", "period": "week"} | _series(name)))
+    (tmp_path / "own.json").write_text(
+        json.dumps({"preset": "posthog", "period": "week", "week_start": "friday"} | _series(name))
+    )
+    used = [answer(home, name, "--definition", str(tmp_path / f))["definition"] for f in ("plain.json", "own.json")]
+    assert [one["week_start"] for one in used] == ["sunday", "friday"]
+    words = ("--definition", tmp_path / "plain.json", "--preset", "ga4")
+    twice = ecom(name, "--events", EVENTS, *words, home=home)
+    assert twice.sentence == "--definition says what --preset would; leave one of them out."
+
+
+def _series(name: str) -> dict[str, list[str]]:
+    return {"series": ["purchase"]} if name == "trend" else {}
+
+
+@pytest.mark.parametrize(
+    ("command", "tool", "sentence"),
+    [
+        (
+            "sessions",
+            "clickhouse",
+            "ClickHouse has no sessions that a preset could follow; known are posthog, amplitude",
+        ),
+        (
+            "journeys",
+            "clickhouse",
+            "ClickHouse has no journeys that a preset could follow; known are posthog, amplitude",
+        ),
+        (
+            "attribution",
+            "clickhouse",
+            "ClickHouse has no attribution that a preset could follow; known are amplitude, ",
+        ),
+        (
+            "attribution",
+            "posthog",
+            "PostHog has no attribution that a preset could follow; known are amplitude, mixpanel",
+        ),
+        ("sessions", "gaa4", "The preset 'gaa4' of sessions is unknown; did you mean 'ga4'? Known: posthog, "),
+        (
+            "trend",
+            "heap",
+            "The preset 'heap' of trend is unknown; Known: posthog, clickhouse, amplitude, mixpanel, ga4.",
+        ),
+        ("retention", "heap", "The preset 'heap' of retention is unknown; Known: n_day, "),
+    ],
+)
+def test_a_tool_without_such_a_question_is_refused(home: Path, command: str, tool: str, sentence: str) -> None:
+    said = ecom(command, "--events", EVENTS, "--preset", tool, home=home)
+    assert said.exit_code == 2
+    assert said.sentence.startswith(sentence)

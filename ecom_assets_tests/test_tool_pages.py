@@ -1,0 +1,67 @@
+"""The pages about other tools: every command on them prints, over the example's events, what stands below it.
+
+Not here: the tables of what presets set (`test_docs.py`).
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.tables.presets import TOOLS
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.markdown import ROOT, sections
+
+SHOWN = re.compile(r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GAP = "…"
+
+
+def shown_on(tool: str) -> list[tuple[str, str]]:
+    """Return each block of commands of a tool's page with the text below it."""
+    return SHOWN.findall((ROOT / "docs" / f"from_{tool}.md").read_text(encoding="utf-8"))
+
+
+def printed(commands: str, home: Path) -> str:
+    """Return what commands print, on a terminal: an error comes there, too."""
+    said = [ecom(*shlex.split(line)[1:], home=home, cwd=ROOT) for line in commands.splitlines()]
+    return "".join(one.out + one.err for one in said)
+
+
+def fits(shown: str, whole: str) -> bool:
+    """Return whether lines are those of a text, save where a line `…` stands for others."""
+    parts = [re.escape(part.strip("\n")) for part in re.split(rf"^{GAP}$", shown, flags=re.MULTILINE)]
+    return re.fullmatch("(?:.*\n)*?".join(part + "\n" if part else "" for part in parts), whole) is not None
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / f"from_{tool}.md").read_text(encoding="utf-8")
+    blocks = shown_on(tool)
+    assert len(re.findall(r"^```sh$", page, re.MULTILINE)) == len(blocks), "a command without what it prints"
+    for commands, shown in blocks:
+        whole = printed(commands, tmp_path / "home")
+        assert fits(shown, whole), f"{commands}{whole}"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_page_has_five_questions_and_shows_each_difference(tool: str) -> None:
+    parts = dict(sections(f"docs/from_{tool}.md"))
+    assert len(SHOWN.findall(parts["Five questions"])) == 5
+    told = [
+        one for one in re.split(r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE) if one.strip()
+    ]
+    assert len(told) >= 3
+    assert [one.splitlines()[0] for one in told if not SHOWN.search(one)] == []
+    assert all(f"--preset {tool}" in command for command, _ in SHOWN.findall(parts["Five questions"]))
+
+
+def test_lines_are_left_out_only_where_a_gap_stands() -> None:
+    whole = "a\nb\nc\n"
+    assert fits(whole, whole)
+    assert fits("…\nb\nc\n", whole)
+    assert fits("a\n…\n", whole)
+    assert fits("a\n…\nc\n", whole)
+    assert not fits("a\nc\n", whole)
+    assert not fits("a\nb\n", whole)
+    assert not fits("…\nc\nb\n", whole)
