@@ -51,8 +51,8 @@ def preset_table(tool: str) -> str:
     for question, presets, usual in _questions():
         values = presets.get(tool)
         if values is None:
-            told = "nothing" if " " in question else f"refused: {TOOLS[tool]} has no such question to follow"
-            lines.append(f"| `ecom {question}` | | {told} | |")
+            note = "nothing" if " " in question else f"refused: {TOOLS[tool]} has no such question to follow"
+            lines.append(f"| `ecom {question}` | | {note} | |")
         elif not values:
             lines.append(f"| `ecom {question}` | | nothing: no default is known that differs | |")
         else:

@@ -7,12 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.presets import PRESETS
 from ecom_assets_tests.command import Said, ecom
+from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import ROOT
 
 EVENTS = str(ROOT / "docs" / "example_events.csv")
@@ -107,3 +110,27 @@ def test_every_preset_is_a_definition_that_stays_as_it_is(tool: str) -> None:
 def test_an_unknown_tool_is_refused_in_a_sentence_that_names_the_known_ones(wrong: Any) -> None:
     with pytest.raises(DefinitionError, match=r"The preset .* of funnel is unknown; .*posthog"):
         Funnel.from_mapping({"steps": STEPS, "preset": wrong})
+
+
+@pytest.mark.parametrize(
+    ("steps", "mode"),
+    [
+        (STEPS, None),
+        (["product_view", "product_view"], None),  # one view serves both
+        (["purchase", "add_to_cart"], None),
+        (STEPS, "strict_order"),
+        (STEPS, "strict_deduplication"),
+    ],
+)
+def test_clickhouse_itself_answers_as_its_preset_does(tmp_path: Path, steps: list[str], mode: str | None) -> None:
+    rows = pyarrow.csv.read_csv(EVENTS)
+    at = rows["event_timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    events = pa.table({"visitor_id": rows["user_id"], "event_type": rows["event_type"], "event_at": at})
+    # Gil's three events have one time, and their order decides in ClickHouse: it gets them in that of the steps.
+    place = pa.array([steps.index(kind) if kind in steps else -1 for kind in events["event_type"].to_pylist()])
+    events = events.append_column("place", place).sort_by([("event_at", "ascending"), ("place", "ascending")])
+    funnel = Funnel.from_mapping({"steps": steps, "preset": "clickhouse"})
+    levels = by_clickhouse(events.drop_columns("place"), funnel, tmp_path, *([mode] if mode else []))
+    reached = [sum(level >= number for level in levels.values()) for number in range(1, len(steps) + 1)]
+    words = ("--steps", ",".join(steps), "--preset", "clickhouse", *(("--order", mode) if mode else ()))
+    assert [step["count"] for step in asked(tmp_path, *words).json["steps"]] == reached
