@@ -164,14 +164,8 @@ def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory)
     return found
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        ("slice_written", 8),
-        pytest.param(("committed", 8), marks=pytest.mark.slow),
-        pytest.param(("slice_written", 5), marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [("slice_written", 8), ("committed", 8), ("slice_written", 5)])
 def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
     driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
 ) -> None:

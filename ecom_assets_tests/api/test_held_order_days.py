@@ -103,6 +103,7 @@ def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Pa
     assert let_in["change"]["revenue_amount"] == round(20 / 60, 6), "from 60.00 to 80.00"
 
 
+@pytest.mark.slow
 def test_a_held_day_by_itself_has_no_numbers(api: Asked) -> None:
     told = sold(api, start_date=BAD, end_date=BAD)
     assert (told["range"]["data"], told["range"]["known_from"], told["range"]["held_days"]) == ("none", None, [BAD])
