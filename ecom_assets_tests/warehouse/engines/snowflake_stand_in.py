@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import fakesnow.arrow
+import fakesnow.transforms
 import pyarrow as pa
 import uvicorn
 from fakesnow.conn import FakeSnowflakeConnection
@@ -171,6 +172,8 @@ def main(port: int) -> None:
     sys.setrecursionlimit(20_000)  # it walks through statements once per bracket, and long ones have hundreds
     FakeSnowflakeCursor.execute = execute
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
+    # It adds up as doubles whatever is no column, for texts that are added up; the service keeps decimals.
+    fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     # The connector sets session parameters that the stand-in does not know.
     server.shared_fs.nop_regexes = ["^ALTER SESSION"]
     app = server.app
