@@ -13,6 +13,7 @@ from ecom_assets.tables.presets import TOOLS
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, sections
 
+FIRST_ONLY = [tool if tool == "posthog" else pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS]
 SHOWN = re.compile(r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GAP = "…"
 
@@ -34,7 +35,7 @@ def fits(shown: str, whole: str) -> bool:
     return re.fullmatch("(?:.*\n)*?".join(part + "\n" if part else "" for part in parts), whole) is not None
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", FIRST_ONLY)
 def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, tmp_path: Path) -> None:
     page = (ROOT / "docs" / f"from_{tool}.md").read_text(encoding="utf-8")
     blocks = shown_on(tool)

@@ -96,6 +96,7 @@ def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> Non
     assert said.json["notes"], "it names no addresses, and the answer says so"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["j", "markov"])
 def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events: Path, model: str) -> None:
     """Anna's letter was on the 1st, her purchase of 30 on the 8th, and the refund of 15 on the 10th."""

@@ -105,6 +105,7 @@ def test_status_lists_held_days_in_text_and_json(home: Path, reports: Path) -> N
     assert f"better data let it in, or `ecom release orders {BAD}`" in text
 
 
+@pytest.mark.slow
 def test_a_day_that_is_not_held_is_not_released(home: Path, reports: Path) -> None:
     ecom(*RUN, "--orders", reports, home=home)
     refused = ecom("release", "orders", "2026-03-04", home=home)

@@ -46,6 +46,7 @@ def clean_count(said: Said) -> int:
     return int(said.json["tables"]["staging.events"])
 
 
+@pytest.mark.slow
 def test_a_day_that_is_gone_is_kept_told_and_listed_until_somebody_lets_it_go(landing: Path, home: Path) -> None:
     assert clean_count(run(landing, home)) == 12
     take_away(landing, "2026-01-02")

@@ -75,6 +75,7 @@ def test_a_trend_has_as_many_values_as_the_tool_shows(home: Path) -> None:
     assert [limit(), limit("--preset", "posthog"), limit("--preset", "posthog", "--limit", "10")] == [10, 25, 10]
 
 
+@pytest.mark.slow
 def test_paths_are_those_of_the_tool_s_sessions(home: Path) -> None:
     kim = ("--from", "2026-03-10", "--to", "2026-03-10", "--preset")
     (path,) = answer(home, "journeys", *kim, "posthog")["top_paths"]
@@ -87,6 +88,7 @@ def test_paths_are_those_of_the_tool_s_sessions(home: Path) -> None:
     assert len(answer(home, "journeys", "--preset", "posthog", "--top", "1")["top_paths"]) == 1
 
 
+@pytest.mark.slow
 def test_jane_s_letter_of_forty_days_ago_counts_in_ga4_only(home: Path) -> None:
     assert credit(home, "--preset", "ga4")["Email"] == 3  # Anna, Hana and Jane
     assert credit(home, "--preset", "ga4", "--lookback", "30d")["Email"] == 2

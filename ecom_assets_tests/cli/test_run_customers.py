@@ -103,6 +103,7 @@ def test_what_text_ids_did_and_bought_is_theirs(shop: Shop) -> None:
     assert [row["customer_id"] for row in shop.rows(LifetimeValue)] == IDS[:2]
 
 
+@pytest.mark.slow
 def test_text_ids_are_texts_in_the_file_of_customers(shop: Shop) -> None:
     assert [one["customer_id"] for one in shop.exported["customers"]] == IDS
     assert all("email" not in one for one in shop.exported["customers"])

@@ -294,6 +294,7 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
         assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     acts, timezone = acts_of(seed, ZONES[1]), ZONES[1][0]

@@ -255,6 +255,7 @@ def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
             assert life[state][place] == int(by_week.get(week, {}).get(state, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     acts, timezone = acts_of(seed, PLACES[1]), PLACES[1][0]

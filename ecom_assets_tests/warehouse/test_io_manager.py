@@ -62,6 +62,7 @@ def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Material
         assert days == (list(DAYS) if contract.day_column else [None]), key
 
 
+@pytest.mark.slow
 def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
     for key in BY_KEY:
         shown = metadata(materialized, key)
@@ -73,6 +74,7 @@ def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(material
         assert shown["seconds"] >= 0
 
 
+@pytest.mark.slow
 def test_every_day_tells_its_counts_and_the_newest_alone_how_the_table_was_made(materialized: Materialized) -> None:
     counts, explanation = {"dagster/row_count", "rows_written"}, {"sql", "preview", "dagster/column_lineage"}
     for key, days in materialized.items():
@@ -81,6 +83,7 @@ def test_every_day_tells_its_counts_and_the_newest_alone_how_the_table_was_made(
             assert [bool(explanation & one.metadata.keys()) for one in days] == [False] * (len(days) - 1) + [True], key
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_the_contract(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
         columns = metadata(materialized, key)["dagster/column_schema"].columns
@@ -88,12 +91,14 @@ def test_columns_are_those_of_the_contract(materialized: Materialized) -> None:
         assert [column.type for column in columns] == [column.type for column in contract.columns.values()]
 
 
+@pytest.mark.slow
 def test_lineage_names_columns_of_other_tables(materialized: Materialized) -> None:
     lineage = metadata(materialized, "staging/events")["dagster/column_lineage"].deps_by_column
     assert lineage["page_url"] == [dg.TableColumnDep(dg.AssetKey(["raw", "events"]), "page_url")]
     assert set(lineage) == set(BY_KEY["staging/events"].columns)
 
 
+@pytest.mark.slow
 def test_previews_hide_what_could_name_a_person(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
         head, _, *rows = metadata(materialized, key)["preview"].splitlines()
@@ -109,6 +114,7 @@ def cells(line: str) -> list[str]:
     return line.removeprefix("| ").removesuffix(" |").split(" | ")
 
 
+@pytest.mark.slow
 def test_the_days_that_were_written_are_told_where_they_are_more_than_the_run_s(materialized: Materialized) -> None:
     first, _, last = metadata(materialized, "mart/conversion_funnel")["days_written"].partition(" to ")
     assert date.fromisoformat(first) <= date.fromisoformat(DAYS[0])
