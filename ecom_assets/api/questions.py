@@ -82,9 +82,24 @@ def seen_events(ask: Asking, body: Body, con: SQLBackend) -> ir.Table:
     events, segment = ask.reading.events_in(con), segment_of(ask, body)
     if segment is None:
         return events
-    return in_segment(
-        events, segment, body.as_of(known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date)
-    )
+    return in_segment(events, segment, body.as_of(newest_known(ask)))
+
+
+def newest_known(ask: Asking) -> date:
+    """Return the newest day that is known of events."""
+    return known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date
+
+
+def asked_days(ask: Asking, body: Body) -> tuple[date, date] | tuple[None, None]:
+    """Return the first and the last day of a query; None for all days."""
+    covered = body.covered(newest_known(ask))
+    return (covered.start_date, covered.end_date) if covered else (None, None)
+
+
+def reach_of(ask: Asking, extent: Extent) -> tuple[date, date]:
+    """Return the first and the last day that is known of events."""
+    known, days = known_days(ask.reading, [EVENTS])[EVENTS], extent.period(ask.reading.newest_date)
+    return known.first or days.start_date, known.last or days.end_date
 
 
 def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, reads_all: bool = False) -> dict[str, Any]:

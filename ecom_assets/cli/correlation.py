@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.funnel import in_platform_words
 from ecom_assets.cli.options import (
     DURATIONS,
@@ -17,15 +18,14 @@ from ecom_assets.cli.options import (
     Timezone,
     Where,
     all_paths,
+    options_or_definition,
     print_answer,
-    read_definition,
 )
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.row_days import of_days
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
@@ -45,20 +45,12 @@ def answer_correlation(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    files = FileEvents.open(paths, settings)
-    own = replace(correlation, funnel=in_platform_words(correlation.funnel, files.mapping))
-    clean = files.clean()
-    (known,) = clean.agg(newest=clean.event_date.max()).to_pyarrow().to_pylist()
-    if known["newest"] is None:
-        raise SourceError("None of the rows is an event that counts, so nobody entered; `ecom sessions` says why.")
-    first, last = days.within(known["newest"])
-    only = AskedSegment.read(segment, files)
-    events = only.events(clean, last or known["newest"])
-    events = events.filter(events.event_date >= first) if first else events
-    events = events.filter(events.event_date <= last) if last else events
-    answer = correlation_answer(files.con, events, own)
+    asked = AskedEvents.open(paths, settings, days, segment, without="nobody entered")
+    own = replace(correlation, funnel=in_platform_words(correlation.funnel, asked.files.mapping))
+    answer = correlation_answer(asked.files.con, of_days(asked.events, "event_date", asked.days), own)
+    first, last = asked.days
     answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
-    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+    return asked.told(answer)
 
 
 def correlation(
@@ -85,14 +77,10 @@ def correlation(
     named = steps and [step.strip() for step in steps.split(",")]
     funnel = {"steps": named, "within": within, "order": order, "where": where}
     given = {"properties": properties, "limit": limit, "confidence": confidence}
-    asked = _asked(definition, _given(funnel), _given(given))
+    asked = _asked(definition, funnel, given)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     answer = answer_correlation(all_paths(events, more), settings, asked, days, segment)
     print_answer(answer, lambda: correlation_lines(answer), as_json=as_json)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None and value != []}
 
 
 def _asked(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> Correlation:
@@ -101,13 +89,13 @@ def _asked(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any
     Raises:
         UsageError: There are both a file and options, or neither.
     """
+    if definition is None and not funnel["steps"]:
+        raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
+    names = {"properties": "property"}
+    said = options_or_definition(definition, {**funnel, **given}, "correlation", "funnel", names)
     if definition is None:
-        if "steps" not in funnel:
-            raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
-        return Correlation.from_mapping({"funnel": funnel, **given})
-    if told := ", ".join(f"--{name}" for name in {**funnel, **given}):
-        raise UsageError(f"--definition says what {told} would; leave one of them out.")
-    return Correlation.from_mapping(read_definition(definition, "correlation", "funnel"))
+        said["funnel"] = {key: said.pop(key) for key in funnel if key in said}
+    return Correlation.from_mapping(said)
 
 
 def correlation_lines(answer: dict[str, Any]) -> list[str]:

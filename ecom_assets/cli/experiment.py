@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.chart import BAR_WIDTH, duration
 from ecom_assets.cli.options import (
     Events,
@@ -17,13 +18,12 @@ from ecom_assets.cli.options import (
     Timezone,
     Where,
     all_paths,
+    options_or_definition,
     print_answer,
-    read_definition,
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import UsageError
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.settings.settings import Settings, load_settings
@@ -57,19 +57,10 @@ def answer_experiment(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    files = FileEvents.open(paths, settings)
-    goal, exposure = (_translated(one, files) for one in (experiment.goal, experiment.exposure))
-    clean = files.clean()
-    (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
-    if known["first"] is None:
-        raise SourceError(
-            "None of the rows is an event that counts, so nobody saw a variant; `ecom sessions` says why."
-        )
-    own, asked = replace(experiment, goal=goal, exposure=exposure), days.within(known["last"])
-    only = AskedSegment.read(segment, files)
-    events = only.events(clean, asked[1] or known["last"])
-    answer = experiment_answer(files.con, events, own, (known["first"], known["last"]), asked)
-    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+    asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant")
+    goal, exposure = (_translated(one, asked.files) for one in (experiment.goal, experiment.exposure))
+    own = replace(experiment, goal=goal, exposure=exposure)
+    return asked.told(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))
 
 
 def _translated(asked: EventFilter, files: FileEvents) -> EventFilter:
@@ -137,18 +128,9 @@ def _read_shares(texts: list[str] | None) -> dict[str, float] | None:
 
 
 def _asked(definition: Path | None, given: dict[str, Any]) -> Experiment:
-    """Return the definition from a file or from the options.
-
-    Raises:
-        UsageError: There are both a file and options.
-    """
-    told = {name: value for name, value in given.items() if value is not None and value != []}
-    if definition is None:
-        return Experiment.from_mapping(told)
-    if told:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in told)
-        raise UsageError(f"--definition says what {names} would; leave one of them out.")
-    return Experiment.from_mapping(read_definition(definition, "experiment", "variant"))
+    """Return the definition from a file or from the options."""
+    names = {"shares": "share"}
+    return Experiment.from_mapping(options_or_definition(definition, given, "experiment", "variant", names))
 
 
 def experiment_lines(answer: dict[str, Any]) -> list[str]:

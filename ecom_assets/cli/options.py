@@ -121,6 +121,30 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
     return read
 
 
+def options_or_definition(
+    path: Path | None, options: dict[str, Any], what: str, first_key: str, names: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the definition of an analysis from its file, or what options say of it.
+
+    Args:
+        path: The file, if one is given.
+        options: What options say, by the key of the definition; one that was not given is None, [] or False.
+        what: What the file defines, for errors.
+        first_key: A key that each such definition has.
+        names: How options are called that are not called as their key.
+
+    Raises:
+        UsageError: There are both a file and options, or the file cannot be read.
+    """
+    given = {key: value for key, value in options.items() if value is not None and value != [] and value is not False}
+    if path is None:
+        return given
+    if given:
+        told = ", ".join(f"--{(names or {}).get(key, key).replace('_', '-')}" for key in given)
+        raise UsageError(f"--definition says what {told} would; leave one of them out.")
+    return read_definition(path, what, first_key)
+
+
 @dataclass(frozen=True)
 class OwnData:
     """The paths and mappings of a shop's own data; empty or None if not given."""

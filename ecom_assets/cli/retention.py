@@ -20,8 +20,8 @@ from ecom_assets.cli.options import (
     Timezone,
     Where,
     day_of,
+    options_or_definition,
     print_answer,
-    read_definition,
 )
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
@@ -240,13 +240,8 @@ def _rule(definition: Path | None, options: dict[str, Any]) -> RetentionRule:
     Raises:
         UsageError: Options do not go together.
     """
-    given = {name: value for name, value in options.items() if value is not None and value != []}
-    if definition is None:
-        return _from_options(given)
-    if given:
-        told = ", ".join(f"--{OTHER_NAMES.get(name, name).replace('_', '-')}" for name in given)
-        raise UsageError(f"--definition says what {told} would; leave one of them out.")
-    return RetentionRule.from_mapping(read_definition(definition, "retention", "period"))
+    given = options_or_definition(definition, options, "retention", "period", OTHER_NAMES)
+    return _from_options(given) if definition is None else RetentionRule.from_mapping(given)
 
 
 def _from_options(given: dict[str, Any]) -> RetentionRule:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -17,13 +18,10 @@ from ecom_assets.cli.options import (
     Timezone,
     Where,
     all_paths,
+    options_or_definition,
     print_answer,
-    read_definition,
 )
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.visitor_segments import AskedSegment
-from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
@@ -54,19 +52,11 @@ def answer_trend(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    files = FileEvents.open(paths, settings)
-    own = tuple(
-        replace(one, event_type=one.event_type and files.mapping.translate(one.event_type)) for one in trend.series
-    )
-    clean = files.clean()
-    (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
-    if known["first"] is None:
-        raise SourceError("None of the rows is an event that counts, so there is no trend; `ecom sessions` says why.")
-    asked, only = days.within(known["last"]), AskedSegment.read(segment, files)
-    events = only.events(clean, asked[1] or known["last"])
-    reach = Range.of_question((known["first"], known["last"]), asked, settings.timezone)
-    answer = trend_answer(files.con, events, replace(trend, series=own), reach)
-    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+    asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend")
+    translate = asked.files.mapping.translate
+    own = tuple(replace(one, event_type=one.event_type and translate(one.event_type)) for one in trend.series)
+    reach = Range.of_question(asked.known, asked.days, settings.timezone)
+    return asked.told(trend_answer(asked.files.con, asked.events, replace(trend, series=own), reach))
 
 
 def trend(
@@ -104,21 +94,9 @@ def trend(
 
 
 def _asked(definition: Path | None, given: dict[str, Any]) -> Trend:
-    """Return the definition from a file or from the options; without a series, all events are counted.
-
-    Raises:
-        UsageError: There are both a file and options.
-    """
-    if definition is None:
-        return Trend.from_mapping({name: value for name, value in given.items() if value is not None} | _any(given))
-    told = ", ".join(f"--{name.replace('_', '-')}" for name, value in given.items() if value)
-    if told:
-        raise UsageError(f"--definition says what {told} would; leave one of them out.")
-    return Trend.from_mapping(read_definition(definition, "trend", "series"))
-
-
-def _any(given: dict[str, Any]) -> dict[str, Any]:
-    return {} if given["series"] else {"series": ["*"]}
+    """Return the definition from a file or from the options; without a series, all events are counted."""
+    every = {"series": ["*"]} if definition is None else {}
+    return Trend.from_mapping(every | options_or_definition(definition, given, "trend", "series"))
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from ecom_assets.api.auth.personal_data import named_by_experiment, require_pers
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, seen_events
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days, reach_of, seen_events
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
-from ecom_assets.sales.coverage import known_days
-from ecom_assets.tables.queries import EVENTS, Extent
+from ecom_assets.tables.queries import Extent
 
 questions = APIRouter(tags=["ad hoc"])
 
@@ -135,15 +134,11 @@ def experiment(ask: Ask, asked: JustSliced, body: ExperimentBody) -> dict[str, A
     definition = body.experiment()
     require_personal(ask.request.scope, named_by_experiment(definition))
 
-    known = known_days(ask.reading, [EVENTS])[EVENTS]
-    covered = body.covered(known.last or ask.reading.newest_date)
-    asked_days = (covered.start_date, covered.end_date) if covered else (None, None)
+    days = asked_days(ask, body)
 
     def compare(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        days = extent.period(ask.reading.newest_date)
-        reach = (known.first or days.start_date, known.last or days.end_date)
         # A goal can follow after the last day of exposures.
         seen = events if definition.within_s is None else seen_events(ask, body, con)
-        return experiment_answer(con, seen, definition, reach, asked_days)
+        return experiment_answer(con, seen, definition, reach_of(ask, extent), days)
 
     return answer_question(ask, asked, body, compare)

@@ -12,15 +12,14 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, of
 from ecom_assets.api.parameters import Ask, JustSliced, Paged
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
-from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.queries import EVENTS, Extent
+from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])
 questions = APIRouter(tags=["ad hoc"])
@@ -160,9 +159,7 @@ def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
     rule = body.rule()
     require_personal(ask.request.scope, rule.columns)
-    covered = body.covered(known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date)
-    is_of_starts = body.range_of == "starts" and covered is not None
-    between = (covered.start_date, covered.end_date) if covered and is_of_starts else (None, None)
+    between = asked_days(ask, body) if body.range_of == "starts" else (None, None)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         question = Question(con, events, rule, ask.reading.timezone, extent.day_count, between=between)
@@ -170,4 +167,4 @@ def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any
         last = None if body.segment is None else extent.last_date
         return retention_answer(question, last and last - ONE_DAY)
 
-    return answer_question(ask, asked, body, count, reads_all=is_of_starts)
+    return answer_question(ask, asked, body, count, reads_all=between != (None, None))

@@ -11,9 +11,8 @@ from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, seen_events
-from ecom_assets.sales.coverage import known_days
-from ecom_assets.tables.queries import EVENTS, Extent
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days, reach_of, seen_events
+from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import MAX_SERIES, Trend
@@ -145,14 +144,10 @@ def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
     definition = body.trend()
     require_personal(ask.request.scope, named_by_trend(definition))
 
-    known = known_days(ask.reading, [EVENTS])[EVENTS]
-    covered = body.covered(known.last or ask.reading.newest_date)
-    asked_days = (covered.start_date, covered.end_date) if covered else (None, None)
+    days = asked_days(ask, body)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        days = extent.period(ask.reading.newest_date)
-        reach = (known.first or days.start_date, known.last or days.end_date)
         seen = seen_events(ask, body, con) if definition.is_compared else events
-        return trend_answer(con, seen, definition, Range.of_question(reach, asked_days, ask.reading.timezone))
+        return trend_answer(con, seen, definition, Range.of_question(reach_of(ask, extent), days, ask.reading.timezone))
 
     return answer_question(ask, asked, body, count, reads_all=definition.kind == "lifecycle")

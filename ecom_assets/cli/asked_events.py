@@ -1,0 +1,55 @@
+"""The events of files that a question is about: clean, of some days, and of the visitors of one segment."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.cli.ranges import QuestionDays
+from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.errors import SourceError
+from ecom_assets.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class AskedEvents:
+    """The events of a question about files.
+
+    Attributes:
+        files: The files.
+        events: Clean events of all days of the visitors that are asked about.
+        known: First and last day of all events.
+        days: First and last day that are asked about; None where nothing is said.
+    """
+
+    files: FileEvents
+    events: ir.Table
+    known: tuple[date, date]
+    days: tuple[date | None, date | None]
+    _clean: ir.Table
+    _segment: AskedSegment
+
+    @classmethod
+    def open(
+        cls, paths: list[str], settings: Settings, days: QuestionDays, segment: str | None, *, without: str
+    ) -> "AskedEvents":
+        """Open files; `without` says what is missing where they have no valid event.
+
+        Raises:
+            UsageError: No files are given.
+            SourceError: The files have no valid event.
+        """
+        files = FileEvents.open(paths, settings)
+        clean = files.clean()
+        (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
+        if known["first"] is None:
+            raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
+        within, only = days.within(known["last"]), AskedSegment.read(segment, files)
+        events = only.events(clean, within[1] or known["last"])
+        return cls(files, events, (known["first"], known["last"]), within, clean, only)
+
+    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer with the segment that it is about, and the rows that were read."""
+        return self._segment.told(answer, self._clean) | {"rows": self.files.rows.as_json()}
