@@ -74,10 +74,10 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     file.write_text("funnel: {steps: [page_view, purchase], within: 1d}\nlimit: 1\n")
     found = ask(home, "--definition", file, "--json").json
     assert [row["value"] for row in found["correlations"]] == ["search"]
-    refused = ask(home, "--definition", file, "--limit", "2")
+    refused = ask(home, "--definition", file, "--limit", "2", "--property", "page_url")
     assert (refused.exit_code, refused.sentence) == (
         2,
-        "--definition says what --limit would; leave one of them out.",
+        "--definition says what --property, --limit would; leave one of them out.",
     )
 
 

@@ -120,10 +120,10 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     file.write_text("variant: properties.variant\ngoal: {event_type: purchase, where: {cart_amount: 10}}\nwithin: 1d\n")
     found = ask(home, "--definition", file, "--json").json
     assert [one["converted_count"] for one in found["variants"]] == [1, 0]
-    refused = ask(home, "--definition", file, "--control", "x")
+    refused = ask(home, "--definition", file, "--share", "control=1", "--control", "x")
     assert (refused.exit_code, refused.sentence) == (
         2,
-        "--definition says what --control would; leave one of them out.",
+        "--definition says what --control, --share would; leave one of them out.",
     )
 
 

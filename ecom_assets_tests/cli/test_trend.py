@@ -133,10 +133,10 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
     found = ask(home, "--definition", str(file), "--json").json
     assert [one["values"] for one in found["series"]] == [[3], [1]]
-    refused = ecom("trend", "--events", home.parent / "story.csv", "--definition", file, "--by", "x", home=home)
+    refused = ecom("trend", "--events", home.parent / "story.csv", "--definition", file, "--limit", "0", home=home)
     assert (refused.exit_code, refused.sentence) == (
         2,
-        "--definition says what --by would; leave one of them out.",
+        "--definition says what --limit would; leave one of them out.",
     )
 
 
