@@ -74,6 +74,44 @@ CREATE TABLE "staging"."duplicate_events" (
   PRIMARY KEY ("event_date", "event_id")
 );
 
+CREATE TABLE "mart"."event_accounting_daily" (
+  "accounted_date" DATE NOT NULL,
+  "received_count" BIGINT NOT NULL,
+  "clean_count" BIGINT NOT NULL,
+  "quarantined_count" BIGINT NOT NULL,
+  "surplus_count" BIGINT NOT NULL,
+  PRIMARY KEY ("accounted_date")
+);
+
+CREATE TABLE "mart"."quarantined_event_samples" (
+  "event_id" text COLLATE "C",
+  "user_id" text COLLATE "C",
+  "event_type" text COLLATE "C",
+  "event_timestamp" text COLLATE "C",
+  "product_id" text COLLATE "C",
+  "product_category" text COLLATE "C",
+  "session_id" text COLLATE "C",
+  "page_url" text COLLATE "C",
+  "referrer_url" text COLLATE "C",
+  "cart_value" text COLLATE "C",
+  "anonymous_id" text COLLATE "C",
+  "user_agent" text COLLATE "C",
+  "properties" text COLLATE "C",
+  "event_at" TIMESTAMP(6),
+  "event_date" DATE,
+  "cart_amount" DECIMAL(18, 2),
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C",
+  "accounted_date" DATE NOT NULL,
+  "reject_reason" text COLLATE "C" NOT NULL,
+  "sample_number" BIGINT NOT NULL,
+  "row_count" BIGINT NOT NULL,
+  PRIMARY KEY ("accounted_date", "reject_reason", "sample_number")
+);
+
 CREATE TABLE "staging"."events" (
   "event_id" text COLLATE "C" NOT NULL,
   "event_at" TIMESTAMP(6) NOT NULL,
@@ -355,6 +393,50 @@ CREATE TABLE "staging"."duplicate_orders" (
   "kept_received_date" DATE NOT NULL,
   "kept_order_date" DATE NOT NULL,
   PRIMARY KEY ("received_date", "order_date", "uniq_id")
+);
+
+CREATE TABLE "mart"."order_accounting_daily" (
+  "received_date" DATE NOT NULL,
+  "received_count" BIGINT NOT NULL,
+  "clean_count" BIGINT NOT NULL,
+  "quarantined_count" BIGINT NOT NULL,
+  "surplus_count" BIGINT NOT NULL,
+  "held_count" BIGINT NOT NULL,
+  PRIMARY KEY ("received_date")
+);
+
+CREATE TABLE "mart"."quarantined_order_samples" (
+  "id" text COLLATE "C",
+  "uniq_id" text COLLATE "C",
+  "order_id" text COLLATE "C",
+  "date_time" text COLLATE "C",
+  "city_id" text COLLATE "C",
+  "city_name" text COLLATE "C",
+  "country" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "first_name" text COLLATE "C",
+  "last_name" text COLLATE "C",
+  "item_id" text COLLATE "C",
+  "item_name" text COLLATE "C",
+  "item_category" text COLLATE "C",
+  "sales_channel" text COLLATE "C",
+  "received_quantity" text COLLATE "C",
+  "received_payment_amount" text COLLATE "C",
+  "status" text COLLATE "C",
+  "ordered_at" TIMESTAMP(6),
+  "order_date" DATE,
+  "id_number" BIGINT,
+  "quantity" BIGINT,
+  "payment_amount" DECIMAL(18, 2),
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C",
+  "reject_reason" text COLLATE "C" NOT NULL,
+  "sample_number" BIGINT NOT NULL,
+  "row_count" BIGINT NOT NULL,
+  PRIMARY KEY ("received_date", "reject_reason", "sample_number")
 );
 
 CREATE TABLE "staging"."user_order_log" (

@@ -216,6 +216,13 @@ JustSliced = Annotated[Sliced, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
+def do_not_keep(response: Response) -> None:
+    """Keep an answer out of every cache: it depends on the caller, or changes between publications."""
+    if "ETag" in response.headers:
+        del response.headers["ETag"]
+    response.headers["Cache-Control"] = "no-store"
+
+
 def _etag(request: Request, reading: StoreReading) -> str:
     """Return the ETag of an answer, made from the data, the query and the version of the code.
 

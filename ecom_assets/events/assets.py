@@ -5,9 +5,16 @@ from typing import Protocol
 import dagster as dg
 import ibis.expr.types as ir
 
-from ecom_assets.events import clean
+from ecom_assets.events import accounting, clean
 from ecom_assets.events.clean import CleaningRule
-from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    EventAccountingDaily,
+    QuarantinedEvents,
+    QuarantinedEventSamples,
+    RawEvents,
+)
 from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
@@ -53,4 +60,21 @@ def staging_assets(late_days: int) -> list[TableAsset]:
         resolved = resolve_visitors(copies, sightings, cleaning_rule.late_days)
         return clean.as_clean_events(clean.unique_copies(resolved, duplicate_events))
 
-    return [duplicate_events, quarantined_events, events]
+    @table_asset(
+        EventAccountingDaily,
+        raw_events=accepted,
+        events=CleanEvents,
+        quarantined_events=QuarantinedEvents,
+        duplicate_events=DuplicateEvents,
+    )
+    def event_accounting_daily(
+        raw_events: ir.Table, events: ir.Table, quarantined_events: ir.Table, duplicate_events: ir.Table, days: Days
+    ) -> ir.Table:
+        per_day = accounting.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
+        return accounting.event_accounting_daily(per_day)
+
+    @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)
+    def quarantined_event_samples(quarantined_events: ir.Table, days: Days) -> ir.Table:
+        return accounting.quarantined_event_samples(quarantined_events, days)
+
+    return [duplicate_events, quarantined_events, events, event_accounting_daily, quarantined_event_samples]

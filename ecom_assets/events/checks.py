@@ -5,16 +5,12 @@ Each term is counted in the table that holds it, so that no table vouches for it
 
 from functools import partial
 
-import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import accounted_date
+from ecom_assets.events.accounting import accounting
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.tables.check import CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import NO, Days
-from ecom_assets.tables.portable import union_all
-
-TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count")
 
 
 def accounting_check(late_days: int) -> TableCheck:
@@ -27,36 +23,6 @@ def accounting_check(late_days: int) -> TableCheck:
         tables=(RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents),
         blocking=True,
     )
-
-
-def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    days: Days | None,
-    late_days: int,
-    raw: ir.Table,
-    clean: ir.Table,
-    quarantined: ir.Table,
-    surplus: ir.Table,
-) -> ir.Table:
-    """One row per day, in `day`, with the four counts and the `residue` that they leave; zero is well."""
-    near = None if days is None else days.widened(before=1, after=late_days)
-    raw = of_days(raw, RawEvents.day_column, near)
-    received = raw.select(day=accounted_date(raw, late_days))
-    terms = union_all(
-        _counted(received, received.day, "received_count"),
-        _counted(clean, clean.event_date, "clean_count"),
-        _counted(quarantined, quarantined.accounted_date, "quarantined_count"),
-        _counted(surplus, surplus.event_date, "surplus_count", surplus.surplus_count),
-    )
-    per_day = of_days(terms, "day", days).group_by("day").agg(**{term: terms[term].sum() for term in TERMS})
-    left = per_day.received_count - per_day.clean_count - per_day.quarantined_count - per_day.surplus_count
-    return per_day.mutate(residue=left)
-
-
-def _counted(rows: ir.Table, day: ir.DateColumn, term: str, amount: ir.IntegerColumn | None = None) -> ir.Table:
-    number = rows.count() if amount is None else amount.sum()
-    counts = rows.group_by(day=day).agg(number=number)
-    zero = ibis.literal(0, "int64")
-    return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
 
 
 def _judge(late_days: int, days: Days | None, *tables: ir.Table) -> CheckResult:

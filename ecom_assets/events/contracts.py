@@ -96,6 +96,34 @@ class DuplicateEvents(Table):
     last_received_date = day("When the last copy of this day arrived")
 
 
+class EventAccountingDaily(Table):
+    """One row per day with received events: how many rows came, and what became of them."""
+
+    layer = "mart"
+    group = "events"
+    key = ("accounted_date",)
+    day_column = "accounted_date"
+
+    accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
+    received_count = count("Rows received", unit="rows")
+    clean_count = count("Of these, clean events", unit="rows")
+    quarantined_count = count("Of these, quarantined", unit="rows")
+    surplus_count = count("Of these, surplus copies", unit="rows")
+
+
+class QuarantinedEventSamples(ReceivedEvent):
+    """One row per day, reject reason and place among the first rows that were quarantined for it, at most five."""
+
+    layer = "mart"
+    key = ("accounted_date", "reject_reason", "sample_number")
+    day_column = "accounted_date"
+
+    accounted_date = day("The day that the row counts for: its own where it may, else the day it arrived")
+    reject_reason = text("Why it is not a clean event", one_of=REJECT_REASONS)
+    sample_number = count("Place among the rows of the day and reason, from 1", unit="place")
+    row_count = count("Rows of the day that were quarantined for this reason", unit="rows")
+
+
 class CleanEvents(Table):
     """One row per clean event: an id, a well-formed type, a readable time and a visitor, each event once."""
 

@@ -5,12 +5,14 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
-from ecom_assets.orders import orders
+from ecom_assets.orders import accounting, orders
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
     DuplicateOrders,
     HeldOrderDays,
+    OrderAccountingDaily,
     QuarantinedOrders,
+    QuarantinedOrderSamples,
     RawUserOrderLog,
     UserOrderLog,
 )
@@ -108,6 +110,34 @@ def user_order_log(
     return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
 
 
+@table_asset(
+    OrderAccountingDaily,
+    raw_user_order_log=EVERY_COPY,
+    user_order_log=EVERY_LINE,
+    quarantined_orders=Reads(QuarantinedOrders, whole=True),
+    duplicate_orders=Reads(DuplicateOrders, whole=True),
+    held_order_days=EVERY_HELD_DAY,
+    invalidated_by=days_of_other_copies,
+)
+def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the days)
+    raw_user_order_log: ir.Table,
+    user_order_log: ir.Table,
+    quarantined_orders: ir.Table,
+    duplicate_orders: ir.Table,
+    held_order_days: ir.Table,
+    days: Days,
+) -> ir.Table:
+    """Count what became of the lines of each day of arrival."""
+    others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days)
+    return accounting.order_accounting_daily(accounting.order_accounting(days, raw_user_order_log, *others))
+
+
+@table_asset(QuarantinedOrderSamples, quarantined_orders=QuarantinedOrders)
+def quarantined_order_samples(quarantined_orders: ir.Table, days: Days) -> ir.Table:
+    """Keep a few of the lines that are not clean, by reason."""
+    return accounting.quarantined_order_samples(quarantined_orders, days)
+
+
 LINE_ASSETS = (
     raw_user_order_log,
     quarantined_orders,
@@ -115,4 +145,6 @@ LINE_ASSETS = (
     held_order_days,
     duplicate_orders,
     user_order_log,
+    order_accounting_daily,
+    quarantined_order_samples,
 )

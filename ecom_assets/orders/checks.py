@@ -1,12 +1,11 @@
 """Checks of orders: gates in front of what is built on them, held days, and the accounting of lines."""
 
-from collections.abc import Callable
 from functools import partial
 
 import dagster as dg
-import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     DuplicateOrders,
     HeldOrderDays,
@@ -17,9 +16,6 @@ from ecom_assets.orders.contracts import (
 from ecom_assets.orders.held_day_log import told
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
-
-TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count", "held_count")
 
 
 def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
@@ -62,29 +58,6 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     looked_at = len(days.dates) if days else len(listed)
     every = {HELD_DAYS: dg.MetadataValue.json([told(row) for row in listed])}
     return CheckResult(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
-
-
-def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
-    days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
-) -> ir.Table:
-    """One row per day of arrival, in `day`, with the five counts and the `residue` that they leave; zero is well."""
-    terms = union_all(
-        _counted(raw, days, "received_count", lambda rows: rows.count()),
-        _counted(clean, days, "clean_count", lambda rows: rows.count()),
-        _counted(quarantined, days, "quarantined_count", lambda rows: rows.count()),
-        _counted(surplus, days, "surplus_count", lambda rows: rows.surplus_count.sum()),
-        _counted(held.rename(received_date="held_date"), days, "held_count", lambda rows: rows.held_row_count.sum()),
-    )
-    per_day = terms.group_by("day").agg(**{term: terms[term].sum() for term in TERMS})
-    left = per_day.received_count - per_day.clean_count - per_day.quarantined_count - per_day.surplus_count
-    return per_day.mutate(residue=left - per_day.held_count)
-
-
-def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.Table], ir.IntegerScalar]) -> ir.Table:
-    rows = of_days(rows, "received_date", days)
-    counts = rows.group_by(day="received_date").agg(number=number(rows))
-    zero = ibis.literal(0, "int64")
-    return counts.select("day", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS})
 
 
 @check(

@@ -105,6 +105,34 @@ class DuplicateOrders(Table):
     kept_order_date = day("The day of the order by the copy that stays")
 
 
+class OrderAccountingDaily(Table):
+    """One row per day with received order lines: how many lines came, and what became of them."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("received_date",)
+    day_column = "received_date"
+
+    received_date = day("The day on which the lines arrived")
+    received_count = count("Lines received", unit="rows")
+    clean_count = count("Of these, clean lines that count", unit="rows")
+    quarantined_count = count("Of these, quarantined", unit="rows")
+    surplus_count = count("Of these, surplus copies", unit="rows")
+    held_count = count("Of these, held back with their day", unit="rows")
+
+
+class QuarantinedOrderSamples(ReceivedOrder):
+    """One row per day, reject reason and place among the first lines that were quarantined for it, at most five."""
+
+    layer = "mart"
+    key = ("received_date", "reject_reason", "sample_number")
+    day_column = "received_date"
+
+    reject_reason = text("Why it is not a clean order line", one_of=ORDER_REJECT_REASONS)
+    sample_number = count("Place among the lines of the day and reason, from 1", unit="place")
+    row_count = count("Lines of the day that were quarantined for this reason", unit="rows")
+
+
 class UserOrderLog(Table):
     """One row per order line: the latest received of its copies, clean, by the day on which it was ordered."""
 

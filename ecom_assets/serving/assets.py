@@ -13,9 +13,10 @@ import dagster as dg
 
 from ecom_assets.attribution.contracts import ChannelAttribution, Conversions
 from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
-from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.contracts import CleanEvents, EventAccountingDaily, QuarantinedEventSamples
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
+from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
@@ -62,6 +63,11 @@ SERVED: tuple[type[Table], ...] = (
     RetentionCohorts,
     CustomerRetention,
     OrderEventReconciliationDaily,
+    EventAccountingDaily,
+    QuarantinedEventSamples,
+    OrderAccountingDaily,
+    QuarantinedOrderSamples,
+    HeldOrderDays,
     CleanEvents,
 )
 """What the API answers from."""

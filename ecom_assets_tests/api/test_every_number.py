@@ -1,7 +1,8 @@
 """Every number of every answer, recomputed from the files in plain Python, and that no field goes uncompared.
 
-Answers are compared as a whole. Not here: the recomputation (`plain_….py`), real time and deliveries
-(`test_realtime.py`, `test_deliveries.py`), what else lists and models must do (`test_parts_of_answers.py`).
+Answers are compared as a whole. Not here: the recomputation (`plain_….py`), real time, deliveries and data quality
+(`test_realtime.py`, `test_deliveries.py`, `test_quality.py`), what else lists and models must do
+(`test_parts_of_answers.py`).
 """
 
 import re
@@ -123,6 +124,9 @@ NOT_OF_THE_SHOP = {
     "/metrics",
     "/analytics/realtime",
     "/analytics/deliveries",
+    "/analytics/quality",
+    "/analytics/quality/samples",
+    "/analytics/quality/held-days",
 }
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.orders.checks import order_accounting
+from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     DayReleases,
     DuplicateOrders,

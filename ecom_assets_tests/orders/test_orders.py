@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.orders.checks import order_accounting
+from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,

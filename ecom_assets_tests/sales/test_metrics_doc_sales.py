@@ -12,7 +12,7 @@ import pytest
 
 from ecom_assets.attribution.contracts import Conversions
 from ecom_assets.customers.purchases import Purchases
-from ecom_assets.orders.checks import order_accounting
+from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,

@@ -13,6 +13,8 @@ RECEIVED = {
     "raw.user_order_log.payment_amount",
     "staging.user_order_log.payment_amount",
     "staging.quarantined_orders.payment_amount",
+    "mart.quarantined_event_samples.cart_amount",
+    "mart.quarantined_order_samples.payment_amount",
     "mart.sales.revenue_amount",
 }
 """Money of one received row; all other money is a sum of any number of them."""

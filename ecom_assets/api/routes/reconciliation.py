@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, create_model
 
 from ecom_assets.api.models import Answer, Money, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays, do_not_keep
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
@@ -94,8 +94,7 @@ def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dic
 )
 def deliveries(ask: Ask, response: Response, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
     """Return the outcomes of each day's records, as the ledger has them now."""
-    del response.headers["ETag"]  # the ledger changes between publications, so the ETag would be stale
-    response.headers["Cache-Control"] = "no-store"
+    do_not_keep(response)  # the ledger changes between publications
     period = ask.period(asked, "events")
     found = delivery_queries.deliveries(ask.settings, period, asked.destination)
     return ask.answer(asked, delivery_queries.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)

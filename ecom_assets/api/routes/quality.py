@@ -1,0 +1,111 @@
+"""Routes for data quality: what became of received rows, sample rows that were quarantined, and held days."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.auth.callers import may_see_people
+from ecom_assets.api.models import Answer, of
+from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, SlicedOfDays, do_not_keep
+from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
+from ecom_assets.quality import queries
+from ecom_assets.quality.queries import RowSource
+from ecom_assets.tables.queries import cut
+
+router = APIRouter(tags=["quality"])
+SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
+
+
+class RowCounts(BaseModel):
+    """What became of received rows."""
+
+    source: RowSource = Field(description=SOURCE)
+    received_count: int = of(OrderAccountingDaily.received_count, 461)
+    clean_count: int = of(OrderAccountingDaily.clean_count, 450)
+    quarantined_count: int = of(OrderAccountingDaily.quarantined_count, 6)
+    surplus_count: int = of(OrderAccountingDaily.surplus_count, 5)
+    held_count: int = of(OrderAccountingDaily.held_count, 0)
+    residue_count: int = Field(description=queries.DEFINITION["residue_count"], examples=[0])
+
+
+class DayCounts(RowCounts):
+    """What became of the received rows of a day."""
+
+    accounted_date: date = Field(description="The day")
+
+
+class Reason(BaseModel):
+    """Why rows were quarantined, and how many."""
+
+    source: RowSource = Field(description=SOURCE)
+    reject_reason: str = Field(description="The first reason that applies", examples=["missing_identity"])
+    row_count: int = Field(description="Rows quarantined for it")
+    first_date: date = Field(description="First day with such a row")
+    last_date: date = Field(description="Last day with such a row")
+
+
+class QualityAnswer(Answer):
+    """What became of received rows, and why rows were quarantined."""
+
+    total_count: int = Field(description="How many days and sources there are", examples=[60])
+    days: list[DayCounts] = Field(description=queries.DEFINITION["days"])
+    sources: list[RowCounts] = Field(description=queries.DEFINITION["sources"])
+    reasons: list[Reason] = Field(description=queries.DEFINITION["reasons"])
+
+
+@router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows and what became of them")
+def row_accounting(ask: Ask, asked: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
+    """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
+    period = ask.period(asked)
+    found = queries.row_accounting(ask.reading, period)
+    return ask.answer(asked, queries.DEFINITION, cut(found, "days", asked.limit, asked.offset), period)
+
+
+class AskedSamples(AskedOfDays):
+    """Which sample rows to return."""
+
+    source: RowSource = Field("events", description=SOURCE)
+    reason: str | None = Field(None, max_length=100, description="Only rows with this reject reason")
+    limit: int = Field(20, ge=1, le=1_000, description="Most rows to return")
+
+
+class SamplesAnswer(Answer):
+    """Sample rows that were quarantined."""
+
+    samples: list[dict[str, Any]] = Field(description=queries.SAMPLES_DEFINITION["samples"])
+
+
+@router.get("/analytics/quality/samples", response_model=SamplesAnswer, summary="Sample rows that were quarantined")
+def quarantined_samples(ask: Ask, response: Response, asked: Annotated[AskedSamples, Query()]) -> dict[str, Any]:
+    """Return the first rows of each day and reject reason; personal data needs the scope `personal`."""
+    do_not_keep(response)  # what one caller may see, another may not
+    period = ask.period(asked)
+    wanted = queries.Wanted(asked.source, asked.reason, asked.limit)
+    rows = queries.quarantined_samples(ask.reading, period, wanted, may_see_people=may_see_people(ask.request.scope))
+    return ask.answer(asked, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
+
+
+class HeldDay(BaseModel):
+    """A day of arrival that is held back."""
+
+    source: str = Field(description="Whose day", examples=["orders"])
+    held_date: date = of(HeldOrderDays.held_date)
+    reason: str = of(HeldOrderDays.reason, "too_few_customers")
+    observed_count: int = of(HeldOrderDays.observed_count, 2)
+    limit_count: int = of(HeldOrderDays.limit_count, 3)
+    held_row_count: int = of(HeldOrderDays.held_row_count, 5)
+    held_at: datetime = of(HeldOrderDays.held_at)
+
+
+class HeldDaysAnswer(Answer):
+    """The days that are held back."""
+
+    held_days: list[HeldDay] = Field(description="In order of the days")
+
+
+@router.get("/analytics/quality/held-days", response_model=HeldDaysAnswer, summary="Days that are held back")
+def held_days(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+    """Return the days of arrival whose rows are held back until they are released or better data arrive."""
+    return ask.answer(asked, queries.HELD_DEFINITION, {"held_days": queries.held(ask.reading)}, "sales")

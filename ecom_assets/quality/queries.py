@@ -1,0 +1,133 @@
+"""Numbers of data quality: received rows and what became of them, quarantined rows by reason, and held days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventSamples
+from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
+from ecom_assets.orders.queries import held_days
+from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.queries import Period, Reading, Row, in_period
+
+RowSource = Literal["events", "orders"]
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """The tables that account for the received rows of a source."""
+
+    daily: type[Table]
+    samples: type[Table]
+
+    @property
+    def day(self) -> str:
+        """Return the column of days, which both tables have."""
+        return str(self.daily.day_column)
+
+
+SOURCES: Final[Mapping[RowSource, Accounted]] = {
+    "events": Accounted(EventAccountingDaily, QuarantinedEventSamples),
+    "orders": Accounted(OrderAccountingDaily, QuarantinedOrderSamples),
+}
+OUTCOMES: Final = ("clean_count", "quarantined_count", "surplus_count", "held_count")
+COUNTS: Final = ("received_count", *OUTCOMES)
+DEFINITION: Final = {
+    **{name: OrderAccountingDaily.columns[name].description for name in COUNTS},
+    "residue_count": "received - clean - quarantined - surplus - held; anything but 0 means that rows were lost",
+    "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival",
+    "reasons": "Quarantined rows by reason, the most frequent first",
+    "days": "A row per day and source, in order",
+}
+SAMPLES_DEFINITION: Final = {
+    "samples": "The first rows of each day and reason, at most five, the newest day first; without the scope "
+    f"`personal`, what is personal data reads {HIDDEN}",
+    "row_count": "Rows of the day that were quarantined for this reason",
+}
+HELD_DEFINITION: Final = {name: column.description for name, column in HeldOrderDays.columns.items()}
+
+
+def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return what became of the received rows of a period: per source, per day, and by reject reason."""
+    days = [row for source in SOURCES for row in _days(reading, source, period)]
+    days.sort(key=lambda row: (row["accounted_date"], row["source"]))
+    sources = [
+        _with_residue({"source": source, **_sums(row for row in days if row["source"] == source)}) for source in SOURCES
+    ]
+    reasons = [row for source in SOURCES for row in _reasons(reading, source, period)]
+    reasons.sort(key=lambda row: (-row["row_count"], row["source"], row["reject_reason"]))
+    return {"days": days, "sources": sources, "reasons": reasons}
+
+
+def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
+    tables = SOURCES[source]
+    rows = _in_period(reading, tables.daily, tables.day)
+    names = [name for name in COUNTS if name in tables.daily.columns]
+    found = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
+    return [_with_residue({"accounted_date": row[tables.day], "source": source} | _counts(row)) for row in found]
+
+
+def _counts(row: Row) -> Row:
+    return {name: row.get(name, 0) for name in COUNTS}
+
+
+def _sums(rows: Any) -> Row:  # noqa: ANN401 (any iterable of rows)
+    listed = list(rows)
+    return {name: sum(row[name] for row in listed) for name in COUNTS}
+
+
+def _with_residue(row: Row) -> Row:
+    return {**row, "residue_count": row["received_count"] - sum(row[name] for name in OUTCOMES)}
+
+
+def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
+    tables = SOURCES[source]
+    rows = _in_period(reading, tables.samples, tables.day)
+    first = rows.filter(rows.sample_number == 1)
+    day = first[tables.day]
+    grouped = first.group_by("reject_reason").agg(
+        row_count=first.row_count.sum().cast("int64"), first_date=day.min(), last_date=day.max()
+    )
+    return [{"source": source, **row} for row in reading.rows(grouped.order_by("reject_reason"), period)]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which sample rows to return: of a source, for a reject reason or any, and at most so many."""
+
+    source: RowSource
+    reason: str | None = None
+    limit: int = 20
+
+
+def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> list[Row]:
+    """Return sample rows that were quarantined in a period, the newest day first.
+
+    Args:
+        reading: The published tables.
+        period: The days.
+        wanted: Which rows.
+        may_see_people: Whether personal data may be shown; else they are replaced.
+    """
+    tables = SOURCES[wanted.source]
+    rows = _in_period(reading, tables.samples, tables.day)
+    if wanted.reason is not None:
+        rows = rows.filter(rows.reject_reason == wanted.reason)
+    ordered = rows.order_by([rows[tables.day].desc(), "reject_reason", "sample_number"]).limit(wanted.limit)
+    personal = set() if may_see_people else {name for name, one in tables.samples.columns.items() if one.pii}
+    return [
+        {name: HIDDEN if name in personal and value is not None else value for name, value in row.items()}
+        for row in reading.rows(ordered, period)
+    ]
+
+
+def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:
+    rows = reading.table(contract)
+    return rows.filter(in_period(rows[day]))
+
+
+def held(reading: Reading) -> list[Row]:
+    """Return the days of arrival that are held back, of all sources, in ascending order."""
+    return [{"source": "orders", **row} for row in held_days(reading)]
