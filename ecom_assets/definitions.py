@@ -64,6 +64,8 @@ from ecom_assets.sources.order_reports.source import ended_days, has_events, has
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
 from ecom_assets.tables.check import TableCheck, contract_check
+from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
+from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
 from ecom_assets.warehouse.factory import engine_name, has_one_writer
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 
@@ -136,7 +138,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are computed from events."""
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
-    behaviour = [*SESSION_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
+    behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     return [raw, *staging_assets(settings.late_days), *behaviour, *told]
 
@@ -157,6 +159,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     """Return the assets that have no input, such as order tables when only events are configured."""
     empty: list[TableAsset] = []
     empty += [] if has_events(settings) else [*event_assets(settings), *CREDIT_ASSETS]
+    empty += [] if settings.visitor_segments else SEGMENT_ASSETS
     empty += [] if has_orders(settings) else SALES_ASSETS
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
@@ -257,6 +260,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         accounting_check(settings.late_days),
         no_event_type_is_new,
         *SESSION_CHECKS,
+        *SEGMENT_CHECKS,
         *RETENTION_CHECKS,
         *JOURNEY_CHECKS,
         *FUNNEL_CHECKS,

@@ -10,6 +10,7 @@ from ecom_assets.warehouse.withdrawals import Withdrawals
 SUBJECTS: Final = (
     "events",
     "sessions",
+    "visitor_segments",
     "retention",
     "journeys",
     "orders",

@@ -31,8 +31,10 @@ from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import has_events, has_orders, judged_days
 from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.visitor_segments.segment import VisitorSegment
 
 
 def rules(settings: Settings) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "market_segments": segments_of(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnels": daily_funnels(settings),
+        "declared_segments": declared_segments(settings),
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
@@ -105,6 +108,16 @@ def segments_of(settings: Settings) -> MarketSegments:
     """Return the market segments that map an address to a market."""
     with about_setting("market_segments"):
         return market_segments(settings.market_segments)
+
+
+def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:
+    """Return the visitor segments that ECOM_VISITOR_SEGMENTS declares, in the platform's words; none without it."""
+    if settings.visitor_segments is None:
+        return ()
+    with about_setting("visitor_segments"):
+        declared = read_visitor_segments(settings.visitor_segments)
+    translate = load_mapping(mapping_name(settings)).translate
+    return tuple(one.translated(translate) for one in declared.values())
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:

@@ -19,6 +19,7 @@ from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
+from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.sessions.session_reference import reference_sessions, stored_sessions
@@ -39,7 +40,9 @@ WORLDS = {
 def platform(timezone: str) -> Platform:
     """One warehouse per zone, emptied between plans, so that it compiles a slice once."""
     funnel = DailyFunnel("default", Funnel(STEPS, within_s=86_400))
-    return Platform(Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS), funnels=[funnel])
+    settings = Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS)
+    recent = VisitorSegment.from_definition("recent", {"did": "page_view", "within": "2d"})
+    return Platform(settings, funnels=[funnel], declared_segments=(recent,))
 
 
 class Ledger:

@@ -231,6 +231,25 @@ CREATE TABLE "mart"."engagement_daily" (
   PRIMARY KEY ("event_date")
 );
 
+CREATE TABLE "mart"."visitor_segments" (
+  "segment" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "entered_date" DATE NOT NULL,
+  "left_date" DATE,
+  "is_current" BOOLEAN NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  PRIMARY KEY ("segment", "visitor_id", "entered_date")
+);
+
+CREATE TABLE "mart"."visitor_segments_daily" (
+  "segment" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "visitor_count" BIGINT NOT NULL,
+  "entered_count" BIGINT NOT NULL,
+  "left_count" BIGINT NOT NULL,
+  PRIMARY KEY ("segment", "as_of_date")
+);
+
 CREATE TABLE "mart"."returning_visitors_daily" (
   "event_date" DATE NOT NULL,
   "cohort_by" text COLLATE "C" NOT NULL,

@@ -28,6 +28,7 @@ from ecom_assets.api.routes import (
     sales,
     sessions,
     trends,
+    visitor_segments,
 )
 from ecom_assets.api.store.opening import open_store
 from ecom_assets.api.store.served_data import ServedData
@@ -41,6 +42,7 @@ ROUTERS: Final[list[APIRouter]] = [
     customers.router,
     sessions.router,
     journeys.router,
+    visitor_segments.router,
     retention.router,
     funnels.router,
     products.router,

@@ -27,16 +27,22 @@ from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.serving.history import require_history
+from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.local import connect
 
 OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
-OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue)
+OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue, VisitorSegments, Sessions)
+RECORDS = {
+    "events": "The events of people",
+    "users": "Segment, tier, value and churn risk of customers, and visitor segments",
+}
 ACCOUNTED = "everything_due_is_accounted_for"
 IN_TIME = "nothing_due_waits_for_long"
 ACCEPTED = "tool_accepts_our_credentials"
@@ -54,6 +60,11 @@ def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str |
     return [*events, *(_tool_export(tool, "users", OF_USERS, None, progress, pool) for tool in SETTING_OF)]
 
 
+def due_users(engine: Engine, settings: Settings) -> DueUsers:
+    """Return the users that are due at each tool."""
+    return DueUsers(engine, has_visitor_segments=settings.visitor_segments is not None)
+
+
 def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
     tool: str,
     kind: str,
@@ -64,7 +75,6 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
 ) -> dg.AssetsDefinition:
     name = f"{tool}_{kind}"
     key = key_of(name)
-    what = {"events": "The events of people", "users": "Segment, tier, value and churn risk of customers"}[kind]
 
     @dg.asset(
         key=key,
@@ -72,7 +82,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
         group_name="delivery",
-        description=f"{what}, delivered to {TOOLS[tool].title}, each record once.",
+        description=f"{RECORDS[kind]}, delivered to {TOOLS[tool].title}, each record once.",
         owners=["team:analytics"],
         kinds={tool},
         required_resource_keys={"warehouse", "delivery_context"},
@@ -88,7 +98,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         engine = context.resources.warehouse
         delivery_context.refuse_emptier(engine)
         require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
-        due: Due = DueEvents(engine) if kind == "events" else DueUsers(engine)
+        due: Due = DueEvents(engine) if kind == "events" else due_users(engine, delivery_context.settings)
         exported = export(delivery_context, name, due, days_of(context) if daily else Days(()))
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
         return dg.MaterializeResult(metadata=_told(exported), check_results=_checked(exported))

@@ -45,6 +45,26 @@ USER_PROPERTIES = {
 digits after them."""
 
 
+VISITOR_SEGMENTS = "visitor_segments"
+"""The name of the user property in tools."""
+SEGMENT_LIST = (
+    "CASE WHEN visitor_segments = '' THEN []::VARCHAR[] ELSE list_sort(string_split(visitor_segments, chr(10))) END"
+)
+"""The SQL of a user's visitor segments as a list; null if none is declared."""
+NO_SEGMENTS = "(none)"
+
+
+def segments_joined(joint: str) -> str:
+    """Return the SQL of a user's visitor segments as one text, for tools that take no lists; null if none is declared.
+
+    A visitor in none of them gets a text too, because such tools cannot take a property back.
+    """
+    return (
+        f"CASE WHEN visitor_segments = '' THEN {text(NO_SEGMENTS)} "
+        f"ELSE array_to_string({SEGMENT_LIST}, {text(joint)}) END"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a row cannot be sent: a fixed reason, a sentence, and the SQL condition, where null means false."""
@@ -195,6 +215,7 @@ USER_ROWS = pa.schema(
         ("customer_tier", pa.string()),
         ("lifetime_value_amount", pa.decimal128(38, 2)),
         ("churn_risk_rate", pa.float64()),
+        ("visitor_segments", pa.string()),
     ]
 )
 USER_COLUMNS = tuple(USER_ROWS.names)
@@ -202,6 +223,7 @@ USER_COLUMNS = tuple(USER_ROWS.names)
 
 segment: From `mart.customer_segments`. customer_tier: From the current row of `staging.customers`.
 lifetime_value_amount: From `mart.lifetime_value`. churn_risk_rate: 1 minus its alive_probability.
+visitor_segments: The names of visitor segments, one to a line; an empty text for a visitor who is in none.
 All but the first may be null, which means unknown.
 """
 EVERYTHING = EventChoices()

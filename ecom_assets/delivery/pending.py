@@ -17,9 +17,11 @@ from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.texts import hashes_of
-from ecom_assets.delivery.totals import due_events, user_properties
+from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.days import Days
+from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 
 CHUNK_ROWS = 50_000
@@ -69,15 +71,18 @@ class DueEvents:
 
 
 class DueUsers:
-    """User properties of every customer with an order, all under their as-of day."""
+    """User properties of every customer with an order, all under their as-of day.
+
+    Where visitor segments are declared, of every known visitor too.
+    """
 
     is_whole = True
 
-    def __init__(self, engine: Engine) -> None:
-        """Take the open warehouse."""
-        self._users = user_properties(
-            engine.table(CustomerSegments), engine.table(Customers), engine.table(LifetimeValue)
-        )
+    def __init__(self, engine: Engine, *, has_visitor_segments: bool) -> None:
+        """Take the open warehouse, and whether visitor segments are declared."""
+        customers = engine.table(CustomerSegments), engine.table(Customers), engine.table(LifetimeValue)
+        visitors = (engine.table(VisitorSegments), engine.table(Sessions)) if has_visitor_segments else None
+        self._users = user_properties(*customers, visitor_segment_names(*visitors) if visitors else None)
 
     def counts(self, _days: Days) -> dict[date, int]:
         """Return the number of due records; the days have no effect."""

@@ -1,5 +1,6 @@
 """Totals of deliveries: dead letters, and the due records and their outcomes per day and destination."""
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DEAD, DeadLetters, ReconciliationDaily
@@ -14,19 +15,59 @@ def due_events(events: ir.Table, days: Days) -> ir.Table:
     return events.filter(days.contain(events.event_date), ~events.is_bot)
 
 
-def user_properties(segments: ir.Table, customers: ir.Table, values: ir.Table) -> ir.Table:
-    """Return the user properties for tools, one row per customer with an order; null means unknown.
+def user_properties(
+    segments: ir.Table, customers: ir.Table, values: ir.Table, visitor_segments: ir.Table | None = None
+) -> ir.Table:
+    """Return the user properties for tools, one row per user; null means unknown.
 
     Args:
-        segments: All rows of `CustomerSegments`.
+        segments: All rows of `CustomerSegments`: users are the customers with an order.
         customers: All rows of `Customers`.
         values: All rows of `LifetimeValue`.
+        visitor_segments: The result of `visitor_segment_names`, whose visitors are users too; None if no visitor
+            segment is declared.
     """
     current = customers.filter(customers.is_current).select("customer_id", "customer_tier")
     told = values.select("customer_id", "lifetime_value_amount", churn_risk_rate=1 - values.alive_probability)
     rows = segments.select("customer_id", "as_of_date", "segment")
+    if visitor_segments is None:
+        rows = rows.mutate(visitor_segments=ibis.null("string"))
+    else:
+        rows = _with_visitor_segments(rows, visitor_segments)
     rows = rows.left_join(current, "customer_id").drop("customer_id_right")
     return rows.left_join(told, "customer_id").drop("customer_id_right")
+
+
+def visitor_segment_names(stays: ir.Table, sessions: ir.Table) -> ir.Table:
+    """Return the segments that each known visitor is in: `customer_id`, and `visitor_segments`, one name to a line.
+
+    A visitor who is in none has an empty text, so that a tool hears of those who left. Anonymous visitors and robots
+    are left out.
+
+    Args:
+        stays: All rows of `VisitorSegments`.
+        sessions: All rows of `Sessions`.
+    """
+    known = sessions.filter(~sessions.is_bot, ~sessions.visitor_id.startswith("anon-"))
+    users = known.group_by(customer_id=known.visitor_id).agg(as_of_date=known.started_date.max())
+    now = stays.filter(stays.is_current)
+    names = now.group_by(customer_id=now.visitor_id).agg(
+        visitor_segments=now.segment.group_concat("\n", order_by=now.segment)
+    )
+    both = users.left_join(names, "customer_id").drop("customer_id_right")
+    return both.mutate(visitor_segments=both.visitor_segments.fill_null(""))
+
+
+def _with_visitor_segments(customers: ir.Table, visitors: ir.Table) -> ir.Table:
+    """Return customers and known visitors, all as of the newest day of any."""
+    both = customers.outer_join(visitors, "customer_id", rname="{name}_seen")
+    users = both.select(
+        "segment",
+        customer_id=ibis.coalesce(both.customer_id, both.customer_id_seen),
+        as_of_date=ibis.coalesce(both.as_of_date, both.as_of_date_seen),
+        visitor_segments=both.visitor_segments.fill_null(""),
+    )
+    return users.mutate(as_of_date=users.as_of_date.max().over(ibis.window()))
 
 
 def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:

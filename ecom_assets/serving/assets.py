@@ -37,6 +37,7 @@ from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts
 from ecom_assets.tables.contract import Table
+from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
 
@@ -58,6 +59,7 @@ SERVED: tuple[type[Table], ...] = (
     ConversionByDimension,
     CartAbandonment,
     EngagementDaily,
+    VisitorSegmentsDaily,
     JourneyTransitions,
     SearchPerformance,
     RetentionCohorts,

@@ -148,7 +148,7 @@ def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, i
 def day_table(days: Days) -> ir.Table:
     """Return the days as a table with one column, `day`, built from literals; there must be at least one day."""
     numbers = number_table((days.end - days.first).days)
-    dated = numbers.select(day=_moved(ibis.literal(days.first), numbers.number))
+    dated = numbers.select(day=add_days(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
@@ -168,12 +168,12 @@ def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
     since = day.day_of_week.index().cast("int64")
     if weekday:
         since = (since + 7 - weekday) % 7
-    return _moved(day, -since)
+    return add_days(day, -since)
 
 
 def month_start(day: ir.DateValue) -> ir.DateValue:
     """Return the first day of the month that a day is in."""
-    return _moved(day, 1 - day.day().cast("int64"))
+    return add_days(day, 1 - day.day().cast("int64"))
 
 
 def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
@@ -187,10 +187,11 @@ def iso_week_number(monday: ir.DateValue) -> ir.IntegerValue:
 
 
 def _thursday(monday: ir.DateValue) -> ir.DateValue:
-    return _moved(monday, ibis.literal(3, "int64"))
+    return add_days(monday, ibis.literal(3, "int64"))
 
 
-def _moved(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
+def add_days(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
+    """Return the day that is some days after another; before it for a negative number."""
     # Engines return a timestamp for a date plus an interval. Ibis expects a date there and would skip the cast to one.
     return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
 

@@ -3,7 +3,7 @@
 All parts of a definition are counted in one pass over the events.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import reduce
@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import column_of, holds, text_of
 from ecom_assets.tables.conditions import Where, columns_of, where_from
-from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.tables.days import add_days
 from ecom_assets.tables.durations import parse_days
 from ecom_assets.tables.event_filter import EventFilter
 from ecom_assets.tables.values import json_path
@@ -59,14 +59,14 @@ class Did:
         if self.at_least == 0 and self.at_most is None:
             raise DefinitionError("`at_least: 0` of a visitor segment holds for everybody; use `at_most: 0` or `not`.")
 
-    def columns(self, events: ir.Table, as_of: date) -> list[ir.Value]:
-        """Return what to aggregate: how often it happened."""
+    def columns(self, events: ir.Table, as_of: date | None = None) -> list[ir.Value]:
+        """Return what to aggregate: how often it happened, within the days up to `as_of` if there is a limit."""
         found = self.event.matches(events)
-        if self.within_days is not None:
+        if self.within_days is not None and as_of is not None:
             found &= events.event_date > ibis.literal(as_of - timedelta(days=self.within_days))
-        return [found.ifelse(1, 0).sum()]
+        return [events.count(where=found)]
 
-    def test(self, count: ir.Value) -> ir.BooleanValue:
+    def test(self, _as_of: ir.DateValue, count: ir.Value) -> ir.BooleanValue:
         """Return whether a visitor who did it so often meets the definition."""
         enough = count >= self.at_least
         return enough if self.at_most is None else enough & (count <= self.at_most)
@@ -107,14 +107,15 @@ class FirstSeen:
         if self.first and self.last and self.last < self.first:
             raise DefinitionError(f"`first_seen` is from {self.first}, after its end {self.last}; swap them.")
 
-    def columns(self, events: ir.Table, as_of: date) -> list[ir.Value]:  # noqa: ARG002 (as the others)
-        """Return what to aggregate: the day of the first event, in days since the day of the segment."""
+    def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
+        """Return what to aggregate: the day of the first event."""
         return [events.event_date.min()]
 
-    def test(self, first_day: ir.Value, as_of: date) -> ir.BooleanValue:
-        """Return whether a visitor who was first seen on a day meets the definition."""
-        begin = self.first if self.within_days is None else as_of - timedelta(days=self.within_days) + ONE_DAY
-        limits = [first_day >= ibis.literal(begin)] if begin else []
+    def test(self, as_of: ir.DateValue, first_day: ir.Value) -> ir.BooleanValue:
+        """Return whether a visitor who was first seen on a day meets the definition as of another."""
+        limits = [first_day >= ibis.literal(self.first)] if self.first else []
+        if self.within_days is not None:
+            limits.append(add_days(first_day, ibis.literal(self.within_days, "int64")) > as_of)
         limits += [first_day <= ibis.literal(self.last)] if self.last else []
         return reduce(and_, limits)
 
@@ -135,7 +136,7 @@ class Latest:
 
     where: Where
 
-    def columns(self, events: ir.Table, as_of: date) -> list[ir.Value]:  # noqa: ARG002 (as the others)
+    def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: when the values were last known, and when they last met the conditions."""
         known = reduce(and_, [_is_set(events, column) for column in columns_of(self.where)])
         never = ibis.null(events.event_at.type())
@@ -144,7 +145,7 @@ class Latest:
             (known & holds(events, self.where)).ifelse(events.event_at, never).max(),
         ]
 
-    def test(self, known_at: ir.Value, met_at: ir.Value) -> ir.BooleanValue:
+    def test(self, _as_of: ir.DateValue, known_at: ir.Value, met_at: ir.Value) -> ir.BooleanValue:
         """Return whether the newest values meet the conditions."""
         return (known_at == met_at).fill_null(ibis.literal(value=False))
 
@@ -278,11 +279,20 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
         for place, leaf in enumerate(leaves)
     ]
     visitors = seen.group_by("visitor_id").agg(**{name: value for one in columns for name, value in one.items()})
-    tests = iter(
-        leaf.test(*(visitors[name] for name in names), *([as_of] if isinstance(leaf, FirstSeen) else []))
-        for leaf, names in zip(leaves, columns, strict=True)
-    )
-    return visitors.filter(_combined(segment.rule, tests)).select("visitor_id")
+    values = [[visitors[name] for name in names] for names in columns]
+    return visitors.filter(is_met(segment.rule, values, ibis.literal(as_of))).select("visitor_id")
+
+
+def is_met(rule: Rule, values: Sequence[Sequence[ir.Value]], as_of: ir.DateValue) -> ir.BooleanValue:
+    """Return whether a visitor meets a rule.
+
+    Args:
+        rule: The rule.
+        values: Of each of its `leaves_of`, what its `columns` aggregate.
+        as_of: The day.
+    """
+    tests = (leaf.test(as_of, *own) for leaf, own in zip(leaves_of(rule), values, strict=True))
+    return _combined(rule, tests)
 
 
 def in_segment(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:

@@ -23,7 +23,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.api.plain_shop import PlainShop
-from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
+from ecom_assets_tests.api.shop_files import DAYS, FIRST, SEGMENTS, write_shop
 from ecom_assets_tests.api.small_run import run, settings_of
 
 Row = dict[str, Any]
@@ -59,7 +59,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of an API over the small shop, whose files were run and published."""
     folder = tmp_path_factory.mktemp("api")
     write_shop(folder / "files")
-    settings = settings_of(folder / "home", folder / "files")
+    declared = folder / "visitor_segments.yaml"
+    declared.write_text(SEGMENTS)
+    settings = settings_of(folder / "home", folder / "files", visitor_segments=declared)
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are told by their Monday
     run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
     return settings

@@ -44,6 +44,15 @@ WAYS: Final = {
 Row = dict[str, Any]
 
 
+SEGMENTS = """\
+buyers: {did: purchase, within: 7d}
+sleeping:
+  - {did: purchase}
+  - not: {did: "*", within: 5d}
+"""
+"""Who bought in the last week, and who once bought and was not seen for five days."""
+
+
 def write_shop(folder: Path) -> None:
     """Write `events.csv`, `orders.csv` and `catalogue.csv`."""
     folder.mkdir(parents=True, exist_ok=True)

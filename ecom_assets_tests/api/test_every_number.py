@@ -19,6 +19,7 @@ from ecom_assets_tests.api import plain_correlation as correlated
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
+from ecom_assets_tests.api import plain_visitor_segments as people
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_coverage import known
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
@@ -81,6 +82,9 @@ OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
     "journeys of categories": about(JOURNEYS, behaviour.journeys, dimension="category"),
     "journeys' third steps": about(JOURNEYS, behaviour.journeys, place=2),
     "journeys' late steps": about(JOURNEYS, behaviour.journeys, place=10),
+    "visitor segments": about("/analytics/visitor-segments", people.visitor_segments),
+    "visitor segments by day": about("/analytics/visitor-segments/daily", people.segment_days, limit=1000),
+    "a visitor segment by day": about("/analytics/visitor-segments/daily", people.segment_days, segment="buyers"),
     "searches": about("/analytics/searches", behaviour.searches),
     "customers by week": about(WEEKS, reconciled.customer_weeks),
     "customers of a category by week": about(WEEKS, reconciled.customer_weeks, category="Hats"),

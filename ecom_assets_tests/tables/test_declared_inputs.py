@@ -17,6 +17,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE
@@ -72,7 +73,10 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
         assert declared == set(), "what comes from a source comes from no table"
         return
     with closing(DeliveryContext(SETTINGS, nullcontext({}))) as delivery_context:
-        parameters = {**rules(SETTINGS), "clock": lambda: NOON, "delivery_context": delivery_context}
+        parameters = {
+            **rules(SETTINGS), "clock": lambda: NOON, "delivery_context": delivery_context,
+            "declared_segments": (VisitorSegment.from_definition("loyal", {"did": "purchase"}),),
+        }  # fmt: skip
         assert reader.read_by(asset, parameters) == declared
 
 

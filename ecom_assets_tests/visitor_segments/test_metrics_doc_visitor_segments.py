@@ -5,21 +5,44 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 import yaml
 
+from ecom_assets.visitor_segments.queries import COUNTS
 from ecom_assets.visitor_segments.segment import PARTS, VisitorSegment, visitors_in
+from ecom_assets.visitor_segments.stays import daily_counts, stays
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import SCHEMA
-from ecom_assets_tests.markdown import section
+from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.test_metrics_doc import PAGE, tables
 
 pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 
 def test_the_example_is_what_the_page_says() -> None:
-    _, lines, expected = tables("Visitor segments")
+    _, lines, expected, _ = tables("Visitor segments")
+    events, segments = example(lines)
+    told = []
+    for segment in segments:
+        found = visitors_in(events, segment, date(2026, 3, 9))
+        names = sorted(found.to_pyarrow()["visitor_id"].to_pylist())
+        told.append({"segment": segment.name, "visitors": ", ".join(names)})
+    assert told == expected
+
+
+def test_the_days_are_what_the_page_says() -> None:
+    _, lines, _, expected = tables("Visitor segments")
+    events, segments = example(lines)
+    only = [one for one in segments if one.name == "frequent"]
+    rows = daily_counts(stays(events, only), events, only).order_by("as_of_date").to_pyarrow().to_pylist()
+    told = [{"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS} for row in rows]
+    assert told[-4:] == expected
+
+
+def example(lines: list[Line]) -> tuple[ir.Table, list[VisitorSegment]]:
+    """Return the events and the segments of the page."""
     rows = []
     for number, line in enumerate(lines):
         at = datetime.fromisoformat(line["event_at"]).replace(tzinfo=UTC)
@@ -34,16 +57,12 @@ def test_the_example_is_what_the_page_says() -> None:
     con = connect()
     con.con.register("acts", pa.Table.from_pylist(rows, schema=SCHEMA))
     (text,) = section(PAGE, "Visitor segments").code
-    told = []
-    for name, raw in yaml.safe_load(text).items():
-        found = visitors_in(con.table("acts"), VisitorSegment.from_definition(name, raw), date(2026, 3, 9))
-        names = sorted(found.to_pyarrow()["visitor_id"].to_pylist())
-        told.append({"segment": name, "visitors": ", ".join(names)})
-    assert told == expected
+    segments = [VisitorSegment.from_definition(name, raw) for name, raw in yaml.safe_load(text).items()]
+    return con.table("acts"), segments
 
 
 def test_every_part_stands_on_the_page_and_can_be_read() -> None:
-    shown, _, _ = tables("Visitor segments")
+    shown, *_ = tables("Visitor segments")
     written = " ".join(line["part"] for line in shown)
     assert [one for one in PARTS if f"{one}:" not in written] == []
     for line in shown[:4]:

@@ -56,6 +56,7 @@ def visitors(acts: list[Act], raw: Any, as_of: date = date(2026, 3, 9)) -> set[s
         ({"did": "purchase", "at_least": 1, "at_most": 1}, {"bob"}),
         ({"did": "purchase", "at_most": 0}, {"cid"}),
         ({"did": "*", "within": "1w"}, {"ann", "bob", "cid"}),
+        ({"did": "*", "at_least": 3}, {"ann"}),
         ({"did": {"event_type": "purchase", "where": ["cart_amount > 50"]}, "at_least": 2}, {"ann"}),
         ([{"did": "purchase"}, {"not": {"did": "refund"}}], {"ann"}),
         ({"any_of": [{"did": "refund"}, {"did": "page_view"}]}, {"bob", "cid"}),

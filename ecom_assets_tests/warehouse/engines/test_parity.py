@@ -105,8 +105,14 @@ def other(request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.
 
 def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayRange] = RANGES) -> Left:
     """Run everything, range by range, on a warehouse."""
+    home.mkdir(parents=True, exist_ok=True)
+    declared = home / "visitor_segments.yaml"
+    declared.write_text(
+        "viewers: {did: page_view, within: 2d}\nold: [{did: purchase}, {not: {first_seen: {within: 1d}}}]\n"
+    )
     settings = Settings(
         home=home,
+        visitor_segments=declared,
         warehouse=warehouse,
         events=shop.events,
         orders=shop.orders,

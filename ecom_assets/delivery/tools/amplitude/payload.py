@@ -10,8 +10,10 @@ import pyarrow as pa
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
     EVERYTHING,
+    SEGMENT_LIST,
     TITLED,
     USER_PROPERTIES,
+    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
@@ -114,9 +116,10 @@ def events(
 def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); properties that are no longer known are unset."""
     known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
+    known[VISITOR_SEGMENTS] = json_value("segment_list")
     unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
     form = PayloadForm(
-        named={"sets": json_object(known), "unsets": json_object(unknown)},
+        named={"segment_list": SEGMENT_LIST, "sets": json_object(known), "unsets": json_object(unknown)},
         user_key="customer_id",
         payload=json_object(
             {
@@ -126,7 +129,7 @@ def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
                 ),
             }
         ),
-        refusals=[*id_refusals("customer_id", min_id_length), too_long("segment, customer_tier")],
+        refusals=[*id_refusals("customer_id", min_id_length), too_long("segment, customer_tier"), long_segment()],
         most_bytes=RECORD_BYTES,
     )
     return user_payloads(rows, form)
@@ -153,6 +156,15 @@ def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
             f"length({column}) > {TEXT_CHARACTERS}",
         ),
     ]
+
+
+def long_segment() -> Refusal:
+    """Return the refusal of names of visitor segments that Amplitude would truncate."""
+    return Refusal(
+        "segment_too_long",
+        f"The name of a visitor segment has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",
+        f"len(list_filter(segment_list, lambda one: length(one) > {TEXT_CHARACTERS})) > 0",
+    )
 
 
 def too_long(columns: str) -> Refusal:

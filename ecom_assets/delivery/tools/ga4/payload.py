@@ -13,6 +13,7 @@ from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
     EVERYTHING,
     USER_PROPERTIES,
+    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
@@ -22,6 +23,7 @@ from ecom_assets.delivery.payloads import (
     json_value,
     names_as,
     nothing_known,
+    segments_joined,
     user_payloads,
 )
 from ecom_assets.warehouse.sql_text import text
@@ -189,10 +191,11 @@ def _length_refusals() -> list[Refusal]:
 
 def users(rows: pa.Table) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`): user properties on an otherwise empty event."""
-    known = {name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in USER_PROPERTIES.items()}
+    properties = {**USER_PROPERTIES, VISITOR_SEGMENTS: "joined_segments"}
+    known = {name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in properties.items()}
     event = f'{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}'
     form = PayloadForm(
-        named={"known": json_object(known)},
+        named={"joined_segments": segments_joined(","), "known": json_object(known)},
         user_key="customer_id",
         payload=json_object(
             {
@@ -209,6 +212,11 @@ def users(rows: pa.Table) -> pa.Table:
                 "text_too_long",
                 f"The segment or tier has more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",
                 any_longer("segment, customer_tier", USER_VALUE_CHARACTERS),
+            ),
+            Refusal(
+                "segments_too_long",
+                f"The visitor segments' names have more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",
+                any_longer("joined_segments", USER_VALUE_CHARACTERS),
             ),
         ],
         most_bytes=RECORD_BYTES,

@@ -12,6 +12,7 @@ from ecom_assets.delivery.payloads import (
     EVERYTHING,
     TITLED,
     USER_PROPERTIES,
+    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
@@ -21,6 +22,7 @@ from ecom_assets.delivery.payloads import (
     json_value,
     names_as,
     nothing_known,
+    segments_joined,
     user_payloads,
 )
 
@@ -89,8 +91,10 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 def users(rows: pa.Table) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); unknown values are left out, as Heap cannot unset."""
+    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
+    known[VISITOR_SEGMENTS] = json_value("joined_segments")
     form = PayloadForm(
-        named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
+        named={"joined_segments": segments_joined("||"), "known": json_object(known)},
         user_key="customer_id",
         payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
         refusals=[
@@ -100,6 +104,11 @@ def users(rows: pa.Table) -> pa.Table:
                 "text_too_long",
                 f"The segment or tier has more than the {TEXT_CHARACTERS} characters that Heap takes.",
                 any_longer("segment, customer_tier", TEXT_CHARACTERS),
+            ),
+            Refusal(
+                "segments_too_long",
+                f"The names of the visitor segments have more than the {TEXT_CHARACTERS} characters that Heap takes.",
+                any_longer("joined_segments", TEXT_CHARACTERS),
             ),
         ],
         most_bytes=RECORD_BYTES,

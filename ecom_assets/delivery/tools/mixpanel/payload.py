@@ -11,8 +11,10 @@ import pyarrow as pa
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
     EVERYTHING,
+    SEGMENT_LIST,
     TITLED,
     USER_PROPERTIES,
+    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
@@ -119,8 +121,10 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 def users(rows: pa.Table) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`), without the project token, which requests add."""
+    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
+    known[VISITOR_SEGMENTS] = json_value("segment_list")
     form = PayloadForm(
-        named={"known": json_object({name: json_value(sql) for name, sql in USER_PROPERTIES.items()})},
+        named={"segment_list": SEGMENT_LIST, "known": json_object(known)},
         user_key="customer_id",
         payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
         refusals=[
@@ -130,6 +134,11 @@ def users(rows: pa.Table) -> pa.Table:
                 "text_too_long",
                 f"The id, segment or tier has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
                 any_longer("customer_id, segment, customer_tier", TEXT_BYTES, "strlen"),
+            ),
+            Refusal(
+                "segment_too_long",
+                f"The name of a visitor segment has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
+                f"len(list_filter(segment_list, lambda one: strlen(one) > {TEXT_BYTES})) > 0",
             ),
         ],
         most_bytes=RECORD_BYTES,

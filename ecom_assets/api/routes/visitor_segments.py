@@ -1,0 +1,81 @@
+"""Routes for visitor segments: the visitors of each declared segment, and its history by day."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.models import Answer, of
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.problems import documented
+from ecom_assets.visitor_segments import queries
+from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
+
+router = APIRouter(tags=["behaviour"])
+NONE_DECLARED = documented(409)
+
+
+class VisitorSegment(BaseModel):
+    """A declared group of visitors in a period."""
+
+    segment: str = of(VisitorSegmentsDaily.segment, "loyal")
+    visitor_count: int | None = Field(description=queries.DEFINITION["visitor_count"], examples=[412])
+    entered_count: int | None = Field(description=queries.DEFINITION["entered_count"], examples=[90])
+    left_count: int | None = Field(description=queries.DEFINITION["left_count"], examples=[41])
+
+
+class VisitorSegmentsAnswer(Answer):
+    """The declared visitor segments in a period."""
+
+    total_count: int = Field(description="How many segments there are", examples=[3])
+    segments: list[VisitorSegment] = Field(description="By name")
+
+
+class VisitorSegmentDay(BaseModel):
+    """A declared group of visitors at the end of a day."""
+
+    as_of_date: date = of(VisitorSegmentsDaily.as_of_date)
+    segment: str = of(VisitorSegmentsDaily.segment, "loyal")
+    visitor_count: int = of(VisitorSegmentsDaily.visitor_count, 412)
+    entered_count: int = of(VisitorSegmentsDaily.entered_count, 4)
+    left_count: int = of(VisitorSegmentsDaily.left_count, 2)
+
+
+class AskedSegmentDays(AskedPagesOfDays):
+    """Which days to return, and of which segment."""
+
+    segment: str | None = Field(None, max_length=500, description="Only this segment")
+
+
+class VisitorSegmentDaysAnswer(Answer):
+    """The declared visitor segments, day by day."""
+
+    segment: str | None = Field(description="The segment that was asked for; null for all")
+    total_count: int = Field(description="How many rows there are", examples=[90])
+    days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
+
+
+@router.get(
+    "/analytics/visitor-segments",
+    response_model=VisitorSegmentsAnswer,
+    responses=NONE_DECLARED,
+    summary="Visitors of each declared segment",
+)
+def visitor_segments(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+    """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares, and how many came and left."""
+    period = ask.period(asked, "events")
+    return ask.answer(asked, queries.DEFINITION, queries.visitor_segments(ask.reading, period, asked.page), period)
+
+
+@router.get(
+    "/analytics/visitor-segments/daily",
+    response_model=VisitorSegmentDaysAnswer,
+    responses=NONE_DECLARED,
+    summary="Visitors of declared segments by day",
+)
+def visitor_segments_daily(ask: Ask, asked: Annotated[AskedSegmentDays, Query()]) -> dict[str, Any]:
+    """Return how many visitors were in each declared segment, or in one, at the end of each day."""
+    period = ask.period(asked, "events")
+    found = queries.visitor_segments_daily(ask.reading, period, asked.segment, asked.page)
+    return ask.answer(asked, queries.DAILY_DEFINITION, found, period)
