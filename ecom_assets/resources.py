@@ -136,10 +136,15 @@ def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg
 def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> DeliveryContext:
     """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
-        from ecom_assets.sandbox.provider import sandbox_destinations, sandbox_now  # noqa: PLC0415 (only the sandbox has them)
+        from ecom_assets.sandbox.provider import (  # noqa: PLC0415 (only the sandbox has them)
+            first_delivered_day,
+            sandbox_destinations,
+            sandbox_now,
+        )
 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
-        return DeliveryContext(settings, opened, sending_at=at, retry_rejected=retry_rejected)
+        begins = partial(first_delivered_day, settings)
+        return DeliveryContext(settings, opened, sending_at=at, retry_rejected=retry_rejected, first_day=begins)
     from ecom_assets.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
     return DeliveryContext(settings, opened_destinations(settings), retry_rejected=retry_rejected)

@@ -165,7 +165,7 @@ def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
 @pytest.mark.slow
 def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    said = ecom("run", home=home)
+    said = ecom("run", home=home, env={"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"})
     assert said.exit_code == 0
     printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", said.out.replace(str(home), HOME_IN_README))
     (shown,) = section("docs/first_run.md", "The first run").code

@@ -9,6 +9,7 @@ import duckdb
 from ecom_assets.cli.options import AskedDays
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.provider import sandbox_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
@@ -78,7 +79,8 @@ class DaysOfRun:
             if self.asked.first and self.asked.last:
                 return self.asked.first, self.asked.last
             self._require_believed(opened)
-            covered = [self._days_of(files) for files in opened]
+            is_own = self.settings.has_own_data
+            covered = [self._days_of(files) for files in opened] if is_own else [sandbox_days(self.settings)]
             if is_table(self.settings):
                 covered.append(self._newest(self.today))
             if not covered:

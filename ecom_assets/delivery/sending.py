@@ -397,7 +397,7 @@ def export(delivery_context: DeliveryContext, name: str, due: Due, days: Days) -
     exported = Exported()
     with ledger.writer(destination, patience_s=delivery_context.settings.ledger_patience_s) as writer:
         unfinished = ledger.unfinished_days(writer)
-        asked = due.counts(Days.of([*days.dates, *unfinished]))
+        asked = due.counts(Days.of([*delivery_context.delivered_days(days).dates, *unfinished]))
         delivery = Delivery(
             destination,
             ledger,

@@ -1,32 +1,33 @@
 """The sandbox shop as sources and destinations of the platform."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.tools.all import opened_destinations
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.sandbox.services import orders as order_service
 from ecom_assets.sandbox.services.catalogue import CatalogueService
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.sandbox.shop import living
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_assets.sources.customer_api.source import customers_received, no_customers
-from ecom_assets.sources.events import SANDBOX, sandbox_is_missing
+from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.order_reports.source import OrderReader
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows, SliceOutput
 
 
@@ -134,14 +135,43 @@ class SandboxCustomers:
 
 def last_day(folder: Path) -> date:
     """Return the last day of the sandbox shop in a folder."""
-    settings = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["settings"]
-    return date.fromisoformat(settings["first_day"]) + timedelta(days=settings["days"] - 1)
+    truth = living.truth_of(folder)
+    if truth is None:
+        raise SourceError(f"{folder} holds no sandbox shop yet; `ecom run` makes one.")
+    return living.last_day(truth)
 
 
-def ensure_sandbox(settings: Settings) -> None:
-    """Create the sandbox shop's data if they are missing."""
-    if sandbox_is_missing(settings):
-        generate(settings.sandbox_folder)
+def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
+    """Create the sandbox shop's data up to its last day, or add the days since; a closed shop stays as it is.
+
+    Raises:
+        UsageError: The shop already goes on after the day that `ECOM_SANDBOX_UNTIL` names.
+    """
+    folder, until = settings.sandbox_folder, sandbox_until(settings, now)
+    truth = living.truth_of(folder)
+    if truth is None or (living.is_living(truth) and living.last_day(truth) < until):
+        living.LivingShop.in_folder(folder, until).grow()
+    elif settings.sandbox_until and living.is_living(truth) and living.last_day(truth) > until:
+        raise UsageError(
+            f"The sandbox shop in {folder} goes on until {living.last_day(truth)}, after ECOM_SANDBOX_UNTIL={until}; "
+            "set ECOM_HOME to another folder for a shop that ends earlier."
+        )
+
+
+def sandbox_until(settings: Settings, now: Clock = now_utc) -> date:
+    """Return the day that the sandbox shop goes on until: yesterday, unless a setting or a closed shop says another."""
+    truth = living.truth_of(settings.sandbox_folder)
+    if truth is not None and not living.is_living(truth):
+        return living.last_day(truth)
+    return settings.sandbox_until or today_in(settings.timezone, now) - ONE_DAY
+
+
+def sandbox_days(settings: Settings) -> Days:
+    """Return the days of the sandbox shop that are over."""
+    truth = living.truth_of(settings.sandbox_folder)
+    if truth is None:
+        return Days(())
+    return Days.between(living.first_day(truth), living.last_day(truth) + ONE_DAY)
 
 
 RETRY_S = 0.01
@@ -170,4 +200,13 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
 
 def sandbox_now(settings: Settings) -> datetime:
     """Return the current time in the sandbox shop, in UTC without zone: 06:00 on the day after its last day."""
-    return datetime.combine(last_day(settings.sandbox_folder) + timedelta(days=1), time(6))
+    return datetime.combine(last_day(settings.sandbox_folder) + ONE_DAY, time(6))
+
+
+DELIVERED_DAYS = 3
+"""GA4 refuses events of more than 72 hours ago."""
+
+
+def first_delivered_day(settings: Settings) -> date:
+    """Return the first of the newest days, from which on the sandbox shop delivers what no run delivered before."""
+    return last_day(settings.sandbox_folder) - (DELIVERED_DAYS - 1) * ONE_DAY

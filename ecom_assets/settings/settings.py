@@ -75,6 +75,9 @@ class Settings(
     events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
     orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
     orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
+    sandbox_until: date | None = Field(
+        None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
+    )
     catalogue: Path | None = Field(
         None,
         description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "

@@ -1,17 +1,19 @@
 """Open the ledger and the configured destinations from the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
-from ecom_assets.delivery.ledger.copy import refuse_emptier
+from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 
 POSTGRES = ("postgres://", "postgresql://")
@@ -27,6 +29,7 @@ class DeliveryContext:
         *,
         sending_at: Clock = now_utc_without_zone,
         retry_rejected: bool = False,
+        first_day: Callable[[], date] | None = None,
     ) -> None:
         """Create the delivery context; nothing is opened yet.
 
@@ -35,10 +38,12 @@ class DeliveryContext:
             opened: A context manager that returns the configured destinations by asset name.
             sending_at: The clock, in UTC without time zone, that decides whether a payload is too old for a tool.
             retry_rejected: Whether to send records again that a tool has rejected.
+            first_day: Returns the first day whose records are delivered; earlier ones are if they were begun before.
         """
         self.settings = settings
         self.sending_at = sending_at
         self.retry_rejected = retry_rejected
+        self._first_day = first_day
         self._opened = opened
         self._stack = ExitStack()
         self._is_compared = False
@@ -54,6 +59,14 @@ class DeliveryContext:
         ledger = Ledger(open_store(self.settings), lease_s=self.settings.ledger_lease_s)
         self._stack.callback(ledger.close)
         return ledger
+
+    def delivered_days(self, days: Days) -> Days:
+        """Return those of the days whose records are delivered."""
+        if self._first_day is None:
+            return days
+        begun = set(noted_days(self.store_if_any)["reconciled_date"].to_pylist())
+        first = self._first_day()
+        return Days.of(a_day for a_day in days.dates if a_day >= first or a_day in begun)
 
     def refuse_emptier(self, engine: Engine) -> None:
         """Refuse to send if the ledger has fewer records than its copy in the warehouse; compares only once.

@@ -13,6 +13,7 @@ from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.customers import ShopCustomers, make_customers
+from ecom_assets.sandbox.shop.living import is_living, living_customers
 from ecom_assets.sandbox.vendors.faults import NO_FAULTS
 from ecom_assets.sandbox.vendors.running import Receivers, running_receivers, some_faults
 
@@ -83,7 +84,10 @@ def running_services(
 
 def customers_of(folder: Path) -> ShopCustomers:
     """Return the customers of the sandbox shop in a folder."""
-    settings = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["settings"]
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    if is_living(truth):
+        return living_customers(truth)
+    settings = truth["settings"]
     first_day = date.fromisoformat(settings["first_day"])
     return make_customers(
         seed=settings["seed"], visitors=settings["visitors"], first_day=first_day, days=settings["days"]
@@ -91,5 +95,8 @@ def customers_of(folder: Path) -> ShopCustomers:
 
 
 def _orders(folder: Path) -> object:
-    """Return the ground truth of the shop's orders."""
-    return json.loads((folder / "truth.json").read_text(encoding="utf-8"))["orders"]
+    """Return the ground truth of the shop's orders; of a living one, by month."""
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    if is_living(truth):
+        return {month: one["orders"] for month, one in truth["months"].items()}
+    return truth["orders"]

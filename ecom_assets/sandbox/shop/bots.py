@@ -22,17 +22,17 @@ def bot_count(visitors: int) -> int:
     return max(1, visitors // VISITORS_PER_BOT)
 
 
-def bot_events(world: World, day: int, visitors: int, first_visit: int, first_number: int) -> Rows:
-    """Return the events of bots on a day: one session for each bot that is active on that day."""
-    bot = np.arange(bot_count(visitors), dtype=np.int64)
-    key = bot * 100_000 + day
+def bot_events(world: World, day: int, bots: range, first_visit: int, first_number: int) -> Rows:
+    """Return the events of bots, given by their ids, on a day: one session for each bot that is active on that day."""
+    bot = np.arange(len(bots), dtype=np.int64)
+    key = bot * 100_000 + day + world.days_before
     is_scraper = bot % 2 == 1
     is_active = world.dice.chance(np.where(is_scraper, 0.3, 0.5), "bot day", key)
     size = np.where(is_scraper, 600, 120) + world.dice.below(1, "bot size", key)
     size += world.dice.below(MOST_EVENTS - 600, "bot size", key) // np.where(is_scraper, 1, 6)
     parts, number = [], first_number
     for index in np.flatnonzero(is_active):
-        who = (int(bot[index]), visitors + int(bot[index]), first_visit + int(index))
+        who = (int(bot[index]), bots[int(index)], first_visit + int(index))
         parts.append(_session(world, day, who, np.arange(size[index], dtype=np.int64) + number))
         number += int(size[index])
     return joined(parts)

@@ -58,9 +58,12 @@ class ShopCustomers:
     truth: dict[str, Any]
 
 
-def make_customers(*, seed: int, visitors: int, first_day: date, days: int) -> ShopCustomers:
-    """Return the customers of the shop that `generate` creates from the same arguments."""
-    dice, people = Dice(seed), np.arange(visitors, dtype=np.int64)
+def make_customers(*, seed: int, visitors: int, first_day: date, days: int, first_person: int = 0) -> ShopCustomers:
+    """Return the customers of the shop that `generate` creates from the same arguments.
+
+    `first_person` is the id of the first of them, where they are some of the people of a shop.
+    """
+    dice, people = Dice(seed), np.arange(first_person, first_person + visitors, dtype=np.int64)
     records = _sound(dice, people, first_day, days)
     copies: list[Record] = []
     flaws = _flaws(dice, people)
@@ -72,6 +75,15 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int) -> S
             _SPOIL[flaw](record, choice)
     copies.sort(key=lambda record: int(record["id"]))
     return ShopCustomers([*records, *copies], _truth(records, copies, Counter(flaws.values())))
+
+
+def joined_customers(groups: list[ShopCustomers]) -> ShopCustomers:
+    """Return the customers of all groups, given by ascending ids."""
+    sizes = [group.truth["customers"] for group in groups]
+    records = [one for group, size in zip(groups, sizes, strict=True) for one in group.records[:size]]
+    copies = [one for group, size in zip(groups, sizes, strict=True) for one in group.records[size:]]
+    flaws = sum((Counter(group.truth["flaws"]) for group in groups), Counter[str]())
+    return ShopCustomers([*records, *copies], _truth(records, copies, flaws))
 
 
 def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]:

@@ -4,6 +4,8 @@ The report has one row per order line, with the columns of `user_order_log`. An 
 one instant. `uniq_id` is the order id of the purchase event, a dash and the line number, then `-r` for a refund.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +56,9 @@ class Refunds:
     So each refund event is a session of its own, and the number of sessions is known.
     """
 
-    def __init__(self, world: World, schedule: Schedule, visitors: int) -> None:
+    def __init__(self, world: World, schedule: Schedule) -> None:
         self._world, self._schedule = world, schedule
-        self._has_one = np.zeros(visitors, np.bool_)
+        self._refunded: Ints = np.zeros(0, np.int64)
         self._due: dict[int, list[Rows]] = {}
 
     def plan(self, orders: Rows) -> None:
@@ -66,10 +68,11 @@ class Refunds:
         at = at // r.DAY * r.DAY + (8 * 3600 + dice.below(10 * 3600, "refund second", number)) * r.SECOND
         wants = dice.chance(REFUND_RATE, "refund", number) & (at < self._world.end_us)
         wants &= self._schedule.is_away(orders["visitor"], (at - self._world.first_us) // r.SECOND)
-        wants &= ~self._has_one[orders["visitor"]] & _is_first_of(orders["visitor"], wants)
+        wants &= ~np.isin(orders["visitor"], self._refunded)
+        wants &= _is_first_of(orders["visitor"], wants)
         refunds = orders[wants]
         refunds["at"], refunds["is_refund"] = at[wants], True
-        self._has_one[refunds["visitor"]] = True
+        self._refunded = np.concatenate([self._refunded, refunds["visitor"]])
         day = (refunds["at"] - self._world.first_us) // r.DAY
         for due in np.unique(day).tolist():
             self._due.setdefault(due, []).append(refunds[day == due])
@@ -106,23 +109,17 @@ def total_cents(catalogue: Catalogue, orders: Rows) -> Ints:
 
 
 class OrderReport:
-    """Writes `orders.parquet`."""
+    """Turns orders into lines, numbered in the order in which they are added."""
 
-    def __init__(self, world: World, columns: Columns, path: Path) -> None:
+    def __init__(self, world: World, columns: Columns, rows_before: int = 0) -> None:
         self._world, self._columns = world, columns
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
-        self.rows = 0
+        self.rows = rows_before
 
-    def add(self, orders: Rows) -> None:
-        """Write the lines of orders and refunds."""
-        if len(orders):
-            lines = self._lines(orders)
-            self.rows += len(lines)
-            self._writer.write_table(lines)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._writer.close()
+    def lines(self, orders: Rows) -> pa.Table:
+        """Return the lines of orders and refunds, in the columns of `user_order_log`."""
+        lines = self._lines(orders)
+        self.rows += len(lines)
+        return lines
 
     def _lines(self, orders: Rows) -> pa.Table:
         orders = orders[np.lexsort((orders["number"], orders["at"]))]
@@ -152,6 +149,13 @@ class OrderReport:
             },
             schema=_SCHEMA,
         )
+
+
+@contextmanager
+def written_orders(path: Path) -> Iterator[pq.ParquetWriter]:
+    """Yield a writer of order lines to one file."""
+    with pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False) as writer:
+        yield writer
 
 
 def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:

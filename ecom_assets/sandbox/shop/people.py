@@ -67,8 +67,19 @@ class Schedule:
         return away
 
 
-def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> Schedule:
-    """Return all visits of all people; each person has at least one."""
+def make_schedule(
+    dice: Dice, *, days: int, people: Ints, first_day: date, known_before: Flags | None = None
+) -> Schedule:
+    """Return all visits of all people; each person has at least one.
+
+    Args:
+        dice: Random numbers of these days.
+        days: Number of days.
+        people: The ids of the people who visit, in ascending order.
+        first_day: The first of the days.
+        known_before: Which of the people visited before these days; by default none.
+    """
+    visitors = len(people)
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7
     slabs = [range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)]
     chains = joined([_chains(dice, days, slab, weekday) for slab in slabs], VISIT)
@@ -79,6 +90,11 @@ def make_schedule(dice: Dice, *, days: int, visitors: int, first_day: date) -> S
     visits = visits[np.lexsort((visits["start_s"], visitor))]
     is_close = (np.diff(visits["visitor"]) == 0) & (np.diff(visits["start_s"]) < APART_S)
     visits = visits[np.concatenate([[True], ~is_close])]
+    if known_before is not None:
+        is_known = known_before[visits["visitor"]]
+        visits["is_first"] &= ~is_known
+        visits = visits[~is_known | (visits["start_s"] >= APART_S)]  # their last visit may have ended a moment ago
+    visits["visitor"] = people[visits["visitor"]]
     span_s = days * DAY_S
     starts = visits["visitor"] * span_s + visits["start_s"]
     visits = visits[np.argsort(visits["start_s"], kind="stable")]

@@ -5,7 +5,8 @@ add faults, `files.py` and `orders.py` write files, and `truth.py` counts.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from ecom_assets.sandbox.shop.bots import bot_count, bot_events
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_csv, write_parquet
 from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTally, arrived
-from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue
+from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue, written_orders
 from ecom_assets.sandbox.shop.people import make_schedule
-from ecom_assets.sandbox.shop.rows import Dice, Rows, joined
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_assets.sandbox.shop.traffic import Pages
 from ecom_assets.sandbox.shop.truth import GENERATOR, Tally
 from ecom_assets.sandbox.shop.visits import World, walk
@@ -53,15 +54,20 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     """
     _check(days=days, visitors=visitors, seed=seed, first_day=first_day)
     with replaced_folder(out, made_by=GENERATOR) as folder:
-        shop = Shop(days=days, visitors=visitors, seed=seed, first_day=first_day)
+        shop = Shop(seed, cast_of(days, visitors, seed, first_day))
         truth = shop.write(folder, progress or (lambda _done, _all: None))
         (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
 
 
+def cast_of(days: int, visitors: int, seed: int, first_day: date) -> "Cast":
+    """Return the cast of a shop that opens on `first_day` and closes after `days` days."""
+    return Cast(first_day, days, np.arange(visitors, dtype=np.int64), first_bot=visitors, schedule_seed=seed)
+
+
 def write_sample(path: Path) -> None:
     """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
-    shop = Shop(days=1, visitors=400, seed=7, first_day=FIRST_DAY)
+    shop = Shop(7, cast_of(1, 400, 7, FIRST_DAY))
     rows = shop.people(0, int(shop.schedule.first_of_day[1]))[0]
     rows = rows[np.lexsort((rows["number"], rows["at"]))][: SAMPLE_ROWS - len(_SAMPLE_FLAWS)]
     flaw = np.array(_SAMPLE_FLAWS, np.int64)
@@ -71,47 +77,133 @@ def write_sample(path: Path) -> None:
     write_csv(shop.columns.table(rows).select(SAMPLE_COLUMNS), path)
 
 
+@dataclass(frozen=True)
+class Cast:
+    """Who visits a shop on which days, and where the numbers of its visits and events begin.
+
+    Attributes:
+        first_day: The first day that is simulated.
+        days: Number of days that visits and refunds are planned for.
+        people: The ids of the people who visit, in ascending order; each comes at least once.
+        first_bot: The id of the first bot, after those of all people.
+        known_before: Which of the people visited before `first_day`; by default none.
+        schedule_seed: Seed of who comes when.
+        visits_before: Number of the first visit.
+        events_before: Number of the first event.
+        days_before: Days of the shop's calendar before `first_day`.
+        eager: Share of the visits that come to buy, in addition to those that intend to.
+    """
+
+    first_day: date
+    days: int
+    people: Ints
+    first_bot: int
+    schedule_seed: int
+    known_before: Flags | None = None
+    visits_before: int = 0
+    events_before: int = 0
+    days_before: int = 0
+    eager: float = 0.0
+
+    @property
+    def bots(self) -> range:
+        """Return the ids of the bots."""
+        return range(self.first_bot, self.first_bot + bot_count(len(self.people)))
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """What a part of a day brings: the rows that arrive on it, and the orders of its visits."""
+
+    day: int
+    part: int
+    arrived: Rows
+    orders: Rows
+
+
 class Shop:
     """One simulation. It goes through the days in order and keeps in memory only what later days need."""
 
-    def __init__(self, *, days: int, visitors: int, seed: int, first_day: date) -> None:
-        first_us = (first_day - date(1970, 1, 1)).days * r.DAY
+    def __init__(self, seed: int, cast: Cast, until: int | None = None) -> None:
+        """Plan the visits of the cast.
+
+        Args:
+            seed: Seed of all random numbers but those of the plan.
+            cast: Who visits.
+            until: How many of the days are over; what arrives later is not counted. By default all.
+        """
+        first_us = (cast.first_day - date(1970, 1, 1)).days * r.DAY
         dice = Dice(seed)
         catalogue = make_catalogue(dice)
         pages = Pages(catalogue)
-        self.days, self.visitors, self.seed, self.first_day = days, visitors, seed, first_day
-        self.world = World(dice, catalogue, pages, first_us, first_us + days * r.DAY)
-        self.schedule = make_schedule(dice, days=days, visitors=visitors, first_day=first_day)
+        self.seed, self.cast = seed, cast
+        self.until = cast.days if until is None else until
+        self._cut_us = first_us + self.until * r.DAY
+        end_us = first_us + cast.days * r.DAY
+        self.world = World(dice, catalogue, pages, first_us, end_us, cast.days_before, cast.eager)
+        self.schedule = make_schedule(
+            Dice(cast.schedule_seed), days=cast.days, people=cast.people, first_day=cast.first_day,
+            known_before=cast.known_before,
+        )  # fmt: skip
         self.columns = Columns(dice, pages, len(catalogue.names))
-        self._refunds = Refunds(self.world, self.schedule, visitors)
-        bots = bot_count(visitors)
-        self._tally = Tally(first_day=first_day, days=days, people=visitors, bots=bots)
+        self._refunds = Refunds(self.world, self.schedule)
+        first_day, people = cast.first_day, len(cast.people)
+        self._tally = Tally(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
         self._ledger = Ledger(dice, self.world.end_us)
-        self._ledger_tally = LedgerTally(first_day=first_day, days=days)
-        self._first_bot_visit = len(self.schedule.visits)
-        self._number = 0
+        self._ledger_tally = LedgerTally(first_day=first_day, days=self.until)
+        self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether all planned days are over."""
+        return self.until == self.cast.days
 
     def write(self, folder: Path, progress: Callable[[int, int], None]) -> dict[str, object]:
         """Write every file except `truth.json`, and return the ground truth."""
-        stock = make_stock(self.world.dice, self.world.catalogue, self.visitors)
-        write_catalogue(self.world.catalogue, stock, folder / "catalogue.parquet")
-        report = OrderReport(self.world, self.columns, folder / "orders.parquet")
-        for day in range(self.days):
+        self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
+        report = OrderReport(self.world, self.columns)
+        with written_orders(folder / "orders.parquet") as orders:
+            for rows in self.simulate():
+                self.land(rows, folder / "events")
+                if len(rows.orders):
+                    orders.write_table(report.lines(rows.orders))
+                progress(rows.day + 1, self.until)
+        return self.truth(self._settings())
+
+    def write_catalogue(self, path: Path, visitors: int) -> None:
+        """Write the products, with the stock of a shop with this many visitors."""
+        write_catalogue(self.world.catalogue, make_stock(self.world.dice, self.world.catalogue, visitors), path)
+
+    def simulate(self) -> Iterator[DayRows]:
+        """Yield the days that are over, in order."""
+        for day in range(self.until):
             for part, (begin, end) in enumerate(self._chunks(day)):
                 events, orders = self._disturbed(*self.people(begin, end))
                 if part == 0:
                     events, orders = self._with_others(day, events, orders)
                 events, orders = arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
-                self._land(folder, day, part, self._delivered(events, is_first=day == part == 0))
-                report.add(self._recorded(events, orders))
-            progress(day + 1, self.days)
-        report.close()
-        return {**self._tally.truth(self._settings()), "order_event_differences": self._ledger_tally.truth()}
+                rows = self._delivered(events, is_first=day == part == 0)
+                yield DayRows(day, part, self._arrived_on(day, rows), self._recorded(events, orders))
+
+    def land(self, rows: DayRows, folder: Path) -> None:
+        """Write the rows that arrived into the landing folder of their day."""
+        if len(rows.arrived):
+            name = f"received_date={self.cast.first_day + timedelta(days=rows.day)}"
+            write_parquet(self.columns.table(rows.arrived), folder / name / f"part-{rows.part:05d}.parquet")
+
+    def truth(self, settings: dict[str, object]) -> dict[str, object]:
+        """Return the ground truth of the days that were simulated.
+
+        Orders whose purchase event is still on its way have no stable difference yet, so there are none before the end.
+        """
+        differences = {"order_event_differences": self._ledger_tally.truth()} if self.is_over else {}
+        return {**self._tally.truth(settings), **differences}
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
-        events, orders = walk(self.world, self.schedule.visits[begin:end], begin, self._number)
+        visits = self.schedule.visits[begin:end]
+        events, orders = walk(self.world, visits, self.cast.visits_before + begin, self._number)
         self._number += len(events)
         return events, orders
 
@@ -123,23 +215,24 @@ class Shop:
 
     def _with_others(self, day: int, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
         """Add the events of bots and refunds to a day's events, and the refunds to its orders."""
-        first_visit = len(self.schedule.visits) + day * bot_count(self.visitors)
-        bots = bot_events(self.world, day, self.visitors, first_visit, self._number)
+        ids = self.cast.bots
+        first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)
+        bots = bot_events(self.world, day, ids, first_visit, self._number)
         refunds = self._ledger.untold(self._refunds.of_day(day))
         paid_back = refund_events(self.world, refunds[refunds["fault"] != UNTOLD], self._number + len(bots))
         self._number += len(bots) + len(paid_back)
         return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
 
     def _delivered(self, events: Rows, *, is_first: bool) -> Rows:
-        """Return the good rows with their duplicates and broken copies, and count all of them."""
+        """Return the good rows with their duplicates and broken copies, and count those that have arrived."""
         dice, end_us = self.world.dice, self.world.end_us
         copies = f.duplicates(dice, events, end_us)
         broken = f.broken(dice, events, self._number, at_least_one=is_first)
         self._number += len(broken)
         broken = broken[broken["received"] < end_us]
-        self._tally.add_good(events)
-        self._tally.add_copies(copies)
-        self._tally.add_broken(broken)
+        self._tally.add_good(events[events["received"] < self._cut_us])
+        self._tally.add_copies(copies[copies["received"] < self._cut_us])
+        self._tally.add_broken(broken[broken["received"] < self._cut_us])
         return joined([events, copies, broken])
 
     def _disturbed(self, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
@@ -150,30 +243,29 @@ class Shop:
         return events, orders
 
     def _recorded(self, events: Rows, orders: Rows) -> Rows:
-        """Return the orders that the order log records; count them and plan their refunds."""
-        self._ledger_tally.add(events, orders, self.world.catalogue)
+        """Return the orders that the order log has by now; count them and plan their refunds."""
+        if self.is_over:
+            self._ledger_tally.add(events, orders, self.world.catalogue)
         orders = orders[orders["fault"] != UNRECORDED]
-        self._tally.add_orders(orders, self.world.catalogue)
         self._refunds.plan(orders[~orders["is_refund"]])
+        orders = orders[orders["at"] < self._cut_us]
+        self._tally.add_orders(orders, self.world.catalogue)
         return orders
 
-    def _land(self, folder: Path, day: int, part: int, rows: Rows) -> None:
-        """Write the rows that arrive on this day, also those kept from earlier days; keep rows that arrive later."""
+    def _arrived_on(self, day: int, rows: Rows) -> Rows:
+        """Return the rows that arrive on this day, also those kept from earlier days; keep rows that arrive later."""
         arrival = (rows["received"] - self.world.first_us) // r.DAY
         for later in np.unique(arrival[arrival > day]).tolist():
             self._on_the_way.setdefault(later, []).append(rows[arrival == later])
         rows = joined([rows[arrival == day], *self._on_the_way.pop(day, [])])
-        if len(rows):
-            rows = rows[np.lexsort((rows["number"], rows["received"]))]
-            name = f"received_date={self.first_day + timedelta(days=day)}"
-            write_parquet(self.columns.table(rows), folder / "events" / name / f"part-{part:05d}.parquet")
+        return rows[np.lexsort((rows["number"], rows["received"]))]
 
     def _settings(self) -> dict[str, object]:
         return {
             "seed": self.seed,
-            "days": self.days,
-            "visitors": self.visitors,
-            "first_day": self.first_day.isoformat(),
+            "days": self.cast.days,
+            "visitors": len(self.cast.people),
+            "first_day": self.cast.first_day.isoformat(),
             "late_days": f.LATE_DAYS,
         }
 

@@ -22,14 +22,14 @@ FUNNEL = (r.PAGE, r.PRODUCT, r.ADD, r.CHECKOUT, r.PURCHASE)
 class Tally:
     """Counts for `truth.json`, by day and in total."""
 
-    def __init__(self, *, first_day: date, days: int, people: int, bots: int) -> None:
-        self._first_day, self._people = first_day, people
+    def __init__(self, *, first_day: date, days: int, people: int, first_bot: int) -> None:
+        self._first_day, self._people, self._first_bot = first_day, people, first_bot
         self._first = (first_day - date(1970, 1, 1)).days
         self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)}
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
         self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
         self._late = np.zeros(LATE_DAYS + 1, np.int64)
-        self._is_user = np.zeros(people + bots, np.bool_)
+        self._users: Ints = np.zeros(0, np.int64)
         self._counts: Counter[str] = Counter()
 
     def add_good(self, rows: Rows) -> None:
@@ -38,8 +38,8 @@ class Tally:
         self._add_happened("clean", rows["at"])
         self._types += np.bincount(rows["type"], minlength=len(self._types))
         self._late += np.bincount(delay_days(rows), minlength=len(self._late))
-        self._is_user[rows["visitor"][rows["is_known"]]] = True
-        self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._people))
+        self._users = np.union1d(self._users, rows["visitor"][rows["is_known"]])
+        self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._first_bot))
         self._add_sessions(rows[rows["session"] != r.NOTHING])
         refunds = rows[rows["session"] == r.NOTHING]
         self._counts["refund_sessions"] += len(refunds)
@@ -75,16 +75,17 @@ class Tally:
         np.add.at(self._happened[name], at // r.DAY - self._first, 1 if weight is None else weight)
 
     def _add_sessions(self, rows: Rows) -> None:
-        """Count sessions. By construction, each session id is one session under the idle timeout."""
+        """Count sessions: each session id is one, unless events that have not arrived yet leave a gap in it."""
         if not len(rows):
             return
-        rows = rows[np.argsort(rows["session"], kind="stable")]
-        begin = np.flatnonzero(np.diff(rows["session"], prepend=-1))
+        rows = rows[np.lexsort((rows["at"], rows["session"]))]
+        is_other = np.diff(rows["session"], prepend=-1) != 0
+        begin = np.flatnonzero(is_other | (np.diff(rows["at"], prepend=0) > IDLE_S * r.SECOND))
         first, last = np.minimum.reduceat(rows["at"], begin), np.maximum.reduceat(rows["at"], begin)
         self._add_happened("sessions", first)
         self._counts["midnight_sessions"] += int(np.count_nonzero(first // r.DAY != last // r.DAY))
         is_bot, is_known = (
-            rows["visitor"][begin] >= self._people,
+            rows["visitor"][begin] >= self._first_bot,
             np.maximum.reduceat(rows["is_known"], begin),
         )
         self._counts["bot_sessions"] += int(np.count_nonzero(is_bot))
@@ -135,14 +136,14 @@ class Tally:
         return {**total, **{name: self._counts[name] for name in names}}
 
     def _visitors(self) -> dict[str, object]:
-        users = int(self._is_user.sum())
+        users, scrapers = len(self._users), int(np.count_nonzero(self._users >= self._first_bot))
         return {
             "people": self._people,
             "users": users,
             "visitor_ids": users + self._counts["anonymous_sessions"],
-            "bot_visitor_ids": self._counts["crawler_sessions"] + int(self._is_user[self._people :].sum()),
+            "bot_visitor_ids": self._counts["crawler_sessions"] + scrapers,
             "crawler_sessions": self._counts["crawler_sessions"],
-            "scrapers": int(self._is_user[self._people :].sum()),
+            "scrapers": scrapers,
         }
 
     def _orders(self) -> dict[str, object]:

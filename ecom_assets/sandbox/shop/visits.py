@@ -45,6 +45,7 @@ _FILLED: dict[int, dict[int, float]] = {
 }
 # Factors on the weights for visitors who intend to buy.
 _WARM = {r.ADD: 2.2, r.CHECKOUT: 1.4, r.PURCHASE: 1.4, EXIT: 0.75}
+_EAGER = {r.ADD: 20.0, r.CHECKOUT: 2.0, r.PURCHASE: 2.0, EXIT: 0.5}
 
 
 def _bounds(weights: dict[int, float], factors: dict[int, float]) -> Floats:
@@ -58,8 +59,9 @@ def _flow(factors: dict[int, float]) -> Floats:
     return np.array([[_bounds(cart.get(s, {}), factors) for cart in (_EMPTY, _FILLED)] for s in states])
 
 
-FLOW: Floats = np.array([_flow({}), _flow(_WARM)])
-"""Bounds of the next action, by intent to buy (0 or 1), last event type, and whether the cart is filled (0 or 1)."""
+EAGER = 2
+FLOW: Floats = np.array([_flow({}), _flow(_WARM), _flow(_EAGER)])
+"""Bounds of the next action, by intent to buy (0 to 2), last event type, and whether the cart is filled (0 or 1)."""
 
 
 def _pauses() -> Ints:
@@ -99,6 +101,10 @@ class World:
     pages: t.Pages
     first_us: int
     end_us: int
+    days_before: int = 0
+    """Days of the shop's calendar before the first day; a shop that is simulated at once begins on its day 0."""
+    eager: float = 0.0
+    """Share of the visits that come to buy, in addition to those that intend to."""
 
 
 def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
@@ -167,7 +173,8 @@ def _land(world: World, state: Rows, is_first: Flags) -> None:
     state["category"] = np.choose(landing, categories)
     state["product"] = np.where(landing == _ON_PRODUCT, product, -1)
     warmth = _WARMTH[source] + np.where(is_first, 0.0, 0.1)
-    state["flow"] = dice.chance(warmth, "warmth", visit).astype(np.int64)
+    is_eager = dice.chance(world.eager, "eager", visit)
+    state["flow"] = np.where(is_eager, EAGER, dice.chance(warmth, "warmth", visit))
 
 
 def _go_on(world: World, state: Rows, step: int) -> Rows:

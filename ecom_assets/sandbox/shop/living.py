@@ -1,0 +1,242 @@
+"""The living shop: it ends on a given day and grows by the days since, without a change to the days that it has.
+
+Each calendar month is simulated by itself, from the seed and the month. So a day's files are the same bytes whenever
+they are written. Rows of a month arrive within it. Some of a month's people come again in the months after it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecom_assets.atomic_files import replace_bytes
+from ecom_assets.sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
+from ecom_assets.sandbox.shop.files import write_parquet
+from ecom_assets.sandbox.shop.orders import OrderReport
+from ecom_assets.sandbox.shop.rows import Dice, Rows
+from ecom_assets.sandbox.shop.shop import Cast, Shop
+from ecom_assets.sandbox.shop.truth import GENERATOR
+
+DAYS_BEFORE = 60
+"""A new shop has at least this many days before its last one, so that a month has a month before it."""
+SEED = 7
+NEW_PEOPLE = 600
+"""New people of a month, of one of the usual size."""
+EAGER = 0.2
+"""Share of visits that come to buy. Without them, some days have too few orders for `ECOM_ORDER_CUSTOMERS_OVER`."""
+STAYING = (1.0, 0.45, 0.25, 0.15)
+"""Shares of a month's new people who come in it, and one, two and three months later."""
+_FIRST_YEAR = 1999
+_FIRST_BOT = 50_000_000
+_NUMBERS_PER_MONTH, _VISITS_PER_MONTH, _LINES_PER_MONTH = 2**32, 2**26, 10**6
+_LOCK = ".growing"
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class LivingShop:
+    """A shop in a folder that goes on until a day.
+
+    Attributes:
+        folder: Where its files are.
+        until: Its last day.
+        seed: Seed of everything that happens in it.
+        new_people: People who come for the first time in a month.
+    """
+
+    folder: Path
+    until: date
+    seed: int = SEED
+    new_people: int = NEW_PEOPLE
+
+    @classmethod
+    def in_folder(cls, folder: Path, until: date) -> "LivingShop":
+        """Return the shop that a folder holds, or a new one of the usual size, to go on until a day."""
+        truth = truth_of(folder)
+        if truth is None:
+            return cls(folder, until)
+        return cls(folder, until, truth["settings"]["seed"], truth["settings"]["new_people"])
+
+    def grow(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+        """Write the days that the folder lacks, and at the end the truth about all of them.
+
+        A killed process leaves days without their truth; the next one writes the same bytes again.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder):
+            truth = truth_of(self.folder)
+            last = last_day(truth) if truth else None
+            if last is not None and last >= self.until:
+                return
+            first = first_day(truth) if truth else opening_day(self.until)
+            months = dict(truth["months"]) if truth else {}
+            begin = first if last is None else last + ONE_DAY
+            for month in months_between(begin, self.until):
+                months[f"{month:%Y-%m}"] = self._write_month(month, begin, progress)
+            self._write_truth(first, months)
+
+    def _write_month(self, month: date, begin: date, progress: Callable[[int, int], None]) -> dict[str, object]:
+        """Write the days of a month from `begin` on, and return the truth about all its days up to the last."""
+        shop, orders = self.month(month), []
+        for rows in shop.simulate():
+            orders.append(rows.orders)
+            day = month + rows.day * ONE_DAY
+            if day >= begin:
+                self._land(shop, rows.arrived, day)
+                progress((day - begin).days + 1, (self.until - begin).days + 1)
+        if not (catalogue := self.folder / "catalogue.parquet").exists():
+            shop.write_catalogue(catalogue, round(self.new_people * sum(STAYING)))
+        self._write_orders(shop, orders, begin)
+        return shop.truth({"first_day": month.isoformat(), "days": shop.until})
+
+    def month(self, month: date, until: date | None = None) -> Shop:
+        """Return the simulation of a month, up to the shop's last day."""
+        days = (next_month(month) - month).days
+        over = min(((until or self.until) - month).days + 1, days)
+        return Shop(self.seed, self.cast(month), over)
+
+    def cast(self, month: date) -> Cast:
+        """Return who comes in a month: new people, and those of the months before who stay."""
+        index = _month_index(month)
+        dice = Dice(self.seed)
+        newest = index * self.new_people
+        cohorts = [(newest - age * self.new_people, share) for age, share in enumerate(STAYING)]
+        groups = [np.arange(begin, begin + self.new_people, dtype=np.int64) for begin, _ in reversed(cohorts)]
+        shares = [share for _, share in reversed(cohorts)]
+        people = np.concatenate(
+            [group[dice.chance(share, "stays", group)] for group, share in zip(groups, shares, strict=True)]
+        )
+        return Cast(
+            month,
+            (next_month(month) - month).days,
+            people,
+            first_bot=_FIRST_BOT,
+            schedule_seed=self.seed * 100_000 + index,
+            known_before=people < newest,
+            visits_before=index * _VISITS_PER_MONTH,
+            events_before=index * _NUMBERS_PER_MONTH,
+            days_before=(month - date(1970, 1, 1)).days,
+            eager=EAGER,
+        )
+
+    def _land(self, shop: Shop, rows: Rows, day: date) -> None:
+        """Write the landing folder of a day, in place of what had arrived while the day was on."""
+        self._replace_day(day, shop.columns.table(rows))
+
+    def _replace_day(self, day: date, table: pa.Table) -> None:
+        landing, partial = self.folder / "events" / f"received_date={day}", self.folder / ".partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        write_parquet(table, partial / "new" / "part-00000.parquet")
+        landing.parent.mkdir(exist_ok=True)
+        if landing.exists():
+            landing.rename(partial / "old")
+        (partial / "new").rename(landing)
+        shutil.rmtree(partial)
+
+    def _write_orders(self, shop: Shop, orders: list[Rows], begin: date) -> None:
+        """Write the order lines of the days from `begin` on, a file for each day."""
+        first_line = _month_index(shop.cast.first_day) * _LINES_PER_MONTH
+        report = OrderReport(shop.world, shop.columns, first_line)
+        lines = pa.concat_tables([report.lines(some) for some in orders])
+        day_of_line = pc.cast(lines["date_time"], pa.date32())
+        for day in pc.unique(day_of_line).to_pylist():
+            if day >= begin:
+                write_parquet(
+                    lines.filter(pc.equal(day_of_line, day)), self.folder / "orders.parquet" / f"{day}.parquet"
+                )
+
+    def _write_truth(self, first: date, months: dict[str, Any]) -> None:
+        settings = {
+            "seed": self.seed, "new_people": self.new_people, "first_day": first.isoformat(),
+            "days": (self.until - first).days + 1, "until": self.until.isoformat(),
+        }  # fmt: skip
+        truth = {"generator": GENERATOR, "settings": settings, "months": months}
+        replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
+
+
+def opening_day(until: date) -> date:
+    """Return the first day of a new shop: the first of a month, at least `DAYS_BEFORE` days before its last day."""
+    return (until - DAYS_BEFORE * ONE_DAY).replace(day=1)
+
+
+def next_month(month: date) -> date:
+    """Return the first day of the month after a month that is given by its first day."""
+    return (month + 31 * ONE_DAY).replace(day=1)
+
+
+def months_between(first: date, last: date) -> Iterator[date]:
+    """Yield the first day of each month that has one of the days."""
+    month = first.replace(day=1)
+    while month <= last:
+        yield month
+        month = next_month(month)
+
+
+def _month_index(month: date) -> int:
+    return (month.year - _FIRST_YEAR) * 12 + month.month - 1
+
+
+def truth_of(folder: Path) -> dict[str, Any] | None:
+    """Return the ground truth of the shop in a folder; None if it has none yet."""
+    try:
+        truth: dict[str, Any] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return truth
+
+
+def first_day(truth: dict[str, Any]) -> date:
+    """Return the first day of a shop."""
+    return date.fromisoformat(truth["settings"]["first_day"])
+
+
+def last_day(truth: dict[str, Any]) -> date:
+    """Return the last day of a shop."""
+    days: int = truth["settings"]["days"]
+    return first_day(truth) + (days - 1) * ONE_DAY
+
+
+def is_living(truth: dict[str, Any]) -> bool:
+    """Return whether a shop grows; one that `ecom sandbox data` has simulated has all its days."""
+    return "until" in truth["settings"]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time write to the folder of a shop; the lock of a killed process is released."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def living_customers(truth: dict[str, Any]) -> ShopCustomers:
+    """Return everybody who has come to a living shop, as its customer API returns them.
+
+    A person's record depends on the month of their first visit only, so that it does not change as the shop grows.
+    """
+    seed, new_people = truth["settings"]["seed"], truth["settings"]["new_people"]
+    first, last = first_day(truth).replace(day=1), last_day(truth)
+    opened = first
+    for _ in STAYING[1:]:
+        opened = (opened - ONE_DAY).replace(day=1)
+    return joined_customers(
+        [
+            make_customers(
+                seed=seed, visitors=new_people, first_day=month, days=0, first_person=_month_index(month) * new_people
+            )
+            for month in months_between(opened, last)
+        ]
+    )

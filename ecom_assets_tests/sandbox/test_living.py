@@ -1,0 +1,153 @@
+"""The living shop: a day is the same whenever it is made, and days are only ever added."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.provider import ensure_sandbox, sandbox_days
+from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.running import customers_of
+from ecom_assets.sandbox.shop.living import LivingShop, opening_day
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.sandbox.shop_recount import JUDGED
+
+PEOPLE = 25
+"""New people a month, which makes some 80 events a day."""
+MARCH_9 = date(2026, 3, 9)
+
+
+def shop(folder: Path, *until: date) -> Path:
+    """Let a shop grow to one day after another."""
+    for day in until:
+        LivingShop(folder, day, new_people=PEOPLE).grow()
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def march(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shop(tmp_path_factory.mktemp("march") / "shop", MARCH_9)
+
+
+def test_a_shop_that_grew_is_the_one_that_is_made_at_once(march: Path, tmp_path: Path) -> None:
+    grown = shop(tmp_path / "grown", date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 3), MARCH_9)
+    assert files(grown) == files(march)
+
+
+def test_growing_touches_no_file_of_a_day_that_is_there(tmp_path: Path) -> None:
+    folder = shop(tmp_path / "shop", date(2026, 3, 3))
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*") if path.suffix or path.is_dir()}
+    shop(folder, MARCH_9)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (folder / "events" / "received_date=2026-03-09").exists()
+
+
+def test_a_day_is_the_same_in_shops_that_opened_in_other_months(march: Path, tmp_path: Path) -> None:
+    # This one opens on 1 February, the other on 1 January; 37 days are in both.
+    later = files(shop(tmp_path / "later", date(2026, 4, 5)))
+    common = {name: body for name, body in files(march).items() if name in later and "2026-" in name}
+    assert sum(name.startswith("events/") for name in common) == 37
+    assert common == {name: later[name] for name in common}
+
+
+def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(march: Path) -> None:
+    for until in Days.between(date(2027, 1, 1), date(2028, 1, 1)).dates:
+        opened = opening_day(until)
+        assert opened.day == 1
+        assert timedelta(days=60) <= until - opened <= timedelta(days=91)
+    landed = sorted(path.name for path in (march / "events").iterdir())
+    assert landed == [f"received_date={day}" for day in Days.between(date(2026, 1, 1), MARCH_9 + ONE_DAY).dates]
+
+
+def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(march: Path, tmp_path: Path) -> None:
+    def stop(done: int, _all: int) -> None:
+        if done == 40:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        LivingShop(folder, MARCH_9, new_people=PEOPLE).grow(stop)
+    assert not (folder / "truth.json").exists(), "the truth about a shop comes last"
+    assert files(shop(folder, MARCH_9)) == files(march)
+
+
+def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
+    con = duckdb.connect()
+    con.execute(JUDGED.format(out=march))
+    months = json.loads((march / "truth.json").read_text())["months"]
+    assert list(months) == ["2026-01", "2026-02", "2026-03"]
+    for month, truth in months.items():
+        one = _counted(con, f"strftime(received_date, '%Y-%m') = '{month}'")
+        events = truth["events"]
+        assert one == (events["rows"], events["clean"], sum(events["quarantined"].values()))
+        lines = con.execute(
+            f"SELECT count(*), sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE payment_amount END) "
+            f"FROM '{march}/orders.parquet/{month}-*.parquet'"
+        ).fetchone()
+        orders = truth["orders"]
+        assert lines == (orders["order_lines"] + orders["refund_lines"], Decimal(orders["revenue"]))
+
+
+def _counted(con: duckdb.DuckDBPyConnection, which: str) -> tuple[Any, ...]:
+    row = con.execute(
+        f"SELECT (SELECT count(*) FROM judged WHERE {which}), (SELECT count(*) FROM clean WHERE {which}), "
+        f"(SELECT count(*) FROM judged WHERE {which} AND reason IS NOT NULL)"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def test_people_come_again_in_later_months_and_are_customers(march: Path) -> None:
+    con = duckdb.connect()
+    seen = con.execute(
+        "SELECT DISTINCT user_id::BIGINT, month(received_date) "
+        f"FROM read_parquet('{march}/events/*/*.parquet', hive_partitioning = true) "
+        "WHERE try_cast(user_id AS BIGINT) > 0"
+    ).fetchall()
+    of_month = {month: {who for who, when in seen if when == month} for month in (1, 2, 3)}
+    assert of_month[1] & of_month[2] & of_month[3]
+    assert of_month[2] - of_month[1]
+    customers = {record["id"] for record in customers_of(march).records}
+    assert set().union(*of_month.values()) <= customers
+
+
+def test_orders_of_a_day_are_served_and_a_day_to_come_has_none(march: Path) -> None:
+    with OrderService(march / "orders.parquet") as service:
+        rows = service.rows_of(date(2026, 3, 1))
+        assert {row["date_time"].date() for row in rows} == {date(2026, 3, 1)}
+        assert service.rows_of(MARCH_9 + ONE_DAY) == []
+
+
+def test_the_shop_of_the_platform_ends_yesterday_in_the_reporting_zone(tmp_path: Path) -> None:
+    at = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
+    for zone, last in (("UTC", date(2026, 3, 8)), ("Asia/Tokyo", MARCH_9)):
+        settings = Settings(home=tmp_path, timezone=zone)
+        ensure_sandbox(settings, lambda: at)
+        assert sandbox_days(settings).dates[-1] == last
+
+
+def test_a_setting_says_where_it_ends_and_takes_no_day_back(tmp_path: Path) -> None:
+    ensure_sandbox(Settings(home=tmp_path, sandbox_until=date(2026, 3, 2)))
+    assert sandbox_days(Settings(home=tmp_path)) == Days.between(date(2026, 1, 1), date(2026, 3, 3))
+    with pytest.raises(
+        UsageError, match="goes on until 2026-03-02, after ECOM_SANDBOX_UNTIL=2026-02-27; set ECOM_HOME"
+    ):
+        ensure_sandbox(Settings(home=tmp_path, sandbox_until=date(2026, 2, 27)))
+
+
+def test_a_shop_that_was_simulated_at_once_stays_as_it_is(tmp_path: Path) -> None:
+    small_shop(tmp_path, days=2, visitors=10)
+    before = files(tmp_path)
+    ensure_sandbox(Settings(home=tmp_path, sandbox_until=MARCH_9))
+    assert files(tmp_path) == before
