@@ -44,6 +44,7 @@ from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.registry import ALL, MARTS, PUBLISHED
+from ecom_assets.report.job import report_job, report_schedule
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
 from ecom_assets.retention.checks import RETENTION_CHECKS
@@ -62,7 +63,7 @@ from ecom_assets.sources.events import is_table
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
 from ecom_assets.sources.stock import has_stock
-from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
+from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, contract_check
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
@@ -173,7 +174,7 @@ def exports_without(settings: Settings) -> set[dg.AssetKey]:
 
 
 def jobs(settings: Settings) -> list[Any]:
-    """Return the job that materializes everything, and one job for each configured source."""
+    """Return the job that materializes everything, one job for each configured source, and that of the report."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
@@ -182,17 +183,24 @@ def jobs(settings: Settings) -> list[Any]:
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
     return [
         everything_job(skipped),
+        *report_jobs(settings),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Return the schedule of each configured source."""
+    """Return the schedule of each configured source, and that of the weekly report."""
     by_source = [
         (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
         (has_stock, stock_schedule),
     ]  # fmt: skip
-    return [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
+    of_sources = [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
+    return [*of_sources, *(report_schedule(settings, job) for job in report_jobs(settings))]
+
+
+def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
+    """Return the job that sends the weekly report, if it is set to whom."""
+    return [report_job(settings, check_keys(settings))] if settings.report_email else []
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
@@ -274,3 +282,8 @@ def checks(settings: Settings) -> list[TableCheck]:
         *RECONCILIATION_CHECKS,
         *DELIVERY_CHECKS,
     ]
+
+
+def check_keys(settings: Settings) -> list[dg.AssetCheckKey]:
+    """Return the key of every check."""
+    return [dg.AssetCheckKey(asset_key(check.contract), check.name) for check in checks(settings)]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ import dagster as dg
 from ecom_assets import errors
 from ecom_assets.automation import held_alert
 from ecom_assets.automation.held_alert import held_line
-from ecom_assets.automation.mail import MailServer
+from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
@@ -45,6 +44,7 @@ class FailedCheck:
     example_count: int = 0
     sentence: str = ""
     """What it says itself to anyone who has to act."""
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=TOLD)]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
     evaluations = [event.asset_check_evaluation_data for event in events if _is_check(event)]
-    checks = tuple(_failed_check(one) for one in evaluations if _is_failed(one) and HELD_DAYS not in one.metadata)
+    checks = tuple(failed_check_of(one) for one in evaluations if _is_failed(one) and HELD_DAYS not in one.metadata)
     held = tuple(held_line(day) for one in evaluations for day in _held_days(one))
     steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
     if has_failed and not steps and not checks:
@@ -121,7 +121,8 @@ def _is_about_a_check(event: dg.DagsterEvent) -> bool:
     return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 
 
-def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
+def failed_check_of(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
+    """Return what a person has to know of a check that did not hold."""
     told = {name: value.value for name, value in evaluation.metadata.items()}
     examples = told.get("examples")
     return FailedCheck(
@@ -132,6 +133,7 @@ def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
         limit=told.get("limit"),
         example_count=len(examples) if isinstance(examples, list) else 0,
         sentence=str(told.get("sentence") or ""),
+        is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
     )
 
 
@@ -175,7 +177,7 @@ class Alerts:
             SettingError: The server's address is none, or one of two settings is missing.
         """
         url = settings.smtp_url.get_secret_value()
-        if not url and not settings.alert_email:
+        if not settings.alert_email and (not url or settings.report_email):
             return None
         if not url or not settings.alert_email:
             there, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
@@ -228,16 +230,7 @@ class Alerts:
         return self._told(held_alert.headline(report.held_days), refused)
 
     def _written(self, headline: str, name: str, text: str) -> EmailMessage:
-        message = EmailMessage()
-        message["From"] = self.sender
-        message["To"] = ", ".join(self.recipients)
-        message["Subject"] = " ".join(f"[ecom] {headline}".split())
-        message["Date"] = format_datetime(now_utc())
-        # The same for each attempt at one message, so that a copy is known as one.
-        message["Message-ID"] = f"<{name}@ecom-assets>"
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(text)
-        return message
+        return new_message(self.sender, self.recipients, headline, name, text)
 
     def _link(self, report: RunReport) -> str:
         return f"{self.dagster_url}/runs/{report.run_id}"

@@ -1,15 +1,17 @@
-"""Sending plain-text mail over any SMTP server."""
+"""Writing messages, and sending them over any SMTP server."""
 
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.utils import format_datetime
 from typing import Self, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from ecom_assets.clock import now_utc
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.retrying import retrying
 
@@ -129,6 +131,27 @@ class MailServer:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         said = " ".join(said.split()).rstrip(".")
         return said.replace(self.password, "…") if self.password else said
+
+
+def new_message(sender: str, recipients: Sequence[str], headline: str, name: str, text: str) -> EmailMessage:
+    """Return a plain-text message.
+
+    Args:
+        sender: Its sender.
+        recipients: Who gets it.
+        headline: What its subject says.
+        name: What it is about: the same for each attempt at one message, so that a copy is known as one.
+        text: What it says.
+    """
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = " ".join(f"[ecom] {headline}".split())
+    message["Date"] = format_datetime(now_utc())
+    message["Message-ID"] = f"<{name}@ecom-assets>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    return message
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:

@@ -30,6 +30,10 @@ COMMANDS: Final[Commands] = {
         "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",
     ),
     "status": ("ecom_assets.cli.status.status", "Show each table."),
+    "report": (
+        "ecom_assets.cli.report.report",
+        "Show the numbers of a week, what changed against the week before, and why.",
+    ),
     "release": ("ecom_assets.cli.release.release_command", "Let a held day in although its data broke a gate."),
     "copy": (
         "ecom_assets.cli.copy.copy",

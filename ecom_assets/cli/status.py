@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ecom_assets.automation.check_results import newest_results
 from ecom_assets.automation.held_alert import held_line
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
@@ -109,14 +110,10 @@ def _newest_day(engine: Engine, contract: type[Table]) -> date | None:
 
 
 def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:
-    keys = sorted(definitions.resolve_asset_graph().asset_check_keys)
     failing: dict[str, list[str]] = {}
-    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
-        if evaluation is not None and not evaluation.passed:
-            is_warning = evaluation.severity == dg.AssetCheckSeverity.WARN
-            shown = f"{key.name} (warning)" if is_warning else key.name
-            failing.setdefault(".".join(key.asset_key.path), []).append(shown)
+    for check in newest_results(instance, definitions.resolve_asset_graph().asset_check_keys).failing:
+        shown = f"{check.name} (warning)" if check.is_warning else check.name
+        failing.setdefault(check.table.replace("/", "."), []).append(shown)
     return failing
 
 

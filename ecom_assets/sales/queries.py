@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
 from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.dimensions import device
 from ecom_assets.orders.orders import ALL
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
@@ -394,3 +395,23 @@ SALES_CHANNEL_DEFINITION: Final = {
     "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
     "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
 }
+
+
+DEVICE_DEFINITION: Final = {
+    "device": "Told by the browser of the purchase or refund event; `other` where it says nothing",
+    "revenue_amount": "Σ cart_value of purchase events less that of refund events; null where none tells it",
+}
+
+
+def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None]:
+    """Return the revenue of purchase and refund events of a period by device.
+
+    Raises:
+        NoSourceError: There are no events.
+    """
+    require(reading, "events")
+    events = reading.events()
+    events = events.filter(in_period(events.event_date))
+    told = events.mutate(device=device(events.user_agent, ibis.literal(value=False)))
+    found = reading.rows(purchase_totals(told, ["device"]), period)
+    return {row["device"]: row["revenue_amount"] for row in found}

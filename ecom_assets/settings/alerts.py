@@ -1,4 +1,4 @@
-"""Settings of alerts: the mail server, and who is told of failures."""
+"""Settings of alerts and reports: the mail server, and who gets them."""
 
 import re
 from typing import Annotated
@@ -12,22 +12,25 @@ class AlertSettings(BaseSettings):
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="Server that sends alerts: smtp://user:password@host:port, with ?starttls=true, or smtps://",
+        description="Server that sends alerts and reports: smtp://user:password@host:port, with ?starttls=true, or smtps://",
     )
     alert_email: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Who gets a message when a run or a check fails, separated by commas"
     )
-    alert_sender: str = Field("", description="Sender of alerts; default the first who gets them")
+    alert_sender: str = Field("", description="Sender of alerts and reports; default the first who gets them")
+    report_email: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Who gets the report of the week that is over, each Monday at 7:00, separated by commas"
+    )
     dagster_url: str = Field(
         "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
     )
 
-    @field_validator("alert_email", mode="before")
+    @field_validator("alert_email", "report_email", mode="before")
     @classmethod
     def _by_comma(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("alert_email")
+    @field_validator("alert_email", "report_email")
     @classmethod
     def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:

@@ -1,0 +1,64 @@
+"""`ecom report`: the numbers of a week, what changed against the week before, and why."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+import typer
+
+from ecom_assets.atomic_files import replace_bytes
+from ecom_assets.cli.options import Json
+from ecom_assets.definitions import check_keys
+from ecom_assets.errors import UsageError
+from ecom_assets.report.message import mail_server_of, send_report
+from ecom_assets.report.page import render_page
+from ecom_assets.report.pdf import print_pdf
+from ecom_assets.report.report import build_report
+from ecom_assets.report.text import text_lines
+from ecom_assets.report.week import Week
+from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+
+SUFFIXES = (".html", ".pdf")
+
+
+def report(
+    week: Annotated[
+        str | None, typer.Option(help="ISO week, such as 2026-W04; by default the newest that is over in the data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write it to this .html file, or print it to this .pdf.")] = None,
+    send: Annotated[bool, typer.Option("--send", help="Send it to ECOM_REPORT_EMAIL.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the numbers of a week, what changed against the week before, and why."""
+    asked = None if week is None else Week.parse(week)
+    _require_writable(out)
+    settings = load_settings()
+    if send:
+        mail_server_of(settings)
+    prepare_dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        found = build_report(settings, asked, instance, check_keys(settings))
+    if out is not None:
+        _write(found, out)
+    if as_json:
+        typer.echo(json.dumps(found, default=str))
+    elif out is None and not send:
+        typer.echo("\n".join(text_lines(found)))
+    if send:
+        typer.echo(send_report(settings, found), err=True)
+
+
+def _require_writable(out: Path | None) -> None:
+    if out is None:
+        return
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out} is neither a .html nor a .pdf file; name one of these.")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out} is in a folder that does not exist; make {out.parent}, or name another file.")
+
+
+def _write(found: dict[str, Any], out: Path) -> None:
+    page = render_page(found)
+    replace_bytes(out, print_pdf(page) if out.suffix == ".pdf" else page.encode())
+    typer.echo(f"Wrote the report of {found['week']} to {out}.", err=True)

@@ -1,0 +1,253 @@
+"""The causes of a week's changes: revenue by part and by factor, average order value and conversion by mix and rate.
+
+Each list adds up exactly to the change that it explains; what no part accounts for is a row of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from ecom_assets.attribution.queries import DEFAULT_MODEL
+from ecom_assets.funnels.queries import By, conversion
+from ecom_assets.report.decomposition import CENT, Ratio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.sales.coverage import Source, known_days
+from ecom_assets.sales.queries import (
+    MARKETING_CHANNEL,
+    SALES_CHANNEL,
+    by_channel,
+    by_sales_channel,
+    category_sales,
+    customer_weeks,
+    device_revenue,
+    geography,
+)
+from ecom_assets.tables.queries import DECIMALS, ZERO, NoSourceError, Page, Period, Reading, Row
+
+REST: Final = "(other)"
+"""The part of a change that the parts of a dimension do not account for."""
+DEVICE: Final = "device"
+NEW_OR_RETURNING: Final = "customers"
+MOST_PLACES: Final = 1_000
+CUSTOMER_KINDS: Final = {
+    "new": "new_revenue_amount",
+    "returning": "returning_revenue_amount",
+    "refunds": "refunded_amount",
+}
+CONVERSION_DIMENSIONS: Final[tuple[By, ...]] = ("device", "channel")
+SIX_DECIMALS: Final = Decimal(1).scaleb(-DECIMALS)
+Amounts = Mapping[str, Decimal]
+
+
+def of_sources(reading: Reading, period: Period, *sources: Source) -> Period:
+    """Return a period that knows which of its days the sources have."""
+    return replace(period, known=known_days(reading, sources))
+
+
+def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decimal) -> list[Row]:
+    """Return what each part of each dimension adds to the change of revenue, the largest first.
+
+    A dimension whose source the shop lacks, or does not know for both weeks, is left out.
+
+    Args:
+        reading: The published tables.
+        period: The week.
+        now: Its revenue.
+        before: The revenue of the week before.
+    """
+    found = []
+    for dimension, (sources, amounts) in REVENUE_DIMENSIONS.items():
+        known = of_sources(reading, period, *sources)
+        if not known.is_comparable:
+            continue
+        try:
+            here, there = (amounts(reading, one) for one in (known, known.previous))
+        except NoSourceError:
+            continue
+        if len({*here, *there} - {REST}) > 1:
+            found.append({"dimension": dimension, "parts": _contributions((here, now), (there, before))})
+    return found
+
+
+def _contributions(here: tuple[Amounts, Decimal], there: tuple[Amounts, Decimal]) -> list[Row]:
+    (now, total), (before, total_before) = here, there
+    change = total - total_before
+    rest = total - sum(now.values(), ZERO), total_before - sum(before.values(), ZERO)
+    rows = [_contribution(name, now.get(name, ZERO), before.get(name, ZERO), change) for name in {**now, **before}]
+    rows.sort(key=lambda row: (-abs(row["contribution_amount"]), row["value"]))
+    return [*rows, *([_contribution(REST, *rest, change)] if any(rest) else [])]
+
+
+def _contribution(name: str, now: Decimal, before: Decimal, change: Decimal) -> Row:
+    difference = now - before
+    return {
+        "value": name,
+        "revenue_amount": now,
+        "previous_revenue_amount": before,
+        "contribution_amount": difference,
+        "contribution_share": round(float(difference / change), DECIMALS) if change else None,
+    }
+
+
+def _of_channels(reading: Reading, period: Period) -> Amounts:
+    return _amounts(by_channel(reading, period, DEFAULT_MODEL)["channels"], "channel")
+
+
+def _of_sales_channels(reading: Reading, period: Period) -> Amounts:
+    return _amounts(by_sales_channel(reading, period)["channels"], "channel")
+
+
+def _of_categories(reading: Reading, period: Period) -> Amounts:
+    return _amounts([{"value": name, **row} for name, row in category_sales(reading, period).items()], "value")
+
+
+def _of_countries(reading: Reading, period: Period) -> Amounts:
+    return _amounts(geography(reading, period, "country", limit=MOST_PLACES)["places"], "country")
+
+
+def _of_devices(reading: Reading, period: Period) -> Amounts:
+    return {name: amount for name, amount in device_revenue(reading, period).items() if amount is not None}
+
+
+def _of_customers(reading: Reading, period: Period) -> Amounts:
+    weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
+    return {kind: weeks[0][column] if weeks else ZERO for kind, column in CUSTOMER_KINDS.items()}
+
+
+def _amounts(rows: list[Row], name: str) -> Amounts:
+    return {row[name]: row["revenue_amount"] for row in rows if row["revenue_amount"] is not None}
+
+
+REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], Callable[[Reading, Period], Amounts]]]] = {
+    MARKETING_CHANNEL: (("sales", "events"), _of_channels),
+    "item_category": (("sales",), _of_categories),
+    NEW_OR_RETURNING: (("sales",), _of_customers),
+    DEVICE: (("sales", "events"), _of_devices),
+    SALES_CHANNEL: (("sales",), _of_sales_channels),
+    "country": (("sales",), _of_countries),
+}
+"""The sources that each dimension of revenue is counted from, and the amounts of its parts."""
+
+
+def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
+    """Return what each of three factors adds to the change of revenue; None where one of them is unknown or zero.
+
+    Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per order.
+
+    Args:
+        now: `revenue_amount`, `order_count` and the base of the week.
+        before: The same of the week before.
+        base: The name of the base, such as `session_count`.
+    """
+    names = (base, "order_count", "revenue_amount")
+    if not all(row.get(name) for row in (now, before) for name in names[:2]):
+        return None
+    if now["revenue_amount"] is None or before["revenue_amount"] is None:
+        return None
+    here, there = (_factors(*(Fraction(row[name]) for name in names)) for row in (now, before))
+    parts = rounded(factor_contributions(here, there), now["revenue_amount"] - before["revenue_amount"], CENT)
+    factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
+    return [
+        {"factor": factor, "value": _number(one), "previous": _number(other), "contribution_amount": part}
+        for factor, one, other, part in zip(factors, here, there, parts, strict=True)
+    ]
+
+
+def _factors(base: Fraction, orders: Fraction, revenue: Fraction) -> list[Fraction]:
+    return [base, orders / base, revenue / orders]
+
+
+def _number(value: Fraction) -> float:
+    return round(float(value), DECIMALS)
+
+
+def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) -> Row | None:
+    """Return the change of the average order value by marketing channel, as mix and rate; None where it is unknown.
+
+    Args:
+        reading: The published tables.
+        period: The week.
+        now: Its `order_count`, `revenue_amount` and `average_order_value`.
+        before: Those of the week before.
+    """
+    known = of_sources(reading, period, "sales", "events")
+    if not known.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
+        return None
+    try:
+        here, there = (_order_values(reading, one) for one in (known, known.previous))
+    except NoSourceError:
+        return None
+    are_whole = all(_adds_up(parts, row) for parts, row in ((here, now), (there, before)))
+    if not are_whole or len({**here, **there}) < 2:  # noqa: PLR2004 (one part explains nothing)
+        return None
+    change = now["average_order_value"] - before["average_order_value"]
+    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(here, there, change, CENT)}
+
+
+def _adds_up(parts: Mapping[str, Ratio], whole: Row) -> bool:
+    """Return whether every order, and all revenue, is in a part: only then do mix and rate add up to the change."""
+    orders = sum((part.denominator for part in parts.values()), Fraction(0))
+    revenue = sum((part.numerator for part in parts.values()), Fraction(0))
+    return orders == whole["order_count"] and revenue == Fraction(whole["revenue_amount"])
+
+
+def _order_values(reading: Reading, period: Period) -> dict[str, Ratio]:
+    rows = by_channel(reading, period, DEFAULT_MODEL)["channels"]
+    return {
+        row["channel"]: Ratio(Fraction(row["revenue_amount"]), Fraction(str(row["order_count"])))
+        for row in rows
+        if row["revenue_amount"] is not None and (row["order_count"] or row["revenue_amount"])
+    }
+
+
+def conversion_causes(reading: Reading, period: Period) -> list[Row]:
+    """Return the change of the conversion rate of sessions by device and by channel, as mix and rate."""
+    known = of_sources(reading, period, "events")
+    if not known.is_comparable:
+        return []
+    found = []
+    for dimension in CONVERSION_DIMENSIONS:
+        here, there = (conversion(reading, one, None, "session", dimension) for one in (known, known.previous))
+        parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
+        if here["conversion_rate"] is None or there["conversion_rate"] is None or not (parts and parts_before):
+            continue
+        change = Decimal(str(here["conversion_rate"])) - Decimal(str(there["conversion_rate"]))
+        found.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})
+    return found
+
+
+def _converted(breakdown: list[Row]) -> dict[str, Ratio]:
+    return {
+        part["value"]: Ratio(Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"]))
+        for part in breakdown
+        if part["steps"]
+    }
+
+
+def _mix_and_rate(
+    here: Mapping[str, Ratio], there: Mapping[str, Ratio], change: Decimal, quantum: Decimal
+) -> list[Row]:
+    effects = mix_and_rate(here, there)
+    exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
+    found = iter(rounded(exact, change, quantum))
+    shares = [sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (here, there)]
+    rows = [
+        {
+            "value": name,
+            **_before_and_after(here.get(name, Ratio()), there.get(name, Ratio()), shares),
+            "mix_effect": (mix := next(found)),
+            "rate_effect": (rate := next(found)),
+            "contribution": mix + rate,
+        }
+        for name in effects
+    ]
+    return sorted(rows, key=lambda row: (-abs(row["contribution"]), row["value"]))
+
+
+def _before_and_after(here: Ratio, there: Ratio, totals: list[Fraction]) -> Row:
+    told: dict[str, Any] = {}
+    for prefix, part, total in (("", here, totals[0]), ("previous_", there, totals[1])):
+        told[f"{prefix}share"] = _number(part.denominator / total)
+        told[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
+    return told

@@ -1,0 +1,233 @@
+"""The numbers of a week, of the week before, and the causes of the difference: what the page and the text render."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.funnels.queries import conversion
+from ecom_assets.report.causes import (
+    conversion_causes,
+    of_sources,
+    order_value_causes,
+    revenue_causes,
+    revenue_factors,
+)
+from ecom_assets.report.week import Week
+from ecom_assets.sales.coverage import Source
+from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
+from ecom_assets.sessions.queries import engagement
+from ecom_assets.tables.queries import (
+    NoOrdersError,
+    NoSourceError,
+    Page,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    require,
+)
+
+SALES: Final = (
+    "revenue_amount",
+    "order_count",
+    "average_order_value",
+    "sold_item_count",
+    "shipped_amount",
+    "refunded_amount",
+)
+CUSTOMERS: Final = {
+    "customer_count": "customers_count",
+    "new_customer_count": "new_customers_count",
+    "returning_customer_count": "returning_customers_count",
+}
+VISITS: Final = ("session_count", "weekly_visitor_count", "bounce_rate")
+CONVERSION: Final = ("conversion_rate", "cart_abandonment_rate")
+NUMBERS: Final = (*SALES, *CUSTOMERS, *VISITS, *CONVERSION)
+WEEK_DAYS: Final = 7
+MOST_NAMED: Final = 5
+Numbers = dict[str, Row]
+
+
+def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
+    """Return the report of a week, as `ecom report --json` prints it.
+
+    A number that is not known is None, with its reason under `missing`.
+
+    Args:
+        reading: One published state.
+        week: The ISO week.
+    """
+    period = Period("custom", week.monday, week.sunday)
+    numbers, missing = _numbers(reading, period)
+    causes = _causes(reading, period, numbers)
+    return {
+        "week": str(week),
+        "start_date": week.monday,
+        "end_date": week.sunday,
+        "previous_week": str(week.before),
+        "timezone": reading.timezone,
+        "currency": reading.currency,
+        "data_as_of": reading.newest_date,
+        "known": _known(reading, period),
+        "numbers": numbers,
+        "days": _days(reading, period),
+        "causes": causes,
+        "largest_causes": largest_causes(causes),
+        "missing": missing,
+    }
+
+
+def _known(reading: Reading, period: Period) -> dict[str, Row]:
+    """Return how much of the week, and of the week before, each source has, and its held days."""
+    sources: tuple[Source, ...] = ("sales", "events")
+    known = of_sources(reading, period, *sources)
+    return {name: _known_of(known.of_source(name)) for name in known.known}
+
+
+def _known_of(period: Period) -> Row:
+    days = period.known_days
+    return {
+        "data": period.data,
+        "known_from": days.first,
+        "known_to": days.last,
+        "held_days": list(days.held),
+        "previous_data": period.previous.data,
+        "previous_held_days": list(period.previous.known_days.held),
+    }
+
+
+def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:
+    """Return each number with that of the week before and the change, and why others are missing."""
+    found: Numbers = {}
+    missing: dict[str, str] = {}
+    for subject, (names, numbers) in PARTS.items():
+        try:
+            found |= numbers(reading, period)
+        except NoSourceError as error:
+            missing[subject] = str(error)
+            found |= {name: _number(None, None, None) for name in names}
+    return {name: found[name] for name in NUMBERS}, missing
+
+
+def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
+    return {"value": value, "previous": previous, "change": change}
+
+
+def _beside(now: Row, before: Row, names: tuple[str, ...], period: Period) -> Numbers:
+    known, beside = if_known(now, period), compared(now, before, names, period)
+    previous, change = beside["previous"] or {}, beside["change"] or {}
+    return {name: _number(known[name], previous.get(name), change.get(name)) for name in names}
+
+
+def _sales(reading: Reading, period: Period) -> Numbers:
+    known = of_sources(reading, period, "sales")
+    found = sales(reading, known)
+    previous = found["previous"] or {}
+    return {name: _number(found["sales"][name], previous.get(name), found["change"][name]) for name in SALES}
+
+
+def _customers(reading: Reading, period: Period) -> Numbers:
+    known = of_sources(reading, period, "sales")
+    now, before = (customer_counts(reading, one) for one in (known, known.previous))
+    return _beside(now, before, tuple(CUSTOMERS), known)
+
+
+def customer_counts(reading: Reading, period: Period) -> Row:
+    """Return the customers of a week; zeros where nobody ordered.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
+    weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
+    return {name: int(weeks[0][column]) if weeks else 0 for name, column in CUSTOMERS.items()}
+
+
+def _visits(reading: Reading, period: Period) -> Numbers:
+    require(reading, "events")
+    known = of_sources(reading, period, "events")
+    now, before = (_visits_of(reading, one) for one in (known, known.previous))
+    return _beside(now, before, VISITS, known)
+
+
+def _visits_of(reading: Reading, period: Period) -> Row:
+    found = engagement(reading, period, Page(WEEK_DAYS))
+    last = [day for day in found["days"] if day["event_date"] == period.end_date]
+    visitors = int(last[0]["weekly_visitor_count"]) if last else None
+    return {**found["engagement"], "weekly_visitor_count": visitors}
+
+
+def _conversion(reading: Reading, period: Period) -> Numbers:
+    known = of_sources(reading, period, "events")
+    found = conversion(reading, known, None, "session", None)
+    before = found["previous"] or {}
+    now = {"conversion_rate": found["conversion_rate"], **found["abandonment"]}
+    then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
+    shown = if_known({name: now[name] for name in CONVERSION}, known)
+    return {name: _number(shown[name], then.get(name), found["change"][name]) for name in CONVERSION}
+
+
+PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Numbers]]]] = {
+    "sales": (SALES, _sales),
+    "customers": (tuple(CUSTOMERS), _customers),
+    "visits": (VISITS, _visits),
+    "conversion": (CONVERSION, _conversion),
+}
+"""The names of the numbers of each subject, and what returns them."""
+
+
+def _days(reading: Reading, period: Period) -> list[Row]:
+    """Return the sales of each day beside those of the same weekday of the week before; null where unknown."""
+    known = of_sources(reading, period, "sales")
+    try:
+        now, before = (revenue_trend(reading, one, "day") for one in (known, known.previous))
+    except NoOrdersError:
+        return []
+    return [
+        {
+            "date": one["start_date"],
+            "data": one["data"],
+            "revenue_amount": one["revenue_amount"],
+            "order_count": one["order_count"],
+            "previous_revenue_amount": other["revenue_amount"],
+            "previous_order_count": other["order_count"],
+        }
+        for one, other in zip(now, before, strict=True)
+    ]
+
+
+def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
+    """Return the decompositions; None for each whose weeks are not both known in full."""
+    now, before = ({name: one[which] for name, one in numbers.items()} for which in ("value", "previous"))
+    found: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
+    is_comparable = of_sources(reading, period, "sales").is_comparable
+    if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
+        knows_visits = of_sources(reading, period, "sales", "events").is_comparable
+        bases = ["session_count"] if knows_visits else []
+        factors = {base: revenue_factors(now, before, base) for base in [*bases, "customer_count"]}
+        found |= {
+            "revenue_change_amount": now["revenue_amount"] - before["revenue_amount"],
+            "factors": [parts for parts in factors.values() if parts],
+            "revenue": revenue_causes(reading, period, now["revenue_amount"], before["revenue_amount"]),
+            "average_order_value": order_value_causes(reading, period, now, before),
+        }
+    try:
+        rate = conversion_causes(reading, period)
+    except NoSourceError:
+        rate = []
+    return {**found, "conversion_rate": rate or None}
+
+
+def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
+    """Return the parts of any dimension that add most to the change of revenue in its direction, the largest first."""
+    change: Decimal | None = causes["revenue_change_amount"]
+    if not change:
+        return []
+    parts = [
+        {"dimension": one["dimension"], **part}
+        for one in causes["revenue"] or []
+        for part in one["parts"]
+        if (part["contribution_amount"] > 0) == (change > 0) and part["contribution_amount"]
+    ]
+    ordered = sorted(parts, key=lambda part: (-abs(part["contribution_amount"]), part["dimension"], part["value"]))
+    return ordered[:MOST_NAMED]

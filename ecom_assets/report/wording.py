@@ -1,0 +1,165 @@
+"""How the report writes numbers, names and sentences, in the page and as text."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.report.causes import REST
+
+LABELS: Final = {
+    "revenue_amount": "Revenue",
+    "order_count": "Orders",
+    "average_order_value": "Average order value",
+    "sold_item_count": "Items sold",
+    "shipped_amount": "Shipped",
+    "refunded_amount": "Refunded",
+    "customer_count": "Customers",
+    "new_customer_count": "New customers",
+    "returning_customer_count": "Returning customers",
+    "session_count": "Sessions",
+    "weekly_visitor_count": "Visitors",
+    "bounce_rate": "Bounce rate",
+    "conversion_rate": "Conversion of sessions",
+    "cart_abandonment_rate": "Carts left behind",
+}
+DIMENSIONS: Final = {
+    "marketing_channel": "By marketing channel",
+    "item_category": "By category",
+    "customers": "By new and returning customers",
+    "device": "By device",
+    "sales_channel": "By place of sale",
+    "country": "By country",
+    "channel": "By marketing channel",
+}
+IN_WORDS: Final = {
+    "marketing_channel": "the channel {}",
+    "item_category": "the category {}",
+    "customers": "{} customers",
+    "device": "the device {}",
+    "sales_channel": "sales through {}",
+    "country": "{}",
+}
+FACTORS: Final = {
+    "session_count": "Sessions",
+    "orders_per_session": "Orders per session",
+    "revenue_per_order": "Revenue per order",
+    "customer_count": "Customers",
+    "orders_per_customer": "Orders per customer",
+}
+NAMES: Final = {"(none)": "not known", "other": "not told", "(others)": "all others"}
+RESTS: Final = {"device": "orders unlike their purchase events"}
+"""What a dimension's remainder is: `device` is told by purchase events, and revenue is that of orders."""
+SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
+FEWER_IS_BETTER: Final = {"bounce_rate", "cart_abandonment_rate"}
+UNKNOWN: Final = "not known"
+MINUS: Final = "\N{MINUS SIGN}"
+
+
+def number(name: str, value: Any, currency: str = "") -> str:  # noqa: ANN401 (a count, an amount or a share)
+    """Write a number by the ending of its name: an amount, a rate or a count."""
+    if value is None:
+        return UNKNOWN
+    if name.endswith("_rate"):
+        return percent(value)
+    if name.endswith(("_amount", "_value")):
+        return money(value, currency)
+    return f"{value:,}"
+
+
+def money(amount: Decimal | None, currency: str = "") -> str:
+    """Write an amount, exact to the cent."""
+    return UNKNOWN if amount is None else f"{amount:,.2f} {currency}".strip().replace("-", MINUS)
+
+
+def signed_money(amount: Decimal, currency: str = "") -> str:
+    """Write a difference of amounts with its sign."""
+    return f"{'+' if amount > 0 else ''}{money(amount, currency)}"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent."""
+    return f"{share * 100:,.1f} %".replace("-", MINUS)
+
+
+def change(share: float | None) -> str:
+    """Write a relative change with its sign; a hyphen where it is not known."""
+    return "-" if share is None else f"{'+' if share > 0 else ''}{percent(share)}"
+
+
+def points(difference: Decimal) -> str:
+    """Write a difference of shares in percentage points."""
+    return f"{'+' if difference > 0 else ''}{difference * 100:,.3f}".replace("-", MINUS)
+
+
+def factor(name: str, value: float, currency: str) -> str:
+    """Write the value of a factor of revenue."""
+    if name.endswith("_count"):
+        return f"{value:,.0f}"
+    return money(Decimal(f"{value:.2f}"), currency) if name == "revenue_per_order" else f"{value:.4f}"
+
+
+def part_name(dimension: str, value: str) -> str:
+    """Return the name of a part of a dimension, as people read it."""
+    if value == REST:
+        return RESTS.get(dimension, "not told apart")
+    return NAMES.get(value, value)
+
+
+def span(first: date, last: date) -> str:
+    """Write the days of a week, such as `19 to 25 January 2026`."""
+    if first.year != last.year:
+        return f"{_day(first)} {first.year} to {_day(last)} {last.year}"
+    if first.month != last.month:
+        return f"{_day(first)} to {_day(last)} {last.year}"
+    return f"{first.day} to {_day(last)} {last.year}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B}"
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Return the sentence that the report begins with: revenue, and how it changed."""
+    found, currency = report["numbers"]["revenue_amount"], report["currency"]
+    if found["value"] is None:
+        return f"The data hold no revenue of {report['week']}: it is not known."
+    said = f"Revenue was {money(found['value'], currency)}"
+    difference = report["causes"]["revenue_change_amount"]
+    if difference is None:
+        return f"{said}; what it was a week before is not known in full."
+    if not difference:
+        return f"{said}, as much as in the week before."
+    more = "more" if difference > 0 else "less"
+    share = f" ({change(found['change'])})" if found["change"] is not None else ""
+    return f"{said}, {money(abs(difference), currency)} {more} than in the week before{share}."
+
+
+def cause_sentence(cause: Mapping[str, Any], currency: str) -> str:
+    """Return a sentence about one of the largest causes."""
+    name = part_name(cause["dimension"], cause["value"])
+    what = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
+    more = "more" if cause["contribution_amount"] > 0 else "less"
+    return f"{what[0].upper()}{what[1:]}: {money(abs(cause['contribution_amount']), currency)} {more}."
+
+
+def caveats(report: Mapping[str, Any]) -> list[str]:
+    """Return what to know before the numbers are believed: unknown and held days, and missing sources."""
+    found = []
+    for source, known in report["known"].items():
+        name = SOURCES[source]
+        found += _of_week(known["data"], report["week"], name, (known["known_from"], known["known_to"]))
+        found += _of_week(known["previous_data"], report["previous_week"], name, None)
+        if held := [*known["previous_held_days"], *known["held_days"]]:
+            days = ", ".join(str(day) for day in held)
+            found.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
+    return [*found, *dict.fromkeys(report["missing"].values())]
+
+
+def _of_week(data: str, week: str, source: str, known: tuple[date, date] | None) -> list[str]:
+    if data == "whole":
+        return []
+    if data == "none":
+        return [f"The data hold no day of {source} in {week}."]
+    span_known = f": they are known from {known[0]} to {known[1]}" if known else ""
+    return [f"Of {source}, {week} is known in part only{span_known}."]

@@ -1,0 +1,201 @@
+"""The weekly report over the small shop: its numbers by plain Python, its causes adding up, its page and its message.
+
+Not here: the arithmetic of the decompositions (`report/test_decomposition.py`).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from ecom_assets.definitions import check_keys, schedules
+from ecom_assets.errors import SettingError
+from ecom_assets.report.job import NAME, report_job
+from ecom_assets.report.page import render_page
+from ecom_assets.report.report import build_report
+from ecom_assets.report.text import text_lines
+from ecom_assets.report.week import Week
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.plain_credit import credited
+from ecom_assets_tests.api.plain_reconciliation import customer_weeks
+from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Span
+from ecom_assets_tests.mail_server import HOST, mail_server
+
+pytestmark = pytest.mark.xdist_group("api")
+WEEKS = ("2026-W03", "2026-W04", "2026-W05")
+"""The shop has events from 1 January to 9 February 2026; of these weeks all days and all days before are known."""
+ANN = "ann@shop.example"
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance in which no check has run."""
+    with dg.instance_for_test() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def reports(settings: Settings, instance: dg.DagsterInstance) -> dict[str, Any]:
+    """The report of each week."""
+    return {week: build_report(settings, Week.parse(week), instance, []) for week in WEEKS}
+
+
+def span_of(week: str) -> Span:
+    monday = Week.parse(week).monday
+    return Span(monday, monday + timedelta(days=6))
+
+
+def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
+    (found,) = [one for one in report["causes"]["revenue"] if one["dimension"] == dimension]
+    return {part["value"]: part["contribution_amount"] for part in found["parts"]}
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
+    numbers, plain = reports[week]["numbers"], shop.sales(span_of(week))
+    assert {name: str(numbers[name]["value"]) for name in ("revenue_amount", "order_count", "average_order_value")} == {
+        name: str(plain[name]) for name in ("revenue_amount", "order_count", "average_order_value")
+    }
+    (customers,) = customer_weeks(shop, span_of(week))["weeks"]
+    assert numbers["new_customer_count"]["value"] == customers["new_customers_count"]
+    started = [one for one in shop.sessions if span_of(week).has(one.day)]
+    assert numbers["session_count"]["value"] == len(started)
+    bought = sum(one.level == 5 for one in started)
+    assert numbers["conversion_rate"]["value"] == round(bought / len(started), 6)
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_every_dimension_adds_up_to_the_change_to_the_cent(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
+    now, before = (Decimal(shop.sales(span)["revenue_amount"]) for span in (span_of(week), span_of(week).before))
+    causes = reports[week]["causes"]
+    assert causes["revenue_change_amount"] == now - before
+    for one in causes["revenue"]:
+        assert sum(part["contribution_amount"] for part in one["parts"]) == now - before, one["dimension"]
+        assert sum(part["revenue_amount"] for part in one["parts"]) == now
+    assert len(causes["factors"]) == 2
+    for factors in causes["factors"]:
+        assert sum(part["contribution_amount"] for part in factors) == now - before
+    values = [Decimal(shop.sales(span)["average_order_value"]) for span in (span_of(week), span_of(week).before)]
+    mixed = causes["average_order_value"]["parts"]
+    assert sum(part["mix_effect"] + part["rate_effect"] for part in mixed) == values[0] - values[1]
+    for one in causes["conversion_rate"]:
+        rate = reports[week]["numbers"]["conversion_rate"]
+        change = Decimal(str(rate["value"])) - Decimal(str(rate["previous"]))
+        assert sum(part["mix_effect"] + part["rate_effect"] for part in one["parts"]) == change
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
+    spans = span_of(week), span_of(week).before
+    by_category: dict[str, Decimal] = defaultdict(Decimal)
+    for span, sign in zip(spans, (1, -1), strict=True):
+        for line in shop.lines:
+            if span.has(line["day"]):
+                by_category[line["category"]] += sign * line["amount"] * (1 if line["status"] == "shipped" else -1)
+    assert contributions(reports[week], "item_category") == dict(by_category)
+    credit = [credited(shop, span, "last_non_direct") for span in spans]
+    named = contributions(reports[week], "marketing_channel")
+    for name, amount in named.items():
+        now, before = (one.get(name, (0, 0))[1] for one in credit)
+        assert amount == now - before
+    weeks = [customer_weeks(shop, span)["weeks"][0] for span in spans]
+    for kind, column in (("new", "new_revenue_amount"), ("refunds", "refunded_amount")):
+        assert contributions(reports[week], "customers")[kind] == Decimal(weeks[0][column]) - Decimal(weeks[1][column])
+
+
+def test_devices_are_those_of_purchase_events_and_the_rest_is_told(reports: dict[str, Any], shop: PlainShop) -> None:
+    found = contributions(reports["2026-W04"], "device")
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    for span, sign in ((span_of("2026-W04"), 1), (span_of("2026-W03"), -1)):
+        for one in shop.sessions:
+            for event in one.events:
+                if event["event_type"] == "purchase" and span.has(event["at"].date()):
+                    paid[one.device] += sign * Decimal(event["cart_value"])
+    assert {name: amount for name, amount in found.items() if name != "(other)"} == dict(paid)
+    assert found["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
+
+
+def test_the_largest_causes_go_with_the_change(reports: dict[str, Any]) -> None:
+    for report in reports.values():
+        change = report["causes"]["revenue_change_amount"]
+        amounts = [one["contribution_amount"] for one in report["largest_causes"]]
+        assert amounts == sorted(amounts, key=abs, reverse=True)
+        assert all((amount > 0) == (change > 0) for amount in amounts)
+
+
+def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings, instance: dg.DagsterInstance) -> None:
+    report = build_report(settings, Week.parse("2030-W01"), instance, [])
+    assert {one["value"] for one in report["numbers"].values()} == {None}
+    assert report["causes"] == dict.fromkeys(report["causes"])
+    said = "\n".join(text_lines(report))
+    assert "The data hold no revenue of 2030-W01: it is not known.\n" in said
+    assert "The data hold no day of order lines in 2030-W01." in said
+    page = render_page(report)
+    assert "not known" in page
+    assert "<svg" not in page
+
+
+def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings, instance: dg.DagsterInstance) -> None:
+    report = build_report(settings, Week.parse("2026-W01"), instance, [])
+    assert report["numbers"]["revenue_amount"]["value"] > ZERO
+    assert {one["change"] for one in report["numbers"].values()} == {None}
+    assert report["causes"] == dict.fromkeys(report["causes"])
+    assert "Of events, 2026-W01 is known in part only: they are known from 2026-01-01 to 2026-01-04." in text_lines(
+        report
+    )
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_no_script(reports: dict[str, Any]) -> None:
+    page = render_page(reports["2026-W04"])
+    assert not re.findall(r"<script|src=|href=|@import|url\(|https?:", page)
+    change = f"{reports['2026-W04']['causes']['revenue_change_amount']:+,.2f}".replace("-", "\N{MINUS SIGN}")
+    assert page.count(f'<td class="n">{change}</td>') == 2 + len(reports["2026-W04"]["causes"]["revenue"])
+
+
+def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None:
+    report = reports["2026-W04"]
+    parts = [{**part, "value": "<b>&"} for part in report["causes"]["revenue"][0]["parts"]]
+    causes = {**report["causes"], "revenue": [{"dimension": "item_category", "parts": parts}]}
+    page = render_page({**report, "causes": causes})
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>" not in page
+
+
+def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.DagsterInstance) -> None:
+    with mail_server() as mailbox:
+        there = settings.model_copy(
+            update={"report_email": (ANN, "bob@shop.example"), "smtp_url": SecretStr(f"smtp://{HOST}:{mailbox.port}")}
+        )
+        config = {"ops": {"send_report": {"config": {"week": "2026-W04"}}}}
+        assert report_job(there, []).execute_in_process(instance=instance, run_config=config).success
+    (message,) = mailbox.messages
+    assert mailbox.recipients == [[ANN, "bob@shop.example"]]
+    assert message["Subject"] == "[ecom] Weekly report 2026-W04"
+    assert message["Message-ID"] == "<2026-W04.report@ecom-assets>"
+    body = message.get_body()
+    assert body is not None
+    assert body.get_content().startswith("2026-W04, 19 to 25 January 2026, against 2026-W03\nRevenue was ")
+    (attached,) = message.iter_attachments()
+    assert attached.get_filename() == "report-2026-W04.html"
+    assert attached.get_content().startswith("<!doctype html>")
+
+
+def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Settings) -> None:
+    there = settings.model_copy(update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")})
+    (schedule,) = [one for one in schedules(there) if one.name == NAME]
+    at = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 26, 7, tzinfo=UTC))
+    (request,) = schedule.evaluate_tick(at).run_requests or []
+    assert (request.run_key, request.run_config["ops"]["send_report"]["config"]) == ("2026-W04", {"week": "2026-W04"})
+    assert NAME not in {one.name for one in schedules(settings)}
+
+
+def test_recipients_without_a_mail_server_are_refused(settings: Settings) -> None:
+    there = settings.model_copy(update={"report_email": (ANN,)})
+    with pytest.raises(SettingError, match="ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL"):
+        report_job(there, check_keys(there))

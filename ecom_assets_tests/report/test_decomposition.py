@@ -1,0 +1,84 @@
+"""Decompositions of a change: worked by hand, and adding up whatever the numbers."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.report.decomposition import CENT, Ratio, factor_contributions, mix_and_rate, rounded
+from ecom_assets_tests.markdown import Line, section
+
+COUNTS = st.integers(0, 40)
+PARTS = st.dictionaries(st.sampled_from("abcd"), st.builds(Ratio, COUNTS.map(Fraction), COUNTS.map(Fraction)))
+
+
+def ratio(line: Line, week: str) -> Ratio:
+    return Ratio(Fraction(line[f"purchases {week}"]), Fraction(line[f"sessions {week}"]))
+
+
+def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
+    mixed, _ = section("docs/metrics.md", "Why a rate changed, and why revenue did").tables
+    now, before = ({line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before"))
+    found = mix_and_rate(now, before)
+    assert {name: (str(float(one.mix)), str(float(one.rate))) for name, one in found.items()} == {
+        line["device"]: (line["mix"], line["rate"]) for line in mixed
+    }
+
+
+def test_the_factors_of_the_page_are_what_comes_out() -> None:
+    _, factors = section("docs/metrics.md", "Why a rate changed, and why revenue did").tables
+    now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
+    parts = factor_contributions(now, before)
+    assert [str(one) for one in rounded(parts, Decimal("400.00"), CENT)] == [line["adds"] for line in factors]
+
+
+def test_two_factors_are_mean_times_change() -> None:
+    # 10 orders of 50 become 12 of 40: (12 - 10) x 45 = 90 by orders, (40 - 50) x 11 = -110 by value.
+    assert factor_contributions([Fraction(12), Fraction(40)], [Fraction(10), Fraction(50)]) == [90, -110]
+
+
+def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
+    found = mix_and_rate({"old": Ratio(Fraction(1), Fraction(10)), "new": Ratio(Fraction(3), Fraction(10))},
+                         {"old": Ratio(Fraction(1), Fraction(10))})  # fmt: skip
+    # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15 %.
+    assert (found["new"].mix, found["new"].rate) == (Fraction(3, 40), Fraction(0))
+    assert sum(one.mix + one.rate for one in found.values()) == Fraction(4, 20) - Fraction(1, 10)
+
+
+@given(PARTS, PARTS)
+def test_mix_and_rate_add_up_to_the_change(now: dict[str, Ratio], before: dict[str, Ratio]) -> None:
+    totals = [
+        (sum(one.numerator for one in parts.values()), sum(one.denominator for one in parts.values()))
+        for parts in (now, before)
+    ]
+    if not all(denominator for _, denominator in totals):
+        with pytest.raises(ValueError, match="without a denominator"):
+            mix_and_rate(now, before)
+        return
+    change = Fraction(*totals[0]) - Fraction(*totals[1])
+    assert sum(one.mix + one.rate for one in mix_and_rate(now, before).values()) == change
+
+
+@given(st.lists(st.tuples(st.fractions(-99, 99), st.fractions(-99, 99)), min_size=1, max_size=4))
+def test_factors_add_up_to_the_change_of_the_product(pairs: list[tuple[Fraction, Fraction]]) -> None:
+    now, before = Fraction(1), Fraction(1)
+    for one, other in pairs:
+        now, before = now * one, before * other
+    assert sum(factor_contributions([one for one, _ in pairs], [other for _, other in pairs])) == now - before
+
+
+@given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
+def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction]) -> None:
+    total = Decimal(round(sum(parts) * 100)) / 100
+    found = rounded(parts, total, CENT)
+    assert sum(found) == total
+    assert all(
+        abs(Fraction(one) - part) < Fraction(1, 100) + Fraction(1, 200) for one, part in zip(found, parts, strict=True)
+    )
+
+
+def test_parts_of_another_total_are_refused() -> None:
+    with pytest.raises(ValueError, match="is not the sum"):
+        rounded([Fraction(1), Fraction(2)], Decimal("3.02"), CENT)
