@@ -115,7 +115,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real account, unless it was asked for; call slow what starts a server, but for a few."""
+    """Leave out what needs a real account, unless asked for; mark slow what starts a server or is not sampled."""
+    for item in [*_not_sampled(items)]:
+        item.add_marker(pytest.mark.slow)
     for item in items:
         groups = {group for marker in item.iter_markers("xdist_group") for group in marker.args}
         starts = STARTS_A_SERVER & (groups | set(getattr(item, "fixturenames", ())))
@@ -125,6 +127,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
+
+
+def _not_sampled(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the cases of each test under `sampled(n)` but n of them, evenly spread from the first on."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for of_test in cases.values():
+        (count,) = next(of_test[0].iter_markers("sampled")).args
+        kept = {n * len(of_test) // count for n in range(count)}
+        yield from (item for n, item in enumerate(of_test) if n not in kept)
 
 
 @pytest.fixture(scope="module")

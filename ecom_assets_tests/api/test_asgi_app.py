@@ -59,6 +59,7 @@ def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
         assert described["paths"][f"/v1{SALES}"]["get"]["security"]
 
 
+@pytest.mark.slow
 def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> None:
     outside = own_address()
     with uvicorn_process(settings, *WAYS["app"], "--host", "0.0.0.0") as (port, _):  # noqa: S104 (the question)

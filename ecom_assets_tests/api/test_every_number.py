@@ -158,6 +158,7 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
     return span, {"time_range": name} if name in RANGES else {"start_date": span.first, "end_date": span.last}
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("case", OF_DAYS)
 def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
@@ -232,6 +233,7 @@ def test_every_route_is_compared(api: Asked) -> None:
     assert told - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
 def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: PlainShop, route: str) -> None:
     described = api.json("/openapi.json")

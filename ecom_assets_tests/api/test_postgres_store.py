@@ -58,6 +58,7 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
         assert told(over_postgres.get(path)) == told(api.get(path))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("path", "body"), QUESTIONS)
 def test_questions_of_one_s_own_give_the_same_answers(
     api: Asked, over_postgres: Asked, path: str, body: dict[str, object]

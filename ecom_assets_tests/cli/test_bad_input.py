@@ -48,6 +48,7 @@ BAD_FILES = [
 ]
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")])
 @pytest.mark.parametrize(
     ("name", "make", "exit_code", "begin"), BAD_FILES, ids=[name.replace("*", "_any") for name, *_ in BAD_FILES]

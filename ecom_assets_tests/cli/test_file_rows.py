@@ -79,6 +79,7 @@ def ask(home: Path, command: str, kind: str, *words: str) -> Said:
     return said
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> None:
     words = OF_EVENTS[command]

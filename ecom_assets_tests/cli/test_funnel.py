@@ -83,6 +83,7 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     assert found == {"hats": [2, 1], "shoes": [1, 1]}
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -137,6 +138,7 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
     assert said.json["cohorts"][0]["steps"] == said.json["steps"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("bins", "expected"),
     [
@@ -189,6 +191,7 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
     assert counts(said) == [2, 0]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("words", "option"),
     [

@@ -85,6 +85,7 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
     assert (held(again), again.json["sales"]["orders"]) == ([], 14)
 
 
+@pytest.mark.slow
 def test_better_data_let_a_day_in_and_it_ends_as_if_it_had_never_been_bad(
     home: Path, reports: Path, tmp_path: Path
 ) -> None:

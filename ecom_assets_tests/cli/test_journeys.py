@@ -213,6 +213,7 @@ def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
     assert pairs(found) == {("(start)", "page_view"): 2}
 
 
+@pytest.mark.slow
 def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
     assert paths_of(asked(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
         ("page_view purchase", 1)

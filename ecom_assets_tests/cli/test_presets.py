@@ -59,6 +59,7 @@ def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
     assert answer(home, "retention", "--preset", "ga4")["definition"]["period"] == "week"
 
 
+@pytest.mark.slow
 def test_weeks_begin_on_sunday_in_posthog_and_clickhouse(home: Path) -> None:
     for tool, first in (("posthog", "2026-03-01"), ("clickhouse", "2026-03-01"), ("mixpanel", "2026-02-23")):
         words = ("--preset", tool, "--period", "week")

@@ -70,6 +70,7 @@ def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home, days=2, visitors=150)

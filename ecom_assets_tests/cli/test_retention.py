@@ -97,6 +97,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -214,6 +215,7 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     assert found["definition"]["returning_where"] == returning
 
 
+@pytest.mark.slow
 def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
     """Ann first came on the 2nd; looking at nothing before the 9th, she seems to begin on the 10th."""
     assert told(ask(home, "--from", "2026-03-09", "--json").json) == {"2026-03-09": [1, 1]}

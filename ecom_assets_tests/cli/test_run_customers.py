@@ -109,6 +109,7 @@ def test_text_ids_are_texts_in_the_file_of_customers(shop: Shop) -> None:
     assert all("email" not in one for one in shop.exported["customers"])
 
 
+@pytest.mark.slow
 def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) -> None:
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, twelve()) as api:

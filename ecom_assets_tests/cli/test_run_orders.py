@@ -159,6 +159,7 @@ def test_events_alone_skip_the_tables_of_sales_and_say_so(home: Path, tmp_path: 
     assert "Sales" not in said.out
 
 
+@pytest.mark.slow
 def test_events_and_orders_together_cover_the_days_of_both(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "e.csv", "2026-01-05")
     orders = orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd")

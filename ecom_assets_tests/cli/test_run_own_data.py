@@ -55,6 +55,7 @@ def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) ->
     assert rest.json["tables"]["staging.events"] == 2
 
 
+@pytest.mark.slow
 def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     with events.open("a") as file:

@@ -36,6 +36,7 @@ def ask(home: Path, command: str, *words: str) -> Any:
     return said.json
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("rule", "sessions", "funnel"),
     [

@@ -65,6 +65,7 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     assert ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"] == 2
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     said = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
@@ -127,6 +128,7 @@ def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
     assert "Next: ecom run --events" in again.err
 
 
+@pytest.mark.slow
 def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> None:
     events.write_text(
         events.read_text() + "c1,cid,search,2026-01-02T23:55:00Z,,,s3,,,\nc2,cid,search,2026-01-03T00:05:00Z,,,s3,,,\n"

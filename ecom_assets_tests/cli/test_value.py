@@ -174,6 +174,7 @@ def test_the_real_order_report_has_every_customer_in_a_segment(home: Path) -> No
     assert sum(float(one["revenue_amount"]) for one in found["segments"]) == 1_987_570
 
 
+@pytest.mark.slow
 def test_customers_of_online_retail_are_valued_as_other_tools_do(home: Path) -> None:
     file = real_file("online_retail_2010_2011.parquet")
     found = ecom("value", "--orders", file, "--mapping", "online_retail", "--json", home=home).json

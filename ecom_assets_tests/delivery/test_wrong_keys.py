@@ -51,6 +51,7 @@ def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> Sa
     return ecom("export", "--to", tool, "--json", home=home, env={**address, **keys})
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools: Receivers, tool: str) -> None:
     (setting,) = RIGHT[tool]

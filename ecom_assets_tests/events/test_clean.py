@@ -86,6 +86,7 @@ NEXT_MIDNIGHT = at("+1 00:00")
 MICROSECOND = timedelta(microseconds=1)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -16,6 +16,7 @@ def shop() -> Iterator[Platform]:
     platform.close()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("event_type", "expected"),
     [

@@ -118,6 +118,7 @@ def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_
     berlin.close()
 
 
+@pytest.mark.slow
 def test_a_purchase_restates_the_cohorts_whose_window_it_falls_in(shop: Platform) -> None:
     # The purchase of day 7 arrives after everything was run; running its day alone corrects day 0, seven days before.
     steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart")]

@@ -127,6 +127,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
+@pytest.mark.slow
 @examples(20)
 @given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(ORDERS), seed=seeds)
 def test_in_every_order_a_cohort_is_the_funnel_of_its_range(
@@ -233,6 +234,7 @@ EVENTS = ibis.table(
 )
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 @pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])
 def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:

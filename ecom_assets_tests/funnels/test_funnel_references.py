@@ -72,6 +72,7 @@ def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int
     assert by_expression(table_of(events), funnel) == expected
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(12))
 def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311

@@ -229,6 +229,7 @@ def test_the_expression_compiles_for_every_engine(asked: Funnel, dialect: str) -
     assert "GROUP BY" in ibis.to_sql(funnel_levels(EVENTS, asked), dialect=dialect)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", ["ordered", "strict_increase"])
 def test_the_work_grows_in_proportion_to_the_steps(order: str) -> None:
     def size(steps: int) -> tuple[int, int]:

@@ -63,6 +63,7 @@ BROKEN: dict[str, Row] = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("reason", ORDER_REJECT_REASONS)
 def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(shop: OrderPlatform, reason: str) -> None:
     run(shop, order_line("o-1", MONDAY) | BROKEN[reason])
@@ -109,6 +110,7 @@ def test_the_latest_arrival_counts_whatever_day_it_says(shop: OrderPlatform) -> 
     assert (surplus["surplus_count"], surplus["kept_received_date"]) == (1, WEDNESDAY)
 
 
+@pytest.mark.slow
 def test_a_correction_months_later_moves_the_line_in_a_run_over_its_day_of_arrival_alone(shop: OrderPlatform) -> None:
     run(shop, order_line("o-1", MONDAY), order_line("o-2", MONDAY), order_line("o-3", TUESDAY))
     later = MONDAY + timedelta(days=90)

@@ -81,6 +81,7 @@ def result(shop: Platform, one: TableCheck, days: Days | None) -> CheckResult:
     return one.evaluate(days, *(shop.table(table) for table in one.tables))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
 def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:

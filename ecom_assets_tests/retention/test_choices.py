@@ -121,6 +121,7 @@ def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known(
     assert triangle(answer(STORY, Asked(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
     by_shelf = replace(DAILY, by="product_category", limit=2)
     found = answer(STORY, Asked(by_shelf))
@@ -263,6 +264,7 @@ def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Asked], di
 # Against others
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int, tmp_path: Path) -> None:
     acts = [

@@ -55,6 +55,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
     return sorted(([value for name, value in row.items() if name not in ignored] for row in rows), key=repr)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_texts_become_the_rows_that_a_file_of_them_gives(
     account: SnowflakeEngine, snowflake_url: str, home: Path, tmp_path: Path, timezone: str

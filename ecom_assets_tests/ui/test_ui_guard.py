@@ -223,6 +223,7 @@ def test_behind_a_proxy_with_a_login_names_and_pages_are_still_looked_at(home: P
 # What Dagster may change
 
 
+@pytest.mark.slow
 def test_a_dagster_that_serves_or_starts_its_ui_otherwise_is_not_served_unguarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
