@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Tests start hundreds of processes, which would each compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run ui test test-all check fix bench docs lock setup setup-dev snowflake-stand-in browser redis clean
+.PHONY: help run ui test test-all check fix bench charts docs lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ fix: setup-dev ## mend what lint and format can mend
 
 bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 	$(BIN)/python -m benchmarks
+
+charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/dashboard/vendored (needs npm)
+	cd ecom_assets/dashboard/vendored && npm ci --silent && npm run --silent build
 
 docs: setup-dev ## write the made parts of the documents anew
 	@$(BIN)/python docs/make_docs.py

@@ -100,17 +100,18 @@ class BoundedConnection(HttpToolsProtocol):
 LOOK_AT_PARENT_S = 1.0
 
 
-def serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
+def serve(settings: Settings, front: Front | None = None, *, until_parent_ends: bool = False) -> None:
     """Serve the API until SIGINT or SIGTERM; requests in progress are finished first.
 
     Args:
         settings: The settings of the API.
+        front: What to serve; by default the API alone.
         until_parent_ends: Whether to stop when the parent process ends, too.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    front = build_front(settings)
+    front = front or build_front(settings)
     config = new_config(settings, front)
     # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
     for asked_to_end in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,7 @@
-"""`ecom api` and `ecom api-key`: serve the HTTP API; create, list and revoke its keys."""
+"""`ecom api`, `ecom dashboard` and `ecom api-key`: serve the HTTP API and the dashboard; manage its keys."""
 
 import json
+import threading
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,14 +10,40 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 
+OPENS_AFTER_S = 2.0
+"""Seconds after which the browser is opened: the server listens by then."""
+
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
     until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
 ) -> None:
-    """Serve the HTTP API, until Ctrl-C."""
-    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+    """Serve the HTTP API and the dashboard, until Ctrl-C."""
+    settings = _ready(host, port)
+    typer.echo(f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.", err=True)
+    _serve(settings, until_parent_ends=until_parent_ends)
+
+
+def dashboard(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
+) -> None:
+    """Serve the dashboard with the HTTP API, until Ctrl-C."""
+    import webbrowser  # noqa: PLC0415 (only needed here)
+
+    from ecom_assets.dashboard.page import PREFIX  # noqa: PLC0415 (loads FastAPI)
+
+    settings = _ready(host, port)
+    address = f"http://{settings.api_host}:{settings.api_port}{PREFIX}/"
+    typer.echo(f"The dashboard comes up at {address}; stop it with Ctrl-C.", err=True)
+    if open_browser:
+        threading.Timer(OPENS_AFTER_S, webbrowser.open, (address,)).start()
+    _serve(settings)
+
+
+def _ready(host: str | None, port: int | None) -> Any:  # noqa: ANN401 (its type is imported only when called)
     from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (only needed here)
     from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (only needed here)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
@@ -24,8 +51,14 @@ def api(
     settings = load_settings(api_host=host, api_port=port)
     close_to_others(own_places(settings), settings.home)
     refuse_taken("API", settings.api_host, settings.api_port)
-    typer.echo(f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.", err=True)
-    serve(settings, until_parent_ends=until_parent_ends)
+    return settings
+
+
+def _serve(settings: Any, *, until_parent_ends: bool = False) -> None:  # noqa: ANN401 (as above)
+    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.dashboard.app import build_dashboard_front  # noqa: PLC0415 (loads FastAPI)
+
+    serve(settings, build_dashboard_front(settings), until_parent_ends=until_parent_ends)
 
 
 def create_key(

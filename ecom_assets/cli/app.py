@@ -24,7 +24,8 @@ COMMANDS: Final[Commands] = {
         "ecom_assets.cli.ui.ui",
         "Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them.",
     ),
-    "api": ("ecom_assets.cli.api.api", "Serve the HTTP API, until Ctrl-C."),
+    "api": ("ecom_assets.cli.api.api", "Serve the HTTP API and the dashboard, until Ctrl-C."),
+    "dashboard": ("ecom_assets.cli.api.dashboard", "Serve the dashboard with the HTTP API, until Ctrl-C."),
     "doctor": (
         "ecom_assets.cli.doctor.doctor",
         "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",

@@ -36,7 +36,8 @@ def start_api(settings: Settings) -> str:
         subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
     finally:
         os.close(opened)
-    return f"The HTTP API comes up at http://{settings.api_host}:{settings.api_port}; its log is {log}."
+    address = f"http://{settings.api_host}:{settings.api_port}"
+    return f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log is {log}."
 
 
 def ui(

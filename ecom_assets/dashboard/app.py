@@ -1,0 +1,92 @@
+"""The dashboard as a part of the API's application: its addresses, its errors, and the server with both."""
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from ecom_assets.api.app import build_app
+from ecom_assets.api.middleware.request_context import Front, build_front
+from ecom_assets.api.parameters import Asking
+from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
+from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, check_days, read_filters
+from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
+from ecom_assets.dashboard.static_files import send_file
+from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.settings.settings import Settings
+
+NOTHING: Final = (
+    "Nothing is published yet. Run `ecom run`, or `make run` for the simulated shop: it ends with publishing, and this "
+    "page then shows the numbers. For data of your own, see ECOM_EVENTS and ECOM_ORDERS in docs/settings.md."
+)
+LOST: Final = "There is no page at this address. The navigation lists what there is."
+FAILED: Final = "The page could not be made; the log of the API says why."
+
+
+def build_dashboard_front(settings: Settings) -> Front:
+    """Return the API with the dashboard behind keys, rate limits and request limits, for an ASGI server.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    return build_front(settings, build_dashboard_app(settings))
+
+
+def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastAPI:
+    """Return the API with the dashboard, without keys and limits; see `build_app`."""
+    app = build_app(settings, store)
+    add_dashboard(app)
+    return app
+
+
+def add_dashboard(app: FastAPI) -> None:
+    """Add the pages to an API, as an application of their own with the same state."""
+    dashboard = Starlette(
+        routes=[*_routes()],
+        exception_handlers={HTTPException: _refused, EcomError: _failed, Exception: _broken},
+    )
+    dashboard.state = app.state
+    app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
+
+
+def _routes() -> list[BaseRoute]:
+    files = Route("/static/{name:path}", send_file)
+    return [files, *(Route(f"/{page.path}", _show(page), name=page.path or "overview") for page in all_pages())]
+
+
+def _show(page: Page):  # type: ignore[no-untyped-def]  # noqa: ANN202 (an endpoint of Starlette)
+    def show(request: Request) -> Response:
+        filters = read_filters(page.asks, request.query_params.multi_items())
+        store: Store = request.app.state.store
+        try:
+            with store.reading(request.scope.get(IN_SCOPE)) as reading:
+                check_days(filters, reading.newest_date)
+                return render_page(View(page, filters, Asking(request, reading)))
+        except NothingPublishedError:
+            return render_message(request, HTTPStatus.OK, page.title, NOTHING, page)
+
+    return show
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status = HTTPStatus(error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND)
+    return render_message(request, status, status.phrase, LOST if status == HTTPStatus.NOT_FOUND else status.phrase)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EcomError)  # noqa: S101 (registered for this type only)
+    is_callers = isinstance(error, UsageError)
+    if not is_callers:
+        structlog.get_logger("ecom_assets.api").warning("page_failed", path=request.url.path, reason=str(error))
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_callers else HTTPStatus.SERVICE_UNAVAILABLE
+    return render_message(request, status, "This cannot be shown", sentence_of(error))
+
+
+def _broken(request: Request, _error: Exception) -> Response:
+    return render_message(request, HTTPStatus.INTERNAL_SERVER_ERROR, "This cannot be shown", FAILED)

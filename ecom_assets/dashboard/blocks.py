@@ -1,0 +1,170 @@
+"""What a section of a page shows: tiles, a chart, a table, a notice, or a template of its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal
+
+from ecom_assets.dashboard.formats import Kind
+from ecom_assets.dashboard.sparkline import Sparkline
+
+Row = Mapping[str, Any]
+RIGHT: Final = {"count", "decimal", "money", "rate", "change", "seconds", "score"}
+"""The kinds of values that are aligned right, so that their digits stand under each other."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Which number a link to the page "Why a number" is about: a column of a table, where other columns have values."""
+
+    table: str
+    column: str
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One thing in a section; `template` is the file in `templates/blocks/` that renders it as `block`."""
+
+    template: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its definition and, where there is one, its change since the period before.
+
+    Attributes:
+        label: What the number is called.
+        value: The number; None if it is unknown.
+        kind: How it is written.
+        definition: What it means.
+        previous: The number of the period before.
+        change: The relative change; None if the two cannot be compared.
+        better: Which direction of a change is good; None if neither is.
+        trend: The number over time.
+        why: Where it can be traced from.
+        href: A page that says more.
+    """
+
+    label: str
+    value: Any
+    kind: Kind
+    definition: str
+    previous: Any = None
+    change: float | None = None
+    better: Literal["up", "down"] | None = "up"
+    trend: Sparkline | None = None
+    why: Why | None = None
+    href: str = ""
+
+    @property
+    def direction(self) -> str:
+        """Return whether the change is up, down or flat; empty without one."""
+        if self.change is None:
+            return ""
+        return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
+
+    @property
+    def feeling(self) -> str:
+        """Return whether the change is good or bad; empty if it is neither."""
+        if self.better is None or self.direction in {"", "flat"}:
+            return ""
+        return "good" if self.direction == self.better else "bad"
+
+
+@dataclass(frozen=True)
+class Tiles(Block):
+    """Several numbers side by side."""
+
+    template: ClassVar[str] = "tiles.html"
+    tiles: Sequence[Tile]
+    compared: bool = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the name of a field with
+    the address that the value links to.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    bar: str = ""
+    href: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether the values are aligned right."""
+        return self.kind in RIGHT
+
+
+@dataclass(frozen=True)
+class DataTable(Block):
+    """Rows of an answer; `csv` is the address of all of them."""
+
+    template: ClassVar[str] = "table.html"
+    rows: Sequence[Row]
+    columns: Sequence[Column]
+    csv: str = ""
+    note: str = ""
+    definition: str = ""
+    empty: str = "There is nothing to show for these days."
+    why: Why | None = None
+
+
+@dataclass(frozen=True)
+class Chart(Block):
+    """A Vega-Lite or Vega specification with its data, the same data as a table, and the address of their CSV.
+
+    Attributes:
+        spec: The specification without data, sizes of text or colours: `static/dashboard.js` adds those of the theme.
+        rows: The data, which the specification sees as its `values`.
+        columns: The columns of the table that says the same.
+        description: A sentence for those who cannot see the chart.
+        csv: The address of the rows as CSV.
+        height: Pixels.
+        definition: What the numbers mean.
+        note: A sentence under the chart.
+        empty: What is said in place of a chart without rows.
+        why: Where the numbers can be traced from.
+    """
+
+    template: ClassVar[str] = "chart.html"
+    spec: Mapping[str, Any]
+    rows: Sequence[Row]
+    columns: Sequence[Column]
+    description: str
+    csv: str = ""
+    height: int = 280
+    definition: str = ""
+    note: str = ""
+    empty: str = "There is nothing to draw for these days."
+    why: Why | None = None
+
+
+@dataclass(frozen=True)
+class Notice(Block):
+    """A sentence, such as what to set where something is missing."""
+
+    template: ClassVar[str] = "notice.html"
+    text: str
+    tone: Literal["info", "empty", "bad", "good"] = "empty"
+
+
+@dataclass(frozen=True)
+class Several(Block):
+    """Several blocks under one heading."""
+
+    template: ClassVar[str] = "several.html"
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Custom(Block):
+    """A template of the page's own, in `templates/blocks/`, with its values."""
+
+    template: ClassVar[str] = "custom.html"
+    file: str
+    values: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,116 @@
+"""Vega-Lite specifications of charts that pages share: no data, no colours and no fonts, which the theme adds.
+
+A specification is a plain dictionary: https://vega.github.io/vega-lite/docs/. Its data are the rows of the `Chart`, and
+named colours of the theme are in `static/dashboard.js`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.dashboard.formats import SIGNS
+
+Spec = dict[str, Any]
+AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
+EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f"}
+FEW_DAYS: Final = 2
+
+
+def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str = "") -> Spec:
+    """Return a line over days, with a point under the pointer.
+
+    Args:
+        x: The field with the day.
+        y: The field with the number.
+        kind: What the number is, as of `formats.Kind`.
+        area: Whether the area below it is filled.
+        title: What the number is called.
+    """
+    mark: Spec = {"type": "area", "line": True, "opacity": 0.12} if area else {"type": "line"}
+    hover = {"name": "hover", "select": {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"]}}
+    return {
+        "encoding": {"x": _days(x)},
+        "layer": [
+            {"mark": {**mark, "interpolate": "linear"}, "encoding": {"y": number(y, kind)}},
+            {
+                "params": [hover],
+                "mark": {"type": "point", "filled": True, "size": 60},
+                "encoding": {
+                    "y": number(y, kind),
+                    "opacity": {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0},
+                    "tooltip": [day_tip(x), tip(y, kind, title)],
+                },
+            },
+        ],
+    }
+
+
+def lines(x: str, y: str, series: str, *, kind: str = "count") -> Spec:
+    """Return a line per series over days; `series` is the field with its name."""
+    return {
+        "mark": {"type": "line", "point": {"size": 18}},
+        "encoding": {
+            "x": _days(x),
+            "y": number(y, kind),
+            "color": {"field": series, "type": "nominal", "title": None, "sort": None},
+            "tooltip": [tip(series, "text", "Series"), day_tip(x), tip(y, kind, "")],
+        },
+    }
+
+
+def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort: str | None = "-x") -> Spec:
+    """Return horizontal bars, one per name; `sort` None keeps the order of the rows."""
+    return {
+        "mark": {"type": "bar", "cornerRadiusEnd": 2},
+        "encoding": {
+            "y": {"field": name, "type": "nominal", "title": None, "sort": sort, "axis": {"labelLimit": 160}},
+            "x": number(value, kind),
+            "tooltip": [tip(name, "text", "Name"), tip(value, kind, title)],
+        },
+    }
+
+
+def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Vega-Lite property)
+    """Return the encoding of a number without a title: the section's heading says what it is."""
+    axis = {"format": AXIS_FORMATS.get(kind, "~s"), "tickCount": 4}
+    if kind == "money":
+        axis = {"format": "~s", "tickCount": 4, "labelExpr": "currencySign + datum.label"}
+    return {"field": field, "type": "quantitative", "title": None, "axis": axis, **more}
+
+
+def tip(field: str, kind: str, title: str) -> Spec:
+    """Return a field of the text beside the pointer."""
+    if kind == "text":
+        return {"field": field, "type": "nominal", "title": title}
+    return {"field": field, "type": "quantitative", "title": title or field, "format": EXACT.get(kind, ",")}
+
+
+def day_tip(field: str) -> Spec:
+    """Return the day in the text beside the pointer."""
+    return {"field": field, "type": "temporal", "title": "Day", "format": "%a %-d %b %Y"}
+
+
+def _days(field: str) -> Spec:
+    axis = {"labelFlush": True, "tickCount": 6, "grid": False, "format": "%-d %b", "labelOverlap": True}
+    return {"field": field, "type": "temporal", "title": None, "axis": axis}
+
+
+def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as JSON has them: days as text, amounts as numbers."""
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def sign_of(currency: str) -> str:
+    """Return the sign of a currency for the labels of an axis."""
+    return SIGNS.get(currency, f"{currency} ")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date):
+        return f"{value.isoformat()}T00:00:00"  # without a zone: the browser's own midnight, so no day moves
+    return value

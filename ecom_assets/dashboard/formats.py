@@ -1,0 +1,80 @@
+"""Numbers, dates and durations as people read them."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+Kind = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+UNKNOWN: Final = DASH
+SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
+    """Return a value as text: a dash if it is unknown.
+
+    Args:
+        value: The value, as the API's routes return it.
+        kind: What it is.
+        currency: The ISO 4217 code of amounts.
+    """
+    if value is None or value == "":
+        return UNKNOWN
+    if kind == "money":
+        return money(Decimal(str(value)), currency)
+    return _FORMATS[kind](value)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount with the sign of its currency: €1,234.50."""
+    sign = SIGNS.get(currency, f"{currency} " if currency else "")
+    return f"{MINUS if amount < 0 else ''}{sign}{abs(amount):,.2f}"
+
+
+def day_range(start: date, end: date) -> str:
+    """Return a range of days, without what both ends share: `3` to `28 Jan 2026`."""
+    if start == end:
+        return _day(start)
+    if (start.year, start.month) == (end.year, end.month):
+        return f"{start.day}{DASH}{_day(end)}"
+    if start.year == end.year:
+        return f"{start.day} {start:%b} {DASH} {_day(end)}"
+    return f"{_day(start)} {DASH} {_day(end)}"
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {value:%b} {value.year}"
+
+
+def _instant(value: datetime | str) -> str:
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _seconds(value: float) -> str:
+    if value < _MINUTE_S:
+        return f"{value:.0f} s"
+    if value < _HOUR_S:
+        return f"{value // _MINUTE_S:.0f} min {value % _MINUTE_S:02.0f} s"
+    if value < _DAY_S:
+        return f"{value // _HOUR_S:.0f} h {value % _HOUR_S // _MINUTE_S:02.0f} min"
+    return f"{value / _DAY_S:.1f} d"
+
+
+def _change(value: float) -> str:
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{abs(value):.1%}"
+
+
+_FORMATS: Final[dict[str, Callable[[Any], str]]] = {
+    "text": str,
+    "count": lambda value: f"{value:,.0f}",
+    "decimal": lambda value: f"{value:,.1f}",
+    "score": lambda value: f"{value:.3g}",
+    "rate": lambda value: f"{value:.1%}" if value >= 0.1 or value == 0 else f"{value:.2%}",  # noqa: PLR2004 (small shares need a digit more)
+    "change": _change,
+    "date": lambda value: value.isoformat() if isinstance(value, date) else str(value),
+    "instant": _instant,
+    "seconds": _seconds,
+}

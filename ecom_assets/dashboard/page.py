@@ -1,0 +1,219 @@
+"""What a page is, what its address may say, and what its sections see."""
+
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, Final, Literal, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from ecom_assets.api.auth.callers import CALLER, Caller, Scope
+from ecom_assets.api.parameters import Asked, AskedOfDays, Asking
+from ecom_assets.dashboard import pages
+from ecom_assets.dashboard.blocks import Block, Why
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.queries import Period, TimeRange
+
+PREFIX: Final = "/dashboard"
+Group = Literal["Shop", "Behaviour", "Operation"]
+GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
+"""The groups of the navigation, in order."""
+WHY: Final = "why"
+"""The path of the page that explains a number; links to it are shown where it exists."""
+A = TypeVar("A", bound=BaseModel)
+
+
+class Filters(BaseModel):
+    """What the address of a page may say: the days, and in subclasses the choices of the page.
+
+    Fields whose type is a `Literal` become selects, with the field's title as their label.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    DAYS: ClassVar[tuple[str, ...]] = ("time_range", "start_date", "end_date")
+
+    time_range: TimeRange | None = Field(None, title="Days")
+    start_date: date | None = Field(None, title="From")
+    end_date: date | None = Field(None, title="To")
+
+    @property
+    def days(self) -> dict[str, str]:
+        """Return the days as the address and the API's parameters say them."""
+        given = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
+        return {name: str(value) for name, value in given.items()}
+
+
+class NoDays(BaseModel):
+    """What the address of a page without days may say; for a base of pages whose numbers have no days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @property
+    def days(self) -> dict[str, str]:
+        """Return no days."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, and the function that makes what stands below it.
+
+    `width` is how much of the page's width it takes where there is room.
+    """
+
+    title: str
+    build: Callable[["View"], Block]
+    width: Literal["full", "half", "third", "two-thirds"] = "full"
+    is_titled: bool = True
+    """Whether the heading is seen; it is always there for screen readers."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its path below `/dashboard`, its place in the navigation, and its sections in order.
+
+    Attributes:
+        path: The last part of its address; empty for the first page.
+        title: What it is called.
+        sections: What it shows, in order.
+        group: The heading that it stands under in the navigation.
+        place: Its place in the group, by which pages are sorted.
+        summary: What it answers, in a sentence.
+        asks: What its address may say.
+        refresh_s: Seconds after which the sections are read again by themselves; None for never.
+        is_listed: Whether the navigation has it.
+    """
+
+    path: str
+    title: str
+    sections: tuple[Section, ...]
+    group: Group = "Shop"
+    place: int = 100
+    summary: str = ""
+    asks: type[Filters] | type[NoDays] = Filters
+    refresh_s: int | None = None
+    is_listed: bool = True
+
+    @property
+    def address(self) -> str:
+        """Return its path from the root."""
+        return f"{PREFIX}/{self.path}"
+
+
+@dataclass
+class View:
+    """One request for a page: its choices, and the numbers of the API for them."""
+
+    page: Page
+    filters: Any
+    """The page's `asks`, filled from the address."""
+    ask: Asking
+    ranges: list[Mapping[str, Any]] = field(default_factory=list)
+    """The range of each answer so far, for the line that says which days the page covers."""
+
+    @property
+    def request(self) -> Request:
+        """Return the request."""
+        return self.ask.request
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of all amounts."""
+        return self.ask.reading.currency
+
+    def answer(self, route: Callable[..., dict[str, Any]], kind: type[Asked], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
+        """Return what a GET route of the API answers, for the days of the page if the route takes days.
+
+        Args:
+            route: The function of the route, which takes an `Asking` and its parameters.
+            kind: The model of its parameters.
+            parameters: What to ask besides the days.
+
+        Raises:
+            EcomError: What the route raises, such as `NoSourceError`.
+        """
+        answer = route(self.ask, self.asked(kind, **parameters))
+        self.ranges.append(answer["range"])
+        return answer
+
+    def asked(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
+        """Return the parameters of a route, with the days of the page if the route takes days."""
+        days = self.filters.days if issubclass(kind, AskedOfDays) else {}
+        return kind.model_validate({**days, **parameters})
+
+    def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
+        """Return the address of what a route of the API answers as CSV, for the days of the page."""
+        days = self.filters.days if with_days else {}
+        given = {name: str(value) for name, value in parameters.items() if value is not None}
+        return f"{path}?{urlencode({**days, **given, 'format': 'csv'})}"
+
+    def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
+        """Return the address of a page, with the days of this one."""
+        return address_of(path, {**self.filters.days, **choices})
+
+    def here(self, **choices: Any) -> str:  # noqa: ANN401 (as above)
+        """Return the address of this page with some choices changed; None takes one out."""
+        given = self.filters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        return address_of(self.page.path, {**given, **choices})
+
+    def why(self, why: Why | None) -> str:
+        """Return the address of the explanation of a number, for the days of this page; empty if there is none."""
+        if why is None or not any(page.path == WHY for page in all_pages()):
+            return ""
+        days = self._newest_days()
+        return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether the caller has a scope; where no keys are used, callers are on this machine and may."""
+        caller: Caller | None = self.request.scope.get(CALLER)
+        return caller is None or caller.may(scope)
+
+    def _newest_days(self) -> dict[str, str]:
+        if not self.ranges:
+            return {}
+        return {name: str(self.ranges[0][name]) for name in ("start_date", "end_date")}
+
+
+def address_of(path: str, choices: Mapping[str, Any]) -> str:
+    """Return the address of a page with its choices; those that are None or empty are left out."""
+    given = {name: str(value) for name, value in choices.items() if value is not None and value != ""}
+    return f"{PREFIX}/{path}" + (f"?{urlencode(given)}" if given else "")
+
+
+def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
+    """Return the choices of an address; fields that a form sends empty count as not given.
+
+    Raises:
+        DefinitionError: A choice is unknown or has a wrong value.
+    """
+    said = {name: value for name, value in given if value.strip()}
+    if said.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
+        said = {name: value for name, value in said.items() if name not in {"start_date", "end_date"}}
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'address'}: {one['msg']}" for one in error.errors())
+        raise DefinitionError(f"This address cannot be shown: {told}. Change it, or open the page again.") from error
+
+
+def check_days(filters: object, newest: date) -> None:
+    """Raise if the days of an address are none that can be asked for.
+
+    Raises:
+        DefinitionError: They end before they start, or are too many.
+    """
+    if isinstance(filters, Filters):
+        Period.of(newest, filters.time_range, filters.start_date, filters.end_date)
+
+
+@cache
+def all_pages() -> tuple[Page, ...]:
+    """Return the pages in the order of the navigation: every module in `pages/` has one."""
+    modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
+    found: list[Page] = [module.PAGE for module in modules]
+    return tuple(sorted(found, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))

@@ -1,0 +1,164 @@
+"""Templates, and the pages made with them: the blocks of a page, an error, the login."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ecom_assets.api.auth.callers import CALLER
+from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.problems import public_sentence
+from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.formats import day_range, formatted
+from ecom_assets.dashboard.page import GROUPS, PREFIX, Page, Section, View, all_pages
+from ecom_assets.dashboard.static_files import address_of_file
+from ecom_assets.delivery.queries import NoLedgerError
+from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.tables.queries import NoSourceError
+
+HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Scripts and styles come from files of this server only: no inline script, no `eval`, no other host."""
+SAFE_TO_SAY: Final = (NoSourceError, NoLedgerError, QuestionTooLargeError, ScopeNeededError, UsageError)
+"""Errors whose sentence is for the person who asks; of others it may name files of the server."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A section with what it shows; `key` names it in the page."""
+
+    section: Section
+    block: Block
+    key: str
+
+
+def build_sections(view: View) -> Iterator[Shown]:
+    """Yield what each section shows; the error of one is its notice, and leaves the others as they are."""
+    for place, section in enumerate(view.page.sections, start=1):
+        try:
+            block = section.build(view)
+        except EcomError as error:
+            block = Notice(sentence_of(error))
+        yield Shown(section, block, f"s{place}")
+
+
+def sentence_of(error: EcomError) -> str:
+    """Return what an error says to people; the log has the rest."""
+    return str(error) if isinstance(error, SAFE_TO_SAY) else public_sentence(error)
+
+
+def render_page(view: View) -> HTMLResponse:
+    """Return a page."""
+    shown = list(build_sections(view))
+    return _response(
+        "page.html",
+        view.request,
+        view=view,
+        page=view.page,
+        filters=view.filters,
+        shown=shown,
+        choices=choices_of(view.filters),
+        has_charts="chart.html" in json.dumps([_templates_of(one.block) for one in shown]),
+        range=next(iter(view.ranges), None),
+        days=view.filters.days,
+    )
+
+
+def render_message(
+    request: Request, status: HTTPStatus, title: str, text: str, page: Page | None = None
+) -> HTMLResponse:
+    """Return a page with a sentence, such as an error."""
+    return _response("message.html", request, status, title=title, text=text, page=page, days={})
+
+
+def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:
+    """Return the form that asks for a key."""
+    return _response("login.html", request, status, title="Log in", message=message, target=target, page=None, days={})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice of a page as a field of its form; `options` are pairs of value and label."""
+
+    name: str
+    label: str
+    value: str
+    options: tuple[tuple[str, str], ...]
+
+
+def choices_of(filters: BaseModel) -> list[Choice]:
+    """Return the choices of a page that are selects: its fields with a `Literal` type, but for the days."""
+    return [
+        Choice(name, field.title or name.replace("_", " ").capitalize(), str(getattr(filters, name)), options)
+        for name, field in type(filters).model_fields.items()
+        if name != "time_range" and (options := _options(field.annotation))
+    ]
+
+
+def _options(annotation: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 (any annotation)
+    values = [one for one in get_args(annotation) if isinstance(one, str)]
+    return tuple((one, one.replace("_", " ").capitalize()) for one in values)
+
+
+def _templates_of(block: Block) -> list[str]:
+    inside = [name for one in getattr(block, "blocks", ()) for name in _templates_of(one)]
+    return [block.template, *inside]
+
+
+def _response(
+    template: str,
+    request: Request,
+    status: HTTPStatus = HTTPStatus.OK,
+    **values: Any,  # noqa: ANN401 (what the template names)
+) -> HTMLResponse:
+    caller = request.scope.get(CALLER)
+    text = TEMPLATES.get_template(template).render(
+        request=request, groups=_navigation(), caller=caller, prefix=PREFIX, **values
+    )
+    return HTMLResponse(text, status, HEADERS)
+
+
+def _navigation() -> list[tuple[str, list[Page]]]:
+    listed = [page for page in all_pages() if page.is_listed]
+    return [(group, found) for group in GROUPS if (found := [page for page in listed if page.group == group])]
+
+
+def _as_json(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)
+    """Return JSON that can stand inside a script element: it holds no `<`."""
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704 (escaped here)
+
+
+def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, currency: str) -> Markup:  # noqa: ANN401 (rows)
+    return _as_json(
+        {
+            "spec": {**spec, "height": height, "description": description},
+            "rows": charts.plain(rows),
+            "currencySign": charts.sign_of(currency),
+        }
+    )
+
+
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.globals.update(file=address_of_file, chart_json=_chart)
+TEMPLATES.filters.update(formatted=formatted, day_range=day_range)
+TEMPLATES.globals["day_range"] = day_range

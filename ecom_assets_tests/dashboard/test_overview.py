@@ -1,0 +1,66 @@
+"""Overview: its tiles against what the API answers, for whatever days the address says."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import read, tiles_of
+
+
+def numbers(client: Client, query: str) -> dict[str, Any]:
+    """Return the numbers of Overview as the API answers them."""
+    answers = {name: client.get(f"/analytics/{name}?{query}").json() for name in ("sales", "conversion", "engagement")}
+    sales, engagement = answers["sales"]["sales"], answers["engagement"]["engagement"]
+    return {
+        "Revenue": sales["revenue_amount"],
+        "Orders": sales["order_count"],
+        "Average order value": sales["average_order_value"],
+        "Conversion": answers["conversion"]["conversion_rate"],
+        "Sessions": engagement["session_count"],
+        "Bounce rate": engagement["bounce_rate"],
+    }
+
+
+@pytest.mark.parametrize(
+    "query", ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"]
+)
+def test_each_tile_is_the_number_of_the_api(client: Client, query: str) -> None:
+    page = client.get(f"/dashboard/?{query}")
+    assert page.status_code == 200
+    shown = tiles_of(read(page.text))
+    assert shown == {name: "" if one is None else str(one) for name, one in numbers(client, query).items()}
+    assert any(shown.values())
+
+
+def test_the_chart_has_the_points_of_the_api_and_a_table_of_them(client: Client) -> None:
+    page = read(client.get("/dashboard/?time_range=week").text)
+    points = client.get("/analytics/revenue/trend?time_range=week").json()["points"]
+    (data,) = page.all("script", class_="chart-data")
+    drawn = json.loads(data.texts[0])["rows"]
+    expected = [float(point["revenue_amount"]) if point["revenue_amount"] else None for point in points]
+    assert [row["revenue_amount"] for row in drawn] == expected
+    table = page.one("details", class_="as-table")
+    assert [row.all("td")[0].text for row in table.all("tr")[1:]] == [point["start_date"] for point in points]
+
+
+def test_the_csv_of_a_chart_is_of_the_days_of_the_page(client: Client) -> None:
+    page = read(client.get("/dashboard/?time_range=week").text)
+    (link,) = [one for one in page.all("a") if one.text == "CSV"]
+    lines = client.get(link.attributes["href"]).text.splitlines()
+    assert len(lines) == 1 + 7
+
+
+def test_a_wrong_address_says_what_is_wrong_with_it(client: Client) -> None:
+    for query, told in (("time_rage=week", "time_rage"), ("start_date=2026-03-09&end_date=2026-03-01", "swap them")):
+        page = client.get(f"/dashboard/?{query}")
+        assert page.status_code == 422
+        assert told in read(page.text).one("main").text
+
+
+def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client) -> None:
+    sent = "time_range=week&start_date=2026-03-01&end_date="
+    assert tiles_of(read(client.get(f"/dashboard/?{sent}").text)) == tiles_of(
+        read(client.get("/dashboard/?time_range=week").text)
+    )
