@@ -24,6 +24,7 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL, data_dictionary
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
+from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
@@ -58,6 +59,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     DestinationSettings: "Deliveries to any tool",
     **{tool.settings: f"Deliveries to {tool.title}" for tool in TOOLS.values()},
     LedgerSettings: "The ledger of deliveries, and customers.json",
+    PrivacySettings: "Erasing people",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",
     AnswerSettings: "The HTTP API: ad-hoc questions",
     AlertSettings: "Alerts",

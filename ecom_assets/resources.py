@@ -14,6 +14,7 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.delivery.tools.resources import tool_resources
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
+from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
@@ -117,7 +118,13 @@ def _source(
 
 def _writer(engine: Engine, settings: Settings, progress: Progress) -> WarehouseIOManager:
     return WarehouseIOManager(
-        engine, BY_KEY, progress, source_gate(settings), partial(whole_days, settings), RestatementLog
+        engine,
+        BY_KEY,
+        progress,
+        source_gate(settings),
+        partial(whole_days, settings),
+        RestatementLog,
+        ErasedPeople(settings),
     )
 
 

@@ -36,6 +36,10 @@ COMMANDS: Final[Commands] = {
         "Show the numbers of a week, what changed against the week before, and why.",
     ),
     "release": ("ecom_assets.cli.release.release_command", "Let a held day in although its data broke a gate."),
+    "erase": (
+        "ecom_assets.cli.erase.erase",
+        "Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt.",
+    ),
     "copy": (
         "ecom_assets.cli.copy.copy",
         "Copy every table to another warehouse, and compare counts and checksums.",

@@ -187,11 +187,17 @@ class Permissions:
     """Rows that their source no longer has may be removed."""
     rebuild: bool = False
     """Published data may lose days, because the warehouse is being rebuilt."""
+    rewrite: bool = False
+    """The snapshot is written from the start, because bytes of removed rows remain in a copy."""
 
     @property
     def tags(self) -> dict[str, str]:
         """Return the run tags of the permissions; runs that are launched from Dagster use the same tags."""
-        given = {"ecom/allow_withdrawal": self.withdrawal, "ecom/rebuild": self.rebuild}
+        given = {
+            "ecom/allow_withdrawal": self.withdrawal,
+            "ecom/rebuild": self.rebuild,
+            "ecom/rewrite_snapshot": self.rewrite,
+        }
         return {tag: "true" for tag, is_given in given.items() if is_given}
 
 

@@ -74,6 +74,8 @@ SERVED: tuple[type[Table], ...] = (
 )
 """What the API answers from."""
 DATA_VERSION = "dagster/data_version"
+REWRITE = "ecom/rewrite_snapshot"
+"""Tag by which a run is told to write the whole snapshot into a new file."""
 
 
 def serving_marts(
@@ -119,7 +121,10 @@ def _publish(
     require_history(context.run.tags, warehouse, settings, what="nothing was published")
     built_on = History.of_warehouse(warehouse, settings).runs
     folder, origins = serving_folder(settings), _origins(context.instance)
-    return publish_snapshot(warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule)
+    is_rewritten = context.run.tags.get(REWRITE) == "true"
+    return publish_snapshot(
+        warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule, is_rewritten=is_rewritten
+    )
 
 
 def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:

@@ -109,6 +109,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     run_id: str,
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
+    *,
+    is_rewritten: bool = False,
 ) -> Snapshot:
     """Bring the snapshot in `folder` to what `source` has; days that have not changed are not read again.
 
@@ -120,6 +122,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         run_id: The run that publishes.
         built_on: The days of arrival that the warehouse has, to be kept with it.
         order_rule: Which held order lines are clean.
+        is_rewritten: Whether to write all tables into a new file, and remove all others: a changed copy of a file, and
+            the one before it, still have the bytes of rows that were deleted.
 
     Raises:
         WarehouseError: The folder cannot be written.
@@ -128,20 +132,25 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
-            found = _published(source, folder, tables, origins, run_id)
+            before = None if is_rewritten else _usable(folder)
+            found = _published(source, folder, tables, origins, run_id, before)
             found = replace(found, held_days=held_dates(source, order_rule), built_on=built_on or {})
-            return _pointed(folder, found)
+            return _pointed(folder, found, is_alone=is_rewritten)
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."
         ) from error
 
 
-def _published(
-    source: Engine, folder: Path, tables: tuple[type[Table], ...], origins: Mapping[str, Origin], run_id: str
+def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    folder: Path,
+    tables: tuple[type[Table], ...],
+    origins: Mapping[str, Origin],
+    run_id: str,
+    before: Snapshot | None,
 ) -> Snapshot:
     """Write the snapshot's file, and return what its pointer is to say of it."""
-    before = _usable(folder)
     known = _known(folder / before.file) if before else {}
     here = {table.qualified_name(): fingerprints(source, table, known.get(table.qualified_name())) for table in tables}
     version = data_version(here)
@@ -166,9 +175,9 @@ def _published(
     return Snapshot(name, version, now, run_id, served, written, source_days(source))
 
 
-def _pointed(folder: Path, snapshot: Snapshot) -> Snapshot:
-    """Make a snapshot the current one."""
-    before = _usable(folder)
+def _pointed(folder: Path, snapshot: Snapshot, *, is_alone: bool) -> Snapshot:
+    """Make a snapshot the current one; remove even the last but one if it `is_alone`."""
+    before = None if is_alone else _usable(folder)
     _point(folder, snapshot)
     _remove_old(folder, {snapshot.file, before.file if before else snapshot.file})
     return snapshot

@@ -19,6 +19,8 @@ WRITTEN = (
     "api_keys*",
     "dagster",
     "dry_run",
+    "erasure.key",
+    "erasures",
     "exports",
     "http_cache",
     "ledger.sqlite*",

@@ -20,6 +20,7 @@ from ecom_assets.settings import lists as setting_lists
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
+from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
@@ -44,6 +45,7 @@ class Settings(
     DestinationSettings,
     AllToolSettings,
     LedgerSettings,
+    PrivacySettings,
     OrderGateSettings,
     GateSettings,
 ):

@@ -22,6 +22,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.source_gate import SourceGate, latest_count, usual_count
+from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
 FileDay = tuple[str, date]
@@ -43,22 +44,28 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
     return TableCheck(
         contract=raw,
         name="every_row_of_the_files_is_in_raw",
-        description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file.",
+        description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file, "
+        "less those of erased people.",
         evaluate=partial(_judge, raw),
-        tables=(raw, Withdrawals),
+        tables=(raw, Withdrawals, ErasedRows),
         blocking=True,
         source=source,
     )
 
 
-def _judge(
-    contract: type[Table], days: Days | None, raw: ir.Table, withdrawals: ir.Table, source: FileSource | None = None
+def _judge(  # noqa: PLR0913, PLR0917 (each is a table or the source)
+    contract: type[Table],
+    days: Days | None,
+    raw: ir.Table,
+    withdrawals: ir.Table,
+    erased: ir.Table,
+    source: FileSource | None = None,
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
-    in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
+    in_raw, held = _in_raw(raw, days) + _left_out(contract, erased, days), _held_days(contract, withdrawals)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
     loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [
@@ -84,6 +91,13 @@ def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
     rows = of_days(raw, "received_date", days)
     counts = rows.group_by("source_file", "received_date").agg(number=rows.count()).to_pyarrow().to_pylist()
     return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in counts})
+
+
+def _left_out(contract: type[Table], erased: ir.Table, days: Days | None) -> Counter[FileDay]:
+    """Return the number of rows of erased people."""
+    rows = of_days(erased.filter(erased.source_table == contract.qualified_name()), "received_date", days)
+    found = rows.select("source_file", "received_date", "erased_count").to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["erased_count"]) for row in found})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -54,6 +54,10 @@ class SqlNames:
     def quoted(self, name: str) -> str:
         """Return the name of a schema, table or column, quoted for the engine's SQL."""
         return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
+
+    def text_of(self, value: str) -> str:
+        """Return a string literal of the engine's SQL."""
+        return str(sg.exp.Literal.string(value).sql(dialect=self.con.dialect))
 
     def name_of(self, contract: type[Table]) -> str:
         """Return the table's name for SQL."""
@@ -302,6 +306,27 @@ class Engine(SqlNames, ABC):
                 self.begin_slice(contract)
                 self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
                 self.note_write(contract, None)
+
+    def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
+        """Delete rows of a table; `purge` then removes their bytes.
+
+        Args:
+            contract: The table.
+            conditions: The conditions of rows to delete, each as SQL; each is a statement of its own.
+            kept: All other rows of `days`, for engines that write slices instead of deleting rows.
+            days: The days that have such rows; None for the whole table.
+        """
+        del kept
+        self._ensure_noted(contract)
+        with self.transaction():
+            self.begin_slice(contract)
+            for condition in conditions:
+                self.execute(f"DELETE FROM {self.name_of(contract)} WHERE {condition}")  # noqa: S608 (made by `sql_text`)
+            self.note_write(contract, days)
+
+    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+        """Remove the bytes of deleted rows from disk; return what remains to be done by a person, as a sentence."""
+        return ""
 
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists."""

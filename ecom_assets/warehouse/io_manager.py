@@ -13,8 +13,9 @@ from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
-from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
+from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
+from ecom_assets.warehouse.erased_rows import ErasedPeople, leaving_out
 from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard, is_guarded
 
 Source = tuple[str, str, str]
@@ -111,8 +112,10 @@ class WarehouseIOManager(dg.IOManager):
         gate: SourceGate = SourceGate(),  # noqa: B008 (it is frozen)
         whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
         change_log: Callable[[Engine, str], ChangeLog] | None = None,
+        erased_people: ErasedPeople | None = None,
     ) -> None:
-        """Set the open engine, the contracts by asset key (`layer/name`), the guard of raw tables, and the log."""
+        """Set the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log."""
+        self._erased_people = erased_people
         self._gate = gate
         self._whole_days = whole_days
         self._progress = progress
@@ -161,9 +164,12 @@ class WarehouseIOManager(dg.IOManager):
         """Replace the rows from a source, except on days whose rows the source has lost; see `withdrawals.py`."""
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed)
+        replace: Replace = guard.replace
+        if self._erased_people is not None:
+            replace = leaving_out(self._engine, self._erased_people, guard.replace)
         if isinstance(obj, DayByDay):
-            return replace_day_by_day(self._engine, contract, obj, guard.replace)
-        return guard.replace(contract, rows, days)
+            return replace_day_by_day(self._engine, contract, obj, replace)
+        return replace(contract, rows, days)
 
     @staticmethod
     def _tell_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:

@@ -127,6 +127,18 @@ class _Watch:
             raise _LostDaysError(lost)
 
 
+def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:
+    """Note that the days of `before`, which had so many rows, were emptied on purpose, so that nobody misses them."""
+    if not before:
+        return
+    name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
+    values = {"source_table": name, "offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
+    fresh = [{"received_date": day, "stored_count": stored, **values} for day, stored in sorted(before.items())]
+    engine.ensure(Withdrawals)
+    with engine.transaction():
+        engine.rewrite(Withdrawals, Days.of(before), partial(_renewed, name, fresh))
+
+
 def is_guarded(contract: type[Table]) -> bool:
     """Return whether the days of a table are held when its source has lost them: true for raw tables of assets."""
     return contract.layer == "raw" and contract.written_by == "asset"

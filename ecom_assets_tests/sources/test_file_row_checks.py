@@ -18,6 +18,7 @@ from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.withdrawals import Withdrawals
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, ecom, page_views
 
@@ -61,12 +62,37 @@ def held(*days: date) -> ir.Table:
     return ibis.memtable([{"received_date": day, "run_id": "r", **note} for day in days], schema=schema_of(Withdrawals))
 
 
-def result(source: object, rows: ir.Table, withdrawn: ir.Table | None = None, days: Days | None = None) -> CheckResult:
+def left_out(counts: Mapping[tuple[str, date], int]) -> ir.Table:
+    rows = [
+        {"received_date": day, "source_table": "raw.events", "source_file": file, "erased_count": count}
+        for (file, day), count in counts.items()
+    ]
+    return ibis.memtable(rows, schema=schema_of(ErasedRows))
+
+
+def result(
+    source: object,
+    rows: ir.Table,
+    withdrawn: ir.Table | None = None,
+    days: Days | None = None,
+    erased: ir.Table | None = None,
+) -> CheckResult:
     events: TableCheck = file_row_checks()[0]
     found: CheckResult = events.evaluate(
-        Days((ONE, TWO)) if days is None else days, rows, held() if withdrawn is None else withdrawn, source
+        Days((ONE, TWO)) if days is None else days,
+        rows,
+        held() if withdrawn is None else withdrawn,
+        left_out({}) if erased is None else erased,
+        source,
     )
     return found
+
+
+def test_rows_of_erased_people_are_counted_with_those_that_came_in() -> None:
+    source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}))
+    came = raw({("a.csv", ONE): 1, ("a.csv", TWO): 2})
+    assert result(source, came, erased=left_out({("a.csv", ONE): 2})) == CheckResult(0, 5)
+    assert result(source, came, erased=left_out({("a.csv", ONE): 1})).broken_count == 1
 
 
 def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:

@@ -89,7 +89,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         others = {name: cells[name] for name in layout.others()}
         source = csv_source(layout, paths)
     else:
-        cells = {name: _parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
+        cells = {name: parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
         others = {name: ident(name) for name in layout.others()}
         source = parquet_source(paths)
     columns = [
@@ -151,7 +151,7 @@ def is_object(layout: Layout) -> str:
     """Return the SQL that tests if a `line` is a JSON object, with a list in the exploded column; it is never NULL."""
     kind = "json_type(line) = 'OBJECT'"
     if layout.exploded:
-        kind += f" AND coalesce(json_type(line, {text(_pointer(layout.exploded))}) = 'ARRAY', false)"
+        kind += f" AND coalesce(json_type(line, {text(json_pointer(layout.exploded))}) = 'ARRAY', false)"
     return f"(CASE WHEN json_valid(line) THEN {kind} ELSE false END)"
 
 
@@ -160,7 +160,7 @@ def list_length(layout: Layout) -> str:
     if not layout.exploded:
         return "1"
     if layout.format == "ndjson":
-        return f"json_array_length(line, {text(_pointer(layout.exploded))})"
+        return f"json_array_length(line, {text(json_pointer(layout.exploded))})"
     column = ident(layout.exploded)
     if layout.own()[layout.exploded].type.endswith("[]"):
         return f"coalesce(len({column}), 1)"
@@ -176,7 +176,7 @@ def many_brackets(line: str) -> str:
 
 def _json_rows(layout: Layout, lines: str) -> str:
     top = _top(layout)
-    values = f"json_extract_string(line, {texts(_pointer(name) for name in top)}) AS v"
+    values = f"json_extract_string(line, {texts(json_pointer(name) for name in top)}) AS v"
     columns = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(top, start=1)]
     other = _NOTHING
     if layout.other_columns == "properties":
@@ -193,7 +193,7 @@ def _exploded(layout: Layout, rows: str) -> str:
         return rows
     prefix = f"{layout.exploded}."
     inner = [name for name in layout.needed if name.startswith(prefix)]
-    values = f"json_extract_string(e, {texts(_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
+    values = f"json_extract_string(e, {texts(json_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
     members = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(inner, start=1)]
     listed = f"TRY_CAST({ident(layout.exploded)} AS JSON[])"
     # A record whose list is missing or unreadable becomes one row without members, so that it is counted and rejected.
@@ -218,7 +218,8 @@ def _moment(name: str, kind: str) -> str:
     return f"timezone('UTC', {ident(name)})" if kind == "zoned" else f"{ident(name)}::TIMESTAMP"
 
 
-def _parquet_text(name: str, column: Column, filled: Collection[str]) -> str:
+def parquet_text(name: str, column: Column, filled: Collection[str] = ()) -> str:
+    """Return the SQL of a column of a Parquet file as text; empty text is NULL unless the column is in `filled`."""
     if column.kind == "nested":
         return f"to_json({ident(name)})::VARCHAR"
     if column.kind == "zoned":  # casting to text would use the session's zone
@@ -245,7 +246,8 @@ def _compression(*, is_gzip: bool) -> str:
     return "'gzip'" if is_gzip else "'none'"
 
 
-def _pointer(name: str) -> str:
+def json_pointer(name: str) -> str:
+    """Return the pointer to a member of a JSON object, as the engine's JSON functions take it."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 

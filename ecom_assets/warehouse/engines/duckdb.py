@@ -13,12 +13,15 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.common.exceptions import TableNotFound
 
+from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import columns_to_add
+from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.file_lock import Turn
 from ecom_assets.warehouse.local import LOGS, DuckDB, connect, keep_within
+from ecom_assets.warehouse.sql_text import text
 
 INCOMING = "incoming_rows"
 LOCK_PATIENCE_S = 10.0
@@ -133,6 +136,20 @@ class DuckDBEngine(Engine):
             with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
                 self.con.con.unregister(INCOMING)
 
+    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+        """Copy the file without the free blocks, in which deleted rows remain, and put the copy in its place."""
+        self.con.disconnect()
+        self._handed_out.clear()
+        fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        try:
+            with self._plain_errors():
+                _copy_database(self.path, fresh, self._memory_limit)
+        finally:
+            fresh.unlink(missing_ok=True)
+            self.open()
+        return ""
+
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""
         return self.con.compile_streaming(rows)
@@ -229,6 +246,24 @@ class DuckDBEngine(Engine):
             elif isinstance(error, duckdb.IOException):
                 advice = "nothing was changed; free some space, or fix the error above, and run again."
             raise WarehouseError(f"{self.path}: {said}; {advice}") from error
+
+
+def _copy_database(path: Path, fresh: Path, memory_limit: str) -> None:
+    """Copy a database to a new file, which replaces it; other processes are locked out until it has."""
+    with duckdb.connect() as con:
+        for statement in SETTINGS:
+            con.execute(statement)
+        if memory_limit:
+            con.execute(f"SET memory_limit = {text(memory_limit)}")
+        con.execute(f"SET temp_directory = {text(f'{path}.tmp')}")
+        con.execute(f"ATTACH {text(str(path))} AS old")
+        con.execute(f"ATTACH {text(str(fresh))} AS new")
+        con.execute("COPY FROM DATABASE old TO new")
+        con.execute("DETACH new")
+        sync_file(fresh)
+        con.execute("CHECKPOINT old")
+        fresh.replace(path)
+        sync_folder(path.parent)
 
 
 def _name_once(fresh: Path, path: Path) -> None:

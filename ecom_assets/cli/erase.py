@@ -1,0 +1,210 @@
+"""`ecom erase`: remove a person everywhere, and write a receipt; or show what there is, or prove that nothing is."""
+
+import json
+import logging
+import sys
+from contextlib import closing
+from typing import Annotated, Any
+
+import dagster as dg
+import typer
+from rich.console import Console
+
+from ecom_assets.cli.options import Events, Json, Mapping, Orders, Permissions
+from ecom_assets.cli.platform_run import PlatformRun
+from ecom_assets.cli.progress import RunProgress
+from ecom_assets.customers.assets import raw_customers
+from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.delivery.assets import DELIVERY_TABLES
+from ecom_assets.errors import UsageError, WorkError
+from ecom_assets.events.assets import raw_events
+from ecom_assets.orders.assets import raw_user_order_log
+from ecom_assets.privacy.erasure import Erasure, Plan, intent_of, plan_of, remains_of
+from ecom_assets.privacy.pending import Pending, alone, read_pending
+from ecom_assets.privacy.person import Person
+from ecom_assets.registry import RAW
+from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.sources.day_spans import parts_of
+from ecom_assets.sources.files.places import joined_places
+from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.withdrawals import raw_days
+
+Visitors = Annotated[
+    list[str] | None, typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session.")
+]
+Customers = Annotated[list[str] | None, typer.Option("--customer", help="Customer id, as orders have it.")]
+
+
+def erase(
+    visitor: Visitors = None,
+    customer: Customers = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is of the person, and stop.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Show that there is nothing, or what there is.")] = False,
+    keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave landing files as they are.")] = False,
+    events: Events = None,
+    events_mapping: Mapping = None,
+    orders: Orders = None,
+    orders_mapping: Mapping = None,
+    as_json: Json = False,
+) -> None:
+    """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
+    asked = Person.asked(visitor or [], customer or [])
+    settings = _settings(events, events_mapping, orders, orders_mapping)
+    if verify:
+        _verify(settings, asked, as_json=as_json, has_files=not keep_files)
+        return
+    with alone(settings):
+        pending = _resumed(settings, asked)
+        if pending is None:
+            plan = _planned(settings, asked, has_files=not keep_files)
+            if dry_run or plan.is_empty:
+                _print({"found": plan.as_json()}, _plan_lines(plan), as_json=as_json)
+                return
+            _require_yes(plan, yes=yes)
+            pending = intent_of(plan)
+        elif dry_run:
+            raise UsageError("An erasure of this person is under way; run it again without --dry-run to finish it.")
+        run = _Recompute(settings, quiet=as_json)
+        erasure = Erasure(settings, pending, run, run.progress.say, has_files=not keep_files)
+        receipt, path = erasure.run()
+    _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
+
+
+class _Recompute:
+    """Computes and publishes everything that is made of raw tables, by a Dagster run."""
+
+    def __init__(self, settings: Settings, *, quiet: bool) -> None:
+        self.settings = settings
+        self.progress = RunProgress(Console(stderr=True), quiet=quiet)
+
+    def __call__(self, days: Days) -> str:
+        """Run, and return the id of the Dagster run.
+
+        Raises:
+            WorkError: A table could not be computed, or a check failed.
+        """
+        prepare_dagster_home(self.settings)
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+        definitions = build_definitions(self.settings, progress=self.progress)
+        with closing(new_engine(self.settings).open()) as engine:
+            stored = sorted({one for each in raw_days(engine, RAW).values() for one in each})
+        parts = parts_of(days, stored)
+        run = PlatformRun(
+            self.settings, self.progress, definitions, self._chosen(definitions), days, parts, Permissions(rewrite=True)
+        )
+        outcome = run.materialize()
+        if outcome.failures:
+            raise WorkError(f"{outcome.failures[0]} The erasure is not done: run the same command again.")
+        return outcome.run_id
+
+    def _chosen(self, definitions: dg.Definitions) -> list[dg.AssetKey]:
+        graph = definitions.resolve_asset_graph()
+        made = dg.AssetSelection.assets(raw_events.key, raw_user_order_log.key, raw_customers.key).downstream()
+        exports = {key for key in graph.materializable_asset_keys if key.path[0] == "export"}
+        kept = {asset.key for asset in DELIVERY_TABLES} | {dg.AssetKey(["export", "customers_json"])}
+        left_out = {*(asset_key(one) for one in RAW), *(exports - kept), *without_source(self.settings)}
+        return sorted(made.resolve(graph) & graph.materializable_asset_keys - left_out)
+
+
+def _settings(
+    events: list[str] | None, events_mapping: str | None, orders: list[str] | None, orders_mapping: str | None
+) -> Settings:
+    settings = load_settings(
+        events=joined_places(events or []) or None,
+        events_mapping=events_mapping,
+        orders=joined_places(orders or []) or None,
+        orders_mapping=orders_mapping,
+    )
+    engine = new_engine(settings)
+    if not engine.exists():
+        raise UsageError(f"There is no warehouse at {engine.address}; set ECOM_HOME or ECOM_WAREHOUSE to yours.")
+    with closing(engine.open()):
+        return with_origin(engine, settings)
+
+
+def _planned(settings: Settings, asked: Person, *, has_files: bool) -> Plan:
+    with closing(new_engine(settings).open()) as engine:
+        return plan_of(settings, engine, asked, has_files=has_files)
+
+
+def _resumed(settings: Settings, asked: Person) -> Pending | None:
+    """Return the erasure of the same person that was killed; None if there is none.
+
+    Raises:
+        UsageError: One of somebody else must be finished first.
+    """
+    pending = read_pending(settings)
+    if pending and not (set(asked.users) <= set(pending.person.users) and _within(asked, pending.person)):
+        raise UsageError(
+            "An erasure of somebody else was not finished; finish it first, by the same command as before."
+        )
+    return pending
+
+
+def _within(asked: Person, found: Person) -> bool:
+    return set(asked.sessions) <= set(found.sessions)
+
+
+def _require_yes(plan: Plan, *, yes: bool) -> None:
+    if yes:
+        return
+    typer.echo("\n".join(_plan_lines(plan)), err=True)
+    if not sys.stdin.isatty():
+        raise UsageError("Erasing cannot be undone; say so with --yes.")
+    typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
+
+
+def _verify(settings: Settings, asked: Person, *, as_json: bool, has_files: bool) -> None:
+    with closing(new_engine(settings).open()) as engine:
+        left = remains_of(settings, engine, asked.completed(engine), has_files=has_files)
+    is_absent = not any(left.values())
+    lines = ["Nothing of the person is left."] if is_absent else ["There is still:", *_left_lines(left)]
+    _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
+    if not is_absent:
+        raise typer.Exit(1)
+
+
+def _left_lines(left: dict[str, Any]) -> list[str]:
+    return [
+        *(f"  {name:36} {rows:>8,} rows" for name, rows in left["tables"].items()),
+        *(f"  {path}: {count:,} records" for path, count in left["files"].items()),
+        *(f"  {path}" for path in left["other_files"]),
+    ]
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    person = plan.person
+    ids = [
+        f"  {noun}: {', '.join(its[:5])}{f' and {len(its) - 5:,} more' if len(its) > 5 else ''}"  # noqa: PLR2004 (a line)
+        for noun, its in (
+            ("users and customers", person.users),
+            ("sessions", person.sessions),
+            ("devices", person.devices),
+        )
+        if its
+    ]
+    if plan.is_empty:
+        return ["Nothing was found of:", *ids]
+    files = {one.path: one.record_count for one in plan.files}
+    left = {"tables": plan.tables, "files": files, "other_files": plan.other_files}
+    ledger = [f"  ledger of deliveries: {plan.ledger_count:,} records"] if plan.ledger_count else []
+    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger]
+
+
+def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
+    removed, days = receipt["removed"], receipt["recomputed"]["days"]
+    rows, records = sum(removed["tables"].values()), sum(one["record_count"] for one in removed["files"])
+    lines = [f"Erased: {rows:,} rows of {len(removed['tables'])} tables, {records:,} records of "]
+    lines[0] += f"{len(removed['files'])} landing files, {removed['ledger_records']:,} records of the ledger."
+    if days:
+        lines.append(f"Tables of {days['from']} to {days['to']} were computed again and published.")
+    lines.append("Nothing of the person is left in tables, landing files and the home folder.")
+    return [*lines, *(f"To confirm: {one}" for one in receipt["to_confirm"])]
+
+
+def _print(answer: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+    typer.echo(json.dumps(answer) if as_json else "\n".join(lines))

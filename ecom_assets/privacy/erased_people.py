@@ -1,0 +1,95 @@
+"""The list of erased people: keyed hashes of their ids in the ledger's database, which no run can lose.
+
+Everything in DuckDB's file can be rebuilt; this list cannot, so it lies beside the ledger of deliveries.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+
+from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.delivery.ledger.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.errors import SettingError
+from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
+from ecom_assets.settings.settings import Settings
+
+TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
+    id_hash TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, erased_at TEXT NOT NULL)"""
+PROOF = "key"
+"""The kind of the one row that tells whether the key is the one that all other rows were hashed with."""
+Ids = Mapping[str, Iterable[str]]
+"""Ids by kind."""
+
+
+class ErasedIds:
+    """The hashes of the ids of erased people."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is opened before it is asked."""
+        self._settings = settings
+
+    @cached_property
+    def _known(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
+        """Return the key, and the hashes by kind."""
+        place = ledger_place(self._settings)
+        if isinstance(place, Path) and not place.exists():
+            return None, {}
+        with closing(open_store(self._settings)) as store:
+            rows = _rows(store)
+        if not rows:
+            return None, {}
+        hashes = open_key(self._settings, create=False)
+        _require_same_key(hashes, rows)
+        kinds = {kind for _, kind in rows}
+        return hashes, {kind: frozenset(one for one, its in rows if its == kind) for kind in kinds}
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nobody was ever erased."""
+        return self._known[0] is None
+
+    def among(self, kind: str, values: Iterable[str]) -> set[str]:
+        """Return the ids that belong to erased people."""
+        hashes, by_kind = self._known
+        erased = by_kind.get(kind, frozenset())
+        return {value for value in values if hashes.of(kind, value) in erased} if hashes and erased else set()
+
+
+def add(settings: Settings, ids: Ids) -> int:
+    """Add the ids of a person, and return how many were not known yet.
+
+    Raises:
+        DeliveryError: The ledger's database cannot be used.
+        SettingError: The key is not the one of the earlier hashes.
+    """
+    hashes = open_key(settings, create=True)
+    assert hashes is not None  # noqa: S101 (a missing key is created)
+    at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
+    with closing(open_store(settings)) as store:
+        rows = _rows(store)
+        if rows:
+            _require_same_key(hashes, rows)
+        known = {one for one, _ in rows}
+        fresh = {(hashes.of(kind, value), kind, at) for kind, values in ids.items() for value in values}
+        fresh = {row for row in fresh if row[0] not in known}
+        proof = (hashes.of(PROOF, PROOF), PROOF, at)
+        with store.transaction():
+            store.many("INSERT INTO erased_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [*sorted(fresh), proof])
+    return len(fresh)
+
+
+def _rows(store: Store) -> list[tuple[str, str]]:
+    with store.transaction():
+        store.count(store.spelling["alone"])
+        store.count(TABLE)
+    return [(one, kind) for one, kind in store.rows("SELECT id_hash, kind FROM erased_ids")]
+
+
+def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
+    if hashes is None or (hashes.of(PROOF, PROOF), PROOF) not in rows:
+        raise SettingError(
+            "The key of the hashes of erased people is missing or another one, so their rows could come in again; put "
+            "the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."
+        )

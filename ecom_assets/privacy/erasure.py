@@ -1,0 +1,307 @@
+"""Erase a person: plan, record the intent, take each step once, and write a receipt.
+
+Each step may be taken again, so a killed erasure goes on with the step in which it was killed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ecom_assets.clock import Clock, now_utc_without_zone, today_in
+from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.errors import WorkError
+from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy.ingestion import COLUMNS
+from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
+from ecom_assets.privacy.landing_files import FileRecords, find_records, remove_records
+from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
+from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
+from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.sources import landing_files
+from ecom_assets.privacy.warehouse_rows import (
+    RawRows,
+    delete_left_rows,
+    delete_raw_rows,
+    raw_rows,
+    record_ids,
+    tables_with,
+)
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
+from ecom_assets.warehouse.duckdb_settings import plain_connection
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import new_engine
+
+Recompute = Callable[[Days], str]
+"""Computes the tables of some days again, and publishes them; returns the id of the run, or raises `WorkError`."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is of a person, before anything is removed."""
+
+    person: Person
+    raw: dict[str, RawRows]
+    tables: dict[str, int]
+    files: list[FileRecords]
+    records: dict[str, date]
+    ledger_count: int
+    other_files: list[str]
+
+    @property
+    def first_date(self) -> date | None:
+        """Return the first day whose tables must be computed again."""
+        return min((one.days.first for one in self.raw.values() if one.days.dates), default=None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing of the person was found."""
+        return not (self.tables or self.files or self.ledger_count or self.other_files)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers of what was found, without ids."""
+        return {
+            "tables": self.tables,
+            "files": [asdict(one) for one in self.files],
+            "ledger_records": self.ledger_count,
+            "other_files": self.other_files,
+        }
+
+
+def plan_of(settings: Settings, engine: Engine, asked: Person, *, has_files: bool = True) -> Plan:
+    """Find everything that there is of a person; nothing is changed."""
+    person = asked.completed(engine)
+    raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
+    records = record_ids(engine, person)
+    return Plan(
+        person,
+        raw,
+        tables_with(engine, person, records),
+        _files(settings, person) if has_files else [],
+        records,
+        _ledger_count(settings, person, records),
+        other_files.naming(settings, person),
+    )
+
+
+def intent_of(plan: Plan, now: Clock = now_utc_without_zone) -> Pending:
+    """Return what is recorded before anything is removed."""
+    return Pending(
+        requested_at=now().isoformat(sep=" ", timespec="seconds"),
+        person=plan.person,
+        records={one: day.isoformat() for one, day in plan.records.items()},
+        found=plan.as_json(),
+        first_date=plan.first_date.isoformat() if plan.first_date else None,
+    )
+
+
+@dataclass
+class Erasure:
+    """An erasure under way."""
+
+    settings: Settings
+    pending: Pending
+    recompute: Recompute
+    say: Say
+    has_files: bool = True
+    now: Clock = now_utc_without_zone
+    on_step: Callable[[str], None] = lambda _step: None
+
+    def run(self) -> tuple[dict[str, Any], Path]:
+        """Take every step that is not done yet, and return the receipt and its path.
+
+        Raises:
+            WorkError: A step failed; the same erasure goes on with it when it is run again.
+        """
+        write_pending(self.settings, self.pending)
+        for name, (sentence, step) in self._steps().items():
+            if name in self.pending.results:
+                continue
+            self.say(sentence)
+            self.on_step(name)
+            self.pending.results[name] = step()
+            write_pending(self.settings, self.pending)
+        receipt = self._receipt()
+        path = write_receipt(self.settings, receipt, self.now())
+        remove_pending(self.settings)
+        return receipt, path
+
+    def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
+        # First nobody may bring the rows in again; then what tables are computed from; then what is made of it.
+        return {
+            "blocked": ("Recording the hashes of the person's ids.", self._block),
+            "files": ("Taking the person's records out of landing files.", self._clean_files),
+            "raw_rows": ("Deleting the person's rows from raw tables.", self._delete_rows),
+            "ledger": ("Hashing the person's records in the ledger of deliveries.", self._hash_ledger),
+            "recomputed": ("Computing all tables of the days concerned again.", self._recompute),
+            "left_rows": ("Deleting what no run has computed again.", self._delete_left),
+            "purged": ("Removing the bytes of deleted rows.", self._purge),
+            "other_files": ("Removing caches and files that name the person.", self._clean_other_files),
+            "verified": ("Proving that nothing is left.", self._verify),
+        }
+
+    @property
+    def _person(self) -> Person:
+        return self.pending.person
+
+    @property
+    def _hashes(self) -> KeyedHashes:
+        found = open_key(self.settings, create=True)
+        assert found is not None  # noqa: S101 (a missing key is created)
+        return found
+
+    def _block(self) -> dict[str, int]:
+        return {"new_hashes": erased_people.add(self.settings, self._person.ids)}
+
+    def _clean_files(self) -> list[dict[str, Any]]:
+        if not self.has_files:
+            return []
+        with closing(plain_connection(self.settings.memory_limit)) as con:
+            for files in landing_files(con, self.settings):
+                for one in remove_records(files, self._person):
+                    self.say(f"  {one.path}: {one.record_count:,} records")
+        return list(self.pending.found["files"])
+
+    def _delete_rows(self) -> None:
+        with closing(_opened(self.settings)) as engine:
+            for contract in COLUMNS:
+                if engine.has(contract):
+                    delete_raw_rows(engine, contract, self._person, f"erasure {self._id}")
+
+    def _hash_ledger(self) -> None:
+        with _ledger(self.settings) as store:
+            if store is not None:
+                hash_records(store, _ledger_person(self._person, self.pending.days_of_records), self._hashes)
+
+    def _recompute(self) -> dict[str, Any]:
+        days = self._days()
+        if not days.dates:
+            return {"days": None, "run_id": None}
+        run_id = self.recompute(days)
+        return {"days": {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}, "run_id": run_id}
+
+    def _days(self) -> Days:
+        """Return the days from the first of the person's to the newest: windows, such as of 30 days, look back."""
+        if self.pending.first_date is None:
+            return Days(())
+        first = max(date.fromisoformat(self.pending.first_date) - ONE_DAY, self.settings.first_day, FIRST_PLAUSIBLE)
+        with closing(_opened(self.settings)) as engine:
+            newest = newest_day(engine, self.settings)
+        return Days.between(first, max(first, newest) + ONE_DAY)
+
+    def _delete_left(self) -> dict[str, int]:
+        with closing(_opened(self.settings)) as engine:
+            return delete_left_rows(engine, self._person, self.pending.records)
+
+    def _purge(self) -> str:
+        with closing(_opened(self.settings)) as engine:
+            return engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])
+
+    def _clean_other_files(self) -> list[str]:
+        return other_files.clean(self.settings, self._person)
+
+    def _verify(self) -> dict[str, Any]:
+        with closing(_opened(self.settings)) as engine:
+            left = remains_of(self.settings, engine, self._person, self.pending.records, has_files=self.has_files)
+        if any(left.values()):
+            raise WorkError(
+                f"The erasure left {_listed(left)}; run the same command again, and report this if it stays."
+            )
+        return {"tables_looked_at": len(ALL), "left": left}
+
+    @property
+    def _id(self) -> str:
+        return self._hashes.of("erasure", "\0".join(sorted([*self._person.users, *self._person.sessions])))[:12]
+
+    def _receipt(self) -> dict[str, Any]:
+        done = self.pending.results
+        hashes = {kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()}
+        return {
+            "erasure_id": self._id,
+            "requested_at": self.pending.requested_at,
+            "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
+            "hashes": hashes,
+            "shared_ids_kept": self._person.shared,
+            "removed": self.pending.found,
+            "recomputed": done["recomputed"],
+            "verified": done["verified"],
+            "to_confirm": [one for one in (done["purged"], *self._by_hand()) if one],
+        }
+
+    def _by_hand(self) -> list[str]:
+        said = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
+        if self._person.known_as:
+            count = len(self._person.known_as)
+            said.append(
+                f"{count} known users were seen in the sessions that were named; they are erased by --customer."
+            )
+        return [*said, "Backups, and copies outside of the platform, are not reached."]
+
+
+def newest_day(engine: Engine, settings: Settings) -> date:
+    """Return the newest day of arrival in raw tables, not after today."""
+    newest = [_newest(engine, contract) for contract in COLUMNS if engine.has(contract)]
+    today = today_in(settings.timezone)
+    return min(max((one for one in newest if one), default=today), today)
+
+
+def _newest(engine: Engine, contract: type[Table]) -> date | None:
+    day = engine.quoted("received_date")
+    (row,) = engine.query(f"SELECT max({day}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    found: date | None = row["newest"]
+    return found
+
+
+def remains_of(
+    settings: Settings, engine: Engine, person: Person, records: Iterable[str] = (), *, has_files: bool = True
+) -> dict[str, Any]:
+    """Return what there is still of a person, by place; every value is empty after an erasure."""
+    return {
+        "tables": tables_with(engine, person, records),
+        "files": {one.path: one.record_count for one in _files(settings, person)} if has_files else {},
+        "other_files": other_files.naming(settings, person),
+    }
+
+
+def _listed(left: dict[str, Any]) -> str:
+    places = [str(one) for found in left.values() for one in found]
+    return f"rows or bytes of the person in {', '.join(places[:5])}"
+
+
+def _opened(settings: Settings) -> Engine:
+    return new_engine(settings).open()
+
+
+def _files(settings: Settings, person: Person) -> list[FileRecords]:
+    with closing(plain_connection(settings.memory_limit)) as con:
+        return [one for files in landing_files(con, settings) for one in find_records(files, person)]
+
+
+def _ledger_person(person: Person, records: dict[str, date]) -> LedgerPerson:
+    return LedgerPerson(records, frozenset(person.users))
+
+
+def _ledger_count(settings: Settings, person: Person, records: dict[str, date]) -> int:
+    with _ledger(settings) as store:
+        return count_records(store, _ledger_person(person, records)) if store else 0
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[Store | None]:
+    """Yield the open ledger; None if nothing was ever delivered."""
+    place = ledger_place(settings)
+    if isinstance(place, Path) and not place.exists():
+        yield None
+        return
+    with closing(open_store(settings)) as store:
+        Ledger(store)  # creates the tables
+        yield store

@@ -1,0 +1,238 @@
+"""Take a person's records out of landing files: all other records, and the line ends, stay byte for byte.
+
+Whose a record is, is decided by the mapping, as when the file is read. A text file is read twice in chunks of records,
+and only the records in which an id can be are parsed.
+"""
+
+import csv
+import gzip
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import duckdb
+import pyarrow as pa
+
+from ecom_assets.atomic_files import replacing
+from ecom_assets.privacy.ingestion import words_of
+from ecom_assets.privacy.person import Person
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.kinds import EVENT
+from ecom_assets.sources.files.mapping import RecordMapping, SourceField
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets.warehouse.sql_text import ident, select, text
+
+CHUNK_RECORDS = 50_000
+PLAIN_ID = re.compile(r"[\w.@-]+", re.ASCII)
+"""An id that CSV and JSON write without quotes inside or escapes."""
+FIELDS = {True: ("user_id", "session_id", "anonymous_id"), False: ("customer_id",)}
+"""The fields that name a person, of events and of order lines; the first is the user."""
+
+
+@dataclass(frozen=True)
+class FileRecords:
+    """How many records of a person a file has."""
+
+    path: str
+    record_count: int
+
+
+def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
+    """Yield the files that have records of a person."""
+    for file, layout in files.layouts:
+        found = _finder(files, file, layout, person).count()
+        if found:
+            yield FileRecords(file.path, found)
+
+
+def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
+    """Take a person's records out of files, each in one atomic step that keeps its time; yield the changed files."""
+    for file, layout in files.layouts:
+        finder = _finder(files, file, layout, person)
+        count = finder.count()
+        if not count:
+            continue
+        path = Path(file.path).resolve()
+        before = path.stat()
+        with replacing(path) as fresh:
+            finder.write_rest(fresh)
+            fresh.chmod(before.st_mode & 0o7777)
+            os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))  # an arrival day can come from it
+        if not path.stat().st_size:
+            path.unlink()  # an empty file is refused; one without this person would not have been delivered
+        yield FileRecords(file.path, count)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Whose a record is, as SQL over the columns of its row."""
+
+    mapping: RecordMapping
+    person: Person
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return FIELDS[self.mapping.kind is EVENT]
+
+    @property
+    def condition(self) -> str:
+        """Return whether a row is the person's; it is never NULL."""
+        user, *others = (f"({field_sql(self.mapping, name)})" for name in self.fields)
+        ids = (self.person.sessions, self.person.devices)
+        parts = [f"{user} IN {_listed(self.person.users)}"] if self.person.users else []
+        parts += [f"({user} IS NULL AND {one} IN {_listed(its)})" for one, its in zip(others, ids, strict=False) if its]
+        return f"coalesce({' OR '.join(parts) or 'false'}, false)"
+
+    def may_be_in(self) -> re.Pattern[bytes] | None:
+        """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
+        own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
+        ids = [*self.person.users, *self.person.sessions, *self.person.devices]
+        if any(one and not one.column for one in own) or not all(PLAIN_ID.fullmatch(one) for one in ids):
+            return None
+        return re.compile(b"|".join(re.escape(one.encode()) for one in sorted(ids)))
+
+
+def _listed(ids: Iterable[str]) -> str:
+    return f"({', '.join(map(text, ids))})"
+
+
+@dataclass(frozen=True)
+class _TextFile:
+    con: duckdb.DuckDBPyConnection
+    file: InputFile
+    layout: Layout
+    rule: _Rule
+
+    def count(self) -> int:
+        """Return how many records are the person's."""
+        return sum(len(gone) for _, gone in self._chunks())
+
+    def write_rest(self, path: Path) -> None:
+        """Write all other records."""
+        plain = path.open("wb")
+        with plain, gzip.open(plain, "wb") if self.file.is_gzip else plain as written:
+            for records, gone in self._chunks():
+                written.writelines(one for place, one in enumerate(records) if place not in gone)
+
+    def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
+        """Yield records, each with its line end, and the places of those that are the person's."""
+        pattern = self.rule.may_be_in()
+        with gzip.open(self.file.path) if self.file.is_gzip else Path(self.file.path).open("rb") as lines:
+            records = self._records(cast("IO[bytes]", lines))
+            while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
+                places = [place for place, one in enumerate(chunk) if pattern is None or pattern.search(one)]
+                yield chunk, self._of_person(chunk, places)
+
+    def _records(self, lines: IO[bytes]) -> Iterator[bytes]:
+        if self.layout.format == "ndjson":
+            yield from lines
+            return
+        open_record = b""
+        for line in lines:
+            record = open_record + line
+            if record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES:  # a quoted value goes on in the next line
+                open_record = record
+                continue
+            open_record = b""
+            yield record
+        if open_record:
+            yield from open_record.splitlines(keepends=True)
+
+    def _of_person(self, records: list[bytes], places: list[int]) -> set[int]:
+        if not places:
+            return set()
+        users = {*self.rule.person.users, *self.rule.person.visitors}
+        rows: dict[int, Any] = {}
+        gone: set[int] = set()
+        for place in places:
+            decoded = records[place].decode("utf-8", errors="replace").rstrip("\r\n")
+            row = self._row(decoded)
+            if row is not None:
+                rows[place] = row
+            elif users.intersection(words_of(decoded)):
+                gone.add(place)
+        return gone | self._matching(rows)
+
+    def _row(self, record: str) -> Any:  # noqa: ANN401 (the line of JSON, or the cells)
+        """Return what SQL reads the columns from; None if the record cannot be read."""
+        if self.layout.format == "ndjson":
+            return record if record.lstrip().startswith("{") else None
+        cells = next(csv.reader([record], delimiter=self.layout.delimiter), [])
+        return cells if len(cells) >= len(self.layout.columns) else None
+
+    def _matching(self, rows: dict[int, Any]) -> set[int]:
+        if not rows:
+            return set()
+        named = [name for name, _ in self.layout.columns]
+        if self.layout.format == "ndjson":
+            columns = {"line": pa.array(rows.values(), pa.string())}
+            cells = {name: _member(name) for name in _top(self.layout)}
+        else:
+            columns = {f"c{at}": pa.array([one[at] for one in rows.values()], pa.string()) for at in range(len(named))}
+            cells = {name: f"nullif(c{at}, '')" for at, name in enumerate(named)}
+        self.con.register("candidates", pa.table({"place": pa.array(rows, pa.int64()), **columns}))
+        try:
+            found = self.con.execute(
+                select("place", _row_sql(self.layout, cells, "candidates", "place"), self.rule.condition)
+            )
+            return {place for (place,) in found.fetchall()}
+        finally:
+            self.con.unregister("candidates")
+
+
+@dataclass(frozen=True)
+class _ParquetFile:
+    con: duckdb.DuckDBPyConnection
+    file: InputFile
+    layout: Layout
+    rule: _Rule
+
+    def count(self) -> int:
+        """Return how many records are the person's."""
+        row = self.con.execute(select("count(*)", self._gone)).fetchone()
+        return int(row[0]) if row else 0
+
+    def write_rest(self, path: Path) -> None:
+        """Write all other records, in their order."""
+        with self.con.cursor() as con:
+            con.execute("SET preserve_insertion_order = true")
+            rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
+            con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet)")
+            con.execute("SET preserve_insertion_order = false")
+
+    @property
+    def _rows(self) -> str:
+        return f"read_parquet({text(self.file.path)}, file_row_number = true, hive_partitioning = false)"
+
+    @property
+    def _gone(self) -> str:
+        own = self.layout.own()
+        cells = {name: parquet_text(name, column) for name, column in own.items() if name in self.layout.needed}
+        rows = _row_sql(self.layout, cells, self._rows, "file_row_number")
+        return select("file_row_number", rows, self.rule.condition)
+
+
+def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> _TextFile | _ParquetFile:
+    kind = _ParquetFile if layout.format == "parquet" else _TextFile
+    return kind(files.con, file, layout, _Rule(files.mapping, person))
+
+
+def _row_sql(layout: Layout, cells: dict[str, str], source: str, place: str) -> str:
+    """Return the SELECT of the needed columns of rows, without members of an exploded list, which name nobody."""
+    columns = [f"{cells.get(name, 'NULL::VARCHAR')} AS {ident(name)}" for name in layout.needed]
+    return select([place, *columns, "NULL::VARCHAR AS __malformed"], source)
+
+
+def _top(layout: Layout) -> list[str]:
+    prefix = f"{layout.exploded}." if layout.exploded else None
+    return [name for name in layout.needed if not (prefix and name.startswith(prefix))]
+
+
+def _member(name: str) -> str:
+    value = f"json_extract_string(line, {text(json_pointer(name))})"
+    return f"nullif(CASE WHEN json_valid(line) THEN {value} END, '')"

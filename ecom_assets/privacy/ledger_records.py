@@ -1,0 +1,102 @@
+"""A person's records in the ledger of deliveries: their ids become keyed hashes, so that what was counted stays."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.privacy.keyed_hashes import KeyedHashes
+
+ERASED = "erased-"
+"""How the ids of erased records begin."""
+RECORD = "record"
+HASH_BYTES = 8
+"""Bytes of each record's payload hash in a batch."""
+PAGE = 50
+"""Batches that are read at a time."""
+
+
+@dataclass(frozen=True)
+class LedgerPerson:
+    """The ids by which the ledger can know a person's records.
+
+    Args:
+        events: The person's events, each with its day.
+        users: The ids of users, of whom properties were sent.
+    """
+
+    events: Mapping[str, date]
+    users: frozenset[str]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return all ids."""
+        return self.users.union(self.events)
+
+
+def count_records(store: Store, person: LedgerPerson) -> int:
+    """Return how many records of a person the ledger has by their ids."""
+    return sum(len(person.ids.intersection(json.loads(ids))) for _, ids, _ in _batches(store, person))
+
+
+def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int:
+    """Replace the ids of a person's records by keyed hashes, and forget hashes of payloads and the tools' words.
+
+    Each batch is changed in a transaction of its own, so that a killed erasure goes on where it stopped.
+    """
+    changed = 0
+    for number, ids, payload_hashes in list(_batches(store, person)):
+        records: list[str] = json.loads(ids)
+        places = [place for place, one in enumerate(records) if one in person.ids]
+        blank = bytearray(payload_hashes)
+        for place in places:
+            records[place] = hashed(hashes, records[place])
+            blank[place * HASH_BYTES : (place + 1) * HASH_BYTES] = bytes(HASH_BYTES)
+        with store.transaction():
+            store.count(
+                "UPDATE batches SET record_ids = ?, payload_hashes = ? WHERE number = ?",
+                (json.dumps(records), bytes(blank), number),
+            )
+            store.many(
+                "UPDATE exceptions SET words = '' WHERE batch = ? AND place = ?", [(number, one) for one in places]
+            )
+            if len(places) == len(records):
+                store.count("UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL", (number,))
+        changed += len(places)
+    _hash_changes(store, person.ids, hashes)
+    return changed
+
+
+def hashed(hashes: KeyedHashes, record_id: str) -> str:
+    """Return what stands for the id of an erased record."""
+    return ERASED + hashes.of(RECORD, record_id)
+
+
+def _hash_changes(store: Store, ids: Iterable[str], hashes: KeyedHashes) -> None:
+    with store.transaction():
+        store.many(
+            "UPDATE changes SET record_id = ? WHERE record_id = ?", [(hashed(hashes, one), one) for one in sorted(ids)]
+        )
+
+
+def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:
+    """Yield the batches that have a record of the person: its number, its ids as JSON, and its payload hashes."""
+    for identity, name in store.rows("SELECT id, name FROM destinations ORDER BY id"):
+        if name.endswith("_users"):
+            yield from _having(store, person.users, "destination_id = ?", (identity,))
+            continue
+        for day in sorted(set(person.events.values())):
+            ids = frozenset(one for one, its_day in person.events.items() if its_day == day)
+            yield from _having(store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat()))
+
+
+def _having(store: Store, ids: frozenset[str], where: str, given: tuple[Any, ...]) -> Iterator[tuple[int, str, Any]]:
+    after = 0
+    asked = f"SELECT number, record_ids, payload_hashes FROM batches WHERE {where} AND number > ? "  # noqa: S608 (fixed text)
+    while page := store.rows(asked + f"ORDER BY number LIMIT {PAGE}", (*given, after)):
+        for number, record_ids, payload_hashes in page:
+            if ids.intersection(json.loads(record_ids)):
+                yield int(number), record_ids, payload_hashes
+        after = page[-1][0]

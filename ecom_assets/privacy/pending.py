@@ -1,0 +1,113 @@
+"""What an erasure that is under way remembers: recorded before anything is removed, gone when the receipt is written.
+
+The file has the plain ids, because a killed erasure cannot go on without them. Only its owner can read it.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from ecom_assets.atomic_files import replacing_text, sync_folder
+from ecom_assets.errors import WorkError
+from ecom_assets.privacy.person import Person
+from ecom_assets.settings.settings import Settings
+
+FOLDER = "erasures"
+PENDING = "pending.json"
+
+
+@dataclass
+class Pending:
+    """An erasure: whom it is of, what was found, and which steps are done.
+
+    Args:
+        requested_at: When it was asked for, in UTC.
+        person: Whom it is of.
+        records: The ids of the person's events in the ledger, with their days.
+        found: What was found before anything was removed.
+        first_date: The first day whose tables must be computed again; None if none.
+        results: What each finished step came to.
+    """
+
+    requested_at: str
+    person: Person
+    records: dict[str, str]
+    found: dict[str, Any]
+    first_date: str | None
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def days_of_records(self) -> dict[str, date]:
+        """Return the ids of the person's events with their days."""
+        return {one: date.fromisoformat(day) for one, day in self.records.items()}
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of receipts and of what is under way."""
+    return settings.home / FOLDER
+
+
+def read_pending(settings: Settings) -> Pending | None:
+    """Return the erasure that is under way, or was killed; None if there is none.
+
+    Raises:
+        WorkError: Its file is damaged.
+    """
+    path = folder_of(settings) / PENDING
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        person: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told["person"].items()
+        }
+        return Pending(**{**told, "person": Person(**person)})
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise WorkError(f"{path} is damaged; remove it, and erase the same person again.") from error
+
+
+def write_pending(settings: Settings, pending: Pending) -> None:
+    """Record the state of an erasure; it is on disk when this returns."""
+    folder = folder_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing_text(folder / PENDING, 0o600) as file:
+        json.dump(asdict(pending), file)
+
+
+def remove_pending(settings: Settings) -> None:
+    """Forget an erasure that is done."""
+    (folder_of(settings) / PENDING).unlink(missing_ok=True)
+    sync_folder(folder_of(settings))
+
+
+def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> Path:
+    """Write a receipt, and return its path."""
+    folder = folder_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"receipt-{at:%Y%m%dT%H%M%S}-{receipt['erasure_id']}.json"
+    with replacing_text(path, 0o600) as file:
+        json.dump(receipt, file, indent=2)
+        file.write("\n")
+    return path
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Keep other erasures of this home out.
+
+    Raises:
+        WorkError: Another one is under way.
+    """
+    folder = folder_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkError("Another erasure is under way; run this one when it has ended.") from None
+        yield

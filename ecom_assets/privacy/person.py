@@ -1,0 +1,112 @@
+"""All ids of a person: the user or customer, and the source sessions and devices that nobody else was seen with."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import UsageError
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.events.identity import ANONYMOUS
+from ecom_assets.privacy.ingestion import among
+from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER
+from ecom_assets.warehouse.engine import Engine
+
+_ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
+AT_ONCE = 1_000
+"""Ids in one statement."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """The ids of one person, or of several who are erased together.
+
+    Args:
+        users: Ids as `user_id` of events and `customer_id` of orders and customers.
+        sessions: Source sessions, whose rows without a user are the person's.
+        devices: Device or cookie ids, likewise.
+        shared: How many sessions and devices were left out because somebody else was seen with them, too.
+    """
+
+    users: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    shared: int = 0
+    known_as: tuple[str, ...] = field(default=())
+    """Users who were seen in a session that was asked for by its id; they are erased only if asked for."""
+
+    @classmethod
+    def asked(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
+        """Return what is asked for by visitor ids, as tables have them, and by customer ids.
+
+        Raises:
+            UsageError: Nothing is asked for, or an id is empty.
+        """
+        given = [*visitors, *customers]
+        if not given or not all(one.strip() for one in given):
+            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as tables have them.")
+        sessions = [one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)]
+        users = [_user_of(one) for one in visitors if not one.startswith(ANONYMOUS)]
+        return cls(tuple(dict.fromkeys([*users, *customers])), tuple(dict.fromkeys(sessions)))
+
+    @property
+    def visitors(self) -> tuple[str, ...]:
+        """Return the visitor ids that tables can have of the person."""
+        escaped = [f"user-{one}" if _looks_anonymous(one) else one for one in self.users]
+        return (*escaped, *(f"{ANONYMOUS}{one}" for one in self.sessions))
+
+    @property
+    def ids(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids by kind."""
+        return {USER: self.users, SESSION: self.sessions, DEVICE: self.devices}
+
+    def completed(self, engine: Engine) -> "Person":
+        """Return the person with the sessions and devices of their events."""
+        if not engine.has(RawEvents):
+            return self
+        events = engine.table(RawEvents)
+        sessions, shared = self._own(events, "session_id")
+        devices, others = self._own(events, "anonymous_id")
+        return Person(
+            self.users,
+            tuple(dict.fromkeys([*self.sessions, *sessions])),
+            devices,
+            shared + others,
+            self._users_of_sessions(events),
+        )
+
+    def _own(self, events: ir.Table, name: str) -> tuple[tuple[str, ...], int]:
+        """Return the ids in a column of the person's events that no event of another user has, and how many have."""
+        used = _distinct(events, name, "user_id", self.users)
+        taken = {
+            row[name] for row in _distinct_rows(events, (name, "user_id"), name, sorted(used))
+            if row["user_id"] is not None and row["user_id"] not in self.users
+        }  # fmt: skip
+        return tuple(sorted(used - taken)), len(taken)
+
+    def _users_of_sessions(self, events: ir.Table) -> tuple[str, ...]:
+        found = _distinct(events, "user_id", "session_id", self.sessions)
+        return tuple(sorted(found - set(self.users)))
+
+
+def _distinct(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
+    return {row[name] for row in _distinct_rows(events, (name,), by, values) if row[name] is not None}
+
+
+def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for first in range(0, len(values), AT_ONCE):
+        rows = events.filter(among(events, by, values[first : first + AT_ONCE])).select(*names).distinct()
+        found += rows.to_pyarrow().to_pylist()
+    return found
+
+
+def _user_of(visitor: str) -> str:
+    """Return the user of a visitor id that is not anonymous, see `visitor_of_user`."""
+    return visitor.removeprefix("user-") if _ESCAPED.match(visitor) else visitor
+
+
+def _looks_anonymous(user: str) -> bool:
+    return user.startswith(ANONYMOUS) or bool(_ESCAPED.match(user))

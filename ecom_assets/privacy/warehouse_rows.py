@@ -1,0 +1,211 @@
+"""A person's rows in the warehouse: find them, delete those of raw tables, and prove that no table has any."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import reduce
+from operator import or_
+
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from ecom_assets.delivery.contracts import DeadLetters, Deliveries
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.privacy.ingestion import COLUMNS, PersonColumns, among, condition, id_table, words_of
+from ecom_assets.privacy.person import AT_ONCE, Person
+from ecom_assets.registry import ALL
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.plausible import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.withdrawals import note_withdrawn
+
+OWN_DAY: dict[type[Table], str] = {RawEvents: "event_date", RawUserOrderLog: "order_date"}
+"""The day of what a row tells, beside the day on which it arrived."""
+USERS = ("user_id", "customer_id")
+SESSIONS = {RawEvents: ("session_id",)}
+TEXTS = ("malformed_row", "payload", "words")
+"""Columns in which an id can be one word of many."""
+OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """What a raw table has of a person: the number of rows, the days on which they arrived, and all their days."""
+
+    row_count: int = 0
+    arrived: Days = field(default_factory=lambda: Days(()))
+    days: Days = field(default_factory=lambda: Days(()))
+
+
+def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
+    """Count a person's rows in a raw table."""
+    if not engine.has(contract):
+        return RawRows()
+    table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
+    rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
+    counts = rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()).to_pyarrow().to_pylist()
+    arrived = Days.of(one["arrived"] for one in counts)
+    plausible = [one["own"] for one in counts if one["own"] and FIRST_PLAUSIBLE <= one["own"] <= LAST_PLAUSIBLE]
+    return RawRows(sum(int(one["n"]) for one in counts), arrived, Days.of([*arrived.dates, *plausible]))
+
+
+def record_ids(engine: Engine, person: Person) -> dict[str, date]:
+    """Return the ids by which the ledger knows the person's events, with their days."""
+    if not engine.has(RawEvents):
+        return {}
+    table = engine.table(RawEvents)
+    rows = table.filter(condition(table, COLUMNS[RawEvents], _values(engine, RawEvents, person)))
+    rows = rows.filter(rows.event_id.notnull(), rows.event_at.notnull())
+    found: dict[str, date] = {}
+    for batch in rows.select("event_id", "event_at", "event_date").to_pyarrow_batches():
+        for row in batch.to_pylist():
+            found[f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"] = row["event_date"]
+    return found
+
+
+def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_id: str) -> int:
+    """Delete a person's rows from a raw table, in one transaction; return how many there were."""
+    found = raw_rows(engine, contract, person)
+    if not found.row_count:
+        return 0
+    table, columns = engine.table(contract), COLUMNS[contract]
+    values = _values(engine, contract, person)
+    before = engine.day_counts(contract, found.arrived)
+    gone = condition(table, columns, values)
+    kept = table.filter(~gone, found.arrived.contain(table.received_date))
+    engine.remove(contract, list(_conditions(engine, columns, values)), kept, found.arrived)
+    after = engine.day_counts(contract, found.arrived)
+    note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
+    return found.row_count
+
+
+def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:
+    """Delete what tables still have of a person, such as tables that no run computes any more; return the counts."""
+    deleted: dict[str, int] = {}
+    for contract, found in _found(engine, person, records):
+        table = engine.table(contract)
+        kept = table.filter(~_is_of(table, found))
+        conditions = [
+            f"{_nobody(engine, table, name)}{engine.quoted(name)} IN ({', '.join(map(engine.text_of, some))})"
+            for name, values in found.items()
+            for some in _parts(sorted(values))
+        ]
+        deleted[contract.qualified_name()] = int(table.count().to_pyarrow().as_py() - kept.count().to_pyarrow().as_py())
+        engine.remove(contract, conditions, kept, None)
+    return deleted
+
+
+def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
+    """Return the tables that have rows of a person, with their number; none after an erasure."""
+    return {
+        contract.qualified_name(): int(_of(engine, contract, found).count().to_pyarrow().as_py())
+        for contract, found in _found(engine, person, records)
+    }
+
+
+def _of(engine: Engine, contract: type[Table], found: Mapping[str, set[str]]) -> ir.Table:
+    table = engine.table(contract)
+    return table.filter(_is_of(table, found))
+
+
+def _found(engine: Engine, person: Person, records: Iterable[str]) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
+    """Yield each table that names a person, with the values of its columns that do."""
+    for contract in (one for one in ALL if engine.has(one)):
+        found = {
+            name: values
+            for name, wanted in named_by(contract, person, records).items()
+            if (values := _present(engine.table(contract), name, wanted))
+        }
+        found |= {
+            name: values for name in _texts(contract) if (values := _naming(engine.table(contract), name, person))
+        }
+        if found:
+            yield contract, found
+
+
+def named_by(contract: type[Table], person: Person, records: Iterable[str] = ()) -> dict[str, set[str]]:
+    """Return the columns of a table that hold ids of people, each with the ids that the person can have there."""
+    wanted: dict[str, set[str]] = {name: set(person.users) for name in USERS}
+    wanted |= {"visitor_id": set(person.visitors), "source_session_id": set(person.sessions)}
+    wanted |= {"anonymous_id": set(person.devices)}
+    if "malformed_row" in contract.columns:  # events as received; `session_id` of marts is another
+        wanted["session_id"] = set(person.sessions)
+    if contract in OF_DELIVERIES:
+        wanted["record_id"] = {*records, *person.users}
+    return {name: ids for name, ids in wanted.items() if ids and name in contract.columns}
+
+
+def _texts(contract: type[Table]) -> list[str]:
+    return [name for name in TEXTS if name in contract.columns]
+
+
+def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
+    """Return which of some values a column has; rows of others in the same session or device do not count."""
+    found: set[str] = set()
+    for some in _parts(sorted(wanted)):
+        rows = table.filter(_has(table, name, some)).select(name).distinct()
+        found |= set(rows.to_pyarrow()[name].to_pylist())
+    return found
+
+
+def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
+    """Return the texts in which a word is an id of the person."""
+    users = {*person.users, *person.visitors}
+    if not users:
+        return set()
+    texts = table.filter(table[name].notnull()).select(name).distinct()
+    backend = table.get_backend()
+    if isinstance(backend, DuckDB):
+        ids = id_table(backend, users)
+        rows = texts.semi_join(ids, texts[name].contains(ids.value))
+    else:
+        rows = texts.filter(reduce(or_, (texts[name].contains(one) for one in sorted(users))))
+    found = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())
+    return {text for text in found if users.intersection(words_of(text))}
+
+
+def _is_of(table: ir.Table, found: Mapping[str, set[str]]) -> ir.BooleanValue:
+    return reduce(or_, (_has(table, name, sorted(values)) for name, values in found.items()))
+
+
+def _has(table: ir.Table, name: str, values: Sequence[str]) -> ir.BooleanValue:
+    found = among(table, name, values)
+    return found & table.user_id.isnull() if _is_of_nobody(table, name) else found
+
+
+def _is_of_nobody(table: ir.Table, name: str) -> bool:
+    """Return whether a column tells whose a row is only where the row has no user."""
+    return name in {"session_id", "source_session_id", "anonymous_id"} and "user_id" in table.columns
+
+
+def _nobody(engine: Engine, table: ir.Table, name: str) -> str:
+    return f"{engine.quoted('user_id')} IS NULL AND " if _is_of_nobody(table, name) else ""
+
+
+def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, set[str]]:
+    """Return the person's ids, and texts with such an id, by column of a raw table."""
+    columns = COLUMNS[contract]
+    table = engine.table(contract)
+    alone = table.filter(table[columns.user].isnull())
+    by_kind = {kind: set(ids) for kind, ids in person.ids.items()}
+    return {
+        columns.user: set(person.users),
+        columns.text: _naming(alone, columns.text, person),
+        **{name: by_kind[kind] for name, kind in columns.without_user.items()},
+    }
+
+
+def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set[str]]) -> Iterator[str]:
+    """Yield the SQL conditions of a person's rows in a raw table."""
+    nobody = f"{engine.quoted(columns.user)} IS NULL AND "
+    for name in columns.names:
+        for some in _parts(sorted(values[name])):
+            listed = ", ".join(map(engine.text_of, some))
+            yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(values), AT_ONCE):
+        yield values[first : first + AT_ONCE]

@@ -1,0 +1,153 @@
+"""`ecom erase` as a shop meets it: a person is gone from every table and file, stays gone, and others are as before.
+
+Ann and Bob shop on three days; the shop of reference never had Ann. Tables after the erasure are the reference's.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets_tests.cli.contents import contents
+from ecom_assets_tests.command import HEADER, Said, ecom
+
+pytestmark = pytest.mark.xdist_group("privacy_erase")
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-05")
+STEPS = ("page_view", "product_view", "add_to_cart", "purchase")
+ANN, BOB = "ann-4711", "bob-4712"
+NUMBER = {ANN: 1, BOB: 2}
+
+
+def land(folder: Path, *people: str) -> Path:
+    """Land what some people did on each day; the first page view of a visit comes without its user."""
+    for day in DAYS:
+        place = folder / f"received_date={day}"
+        place.mkdir(parents=True)
+        rows = [
+            f"e{NUMBER[who]}-{day}-{n},{who if n else ''},{step},{day}T10:0{n}:00Z,{'p1' if n else ''},hats,"
+            f"s-{who}-{day},https://shop.example/,,{'20.00' if n > 1 else ''}"
+            for who in people
+            for n, step in enumerate(STEPS)
+        ]
+        (place / "events.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    return folder
+
+
+def query(home: Path, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def files_with(word: str, *folders: Path) -> list[str]:
+    every = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [str(path) for path in every if word.encode() in path.read_bytes()]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `said.json`."""
+    place = tmp_path_factory.mktemp("erased")
+    land(place / "landing", ANN, BOB)
+    shutil.copytree(place / "landing", place / "old")
+    assert ecom("run", "--events", place / "landing", home=place / "home").exit_code == 0
+    assert files_with(ANN, place / "home", place / "landing")
+    said = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
+    assert said.exit_code == 0, said.err
+    (place / "said.json").write_text(said.out)
+    return place
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a shop that never had Ann."""
+    place = tmp_path_factory.mktemp("reference")
+    assert ecom("run", "--events", land(place / "landing", BOB), home=place / "home").exit_code == 0
+    return place
+
+
+def rows_of(home: Path) -> dict[str, tuple[int, int]]:
+    """Return the content of every table, but for the path that rows came from."""
+    return {name: one for name, one in contents(home / "warehouse.duckdb").items() if not name.startswith("raw.")}
+
+
+@pytest.mark.slow
+def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, reference: Path) -> None:
+    assert rows_of(shop / "home") == rows_of(reference / "home")
+    assert query(shop / "home", "SELECT count(*) FROM raw.events") == [(12,)], "four events of Bob's a day"
+    for day in DAYS:
+        landed = f"landing/received_date={day}/events.csv"
+        assert (shop / landed).read_bytes() == (reference / landed).read_bytes()
+
+
+@pytest.mark.slow
+def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
+    assert files_with(ANN, shop / "home", shop / "landing") == []
+    assert files_with(BOB, shop / "home"), "the same search finds Bob"
+    assert ecom("erase", "--visitor", ANN, "--verify", home=shop / "home").out == "Nothing of the person is left.\n"
+    assert ecom("erase", "--visitor", BOB, "--verify", home=shop / "home").exit_code == 1
+
+
+@pytest.mark.slow
+def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) -> None:
+    said = json.loads((shop / "said.json").read_text())
+    receipt = json.loads(Path(said["receipt"]).read_text())
+    assert receipt == {name: value for name, value in said.items() if name != "receipt"}
+    assert receipt["removed"]["tables"]["raw.events"] == 12
+    assert [one["record_count"] for one in receipt["removed"]["files"]] == [4, 4, 4]
+    assert receipt["verified"]["left"] == {"tables": {}, "files": {}, "other_files": []}
+    assert len(receipt["hashes"]["user"]) == 1
+    assert len(receipt["hashes"]["session"]) == 3
+
+
+@pytest.mark.slow
+def test_numbers_that_were_published_with_her_are_restated(shop: Path) -> None:
+    asked = (
+        "SELECT before_value, after_value, cause FROM mart.restatements "
+        "WHERE table_name = 'mart.engagement_daily' AND column_name = 'session_count' ORDER BY restated_date"
+    )
+    assert query(shop / "home", asked) == [(2.0, 1.0, "withdrawn_rows")] * 3
+
+
+@pytest.mark.slow
+def test_old_files_do_not_bring_her_back_and_are_counted(shop: Path, reference: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(shop / "home", home)
+    again = ecom("run", "--json", "--events", shop / "old", home=home)
+    assert again.exit_code == 0, again.err
+    assert rows_of(home) == rows_of(reference / "home")
+    asked = "SELECT received_date::VARCHAR, source_table, source_file, erased_count FROM raw.erased_rows ORDER BY 1"
+    left_out = [(day, "raw.events", f"received_date={day}/events.csv", 4) for day in DAYS]
+    assert query(home, asked) == left_out
+    assert files_with(ANN, home) == []
+
+
+@pytest.mark.slow
+def test_erasing_twice_is_erasing_once(shop: Path) -> None:
+    before = contents(shop / "home" / "warehouse.duckdb")
+    again = ecom("erase", "--visitor", ANN, "--yes", home=shop / "home")
+    assert (again.exit_code, again.out.splitlines()[0]) == (0, "Nothing was found of:")
+    assert contents(shop / "home" / "warehouse.duckdb") == before
+
+
+@pytest.mark.slow
+def test_it_asks_before_it_acts(tmp_path: Path) -> None:
+    land(tmp_path / "landing", ANN)
+    ecom("run", "--events", tmp_path / "landing", "--select", '+key:"staging/events"', home=tmp_path / "home")
+    refused = ecom("erase", "--visitor", ANN, home=tmp_path / "home")
+    assert refused.exit_code == 2
+    assert refused.sentence == "Erasing cannot be undone; say so with --yes."
+    shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json["found"]
+    assert shown["tables"] == {"raw.events": 12, "staging.events": 12}
+    assert files_with(ANN, tmp_path / "landing"), "nothing was removed"
+
+
+def test_somebody_must_be_named(home: Path) -> None:
+    said: Said = ecom("erase", "--yes", home=home)
+    assert said.exit_code == 2
+    assert said.sentence == "Nobody is named; give --visitor ID or --customer ID, as tables have them."
+
+
+def test_without_a_warehouse_there_is_nothing_to_erase(home: Path) -> None:
+    assert "There is no warehouse at" in ecom("erase", "--visitor", ANN, home=home).sentence
